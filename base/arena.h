@@ -1,0 +1,39 @@
+/* arena.h: memory that is given back all at once.
+ * A compilation owns one arena; frontend/, ir/, passes/ and codegen/ never call free. */
+#ifndef NDARTS_BASE_ARENA_H
+#define NDARTS_BASE_ARENA_H
+
+#include <stdarg.h>
+#include <stddef.h>
+
+typedef struct Arena Arena;
+
+/* Makes an empty arena. Running out of memory while compiling ends the program with exit code 2 and a message. */
+Arena *arena_create(void);
+void arena_destroy(Arena *arena); /* NULL is allowed */
+
+/* Zeroed memory, aligned to 16 bytes. */
+void *arena_alloc(Arena *arena, size_t size);
+/* A copy of old (old_size bytes) with room for new_size bytes; the rest is zeroed. */
+void *arena_grow(Arena *arena, const void *old, size_t old_size, size_t new_size);
+char *arena_strdup(Arena *arena, const char *text);
+char *arena_strndup(Arena *arena, const char *text, size_t length);
+char *arena_printf(Arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+char *arena_vprintf(Arena *arena, const char *format, va_list args);
+
+#define ARENA_NEW(arena, Type) ((Type *)arena_alloc((arena), sizeof(Type)))
+#define ARENA_ARRAY(arena, Type, count) ((Type *)arena_alloc((arena), sizeof(Type) * (size_t)(count)))
+
+/* Appends to a growable array kept as three variables: ARENA_PUSH(arena, v->items, v->count, v->capacity, item). */
+#define ARENA_PUSH(arena, items, count, capacity, item)                                               \
+    do {                                                                                              \
+        if ((count) == (capacity)) {                                                                  \
+            size_t arena_new_ = (capacity) ? 2 * (size_t)(capacity) : 8;                              \
+            (items) = arena_grow((arena), (items), sizeof(*(items)) * (size_t)(count),                \
+                                 sizeof(*(items)) * arena_new_);                                      \
+            (capacity) = (__typeof__(capacity))arena_new_;                                            \
+        }                                                                                             \
+        (items)[(count)++] = (item);                                                                  \
+    } while (0)
+
+#endif

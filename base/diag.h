@@ -1,0 +1,65 @@
+/* diag.h: what is said to a person: mistakes in a text with file:line:col and a caret, failures of the machine, our own bugs.
+ *
+ *     specs/mine.nd:4:12: error: unknown operation 'sepconv_3x3'; did you mean 'sep_conv_3x3'?
+ *         s2 = sepconv_3x3(s1) + skip_connect(s0)
+ *              ^~~~~~~~~~~
+ */
+#ifndef NDARTS_BASE_DIAG_H
+#define NDARTS_BASE_DIAG_H
+
+#include "base/arena.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* A text as read; path is what the user wrote ("-" for standard input). */
+typedef struct SourceFile {
+    const char *path;
+    const char *text;
+    size_t size;
+} SourceFile;
+
+/* Part of a text. Lines and columns count from 1, columns in bytes; end_col is one past the last column.
+ * A zeroed Span means "no place known". */
+typedef struct Span {
+    const SourceFile *file;
+    uint32_t line, col, end_line, end_col;
+} Span;
+
+Span span_join(Span first, Span last);
+
+typedef struct Diag Diag;
+
+/* Messages go to out as they are found; at most 50 errors are printed, the rest is counted. */
+Diag *diag_create(Arena *arena, FILE *out);
+/* Lower case, no full stop, the offending value named. */
+void diag_error(Diag *diag, Span span, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void diag_warning(Diag *diag, Span span, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void diag_note(Diag *diag, Span span, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int diag_count_errors(const Diag *diag);
+
+/* The candidate nearest to name by edit distance (at most a third of its length), or NULL. */
+const char *diag_suggest(const char *name, const char *const *candidates, size_t count);
+
+/* What went wrong outside a text. The numbers are the exit codes. */
+typedef enum ErrorKind { ERROR_NONE = 0, ERROR_INPUT = 1, ERROR_MACHINE = 2, ERROR_INTERRUPTED = 130 } ErrorKind;
+typedef struct Error {
+    ErrorKind kind;
+    char message[1024];
+} Error;
+
+/* Records the first failure (a later one does not overwrite it); always returns false, so `return error_set(...)`. */
+bool error_set(Error *error, ErrorKind kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Prints "error: MESSAGE" to stderr and returns the exit code. */
+int error_report(const Error *error);
+
+/* Our own mistake: prints file:line and the message, runs the hook (which may print a graph), aborts. */
+#define bug(...) bug_at(__FILE__, __LINE__, __VA_ARGS__)
+_Noreturn void bug_at(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
+extern void (*bug_hook)(FILE *out);
+
+/* Reads a whole file ("-" is standard input) into the arena, with a zero byte after it. */
+SourceFile *source_read(Arena *arena, const char *path, Error *error);
+
+#endif

@@ -1,0 +1,47 @@
+/* str.h: growable text and string-keyed maps, both in an arena. */
+#ifndef NDARTS_BASE_STR_H
+#define NDARTS_BASE_STR_H
+
+#include "base/arena.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Text under construction; data is always terminated by a zero byte. */
+typedef struct Str {
+    Arena *arena;
+    char *data;
+    size_t length, capacity;
+} Str;
+
+Str str_create(Arena *arena);
+void str_add(Str *s, const char *text);
+void str_add_bytes(Str *s, const char *bytes, size_t count);
+void str_addf(Str *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The shortest decimal that reads back to the same double; always with '.', 'e', "inf" or "nan" so it reads as a float. */
+void str_add_double(Str *s, double value);
+/* A double-quoted string with \" \\ \n \t and \xHH escapes. */
+void str_add_quoted(Str *s, const char *text);
+
+bool str_equal(const char *a, const char *b);
+bool str_starts_with(const char *text, const char *prefix);
+bool str_ends_with(const char *text, const char *suffix);
+
+/* A map from strings to pointers, iterated in insertion order. */
+typedef struct StrMapEntry {
+    const char *key;
+    void *value;
+} StrMapEntry;
+typedef struct StrMap {
+    Arena *arena;
+    StrMapEntry *entries;
+    size_t count, capacity;
+    uint32_t *slots; /* index + 1 into entries, 0 for empty */
+    size_t slot_count;
+} StrMap;
+
+StrMap str_map_create(Arena *arena);
+void *str_map_get(const StrMap *map, const char *key); /* NULL when absent */
+void str_map_set(StrMap *map, const char *key, void *value);
+
+#endif

@@ -1,0 +1,32 @@
+/* codegen.h: from step graphs (after all passes) to source text and a plan. */
+#ifndef NDARTS_CODEGEN_CODEGEN_H
+#define NDARTS_CODEGEN_CODEGEN_H
+
+#include "codegen/abi.h"
+#include "ir/ir.h"
+
+typedef enum CgTarget { TARGET_c, TARGET_cuda } CgTarget;
+typedef enum CgPrecision { PRECISION_f32, PRECISION_f64 } CgPrecision;
+
+typedef struct CgOptions {
+    CgTarget target;
+    CgPrecision precision;
+    int vector_bytes;      /* 64, 32, 16; 0: scalar code (plain schedule only). C target */
+    bool plain;            /* only the plain schedule, for tests */
+    int unit_count;        /* how many compilation units to split the kernels into (C target), at least 1 */
+    int64_t batch;         /* as in the PassContext */
+    int chunks;
+} CgOptions;
+
+typedef struct CgOutput {
+    int unit_count;
+    const char **units;    /* source texts; unit 0 holds nd_plan and nd_kernels */
+    const char *plan;      /* JSON */
+} CgOutput;
+
+/* Generates one module from the step graphs of ir (one kernel text serves all places that need it). */
+CgOutput *cg_generate(Arena *arena, IrModule *module, IrGraph *const *graphs, int graph_count, const CgOptions *options);
+/* The stages of the graphs, printed (--emit=stages). */
+const char *cg_print_stages(Arena *arena, IrModule *module, IrGraph *const *graphs, int graph_count, const CgOptions *options);
+
+#endif

@@ -1,0 +1,234 @@
+/* ir.h: the graph. SSA values of tensor type, one graph per thing to run, all graphs of a text in one module.
+ *
+ *     graph @edge(%x: f32[N,32,32,16], %w: f32[7]) -> f32[N,32,32,16] {
+ *       %1 = mixed %x, %w {candidates=[@max_pool_3x3_16_1, @dil_conv_5x5_16_1], name="cells.0._ops.0"}
+ *       return %1
+ *     }
+ *
+ * A node is an operation and at the same time the one value it computes. The order of a graph's nodes is the order of
+ * execution; a node comes after its inputs. docs/ir.md has the grammar of the printed form.
+ */
+#ifndef NDARTS_IR_IR_H
+#define NDARTS_IR_IR_H
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { IR_MAX_RANK = 6, IR_MAX_ATTRS = 10 };
+
+/* f32 is "the precision of the module": float, or double under --precision=f64. */
+typedef enum IrDtype { DTYPE_f32, DTYPE_i32, DTYPE_u8 } IrDtype;
+
+/* Symbolic extents. */
+enum { IR_DIM_N = -1, /* images of the batch */ IR_DIM_K = -2 /* chunks of the batch */ };
+
+typedef struct IrType {
+    IrDtype dtype;
+    int rank;
+    int64_t dim[IR_MAX_RANK];
+} IrType;
+
+typedef enum IrOp {
+#define AT_LEAST(n) (-1 - (n))
+#define OP(id, inputs, shape, flags, scalar, gradient, expand, stage, attributes) OP_##id,
+#include "ir/ops.def"
+#undef OP
+    OP_COUNT
+} IrOp;
+
+enum { OP_PURE = 1, OP_ELEMENTWISE = 2, OP_VIEW = 4, OP_HIGH = 8, OP_SOURCE = 16, OP_EFFECT = 32 };
+
+typedef struct IrOpInfo {
+    const char *name;
+    int inputs; /* exact count, or -1 - least */
+    unsigned flags;
+    const char *scalar;
+    const char *attributes; /* the schema as in ops.def */
+} IrOpInfo;
+extern const IrOpInfo ir_op_info[OP_COUNT];
+
+typedef enum IrAttrKind { ATTR_int, ATTR_float, ATTR_bool, ATTR_string, ATTR_ints, ATTR_symbols } IrAttrKind;
+typedef struct IrAttr {
+    const char *name;
+    IrAttrKind kind;
+    int64_t i;             /* int, bool */
+    double f;              /* float */
+    const char *s;         /* string */
+    int count;             /* ints, symbols */
+    int64_t *ints;
+    const char **symbols;  /* names of graphs, without the '@' */
+} IrAttr;
+
+typedef struct IrNode IrNode;
+typedef struct IrGraph IrGraph;
+typedef struct IrModule IrModule;
+
+struct IrNode {
+    IrOp op;
+    IrType type;
+    int input_count;
+    IrNode **inputs;
+    int attr_count;
+    IrAttr *attrs;
+    Span span;        /* where in the text it came from */
+    const char *tag;  /* what it belongs to, "cells.0._ops.3"; gradients inherit it; NULL: nothing */
+    int id;           /* %id in print; unique in the graph; set by ir_graph_number */
+    IrNode *prev, *next; /* order of execution */
+    IrGraph *graph;
+
+    /* Annotations of the passes; printed after the type as {!inline}, {!stage=3}, {!offset=4096, ...}. */
+    bool inlined;     /* fuse: has no memory; its users compute it where they need it */
+    int stage;        /* fuse: number of the stage that computes it; -1: none yet */
+    int place;        /* plan-memory: an IrPlace */
+    int64_t offset;   /* plan-memory: bytes from the beginning of its place */
+    void *scratch;    /* for the pass that is running */
+    int mark;         /* likewise */
+};
+
+/* Where a value lives. */
+typedef enum IrPlace {
+    PLACE_none,     /* inlined or no value */
+    PLACE_state,    /* parameters: live across runs */
+    PLACE_input,    /* given by the caller for each run */
+    PLACE_work,     /* shared arena of the graph: whole batch */
+    PLACE_private,  /* one image, per thread: made and used within one stage */
+    PLACE_prepared  /* computed from parameters once, when they change */
+} IrPlace;
+
+typedef struct IrOutput {
+    const char *name; /* "logits", "loss", "grad/cells.0..." */
+    IrNode *value;
+} IrOutput;
+
+/* A graph: blocks parameters are its first nodes (OP_input in a step graph, OP_input named after the argument in a function). */
+struct IrGraph {
+    IrModule *module;
+    const char *name;
+    IrNode *first, *last;
+    int arg_count, arg_capacity;
+    IrNode **args;         /* OP_input nodes, in order */
+    int output_count, output_capacity;
+    IrOutput *outputs;     /* functions: one, called "" */
+    int next_id;
+    Span span;
+};
+
+/* How a parameter begins, and which part it plays. */
+typedef enum IrParamKind { PARAM_weight, PARAM_alpha, PARAM_statistic, PARAM_optimizer } IrParamKind;
+typedef enum IrInit { INIT_zeros, INIT_ones, INIT_uniform_fan_in /* +-1/sqrt(fan_in) = init_scale */, INIT_normal /* init_scale times N(0,1) */ } IrInit;
+typedef struct IrParam {
+    const char *name;      /* the PyTorch state_dict's; alphas_normal; momentum: "momentum/NAME", "adam_m/NAME", "adam_v/NAME" */
+    IrType type;
+    IrParamKind kind;
+    IrInit init;
+    double init_scale;
+    bool auxiliary;        /* belongs to the auxiliary head */
+    Span span;
+} IrParam;
+
+/* Settings that came with the text: a tree printed as  set search.epochs = 50  lines. Keys are dotted paths. */
+typedef struct IrSetting {
+    const char *key;
+    IrAttr value; /* name unused */
+    Span span;
+} IrSetting;
+
+struct IrModule {
+    Arena *arena;
+    const char *name;
+    IrGraph **graphs;
+    int graph_count, graph_capacity;
+    IrParam *params; /* filled by expand for step graphs; functions mention parameters by relative names */
+    int param_count, param_capacity;
+    IrSetting *settings;
+    int setting_count, setting_capacity;
+};
+
+/* ---- building (ir.c) ---- */
+IrModule *ir_module_create(Arena *arena, const char *name);
+IrGraph *ir_graph_create(IrModule *module, const char *name);
+IrGraph *ir_graph_find(const IrModule *module, const char *name); /* NULL when absent */
+/* A deep copy under a new name, outputs and annotations included. Nodes of the original have ->scratch set to their copies. */
+IrGraph *ir_graph_clone(IrGraph *graph, const char *name);
+void ir_graph_number(IrGraph *graph); /* ids 0, 1, ... in order */
+void ir_graph_add_output(IrGraph *graph, const char *name, IrNode *value);
+IrNode *ir_graph_find_output(const IrGraph *graph, const char *name); /* NULL when absent */
+
+IrType ir_type(IrDtype dtype, int rank, const int64_t *dims);
+IrType ir_type_scalar(void); /* f32[] */
+bool ir_type_equal(const IrType *a, const IrType *b);
+bool ir_type_has_dim(const IrType *type, int64_t symbolic); /* N or K among the dims */
+/* Number of elements, N and K standing for the given values. */
+int64_t ir_type_count(const IrType *type, int64_t n, int64_t k);
+const char *ir_type_string(Arena *arena, const IrType *type); /* "f32[N,32,32,16]" */
+
+/* Appends to the end of the graph, or before `before`. attrs are copied. The result's type is inferred by the op's shape
+ * rule; sources take `given`. A wrong shape is reported to diag at span (NULL: bug()), and NULL returned. */
+typedef struct IrBuilder {
+    IrGraph *graph;
+    IrNode *before;   /* NULL: at the end */
+    Diag *diag;       /* NULL: mistakes are ours */
+    Span span;
+    const char *tag;
+} IrBuilder;
+IrNode *ir_build(IrBuilder *b, IrOp op, const IrType *given, int input_count, IrNode *const *inputs, int attr_count, const IrAttr *attrs);
+IrNode *ir_build0(IrBuilder *b, IrOp op, IrType given, int attr_count, const IrAttr *attrs);
+IrNode *ir_build1(IrBuilder *b, IrOp op, IrNode *x, int attr_count, const IrAttr *attrs);
+IrNode *ir_build2(IrBuilder *b, IrOp op, IrNode *x, IrNode *y, int attr_count, const IrAttr *attrs);
+IrNode *ir_build3(IrBuilder *b, IrOp op, IrNode *x, IrNode *y, IrNode *z, int attr_count, const IrAttr *attrs);
+IrNode *ir_constant(IrBuilder *b, double value);                 /* f32[] */
+IrNode *ir_scalar(IrBuilder *b, const char *name);               /* f32[], of the run-time block */
+IrNode *ir_param_node(IrBuilder *b, const char *name, IrType type);
+
+IrAttr ir_attr_int(const char *name, int64_t value);
+IrAttr ir_attr_float(const char *name, double value);
+IrAttr ir_attr_bool(const char *name, bool value);
+IrAttr ir_attr_string(const char *name, const char *value);
+IrAttr ir_attr_ints(const char *name, int count, const int64_t *values);
+IrAttr ir_attr_symbols(const char *name, int count, const char *const *values);
+const IrAttr *ir_attr(const IrNode *node, const char *name);      /* NULL when absent */
+int64_t ir_attr_get_int(const IrNode *node, const char *name, int64_t otherwise); /* ints and bools */
+double ir_attr_get_float(const IrNode *node, const char *name, double otherwise);
+const char *ir_attr_get_string(const IrNode *node, const char *name, const char *otherwise);
+const int64_t *ir_attr_get_ints(const IrNode *node, const char *name);            /* bug() when absent */
+void ir_attr_set(IrNode *node, IrAttr attr); /* adds or replaces */
+
+/* ---- changing ---- */
+void ir_node_remove(IrNode *node);                       /* out of the order; nothing may use it any more */
+void ir_node_move_before(IrNode *node, IrNode *before);  /* before == NULL: to the end */
+void ir_replace_uses(IrGraph *graph, IrNode *old, IrNode *replacement); /* inputs and outputs */
+/* Use lists are computed on demand: fills count of users per node id (ids must be fresh from ir_graph_number). */
+int *ir_count_uses(IrGraph *graph, Arena *arena);
+
+IrParam *ir_module_find_param(const IrModule *module, const char *name);
+IrParam *ir_module_add_param(IrModule *module, IrParam param); /* the same name twice must agree in type */
+void ir_module_set(IrModule *module, const char *key, IrAttr value, Span span);
+const IrAttr *ir_module_get(const IrModule *module, const char *key); /* NULL when absent */
+int64_t ir_module_get_int(const IrModule *module, const char *key, int64_t otherwise);
+double ir_module_get_float(const IrModule *module, const char *key, double otherwise);
+const char *ir_module_get_string(const IrModule *module, const char *key, const char *otherwise);
+
+/* ---- shape rules (shape.c) ---- */
+/* The type of the result; false with a message in error (no full stop) when the inputs do not fit. */
+bool ir_infer_type(const IrModule *module, IrOp op, const IrType *given, int input_count, IrNode *const *inputs, int attr_count,
+                   const IrAttr *attrs, IrType *result, char error[256]);
+
+/* ---- checking (verify.c) ---- */
+/* Operands before users, counts, attribute schema, types as inferred, callees present, outputs in the graph.
+ * Returns NULL when all is well, else a message naming graph and node. */
+const char *ir_verify_graph(const IrGraph *graph, Arena *arena);
+const char *ir_verify_module(const IrModule *module, Arena *arena);
+
+/* ---- text (print.c, parse.c) ---- */
+void ir_print_module(const IrModule *module, Str *out);
+void ir_print_graph(const IrGraph *graph, Str *out);
+/* print(parse(print(m))) == print(m). Mistakes go to diag; NULL when there were any. */
+IrModule *ir_parse_module(Arena *arena, const SourceFile *source, Diag *diag);
+/* Graphviz. */
+void ir_print_dot(const IrGraph *graph, Str *out);
+
+#endif

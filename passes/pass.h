@@ -1,0 +1,66 @@
+/* pass.h: passes rewrite one step graph; the pipeline makes the step graphs of a module out of its graph @forward. */
+#ifndef NDARTS_PASSES_PASS_H
+#define NDARTS_PASSES_PASS_H
+
+#include "ir/ir.h"
+
+#include <stdio.h>
+
+/* What a step graph is for. docs/ir.md lists inputs and outputs of each. */
+typedef enum GraphKind {
+    GRAPH_infer,          /* input -> logits; running statistics, no noise */
+    GRAPH_eval,           /* input, labels -> logits, loss; likewise */
+    GRAPH_search_alphas,  /* training mode; loss, logits; Adam on the alphas, running statistics */
+    GRAPH_search_weights, /* training mode; loss, logits, grad_norm; clip + SGD on the weights, running statistics */
+    GRAPH_train,          /* training mode with auxiliary head; loss, logits, logits_aux, grad_norm; clip + SGD */
+    GRAPH_gradients,      /* training mode; loss, logits (logits_aux), grad/NAME of every weight and alpha; running statistics */
+    GRAPH_KIND_COUNT
+} GraphKind;
+const char *graph_kind_name(GraphKind kind); /* "infer", "eval", "search-alphas", "search-weights", "train", "gradients" */
+bool graph_kind_parse(const char *name, GraphKind *kind);
+bool graph_kind_is_training(GraphKind kind);
+
+typedef struct PassContext PassContext;
+struct PassContext {
+    Arena *arena;
+    Diag *diag;
+    IrModule *module;
+    GraphKind kind;
+    int64_t batch;        /* largest number of images */
+    int chunks;           /* K; 0: min(batch, 16) */
+    size_t element_size;  /* 4, or 8 under f64: for plan-memory */
+    int64_t memory_budget;/* bytes, 0: none */
+    /* Draws to be fed by the caller instead: stream names become graph inputs of the same name ("noise.P", "mask.P"). NULL: none. */
+    const char *const *fed_streams;
+    int fed_stream_count;
+    /* printing and choosing, from the command line */
+    const char *const *only;      /* --passes: NULL means all of the pipeline */
+    int only_count;
+    const char *const *disabled;  /* --disable-pass */
+    int disabled_count;
+    const char *print_before, *print_after; /* names, or NULL */
+    bool print_after_all, print_after_change, timing;
+    const char *dump_to;          /* directory, or NULL */
+    FILE *out;                    /* where the above is printed */
+};
+
+typedef bool PassFunction(PassContext *ctx, IrGraph *g); /* true: something changed */
+typedef struct PassInfo {
+    const char *name;             /* "insert-noise" */
+    PassFunction *run;
+    const char *summary;
+} PassInfo;
+extern const PassInfo pass_info[];
+extern const int pass_count;
+const PassInfo *pass_find(const char *name);
+
+/* Runs one pass, verifies, prints what was asked for. */
+bool pass_run(PassContext *ctx, const PassInfo *pass, IrGraph *g);
+
+/* Clones module's @forward into a graph named graph_kind_name(ctx->kind), attaches the loss, runs the pipeline on it.
+ * Fills module->params. NULL when diag has errors (for example search-alphas of a text without alphas). */
+IrGraph *pipeline_build_graph(PassContext *ctx);
+/* Runs the passes of ctx->only (or all of the pipeline) on a graph as it is (ndarts-opt). */
+bool pipeline_run(PassContext *ctx, IrGraph *g);
+
+#endif
