@@ -33,6 +33,8 @@ struct PassContext {
     /* Draws to be fed by the caller instead: stream names become graph inputs of the same name ("noise.P", "mask.P"). NULL: none. */
     const char *const *fed_streams;
     int fed_stream_count;
+    bool grad_output_loss; /* attach-loss: loss = sum(logits * grad_output), an input shaped like the logits; no labels (tests of one operation) */
+    bool input_gradient;   /* differentiate, graph gradients: the output grad/input too */
     /* printing and choosing, from the command line */
     const char *const *only;      /* --passes: NULL means all of the pipeline */
     int only_count;
