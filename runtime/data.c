@@ -1,0 +1,146 @@
+/* data.c: which source of images an experiment names, its defaults, and what all sources share.
+ *
+ * Defaults of settings that a text leaves out:
+ *     split 0.5, limit 0, cutout 0; crop 4 and flip for CIFAR, no crop and no flip otherwise;
+ *     mean and std of the data set that the source names. */
+#include "runtime/data.h"
+
+#include "base/str.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef bool DataReader(const DataOptions *options, DataPart part, Dataset *data, Error *error);
+
+/* One row per source. Means and deviations: of the training pixels scaled to [0, 1]. */
+typedef struct DataSource {
+    const char *name;
+    DataReader *read;
+    bool needs_path;
+    int crop;
+    bool flip;
+    double mean[3], std[3];
+} DataSource;
+
+static const DataSource sources[] = {
+    {"mnist", data_read_idx, true, 0, false, {0.1307, 0.1307, 0.1307}, {0.3081, 0.3081, 0.3081}},
+    {"fashion_mnist", data_read_idx, true, 0, false, {0.2860, 0.2860, 0.2860}, {0.3530, 0.3530, 0.3530}},
+    {"kmnist", data_read_idx, true, 0, false, {0.1918, 0.1918, 0.1918}, {0.3483, 0.3483, 0.3483}},
+    {"cifar10",
+     data_read_cifar,
+     true,
+     4,
+     true,
+     {0.49139968, 0.48215827, 0.44653124},
+     {0.24703233, 0.24348505, 0.26158768}},
+    {"cifar100", data_read_cifar, true, 4, true, {0.5071, 0.4865, 0.4409}, {0.2673, 0.2564, 0.2762}},
+    {"synthetic", data_make_synthetic, false, 0, false, {0.5, 0.5, 0.5}, {0.25, 0.25, 0.25}},
+};
+enum { SOURCE_COUNT = sizeof(sources) / sizeof(sources[0]) };
+
+static const DataSource *source_find(const char *name, Error *error) {
+    const char *names[SOURCE_COUNT];
+    for (int i = 0; i < SOURCE_COUNT; i++) {
+        if (str_equal(sources[i].name, name))
+            return &sources[i];
+        names[i] = sources[i].name;
+    }
+    const char *near = diag_suggest(name, names, SOURCE_COUNT);
+    error_set(error, ERROR_INPUT,
+              "unknown data source '%s'%s%s%s; known: mnist, fashion_mnist, kmnist, cifar10, cifar100, synthetic", name,
+              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return NULL;
+}
+
+/* "data.mean.0", ... or one "data.mean" for all channels. */
+static void read_channels(const IrModule *module, const char *key, const double *otherwise, float *out) {
+    for (int c = 0; c < DATA_MAX_CHANNELS; c++) {
+        char name[64];
+        snprintf(name, sizeof(name), "%s.%d", key, c);
+        double fallback = ir_module_get_float(module, key, otherwise[c < 3 ? c : 2]);
+        out[c] = (float)ir_module_get_float(module, name, fallback);
+    }
+}
+
+static bool check_options(const DataOptions *o, const DataSource *source, Error *error) {
+    if (source->needs_path && (!o->path || !o->path[0]))
+        return error_set(error, ERROR_INPUT, "the data source '%s' needs the folder of its files (data.path)",
+                         o->source);
+    if (o->channels < 1 || o->channels > DATA_MAX_CHANNELS)
+        return error_set(error, ERROR_INPUT, "images of %d channels cannot be loaded; expected 1 to %d", o->channels,
+                         DATA_MAX_CHANNELS);
+    if (!(o->split > 0 && o->split <= 1))
+        return error_set(error, ERROR_INPUT, "data.split is %g; expected a number above 0 and at most 1", o->split);
+    if (o->limit < 0 || o->crop < 0 || o->cutout < 0)
+        return error_set(error, ERROR_INPUT, "data.limit, data.crop and data.cutout must not be negative");
+    for (int c = 0; c < o->channels; c++) {
+        if (!(o->std[c] > 0) || !isfinite(o->mean[c]))
+            return error_set(error, ERROR_INPUT, "data.std of channel %d is %g; expected a number above 0", c,
+                             (double)o->std[c]);
+    }
+    return true;
+}
+
+bool data_options_read(const IrModule *module, DataOptions *options, Error *error) {
+    memset(options, 0, sizeof(*options));
+    options->source = ir_module_get_string(module, "data.source", NULL);
+    if (!options->source)
+        return error_set(error, ERROR_INPUT,
+                         "the experiment names no data; add a line such as  data cifar10(\"PATH\")");
+    const DataSource *source = source_find(options->source, error);
+    if (!source)
+        return false;
+    options->path = ir_module_get_string(module, "data.path", NULL);
+    options->split = ir_module_get_float(module, "data.split", 0.5);
+    options->limit = ir_module_get_int(module, "data.limit", 0);
+    options->crop = (int)ir_module_get_int(module, "data.crop", source->crop);
+    options->flip = ir_module_get_int(module, "data.flip", source->flip) != 0;
+    options->cutout = (int)ir_module_get_int(module, "data.cutout", 0);
+    options->height = (int)ir_module_get_int(module, "input.height", 32);
+    options->width = (int)ir_module_get_int(module, "input.width", 32);
+    options->channels = (int)ir_module_get_int(module, "input.channels", 3);
+    options->classes = (int)ir_module_get_int(module, "classes", 10);
+    read_channels(module, "data.mean", source->mean, options->mean);
+    read_channels(module, "data.std", source->std, options->std);
+    return check_options(options, source, error);
+}
+
+bool data_open(const DataOptions *options, DataPart part, Dataset *data, Error *error) {
+    memset(data, 0, sizeof(*data));
+    const DataSource *source = source_find(options->source, error);
+    if (!source)
+        return false;
+    if (!source->read(options, part, data, error)) {
+        data_close(data);
+        return false;
+    }
+    return true;
+}
+
+void data_close(Dataset *data) {
+    free(data->pixels);
+    free(data->labels);
+    memset(data, 0, sizeof(*data));
+}
+
+bool data_allocate(const DataOptions *options, int64_t count, Dataset *data, Error *error) {
+    data->count = count;
+    data->height = options->height;
+    data->width = options->width;
+    data->channels = options->channels;
+    data->classes = options->classes;
+    size_t size = (size_t)data->height * (size_t)data->width * (size_t)data->channels;
+    data->pixels = calloc((size_t)count, size);
+    data->labels = calloc((size_t)count, sizeof(int32_t));
+    if (!data->pixels || !data->labels)
+        return error_set(error, ERROR_MACHINE, "no memory for %lld images of %zu bytes", (long long)count, size);
+    return true;
+}
+
+bool data_check_label(const DataOptions *options, const char *path, int64_t image, int label, Error *error) {
+    if (label < 0 || label >= options->classes)
+        return error_set(error, ERROR_INPUT, "%s: image %lld has label %d; the network has %d classes", path,
+                         (long long)image, label, options->classes);
+    return true;
+}

@@ -1,0 +1,97 @@
+/* data.h: images from files, augmented and put into batches by background threads.
+ * Pixels stay bytes (NHWC) until a batch is made; every random decision is a counter-based draw keyed by the epoch and
+ * the image, so a batch is the same for any number of threads and can be made again after a restart. */
+#ifndef NDARTS_RUNTIME_DATA_H
+#define NDARTS_RUNTIME_DATA_H
+
+#include "base/diag.h"
+#include "ir/ir.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { DATA_MAX_CHANNELS = 4 };
+
+/* What an experiment says about its data (the settings data.*; data_options_read gives the defaults). */
+typedef struct DataOptions {
+    const char *source; /* "mnist" (and its relatives by name), "cifar10", "cifar100", "synthetic" */
+    const char *path;   /* folder with the files; unused by synthetic */
+    double split;       /* this part of the training images, from the first, trains the weights; the rest the alphas */
+    int64_t limit;      /* only the first so many training images; 0: all */
+    int crop;           /* zero padding of the random crop; 0: no crop */
+    bool flip;
+    int cutout; /* side of the square; 0: none */
+    float mean[DATA_MAX_CHANNELS], std[DATA_MAX_CHANNELS];
+    int height, width, channels, classes; /* what the network takes; the files must fit */
+} DataOptions;
+
+/* Reads the settings data.*, input.* and classes. Mistakes are ERROR_INPUT. */
+bool data_options_read(const IrModule *module, DataOptions *options, Error *error);
+
+typedef enum DataPart { DATA_train, DATA_test } DataPart;
+
+/* Images in file order. Owns its arrays; data_close frees them. */
+typedef struct Dataset {
+    int64_t count;
+    int height, width, channels, classes;
+    uint8_t *pixels; /* count x height x width x channels */
+    int32_t *labels;
+} Dataset;
+
+/* A missing, truncated or foreign file is ERROR_INPUT, named, with what was expected and found. */
+bool data_open(const DataOptions *options, DataPart part, Dataset *data, Error *error);
+void data_close(Dataset *data); /* a zeroed Dataset is allowed */
+
+/* For the files beside this one: allocates the arrays of count images of the options' shape. */
+bool data_allocate(const DataOptions *options, int64_t count, Dataset *data, Error *error);
+bool data_check_label(const DataOptions *options, const char *path, int64_t image, int label, Error *error);
+bool data_read_idx(const DataOptions *options, DataPart part, Dataset *data, Error *error);
+bool data_read_cifar(const DataOptions *options, DataPart part, Dataset *data, Error *error);
+bool data_make_synthetic(const DataOptions *options, DataPart part, Dataset *data, Error *error);
+
+/* ---- augmentation (augment.c) ---- */
+typedef struct Augment {
+    bool enabled; /* false: scale and normalise only, as for evaluation */
+    int crop, cutout;
+    bool flip;
+    int channels;
+    double table[DATA_MAX_CHANNELS][256]; /* byte -> (byte / 255 - mean) / std */
+} Augment;
+
+void augment_prepare(const DataOptions *options, bool enabled, Augment *augment);
+/* Writes image `index` of data, height x width x channels floats (doubles when f64), to out. The draws are named
+ * "augment.crop", "augment.flip", "augment.cutout" and keyed by (seed, epoch, index). */
+void augment_image(const Augment *augment, const Dataset *data, int64_t index, uint64_t seed, uint32_t epoch, bool f64,
+                   void *out);
+
+/* ---- batches (loader.c) ---- */
+typedef struct LoaderOptions {
+    const Dataset *data;
+    int64_t first, count; /* the images it walks over */
+    int64_t batch;        /* the last batch of a round is smaller when count is no multiple */
+    const Augment *augment;
+    const char *shuffle_stream; /* name of the draws that order a round; NULL: file order */
+    uint64_t seed;
+    bool f64;
+    int threads; /* in the background, at least 1 */
+} LoaderOptions;
+
+typedef struct Batch {
+    int64_t count;    /* images */
+    int64_t position; /* of its first image in the round */
+    void *images;     /* count x height x width x channels, float or double */
+    int32_t *labels;
+} Batch;
+
+typedef struct Loader Loader;
+/* NULL with ERROR_MACHINE when there is no memory or no thread. data and augment must outlive it. */
+Loader *loader_create(const LoaderOptions *options, Error *error);
+void loader_destroy(Loader *loader); /* NULL is allowed */
+int64_t loader_batch_count(const Loader *loader);
+/* Begins one walk over the images at batch first_batch. (epoch, round) choose the order, epoch the augmentation. */
+void loader_start(Loader *loader, uint32_t epoch, uint32_t round, int64_t first_batch);
+/* The next batch, valid until the next call; NULL after the last one of the round. */
+const Batch *loader_next(Loader *loader);
+
+#endif
