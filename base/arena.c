@@ -1,0 +1,124 @@
+/* arena.c: a list of zeroed blocks; an allocation takes the next bytes of the newest block.
+ * Blocks double up to a limit, so that small compilations stay small; what does not fit half a block gets its own. */
+#include "base/arena.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ARENA_ALIGN = 16, ARENA_FIRST_BLOCK = 1 << 16, ARENA_LARGEST_BLOCK = 1 << 22 };
+
+typedef struct ArenaBlock {
+    struct ArenaBlock *next;
+    size_t size, used;
+    _Alignas(ARENA_ALIGN) char data[];
+} ArenaBlock;
+
+struct Arena {
+    ArenaBlock *blocks; /* the first one is the one being filled */
+    size_t next_size;
+};
+
+static void out_of_memory(size_t size) {
+    fprintf(stderr, "error: out of memory (%zu bytes wanted)\n", size);
+    exit(2);
+}
+
+static void *checked_calloc(size_t size) {
+    void *memory = calloc(1, size);
+    if (!memory)
+        out_of_memory(size);
+    return memory;
+}
+
+static ArenaBlock *new_block(size_t size) {
+    ArenaBlock *block = checked_calloc(sizeof(ArenaBlock) + size);
+    block->size = size;
+    return block;
+}
+
+Arena *arena_create(void) {
+    Arena *arena = checked_calloc(sizeof *arena);
+    arena->next_size = ARENA_FIRST_BLOCK;
+    return arena;
+}
+
+void arena_destroy(Arena *arena) {
+    if (!arena)
+        return;
+    for (ArenaBlock *block = arena->blocks, *next; block; block = next) {
+        next = block->next;
+        free(block);
+    }
+    free(arena);
+}
+
+/* A block of its own goes behind the one being filled, which keeps its rest. */
+static void *alloc_alone(Arena *arena, size_t size) {
+    ArenaBlock *block = new_block(size);
+    block->used = size;
+    if (arena->blocks) {
+        block->next = arena->blocks->next;
+        arena->blocks->next = block;
+    } else {
+        arena->blocks = block;
+    }
+    return block->data;
+}
+
+void *arena_alloc(Arena *arena, size_t size) {
+    if (size > SIZE_MAX / 2)
+        out_of_memory(size);
+    size = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+    ArenaBlock *block = arena->blocks;
+    if (!block || block->size - block->used < size) {
+        if (size > arena->next_size / 2)
+            return alloc_alone(arena, size);
+        block = new_block(arena->next_size);
+        block->next = arena->blocks;
+        arena->blocks = block;
+        if (arena->next_size < ARENA_LARGEST_BLOCK)
+            arena->next_size *= 2;
+    }
+    void *memory = block->data + block->used;
+    block->used += size;
+    return memory;
+}
+
+void *arena_grow(Arena *arena, const void *old, size_t old_size, size_t new_size) {
+    void *memory = arena_alloc(arena, new_size);
+    if (old_size)
+        memcpy(memory, old, old_size < new_size ? old_size : new_size);
+    return memory;
+}
+
+char *arena_strndup(Arena *arena, const char *text, size_t length) {
+    char *copy = arena_alloc(arena, length + 1);
+    if (length)
+        memcpy(copy, text, length);
+    return copy;
+}
+
+char *arena_strdup(Arena *arena, const char *text) {
+    return arena_strndup(arena, text, strlen(text));
+}
+
+char *arena_vprintf(Arena *arena, const char *format, va_list args) {
+    va_list again;
+    va_copy(again, args);
+    int length = vsnprintf(NULL, 0, format, args);
+    char *text = arena_alloc(arena, (size_t)(length < 0 ? 0 : length) + 1);
+    if (length > 0)
+        vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+char *arena_printf(Arena *arena, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    char *text = arena_vprintf(arena, format, args);
+    va_end(args);
+    return text;
+}

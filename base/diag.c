@@ -1,0 +1,234 @@
+/* diag.c: printing messages with the line they are about, and the ends a program can come to. */
+#include "base/diag.h"
+
+#include "base/file.h"
+#include "base/str.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { DIAG_MAX_ERRORS = 50, TAB_WIDTH = 4, SHOWN_WIDTH = 160 };
+
+struct Diag {
+    Arena *arena;
+    FILE *out;
+    int errors;
+    bool muted; /* the last error was one too many; its notes are not shown either */
+};
+
+Span span_join(Span first, Span last) {
+    if (!first.file)
+        return last;
+    if (last.file == first.file) {
+        first.end_line = last.end_line;
+        first.end_col = last.end_col;
+    }
+    return first;
+}
+
+Diag *diag_create(Arena *arena, FILE *out) {
+    Diag *diag = ARENA_NEW(arena, Diag);
+    diag->arena = arena;
+    diag->out = out;
+    return diag;
+}
+
+int diag_count_errors(const Diag *diag) {
+    return diag->errors;
+}
+
+/* The text of a line (from 1) without its end; NULL when the file has no such line. */
+static const char *find_line(const SourceFile *file, uint32_t line, size_t *length) {
+    const char *start = file->text, *end = file->text + file->size;
+    for (uint32_t i = 1; i < line; i++) {
+        start = memchr(start, '\n', (size_t)(end - start));
+        if (!start)
+            return NULL;
+        start++;
+    }
+    const char *stop = memchr(start, '\n', (size_t)(end - start));
+    if (!stop)
+        stop = end;
+    if (stop > start && stop[-1] == '\r')
+        stop--;
+    *length = (size_t)(stop - start);
+    return start;
+}
+
+static bool is_utf8_tail(char c) {
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* Appends byte c to the shown line and what belongs below it to the marks; tabs become spaces up to the next stop. */
+static void add_shown(Str *shown, Str *marks, size_t *column, char c, const char *mark) {
+    if (is_utf8_tail(c)) {
+        str_add_bytes(shown, &c, 1);
+        return;
+    }
+    size_t width = c == '\t' ? TAB_WIDTH - *column % TAB_WIDTH : 1;
+    bool control = (unsigned char)c < 0x20 || c == 0x7f;
+    *column += width;
+    for (size_t i = 0; i < width; i++) {
+        str_add_bytes(shown, control ? " " : &c, 1);
+        str_add(marks, i && *mark == '^' ? "~" : mark);
+    }
+}
+
+/* Part of a very long line: from is where to begin so that byte caret is in sight. */
+static size_t choose_start(const char *line, size_t length, size_t caret) {
+    if (length <= SHOWN_WIDTH || caret < SHOWN_WIDTH / 2)
+        return 0;
+    size_t from = caret - SHOWN_WIDTH / 4;
+    while (from < caret && is_utf8_tail(line[from]))
+        from++;
+    return from;
+}
+
+/* The line of the span, and below it a caret at its beginning and tildes up to its end. */
+static void print_line(Diag *diag, Span span) {
+    size_t length = 0, column = 0;
+    const char *line = find_line(span.file, span.line, &length);
+    if (!line || span.col == 0 || span.col > length + 1)
+        return;
+    size_t caret = span.col - 1, end = span.end_line > span.line ? length : span.end_col ? span.end_col - 1 : 0;
+    size_t from = choose_start(line, length, caret);
+    size_t to = length > from + SHOWN_WIDTH ? from + SHOWN_WIDTH : length;
+    Str shown = str_create(diag->arena), marks = str_create(diag->arena);
+    if (from) {
+        str_add(&shown, "...");
+        str_add(&marks, "   ");
+    }
+    for (size_t i = from; i < to; i++)
+        add_shown(&shown, &marks, &column, line[i], i == caret ? "^" : i > caret && i < end ? "~" : " ");
+    if (caret >= to)
+        str_add(&marks, "^");
+    while (marks.length && marks.data[marks.length - 1] == ' ')
+        marks.data[--marks.length] = '\0';
+    fprintf(diag->out, "    %s%s\n    %s\n", shown.data, to < length ? "..." : "", marks.data);
+}
+
+static void print_message(Diag *diag, Span span, const char *kind, const char *format, va_list args) {
+    if (span.file && span.line)
+        fprintf(diag->out, "%s:%u:%u: ", span.file->path, span.line, span.col);
+    else if (span.file)
+        fprintf(diag->out, "%s: ", span.file->path);
+    fprintf(diag->out, "%s: ", kind);
+    vfprintf(diag->out, format, args);
+    fputc('\n', diag->out);
+    if (span.file && span.line)
+        print_line(diag, span);
+}
+
+void diag_error(Diag *diag, Span span, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    diag->errors++;
+    if (diag->errors <= DIAG_MAX_ERRORS)
+        print_message(diag, span, "error", format, args);
+    else if (!diag->muted)
+        fputs("note: more errors follow; the first 50 are shown\n", diag->out);
+    diag->muted = diag->errors > DIAG_MAX_ERRORS;
+    va_end(args);
+}
+
+void diag_warning(Diag *diag, Span span, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    if (!diag->muted)
+        print_message(diag, span, "warning", format, args);
+    va_end(args);
+}
+
+void diag_note(Diag *diag, Span span, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    if (!diag->muted)
+        print_message(diag, span, "note", format, args);
+    va_end(args);
+}
+
+enum { SUGGEST_MAX = 64 };
+
+static size_t least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+/* Insertions, deletions, replacements and swaps of neighbours that turn a into b (optimal string alignment). */
+static size_t edit_distance(const char *a, size_t a_length, const char *b, size_t b_length) {
+    size_t rows[3][SUGGEST_MAX + 1];
+    for (size_t j = 0; j <= b_length; j++)
+        rows[0][j] = j;
+    for (size_t i = 1; i <= a_length; i++) {
+        size_t *now = rows[i % 3], *before = rows[(i + 2) % 3], *older = rows[(i + 1) % 3];
+        now[0] = i;
+        for (size_t j = 1; j <= b_length; j++) {
+            bool same = a[i - 1] == b[j - 1];
+            now[j] = least(least(before[j], now[j - 1]) + 1, before[j - 1] + (same ? 0 : 1));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                now[j] = least(now[j], older[j - 2] + 1);
+        }
+    }
+    return rows[a_length % 3][b_length];
+}
+
+const char *diag_suggest(const char *name, const char *const *candidates, size_t count) {
+    const char *best = NULL;
+    size_t length = strlen(name), best_distance = length / 3 + 1;
+    if (length > SUGGEST_MAX)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        size_t other = strlen(candidates[i]);
+        if (other > SUGGEST_MAX)
+            continue;
+        size_t distance = edit_distance(name, length, candidates[i], other);
+        if (distance < best_distance) {
+            best = candidates[i];
+            best_distance = distance;
+        }
+    }
+    return best;
+}
+
+bool error_set(Error *error, ErrorKind kind, const char *format, ...) {
+    if (error->kind != ERROR_NONE)
+        return false;
+    va_list args;
+    va_start(args, format);
+    error->kind = kind;
+    vsnprintf(error->message, sizeof error->message, format, args);
+    va_end(args);
+    return false;
+}
+
+int error_report(const Error *error) {
+    if (error->kind != ERROR_NONE)
+        fprintf(stderr, "error: %s\n", error->message);
+    return (int)error->kind;
+}
+
+void (*bug_hook)(FILE *out) = NULL;
+
+void bug_at(const char *file, int line, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "%s:%d: bug: ", file, line);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    void (*hook)(FILE *) = bug_hook;
+    bug_hook = NULL; /* a bug inside the hook must not run it again */
+    if (hook)
+        hook(stderr);
+    fflush(NULL);
+    abort();
+}
+
+SourceFile *source_read(Arena *arena, const char *path, Error *error) {
+    size_t size;
+    const char *text = file_read(arena, path, &size, error);
+    if (!text)
+        return NULL;
+    SourceFile *file = ARENA_NEW(arena, SourceFile);
+    *file = (SourceFile){.path = arena_strdup(arena, path), .text = text, .size = size};
+    return file;
+}

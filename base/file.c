@@ -1,0 +1,163 @@
+/* file.c: reading a whole file, and atomic replacement: temporary file in the same folder, sync, rename. */
+#include "base/file.h"
+
+#include "base/tensor_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A path that the user got wrong, as opposed to a machine that fails. */
+static ErrorKind kind_of_errno(int number) {
+    switch (number) {
+    case ENOENT:
+    case EACCES:
+    case EPERM:
+    case EISDIR:
+    case ENOTDIR:
+    case ENAMETOOLONG:
+    case ELOOP:
+        return ERROR_INPUT;
+    default:
+        return ERROR_MACHINE;
+    }
+}
+
+static bool fail_with_errno(Error *error, const char *what, const char *path) {
+    int number = errno;
+    return error_set(error, kind_of_errno(number), "cannot %s '%s': %s", what, path, strerror(number));
+}
+
+/* Reads until the end; the size asked of the system is only a first guess, pipes have none. */
+static char *read_all(Arena *arena, int descriptor, size_t *size) {
+    struct stat status;
+    size_t capacity = fstat(descriptor, &status) == 0 && status.st_size > 0 ? (size_t)status.st_size + 2 : 4096;
+    char *data = arena_alloc(arena, capacity);
+    *size = 0;
+    for (;;) {
+        if (*size + 1 >= capacity) {
+            data = arena_grow(arena, data, *size, 2 * capacity);
+            capacity *= 2;
+        }
+        ssize_t count = read(descriptor, data + *size, capacity - *size - 1);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return count == 0 ? data : NULL;
+        *size += (size_t)count;
+    }
+}
+
+char *file_read(Arena *arena, const char *path, size_t *size, Error *error) {
+    bool standard = strcmp(path, "-") == 0;
+    int descriptor = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) {
+        fail_with_errno(error, "open", path);
+        return NULL;
+    }
+    char *data = read_all(arena, descriptor, size);
+    if (!data)
+        fail_with_errno(error, "read", path);
+    if (!standard)
+        close(descriptor);
+    return data;
+}
+
+static void release(FileWriter *writer) {
+    free(writer->target);
+    free(writer->temporary);
+    *writer = (FileWriter){.descriptor = -1};
+}
+
+static bool fail_write(FileWriter *writer, Error *error) {
+    fail_with_errno(error, "write", writer->path);
+    if (writer->descriptor >= 0)
+        close(writer->descriptor);
+    if (writer->temporary)
+        unlink(writer->temporary);
+    release(writer);
+    return false;
+}
+
+static char *temporary_name(const char *target) {
+    static atomic_uint serial;
+    char *name = NULL;
+    if (asprintf(&name, "%s.%ld-%u.tmp", target, (long)getpid(), atomic_fetch_add(&serial, 1)) < 0)
+        return NULL;
+    return name;
+}
+
+bool file_writer_open(FileWriter *writer, const char *path, Error *error) {
+    struct stat status;
+    bool exists = stat(path, &status) == 0;
+    /* Beyond a limit on file sizes a write must fail, not end the program. */
+    signal(SIGXFSZ, SIG_IGN);
+    *writer = (FileWriter){.path = path, .descriptor = -1};
+    writer->target = exists ? realpath(path, NULL) : strdup(path);
+    if (!writer->target)
+        return fail_write(writer, error);
+    if (exists && S_ISDIR(status.st_mode)) {
+        errno = EISDIR;
+        return fail_write(writer, error);
+    }
+    if (exists && !S_ISREG(status.st_mode)) {
+        writer->descriptor = open(path, O_WRONLY | O_CLOEXEC);
+    } else {
+        writer->temporary = temporary_name(writer->target);
+        if (writer->temporary)
+            writer->descriptor = open(writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    }
+    return writer->descriptor >= 0 || fail_write(writer, error);
+}
+
+bool file_writer_write(FileWriter *writer, const void *data, size_t size, Error *error) {
+    for (const char *next = data; size;) {
+        ssize_t count = write(writer->descriptor, next, size);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0)
+            return fail_write(writer, error);
+        next += count;
+        size -= (size_t)count;
+    }
+    return true;
+}
+
+/* The rename itself survives a crash only when the folder is synced; not every file system can. */
+static void sync_folder_of(const char *target) {
+    const char *slash = strrchr(target, '/');
+    char *folder = slash ? strndup(target, (size_t)(slash - target) + 1) : strdup(".");
+    int descriptor = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (descriptor >= 0) {
+        fsync(descriptor);
+        close(descriptor);
+    }
+    free(folder);
+}
+
+bool file_writer_commit(FileWriter *writer, Error *error) {
+    if (writer->temporary && fsync(writer->descriptor) != 0)
+        return fail_write(writer, error);
+    int closed = close(writer->descriptor);
+    writer->descriptor = -1;
+    if (closed != 0)
+        return fail_write(writer, error);
+    if (writer->temporary) {
+        if (rename(writer->temporary, writer->target) != 0)
+            return fail_write(writer, error);
+        sync_folder_of(writer->target);
+    }
+    release(writer);
+    return true;
+}
+
+bool file_write_atomic(const char *path, const void *data, size_t size, Error *error) {
+    FileWriter writer;
+    return file_writer_open(&writer, path, error) && file_writer_write(&writer, data, size, error) &&
+           file_writer_commit(&writer, error);
+}

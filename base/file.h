@@ -1,0 +1,26 @@
+/* file.h: whole files in, whole files out. Internal to base/; file_write_atomic is declared in tensor_file.h. */
+#ifndef NDARTS_BASE_FILE_H
+#define NDARTS_BASE_FILE_H
+
+#include "base/arena.h"
+#include "base/diag.h"
+
+#include <stddef.h>
+
+/* The whole file and a zero byte after it, 16-byte aligned; "-" is standard input. NULL and *error on failure: a path
+ * that cannot be opened is ERROR_INPUT, a failing read ERROR_MACHINE. */
+char *file_read(Arena *arena, const char *path, size_t *size, Error *error);
+
+/* A file that appears under its name only when complete. After a failed call the writer is closed and the temporary
+ * file gone; every way out of writing ends in commit or in a failure. */
+typedef struct FileWriter {
+    const char *path;
+    char *target, *temporary; /* what path resolves to; NULL temporary: a device or pipe, written directly */
+    int descriptor;
+} FileWriter;
+
+bool file_writer_open(FileWriter *writer, const char *path, Error *error);
+bool file_writer_write(FileWriter *writer, const void *data, size_t size, Error *error);
+bool file_writer_commit(FileWriter *writer, Error *error);
+
+#endif

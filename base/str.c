@@ -1,0 +1,148 @@
+/* str.c: growable text, and a hash map (open addressing, linear probing) that remembers the order of insertion. */
+#include "base/str.h"
+
+#include "base/hash.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+Str str_create(Arena *arena) {
+    return (Str){.arena = arena, .data = arena_alloc(arena, 64), .capacity = 64};
+}
+
+/* Room for count more bytes and the zero byte at the end. */
+static void str_reserve(Str *s, size_t count) {
+    size_t capacity = s->capacity;
+    while (capacity - s->length <= count)
+        capacity *= 2;
+    if (capacity == s->capacity)
+        return;
+    s->data = arena_grow(s->arena, s->data, s->length, capacity);
+    s->capacity = capacity;
+}
+
+void str_add_bytes(Str *s, const char *bytes, size_t count) {
+    if (!count)
+        return;
+    str_reserve(s, count);
+    memcpy(s->data + s->length, bytes, count);
+    s->length += count;
+    s->data[s->length] = '\0';
+}
+
+void str_add(Str *s, const char *text) {
+    str_add_bytes(s, text, strlen(text));
+}
+
+void str_addf(Str *s, const char *format, ...) {
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int length = vsnprintf(s->data + s->length, s->capacity - s->length, format, args);
+    if (length > 0 && (size_t)length >= s->capacity - s->length) {
+        str_reserve(s, (size_t)length);
+        vsnprintf(s->data + s->length, (size_t)length + 1, format, again);
+    }
+    s->length += length > 0 ? (size_t)length : 0;
+    va_end(again);
+    va_end(args);
+}
+
+/* A decimal of at most 15 digits survives %.15g unchanged, so fewer need not be tried, but for the subnormals, which
+ * have less than 15 digits to tell apart. */
+static void print_shortest(char text[40], double value) {
+    int first = fabs(value) < 1e-300 ? 1 : 15;
+    for (int digits = first; digits <= 17; digits++) {
+        snprintf(text, 40, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            return;
+    }
+}
+
+void str_add_double(Str *s, double value) {
+    char text[40];
+    if (isnan(value)) {
+        str_add(s, "nan");
+    } else if (isinf(value)) {
+        str_add(s, value < 0 ? "-inf" : "inf");
+    } else {
+        print_shortest(text, value);
+        str_add(s, text);
+        if (!strpbrk(text, ".e"))
+            str_add(s, ".0");
+    }
+}
+
+void str_add_quoted(Str *s, const char *text) {
+    str_add(s, "\"");
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\')
+            str_addf(s, "\\%c", c);
+        else if (c == '\n')
+            str_add(s, "\\n");
+        else if (c == '\t')
+            str_add(s, "\\t");
+        else if (c < 0x20 || c == 0x7f)
+            str_addf(s, "\\x%02x", c);
+        else
+            str_add_bytes(s, text, 1);
+    }
+    str_add(s, "\"");
+}
+
+bool str_equal(const char *a, const char *b) {
+    return strcmp(a, b) == 0;
+}
+
+bool str_starts_with(const char *text, const char *prefix) {
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+bool str_ends_with(const char *text, const char *suffix) {
+    size_t length = strlen(text), tail = strlen(suffix);
+    return length >= tail && strcmp(text + length - tail, suffix) == 0;
+}
+
+StrMap str_map_create(Arena *arena) {
+    return (StrMap){.arena = arena};
+}
+
+/* The slot that holds key, or the empty one where it belongs. The table is never full. */
+static size_t find_slot(const StrMap *map, const char *key) {
+    size_t mask = map->slot_count - 1;
+    size_t slot = (size_t)hash_string(key) & mask;
+    while (map->slots[slot] && !str_equal(map->entries[map->slots[slot] - 1].key, key))
+        slot = (slot + 1) & mask;
+    return slot;
+}
+
+/* Keeps the table at most half full. */
+static void grow_slots(StrMap *map) {
+    map->slot_count = map->slot_count ? 2 * map->slot_count : 16;
+    map->slots = ARENA_ARRAY(map->arena, uint32_t, map->slot_count);
+    for (size_t i = 0; i < map->count; i++)
+        map->slots[find_slot(map, map->entries[i].key)] = (uint32_t)i + 1;
+}
+
+void *str_map_get(const StrMap *map, const char *key) {
+    if (!map->count)
+        return NULL;
+    uint32_t index = map->slots[find_slot(map, key)];
+    return index ? map->entries[index - 1].value : NULL;
+}
+
+void str_map_set(StrMap *map, const char *key, void *value) {
+    if (2 * (map->count + 1) > map->slot_count)
+        grow_slots(map);
+    size_t slot = find_slot(map, key);
+    if (map->slots[slot]) {
+        map->entries[map->slots[slot] - 1].value = value;
+        return;
+    }
+    StrMapEntry entry = {.key = arena_strdup(map->arena, key), .value = value};
+    ARENA_PUSH(map->arena, map->entries, map->count, map->capacity, entry);
+    map->slots[slot] = (uint32_t)map->count;
+}
