@@ -1,0 +1,39 @@
+/* backend.h: what a kind of device can do. The runtime above knows devices only through this struct. */
+#ifndef NDARTS_RUNTIME_BACKEND_H
+#define NDARTS_RUNTIME_BACKEND_H
+
+#include "runtime/module.h"
+
+typedef struct RtDevice RtDevice;   /* of a backend's own making */
+typedef struct RtBound RtBound;     /* a graph of a module, bound to memory */
+
+/* Memory a program owns on its device; addresses of the device. */
+typedef struct RtArenas {
+    void *state, *prepared, *work;
+} RtArenas;
+
+typedef struct RtBackend {
+    const char *name;
+    CgTarget target;
+    RtDevice *(*open)(int threads, Error *error);
+    void (*close)(RtDevice *device);
+    int (*thread_count)(const RtDevice *device);
+    /* From generated source to a loaded module, through the cache; identity (in arena) says what decides its bits. */
+    RtModule *(*build)(RtDevice *device, const CgOutput *output, int vector_bytes, Arena *arena, const char **identity, Error *error);
+    RtModule *(*load)(RtDevice *device, const char *path, Arena *arena, const char **identity, Error *error);
+    void (*unload)(RtDevice *device, RtModule *module);
+    /* Zeroed memory; NULL when there is none. */
+    void *(*allocate)(RtDevice *device, size_t bytes);
+    void (*release)(RtDevice *device, void *memory, size_t bytes);
+    void (*upload)(RtDevice *device, void *to, const void *from, size_t bytes);
+    void (*download)(RtDevice *device, void *to, const void *from, size_t bytes);
+    RtBound *(*bind)(RtDevice *device, const RtModule *module, const PlanGraph *graph, const RtArenas *arenas, Error *error);
+    void (*unbind)(RtDevice *device, RtBound *bound);
+    size_t (*bound_bytes)(const RtBound *bound);
+    /* One run, finished on return. inputs are in the plan's order and stay the caller's; prepare: first compute what depends on parameters only. */
+    void (*launch)(RtDevice *device, RtBound *bound, const void *const *inputs, const NdRun *run, bool prepare);
+} RtBackend;
+
+extern const RtBackend rt_backend_cpu;
+
+#endif

@@ -1,0 +1,15 @@
+/* cache.h: compiled modules on disk, found by their content. */
+#ifndef NDARTS_RUNTIME_CACHE_H
+#define NDARTS_RUNTIME_CACHE_H
+
+#include "runtime/build.h"
+#include "runtime/module.h"
+
+/* The folder: $XDG_CACHE_HOME/ndarts, else ~/.cache/ndarts, else /tmp/ndarts-UID. */
+const char *rt_cache_folder(Arena *arena);
+/* The name of an entry: the hash of sources, options and the compiler's version, 64 hexadecimal digits. */
+const char *rt_cache_key(Arena *arena, const CgOutput *output, const char *options, const char *compiler_version);
+/* Loads the module from the cache; builds it first when it is not there or its entry is damaged. */
+RtModule *rt_cache_load(const RtCompiler *compiler, const CgOutput *output, const char *options, Error *error);
+
+#endif

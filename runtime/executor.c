@@ -1,0 +1,337 @@
+/* executor.c: the CPU's way through a plan. All addresses are resolved once; what is left per run is to put in those of
+ * the inputs. In every stage a thread first takes the chunks (or steps) of its own share, in order, then helps the others: who computes
+ * something never changes what is computed, since a chunk's results depend on nothing that the thread holds.
+ *
+ * With NDARTS_PROFILE=1 in the environment the time spent in every kernel is printed to stderr at the end. */
+#include "runtime/executor.h"
+
+#include "runtime/machine.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct BoundStep {
+    NdKernel *kernel;
+    const int64_t *ints;
+    int kernel_number, first_buffer; /* in the threads' tables of addresses */
+} BoundStep;
+
+typedef struct BoundStage {
+    PlanDomain domain;
+    int step_count;
+    BoundStep *steps;
+} BoundStage;
+
+/* An entry of the tables that is the address of an input. */
+typedef struct InputSlot {
+    int slot, input;
+} InputSlot;
+
+typedef struct ThreadMemory {
+    void **addresses;   /* one per buffer of every step */
+    char *arena;        /* private values of one image, then the kernels' scratch */
+    double *seconds;    /* by kernel, when profiling */
+    long *calls;
+} ThreadMemory;
+
+/* The next piece of a thread's share; a line of its own, since others look at it too. */
+typedef struct Share {
+    _Alignas(64) atomic_long next;
+} Share;
+
+struct RtExecutor {
+    const RtModule *module;
+    const PlanGraph *graph;
+    RtThreads *threads;
+    RtArenas arenas;
+    int prepare_count, stage_count;
+    BoundStage *prepare, *stages;
+    int slot_count, buffer_count;
+    InputSlot *slots;
+    size_t private_bytes, thread_bytes;
+    ThreadMemory *memory;      /* one per thread */
+    Share *shares[2];          /* of this stage and the next */
+    Arena *arena;
+    bool profile;
+    /* the run in progress */
+    const NdRun *run;
+    bool run_prepare;
+};
+
+/* ---- binding ---- */
+
+static void bind_step(RtExecutor *x, const PlanStep *from, BoundStep *to)
+{
+    *to = (BoundStep){x->module->kernels[from->kernel], from->ints, from->kernel, x->buffer_count};
+    x->buffer_count += from->buffer_count;
+    for (int i = 0; i < from->buffer_count; i++)
+        x->slot_count += from->buffers[i].place == PLACE_input;
+}
+
+static BoundStage *bind_stages(RtExecutor *x, const PlanStage *from, int count)
+{
+    BoundStage *stages = ARENA_ARRAY(x->arena, BoundStage, count);
+    for (int i = 0; i < count; i++) {
+        stages[i] = (BoundStage){from[i].domain, from[i].step_count, ARENA_ARRAY(x->arena, BoundStep, from[i].step_count)};
+        for (int j = 0; j < from[i].step_count; j++)
+            bind_step(x, &from[i].steps[j], &stages[i].steps[j]);
+    }
+    return stages;
+}
+
+static void *resolve(const RtExecutor *x, const ThreadMemory *memory, const PlanBuffer *b)
+{
+    switch (b->place) {
+    case PLACE_state: return (char *)x->arenas.state + b->offset;
+    case PLACE_prepared: return (char *)x->arenas.prepared + b->offset;
+    case PLACE_work: return (char *)x->arenas.work + b->offset;
+    case PLACE_private: return memory->arena + b->offset;
+    default: return NULL;
+    }
+}
+
+/* Walks the buffers of all steps in the order bind_step numbered them. */
+static int fill_addresses(RtExecutor *x, ThreadMemory *memory, const PlanStage *stages, int count, int at)
+{
+    for (int i = 0; i < count; i++) {
+        for (int j = 0; j < stages[i].step_count; j++) {
+            const PlanStep *step = &stages[i].steps[j];
+            for (int k = 0; k < step->buffer_count; k++)
+                memory->addresses[at++] = resolve(x, memory, &step->buffers[k]);
+        }
+    }
+    return at;
+}
+
+static void find_slots(RtExecutor *x, const PlanStage *stages, int count, int *at, int *found)
+{
+    for (int i = 0; i < count; i++) {
+        for (int j = 0; j < stages[i].step_count; j++) {
+            const PlanStep *step = &stages[i].steps[j];
+            for (int k = 0; k < step->buffer_count; k++, (*at)++) {
+                if (step->buffers[k].place == PLACE_input)
+                    x->slots[(*found)++] = (InputSlot){*at, (int)step->buffers[k].offset};
+            }
+        }
+    }
+}
+
+static bool make_thread_memory(RtExecutor *x, ThreadMemory *memory)
+{
+    memory->addresses = ARENA_ARRAY(x->arena, void *, x->buffer_count);
+    memory->seconds = ARENA_ARRAY(x->arena, double, x->module->plan->kernel_count);
+    memory->calls = ARENA_ARRAY(x->arena, long, x->module->plan->kernel_count);
+    memory->arena = machine_pages_allocate(x->thread_bytes);
+    if (!memory->arena)
+        return false;
+    int at = fill_addresses(x, memory, x->graph->prepare, x->graph->prepare_count, 0);
+    fill_addresses(x, memory, x->graph->stages, x->graph->stage_count, at);
+    return true;
+}
+
+static bool make_memory(RtExecutor *x)
+{
+    int threads = rt_threads_count(x->threads), at = 0, found = 0;
+    x->slots = ARENA_ARRAY(x->arena, InputSlot, x->slot_count);
+    find_slots(x, x->graph->prepare, x->graph->prepare_count, &at, &found);
+    find_slots(x, x->graph->stages, x->graph->stage_count, &at, &found);
+    x->memory = ARENA_ARRAY(x->arena, ThreadMemory, threads);
+    for (int i = 0; i < 2; i++) {
+        x->shares[i] = aligned_alloc(64, sizeof(Share) * (size_t)threads);
+        if (!x->shares[i])
+            return false;
+    }
+    for (int t = 0; t < threads; t++) {
+        if (!make_thread_memory(x, &x->memory[t]))
+            return false;
+    }
+    return true;
+}
+
+RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, const RtArenas *arenas, RtThreads *threads, Error *error)
+{
+    Arena *arena = arena_create();
+    RtExecutor *x = ARENA_NEW(arena, RtExecutor);
+    *x = (RtExecutor){.module = module, .graph = graph, .threads = threads, .arenas = *arenas, .arena = arena};
+    const char *profile = getenv("NDARTS_PROFILE");
+    x->profile = profile && strcmp(profile, "1") == 0;
+    x->prepare_count = graph->prepare_count;
+    x->stage_count = graph->stage_count;
+    x->prepare = bind_stages(x, graph->prepare, graph->prepare_count);
+    x->stages = bind_stages(x, graph->stages, graph->stage_count);
+    x->private_bytes = ((size_t)graph->private_bytes + 63) / 64 * 64;
+    x->thread_bytes = x->private_bytes + (size_t)module->plan->scratch_bytes;
+    if (make_memory(x))
+        return x;
+    error_set(error, ERROR_MACHINE, "out of memory: %zu bytes for each of %d threads", x->thread_bytes, rt_threads_count(threads));
+    rt_executor_destroy(x);
+    return NULL;
+}
+
+/* ---- the profile ---- */
+
+typedef struct ProfileLine {
+    const char *kernel;
+    double seconds;
+    long calls;
+} ProfileLine;
+
+static int compare_lines(const void *a, const void *b)
+{
+    double x = ((const ProfileLine *)a)->seconds, y = ((const ProfileLine *)b)->seconds;
+    return (x < y) - (x > y);
+}
+
+static void print_profile(const RtExecutor *x)
+{
+    int count = x->module->plan->kernel_count;
+    ProfileLine *lines = ARENA_ARRAY(x->arena, ProfileLine, count);
+    double total = 0;
+    for (int i = 0; i < count; i++) {
+        lines[i].kernel = x->module->plan->kernels[i];
+        for (int t = 0; t < rt_threads_count(x->threads); t++) {
+            lines[i].seconds += x->memory[t].seconds[i];
+            lines[i].calls += x->memory[t].calls[i];
+        }
+        total += lines[i].seconds;
+    }
+    qsort(lines, (size_t)count, sizeof *lines, compare_lines);
+    fprintf(stderr, "profile of %s: %.6f s in kernels, all threads\n", graph_kind_name(x->graph->kind), total);
+    for (int i = 0; i < count && lines[i].calls > 0; i++)
+        fprintf(stderr, "  %10.6f s %5.1f %% %10ld calls  %s\n", lines[i].seconds, 100 * lines[i].seconds / total, lines[i].calls, lines[i].kernel);
+}
+
+void rt_executor_destroy(RtExecutor *x)
+{
+    if (!x)
+        return;
+    if (x->profile && x->memory)
+        print_profile(x);
+    for (int t = 0; x->memory && t < rt_threads_count(x->threads); t++)
+        machine_pages_free(x->memory[t].arena, x->thread_bytes);
+    free(x->shares[0]);
+    free(x->shares[1]);
+    arena_destroy(x->arena);
+}
+
+size_t rt_executor_bytes(const RtExecutor *x)
+{
+    return x->thread_bytes * (size_t)rt_threads_count(x->threads);
+}
+
+/* ---- running ---- */
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void call(RtExecutor *x, ThreadMemory *memory, const BoundStep *step, const NdWork *work)
+{
+    if (!x->profile) {
+        step->kernel(memory->addresses + step->first_buffer, step->ints, work);
+        return;
+    }
+    double begin = now();
+    step->kernel(memory->addresses + step->first_buffer, step->ints, work);
+    memory->seconds[step->kernel_number] += now() - begin;
+    memory->calls[step->kernel_number]++;
+}
+
+/* All images of a chunk, each through all steps; a chunk without images is announced as image -1. */
+static void run_chunk(RtExecutor *x, ThreadMemory *memory, const BoundStage *stage, NdWork *work)
+{
+    const NdRun *run = x->run;
+    int64_t first = work->chunk * run->batch / run->chunks, end = (work->chunk + 1) * run->batch / run->chunks;
+    work->first = 1;
+    work->image = -1;
+    if (first == end) {
+        for (int i = 0; i < stage->step_count; i++)
+            call(x, memory, &stage->steps[i], work);
+    }
+    for (int64_t image = first; image < end; image++) {
+        work->image = image;
+        for (int i = 0; i < stage->step_count; i++)
+            call(x, memory, &stage->steps[i], work);
+        work->first = 0;
+    }
+}
+
+static void run_piece(RtExecutor *x, ThreadMemory *memory, const BoundStage *stage, int64_t piece, NdWork *work)
+{
+    if (stage->domain == DOMAIN_images) {
+        work->chunk = piece;
+        run_chunk(x, memory, stage, work);
+    } else {
+        *work = (NdWork){.image = -1, .chunk = 0, .first = 1, .run = x->run, .scratch = work->scratch};
+        call(x, memory, &stage->steps[piece], work);
+    }
+}
+
+static void run_stage(RtExecutor *x, const BoundStage *stage, Share *shares, int thread, NdWork *work)
+{
+    int threads = rt_threads_count(x->threads);
+    ThreadMemory *memory = &x->memory[thread];
+    if (stage->domain == DOMAIN_serial) {
+        for (int i = 0; thread == 0 && i < stage->step_count; i++)
+            run_piece(x, memory, stage, i, work);
+        return;
+    }
+    int64_t pieces = stage->domain == DOMAIN_images ? x->run->chunks : stage->step_count;
+    for (int i = 0; i < threads; i++) {
+        int owner = (thread + i) % threads;
+        int64_t begin = owner * pieces / threads, end = (owner + 1) * pieces / threads;
+        for (;;) {
+            int64_t piece = begin + atomic_fetch_add_explicit(&shares[owner].next, 1, memory_order_relaxed);
+            if (piece >= end)
+                break;
+            run_piece(x, memory, stage, piece, work);
+        }
+    }
+}
+
+static void clear_shares(RtExecutor *x, int which)
+{
+    for (int t = 0; t < rt_threads_count(x->threads); t++)
+        atomic_store_explicit(&x->shares[which][t].next, 0, memory_order_relaxed);
+}
+
+/* The shares of the next stage are cleared while nobody can be using them: all have left the one before this. */
+static int run_stages(RtExecutor *x, const BoundStage *stages, int count, int thread, int which)
+{
+    NdWork work = {.run = x->run, .scratch = x->memory[thread].arena + x->private_bytes};
+    for (int i = 0; i < count; i++) {
+        if (thread == 0)
+            clear_shares(x, 1 - which);
+        run_stage(x, &stages[i], x->shares[which], thread, &work);
+        rt_threads_barrier(x->threads);
+        which = 1 - which;
+    }
+    return which;
+}
+
+static void executor_job(void *argument, int thread)
+{
+    RtExecutor *x = argument;
+    int which = 0;
+    if (x->run_prepare)
+        which = run_stages(x, x->prepare, x->prepare_count, thread, which);
+    run_stages(x, x->stages, x->stage_count, thread, which);
+}
+
+void rt_executor_run(RtExecutor *x, const void *const *inputs, const NdRun *run, bool prepare)
+{
+    for (int t = 0; t < rt_threads_count(x->threads); t++) {
+        for (int i = 0; i < x->slot_count; i++)
+            x->memory[t].addresses[x->slots[i].slot] = (void *)(uintptr_t)inputs[x->slots[i].input];
+    }
+    x->run = run;
+    x->run_prepare = prepare;
+    clear_shares(x, 0);
+    rt_threads_run(x->threads, executor_job, x);
+}
