@@ -80,7 +80,7 @@ struct IrNode {
     IrNode *prev, *next; /* order of execution */
     IrGraph *graph;
 
-    /* Annotations of the passes; printed after the type as {!inline}, {!stage=3}, {!offset=4096, ...}. */
+    /* Annotations of the passes; printed after the type: !{inline, stage=3, place="work", offset=4096, tag="cells.0._ops.3"}. */
     bool inlined;     /* fuse: has no memory; its users compute it where they need it */
     int stage;        /* fuse: number of the stage that computes it; -1: none yet */
     int place;        /* plan-memory: an IrPlace */
@@ -146,17 +146,23 @@ struct IrModule {
     int param_count, param_capacity;
     IrSetting *settings;
     int setting_count, setting_capacity;
+    StrMap param_index;   /* cache of ir_module_find_param */
 };
 
 /* ---- building (ir.c) ---- */
 IrModule *ir_module_create(Arena *arena, const char *name);
-IrGraph *ir_graph_create(IrModule *module, const char *name);
+IrGraph *ir_graph_create(IrModule *module, const char *name); /* bug() when the name is taken */
+void ir_graph_remove(IrGraph *graph);                         /* out of its module; no other graph may call it */
 IrGraph *ir_graph_find(const IrModule *module, const char *name); /* NULL when absent */
 /* A deep copy under a new name, outputs and annotations included. Nodes of the original have ->scratch set to their copies. */
 IrGraph *ir_graph_clone(IrGraph *graph, const char *name);
 void ir_graph_number(IrGraph *graph); /* ids 0, 1, ... in order */
 void ir_graph_add_output(IrGraph *graph, const char *name, IrNode *value);
 IrNode *ir_graph_find_output(const IrGraph *graph, const char *name); /* NULL when absent */
+/* Every OP_input node is an argument and stands before all other nodes: building one (by ir_build too) appends it to args and
+ * puts it after the last one whatever the builder's place; removing one takes it out of args. */
+IrNode *ir_graph_add_arg(IrGraph *graph, const char *name, IrType type, Span span);
+IrNode *ir_graph_find_arg(const IrGraph *graph, const char *name); /* NULL when absent */
 
 IrType ir_type(IrDtype dtype, int rank, const int64_t *dims);
 IrType ir_type_scalar(void); /* f32[] */
@@ -201,16 +207,31 @@ void ir_attr_set(IrNode *node, IrAttr attr); /* adds or replaces */
 void ir_node_remove(IrNode *node);                       /* out of the order; nothing may use it any more */
 void ir_node_move_before(IrNode *node, IrNode *before);  /* before == NULL: to the end */
 void ir_replace_uses(IrGraph *graph, IrNode *old, IrNode *replacement); /* inputs and outputs */
+/* The same for many at once: every use of a node whose ->scratch is not NULL becomes a use of that node (followed to its end). */
+void ir_replace_uses_by_scratch(IrGraph *graph);
+void ir_clear_scratch(IrGraph *graph); /* ->scratch = NULL, ->mark = 0 */
 /* Use lists are computed on demand: fills count of users per node id (ids must be fresh from ir_graph_number). */
 int *ir_count_uses(IrGraph *graph, Arena *arena);
 
-IrParam *ir_module_find_param(const IrModule *module, const char *name);
+IrParam *ir_module_find_param(const IrModule *module, const char *name); /* NULL when absent; valid until the next is added */
 IrParam *ir_module_add_param(IrModule *module, IrParam param); /* the same name twice must agree in type */
+const char *ir_param_kind_name(IrParamKind kind); /* "weight", "alpha", "statistic", "optimizer" */
+const char *ir_init_name(IrInit init);            /* "zeros", "ones", "uniform", "normal" */
+bool ir_param_kind_parse(const char *name, IrParamKind *kind);
+bool ir_init_parse(const char *name, IrInit *init);
+const char *ir_place_name(int place);             /* "none", "state", "input", "work", "private", "prepared" */
 void ir_module_set(IrModule *module, const char *key, IrAttr value, Span span);
 const IrAttr *ir_module_get(const IrModule *module, const char *key); /* NULL when absent */
 int64_t ir_module_get_int(const IrModule *module, const char *key, int64_t otherwise);
 double ir_module_get_float(const IrModule *module, const char *key, double otherwise);
 const char *ir_module_get_string(const IrModule *module, const char *key, const char *otherwise);
+
+/* ---- operations and their attribute schema ---- */
+bool ir_op_find(const char *name, IrOp *op);
+/* The kind the op's schema gives an attribute; false when it has no attribute of that name. */
+bool ir_op_attribute(IrOp op, const char *name, IrAttrKind *kind, bool *optional);
+/* Known names, right kinds, allowed words, none missing; a message in error otherwise. */
+bool ir_op_check_attrs(IrOp op, int attr_count, const IrAttr *attrs, char error[256]);
 
 /* ---- shape rules (shape.c) ---- */
 /* The type of the result; false with a message in error (no full stop) when the inputs do not fit. */
@@ -224,6 +245,7 @@ const char *ir_verify_graph(const IrGraph *graph, Arena *arena);
 const char *ir_verify_module(const IrModule *module, Arena *arena);
 
 /* ---- text (print.c, parse.c) ---- */
+/* Printing and verifying number the graph afresh. */
 void ir_print_module(const IrModule *module, Str *out);
 void ir_print_graph(const IrGraph *graph, Str *out);
 /* print(parse(print(m))) == print(m). Mistakes go to diag; NULL when there were any. */

@@ -1,0 +1,599 @@
+/* shape.c: the type of each op's result. ops.def names a rule per op; shape_NAME is pasted from there, so a row whose rule
+ * nobody wrote does not compile. Symbolic extents: N and K match only themselves (and 1 where broadcasting).
+ * When a rule runs, the number of inputs and the attributes have been checked against ops.def. */
+#include "ir/internal.h"
+
+#include <string.h>
+
+typedef struct ShapeArgs {
+    const IrModule *module;
+    IrOp op;
+    const IrType *given;
+    int input_count;
+    IrNode *const *inputs;
+    int attr_count;
+    const IrAttr *attrs;
+    char *error;
+} ShapeArgs;
+
+typedef bool ShapeRule(const ShapeArgs *a, IrType *result);
+
+/* ---- reading the arguments ---- */
+
+static const IrType *input_type(const ShapeArgs *a, int i) {
+    return &a->inputs[i]->type;
+}
+
+static int64_t attr_int(const ShapeArgs *a, const char *name) {
+    const IrAttr *attr = ir_attr_find(a->attr_count, a->attrs, name);
+    return attr ? attr->i : 0;
+}
+
+static const IrAttr *attr_list(const ShapeArgs *a, const char *name) {
+    return ir_attr_find(a->attr_count, a->attrs, name);
+}
+
+static const char *dim_text(int64_t dim, char text[24]) {
+    if (dim == IR_DIM_N || dim == IR_DIM_K)
+        return dim == IR_DIM_N ? "N" : "K";
+    snprintf(text, 24, "%lld", (long long)dim);
+    return text;
+}
+
+static bool need_dtype(const ShapeArgs *a, int i, IrDtype dtype) {
+    if (input_type(a, i)->dtype == dtype)
+        return true;
+    return ir_fail(a->error, "operand %d is %s; it must be %s", i, ir_dtype_name(input_type(a, i)->dtype),
+                   ir_dtype_name(dtype));
+}
+
+static bool need_rank(const ShapeArgs *a, int i, int rank) {
+    char text[IR_TYPE_TEXT];
+    if (input_type(a, i)->rank == rank)
+        return true;
+    return ir_fail(a->error, "operand %d is %s; it must have rank %d", i, ir_type_format(input_type(a, i), text), rank);
+}
+
+/* An axis of operand 0. */
+static bool need_axis(const ShapeArgs *a, int64_t axis) {
+    if (axis >= 0 && axis < input_type(a, 0)->rank)
+        return true;
+    return ir_fail(a->error, "axis %lld of a value of rank %d", (long long)axis, input_type(a, 0)->rank);
+}
+
+static bool need_constant_axis(const ShapeArgs *a, int64_t axis) {
+    if (!need_axis(a, axis))
+        return false;
+    if (input_type(a, 0)->dim[axis] > 0)
+        return true;
+    return ir_fail(a->error, "axis %lld has a symbolic extent", (long long)axis);
+}
+
+static bool need_list(const ShapeArgs *a, const char *name, int count, int64_t least) {
+    const IrAttr *list = attr_list(a, name);
+    if (list->count != count)
+        return ir_fail(a->error, "%s has %d entries; it must have %d", name, list->count, count);
+    for (int i = 0; i < count; i++)
+        if (list->ints[i] < least)
+            return ir_fail(a->error, "%s contains %lld; the least is %lld", name, (long long)list->ints[i],
+                           (long long)least);
+    return true;
+}
+
+/* ---- anything of a stated type ---- */
+
+static bool type_is_valid(const IrType *type) {
+    if (type->rank < 0 || type->rank > IR_MAX_RANK)
+        return false;
+    for (int i = 0; i < type->rank; i++)
+        if (type->dim[i] < 1 && type->dim[i] != IR_DIM_N && type->dim[i] != IR_DIM_K)
+            return false;
+    return true;
+}
+
+static bool shape_given(const ShapeArgs *a, IrType *result) {
+    if (!a->given)
+        return ir_fail(a->error, "its type must be stated");
+    if (!type_is_valid(a->given))
+        return ir_fail(a->error, "the stated type has an extent that is neither positive nor N or K");
+    for (int i = 0; i < a->input_count; i++)
+        if (!need_dtype(a, i, DTYPE_f32) || !need_rank(a, i, 0))
+            return false;
+    *result = *a->given;
+    return true;
+}
+
+static bool shape_same(const ShapeArgs *a, IrType *result) {
+    *result = *input_type(a, 0);
+    return need_dtype(a, 0, DTYPE_f32);
+}
+
+/* ---- elementwise ---- */
+
+/* numpy's rule for one pair of types; result may be left. */
+static bool broadcast_pair(const ShapeArgs *a, const IrType *left, const IrType *right, IrType *result) {
+    char text[2][IR_TYPE_TEXT];
+    IrType wide = left->rank >= right->rank ? *left : *right;
+    const IrType *narrow = left->rank >= right->rank ? right : left;
+    int shift = wide.rank - narrow->rank;
+    for (int i = 0; i < narrow->rank; i++) {
+        int64_t *dim = &wide.dim[i + shift];
+        if (*dim == 1)
+            *dim = narrow->dim[i];
+        else if (narrow->dim[i] != 1 && narrow->dim[i] != *dim)
+            return ir_fail(a->error, "%s and %s do not broadcast", ir_type_format(left, text[0]),
+                           ir_type_format(right, text[1]));
+    }
+    *result = wide;
+    return true;
+}
+
+static bool shape_broadcast(const ShapeArgs *a, IrType *result) {
+    for (int i = 0; i < a->input_count; i++)
+        if (!need_dtype(a, i, DTYPE_f32))
+            return false;
+    IrType type = *input_type(a, 0);
+    for (int i = 1; i < a->input_count; i++)
+        if (!broadcast_pair(a, &type, input_type(a, i), &type))
+            return false;
+    *result = type;
+    return true;
+}
+
+static bool shape_one_hot(const ShapeArgs *a, IrType *result) {
+    int64_t classes = attr_int(a, "classes");
+    if (!need_dtype(a, 0, DTYPE_i32) || !need_rank(a, 0, 1))
+        return false;
+    if (classes < 1)
+        return ir_fail(a->error, "%lld classes", (long long)classes);
+    *result = ir_type(DTYPE_f32, 2, (int64_t[]){input_type(a, 0)->dim[0], classes});
+    return true;
+}
+
+/* ---- views ---- */
+
+static bool shape_slice(const ShapeArgs *a, IrType *result) {
+    int64_t axis = attr_int(a, "axis"), begin = attr_int(a, "begin"), end = attr_int(a, "end");
+    if (!need_constant_axis(a, axis))
+        return false;
+    *result = *input_type(a, 0);
+    if (begin < 0 || begin >= end || end > result->dim[axis])
+        return ir_fail(a->error, "elements %lld to %lld of an axis of %lld", (long long)begin, (long long)end,
+                       (long long)result->dim[axis]);
+    result->dim[axis] = end - begin;
+    return true;
+}
+
+static bool shape_pad(const ShapeArgs *a, IrType *result) {
+    int64_t axis = attr_int(a, "axis"), begin = attr_int(a, "begin"), end = attr_int(a, "end");
+    if (!need_constant_axis(a, axis))
+        return false;
+    if (begin < 0 || end < 0)
+        return ir_fail(a->error, "padding of %lld and %lld", (long long)begin, (long long)end);
+    *result = *input_type(a, 0);
+    result->dim[axis] += begin + end;
+    return true;
+}
+
+static bool shape_concat(const ShapeArgs *a, IrType *result) {
+    int64_t axis = attr_int(a, "axis"), total = 0;
+    char text[2][IR_TYPE_TEXT];
+    for (int i = 0; i < a->input_count; i++) {
+        IrType type = *input_type(a, i);
+        if (type.rank != input_type(a, 0)->rank)
+            return need_rank(a, i, input_type(a, 0)->rank);
+        if (!need_constant_axis(a, axis))
+            return false;
+        if (type.dim[axis] < 1)
+            return ir_fail(a->error, "axis %lld of operand %d has a symbolic extent", (long long)axis, i);
+        total += type.dim[axis];
+        type.dim[axis] = input_type(a, 0)->dim[axis];
+        if (!ir_type_equal(&type, input_type(a, 0)))
+            return ir_fail(a->error, "%s and %s differ not only in axis %lld", ir_type_format(input_type(a, 0), text[0]),
+                           ir_type_format(input_type(a, i), text[1]), (long long)axis);
+    }
+    *result = *input_type(a, 0);
+    result->dim[axis] = total;
+    return true;
+}
+
+static void type_remove_axis(IrType *type, int64_t axis) {
+    for (int64_t i = axis; i + 1 < type->rank; i++)
+        type->dim[i] = type->dim[i + 1];
+    type->dim[--type->rank] = 0;
+}
+
+static void type_insert_axis(IrType *type, int64_t axis, int64_t extent) {
+    for (int64_t i = type->rank++; i > axis; i--)
+        type->dim[i] = type->dim[i - 1];
+    type->dim[axis] = extent;
+}
+
+static bool shape_index(const ShapeArgs *a, IrType *result) {
+    int64_t axis = attr_int(a, "axis"), at = attr_int(a, "at");
+    if (!need_constant_axis(a, axis))
+        return false;
+    *result = *input_type(a, 0);
+    if (at < 0 || at >= result->dim[axis])
+        return ir_fail(a->error, "element %lld of an axis of %lld", (long long)at, (long long)result->dim[axis]);
+    type_remove_axis(result, axis);
+    return true;
+}
+
+static bool shape_place(const ShapeArgs *a, IrType *result) {
+    int64_t axis = attr_int(a, "axis"), at = attr_int(a, "at"), size = attr_int(a, "size");
+    *result = *input_type(a, 0);
+    if (axis < 0 || axis > result->rank || result->rank == IR_MAX_RANK)
+        return ir_fail(a->error, "a new axis %lld in a value of rank %d", (long long)axis, result->rank);
+    if (at < 0 || at >= size)
+        return ir_fail(a->error, "element %lld of an axis of %lld", (long long)at, (long long)size);
+    type_insert_axis(result, axis, size);
+    return true;
+}
+
+static bool read_shape_attr(const ShapeArgs *a, IrType *result) {
+    const IrAttr *shape = attr_list(a, "shape");
+    if (shape->count > IR_MAX_RANK)
+        return ir_fail(a->error, "a shape of rank %d; at most %d", shape->count, IR_MAX_RANK);
+    *result = ir_type(input_type(a, 0)->dtype, shape->count, shape->ints);
+    if (!type_is_valid(result))
+        return ir_fail(a->error, "shape has an extent that is neither positive nor -1 (N) or -2 (K)");
+    return true;
+}
+
+static int count_symbols(const IrType *type, int64_t symbol) {
+    int count = 0;
+    for (int i = 0; i < type->rank; i++)
+        count += type->dim[i] == symbol;
+    return count;
+}
+
+static bool shape_reshape(const ShapeArgs *a, IrType *result) {
+    char text[2][IR_TYPE_TEXT];
+    const IrType *from = input_type(a, 0);
+    if (!read_shape_attr(a, result))
+        return false;
+    if (ir_type_count(from, 1, 1) == ir_type_count(result, 1, 1) &&
+        count_symbols(from, IR_DIM_N) == count_symbols(result, IR_DIM_N) &&
+        count_symbols(from, IR_DIM_K) == count_symbols(result, IR_DIM_K))
+        return true;
+    return ir_fail(a->error, "%s has not as many elements as %s", ir_type_format(from, text[0]),
+                   ir_type_format(result, text[1]));
+}
+
+static bool shape_broadcast_to(const ShapeArgs *a, IrType *result) {
+    char text[2][IR_TYPE_TEXT];
+    IrType both;
+    if (!read_shape_attr(a, result))
+        return false;
+    if (broadcast_pair(a, input_type(a, 0), result, &both) && ir_type_equal(&both, result))
+        return true;
+    return ir_fail(a->error, "%s does not broadcast to %s", ir_type_format(input_type(a, 0), text[0]),
+                   ir_type_format(result, text[1]));
+}
+
+/* ---- reductions ---- */
+
+static bool check_axes(const ShapeArgs *a, bool reduced[IR_MAX_RANK]) {
+    const IrAttr *axes = attr_list(a, "axes");
+    for (int i = 0; i < axes->count; i++) {
+        if (!need_axis(a, axes->ints[i]))
+            return false;
+        if (i && axes->ints[i] <= axes->ints[i - 1])
+            return ir_fail(a->error, "axes must ascend");
+        if (input_type(a, 0)->dim[axes->ints[i]] == IR_DIM_K)
+            return ir_fail(a->error, "axis %lld is K, which only reduce_merge adds up", (long long)axes->ints[i]);
+        reduced[axes->ints[i]] = true;
+    }
+    return true;
+}
+
+static void reduce_axes(const IrType *from, const bool reduced[IR_MAX_RANK], bool keep, IrType *result) {
+    *result = (IrType){.dtype = from->dtype};
+    for (int i = 0; i < from->rank; i++)
+        if (!reduced[i] || keep)
+            result->dim[result->rank++] = reduced[i] ? 1 : from->dim[i];
+}
+
+static bool shape_reduce(const ShapeArgs *a, IrType *result) {
+    bool reduced[IR_MAX_RANK] = {false};
+    if (!need_dtype(a, 0, DTYPE_f32) || !check_axes(a, reduced))
+        return false;
+    reduce_axes(input_type(a, 0), reduced, attr_int(a, "keep"), result);
+    return true;
+}
+
+static bool shape_reduce_partial(const ShapeArgs *a, IrType *result) {
+    bool reduced[IR_MAX_RANK] = {false};
+    if (!need_dtype(a, 0, DTYPE_f32) || !check_axes(a, reduced))
+        return false;
+    if (!input_type(a, 0)->rank || input_type(a, 0)->dim[0] != IR_DIM_N)
+        return ir_fail(a->error, "axis 0 is not N");
+    reduced[0] = true;
+    reduce_axes(input_type(a, 0), reduced, attr_int(a, "keep"), result);
+    if (result->rank == IR_MAX_RANK)
+        return ir_fail(a->error, "no room for K: the result would have rank %d", result->rank + 1);
+    type_insert_axis(result, 0, IR_DIM_K);
+    return true;
+}
+
+static bool shape_reduce_merge(const ShapeArgs *a, IrType *result) {
+    *result = *input_type(a, 0);
+    if (!need_dtype(a, 0, DTYPE_f32))
+        return false;
+    if (!result->rank || result->dim[0] != IR_DIM_K)
+        return ir_fail(a->error, "axis 0 is not K");
+    type_remove_axis(result, 0);
+    return true;
+}
+
+/* ---- products ---- */
+
+static bool need_equal_dims(const ShapeArgs *a, const char *what, int64_t found, int64_t expected) {
+    char text[2][24];
+    if (found == expected)
+        return true;
+    return ir_fail(a->error, "%s is %s; expected %s", what, dim_text(found, text[0]), dim_text(expected, text[1]));
+}
+
+/* A partial result per chunk of the contracted N. */
+static bool make_partial(const ShapeArgs *a, int64_t contracted, IrType *result) {
+    if (!attr_int(a, "partial"))
+        return true;
+    if (contracted != IR_DIM_N)
+        return ir_fail(a->error, "partial, but what is added up is not N");
+    type_insert_axis(result, 0, IR_DIM_K);
+    return true;
+}
+
+static bool shape_matmul(const ShapeArgs *a, IrType *result) {
+    for (int i = 0; i < 2; i++)
+        if (!need_dtype(a, i, DTYPE_f32) || !need_rank(a, i, 2))
+            return false;
+    bool ta = attr_int(a, "ta"), tb = attr_int(a, "tb");
+    const IrType *x = input_type(a, 0), *y = input_type(a, 1);
+    if (!need_equal_dims(a, "the inner extent of operand 1", y->dim[tb ? 1 : 0], x->dim[ta ? 0 : 1]))
+        return false;
+    *result = ir_type(DTYPE_f32, 2, (int64_t[]){x->dim[ta ? 1 : 0], y->dim[tb ? 0 : 1]});
+    return make_partial(a, x->dim[ta ? 0 : 1], result);
+}
+
+/* ---- windows: convolutions and pools ---- */
+
+typedef struct Window {
+    int64_t kernel[2], stride[2], dilation[2], pad[4];
+} Window;
+
+static bool window_read(const ShapeArgs *a, bool dilated, Window *w) {
+    if (!need_list(a, "stride", 2, 1) || !need_list(a, "pad", 4, 0) || (dilated && !need_list(a, "dilation", 2, 1)))
+        return false;
+    memcpy(w->stride, attr_list(a, "stride")->ints, sizeof w->stride);
+    memcpy(w->pad, attr_list(a, "pad")->ints, sizeof w->pad);
+    w->dilation[0] = w->dilation[1] = 1;
+    if (dilated)
+        memcpy(w->dilation, attr_list(a, "dilation")->ints, sizeof w->dilation);
+    return true;
+}
+
+/* out = floor((in + pad before + pad after - dilated kernel) / stride) + 1, for height and width. */
+static bool window_output(const ShapeArgs *a, const Window *w, const int64_t in[2], int64_t out[2]) {
+    for (int i = 0; i < 2; i++) {
+        int64_t room = in[i] + w->pad[i] + w->pad[i + 2] - (w->dilation[i] * (w->kernel[i] - 1) + 1);
+        if (in[i] < 1 || room < 0)
+            return ir_fail(a->error, "a window of %lld does not fit in %s %lld with padding %lld and %lld",
+                           (long long)(w->dilation[i] * (w->kernel[i] - 1) + 1), i ? "width" : "height",
+                           (long long)in[i], (long long)w->pad[i], (long long)w->pad[i + 2]);
+        out[i] = room / w->stride[i] + 1;
+    }
+    return true;
+}
+
+/* Operand 0 is the gradient of a result of this height and width. */
+static bool check_gradient_size(const ShapeArgs *a, const Window *w, const int64_t in[2]) {
+    int64_t out[2];
+    return window_output(a, w, in, out) &&
+           need_equal_dims(a, "the height of operand 0", input_type(a, 0)->dim[1], out[0]) &&
+           need_equal_dims(a, "the width of operand 0", input_type(a, 0)->dim[2], out[1]);
+}
+
+static bool need_images(const ShapeArgs *a, int i) {
+    return need_dtype(a, i, DTYPE_f32) && need_rank(a, i, 4);
+}
+
+static bool check_groups(const ShapeArgs *a, int64_t in_channels, int64_t out_channels) {
+    int64_t groups = attr_int(a, "groups");
+    if (groups >= 1 && in_channels > 0 && out_channels > 0 && in_channels % groups == 0 && out_channels % groups == 0)
+        return true;
+    return ir_fail(a->error, "%lld groups of %lld input and %lld output channels", (long long)groups,
+                   (long long)in_channels, (long long)out_channels);
+}
+
+static bool need_weight(const ShapeArgs *a, Window *w) {
+    if (!need_images(a, 1))
+        return false;
+    w->kernel[0] = input_type(a, 1)->dim[2];
+    w->kernel[1] = input_type(a, 1)->dim[3];
+    return true;
+}
+
+/* x [N,H,W,I], weight [O,I/groups,kh,kw] -> [N,OH,OW,O] */
+static bool shape_conv2d(const ShapeArgs *a, IrType *result) {
+    Window w;
+    int64_t out[2];
+    if (!need_images(a, 0) || !window_read(a, true, &w) || !need_weight(a, &w))
+        return false;
+    const IrType *x = input_type(a, 0), *weight = input_type(a, 1);
+    if (!check_groups(a, x->dim[3], weight->dim[0]) ||
+        !need_equal_dims(a, "the weight's number of input channels", weight->dim[1], x->dim[3] / attr_int(a, "groups")) ||
+        !window_output(a, &w, &x->dim[1], out))
+        return false;
+    *result = ir_type(DTYPE_f32, 4, (int64_t[]){x->dim[0], out[0], out[1], weight->dim[0]});
+    return true;
+}
+
+/* dy [N,OH,OW,O], weight -> [N,H,W,I] */
+static bool shape_conv2d_grad_input(const ShapeArgs *a, IrType *result) {
+    Window w;
+    if (!need_images(a, 0) || !window_read(a, true, &w) || !need_weight(a, &w) || !need_list(a, "size", 2, 1))
+        return false;
+    const IrType *dy = input_type(a, 0), *weight = input_type(a, 1);
+    const int64_t *size = attr_list(a, "size")->ints;
+    int64_t channels = weight->dim[1] * attr_int(a, "groups");
+    if (!need_equal_dims(a, "the weight's number of output channels", weight->dim[0], dy->dim[3]) ||
+        !check_groups(a, channels, dy->dim[3]) || !check_gradient_size(a, &w, size))
+        return false;
+    *result = ir_type(DTYPE_f32, 4, (int64_t[]){dy->dim[0], size[0], size[1], channels});
+    return true;
+}
+
+/* dy [N,OH,OW,O], x [N,H,W,I] -> [O,I/groups,kh,kw] */
+static bool shape_conv2d_grad_weight(const ShapeArgs *a, IrType *result) {
+    Window w;
+    if (!need_images(a, 0) || !need_images(a, 1) || !window_read(a, true, &w) || !need_list(a, "kernel", 2, 1))
+        return false;
+    memcpy(w.kernel, attr_list(a, "kernel")->ints, sizeof w.kernel);
+    const IrType *dy = input_type(a, 0), *x = input_type(a, 1);
+    if (!need_equal_dims(a, "the number of images of operand 1", x->dim[0], dy->dim[0]) ||
+        !check_groups(a, x->dim[3], dy->dim[3]) || !check_gradient_size(a, &w, &x->dim[1]))
+        return false;
+    *result = ir_type(DTYPE_f32, 4, (int64_t[]){dy->dim[3], x->dim[3] / attr_int(a, "groups"), w.kernel[0], w.kernel[1]});
+    return make_partial(a, x->dim[0], result);
+}
+
+static bool pool_read(const ShapeArgs *a, Window *w) {
+    if (!window_read(a, false, w) || !need_list(a, "kernel", 2, 1))
+        return false;
+    memcpy(w->kernel, attr_list(a, "kernel")->ints, sizeof w->kernel);
+    for (int i = 0; i < 4; i++)
+        if (w->pad[i] >= w->kernel[i % 2])
+            return ir_fail(a->error, "padding %lld leaves a window of %lld with nothing but padding",
+                           (long long)w->pad[i], (long long)w->kernel[i % 2]);
+    return true;
+}
+
+static bool shape_pool(const ShapeArgs *a, IrType *result) {
+    Window w;
+    int64_t out[2];
+    const IrType *x = input_type(a, 0);
+    if (!need_images(a, 0) || !pool_read(a, &w) || !window_output(a, &w, &x->dim[1], out))
+        return false;
+    *result = ir_type(DTYPE_f32, 4, (int64_t[]){x->dim[0], out[0], out[1], x->dim[3]});
+    return true;
+}
+
+static bool shape_pool_index(const ShapeArgs *a, IrType *result) {
+    if (!shape_pool(a, result))
+        return false;
+    const int64_t *kernel = attr_list(a, "kernel")->ints;
+    if (kernel[0] * kernel[1] > 256)
+        return ir_fail(a->error, "a window of %lld positions; a u8 counts 256", (long long)(kernel[0] * kernel[1]));
+    result->dtype = DTYPE_u8;
+    return true;
+}
+
+/* dy [N,OH,OW,C] (and the index, u8 of the same shape) -> [N,H,W,C] */
+static bool shape_pool_grad(const ShapeArgs *a, IrType *result) {
+    Window w;
+    if (!need_images(a, 0) || !pool_read(a, &w) || !need_list(a, "size", 2, 1))
+        return false;
+    const int64_t *size = attr_list(a, "size")->ints;
+    IrType index = *input_type(a, 0);
+    index.dtype = DTYPE_u8;
+    if (!check_gradient_size(a, &w, size))
+        return false;
+    if (a->input_count == 2 && !ir_type_equal(&index, input_type(a, 1)))
+        return ir_fail(a->error, "operand 1 must be the index, u8 of the shape of operand 0");
+    *result = *input_type(a, 0);
+    result->dim[1] = size[0];
+    result->dim[2] = size[1];
+    return true;
+}
+
+/* ---- calls ---- */
+
+static const IrGraph *find_callee(const ShapeArgs *a, const char *name) {
+    const IrGraph *callee = a->module ? ir_graph_find(a->module, name) : NULL;
+    if (!callee)
+        ir_fail(a->error, "there is no graph @%s", name);
+    else if (callee->output_count != 1) {
+        ir_fail(a->error, "@%s has %d outputs; a function has one", name, callee->output_count);
+        return NULL;
+    }
+    return callee;
+}
+
+static bool check_arguments(const ShapeArgs *a, const IrGraph *callee, int count) {
+    char text[2][IR_TYPE_TEXT];
+    if (callee->arg_count != count)
+        return ir_fail(a->error, "@%s takes %d arguments, not %d", callee->name, callee->arg_count, count);
+    for (int i = 0; i < count; i++)
+        if (!ir_type_equal(&callee->args[i]->type, input_type(a, i)))
+            return ir_fail(a->error, "argument %d of @%s is %s; it takes %s", i, callee->name,
+                           ir_type_format(input_type(a, i), text[0]), ir_type_format(&callee->args[i]->type, text[1]));
+    return true;
+}
+
+static bool shape_call(const ShapeArgs *a, IrType *result) {
+    const IrAttr *symbols = attr_list(a, "callee");
+    if (symbols->count != 1)
+        return ir_fail(a->error, "callee has %d names; it must have 1", symbols->count);
+    const IrGraph *callee = find_callee(a, symbols->symbols[0]);
+    if (!callee || !check_arguments(a, callee, a->input_count))
+        return false;
+    *result = callee->outputs[0].value->type;
+    return true;
+}
+
+static bool shape_mixed(const ShapeArgs *a, IrType *result) {
+    const IrAttr *symbols = attr_list(a, "candidates");
+    char text[2][IR_TYPE_TEXT];
+    if (!symbols->count)
+        return ir_fail(a->error, "no candidates");
+    if (!need_dtype(a, 1, DTYPE_f32) || !need_rank(a, 1, 1) ||
+        !need_equal_dims(a, "the number of weights", input_type(a, 1)->dim[0], symbols->count))
+        return false;
+    for (int i = 0; i < symbols->count; i++) {
+        const IrGraph *callee = find_callee(a, symbols->symbols[i]);
+        if (!callee || !check_arguments(a, callee, 1))
+            return false;
+        const IrType *type = &callee->outputs[0].value->type;
+        if (i && !ir_type_equal(type, result))
+            return ir_fail(a->error, "candidate @%s gives %s, @%s gives %s", symbols->symbols[0],
+                           ir_type_format(result, text[0]), callee->name, ir_type_format(type, text[1]));
+        *result = *type;
+    }
+    return true;
+}
+
+static bool shape_cross_entropy(const ShapeArgs *a, IrType *result) {
+    if (!need_dtype(a, 0, DTYPE_f32) || !need_rank(a, 0, 2) || !need_dtype(a, 1, DTYPE_i32) || !need_rank(a, 1, 1) ||
+        !need_equal_dims(a, "the number of labels", input_type(a, 1)->dim[0], input_type(a, 0)->dim[0]))
+        return false;
+    *result = ir_type_scalar();
+    return true;
+}
+
+/* ---- all of them ---- */
+
+static ShapeRule *const shape_rules[OP_COUNT] = {
+#define OP(id, inputs, shape, flags, scalar, gradient, expand, stage, attributes) [OP_##id] = shape_##shape,
+#include "ir/ops.def"
+#undef OP
+};
+
+static bool check_input_count(IrOp op, int count, char error[IR_ERROR_TEXT]) {
+    int expected = ir_op_info[op].inputs;
+    if (expected >= 0 && count != expected)
+        return ir_fail(error, "%d operands; it takes %d", count, expected);
+    if (expected < 0 && count < AT_LEAST(0) - expected)
+        return ir_fail(error, "%d operands; it takes at least %d", count, AT_LEAST(0) - expected);
+    return true;
+}
+
+bool ir_infer_type(const IrModule *module, IrOp op, const IrType *given, int input_count, IrNode *const *inputs,
+                   int attr_count, const IrAttr *attrs, IrType *result, char error[256]) {
+    ShapeArgs a = {module, op, given, input_count, inputs, attr_count, attrs, error};
+    *result = (IrType){0};
+    return check_input_count(op, input_count, error) && ir_op_check_attrs(op, attr_count, attrs, error) &&
+           shape_rules[op](&a, result);
+}

@@ -1,0 +1,203 @@
+/* verify.c: whether a graph is well formed. Runs after every pass; the first violation is the answer. */
+#include "ir/internal.h"
+
+#include <string.h>
+
+typedef struct Verifier {
+    const IrGraph *graph;
+    Arena *arena;
+    IrNode **nodes; /* by id */
+} Verifier;
+
+static const char *complain(const Verifier *v, const IrNode *node, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static const char *complain(const Verifier *v, const IrNode *node, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    const char *message = arena_vprintf(v->arena, format, args);
+    va_end(args);
+    if (!node)
+        return arena_printf(v->arena, "graph @%s: %s", v->graph->name, message);
+    return arena_printf(v->arena, "graph @%s: %%%d = %s: %s", v->graph->name, node->id, ir_op_info[node->op].name, message);
+}
+
+/* Ids are fresh, so a node that is not in the order is not at its id. */
+static bool is_in_graph(const Verifier *v, const IrNode *node) {
+    return node->id >= 0 && node->id < v->graph->next_id && v->nodes[node->id] == node;
+}
+
+static const char *check_operands(const Verifier *v, const IrNode *node) {
+    for (int i = 0; i < node->input_count; i++) {
+        const IrNode *input = node->inputs[i];
+        if (!input)
+            return complain(v, node, "operand %d is missing", i);
+        if (!is_in_graph(v, input))
+            return complain(v, node, "operand %d (%s) is not in the graph", i, ir_op_info[input->op].name);
+        if (input->id >= node->id)
+            return complain(v, node, "operand %d (%%%d) comes later", i, input->id);
+        if (ir_op_info[input->op].flags & OP_EFFECT)
+            return complain(v, node, "operand %d (%%%d = %s) is no value", i, input->id, ir_op_info[input->op].name);
+    }
+    return NULL;
+}
+
+static const char *check_type(const Verifier *v, const IrNode *node) {
+    char error[IR_ERROR_TEXT], text[2][IR_TYPE_TEXT];
+    IrType type;
+    if (!ir_infer_type(v->graph->module, node->op, &node->type, node->input_count, node->inputs, node->attr_count,
+                       node->attrs, &type, error))
+        return complain(v, node, "%s", error);
+    if (!ir_type_equal(&type, &node->type))
+        return complain(v, node, "its type is %s; the shape rule says %s", ir_type_format(&node->type, text[0]),
+                        ir_type_format(&type, text[1]));
+    return NULL;
+}
+
+static const char *check_annotations(const Verifier *v, const IrNode *node) {
+    if (node->place < PLACE_none || node->place > PLACE_prepared)
+        return complain(v, node, "place %d", node->place);
+    if (node->stage < -1 || node->offset < 0)
+        return complain(v, node, "stage %d, offset %lld", node->stage, (long long)node->offset);
+    return NULL;
+}
+
+/* Functions name parameters relatively; only in step graphs the names are those of the module's table. */
+static bool is_step_graph(const IrGraph *graph) {
+    return graph->output_count && graph->outputs[0].name[0];
+}
+
+static const char *check_param(const Verifier *v, const IrNode *node) {
+    const char *attribute = node->op == OP_param ? "name" : node->op == OP_assign ? "param" : NULL;
+    if (!attribute || !is_step_graph(v->graph))
+        return NULL;
+    const IrParam *param = ir_module_find_param(v->graph->module, ir_attr_get_string(node, attribute, ""));
+    if (param && !ir_type_equal(&param->type, &node->type))
+        return complain(v, node, "parameter %s is %s, not %s", param->name, ir_type_string(v->arena, &param->type),
+                        ir_type_string(v->arena, &node->type));
+    return NULL;
+}
+
+static const char *check_node(const Verifier *v, const IrNode *node) {
+    if (node->graph != v->graph)
+        return complain(v, node, "belongs to another graph");
+    const char *message = check_operands(v, node);
+    if (!message)
+        message = check_type(v, node);
+    if (!message)
+        message = check_annotations(v, node);
+    return message ? message : check_param(v, node);
+}
+
+static const char *check_args(const Verifier *v) {
+    int inputs = 0;
+    for (const IrNode *node = v->graph->first; node; node = node->next)
+        inputs += node->op == OP_input;
+    if (inputs != v->graph->arg_count)
+        return complain(v, NULL, "%d arguments but %d input nodes", v->graph->arg_count, inputs);
+    for (int i = 0; i < v->graph->arg_count; i++) {
+        const IrNode *arg = v->graph->args[i];
+        if (!is_in_graph(v, arg) || arg->op != OP_input)
+            return complain(v, NULL, "argument %d is not an input node of the graph", i);
+        if (arg->id != i)
+            return complain(v, arg, "argument %d is not node %d of the graph", i, i);
+        if (ir_graph_find_arg(v->graph, ir_attr_get_string(arg, "name", "")) != arg)
+            return complain(v, arg, "there are two arguments %s", ir_attr_get_string(arg, "name", ""));
+    }
+    return NULL;
+}
+
+static const char *check_outputs(const Verifier *v) {
+    for (int i = 0; i < v->graph->output_count; i++) {
+        const IrOutput *output = &v->graph->outputs[i];
+        if (!output->value || !is_in_graph(v, output->value))
+            return complain(v, NULL, "output \"%s\" is not in the graph", output->name);
+        if (ir_op_info[output->value->op].flags & OP_EFFECT)
+            return complain(v, output->value, "output \"%s\" is no value", output->name);
+        for (int j = 0; j < i; j++)
+            if (str_equal(v->graph->outputs[j].name, output->name))
+                return complain(v, NULL, "two outputs are called \"%s\"", output->name);
+    }
+    return NULL;
+}
+
+static const char *check_links(const Verifier *v) {
+    const IrNode *prev = NULL;
+    for (const IrNode *node = v->graph->first; node; prev = node, node = node->next)
+        if (node->prev != prev)
+            return complain(v, node, "the links of the order are broken");
+    return v->graph->last == prev ? NULL : complain(v, NULL, "the last node is not the end of the order");
+}
+
+const char *ir_verify_graph(const IrGraph *graph, Arena *arena) {
+    ir_graph_number((IrGraph *)(uintptr_t)graph);
+    Verifier v = {graph, arena, ARENA_ARRAY(arena, IrNode *, graph->next_id + 1)};
+    for (IrNode *node = graph->first; node; node = node->next)
+        v.nodes[node->id] = node;
+    const char *message = check_links(&v);
+    for (const IrNode *node = graph->first; node && !message; node = node->next)
+        message = check_node(&v, node);
+    if (!message)
+        message = check_args(&v);
+    return message ? message : check_outputs(&v);
+}
+
+/* ---- calls must not go in a circle ---- */
+
+typedef struct CallChecker {
+    const IrModule *module;
+    Arena *arena;
+    StrMap state; /* of a graph: 1 being visited, 2 done */
+} CallChecker;
+
+static const char *visit_graph(CallChecker *c, const IrGraph *graph);
+
+static const char *visit_callees(CallChecker *c, const IrNode *node) {
+    for (int i = 0; i < node->attr_count; i++) {
+        const IrAttr *attr = &node->attrs[i];
+        for (int j = 0; attr->kind == ATTR_symbols && j < attr->count; j++) {
+            const IrGraph *callee = ir_graph_find(c->module, attr->symbols[j]);
+            const char *message = callee ? visit_graph(c, callee) : NULL;
+            if (message)
+                return message;
+        }
+    }
+    return NULL;
+}
+
+static const char *visit_graph(CallChecker *c, const IrGraph *graph) {
+    uintptr_t state = (uintptr_t)str_map_get(&c->state, graph->name);
+    if (state == 1)
+        return arena_printf(c->arena, "graph @%s calls itself", graph->name);
+    if (state == 2)
+        return NULL;
+    str_map_set(&c->state, graph->name, (void *)(uintptr_t)1);
+    for (const IrNode *node = graph->first; node; node = node->next) {
+        const char *message = visit_callees(c, node);
+        if (message)
+            return message;
+    }
+    str_map_set(&c->state, graph->name, (void *)(uintptr_t)2);
+    return NULL;
+}
+
+static const char *check_calls(const IrModule *module, Arena *arena) {
+    CallChecker c = {module, arena, str_map_create(arena)};
+    for (int i = 0; i < module->graph_count; i++) {
+        const char *message = visit_graph(&c, module->graphs[i]);
+        if (message)
+            return message;
+    }
+    return NULL;
+}
+
+const char *ir_verify_module(const IrModule *module, Arena *arena) {
+    for (int i = 0; i < module->graph_count; i++) {
+        if (ir_graph_find(module, module->graphs[i]->name) != module->graphs[i])
+            return arena_printf(arena, "there are two graphs @%s", module->graphs[i]->name);
+        const char *message = ir_verify_graph(module->graphs[i], arena);
+        if (message)
+            return message;
+    }
+    return check_calls(module, arena);
+}
