@@ -1,0 +1,73 @@
+/* split_reductions.c: sums over the images of the batch in two steps, so that they do not depend on the number of threads:
+ * partial sums over each of K chunks of images, then the partial sums in the order of the chunks.
+ *     %s = reduce_sum %x {axes=[0, 1, 2]}           %p = reduce_partial %x {axes=[0, 1, 2]}     f32[K,C]
+ *                                            =>     %s = reduce_merge %p                        f32[C]
+ * Likewise conv2d_grad_weight and a matmul whose contracted axis is N become partial=true and a merge.
+ * Unchanged: reductions that leave N in place. */
+#include "passes/pass.h"
+
+static bool reduces_images(const IrNode *n) {
+    const IrNode *x = n->inputs[0];
+    if (x->type.rank == 0 || x->type.dim[0] != IR_DIM_N) {
+        return false;
+    }
+    const IrAttr *axes = ir_attr(n, "axes");
+    for (int i = 0; i < axes->count; i++) {
+        if (axes->ints[i] == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool contracts_images(const IrNode *n) {
+    const IrNode *a = n->inputs[0];
+    return ir_attr_get_int(n, "ta", false) && a->type.rank == 2 && a->type.dim[0] == IR_DIM_N;
+}
+
+static bool is_split(const IrNode *n) {
+    return ir_attr_get_int(n, "partial", false);
+}
+
+/* The node that computes n by chunks, or NULL when n needs none. */
+static IrNode *build_partial(IrBuilder *b, IrNode *n) {
+    IrOp op = n->op;
+    if (op == OP_reduce_sum && reduces_images(n)) {
+        return ir_build(b, OP_reduce_partial, NULL, n->input_count, n->inputs, n->attr_count, n->attrs);
+    }
+    bool product = (op == OP_conv2d_grad_weight && n->type.rank == 4) || (op == OP_matmul && contracts_images(n));
+    if (!product || is_split(n)) {
+        return NULL;
+    }
+    IrAttr attrs[IR_MAX_ATTRS];
+    int count = 0;
+    for (int i = 0; i < n->attr_count; i++) {
+        if (!str_equal(n->attrs[i].name, "partial")) {
+            attrs[count++] = n->attrs[i];
+        }
+    }
+    attrs[count++] = ir_attr_bool("partial", true);
+    return ir_build(b, op, NULL, n->input_count, n->inputs, count, attrs);
+}
+
+bool pass_split_reductions(PassContext *ctx, IrGraph *g) {
+    bool changed = false;
+    ir_clear_scratch(g);
+    for (IrNode *n = g->first; n; n = n->next) {
+        IrBuilder b = {.graph = g, .before = n, .diag = ctx->diag, .span = n->span, .tag = n->tag};
+        IrNode *partial = build_partial(&b, n);
+        if (partial) {
+            n->scratch = ir_build1(&b, OP_reduce_merge, partial, 0, NULL);
+            changed = true;
+        }
+    }
+    ir_replace_uses_by_scratch(g);
+    for (IrNode *n = g->first, *next; n; n = next) {
+        next = n->next;
+        if (n->scratch) {
+            ir_node_remove(n);
+        }
+    }
+    ir_clear_scratch(g);
+    return changed;
+}
