@@ -4,8 +4,8 @@
 #include <string.h>
 
 const char *ir_attr_kind_name(IrAttrKind kind) {
-    static const char *const names[] = {"an integer", "a float", "true or false", "a string", "a list of integers",
-                                        "a list of symbols"};
+    static const char *const names[] = {"an integer",         "a float",          "true or false", "a string",
+                                        "a list of integers", "a list of symbols"};
     return names[kind];
 }
 

@@ -19,8 +19,8 @@ IrAttr ir_attr_copy(Arena *arena, const IrAttr *attr);
 const IrAttr *ir_attr_find(int count, const IrAttr *attrs, const char *name);
 
 /* A node of the given type, no questions asked, placed as the builder says. */
-IrNode *ir_node_create(IrBuilder *b, IrOp op, const IrType *type, int input_count, IrNode *const *inputs, int attr_count,
-                       const IrAttr *attrs);
+IrNode *ir_node_create(IrBuilder *b, IrOp op, const IrType *type, int input_count, IrNode *const *inputs,
+                       int attr_count, const IrAttr *attrs);
 
 /* A name needs no quotes after '%' when it looks like an identifier, after '@' and in a key when it is made of letters,
  * digits and "_.-". */

@@ -228,8 +228,8 @@ static void node_copy_operands(Arena *arena, IrNode *node, int input_count, IrNo
         node->attrs[i] = ir_attr_copy(arena, &attrs[i]);
 }
 
-IrNode *ir_node_create(IrBuilder *b, IrOp op, const IrType *type, int input_count, IrNode *const *inputs, int attr_count,
-                       const IrAttr *attrs) {
+IrNode *ir_node_create(IrBuilder *b, IrOp op, const IrType *type, int input_count, IrNode *const *inputs,
+                       int attr_count, const IrAttr *attrs) {
     IrGraph *graph = b->graph;
     IrNode *node = ARENA_NEW(graph->module->arena, IrNode);
     node->op = op;
@@ -295,7 +295,8 @@ int *ir_count_uses(IrGraph *graph, Arena *arena) {
 static IrNode *node_clone(IrBuilder *b, IrNode *node) {
     b->span = node->span;
     b->tag = node->tag;
-    IrNode *copy = ir_node_create(b, node->op, &node->type, node->input_count, node->inputs, node->attr_count, node->attrs);
+    IrNode *copy =
+        ir_node_create(b, node->op, &node->type, node->input_count, node->inputs, node->attr_count, node->attrs);
     for (int i = 0; i < copy->input_count; i++)
         copy->inputs[i] = node->inputs[i]->scratch;
     copy->inlined = node->inlined;

@@ -1,35 +1,21 @@
-/* shape.c: the type of each op's result. ops.def names a rule per op; shape_NAME is pasted from there, so a row whose rule
- * nobody wrote does not compile. Symbolic extents: N and K match only themselves (and 1 where broadcasting).
- * When a rule runs, the number of inputs and the attributes have been checked against ops.def. */
-#include "ir/internal.h"
-
-#include <string.h>
-
-typedef struct ShapeArgs {
-    const IrModule *module;
-    IrOp op;
-    const IrType *given;
-    int input_count;
-    IrNode *const *inputs;
-    int attr_count;
-    const IrAttr *attrs;
-    char *error;
-} ShapeArgs;
-
-typedef bool ShapeRule(const ShapeArgs *a, IrType *result);
+/* shape.c: the type of each op's result. ops.def names a rule per op; shape_NAME is pasted from there, so a row whose
+ * rule nobody wrote does not compile. Symbolic extents: N and K match only themselves (and 1 where broadcasting). When
+ * a rule runs, the number of inputs and the attributes have been checked against ops.def. shape_window.c has the rules
+ * of convolutions and pools. */
+#include "ir/shape.h"
 
 /* ---- reading the arguments ---- */
 
-static const IrType *input_type(const ShapeArgs *a, int i) {
+const IrType *shape_input(const ShapeArgs *a, int i) {
     return &a->inputs[i]->type;
 }
 
-static int64_t attr_int(const ShapeArgs *a, const char *name) {
+int64_t shape_attr_int(const ShapeArgs *a, const char *name) {
     const IrAttr *attr = ir_attr_find(a->attr_count, a->attrs, name);
     return attr ? attr->i : 0;
 }
 
-static const IrAttr *attr_list(const ShapeArgs *a, const char *name) {
+const IrAttr *shape_attr_list(const ShapeArgs *a, const char *name) {
     return ir_attr_find(a->attr_count, a->attrs, name);
 }
 
@@ -40,37 +26,38 @@ static const char *dim_text(int64_t dim, char text[24]) {
     return text;
 }
 
-static bool need_dtype(const ShapeArgs *a, int i, IrDtype dtype) {
-    if (input_type(a, i)->dtype == dtype)
+bool shape_need_dtype(const ShapeArgs *a, int i, IrDtype dtype) {
+    if (shape_input(a, i)->dtype == dtype)
         return true;
-    return ir_fail(a->error, "operand %d is %s; it must be %s", i, ir_dtype_name(input_type(a, i)->dtype),
+    return ir_fail(a->error, "operand %d is %s; it must be %s", i, ir_dtype_name(shape_input(a, i)->dtype),
                    ir_dtype_name(dtype));
 }
 
-static bool need_rank(const ShapeArgs *a, int i, int rank) {
+bool shape_need_rank(const ShapeArgs *a, int i, int rank) {
     char text[IR_TYPE_TEXT];
-    if (input_type(a, i)->rank == rank)
+    if (shape_input(a, i)->rank == rank)
         return true;
-    return ir_fail(a->error, "operand %d is %s; it must have rank %d", i, ir_type_format(input_type(a, i), text), rank);
+    return ir_fail(a->error, "operand %d is %s; it must have rank %d", i, ir_type_format(shape_input(a, i), text),
+                   rank);
 }
 
 /* An axis of operand 0. */
 static bool need_axis(const ShapeArgs *a, int64_t axis) {
-    if (axis >= 0 && axis < input_type(a, 0)->rank)
+    if (axis >= 0 && axis < shape_input(a, 0)->rank)
         return true;
-    return ir_fail(a->error, "axis %lld of a value of rank %d", (long long)axis, input_type(a, 0)->rank);
+    return ir_fail(a->error, "axis %lld of a value of rank %d", (long long)axis, shape_input(a, 0)->rank);
 }
 
 static bool need_constant_axis(const ShapeArgs *a, int64_t axis) {
     if (!need_axis(a, axis))
         return false;
-    if (input_type(a, 0)->dim[axis] > 0)
+    if (shape_input(a, 0)->dim[axis] > 0)
         return true;
     return ir_fail(a->error, "axis %lld has a symbolic extent", (long long)axis);
 }
 
-static bool need_list(const ShapeArgs *a, const char *name, int count, int64_t least) {
-    const IrAttr *list = attr_list(a, name);
+bool shape_need_list(const ShapeArgs *a, const char *name, int count, int64_t least) {
+    const IrAttr *list = shape_attr_list(a, name);
     if (list->count != count)
         return ir_fail(a->error, "%s has %d entries; it must have %d", name, list->count, count);
     for (int i = 0; i < count; i++)
@@ -91,21 +78,21 @@ static bool type_is_valid(const IrType *type) {
     return true;
 }
 
-static bool shape_given(const ShapeArgs *a, IrType *result) {
+bool shape_given(const ShapeArgs *a, IrType *result) {
     if (!a->given)
         return ir_fail(a->error, "its type must be stated");
     if (!type_is_valid(a->given))
         return ir_fail(a->error, "the stated type has an extent that is neither positive nor N or K");
     for (int i = 0; i < a->input_count; i++)
-        if (!need_dtype(a, i, DTYPE_f32) || !need_rank(a, i, 0))
+        if (!shape_need_dtype(a, i, DTYPE_f32) || !shape_need_rank(a, i, 0))
             return false;
     *result = *a->given;
     return true;
 }
 
-static bool shape_same(const ShapeArgs *a, IrType *result) {
-    *result = *input_type(a, 0);
-    return need_dtype(a, 0, DTYPE_f32);
+bool shape_same(const ShapeArgs *a, IrType *result) {
+    *result = *shape_input(a, 0);
+    return shape_need_dtype(a, 0, DTYPE_f32);
 }
 
 /* ---- elementwise ---- */
@@ -128,35 +115,35 @@ static bool broadcast_pair(const ShapeArgs *a, const IrType *left, const IrType 
     return true;
 }
 
-static bool shape_broadcast(const ShapeArgs *a, IrType *result) {
+bool shape_broadcast(const ShapeArgs *a, IrType *result) {
     for (int i = 0; i < a->input_count; i++)
-        if (!need_dtype(a, i, DTYPE_f32))
+        if (!shape_need_dtype(a, i, DTYPE_f32))
             return false;
-    IrType type = *input_type(a, 0);
+    IrType type = *shape_input(a, 0);
     for (int i = 1; i < a->input_count; i++)
-        if (!broadcast_pair(a, &type, input_type(a, i), &type))
+        if (!broadcast_pair(a, &type, shape_input(a, i), &type))
             return false;
     *result = type;
     return true;
 }
 
-static bool shape_one_hot(const ShapeArgs *a, IrType *result) {
-    int64_t classes = attr_int(a, "classes");
-    if (!need_dtype(a, 0, DTYPE_i32) || !need_rank(a, 0, 1))
+bool shape_one_hot(const ShapeArgs *a, IrType *result) {
+    int64_t classes = shape_attr_int(a, "classes");
+    if (!shape_need_dtype(a, 0, DTYPE_i32) || !shape_need_rank(a, 0, 1))
         return false;
     if (classes < 1)
         return ir_fail(a->error, "%lld classes", (long long)classes);
-    *result = ir_type(DTYPE_f32, 2, (int64_t[]){input_type(a, 0)->dim[0], classes});
+    *result = ir_type(DTYPE_f32, 2, (int64_t[]){shape_input(a, 0)->dim[0], classes});
     return true;
 }
 
 /* ---- views ---- */
 
-static bool shape_slice(const ShapeArgs *a, IrType *result) {
-    int64_t axis = attr_int(a, "axis"), begin = attr_int(a, "begin"), end = attr_int(a, "end");
+bool shape_slice(const ShapeArgs *a, IrType *result) {
+    int64_t axis = shape_attr_int(a, "axis"), begin = shape_attr_int(a, "begin"), end = shape_attr_int(a, "end");
     if (!need_constant_axis(a, axis))
         return false;
-    *result = *input_type(a, 0);
+    *result = *shape_input(a, 0);
     if (begin < 0 || begin >= end || end > result->dim[axis])
         return ir_fail(a->error, "elements %lld to %lld of an axis of %lld", (long long)begin, (long long)end,
                        (long long)result->dim[axis]);
@@ -164,35 +151,36 @@ static bool shape_slice(const ShapeArgs *a, IrType *result) {
     return true;
 }
 
-static bool shape_pad(const ShapeArgs *a, IrType *result) {
-    int64_t axis = attr_int(a, "axis"), begin = attr_int(a, "begin"), end = attr_int(a, "end");
+bool shape_pad(const ShapeArgs *a, IrType *result) {
+    int64_t axis = shape_attr_int(a, "axis"), begin = shape_attr_int(a, "begin"), end = shape_attr_int(a, "end");
     if (!need_constant_axis(a, axis))
         return false;
     if (begin < 0 || end < 0)
         return ir_fail(a->error, "padding of %lld and %lld", (long long)begin, (long long)end);
-    *result = *input_type(a, 0);
+    *result = *shape_input(a, 0);
     result->dim[axis] += begin + end;
     return true;
 }
 
-static bool shape_concat(const ShapeArgs *a, IrType *result) {
-    int64_t axis = attr_int(a, "axis"), total = 0;
+bool shape_concat(const ShapeArgs *a, IrType *result) {
+    int64_t axis = shape_attr_int(a, "axis"), total = 0;
     char text[2][IR_TYPE_TEXT];
     for (int i = 0; i < a->input_count; i++) {
-        IrType type = *input_type(a, i);
-        if (type.rank != input_type(a, 0)->rank)
-            return need_rank(a, i, input_type(a, 0)->rank);
+        IrType type = *shape_input(a, i);
+        if (type.rank != shape_input(a, 0)->rank)
+            return shape_need_rank(a, i, shape_input(a, 0)->rank);
         if (!need_constant_axis(a, axis))
             return false;
         if (type.dim[axis] < 1)
             return ir_fail(a->error, "axis %lld of operand %d has a symbolic extent", (long long)axis, i);
         total += type.dim[axis];
-        type.dim[axis] = input_type(a, 0)->dim[axis];
-        if (!ir_type_equal(&type, input_type(a, 0)))
-            return ir_fail(a->error, "%s and %s differ not only in axis %lld", ir_type_format(input_type(a, 0), text[0]),
-                           ir_type_format(input_type(a, i), text[1]), (long long)axis);
+        type.dim[axis] = shape_input(a, 0)->dim[axis];
+        if (!ir_type_equal(&type, shape_input(a, 0)))
+            return ir_fail(a->error, "%s and %s differ not only in axis %lld",
+                           ir_type_format(shape_input(a, 0), text[0]), ir_type_format(shape_input(a, i), text[1]),
+                           (long long)axis);
     }
-    *result = *input_type(a, 0);
+    *result = *shape_input(a, 0);
     result->dim[axis] = total;
     return true;
 }
@@ -209,20 +197,20 @@ static void type_insert_axis(IrType *type, int64_t axis, int64_t extent) {
     type->dim[axis] = extent;
 }
 
-static bool shape_index(const ShapeArgs *a, IrType *result) {
-    int64_t axis = attr_int(a, "axis"), at = attr_int(a, "at");
+bool shape_index(const ShapeArgs *a, IrType *result) {
+    int64_t axis = shape_attr_int(a, "axis"), at = shape_attr_int(a, "at");
     if (!need_constant_axis(a, axis))
         return false;
-    *result = *input_type(a, 0);
+    *result = *shape_input(a, 0);
     if (at < 0 || at >= result->dim[axis])
         return ir_fail(a->error, "element %lld of an axis of %lld", (long long)at, (long long)result->dim[axis]);
     type_remove_axis(result, axis);
     return true;
 }
 
-static bool shape_place(const ShapeArgs *a, IrType *result) {
-    int64_t axis = attr_int(a, "axis"), at = attr_int(a, "at"), size = attr_int(a, "size");
-    *result = *input_type(a, 0);
+bool shape_place(const ShapeArgs *a, IrType *result) {
+    int64_t axis = shape_attr_int(a, "axis"), at = shape_attr_int(a, "at"), size = shape_attr_int(a, "size");
+    *result = *shape_input(a, 0);
     if (axis < 0 || axis > result->rank || result->rank == IR_MAX_RANK)
         return ir_fail(a->error, "a new axis %lld in a value of rank %d", (long long)axis, result->rank);
     if (at < 0 || at >= size)
@@ -232,10 +220,10 @@ static bool shape_place(const ShapeArgs *a, IrType *result) {
 }
 
 static bool read_shape_attr(const ShapeArgs *a, IrType *result) {
-    const IrAttr *shape = attr_list(a, "shape");
+    const IrAttr *shape = shape_attr_list(a, "shape");
     if (shape->count > IR_MAX_RANK)
         return ir_fail(a->error, "a shape of rank %d; at most %d", shape->count, IR_MAX_RANK);
-    *result = ir_type(input_type(a, 0)->dtype, shape->count, shape->ints);
+    *result = ir_type(shape_input(a, 0)->dtype, shape->count, shape->ints);
     if (!type_is_valid(result))
         return ir_fail(a->error, "shape has an extent that is neither positive nor -1 (N) or -2 (K)");
     return true;
@@ -248,9 +236,9 @@ static int count_symbols(const IrType *type, int64_t symbol) {
     return count;
 }
 
-static bool shape_reshape(const ShapeArgs *a, IrType *result) {
+bool shape_reshape(const ShapeArgs *a, IrType *result) {
     char text[2][IR_TYPE_TEXT];
-    const IrType *from = input_type(a, 0);
+    const IrType *from = shape_input(a, 0);
     if (!read_shape_attr(a, result))
         return false;
     if (ir_type_count(from, 1, 1) == ir_type_count(result, 1, 1) &&
@@ -261,27 +249,27 @@ static bool shape_reshape(const ShapeArgs *a, IrType *result) {
                    ir_type_format(result, text[1]));
 }
 
-static bool shape_broadcast_to(const ShapeArgs *a, IrType *result) {
+bool shape_broadcast_to(const ShapeArgs *a, IrType *result) {
     char text[2][IR_TYPE_TEXT];
     IrType both;
     if (!read_shape_attr(a, result))
         return false;
-    if (broadcast_pair(a, input_type(a, 0), result, &both) && ir_type_equal(&both, result))
+    if (broadcast_pair(a, shape_input(a, 0), result, &both) && ir_type_equal(&both, result))
         return true;
-    return ir_fail(a->error, "%s does not broadcast to %s", ir_type_format(input_type(a, 0), text[0]),
+    return ir_fail(a->error, "%s does not broadcast to %s", ir_type_format(shape_input(a, 0), text[0]),
                    ir_type_format(result, text[1]));
 }
 
 /* ---- reductions ---- */
 
 static bool check_axes(const ShapeArgs *a, bool reduced[IR_MAX_RANK]) {
-    const IrAttr *axes = attr_list(a, "axes");
+    const IrAttr *axes = shape_attr_list(a, "axes");
     for (int i = 0; i < axes->count; i++) {
         if (!need_axis(a, axes->ints[i]))
             return false;
         if (i && axes->ints[i] <= axes->ints[i - 1])
             return ir_fail(a->error, "axes must ascend");
-        if (input_type(a, 0)->dim[axes->ints[i]] == IR_DIM_K)
+        if (shape_input(a, 0)->dim[axes->ints[i]] == IR_DIM_K)
             return ir_fail(a->error, "axis %lld is K, which only reduce_merge adds up", (long long)axes->ints[i]);
         reduced[axes->ints[i]] = true;
     }
@@ -295,31 +283,31 @@ static void reduce_axes(const IrType *from, const bool reduced[IR_MAX_RANK], boo
             result->dim[result->rank++] = reduced[i] ? 1 : from->dim[i];
 }
 
-static bool shape_reduce(const ShapeArgs *a, IrType *result) {
+bool shape_reduce(const ShapeArgs *a, IrType *result) {
     bool reduced[IR_MAX_RANK] = {false};
-    if (!need_dtype(a, 0, DTYPE_f32) || !check_axes(a, reduced))
+    if (!shape_need_dtype(a, 0, DTYPE_f32) || !check_axes(a, reduced))
         return false;
-    reduce_axes(input_type(a, 0), reduced, attr_int(a, "keep"), result);
+    reduce_axes(shape_input(a, 0), reduced, shape_attr_int(a, "keep"), result);
     return true;
 }
 
-static bool shape_reduce_partial(const ShapeArgs *a, IrType *result) {
+bool shape_reduce_partial(const ShapeArgs *a, IrType *result) {
     bool reduced[IR_MAX_RANK] = {false};
-    if (!need_dtype(a, 0, DTYPE_f32) || !check_axes(a, reduced))
+    if (!shape_need_dtype(a, 0, DTYPE_f32) || !check_axes(a, reduced))
         return false;
-    if (!input_type(a, 0)->rank || input_type(a, 0)->dim[0] != IR_DIM_N)
+    if (!shape_input(a, 0)->rank || shape_input(a, 0)->dim[0] != IR_DIM_N)
         return ir_fail(a->error, "axis 0 is not N");
     reduced[0] = true;
-    reduce_axes(input_type(a, 0), reduced, attr_int(a, "keep"), result);
+    reduce_axes(shape_input(a, 0), reduced, shape_attr_int(a, "keep"), result);
     if (result->rank == IR_MAX_RANK)
         return ir_fail(a->error, "no room for K: the result would have rank %d", result->rank + 1);
     type_insert_axis(result, 0, IR_DIM_K);
     return true;
 }
 
-static bool shape_reduce_merge(const ShapeArgs *a, IrType *result) {
-    *result = *input_type(a, 0);
-    if (!need_dtype(a, 0, DTYPE_f32))
+bool shape_reduce_merge(const ShapeArgs *a, IrType *result) {
+    *result = *shape_input(a, 0);
+    if (!shape_need_dtype(a, 0, DTYPE_f32))
         return false;
     if (!result->rank || result->dim[0] != IR_DIM_K)
         return ir_fail(a->error, "axis 0 is not K");
@@ -329,7 +317,7 @@ static bool shape_reduce_merge(const ShapeArgs *a, IrType *result) {
 
 /* ---- products ---- */
 
-static bool need_equal_dims(const ShapeArgs *a, const char *what, int64_t found, int64_t expected) {
+bool shape_need_equal(const ShapeArgs *a, const char *what, int64_t found, int64_t expected) {
     char text[2][24];
     if (found == expected)
         return true;
@@ -337,8 +325,8 @@ static bool need_equal_dims(const ShapeArgs *a, const char *what, int64_t found,
 }
 
 /* A partial result per chunk of the contracted N. */
-static bool make_partial(const ShapeArgs *a, int64_t contracted, IrType *result) {
-    if (!attr_int(a, "partial"))
+bool shape_make_partial(const ShapeArgs *a, int64_t contracted, IrType *result) {
+    if (!shape_attr_int(a, "partial"))
         return true;
     if (contracted != IR_DIM_N)
         return ir_fail(a->error, "partial, but what is added up is not N");
@@ -346,167 +334,16 @@ static bool make_partial(const ShapeArgs *a, int64_t contracted, IrType *result)
     return true;
 }
 
-static bool shape_matmul(const ShapeArgs *a, IrType *result) {
+bool shape_matmul(const ShapeArgs *a, IrType *result) {
     for (int i = 0; i < 2; i++)
-        if (!need_dtype(a, i, DTYPE_f32) || !need_rank(a, i, 2))
+        if (!shape_need_dtype(a, i, DTYPE_f32) || !shape_need_rank(a, i, 2))
             return false;
-    bool ta = attr_int(a, "ta"), tb = attr_int(a, "tb");
-    const IrType *x = input_type(a, 0), *y = input_type(a, 1);
-    if (!need_equal_dims(a, "the inner extent of operand 1", y->dim[tb ? 1 : 0], x->dim[ta ? 0 : 1]))
+    bool ta = shape_attr_int(a, "ta"), tb = shape_attr_int(a, "tb");
+    const IrType *x = shape_input(a, 0), *y = shape_input(a, 1);
+    if (!shape_need_equal(a, "the inner extent of operand 1", y->dim[tb ? 1 : 0], x->dim[ta ? 0 : 1]))
         return false;
     *result = ir_type(DTYPE_f32, 2, (int64_t[]){x->dim[ta ? 1 : 0], y->dim[tb ? 0 : 1]});
-    return make_partial(a, x->dim[ta ? 0 : 1], result);
-}
-
-/* ---- windows: convolutions and pools ---- */
-
-typedef struct Window {
-    int64_t kernel[2], stride[2], dilation[2], pad[4];
-} Window;
-
-static bool window_read(const ShapeArgs *a, bool dilated, Window *w) {
-    if (!need_list(a, "stride", 2, 1) || !need_list(a, "pad", 4, 0) || (dilated && !need_list(a, "dilation", 2, 1)))
-        return false;
-    memcpy(w->stride, attr_list(a, "stride")->ints, sizeof w->stride);
-    memcpy(w->pad, attr_list(a, "pad")->ints, sizeof w->pad);
-    w->dilation[0] = w->dilation[1] = 1;
-    if (dilated)
-        memcpy(w->dilation, attr_list(a, "dilation")->ints, sizeof w->dilation);
-    return true;
-}
-
-/* out = floor((in + pad before + pad after - dilated kernel) / stride) + 1, for height and width. */
-static bool window_output(const ShapeArgs *a, const Window *w, const int64_t in[2], int64_t out[2]) {
-    for (int i = 0; i < 2; i++) {
-        int64_t room = in[i] + w->pad[i] + w->pad[i + 2] - (w->dilation[i] * (w->kernel[i] - 1) + 1);
-        if (in[i] < 1 || room < 0)
-            return ir_fail(a->error, "a window of %lld does not fit in %s %lld with padding %lld and %lld",
-                           (long long)(w->dilation[i] * (w->kernel[i] - 1) + 1), i ? "width" : "height",
-                           (long long)in[i], (long long)w->pad[i], (long long)w->pad[i + 2]);
-        out[i] = room / w->stride[i] + 1;
-    }
-    return true;
-}
-
-/* Operand 0 is the gradient of a result of this height and width. */
-static bool check_gradient_size(const ShapeArgs *a, const Window *w, const int64_t in[2]) {
-    int64_t out[2];
-    return window_output(a, w, in, out) &&
-           need_equal_dims(a, "the height of operand 0", input_type(a, 0)->dim[1], out[0]) &&
-           need_equal_dims(a, "the width of operand 0", input_type(a, 0)->dim[2], out[1]);
-}
-
-static bool need_images(const ShapeArgs *a, int i) {
-    return need_dtype(a, i, DTYPE_f32) && need_rank(a, i, 4);
-}
-
-static bool check_groups(const ShapeArgs *a, int64_t in_channels, int64_t out_channels) {
-    int64_t groups = attr_int(a, "groups");
-    if (groups >= 1 && in_channels > 0 && out_channels > 0 && in_channels % groups == 0 && out_channels % groups == 0)
-        return true;
-    return ir_fail(a->error, "%lld groups of %lld input and %lld output channels", (long long)groups,
-                   (long long)in_channels, (long long)out_channels);
-}
-
-static bool need_weight(const ShapeArgs *a, Window *w) {
-    if (!need_images(a, 1))
-        return false;
-    w->kernel[0] = input_type(a, 1)->dim[2];
-    w->kernel[1] = input_type(a, 1)->dim[3];
-    return true;
-}
-
-/* x [N,H,W,I], weight [O,I/groups,kh,kw] -> [N,OH,OW,O] */
-static bool shape_conv2d(const ShapeArgs *a, IrType *result) {
-    Window w;
-    int64_t out[2];
-    if (!need_images(a, 0) || !window_read(a, true, &w) || !need_weight(a, &w))
-        return false;
-    const IrType *x = input_type(a, 0), *weight = input_type(a, 1);
-    if (!check_groups(a, x->dim[3], weight->dim[0]) ||
-        !need_equal_dims(a, "the weight's number of input channels", weight->dim[1], x->dim[3] / attr_int(a, "groups")) ||
-        !window_output(a, &w, &x->dim[1], out))
-        return false;
-    *result = ir_type(DTYPE_f32, 4, (int64_t[]){x->dim[0], out[0], out[1], weight->dim[0]});
-    return true;
-}
-
-/* dy [N,OH,OW,O], weight -> [N,H,W,I] */
-static bool shape_conv2d_grad_input(const ShapeArgs *a, IrType *result) {
-    Window w;
-    if (!need_images(a, 0) || !window_read(a, true, &w) || !need_weight(a, &w) || !need_list(a, "size", 2, 1))
-        return false;
-    const IrType *dy = input_type(a, 0), *weight = input_type(a, 1);
-    const int64_t *size = attr_list(a, "size")->ints;
-    int64_t channels = weight->dim[1] * attr_int(a, "groups");
-    if (!need_equal_dims(a, "the weight's number of output channels", weight->dim[0], dy->dim[3]) ||
-        !check_groups(a, channels, dy->dim[3]) || !check_gradient_size(a, &w, size))
-        return false;
-    *result = ir_type(DTYPE_f32, 4, (int64_t[]){dy->dim[0], size[0], size[1], channels});
-    return true;
-}
-
-/* dy [N,OH,OW,O], x [N,H,W,I] -> [O,I/groups,kh,kw] */
-static bool shape_conv2d_grad_weight(const ShapeArgs *a, IrType *result) {
-    Window w;
-    if (!need_images(a, 0) || !need_images(a, 1) || !window_read(a, true, &w) || !need_list(a, "kernel", 2, 1))
-        return false;
-    memcpy(w.kernel, attr_list(a, "kernel")->ints, sizeof w.kernel);
-    const IrType *dy = input_type(a, 0), *x = input_type(a, 1);
-    if (!need_equal_dims(a, "the number of images of operand 1", x->dim[0], dy->dim[0]) ||
-        !check_groups(a, x->dim[3], dy->dim[3]) || !check_gradient_size(a, &w, &x->dim[1]))
-        return false;
-    *result = ir_type(DTYPE_f32, 4, (int64_t[]){dy->dim[3], x->dim[3] / attr_int(a, "groups"), w.kernel[0], w.kernel[1]});
-    return make_partial(a, x->dim[0], result);
-}
-
-static bool pool_read(const ShapeArgs *a, Window *w) {
-    if (!window_read(a, false, w) || !need_list(a, "kernel", 2, 1))
-        return false;
-    memcpy(w->kernel, attr_list(a, "kernel")->ints, sizeof w->kernel);
-    for (int i = 0; i < 4; i++)
-        if (w->pad[i] >= w->kernel[i % 2])
-            return ir_fail(a->error, "padding %lld leaves a window of %lld with nothing but padding",
-                           (long long)w->pad[i], (long long)w->kernel[i % 2]);
-    return true;
-}
-
-static bool shape_pool(const ShapeArgs *a, IrType *result) {
-    Window w;
-    int64_t out[2];
-    const IrType *x = input_type(a, 0);
-    if (!need_images(a, 0) || !pool_read(a, &w) || !window_output(a, &w, &x->dim[1], out))
-        return false;
-    *result = ir_type(DTYPE_f32, 4, (int64_t[]){x->dim[0], out[0], out[1], x->dim[3]});
-    return true;
-}
-
-static bool shape_pool_index(const ShapeArgs *a, IrType *result) {
-    if (!shape_pool(a, result))
-        return false;
-    const int64_t *kernel = attr_list(a, "kernel")->ints;
-    if (kernel[0] * kernel[1] > 256)
-        return ir_fail(a->error, "a window of %lld positions; a u8 counts 256", (long long)(kernel[0] * kernel[1]));
-    result->dtype = DTYPE_u8;
-    return true;
-}
-
-/* dy [N,OH,OW,C] (and the index, u8 of the same shape) -> [N,H,W,C] */
-static bool shape_pool_grad(const ShapeArgs *a, IrType *result) {
-    Window w;
-    if (!need_images(a, 0) || !pool_read(a, &w) || !need_list(a, "size", 2, 1))
-        return false;
-    const int64_t *size = attr_list(a, "size")->ints;
-    IrType index = *input_type(a, 0);
-    index.dtype = DTYPE_u8;
-    if (!check_gradient_size(a, &w, size))
-        return false;
-    if (a->input_count == 2 && !ir_type_equal(&index, input_type(a, 1)))
-        return ir_fail(a->error, "operand 1 must be the index, u8 of the shape of operand 0");
-    *result = *input_type(a, 0);
-    result->dim[1] = size[0];
-    result->dim[2] = size[1];
-    return true;
+    return shape_make_partial(a, x->dim[ta ? 0 : 1], result);
 }
 
 /* ---- calls ---- */
@@ -527,14 +364,14 @@ static bool check_arguments(const ShapeArgs *a, const IrGraph *callee, int count
     if (callee->arg_count != count)
         return ir_fail(a->error, "@%s takes %d arguments, not %d", callee->name, callee->arg_count, count);
     for (int i = 0; i < count; i++)
-        if (!ir_type_equal(&callee->args[i]->type, input_type(a, i)))
+        if (!ir_type_equal(&callee->args[i]->type, shape_input(a, i)))
             return ir_fail(a->error, "argument %d of @%s is %s; it takes %s", i, callee->name,
-                           ir_type_format(input_type(a, i), text[0]), ir_type_format(&callee->args[i]->type, text[1]));
+                           ir_type_format(shape_input(a, i), text[0]), ir_type_format(&callee->args[i]->type, text[1]));
     return true;
 }
 
-static bool shape_call(const ShapeArgs *a, IrType *result) {
-    const IrAttr *symbols = attr_list(a, "callee");
+bool shape_call(const ShapeArgs *a, IrType *result) {
+    const IrAttr *symbols = shape_attr_list(a, "callee");
     if (symbols->count != 1)
         return ir_fail(a->error, "callee has %d names; it must have 1", symbols->count);
     const IrGraph *callee = find_callee(a, symbols->symbols[0]);
@@ -544,13 +381,13 @@ static bool shape_call(const ShapeArgs *a, IrType *result) {
     return true;
 }
 
-static bool shape_mixed(const ShapeArgs *a, IrType *result) {
-    const IrAttr *symbols = attr_list(a, "candidates");
+bool shape_mixed(const ShapeArgs *a, IrType *result) {
+    const IrAttr *symbols = shape_attr_list(a, "candidates");
     char text[2][IR_TYPE_TEXT];
     if (!symbols->count)
         return ir_fail(a->error, "no candidates");
-    if (!need_dtype(a, 1, DTYPE_f32) || !need_rank(a, 1, 1) ||
-        !need_equal_dims(a, "the number of weights", input_type(a, 1)->dim[0], symbols->count))
+    if (!shape_need_dtype(a, 1, DTYPE_f32) || !shape_need_rank(a, 1, 1) ||
+        !shape_need_equal(a, "the number of weights", shape_input(a, 1)->dim[0], symbols->count))
         return false;
     for (int i = 0; i < symbols->count; i++) {
         const IrGraph *callee = find_callee(a, symbols->symbols[i]);
@@ -565,9 +402,10 @@ static bool shape_mixed(const ShapeArgs *a, IrType *result) {
     return true;
 }
 
-static bool shape_cross_entropy(const ShapeArgs *a, IrType *result) {
-    if (!need_dtype(a, 0, DTYPE_f32) || !need_rank(a, 0, 2) || !need_dtype(a, 1, DTYPE_i32) || !need_rank(a, 1, 1) ||
-        !need_equal_dims(a, "the number of labels", input_type(a, 1)->dim[0], input_type(a, 0)->dim[0]))
+bool shape_cross_entropy(const ShapeArgs *a, IrType *result) {
+    if (!shape_need_dtype(a, 0, DTYPE_f32) || !shape_need_rank(a, 0, 2) || !shape_need_dtype(a, 1, DTYPE_i32) ||
+        !shape_need_rank(a, 1, 1) ||
+        !shape_need_equal(a, "the number of labels", shape_input(a, 1)->dim[0], shape_input(a, 0)->dim[0]))
         return false;
     *result = ir_type_scalar();
     return true;

@@ -19,7 +19,8 @@ static const char *complain(const Verifier *v, const IrNode *node, const char *f
     va_end(args);
     if (!node)
         return arena_printf(v->arena, "graph @%s: %s", v->graph->name, message);
-    return arena_printf(v->arena, "graph @%s: %%%d = %s: %s", v->graph->name, node->id, ir_op_info[node->op].name, message);
+    return arena_printf(v->arena, "graph @%s: %%%d = %s: %s", v->graph->name, node->id, ir_op_info[node->op].name,
+                        message);
 }
 
 /* Ids are fresh, so a node that is not in the order is not at its id. */
