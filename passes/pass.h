@@ -40,9 +40,9 @@ struct PassContext {
     int only_count;
     const char *const *disabled;  /* --disable-pass */
     int disabled_count;
-    const char *print_before, *print_after; /* names, or NULL */
+    const char *print_before, *print_after; /* names separated by commas, or NULL */
     bool print_after_all, print_after_change, timing;
-    const char *dump_to;          /* directory, or NULL */
+    const char *dump_to;          /* directory, or NULL: GRAPH.NN-PASS.ir, NN the pass's place in the pipeline */
     FILE *out;                    /* where the above is printed */
 };
 
@@ -52,17 +52,21 @@ typedef struct PassInfo {
     PassFunction *run;
     const char *summary;
 } PassInfo;
+#define PASS(identifier, name, summary) PassFunction pass_##identifier;
+#include "passes/passes.def"
+#undef PASS
 extern const PassInfo pass_info[];
 extern const int pass_count;
 const PassInfo *pass_find(const char *name);
 
-/* Runs one pass, verifies, prints what was asked for. */
+/* Runs one pass, verifies, prints what was asked for: the settings, the functions that g calls, and g. */
 bool pass_run(PassContext *ctx, const PassInfo *pass, IrGraph *g);
 
 /* Clones module's @forward into a graph named graph_kind_name(ctx->kind), attaches the loss, runs the pipeline on it.
  * Fills module->params. NULL when diag has errors (for example search-alphas of a text without alphas). */
 IrGraph *pipeline_build_graph(PassContext *ctx);
-/* Runs the passes of ctx->only (or all of the pipeline) on a graph as it is (ndarts-opt). */
+/* Runs the passes of ctx->only, in that order (or all of the pipeline), on a graph as it is (ndarts-opt). Enters its parameters
+ * in module->params. False when diag has errors. */
 bool pipeline_run(PassContext *ctx, IrGraph *g);
 
 #endif

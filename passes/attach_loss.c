@@ -1,0 +1,48 @@
+/* attach_loss.c: adds what training and evaluation minimise.
+ *     input labels: i32[N]
+ *     %l = cross_entropy %logits, %labels
+ *     %a = cross_entropy %logits_aux, %labels        with an auxiliary head only
+ *     output "loss" = %l + weight * %a
+ * Label smoothing (train.label_smoothing) applies in training graphs. With ctx->grad_output_loss the loss is
+ * sum(logits * grad_output), grad_output being an input shaped like the logits, so that d loss / d logits =
+ * grad_output. Changes nothing in inference, and in a graph that has a loss. */
+#include "passes/rewrite.h"
+
+static IrNode *build_cross_entropy(PassContext *ctx, IrBuilder *b, IrNode *logits, IrNode *labels) {
+    double smoothing = ir_module_get_float(ctx->module, "train.label_smoothing", 0);
+    IrAttr attrs[] = {ir_attr_float("smoothing", smoothing)};
+    bool smooth = smoothing > 0 && graph_kind_is_training(ctx->kind);
+    return ir_build2(b, OP_cross_entropy, logits, labels, smooth ? 1 : 0, attrs);
+}
+
+static IrNode *build_label_loss(PassContext *ctx, IrBuilder *b, IrNode *logits) {
+    int64_t n = IR_DIM_N;
+    IrNode *labels = rewrite_add_input(b->graph, "labels", ir_type(DTYPE_i32, 1, &n));
+    IrNode *loss = build_cross_entropy(ctx, b, logits, labels);
+    IrNode *aux = ir_graph_find_output(b->graph, "logits_aux");
+    if (!loss || !aux)
+        return loss;
+    double weight = ir_attr_get_float(aux, "weight", ir_module_get_float(ctx->module, "auxiliary.weight", 0.4));
+    IrNode *aux_loss = build_cross_entropy(ctx, b, aux, labels);
+    return rewrite_binary(b, OP_add, loss, rewrite_binary(b, OP_mul, ir_constant(b, weight), aux_loss));
+}
+
+static IrNode *build_product_loss(IrBuilder *b, IrNode *logits) {
+    IrNode *grad = rewrite_add_input(b->graph, "grad_output", logits->type);
+    return rewrite_reduce(b, OP_reduce_sum, rewrite_binary(b, OP_mul, logits, grad), 0, logits->type.rank, false);
+}
+
+bool pass_attach_loss(PassContext *ctx, IrGraph *g) {
+    if (ctx->kind == GRAPH_infer || ir_graph_find_output(g, "loss"))
+        return false;
+    IrNode *logits = ir_graph_find_output(g, "logits");
+    if (!logits) {
+        diag_error(ctx->diag, g->span, "graph '@%s' has no output 'logits' to compute a loss of", g->name);
+        return false;
+    }
+    IrBuilder b = {.graph = g, .span = logits->span, .diag = ctx->diag};
+    IrNode *loss = ctx->grad_output_loss ? build_product_loss(&b, logits) : build_label_loss(ctx, &b, logits);
+    if (loss)
+        ir_graph_add_output(g, "loss", loss);
+    return true;
+}

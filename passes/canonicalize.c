@@ -1,0 +1,193 @@
+/* canonicalize.c: folds constants and removes operations that do nothing.
+ *     x * 1, x / 1, x + 0, x - 0  =>  x           op(constants)           =>  constant
+ *     reshape(reshape(x))  =>  reshape(x)         slice of all, pad by 0, concat or sum of one  =>  x
+ *     slice(concat(..., x, ...)) of exactly x  =>  x      index(place(x)) at the same place  =>  x
+ *     neg(neg(x)) => x, relu(relu(x)) => relu(x), detach(detach(x)) => detach(x)
+ * Every rule gives the same bits (up to the sign of a zero in x + 0). Additions are never reordered, and x * 0 stays: x
+ * may be infinite. One walk in order of execution suffices, as operands are simplified before their users. */
+#include "passes/rewrite.h"
+
+#include <math.h>
+#include <string.h>
+
+/* What n is equal to; n itself when nothing simpler. */
+typedef IrNode *Rule(IrBuilder *b, IrNode *n);
+
+static bool is_constant(const IrNode *n, double value) {
+    return n->op == OP_constant && ir_attr_get_float(n, "value", NAN) == value;
+}
+
+/* x where it has n's type (it need not when the other operand stretched it). */
+static IrNode *same_or(IrNode *n, IrNode *x) {
+    return ir_type_equal(&n->type, &x->type) ? x : n;
+}
+
+static double constant_value(const IrNode *n) {
+    return ir_attr_get_float(n, "value", 0);
+}
+
+/* The operation on numbers; false when it is not one of those folded. */
+static bool compute(IrOp op, double x, double y, double *result) {
+    switch (op) {
+    case OP_add:
+        *result = x + y;
+        return true;
+    case OP_sub:
+        *result = x - y;
+        return true;
+    case OP_mul:
+        *result = x * y;
+        return true;
+    case OP_div:
+        *result = x / y;
+        return true;
+    case OP_max:
+        *result = x > y ? x : y;
+        return true;
+    case OP_min:
+        *result = x < y ? x : y;
+        return true;
+    case OP_neg:
+        *result = -x;
+        return true;
+    case OP_relu:
+        *result = x > 0 ? x : 0;
+        return true;
+    case OP_sqrt:
+        *result = sqrt(x);
+        return true;
+    case OP_abs:
+        *result = fabs(x);
+        return true;
+    case OP_detach:
+        *result = x;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static IrNode *fold_constants(IrBuilder *b, IrNode *n) {
+    double value[2] = {0, 0}, result;
+    if (n->input_count == 0 || n->input_count > 2)
+        return n;
+    for (int i = 0; i < n->input_count; i++) {
+        if (n->inputs[i]->op != OP_constant)
+            return n;
+        value[i] = constant_value(n->inputs[i]);
+    }
+    if (!compute(n->op, value[0], value[1], &result) || !isfinite(result))
+        return n;
+    IrAttr attr = ir_attr_float("value", result);
+    return ir_build0(b, OP_constant, n->type, 1, &attr);
+}
+
+static IrNode *rule_add(IrBuilder *b, IrNode *n) {
+    (void)b;
+    if (is_constant(n->inputs[1], 0))
+        return same_or(n, n->inputs[0]);
+    return is_constant(n->inputs[0], 0) ? same_or(n, n->inputs[1]) : n;
+}
+
+static IrNode *rule_sub(IrBuilder *b, IrNode *n) {
+    (void)b;
+    return is_constant(n->inputs[1], 0) ? same_or(n, n->inputs[0]) : n;
+}
+
+static IrNode *rule_mul(IrBuilder *b, IrNode *n) {
+    (void)b;
+    if (is_constant(n->inputs[1], 1))
+        return same_or(n, n->inputs[0]);
+    return is_constant(n->inputs[0], 1) ? same_or(n, n->inputs[1]) : n;
+}
+
+static IrNode *rule_div(IrBuilder *b, IrNode *n) {
+    (void)b;
+    return is_constant(n->inputs[1], 1) ? same_or(n, n->inputs[0]) : n;
+}
+
+static IrNode *rule_neg(IrBuilder *b, IrNode *n) {
+    (void)b;
+    return n->inputs[0]->op == OP_neg ? n->inputs[0]->inputs[0] : n;
+}
+
+/* Doing it twice is doing it once. */
+static IrNode *rule_idempotent(IrBuilder *b, IrNode *n) {
+    (void)b;
+    return n->inputs[0]->op == n->op ? n->inputs[0] : n;
+}
+
+static IrNode *rule_of_one(IrBuilder *b, IrNode *n) {
+    (void)b;
+    return n->input_count == 1 ? n->inputs[0] : n;
+}
+
+static IrNode *rule_reshape(IrBuilder *b, IrNode *n) {
+    IrNode *x = n->inputs[0];
+    if (x->op == n->op) {
+        n = ir_build(b, n->op, NULL, 1, x->inputs, n->attr_count, n->attrs);
+        x = n->inputs[0];
+    }
+    return same_or(n, x);
+}
+
+static IrNode *rule_broadcast(IrBuilder *b, IrNode *n) {
+    (void)b;
+    return same_or(n, n->inputs[0]);
+}
+
+static IrNode *rule_pad(IrBuilder *b, IrNode *n) {
+    (void)b;
+    return ir_attr_get_int(n, "begin", 0) == 0 && ir_attr_get_int(n, "end", 0) == 0 ? n->inputs[0] : n;
+}
+
+static IrNode *rule_slice(IrBuilder *b, IrNode *n) {
+    (void)b;
+    IrNode *x = n->inputs[0];
+    int64_t axis = ir_attr_get_int(n, "axis", 0), begin = ir_attr_get_int(n, "begin", 0), at = 0;
+    if (ir_type_equal(&n->type, &x->type))
+        return x;
+    if (x->op != OP_concat || ir_attr_get_int(x, "axis", -1) != axis)
+        return n;
+    for (int i = 0; i < x->input_count && at <= begin; at += x->inputs[i]->type.dim[axis], i++) {
+        if (at == begin && ir_type_equal(&n->type, &x->inputs[i]->type))
+            return x->inputs[i];
+    }
+    return n;
+}
+
+static IrNode *rule_index(IrBuilder *b, IrNode *n) {
+    (void)b;
+    IrNode *x = n->inputs[0];
+    bool same = x->op == OP_place && ir_attr_get_int(x, "axis", 0) == ir_attr_get_int(n, "axis", 0) &&
+                ir_attr_get_int(x, "at", 0) == ir_attr_get_int(n, "at", 0);
+    return same ? x->inputs[0] : n;
+}
+
+static Rule *const rules[OP_COUNT] = {
+    [OP_add] = rule_add,      [OP_sub] = rule_sub,         [OP_mul] = rule_mul,         [OP_div] = rule_div,
+    [OP_neg] = rule_neg,      [OP_relu] = rule_idempotent, [OP_abs] = rule_idempotent,  [OP_detach] = rule_idempotent,
+    [OP_add_n] = rule_of_one, [OP_concat] = rule_of_one,   [OP_reshape] = rule_reshape, [OP_broadcast] = rule_broadcast,
+    [OP_pad] = rule_pad,      [OP_slice] = rule_slice,     [OP_index] = rule_index,
+};
+
+bool pass_canonicalize(PassContext *ctx, IrGraph *g) {
+    (void)ctx;
+    bool changed = false;
+    ir_clear_scratch(g);
+    for (IrNode *n = g->first; n; n = n->next) {
+        rewrite_forward_inputs(n);
+        IrBuilder b = {.graph = g, .before = n, .span = n->span, .tag = n->tag};
+        IrNode *simpler = fold_constants(&b, n);
+        if (simpler == n && rules[n->op])
+            simpler = rules[n->op](&b, n);
+        if (simpler == n)
+            continue;
+        n->scratch = simpler;
+        n->mark = 1;
+        changed = true;
+    }
+    ir_replace_uses_by_scratch(g);
+    rewrite_remove_marked(g);
+    return changed;
+}

@@ -1,0 +1,137 @@
+/* derive.c: supernet + alphas -> genotype.
+ * Not a rewriting of a graph: it reads numbers that only a run knows. `ndarts-run derive` and the search call
+ * derive_cell. */
+#include "passes/derive.h"
+
+#include "passes/pass.h"
+
+#include <math.h>
+#include <string.h>
+
+int derive_count_edges(int inputs, int nodes) {
+    return nodes * inputs + nodes * (nodes - 1) / 2;
+}
+
+DeriveSpace derive_space_uniform(Arena *arena, int inputs, int nodes, int keep, int count,
+                                 const char *const *operations) {
+    int edge_count = derive_count_edges(inputs, nodes);
+    DeriveEdge *edges = ARENA_ARRAY(arena, DeriveEdge, edge_count);
+    for (int i = 0; i < edge_count; i++)
+        edges[i] = (DeriveEdge){.count = count, .operations = operations};
+    return (DeriveSpace){.inputs = inputs, .nodes = nodes, .keep = keep, .edge_count = edge_count, .edges = edges};
+}
+
+bool derive_space_from_module(Arena *arena, const IrModule *module, DeriveSpace *space, Error *error) {
+    int inputs = (int)ir_module_get_int(module, "space.inputs", 0);
+    int nodes = (int)ir_module_get_int(module, "space.nodes", 0);
+    int keep = (int)ir_module_get_int(module, "space.keep", 2);
+    const IrAttr *candidates = ir_module_get(module, "space.candidates");
+    if (inputs < 1 || nodes < 1 || !candidates || candidates->kind != ATTR_symbols)
+        return error_set(error, ERROR_INPUT,
+                         "'%s' does not say which space it searches (inputs, nodes, candidates); only a search has a "
+                         "genotype to derive",
+                         module->name);
+    *space = derive_space_uniform(arena, inputs, nodes, keep, candidates->count, candidates->symbols);
+    return true;
+}
+
+/* ---- choosing ---- */
+
+/* The heaviest operation of an edge; weight -1 when it has only `none`. */
+static GenotypeEdge choose_operation(const DeriveEdge *edge, const double *alphas, int source) {
+    double largest = -INFINITY, sum = 0;
+    for (int i = 0; i < edge->count; i++)
+        largest = fmax(largest, alphas[i]);
+    for (int i = 0; i < edge->count; i++)
+        sum += exp(alphas[i] - largest);
+    GenotypeEdge best = {.source = source, .weight = -1};
+    for (int i = 0; i < edge->count; i++) {
+        double weight = exp(alphas[i] - largest) / sum;
+        if (strcmp(edge->operations[i], "none") != 0 && weight > best.weight) {
+            best.weight = weight;
+            best.operation = edge->operations[i];
+        }
+    }
+    return best;
+}
+
+/* Heaviest first; equal weights keep their order, which is that of the sources. */
+static void sort_edges(GenotypeEdge *edges, int count) {
+    for (int i = 1; i < count; i++) {
+        GenotypeEdge edge = edges[i];
+        int at = i;
+        for (; at > 0 && edges[at - 1].weight < edge.weight; at--)
+            edges[at] = edges[at - 1];
+        edges[at] = edge;
+    }
+}
+
+GenotypeCell derive_cell(Arena *arena, const DeriveSpace *space, const double *alphas, int stride) {
+    GenotypeCell cell = {.inputs = space->inputs, .node_count = space->nodes};
+    cell.nodes = ARENA_ARRAY(arena, GenotypeNode, space->nodes);
+    int edge = 0;
+    for (int node = 0; node < space->nodes; node++) {
+        int sources = space->inputs + node, count = 0;
+        GenotypeEdge *edges = ARENA_ARRAY(arena, GenotypeEdge, sources);
+        for (int source = 0; source < sources; source++, edge++) {
+            edges[count] = choose_operation(&space->edges[edge], alphas + (size_t)edge * (size_t)stride, source);
+            count += edges[count].operation != NULL;
+        }
+        sort_edges(edges, count);
+        cell.nodes[node].edges = edges;
+        cell.nodes[node].edge_count = space->keep > 0 && space->keep < count ? space->keep : count;
+    }
+    return cell;
+}
+
+/* ---- text ---- */
+
+static void print_cell(Str *out, const char *name, const GenotypeCell *cell) {
+    str_addf(out, "    %s {\n", name);
+    for (int i = 0; i < cell->node_count; i++) {
+        str_addf(out, "        s%d = ", cell->inputs + i);
+        for (int j = 0; j < cell->nodes[i].edge_count; j++) {
+            const GenotypeEdge *edge = &cell->nodes[i].edges[j];
+            str_addf(out, "%s%s(s%d)", j ? " + " : "", edge->operation, edge->source);
+        }
+        str_add(out, "\n");
+    }
+    str_add(out, "        return concat(");
+    for (int i = 0; i < cell->node_count; i++)
+        str_addf(out, "%ss%d", i ? ", " : "", cell->inputs + i);
+    str_add(out, ")\n    }\n");
+}
+
+const char *genotype_print(Arena *arena, const GenotypeText *text, const GenotypeCell *normal,
+                           const GenotypeCell *reduce) {
+    Str out = str_create(arena);
+    if (text->import)
+        str_addf(&out, "import \"%s\"\n\n", text->import);
+    str_addf(&out, "genotype %s {\n", text->name);
+    print_cell(&out, "normal", normal);
+    if (reduce)
+        print_cell(&out, "reduce", reduce);
+    str_add(&out, "}\n");
+    if (text->network)
+        str_addf(&out, "\nnetwork main = %s\n", text->network);
+    return out.data;
+}
+
+const char *genotype_network(Arena *arena, const char *network, const char *name, int channels, int layers, int classes,
+                             double auxiliary) {
+    Str out = str_create(arena);
+    str_addf(&out, "%s(%s, C=%d, layers=%d, classes=%d", network, name, channels, layers, classes);
+    if (auxiliary > 0) {
+        str_add(&out, ", auxiliary=");
+        str_add_double(&out, auxiliary);
+    }
+    str_add(&out, ")");
+    return out.data;
+}
+
+/* Named in passes.def so that --list-passes knows it; asked for by name, it says what it needs. */
+bool pass_derive(PassContext *ctx, IrGraph *g) {
+    diag_error(ctx->diag, g->span,
+               "the pass 'derive' needs the values of the architecture parameters; run it with 'ndarts-run derive'");
+    return false;
+}

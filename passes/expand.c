@@ -1,0 +1,211 @@
+/* expand.c: lowers a step graph to primitive operations.
+ *     %1 = mixed %x, %w {candidates=[@a, @b], name="cells.0._ops.0"}
+ *  => (nodes of @a)  (nodes of @b)  %s = a * %w[0] + b * %w[1]
+ * Calls and candidates are inlined; batch norm, softmax, cross entropy, noise and drop path become arithmetic
+ * (expand_norm.c, expand_random.c). In inference batch norm uses running statistics, noise and drop path are the
+ * identity.
+ * - Names: a call prefixes the parameters inside with its own name; candidate i of a mixed operation NAME with
+ *   NAME._ops.i; what begins with '^' gets NAME instead.
+ * - Tags: everything made from a mixed operation or a call with edge=true carries its name; what is made from another
+ * call carries the name of the outermost named call.
+ * - The module's table of parameters is filled here, in the order of first mention.
+ * Sums are added left to right, in the order of the candidates. A candidate that is zero everywhere (`none`) adds no
+ * term. */
+#include "passes/expand.h"
+
+enum { MAX_CALL_DEPTH = 100 };
+
+/* ops.def's column "expand", none meaning that the op is no HIGH one. */
+#define expand_none NULL
+static ExpandFunction *const expand_functions[OP_COUNT] = {
+#define OP(id, inputs, shape, flags, scalar, gradient, expand, stage, attributes) [OP_##id] = expand_##expand,
+#include "ir/ops.def"
+#undef OP
+};
+
+static const char *join_names(Arena *arena, const char *prefix, const char *name) {
+    if (!prefix[0] || !name[0])
+        return prefix[0] ? prefix : name;
+    return arena_printf(arena, "%s.%s", prefix, name);
+}
+
+const char *expand_resolve_name(Expander *e, const ExpandFrame *frame, const char *name) {
+    if (name[0] == '^')
+        return join_names(e->ctx->arena, frame->parent, name + 1);
+    return join_names(e->ctx->arena, frame->prefix, name);
+}
+
+/* ---- parameters ---- */
+
+void expand_enter_parameter(PassContext *ctx, const IrNode *n) {
+    IrParam param = {
+        .name = ir_attr_get_string(n, "name", ""),
+        .type = n->type,
+        .init_scale = ir_attr_get_float(n, "scale", 1),
+        .auxiliary = ir_attr_get_int(n, "auxiliary", 0) != 0,
+        .span = n->span,
+    };
+    const char *kind = ir_attr_get_string(n, "kind", "weight"), *init = ir_attr_get_string(n, "init", "zeros");
+    if (!ir_param_kind_parse(kind, &param.kind) || !ir_init_parse(init, &param.init))
+        bug("parameter '%s' of kind '%s' begins as '%s'", param.name, kind, init);
+    const IrParam *known = ir_module_find_param(ctx->module, param.name);
+    if (!known)
+        ir_module_add_param(ctx->module, param);
+    else if (!ir_type_equal(&known->type, &param.type))
+        diag_error(ctx->diag, n->span, "parameter '%s' is used as %s and as %s", param.name,
+                   ir_type_string(ctx->arena, &known->type), ir_type_string(ctx->arena, &param.type));
+}
+
+IrNode *expand_parameter(Expander *e, const ExpandFrame *frame, const char *name, IrType type, const char *kind,
+                         const char *init, double scale) {
+    IrAttr attrs[5] = {ir_attr_string("name", name), ir_attr_string("kind", kind), ir_attr_string("init", init)};
+    int count = 3;
+    if (scale != 1)
+        attrs[count++] = ir_attr_float("scale", scale);
+    if (frame->auxiliary)
+        attrs[count++] = ir_attr_bool("auxiliary", true);
+    IrNode *p = ir_build0(&e->b, OP_param, type, count, attrs);
+    expand_enter_parameter(e->ctx, p);
+    return p;
+}
+
+/* ---- random numbers ---- */
+
+static bool is_fed(const PassContext *ctx, const char *stream) {
+    for (int i = 0; i < ctx->fed_stream_count; i++) {
+        if (str_equal(ctx->fed_streams[i], stream))
+            return true;
+    }
+    return false;
+}
+
+IrNode *expand_draw(Expander *e, const ExpandFrame *frame, const IrNode *n, const char *distribution, IrType type,
+                    IrNode *keep) {
+    const char *stream = ir_attr_get_string(n, "stream", "");
+    const char *scope = ir_attr_get_string(n, "scope", NULL);
+    if (scope)
+        stream = join_names(e->ctx->arena, stream, str_equal(scope, "parent") ? frame->parent : frame->prefix);
+    if (is_fed(e->ctx, stream))
+        return rewrite_add_input(e->graph, stream, type);
+    IrAttr attrs[] = {ir_attr_string("stream", stream), ir_attr_string("distribution", distribution)};
+    return ir_build(&e->b, OP_draw, &type, keep ? 1 : 0, &keep, 2, attrs);
+}
+
+/* ---- inlining ---- */
+
+static IrNode *copy_primitive(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
+    if (n->op == OP_param)
+        return expand_parameter(e, frame, expand_resolve_name(e, frame, ir_attr_get_string(n, "name", "")), n->type,
+                                ir_attr_get_string(n, "kind", "weight"), ir_attr_get_string(n, "init", "zeros"),
+                                ir_attr_get_float(n, "scale", 1));
+    if (n->op == OP_draw)
+        return expand_draw(e, frame, n, ir_attr_get_string(n, "distribution", ""), n->type,
+                           n->input_count ? inputs[0] : NULL);
+    return ir_build(&e->b, n->op, &n->type, n->input_count, inputs, n->attr_count, n->attrs);
+}
+
+/* n in terms of primitives, before e->b.before. */
+static IrNode *lower_node(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
+    e->b.span = n->span;
+    e->b.tag = n->tag ? n->tag : frame->tag;
+    ExpandFunction *lower = expand_functions[n->op];
+    return lower ? lower(e, frame, n, inputs) : copy_primitive(e, frame, n, inputs);
+}
+
+/* The nodes of a function with its arguments replaced; scratch of its nodes holds what became of them meanwhile. */
+static IrNode *inline_function(Expander *e, const ExpandFrame *frame, const char *name, IrNode *const *args) {
+    IrGraph *f = ir_graph_find(e->ctx->module, name);
+    if (!f || f->output_count != 1)
+        bug("no function '@%s' with one result", name);
+    if (++e->depth > MAX_CALL_DEPTH)
+        bug("function '@%s' calls itself", name);
+    for (int i = 0; i < f->arg_count; i++)
+        f->args[i]->scratch = args[i];
+    for (IrNode *n = f->first; n; n = n->next) {
+        if (n->op == OP_input)
+            continue;
+        IrNode **inputs = ARENA_ARRAY(e->ctx->arena, IrNode *, n->input_count + 1);
+        for (int i = 0; i < n->input_count; i++)
+            inputs[i] = n->inputs[i]->scratch;
+        n->scratch = lower_node(e, frame, n, inputs);
+    }
+    e->depth--;
+    return f->outputs[0].value->scratch;
+}
+
+IrNode *expand_call(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
+    ExpandFrame inner = *frame;
+    inner.prefix = expand_resolve_name(e, frame, ir_attr_get_string(n, "name", ""));
+    if (!inner.tag && inner.prefix[0])
+        inner.tag = inner.prefix;
+    if (ir_attr_get_int(n, "edge", 0)) {
+        inner.parent = inner.prefix;
+        inner.tag = inner.prefix;
+    }
+    return inline_function(e, &inner, ir_attr(n, "callee")->symbols[0], inputs);
+}
+
+IrNode *expand_auxiliary(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
+    ExpandFrame inner = *frame;
+    inner.auxiliary = true;
+    return expand_call(e, &inner, n, inputs);
+}
+
+/* A constant zero, whatever its shape. */
+static bool is_zero(const IrNode *n) {
+    while (n->op == OP_broadcast || n->op == OP_reshape || n->op == OP_slice || n->op == OP_pad)
+        n = n->inputs[0];
+    return n->op == OP_constant && ir_attr_get_float(n, "value", 1) == 0;
+}
+
+IrNode *expand_mixed(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
+    const IrAttr *candidates = ir_attr(n, "candidates");
+    ExpandFrame inner = *frame;
+    inner.parent = inner.tag = expand_resolve_name(e, frame, ir_attr_get_string(n, "name", ""));
+    IrNode *sum = NULL, *zero = NULL;
+    for (int i = 0; i < candidates->count; i++) {
+        inner.prefix = arena_printf(e->ctx->arena, "%s._ops.%d", inner.parent, i);
+        IrNode *value = inline_function(e, &inner, candidates->symbols[i], inputs);
+        if (is_zero(value)) {
+            zero = value;
+            continue;
+        }
+        e->b.span = n->span;
+        e->b.tag = inner.tag;
+        IrAttr at[] = {ir_attr_int("axis", 0), ir_attr_int("at", i)};
+        IrNode *weight = ir_build1(&e->b, OP_index, inputs[1], 2, at);
+        IrNode *term = rewrite_binary(&e->b, OP_mul, value, weight);
+        sum = sum ? rewrite_binary(&e->b, OP_add, sum, term) : term;
+    }
+    return sum ? sum : zero;
+}
+
+/* ---- the pass ---- */
+
+/* Nodes of the step graph itself stay as they are, apart from the names of streams. */
+static bool stays(Expander *e, const IrNode *n) {
+    if (n->op == OP_draw)
+        return !ir_attr(n, "scope") && !is_fed(e->ctx, ir_attr_get_string(n, "stream", ""));
+    return !expand_functions[n->op];
+}
+
+bool pass_expand(PassContext *ctx, IrGraph *g) {
+    Expander e = {.ctx = ctx, .graph = g, .b = {.graph = g}};
+    ExpandFrame top = {.prefix = "", .parent = ""};
+    bool changed = false;
+    ir_clear_scratch(g);
+    for (IrNode *n = g->first; n; n = n->next) {
+        rewrite_forward_inputs(n);
+        if (n->op == OP_param)
+            expand_enter_parameter(ctx, n);
+        if (stays(&e, n))
+            continue;
+        e.b.before = n;
+        n->scratch = lower_node(&e, &top, n, n->inputs);
+        n->mark = 1;
+        changed = true;
+    }
+    ir_replace_uses_by_scratch(g);
+    rewrite_remove_marked(g);
+    return changed;
+}

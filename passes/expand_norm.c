@@ -1,0 +1,112 @@
+/* expand_norm.c: batch norm, softmax and cross entropy as arithmetic on primitives. */
+#include "passes/expand.h"
+
+IrNode *expand_element_count(Expander *e, double positions) {
+    IrNode *batch = ir_scalar(&e->b, "batch");
+    return positions == 1 ? batch : rewrite_binary(&e->b, OP_mul, batch, ir_constant(&e->b, positions));
+}
+
+ExpandMoments expand_moments(Expander *e, IrNode *x, int axes) {
+    IrBuilder *b = &e->b;
+    double positions = 1;
+    for (int i = 1; i < axes; i++)
+        positions *= (double)x->type.dim[i];
+    ExpandMoments m;
+    IrNode *sum = rewrite_reduce(b, OP_reduce_sum, x, 0, axes, false);
+    IrNode *squares = rewrite_reduce(b, OP_reduce_sum, rewrite_binary(b, OP_mul, x, x), 0, axes, false);
+    m.n = expand_element_count(e, positions);
+    m.mean = rewrite_binary(b, OP_div, sum, m.n);
+    IrNode *difference =
+        rewrite_binary(b, OP_sub, rewrite_binary(b, OP_div, squares, m.n), rewrite_binary(b, OP_mul, m.mean, m.mean));
+    m.variance = rewrite_binary(b, OP_max, difference, ir_constant(b, 0));
+    /* One element has no unbiased variance; its biased one is zero and stays so. */
+    IrNode *one = ir_constant(b, 1);
+    IrNode *rest = rewrite_binary(b, OP_max, rewrite_binary(b, OP_sub, m.n, one), one);
+    m.unbiased = rewrite_binary(b, OP_mul, m.variance, rewrite_binary(b, OP_div, m.n, rest));
+    return m;
+}
+
+/* running = (1 - momentum) * running + momentum * now */
+static void assign_running(Expander *e, IrNode *running, IrNode *now, double momentum) {
+    IrBuilder *b = &e->b;
+    IrNode *old = rewrite_binary(b, OP_mul, running, ir_constant(b, 1 - momentum));
+    IrNode *new = rewrite_binary(b, OP_add, old, rewrite_binary(b, OP_mul, now, ir_constant(b, momentum)));
+    IrAttr attrs[] = {ir_attr_string("param", ir_attr_get_string(running, "name", ""))};
+    ir_build1(b, OP_assign, new, 1, attrs);
+}
+
+typedef struct BatchNorm {
+    IrNode *weight, *bias; /* NULL unless affine */
+    IrNode *running_mean, *running_var;
+} BatchNorm;
+
+static BatchNorm make_parameters(Expander *e, const ExpandFrame *frame, const IrNode *n) {
+    const char *name = expand_resolve_name(e, frame, ir_attr_get_string(n, "name", ""));
+    Arena *arena = e->ctx->arena;
+    IrType type = ir_type(DTYPE_f32, 1, &n->type.dim[n->type.rank - 1]);
+    BatchNorm bn = {0};
+    if (ir_attr_get_int(n, "affine", 0)) {
+        bn.weight = expand_parameter(e, frame, arena_printf(arena, "%s.weight", name), type, "weight", "ones", 1);
+        bn.bias = expand_parameter(e, frame, arena_printf(arena, "%s.bias", name), type, "weight", "zeros", 1);
+    }
+    bn.running_mean =
+        expand_parameter(e, frame, arena_printf(arena, "%s.running_mean", name), type, "statistic", "zeros", 1);
+    bn.running_var =
+        expand_parameter(e, frame, arena_printf(arena, "%s.running_var", name), type, "statistic", "ones", 1);
+    return bn;
+}
+
+/* y = x * scale + shift with scale = weight / sqrt(variance + eps), shift = bias - mean * scale; weight 1 and bias 0
+ * unless affine. Everything but x and y has one element for each channel. */
+IrNode *expand_batch_norm(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
+    IrBuilder *b = &e->b;
+    IrNode *x = inputs[0];
+    BatchNorm bn = make_parameters(e, frame, n);
+    IrNode *mean = bn.running_mean, *variance = bn.running_var;
+    if (graph_kind_is_training(e->ctx->kind)) {
+        ExpandMoments m = expand_moments(e, x, x->type.rank - 1);
+        mean = m.mean;
+        variance = m.variance;
+        double momentum = ir_attr_get_float(n, "momentum", 0.1);
+        assign_running(e, bn.running_mean, m.mean, momentum);
+        assign_running(e, bn.running_var, m.unbiased, momentum);
+    }
+    IrNode *eps = ir_constant(b, ir_attr_get_float(n, "eps", 1e-5));
+    IrNode *deviation = rewrite_unary(b, OP_sqrt, rewrite_binary(b, OP_add, variance, eps));
+    IrNode *scale = rewrite_binary(b, OP_div, bn.weight ? bn.weight : ir_constant(b, 1), deviation);
+    IrNode *moved = rewrite_binary(b, OP_mul, mean, scale);
+    IrNode *shift = bn.bias ? rewrite_binary(b, OP_sub, bn.bias, moved) : rewrite_unary(b, OP_neg, moved);
+    return rewrite_binary(b, OP_add, rewrite_binary(b, OP_mul, x, scale), shift);
+}
+
+/* Over the last axis; the largest element is subtracted first, so that exp cannot overflow. */
+IrNode *expand_softmax(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
+    (void)frame;
+    (void)n;
+    IrBuilder *b = &e->b;
+    int last = inputs[0]->type.rank - 1;
+    IrNode *largest = rewrite_reduce(b, OP_reduce_max, inputs[0], last, last + 1, true);
+    IrNode *powers = rewrite_unary(b, OP_exp, rewrite_binary(b, OP_sub, inputs[0], largest));
+    return rewrite_binary(b, OP_div, powers, rewrite_reduce(b, OP_reduce_sum, powers, last, last + 1, true));
+}
+
+/* The mean over the images of -sum_c target_c * log softmax(logits)_c, target = (1 - s) * one_hot(label) + s / classes
+ * with the label smoothing s. */
+IrNode *expand_cross_entropy(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
+    (void)frame;
+    IrBuilder *b = &e->b;
+    IrNode *logits = inputs[0];
+    int64_t classes = logits->type.dim[1];
+    IrNode *z = rewrite_binary(b, OP_sub, logits, rewrite_reduce(b, OP_reduce_max, logits, 1, 2, true));
+    IrNode *sum = rewrite_reduce(b, OP_reduce_sum, rewrite_unary(b, OP_exp, z), 1, 2, true);
+    IrNode *log_softmax = rewrite_binary(b, OP_sub, z, rewrite_unary(b, OP_log, sum));
+    IrAttr attrs[] = {ir_attr_int("classes", classes)};
+    IrNode *target = ir_build1(b, OP_one_hot, inputs[1], 1, attrs);
+    double s = ir_attr_get_float(n, "smoothing", 0);
+    if (s > 0) {
+        target = rewrite_binary(b, OP_mul, target, ir_constant(b, 1 - s));
+        target = rewrite_binary(b, OP_add, target, ir_constant(b, s / (double)classes));
+    }
+    IrNode *total = rewrite_reduce(b, OP_reduce_sum, rewrite_binary(b, OP_mul, log_softmax, target), 0, 2, false);
+    return rewrite_unary(b, OP_neg, rewrite_binary(b, OP_div, total, expand_element_count(e, 1)));
+}

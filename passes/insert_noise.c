@@ -1,0 +1,42 @@
+/* insert_noise.c: puts noise on one of the candidate operations, in the training graphs of a search.
+ *     %1 = mixed %x, %w {candidates=[@skip_connect_16_1, ...], ...}
+ *  => %1 = mixed %x, %w {candidates=[@skip_connect_16_1_noise, ...], ...}
+ * where the new function, shared by all edges, calls the old one and adds noise to its result (noise.at = "output") or
+ * to its argument (noise.at = "input").
+ *
+ * Settings: noise.candidate, noise.distribution, noise.mixture, noise.std, noise.mean, noise.relative, noise.decay,
+ * noise.at. With lambda = noise.std, d the run-time scalar noise_decay (1 unless noise.decay), z a standard normal and
+ * u a uniform draw in [0, 1), expand computes Gaussian additive        y = x + d * (mean + lambda * std(x) * z) std(x)
+ * over the whole tensor; 1 unless relative uniform  additive        y = x + d * (mean + (1 - 2u) * sqrt(3 * lambda))
+ * lambda is the variance; never relative Gaussian multiplicative  y = x * (mean + lambda * z) * d uniform
+ * multiplicative  y = x * (mean + (1 - 2u) * sqrt(3 * lambda)) * d as the published implementation does. Changes
+ * nothing in evaluation and inference, and where the text has no noise. */
+#include "passes/rewrite.h"
+
+static IrNode *add_noise(IrBuilder *b, IrNode *x, const void *data) {
+    const IrModule *m = data;
+    IrAttr attrs[] = {
+        ir_attr_string("distribution", ir_module_get_string(m, "noise.distribution", "gaussian")),
+        ir_attr_string("mixture", ir_module_get_string(m, "noise.mixture", "additive")),
+        ir_attr_float("std", ir_module_get_float(m, "noise.std", 0)),
+        ir_attr_float("mean", ir_module_get_float(m, "noise.mean", 0)),
+        ir_attr_bool("relative", ir_module_get_int(m, "noise.relative", 1) != 0),
+        ir_attr_bool("decay", ir_module_get_int(m, "noise.decay", 0) != 0),
+        ir_attr_string("stream", "noise"),
+        ir_attr_string("scope", "parent"),
+    };
+    return ir_build1(b, OP_noise, x, sizeof attrs / sizeof attrs[0], attrs);
+}
+
+bool pass_insert_noise(PassContext *ctx, IrGraph *g) {
+    const char *candidate = ir_module_get_string(ctx->module, "noise.candidate", NULL);
+    if (!candidate || !graph_kind_is_training(ctx->kind) || ctx->kind == GRAPH_train)
+        return false;
+    bool at_input = str_equal(ir_module_get_string(ctx->module, "noise.at", "output"), "input");
+    int found = rewrite_wrap_candidates(ctx, g, candidate, "noise", at_input ? add_noise : NULL,
+                                        at_input ? NULL : add_noise, ctx->module);
+    if (!found)
+        diag_error(ctx->diag, g->span, "noise on '%s', which is no candidate of any mixed operation of '@%s'",
+                   candidate, g->name);
+    return found > 0;
+}

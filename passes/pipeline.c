@@ -1,0 +1,281 @@
+/* pipeline.c: the passes in order: chosen, run, checked, printed, timed; and the step graphs that are made with them.
+ * Every pass is followed by the verifier. A pass that needs primitive operations is not run on a graph that still has
+ * others: the user who left expand out is told so. */
+#include "passes/expand.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+const PassInfo pass_info[] = {
+#define PASS(identifier, name, summary) {name, pass_##identifier, summary},
+#include "passes/passes.def"
+#undef PASS
+};
+const int pass_count = sizeof pass_info / sizeof pass_info[0];
+
+const PassInfo *pass_find(const char *name) {
+    for (int i = 0; i < pass_count; i++) {
+        if (str_equal(pass_info[i].name, name))
+            return &pass_info[i];
+    }
+    return NULL;
+}
+
+/* ---- kinds ---- */
+
+static const char *const kind_names[GRAPH_KIND_COUNT] = {
+    [GRAPH_infer] = "infer",
+    [GRAPH_eval] = "eval",
+    [GRAPH_search_alphas] = "search-alphas",
+    [GRAPH_search_weights] = "search-weights",
+    [GRAPH_train] = "train",
+    [GRAPH_gradients] = "gradients",
+};
+
+const char *graph_kind_name(GraphKind kind) {
+    return kind_names[kind];
+}
+
+bool graph_kind_parse(const char *name, GraphKind *kind) {
+    for (int i = 0; i < GRAPH_KIND_COUNT; i++) {
+        if (str_equal(name, kind_names[i])) {
+            *kind = (GraphKind)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool graph_kind_is_training(GraphKind kind) {
+    return kind != GRAPH_infer && kind != GRAPH_eval;
+}
+
+/* ---- printing ---- */
+
+/* Whether a comma-separated list has the name. */
+static bool list_has(const char *list, const char *name) {
+    size_t length = strlen(name);
+    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        if (strncmp(at, name, length) == 0 && (at[length] == ',' || at[length] == 0))
+            return true;
+    }
+    return false;
+}
+
+static bool names_contain(const char *const *names, int count, const char *name) {
+    for (int i = 0; i < count; i++) {
+        if (str_equal(names[i], name))
+            return true;
+    }
+    return false;
+}
+
+/* Adds g to the list behind the functions that it calls. */
+static void collect_functions(const IrModule *module, IrGraph *g, IrModule *list) {
+    for (int i = 0; i < list->graph_count; i++) {
+        if (list->graphs[i] == g)
+            return;
+    }
+    for (const IrNode *n = g->first; n; n = n->next) {
+        for (int i = 0; i < n->attr_count; i++) {
+            for (int j = 0; n->attrs[i].kind == ATTR_symbols && j < n->attrs[i].count; j++) {
+                IrGraph *callee = ir_graph_find(module, n->attrs[i].symbols[j]);
+                if (callee)
+                    collect_functions(module, callee, list);
+            }
+        }
+    }
+    ARENA_PUSH(module->arena, list->graphs, list->graph_count, list->graph_capacity, g);
+}
+
+/* A text that says everything about g: the settings, the functions it calls, and g. */
+static const char *print_complete(IrGraph *g) {
+    IrModule part = *g->module;
+    part.graphs = NULL;
+    part.graph_count = part.graph_capacity = 0;
+    collect_functions(g->module, g, &part);
+    Str text = str_create(g->module->arena);
+    ir_print_module(&part, &text);
+    return text.data;
+}
+
+static void print_titled(PassContext *ctx, const char *when, const PassInfo *pass, IrGraph *g, const char *text) {
+    fprintf(ctx->out, "# ---- @%s %s %s ----\n%s", g->name, when, pass->name, text);
+}
+
+/* DIR/GRAPH.NN-PASS.ir; NN is the pass's place in the pipeline. */
+static void dump(PassContext *ctx, const PassInfo *pass, IrGraph *g, const char *text) {
+    const char *path =
+        arena_printf(ctx->arena, "%s/%s.%02d-%s.ir", ctx->dump_to, g->name, (int)(pass - pass_info), pass->name);
+    if (mkdir(ctx->dump_to, 0777) != 0 && errno != EEXIST) {
+        diag_error(ctx->diag, (Span){0}, "cannot make the folder '%s': %s", ctx->dump_to, strerror(errno));
+        return;
+    }
+    FILE *out = fopen(path, "w");
+    bool fine = out && fputs(text, out) >= 0;
+    if (out && fclose(out) != 0)
+        fine = false;
+    if (!fine)
+        diag_error(ctx->diag, (Span){0}, "cannot write '%s': %s", path, strerror(errno));
+}
+
+static void show_result(PassContext *ctx, const PassInfo *pass, IrGraph *g, const char *before) {
+    bool wanted = ctx->print_after_all || list_has(ctx->print_after, pass->name);
+    if (!wanted && !before && !ctx->dump_to)
+        return;
+    const char *text = print_complete(g);
+    if (wanted || (before && !str_equal(before, text)))
+        print_titled(ctx, "after", pass, g, text);
+    if (ctx->dump_to)
+        dump(ctx, pass, g, text);
+}
+
+/* ---- one pass ---- */
+
+/* The passes behind dce know primitives only. */
+static bool needs_primitives(const PassInfo *pass) {
+    return pass > pass_find("dce");
+}
+
+static bool check_primitives(PassContext *ctx, const PassInfo *pass, IrGraph *g) {
+    if (!needs_primitives(pass))
+        return true;
+    for (const IrNode *n = g->first; n; n = n->next) {
+        if (!(ir_op_info[n->op].flags & OP_HIGH))
+            continue;
+        diag_error(ctx->diag, n->span,
+                   "the pass '%s' needs primitive operations, but '@%s' still has '%s'; run the pass 'expand' before",
+                   pass->name, g->name, ir_op_info[n->op].name);
+        return false;
+    }
+    return true;
+}
+
+static void verify_all_since(PassContext *ctx, const PassInfo *pass, IrGraph *g, int old_graph_count) {
+    const char *wrong = ir_verify_graph(g, ctx->arena);
+    if (!wrong && ctx->module->graph_count != old_graph_count)
+        wrong = ir_verify_module(ctx->module, ctx->arena);
+    if (wrong)
+        bug("after the pass '%s': %s", pass->name, wrong);
+}
+
+static double milliseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+}
+
+static int count_nodes(const IrGraph *g) {
+    int count = 0;
+    for (const IrNode *n = g->first; n; n = n->next)
+        count++;
+    return count;
+}
+
+bool pass_run(PassContext *ctx, const PassInfo *pass, IrGraph *g) {
+    if (!check_primitives(ctx, pass, g))
+        return false;
+    if (list_has(ctx->print_before, pass->name))
+        print_titled(ctx, "before", pass, g, print_complete(g));
+    const char *before = ctx->print_after_change ? print_complete(g) : NULL;
+    int graph_count = ctx->module->graph_count, errors = diag_count_errors(ctx->diag);
+    double start = milliseconds();
+    bool changed = pass->run(ctx, g);
+    double took = milliseconds() - start;
+    if (diag_count_errors(ctx->diag) > errors)
+        return false;
+    verify_all_since(ctx, pass, g, graph_count);
+    if (ctx->timing)
+        fprintf(ctx->out, "%-14s %-18s %10.3f ms %8d nodes\n", g->name, pass->name, took, count_nodes(g));
+    show_result(ctx, pass, g, before);
+    return changed;
+}
+
+/* ---- the pipeline ---- */
+
+static void check_names(PassContext *ctx, const char *const *names, int count) {
+    const char **known = ARENA_ARRAY(ctx->arena, const char *, pass_count);
+    for (int i = 0; i < pass_count; i++)
+        known[i] = pass_info[i].name;
+    for (int i = 0; i < count; i++) {
+        if (pass_find(names[i]))
+            continue;
+        const char *near = diag_suggest(names[i], known, (size_t)pass_count);
+        if (near)
+            diag_error(ctx->diag, (Span){0}, "unknown pass '%s'; did you mean '%s'?", names[i], near);
+        else
+            diag_error(ctx->diag, (Span){0}, "unknown pass '%s'", names[i]);
+    }
+}
+
+/* One pass after the other until one finds a mistake. derive is no part of a step and runs only when named. */
+static void run_passes(PassContext *ctx, IrGraph *g) {
+    int count = ctx->only ? ctx->only_count : pass_count;
+    for (int i = 0; i < count && diag_count_errors(ctx->diag) == 0; i++) {
+        const PassInfo *pass = ctx->only ? pass_find(ctx->only[i]) : &pass_info[i];
+        bool left_out = !ctx->only && str_equal(pass->name, "derive");
+        if (!left_out && !names_contain(ctx->disabled, ctx->disabled_count, pass->name))
+            pass_run(ctx, pass, g);
+    }
+}
+
+bool pipeline_run(PassContext *ctx, IrGraph *g) {
+    check_names(ctx, ctx->only, ctx->only ? ctx->only_count : 0);
+    check_names(ctx, ctx->disabled, ctx->disabled_count);
+    const char *wrong = ir_verify_graph(g, ctx->arena);
+    if (wrong)
+        diag_error(ctx->diag, g->span, "%s", wrong);
+    if (diag_count_errors(ctx->diag) > 0)
+        return false;
+    /* A graph that was printed after expand comes without a table of parameters. */
+    for (const IrNode *n = g->first; n; n = n->next) {
+        if (n->op == OP_param)
+            expand_enter_parameter(ctx, n);
+    }
+    run_passes(ctx, g);
+    return diag_count_errors(ctx->diag) == 0;
+}
+
+/* ---- step graphs ---- */
+
+static bool has_alphas(const IrGraph *g) {
+    for (const IrNode *n = g->first; n; n = n->next) {
+        if (n->op == OP_param && str_equal(ir_attr_get_string(n, "kind", ""), "alpha"))
+            return true;
+    }
+    return false;
+}
+
+/* Says why the text has no graph of this kind. */
+static bool check_kind(PassContext *ctx, const IrGraph *forward) {
+    const char *text = ir_module_get_string(ctx->module, "kind", NULL);
+    bool search_step = ctx->kind == GRAPH_search_alphas || ctx->kind == GRAPH_search_weights;
+    const char *name = graph_kind_name(ctx->kind);
+    if (search_step && text && !str_equal(text, "search"))
+        diag_error(ctx->diag, forward->span, "the graph '%s' needs a text that defines a search; this one defines a %s",
+                   name, str_equal(text, "train") ? "training" : text);
+    else if (search_step && !has_alphas(forward))
+        diag_error(ctx->diag, forward->span,
+                   "the graph '%s' needs architecture parameters; the network of this search has none", name);
+    else if (ctx->kind == GRAPH_train && text && str_equal(text, "search"))
+        diag_error(ctx->diag, forward->span,
+                   "the graph 'train' needs a training or a network; this text defines a search ('search-weights')");
+    return diag_count_errors(ctx->diag) == 0;
+}
+
+IrGraph *pipeline_build_graph(PassContext *ctx) {
+    IrGraph *forward = ir_graph_find(ctx->module, "forward");
+    if (!forward) {
+        diag_error(ctx->diag, (Span){0}, "the module '%s' has no graph '@forward'", ctx->module->name);
+        return NULL;
+    }
+    if (!check_kind(ctx, forward))
+        return NULL;
+    IrGraph *old = ir_graph_find(ctx->module, graph_kind_name(ctx->kind));
+    if (old)
+        ir_graph_remove(old);
+    IrGraph *g = ir_graph_clone(forward, graph_kind_name(ctx->kind));
+    return pipeline_run(ctx, g) ? g : NULL;
+}

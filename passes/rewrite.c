@@ -1,0 +1,117 @@
+/* rewrite.c: what several passes need to change a graph. */
+#include "passes/rewrite.h"
+
+#include <ctype.h>
+#include <string.h>
+
+IrNode *rewrite_add_input(IrGraph *g, const char *name, IrType type) {
+    IrNode *known = ir_graph_find_arg(g, name);
+    return known ? known : ir_graph_add_arg(g, name, type, g->span);
+}
+
+/* Past "_digits", or NULL. */
+static const char *skip_number(const char *s) {
+    if (s[0] != '_' || !isdigit((unsigned char)s[1]))
+        return NULL;
+    for (s++; isdigit((unsigned char)*s); s++)
+        continue;
+    return *s == '_' || *s == 0 ? s : NULL;
+}
+
+bool rewrite_is_instance_of(const char *function, const char *op) {
+    if (!str_starts_with(function, op))
+        return false;
+    const char *rest = skip_number(function + strlen(op));
+    return rest && skip_number(rest);
+}
+
+/* Moves the module's last graph to just behind the graph called name, so that a printed module reads bottom up. */
+static void move_last_graph_behind(IrModule *module, const char *name) {
+    int last = module->graph_count - 1;
+    int at = last;
+    IrGraph *moved = module->graphs[last];
+    while (at > 1 && !str_equal(module->graphs[at - 1]->name, name))
+        at--;
+    if (!str_equal(module->graphs[at - 1]->name, name))
+        return;
+    memmove(module->graphs + at + 1, module->graphs + at, sizeof(IrGraph *) * (size_t)(last - at));
+    module->graphs[at] = moved;
+}
+
+const char *rewrite_wrap_function(PassContext *ctx, const char *callee, const char *suffix, RewriteWrap *before,
+                                  RewriteWrap *after, const void *data) {
+    const char *name = arena_printf(ctx->arena, "%s_%s", callee, suffix);
+    if (ir_graph_find(ctx->module, name))
+        return name;
+    IrGraph *inner = ir_graph_find(ctx->module, callee);
+    if (!inner)
+        bug("no function '@%s'", callee);
+    IrGraph *w = ir_graph_create(ctx->module, name);
+    w->span = inner->span;
+    IrBuilder b = {.graph = w, .span = inner->span};
+    IrNode **args = ARENA_ARRAY(ctx->arena, IrNode *, inner->arg_count + 1);
+    for (int i = 0; i < inner->arg_count; i++)
+        args[i] = rewrite_add_input(w, ir_attr_get_string(inner->args[i], "name", "x"), inner->args[i]->type);
+    if (before)
+        args[0] = before(&b, args[0], data);
+    IrAttr attrs[] = {ir_attr_symbols("callee", 1, &callee), ir_attr_string("name", "")};
+    IrNode *y = ir_build(&b, OP_call, NULL, inner->arg_count, args, 2, attrs);
+    ir_graph_add_output(w, "", after ? after(&b, y, data) : y);
+    move_last_graph_behind(ctx->module, callee);
+    return name;
+}
+
+int rewrite_wrap_candidates(PassContext *ctx, IrGraph *g, const char *op, const char *suffix, RewriteWrap *before,
+                            RewriteWrap *after, const void *data) {
+    int found = 0;
+    for (IrNode *n = g->first; n; n = n->next) {
+        if (n->op != OP_mixed)
+            continue;
+        const IrAttr *old = ir_attr(n, "candidates");
+        const char **names = ARENA_ARRAY(ctx->arena, const char *, old->count);
+        int changed = 0;
+        for (int i = 0; i < old->count; i++) {
+            names[i] = old->symbols[i];
+            if (!rewrite_is_instance_of(names[i], op))
+                continue;
+            names[i] = rewrite_wrap_function(ctx, names[i], suffix, before, after, data);
+            changed++;
+        }
+        if (changed)
+            ir_attr_set(n, ir_attr_symbols("candidates", old->count, names));
+        found += changed;
+    }
+    return found;
+}
+
+IrNode *rewrite_unary(IrBuilder *b, IrOp op, IrNode *x) {
+    return ir_build1(b, op, x, 0, NULL);
+}
+
+IrNode *rewrite_binary(IrBuilder *b, IrOp op, IrNode *x, IrNode *y) {
+    return ir_build2(b, op, x, y, 0, NULL);
+}
+
+IrNode *rewrite_reduce(IrBuilder *b, IrOp op, IrNode *x, int begin, int end, bool keep) {
+    int64_t axes[IR_MAX_RANK];
+    for (int i = begin; i < end; i++)
+        axes[i - begin] = i;
+    IrAttr attrs[] = {ir_attr_ints("axes", end - begin, axes), ir_attr_bool("keep", true)};
+    return ir_build1(b, op, x, keep ? 2 : 1, attrs);
+}
+
+void rewrite_remove_marked(IrGraph *g) {
+    for (IrNode *n = g->last, *before; n; n = before) {
+        before = n->prev;
+        if (n->mark)
+            ir_node_remove(n);
+        n->mark = 0;
+    }
+}
+
+void rewrite_forward_inputs(IrNode *n) {
+    for (int i = 0; i < n->input_count; i++) {
+        if (n->inputs[i]->scratch)
+            n->inputs[i] = n->inputs[i]->scratch;
+    }
+}

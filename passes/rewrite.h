@@ -1,0 +1,44 @@
+/* rewrite.h: what several passes need to change a graph. Private to passes/. */
+#ifndef NDARTS_PASSES_REWRITE_H
+#define NDARTS_PASSES_REWRITE_H
+
+#include "passes/pass.h"
+
+/* A new input of the graph, after the inputs it has; the same name twice is the same input. */
+IrNode *rewrite_add_input(IrGraph *g, const char *name, IrType type);
+
+/* "op" names the function "op_16_1", "op_16_1_16x16", "op_16_1_noise", ...: its name, then channels and stride. */
+bool rewrite_is_instance_of(const char *function, const char *op);
+
+/* Adds a node after a value and returns the new one. */
+typedef IrNode *RewriteWrap(IrBuilder *b, IrNode *x, const void *data);
+
+/* The function CALLEE_SUFFIX, made if the module has none of that name: before(x), then CALLEE, then after(result).
+ *     graph @skip_connect_16_1_noise(%x: T) -> T {
+ *       %1 = call %x {callee=[@skip_connect_16_1], name=""}
+ *       %2 = noise %1 {...}
+ *       return %2
+ *     }
+ * before and after may be NULL. Returns its name. The function stands right after CALLEE in the module. */
+const char *rewrite_wrap_function(PassContext *ctx, const char *callee, const char *suffix, RewriteWrap *before,
+                                  RewriteWrap *after, const void *data);
+
+/* Every mixed operation's candidates that are instances of op become what wrap_function makes of them.
+ * Returns how many there were. */
+int rewrite_wrap_candidates(PassContext *ctx, IrGraph *g, const char *op, const char *suffix, RewriteWrap *before,
+                            RewriteWrap *after, const void *data);
+
+/* Elementwise operations without attributes. */
+IrNode *rewrite_unary(IrBuilder *b, IrOp op, IrNode *x);
+IrNode *rewrite_binary(IrBuilder *b, IrOp op, IrNode *x, IrNode *y);
+/* Over the axes begin, ..., end - 1. */
+IrNode *rewrite_reduce(IrBuilder *b, IrOp op, IrNode *x, int begin, int end, bool keep);
+
+/* Removes the nodes marked 1 and clears the marks; nothing that stays may use them. */
+void rewrite_remove_marked(IrGraph *g);
+
+/* For passes that walk the graph once and set scratch to what stands for a node: operand uses of replaced nodes become
+ * uses of their replacements, so that rules see operands in their final form. */
+void rewrite_forward_inputs(IrNode *n);
+
+#endif
