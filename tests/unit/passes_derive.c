@@ -1,0 +1,124 @@
+/* passes_derive.c: derive_cell against the stored genotypes, and on ties, `none`, ragged candidates. */
+#include "base/hash.h"
+#include "passes/derive.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+enum { EDGES = 14, OPERATIONS = 7 };
+static const char *const operations[OPERATIONS] = {"max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3",
+                                                   "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"};
+
+/* Element i of the tensor called name: the formula of the reference values. */
+static double formula(const char *name, uint64_t i) {
+    uint64_t z = hash_string(name) + (i + 1) * 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    z = z ^ (z >> 31);
+    return (double)(z >> 40) / 16777216.0;
+}
+
+static void check_cell(Arena *arena, const char *name, const json_t *expected) {
+    double alphas[EDGES * OPERATIONS];
+    for (int i = 0; i < EDGES * OPERATIONS; i++)
+        alphas[i] = (float)(2 * formula(name, (uint64_t)i) - 1);
+    DeriveSpace space = derive_space_uniform(arena, 2, 4, 2, OPERATIONS, operations);
+    GenotypeCell cell = derive_cell(arena, &space, alphas, OPERATIONS);
+    for (size_t i = 0; i < 8; i++) {
+        const json_t *pair = json_array_get(expected, i);
+        assert_int_equal(cell.nodes[i / 2].edge_count, 2);
+        const GenotypeEdge *edge = &cell.nodes[i / 2].edges[i % 2];
+        assert_string_equal(edge->operation, json_string_value(json_array_get(pair, 0)));
+        assert_int_equal(edge->source, json_integer_value(json_array_get(pair, 1)));
+    }
+}
+
+static void test_reference(void **state) {
+    (void)state;
+    Arena *arena = arena_create();
+    json_t *cases = json_load_file(NDARTS_SOURCE_DIR "/tests/reference/derive.json", 0, NULL);
+    assert_non_null(cases);
+    assert_int_equal(json_array_size(cases), 24);
+    for (size_t i = 0; i < json_array_size(cases); i++) {
+        const json_t *c = json_array_get(cases, i);
+        check_cell(arena, json_string_value(json_object_get(c, "normal_name")), json_object_get(c, "normal"));
+        check_cell(arena, json_string_value(json_object_get(c, "reduce_name")), json_object_get(c, "reduce"));
+    }
+    json_decref(cases);
+    arena_destroy(arena);
+}
+
+/* Equal weights: the lower source, the first operation. `none` takes part in the softmax and is never chosen. */
+static void test_ties_and_none(void **state) {
+    (void)state;
+    Arena *arena = arena_create();
+    static const char *const names[] = {"none", "skip_connect", "sep_conv_3x3"};
+    DeriveSpace space = derive_space_uniform(arena, 1, 2, 1, 3, names);
+    const double alphas[3][3] = {{9, 1, 1}, {0, 0, 0}, {0, 0, 0}};
+    GenotypeCell cell = derive_cell(arena, &space, &alphas[0][0], 3);
+    assert_string_equal(cell.nodes[0].edges[0].operation, "skip_connect");
+    assert_int_equal(cell.nodes[1].edges[0].source, 0);
+    assert_string_equal(cell.nodes[1].edges[0].operation, "skip_connect");
+    /* On the edge from state 1 `none` takes less of the whole: that edge is the heavier one. */
+    const double lighter[3][3] = {{0, 0, 0}, {5, 1, 0}, {-5, 0, 1}};
+    cell = derive_cell(arena, &space, &lighter[0][0], 3);
+    assert_int_equal(cell.nodes[1].edges[0].source, 1);
+    assert_string_equal(cell.nodes[1].edges[0].operation, "sep_conv_3x3");
+    arena_destroy(arena);
+}
+
+/* Edges with candidates of their own, one of them with nothing but `none`; everything is kept. */
+static void test_ragged(void **state) {
+    (void)state;
+    Arena *arena = arena_create();
+    static const char *const two[] = {"skip_connect", "sep_conv_3x3"}, *const three[] = {"a", "b", "c"};
+    static const char *const nothing[] = {"none"};
+    const DeriveEdge edges[] = {{2, two}, {1, nothing}, {3, three}};
+    DeriveSpace space = {.inputs = 1, .nodes = 2, .keep = 0, .edge_count = 3, .edges = edges};
+    const double alphas[3][3] = {{0, 1, 99}, {3, 99, 99}, {0, 0, 2}};
+    GenotypeCell cell = derive_cell(arena, &space, &alphas[0][0], 3);
+    assert_int_equal(cell.nodes[0].edge_count, 1);
+    assert_string_equal(cell.nodes[0].edges[0].operation, "sep_conv_3x3");
+    assert_true(fabs(cell.nodes[0].edges[0].weight - 0.7310585786300049) < 1e-15);
+    assert_int_equal(cell.nodes[1].edge_count, 1);
+    assert_int_equal(cell.nodes[1].edges[0].source, 1);
+    assert_string_equal(cell.nodes[1].edges[0].operation, "c");
+    arena_destroy(arena);
+}
+
+static void test_text(void **state) {
+    (void)state;
+    Arena *arena = arena_create();
+    static const char *const names[] = {"skip_connect", "sep_conv_3x3"};
+    DeriveSpace space = derive_space_uniform(arena, 2, 2, 2, 2, names);
+    const double alphas[5][2] = {{0, 1}, {2, 0}, {0, 1}, {0, 2}, {3, 0}};
+    GenotypeCell cell = derive_cell(arena, &space, &alphas[0][0], 2);
+    GenotypeText text = {.name = "found", .import = "darts.nd"};
+    text.network = genotype_network(arena, "cifar", "found", 36, 20, 10, 0.4);
+    assert_string_equal(genotype_print(arena, &text, &cell, NULL),
+                        "import \"darts.nd\"\n\n"
+                        "genotype found {\n"
+                        "    normal {\n"
+                        "        s2 = skip_connect(s1) + sep_conv_3x3(s0)\n"
+                        "        s3 = skip_connect(s2) + sep_conv_3x3(s1)\n"
+                        "        return concat(s2, s3)\n"
+                        "    }\n"
+                        "}\n\n"
+                        "network main = cifar(found, C=36, layers=20, classes=10, auxiliary=0.4)\n");
+    arena_destroy(arena);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_ties_and_none),
+        cmocka_unit_test(test_ragged),
+        cmocka_unit_test(test_text),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
