@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change is done: builds without a warning with gcc and clang, runs all tests.
+# Prints `N passed, N failed` at the end; the exit code is 0 only when nothing failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+bash tools/install_deps.sh
+
+jobs=$(nproc)
+flags="-O1 -g1"
+# configure FOLDER COMPILER OPTION...: a strict build folder
+configure() {
+    local folder=$1 compiler=$2
+    shift 2
+    cmake -S . -B "$folder" -G Ninja -DCMAKE_C_COMPILER="$compiler" -DCMAKE_BUILD_TYPE=Debug \
+        -DCMAKE_C_FLAGS_DEBUG="$flags" -DNDARTS_STRICT=ON "$@" >"$folder.log" 2>&1 || { cat "$folder.log"; return 1; }
+    rm -f "$folder.log"
+}
+
+configure build-check gcc
+cmake --build build-check --parallel "$jobs"
+configure build-check-clang clang
+cmake --build build-check-clang --parallel "$jobs"
+
+log=build-check/ctest.log
+status=0
+ctest --test-dir build-check -j2 --output-on-failure --no-tests=error 2>&1 | tee "$log" || status=$?
+
+# "97% tests passed, 2 tests failed out of 60"
+summary=$(grep -E '^[0-9]+% tests passed, [0-9]+ tests? failed out of [0-9]+' "$log" | tail -n 1 || true)
+if [ -z "$summary" ]; then
+    echo "check: ctest printed no summary" >&2
+    exit 1
+fi
+failed=$(sed -E 's/.* passed, ([0-9]+) tests? failed.*/\1/' <<<"$summary")
+total=$(sed -E 's/.* out of ([0-9]+).*/\1/' <<<"$summary")
+echo "$((total - failed)) passed, $failed failed"
+exit "$status"
