@@ -1,0 +1,219 @@
+/* checkpoint.c: checkpoints, written atomically and read with a checksum.
+ * The checksum is the sum of one FNV-1a hash per tensor (name, type, shape, data) and per metadata entry, so it does
+ * not depend on their order in the file. Doubles are written in hexadecimal and thus exactly. */
+#include "runtime/checkpoint.h"
+
+#include "base/hash.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char format_name[] = "ndarts-checkpoint-1";
+
+/* ---- the metadata as a table: one row per field of Checkpoint ---- */
+typedef enum FieldType { FIELD_u64, FIELD_i64, FIELD_double, FIELD_string } FieldType;
+typedef struct Field {
+    const char *name;
+    FieldType type;
+    size_t offset;
+} Field;
+#define FIELD(name, type, member)                                                                                      \
+    { name, FIELD_##type, offsetof(Checkpoint, member) }
+static const Field fields[] = {
+    FIELD("seed", u64, seed),
+    FIELD("epoch", i64, epoch),
+    FIELD("epochs", i64, epochs),
+    FIELD("step", i64, step),
+    FIELD("global_step", i64, global_step),
+    FIELD("alphas_updates", i64, alphas_updates),
+    FIELD("sums.loss", double, sums.loss),
+    FIELD("sums.alphas_loss", double, sums.alphas_loss),
+    FIELD("sums.grad_norm", double, sums.grad_norm),
+    FIELD("sums.correct", i64, sums.correct),
+    FIELD("sums.images", i64, sums.images),
+    FIELD("sums.alphas_correct", i64, sums.alphas_correct),
+    FIELD("sums.alphas_images", i64, sums.alphas_images),
+    FIELD("sums.steps", i64, sums.steps),
+    FIELD("identity", string, identity),
+    FIELD("settings", string, settings),
+};
+enum { FIELD_COUNT = sizeof(fields) / sizeof(fields[0]) };
+
+static void field_print(const Field *field, const Checkpoint *checkpoint, Str *out) {
+    const void *at = (const char *)checkpoint + field->offset;
+    if (field->type == FIELD_u64)
+        str_addf(out, "%" PRIu64, *(const uint64_t *)at);
+    else if (field->type == FIELD_i64)
+        str_addf(out, "%" PRId64, *(const int64_t *)at);
+    else if (field->type == FIELD_double)
+        str_addf(out, "%a", *(const double *)at);
+    else
+        str_add(out, *(const char *const *)at);
+}
+
+static bool field_parse(Arena *arena, const Field *field, const char *text, Checkpoint *checkpoint) {
+    void *at = (char *)checkpoint + field->offset;
+    char *end = NULL;
+    errno = 0;
+    if (field->type == FIELD_u64)
+        *(uint64_t *)at = strtoull(text, &end, 10);
+    else if (field->type == FIELD_i64)
+        *(int64_t *)at = strtoll(text, &end, 10);
+    else if (field->type == FIELD_double)
+        *(double *)at = strtod(text, &end);
+    else
+        *(const char **)at = arena_strdup(arena, text);
+    return field->type == FIELD_string || (end != text && *end == '\0' && errno == 0);
+}
+
+/* ---- checksum ---- */
+static uint64_t hash_tensor(const Tensor *t) {
+    uint64_t parts[4 + TENSOR_MAX_RANK] = {hash_string(t->name), (uint64_t)t->type, (uint64_t)t->rank};
+    for (int i = 0; i < t->rank; i++)
+        parts[3 + i] = (uint64_t)t->shape[i];
+    parts[3 + TENSOR_MAX_RANK] = hash_fnv1a(t->data, (size_t)tensor_count(t) * tensor_type_size(t->type));
+    return hash_fnv1a(parts, sizeof(parts));
+}
+
+static uint64_t checksum(const TensorFile *tensors, json_t *metadata) {
+    uint64_t sum = hash_string(format_name);
+    for (size_t i = 0; i < tensors->count; i++)
+        sum += hash_tensor(&tensors->tensors[i]);
+    const char *key;
+    json_t *value;
+    json_object_foreach(metadata, key, value) {
+        uint64_t parts[2] = {hash_string(key), hash_string(json_string_value(value))};
+        if (strcmp(key, "checksum") != 0)
+            sum += hash_fnv1a(parts, sizeof(parts));
+    }
+    return sum;
+}
+
+static void set_text(json_t *object, const char *key, const char *text) {
+    json_object_set_new(object, key, json_string(text));
+}
+
+bool checkpoint_write(const char *path, const Checkpoint *checkpoint, Error *error) {
+    Arena *arena = arena_create();
+    json_t *metadata = json_object();
+    set_text(metadata, "format", format_name);
+    for (int i = 0; i < FIELD_COUNT; i++) {
+        Str text = str_create(arena);
+        field_print(&fields[i], checkpoint, &text);
+        set_text(metadata, fields[i].name, text.data);
+    }
+    char sum[32];
+    snprintf(sum, sizeof(sum), "%016" PRIx64, checksum(&checkpoint->tensors, metadata));
+    set_text(metadata, "checksum", sum);
+    TensorFile file = checkpoint->tensors;
+    char *text = json_dumps(metadata, JSON_COMPACT);
+    file.metadata = text;
+    bool ok = text ? safetensors_write(path, &file, error)
+                   : error_set(error, ERROR_MACHINE, "%s: no memory for the checkpoint's metadata", path);
+    free(text);
+    json_decref(metadata);
+    arena_destroy(arena);
+    return ok;
+}
+
+static bool read_fields(Arena *arena, const char *path, json_t *metadata, Checkpoint *checkpoint, Error *error) {
+    const char *format = json_string_value(json_object_get(metadata, "format"));
+    if (!format || strcmp(format, format_name) != 0)
+        return error_set(error, ERROR_INPUT,
+                         "%s: not a checkpoint: expected the format '%s' in its metadata, found '%s'", path,
+                         format_name, format ? format : "none");
+    for (int i = 0; i < FIELD_COUNT; i++) {
+        const char *text = json_string_value(json_object_get(metadata, fields[i].name));
+        if (!text || !field_parse(arena, &fields[i], text, checkpoint))
+            return error_set(error, ERROR_INPUT, "%s: corrupted checkpoint: the metadata entry '%s' is %s", path,
+                             fields[i].name, text ? text : "missing");
+    }
+    char expected[32];
+    snprintf(expected, sizeof(expected), "%016" PRIx64, checksum(&checkpoint->tensors, metadata));
+    const char *found = json_string_value(json_object_get(metadata, "checksum"));
+    if (!found || strcmp(found, expected) != 0)
+        return error_set(error, ERROR_INPUT, "%s: corrupted checkpoint: its contents have the checksum %s, it says %s",
+                         path, expected, found ? found : "nothing");
+    return true;
+}
+
+bool checkpoint_read(Arena *arena, const char *path, Checkpoint *checkpoint, Error *error) {
+    memset(checkpoint, 0, sizeof(*checkpoint));
+    if (!safetensors_read(arena, path, &checkpoint->tensors, error))
+        return false;
+    json_error_t where;
+    json_t *metadata = json_loads(checkpoint->tensors.metadata ? checkpoint->tensors.metadata : "{}", 0, &where);
+    bool ok = metadata ? read_fields(arena, path, metadata, checkpoint, error)
+                       : error_set(error, ERROR_INPUT, "%s: corrupted checkpoint: metadata: %s", path, where.text);
+    json_decref(metadata);
+    return ok;
+}
+
+/* ---- settings ---- */
+static void print_setting_value(const IrAttr *a, Str *out) {
+    switch (a->kind) {
+    case ATTR_int:
+    case ATTR_bool:
+        str_addf(out, "%" PRId64, a->i);
+        break;
+    case ATTR_float:
+        str_add_double(out, a->f);
+        break;
+    case ATTR_string:
+        str_add_quoted(out, a->s);
+        break;
+    case ATTR_ints:
+        for (int i = 0; i < a->count; i++)
+            str_addf(out, "%s%" PRId64, i ? ", " : "", a->ints[i]);
+        break;
+    case ATTR_symbols:
+        for (int i = 0; i < a->count; i++)
+            str_addf(out, "%s%s", i ? ", " : "", a->symbols[i]);
+        break;
+    }
+}
+
+const char *checkpoint_settings(Arena *arena, const IrModule *module) {
+    Str out = str_create(arena);
+    for (int i = 0; i < module->setting_count; i++) {
+        str_addf(&out, "%s = ", module->settings[i].key);
+        print_setting_value(&module->settings[i].value, &out);
+        str_add(&out, "\n");
+    }
+    return out.data;
+}
+
+/* The lines as a map from key to value. */
+static StrMap split_settings(Arena *arena, const char *text) {
+    StrMap map = str_map_create(arena);
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+        char *line = arena_strndup(arena, text, length);
+        char *equals = strstr(line, " = ");
+        if (equals) {
+            *equals = '\0';
+            str_map_set(&map, line, equals + 3);
+        }
+        text += length + (text[length] == '\n');
+    }
+    return map;
+}
+
+const char *checkpoint_compare_settings(Arena *arena, const char *here, const char *there) {
+    StrMap mine = split_settings(arena, here), theirs = split_settings(arena, there);
+    for (size_t side = 0; side < 2; side++) {
+        const StrMap *walked = side == 0 ? &mine : &theirs;
+        for (size_t i = 0; i < walked->count; i++) {
+            const char *key = walked->entries[i].key;
+            const char *a = str_map_get(&mine, key), *b = str_map_get(&theirs, key);
+            if (!str_equal(key, "data.path") && (!a || !b || !str_equal(a, b)))
+                return arena_printf(arena, "%s is %s here, %s in the checkpoint", key, a ? a : "not set",
+                                    b ? b : "not set");
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,31 @@
+/* metrics.h: what a search leaves behind for programs to read: one JSON object per line and epoch.
+ * Nothing in these files depends on time or on the number of threads, except timing.jsonl. */
+#ifndef NDARTS_RUNTIME_METRICS_H
+#define NDARTS_RUNTIME_METRICS_H
+
+#include "runtime/runtime.h"
+
+typedef struct EpochMetrics {
+    int64_t epoch, steps, alphas_updates;
+    bool frozen; /* the alphas did not move */
+    double lr, alphas_lr;
+    double train_loss, train_accuracy, grad_norm; /* means over the epoch; accuracies in 0..1 */
+    double alphas_loss, alphas_accuracy;          /* on the batches that moved the alphas; NaN when frozen */
+    double valid_loss, valid_accuracy;            /* after the epoch, evaluation mode */
+    double alphas_entropy;                        /* mean over edges; log(candidates) when uniform */
+} EpochMetrics;
+
+/* All append one line; ERROR_MACHINE when it cannot be written. */
+bool metrics_append(const char *path, const EpochMetrics *metrics, Error *error);
+bool metrics_append_timing(const char *path, int64_t epoch, double seconds, double images_per_second, Error *error);
+/* Softmax over the last axis of every alpha parameter, under the parameter's name: {"epoch": 0, "alphas_normal":
+ * [[...], ...]}. */
+bool metrics_append_alphas(const char *path, int64_t epoch, const RtProgram *program, Error *error);
+/* Removes the lines of this epoch and later ones, and what is no JSON: before a search goes on. */
+bool metrics_trim(const char *path, int64_t epoch, Error *error);
+/* Mean entropy of the softmax over the last axis of all alphas. */
+double metrics_alphas_entropy(const RtProgram *program);
+/* Softmax of one row. */
+void metrics_softmax(const double *values, int64_t count, double *weights);
+
+#endif

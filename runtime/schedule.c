@@ -1,0 +1,49 @@
+/* schedule.c: learning rates, noise decay and Adam's bias corrections as functions of the epoch or the update. */
+#include "runtime/schedule.h"
+
+#include "base/str.h"
+
+#include <math.h>
+
+static const double pi = 3.14159265358979323846;
+
+bool schedule_read(const IrModule *module, const char *prefix, LearningRate *rate, Error *error) {
+    char key[128];
+    snprintf(key, sizeof(key), "%s.lr", prefix);
+    rate->max = ir_module_get_float(module, key, 0.025);
+    snprintf(key, sizeof(key), "%s.lr_min", prefix);
+    const char *otherwise = ir_module_get(module, key) ? "cosine" : "constant";
+    rate->min = ir_module_get_float(module, key, 0.0);
+    snprintf(key, sizeof(key), "%s.schedule", prefix);
+    const char *name = ir_module_get_string(module, key, otherwise);
+    if (str_equal(name, "cosine"))
+        rate->schedule = SCHEDULE_cosine;
+    else if (str_equal(name, "constant"))
+        rate->schedule = SCHEDULE_constant;
+    else if (str_equal(name, "linear"))
+        rate->schedule = SCHEDULE_linear;
+    else
+        return error_set(error, ERROR_INPUT, "%s is '%s'; expected cosine, constant or linear", key, name);
+    return true;
+}
+
+double schedule_lr(const LearningRate *rate, int64_t epoch, int64_t epochs) {
+    double part = epochs > 0 ? (double)epoch / (double)epochs : 0.0;
+    switch (rate->schedule) {
+    case SCHEDULE_cosine:
+        return rate->min + (rate->max - rate->min) * (1.0 + cos(pi * part)) / 2.0;
+    case SCHEDULE_linear:
+        return rate->max + (rate->min - rate->max) * part;
+    case SCHEDULE_constant:
+        break;
+    }
+    return rate->max;
+}
+
+double schedule_noise_decay(int64_t epoch) {
+    return (1.0 + cos(pi * (double)epoch / 50.0)) / 2.0;
+}
+
+double schedule_adam_bias(double beta, int64_t t) {
+    return 1.0 - pow(beta, (double)t);
+}

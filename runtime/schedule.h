@@ -1,0 +1,27 @@
+/* schedule.h: the numbers that change with the epoch or the step. Epochs and updates count from 0 and 1. */
+#ifndef NDARTS_RUNTIME_SCHEDULE_H
+#define NDARTS_RUNTIME_SCHEDULE_H
+
+#include "base/diag.h"
+#include "ir/ir.h"
+
+#include <stdint.h>
+
+typedef enum LrSchedule { SCHEDULE_cosine, SCHEDULE_constant, SCHEDULE_linear } LrSchedule;
+
+typedef struct LearningRate {
+    LrSchedule schedule;
+    double max, min; /* at the first epoch; at the end */
+} LearningRate;
+
+/* Reads PREFIX.lr, PREFIX.lr_min and PREFIX.schedule ("search.weights"). Defaults 0.025, 0 and cosine when lr_min is
+ * there, else constant. */
+bool schedule_read(const IrModule *module, const char *prefix, LearningRate *rate, Error *error);
+/* cosine: min + (max - min) * (1 + cos(pi * epoch / epochs)) / 2; linear: max + (min - max) * epoch / epochs. */
+double schedule_lr(const LearningRate *rate, int64_t epoch, int64_t epochs);
+/* (1 + cos(pi * epoch / 50)) / 2: the 50 is the published code's, whatever the number of epochs. */
+double schedule_noise_decay(int64_t epoch);
+/* 1 - beta^t for update number t = 1, 2, ... */
+double schedule_adam_bias(double beta, int64_t t);
+
+#endif
