@@ -4,12 +4,14 @@
 
 #include <string.h>
 
+enum { IR_MAX_CROP = 1 << 20 };
+
 typedef struct Window {
     int64_t kernel[2], stride[2], dilation[2], pad[4];
 } Window;
 
 static bool window_read(const ShapeArgs *a, bool dilated, Window *w) {
-    if (!shape_need_list(a, "stride", 2, 1) || !shape_need_list(a, "pad", 4, 0) ||
+    if (!shape_need_list(a, "stride", 2, 1) || !shape_need_list(a, "pad", 4, dilated ? -IR_MAX_CROP : 0) ||
         (dilated && !shape_need_list(a, "dilation", 2, 1)))
         return false;
     memcpy(w->stride, shape_attr_list(a, "stride")->ints, sizeof w->stride);
@@ -20,6 +22,7 @@ static bool window_read(const ShapeArgs *a, bool dilated, Window *w) {
     return true;
 }
 
+/* Convolutions may have negative padding, which crops: gradients of 1x1 windows with padding need it. */
 /* out = floor((in + pad before + pad after - dilated kernel) / stride) + 1, for height and width. */
 static bool window_output(const ShapeArgs *a, const Window *w, const int64_t in[2], int64_t out[2]) {
     for (int i = 0; i < 2; i++) {

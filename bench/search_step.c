@@ -1,0 +1,151 @@
+/* search_step.c: how long one search step takes (alphas, then weights), beside the machine's peak in the same run.
+ *
+ *     search_step [SPEC] [--batch N] [--threads N] [--steps N] [--set NAME=VALUE]...
+ *
+ * Prints the time of the best and the median step, the time of each half, GFLOP/s of useful work (recomputation not counted: the
+ * multiply-adds of the forward pass, times 2 for flops, times 2 for the alphas' half (forward, gradient of the data) and 3 for the weights'), the share
+ * of the peak, and the memory of the process. */
+#include "base/diag.h"
+#include "runtime/runtime.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+enum { PEAK_ACCUMULATORS = 24, MAX_SETS = 32, MAX_STEPS = 1000 };
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- fused multiply-adds in registers, as many chains as hide their latency ---- */
+typedef float Vector __attribute__((vector_size(64)));
+
+__attribute__((noinline, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) static float fma_chains(long rounds) {
+    Vector a[PEAK_ACCUMULATORS];
+    for (int i = 0; i < PEAK_ACCUMULATORS; i++)
+        for (int l = 0; l < 16; l++) a[i][l] = (float)i;
+    Vector x = a[1] * 1e-9f + 1.0f, y = a[2] * 1e-9f;
+    for (long r = 0; r < rounds; r++)
+#pragma GCC unroll 24
+        for (int i = 0; i < PEAK_ACCUMULATORS; i++) a[i] = a[i] * x + y;
+    float sum = 0;
+    for (int i = 0; i < PEAK_ACCUMULATORS; i++) sum += a[i][0];
+    return sum;
+}
+
+static void *peak_thread(void *out) {
+    enum { ROUNDS = 4000000 };
+    double best = 0;
+    for (int repeat = 0; repeat < 5; repeat++) {
+        double start = now();
+        volatile float keep = fma_chains(ROUNDS);
+        (void)keep;
+        double rate = 2.0 * 16 * PEAK_ACCUMULATORS * (double)ROUNDS / (now() - start);
+        if (rate > best) best = rate;
+    }
+    *(double *)out = best;
+    return NULL;
+}
+
+/* Floating-point operations per second of all threads together. */
+static double measure_peak(int threads) {
+    pthread_t thread[64];
+    double rate[64], sum = 0;
+    for (int i = 0; i < threads; i++) pthread_create(&thread[i], NULL, peak_thread, &rate[i]);
+    for (int i = 0; i < threads; i++) pthread_join(thread[i], NULL);
+    for (int i = 0; i < threads; i++) sum += rate[i];
+    return sum;
+}
+
+/* ---- the step ---- */
+typedef struct Bench {
+    RtProgram *program;
+    int64_t batch;
+    RtInput inputs[2];
+} Bench;
+
+/* Uniform images in [-1, 1) and labels, storage layout. */
+static void make_inputs(Bench *b) {
+    const RtTensorInfo *image = rt_input_info(b->program, GRAPH_search_weights, "input");
+    int64_t count = b->batch;
+    for (int i = 1; i < image->rank; i++) count *= image->shape[i];
+    float *pixels = malloc((size_t)count * sizeof *pixels);
+    int32_t *labels = malloc((size_t)b->batch * sizeof *labels);
+    for (int64_t i = 0; i < count; i++) pixels[i] = (float)((i * 2654435761u >> 8) % 65536) / 32768.0f - 1.0f;
+    for (int64_t i = 0; i < b->batch; i++) labels[i] = (int32_t)(i % 10);
+    b->inputs[0] = (RtInput){"input", pixels};
+    b->inputs[1] = (RtInput){"labels", labels};
+}
+
+static double run_half(Bench *b, GraphKind kind, uint64_t pass, Error *error) {
+    RtRun run = {.kind = kind, .batch = b->batch, .seed = 10, .step = pass, .lr = 0.025, .alphas_lr = 3e-4, .drop_keep = 0.7,
+                 .noise_decay = 1, .adam_bias1 = 0.5, .adam_bias2 = 0.001, .input_count = 2, .inputs = b->inputs};
+    double start = now();
+    if (!rt_run(b->program, &run, error)) return -1;
+    return now() - start;
+}
+
+static int compare_doubles(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Multiply-adds of one image's forward pass, from the search space: given on the command line since the bench only times. */
+static int run(const RtProgramOptions *options, int steps, double macs) {
+    Error error = {0};
+    double opened = now();
+    Bench b = {.program = rt_program_open(options, &error), .batch = options->batch};
+    if (!b.program) return error_report(&error);
+    opened = now() - opened;
+    make_inputs(&b);
+    double alphas[MAX_STEPS], weights[MAX_STEPS], both[MAX_STEPS];
+    for (int s = -2; s < steps; s++) {
+        double a = run_half(&b, GRAPH_search_alphas, (uint64_t)(2 * s + 5), &error);
+        double w = a < 0 ? -1 : run_half(&b, GRAPH_search_weights, (uint64_t)(2 * s + 6), &error);
+        if (w < 0) return error_report(&error);
+        if (s >= 0) alphas[s] = a, weights[s] = w, both[s] = a + w;
+    }
+    qsort(alphas, (size_t)steps, sizeof *alphas, compare_doubles);
+    qsort(weights, (size_t)steps, sizeof *weights, compare_doubles);
+    qsort(both, (size_t)steps, sizeof *both, compare_doubles);
+    double peak = measure_peak(rt_program_threads(b.program));
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    double work = 2 * macs * (double)b.batch * (2 + 3);
+    printf("module            %s\n", rt_program_identity(b.program));
+    printf("open              %.2f s\n", opened);
+    printf("search step       best %.3f s, median %.3f s (alphas %.3f s, weights %.3f s), batch %ld, %d threads\n", both[0], both[steps / 2],
+           alphas[steps / 2], weights[steps / 2], (long)b.batch, rt_program_threads(b.program));
+    printf("useful work       %.1f GFLOP, %.1f GFLOP/s; FMA peak %.0f GFLOP/s; share %.1f %%\n", work * 1e-9, work * 1e-9 / both[steps / 2],
+           peak * 1e-9, 100 * work / both[steps / 2] / peak);
+    printf("memory            state and arenas %.1f MB, process at most %.1f MB resident\n", (double)rt_program_memory(b.program) * 1e-6,
+           (double)usage.ru_maxrss * 1024e-6);
+    rt_program_close(b.program);
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    static const GraphKind kinds[] = {GRAPH_search_alphas, GRAPH_search_weights};
+    const char *sets[MAX_SETS];
+    RtProgramOptions options = {.path = "specs/noisy_darts_a.nd", .sets = sets, .seed = 10, .batch = 16, .kinds = kinds, .kind_count = 2, .vector_bytes = RT_VECTOR_HOST};
+    int steps = 10;
+    double macs = 300e6;
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (argv[i][0] != '-') options.path = argv[i];
+        else if (!strcmp(argv[i], "--batch")) options.batch = atol(value), i++;
+        else if (!strcmp(argv[i], "--threads")) options.threads = atoi(value), i++;
+        else if (!strcmp(argv[i], "--steps")) steps = atoi(value), i++;
+        else if (!strcmp(argv[i], "--macs")) macs = atof(value), i++;
+        else if (!strcmp(argv[i], "--set") && options.set_count < MAX_SETS) sets[options.set_count++] = value, i++;
+        else return fprintf(stderr, "usage: search_step [SPEC] [--batch N] [--threads N] [--steps N] [--macs N] [--set NAME=VALUE]...\n"), 1;
+    }
+    if (steps < 1 || steps > MAX_STEPS) steps = 10;
+    return run(&options, steps, macs);
+}
