@@ -25,15 +25,14 @@ char *arena_vprintf(Arena *arena, const char *format, va_list args);
 #define ARENA_ARRAY(arena, Type, count) ((Type *)arena_alloc((arena), sizeof(Type) * (size_t)(count)))
 
 /* Appends to a growable array kept as three variables: ARENA_PUSH(arena, v->items, v->count, v->capacity, item). */
-#define ARENA_PUSH(arena, items, count, capacity, item)                                               \
-    do {                                                                                              \
-        if ((count) == (capacity)) {                                                                  \
-            size_t arena_new_ = (capacity) ? 2 * (size_t)(capacity) : 8;                              \
-            (items) = arena_grow((arena), (items), sizeof(*(items)) * (size_t)(count),                \
-                                 sizeof(*(items)) * arena_new_);                                      \
-            (capacity) = (__typeof__(capacity))arena_new_;                                            \
-        }                                                                                             \
-        (items)[(count)++] = (item);                                                                  \
+#define ARENA_PUSH(arena, items, count, capacity, item)                                                                \
+    do {                                                                                                               \
+        if ((count) == (capacity)) {                                                                                   \
+            size_t arena_new_ = (capacity) ? 2 * (size_t)(capacity) : 8;                                               \
+            (items) = arena_grow((arena), (items), sizeof(*(items)) * (size_t)(count), sizeof(*(items)) * arena_new_); \
+            (capacity) = (__typeof__(capacity))arena_new_;                                                             \
+        }                                                                                                              \
+        (items)[(count)++] = (item);                                                                                   \
     } while (0)
 
 #endif

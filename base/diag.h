@@ -1,4 +1,5 @@
-/* diag.h: what is said to a person: mistakes in a text with file:line:col and a caret, failures of the machine, our own bugs.
+/* diag.h: what is said to a person: mistakes in a text with file:line:col and a caret, failures of the machine, our own
+ * bugs.
  *
  *     specs/mine.nd:4:12: error: unknown operation 'sepconv_3x3'; did you mean 'sep_conv_3x3'?
  *         s2 = sepconv_3x3(s1) + skip_connect(s0)

@@ -9,7 +9,16 @@
 #include <stdint.h>
 
 enum { TENSOR_MAX_RANK = 8 };
-typedef enum TensorType { TENSOR_f32, TENSOR_f64, TENSOR_f16, TENSOR_bf16, TENSOR_i64, TENSOR_i32, TENSOR_u8, TENSOR_bool } TensorType;
+typedef enum TensorType {
+    TENSOR_f32,
+    TENSOR_f64,
+    TENSOR_f16,
+    TENSOR_bf16,
+    TENSOR_i64,
+    TENSOR_i32,
+    TENSOR_u8,
+    TENSOR_bool
+} TensorType;
 
 typedef struct Tensor {
     const char *name;
@@ -27,7 +36,7 @@ typedef struct TensorFile {
 
 size_t tensor_type_size(TensorType type);
 const char *tensor_type_name(TensorType type); /* the safetensors name: "F32", ... */
-int64_t tensor_count(const Tensor *tensor);     /* elements */
+int64_t tensor_count(const Tensor *tensor);    /* elements */
 /* Element i of any numeric type as a double. */
 double tensor_get(const Tensor *tensor, int64_t i);
 Tensor *tensor_find(const TensorFile *file, const char *name); /* NULL when absent */
