@@ -4,8 +4,8 @@
 
 #include "runtime/module.h"
 
-typedef struct RtDevice RtDevice;   /* of a backend's own making */
-typedef struct RtBound RtBound;     /* a graph of a module, bound to memory */
+typedef struct RtDevice RtDevice; /* of a backend's own making */
+typedef struct RtBound RtBound;   /* a graph of a module, bound to memory */
 
 /* Memory a program owns on its device; addresses of the device. */
 typedef struct RtArenas {
@@ -19,7 +19,8 @@ typedef struct RtBackend {
     void (*close)(RtDevice *device);
     int (*thread_count)(const RtDevice *device);
     /* From generated source to a loaded module, through the cache; identity (in arena) says what decides its bits. */
-    RtModule *(*build)(RtDevice *device, const CgOutput *output, int vector_bytes, Arena *arena, const char **identity, Error *error);
+    RtModule *(*build)(RtDevice *device, const CgOutput *output, int vector_bytes, Arena *arena, const char **identity,
+                       Error *error);
     RtModule *(*load)(RtDevice *device, const char *path, Arena *arena, const char **identity, Error *error);
     void (*unload)(RtDevice *device, RtModule *module);
     /* Zeroed memory; NULL when there is none. */
@@ -27,10 +28,12 @@ typedef struct RtBackend {
     void (*release)(RtDevice *device, void *memory, size_t bytes);
     void (*upload)(RtDevice *device, void *to, const void *from, size_t bytes);
     void (*download)(RtDevice *device, void *to, const void *from, size_t bytes);
-    RtBound *(*bind)(RtDevice *device, const RtModule *module, const PlanGraph *graph, const RtArenas *arenas, Error *error);
+    RtBound *(*bind)(RtDevice *device, const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
+                     Error *error);
     void (*unbind)(RtDevice *device, RtBound *bound);
     size_t (*bound_bytes)(const RtBound *bound);
-    /* One run, finished on return. inputs are in the plan's order and stay the caller's; prepare: first compute what depends on parameters only. */
+    /* One run, finished on return. inputs are in the plan's order and stay the caller's; prepare: first compute what
+     * depends on parameters only. */
     void (*launch)(RtDevice *device, RtBound *bound, const void *const *inputs, const NdRun *run, bool prepare);
 } RtBackend;
 

@@ -14,8 +14,7 @@ struct RtDevice {
     RtThreads *threads;
 };
 
-static RtDevice *cpu_open(int threads, Error *error)
-{
+static RtDevice *cpu_open(int threads, Error *error) {
     RtDevice *device = malloc(sizeof *device);
     if (!device) {
         error_set(error, ERROR_MACHINE, "out of memory");
@@ -28,19 +27,17 @@ static RtDevice *cpu_open(int threads, Error *error)
     return NULL;
 }
 
-static void cpu_close(RtDevice *device)
-{
+static void cpu_close(RtDevice *device) {
     rt_threads_destroy(device->threads);
     free(device);
 }
 
-static int cpu_thread_count(const RtDevice *device)
-{
+static int cpu_thread_count(const RtDevice *device) {
     return rt_threads_count(device->threads);
 }
 
-static RtModule *cpu_build(RtDevice *device, const CgOutput *output, int vector_bytes, Arena *arena, const char **identity, Error *error)
-{
+static RtModule *cpu_build(RtDevice *device, const CgOutput *output, int vector_bytes, Arena *arena,
+                           const char **identity, Error *error) {
     (void)device;
     RtCompiler compiler;
     if (!rt_compiler_find(arena, &compiler, error))
@@ -52,8 +49,7 @@ static RtModule *cpu_build(RtDevice *device, const CgOutput *output, int vector_
 }
 
 /* The file's own hash stands for compiler and source. */
-static const char *file_identity(Arena *arena, const char *path)
-{
+static const char *file_identity(Arena *arena, const char *path) {
     Error ignored = {ERROR_NONE, ""};
     SourceFile *file = source_read(arena, path, &ignored);
     char digest[65] = "unreadable";
@@ -62,12 +58,12 @@ static const char *file_identity(Arena *arena, const char *path)
     return arena_printf(arena, "target c, module %.16s", digest);
 }
 
-static RtModule *cpu_load(RtDevice *device, const char *path, Arena *arena, const char **identity, Error *error)
-{
+static RtModule *cpu_load(RtDevice *device, const char *path, Arena *arena, const char **identity, Error *error) {
     (void)device;
     RtModule *module = rt_module_load(path, error);
     if (module && module->plan->vector_bytes > machine_vector_bytes() && module->plan->vector_bytes > 16) {
-        error_set(error, ERROR_MACHINE, "%s needs vectors of %d bytes; this machine has %d", path, module->plan->vector_bytes, machine_vector_bytes());
+        error_set(error, ERROR_MACHINE, "%s needs vectors of %d bytes; this machine has %d", path,
+                  module->plan->vector_bytes, machine_vector_bytes());
         rt_module_unload(module);
         return NULL;
     }
@@ -76,48 +72,41 @@ static RtModule *cpu_load(RtDevice *device, const char *path, Arena *arena, cons
     return module;
 }
 
-static void cpu_unload(RtDevice *device, RtModule *module)
-{
+static void cpu_unload(RtDevice *device, RtModule *module) {
     (void)device;
     rt_module_unload(module);
 }
 
-static void *cpu_allocate(RtDevice *device, size_t bytes)
-{
+static void *cpu_allocate(RtDevice *device, size_t bytes) {
     (void)device;
     return machine_pages_allocate(bytes);
 }
 
-static void cpu_release(RtDevice *device, void *memory, size_t bytes)
-{
+static void cpu_release(RtDevice *device, void *memory, size_t bytes) {
     (void)device;
     machine_pages_free(memory, bytes);
 }
 
-static void cpu_copy(RtDevice *device, void *to, const void *from, size_t bytes)
-{
+static void cpu_copy(RtDevice *device, void *to, const void *from, size_t bytes) {
     (void)device;
     memcpy(to, from, bytes);
 }
 
-static RtBound *cpu_bind(RtDevice *device, const RtModule *module, const PlanGraph *graph, const RtArenas *arenas, Error *error)
-{
+static RtBound *cpu_bind(RtDevice *device, const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
+                         Error *error) {
     return (RtBound *)rt_executor_create(module, graph, arenas, device->threads, error);
 }
 
-static void cpu_unbind(RtDevice *device, RtBound *bound)
-{
+static void cpu_unbind(RtDevice *device, RtBound *bound) {
     (void)device;
     rt_executor_destroy((RtExecutor *)bound);
 }
 
-static size_t cpu_bound_bytes(const RtBound *bound)
-{
+static size_t cpu_bound_bytes(const RtBound *bound) {
     return rt_executor_bytes((const RtExecutor *)bound);
 }
 
-static void cpu_launch(RtDevice *device, RtBound *bound, const void *const *inputs, const NdRun *run, bool prepare)
-{
+static void cpu_launch(RtDevice *device, RtBound *bound, const void *const *inputs, const NdRun *run, bool prepare) {
     (void)device;
     rt_executor_run((RtExecutor *)bound, inputs, run, prepare);
 }

@@ -1,5 +1,5 @@
-/* build.c: runs the C compiler. Everything is made in a temporary folder beside the result: one source, object and message
- * file per unit, then the linked module, which is renamed into place. */
+/* build.c: runs the C compiler. Everything is made in a temporary folder beside the result: one source, object and
+ * message file per unit, then the linked module, which is renamed into place. */
 #include "runtime/build.h"
 
 #include "base/str.h"
@@ -17,15 +17,13 @@
 
 extern char **environ;
 
-static bool can_run(const char *path)
-{
+static bool can_run(const char *path) {
     struct stat status;
     return stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, X_OK) == 0;
 }
 
 /* Is there such a program (in $PATH, unless it has a slash)? */
-static bool find_program(Arena *arena, const char *name)
-{
+static bool find_program(Arena *arena, const char *name) {
     if (strchr(name, '/'))
         return can_run(name);
     const char *path = getenv("PATH");
@@ -39,8 +37,7 @@ static bool find_program(Arena *arena, const char *name)
     return false;
 }
 
-static void split_command(Arena *arena, const char *command, RtCompiler *compiler)
-{
+static void split_command(Arena *arena, const char *command, RtCompiler *compiler) {
     compiler->arg_count = 0;
     while (*(command += strspn(command, " \t")) && compiler->arg_count < COMPILER_MAX_ARGS) {
         size_t length = strcspn(command, " \t");
@@ -49,8 +46,7 @@ static void split_command(Arena *arena, const char *command, RtCompiler *compile
     }
 }
 
-static bool read_version(Arena *arena, RtCompiler *compiler, Error *error)
-{
+static bool read_version(Arena *arena, RtCompiler *compiler, Error *error) {
     Str command = str_create(arena);
     for (int i = 0; i < compiler->arg_count; i++)
         str_addf(&command, "'%s' ", compiler->args[i]);
@@ -68,8 +64,7 @@ static bool read_version(Arena *arena, RtCompiler *compiler, Error *error)
     return true;
 }
 
-bool rt_compiler_find(Arena *arena, RtCompiler *compiler, Error *error)
-{
+bool rt_compiler_find(Arena *arena, RtCompiler *compiler, Error *error) {
     static const char *const names[] = {"cc", "gcc", "clang"};
     const char *wanted = getenv("CC");
     if (wanted && *wanted) {
@@ -87,12 +82,11 @@ bool rt_compiler_find(Arena *arena, RtCompiler *compiler, Error *error)
     return error_set(error, ERROR_MACHINE, "no C compiler: looked for cc, gcc and clang in $PATH, and $CC is not set");
 }
 
-const char *rt_compiler_options(Arena *arena, int vector_bytes)
-{
+const char *rt_compiler_options(Arena *arena, int vector_bytes) {
     const char *machine = "";
 #if defined(__x86_64__)
-    /* A level of the architecture rather than "native": the same vector width means the same module on any machine. Narrow
-     * code still gets fused multiply-add where there is one, since a call of fma() is very slow. */
+    /* A level of the architecture rather than "native": the same vector width means the same module on any machine.
+     * Narrow code still gets fused multiply-add where there is one, since a call of fma() is very slow. */
     if (vector_bytes == 64)
         machine = " -march=x86-64-v4 -mprefer-vector-width=512 -mtune=native";
     else
@@ -101,7 +95,8 @@ const char *rt_compiler_options(Arena *arena, int vector_bytes)
     machine = " -mcpu=native";
     (void)vector_bytes;
 #endif
-    return arena_printf(arena, "-std=gnu11 -O2 -fPIC -ffp-contract=off -fno-math-errno -fno-trapping-math -w%s", machine);
+    return arena_printf(arena, "-std=gnu11 -O2 -fPIC -ffp-contract=off -fno-math-errno -fno-trapping-math -w%s",
+                        machine);
 }
 
 /* One run of a program: what it printed is in the file messages. */
@@ -112,8 +107,7 @@ typedef struct Job {
     int status;
 } Job;
 
-static bool job_start(Job *job, Error *error)
-{
+static bool job_start(Job *job, Error *error) {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
@@ -125,14 +119,12 @@ static bool job_start(Job *job, Error *error)
 }
 
 /* Waits for one of our own processes, not for any child: others in this program may have children too. */
-static void job_wait(Job *job)
-{
+static void job_wait(Job *job) {
     while (waitpid(job->pid, &job->status, 0) < 0 && errno == EINTR)
         ;
 }
 
-static void first_lines(const char *path, char *text, size_t size)
-{
+static void first_lines(const char *path, char *text, size_t size) {
     enum { LINES = 6 };
     FILE *file = fopen(path, "r");
     size_t used = 0;
@@ -145,20 +137,20 @@ static void first_lines(const char *path, char *text, size_t size)
         fclose(file);
 }
 
-static bool job_check(const Job *job, const char *what, Error *error)
-{
+static bool job_check(const Job *job, const char *what, Error *error) {
     if (WIFEXITED(job->status) && WEXITSTATUS(job->status) == 0)
         return true;
     char text[700];
     first_lines(job->messages, text, sizeof text);
     if (WIFSIGNALED(job->status))
-        return error_set(error, ERROR_MACHINE, "%s the generated code: %s was killed by signal %d\n%s", what, job->argv[0], WTERMSIG(job->status), text);
-    return error_set(error, ERROR_MACHINE, "%s the generated code: %s failed with status %d\n%s", what, job->argv[0], WEXITSTATUS(job->status), text);
+        return error_set(error, ERROR_MACHINE, "%s the generated code: %s was killed by signal %d\n%s", what,
+                         job->argv[0], WTERMSIG(job->status), text);
+    return error_set(error, ERROR_MACHINE, "%s the generated code: %s failed with status %d\n%s", what, job->argv[0],
+                     WEXITSTATUS(job->status), text);
 }
 
 /* Runs all, at most one per core at a time; the first failure is reported after all that were started have ended. */
-static bool run_jobs(Job *jobs, int count, const char *what, Error *error)
-{
+static bool run_jobs(Job *jobs, int count, const char *what, Error *error) {
     int cores = machine_core_count(), started = 0, ended = 0;
     bool ok = true;
     while (ended < count) {
@@ -180,19 +172,16 @@ typedef struct Build {
     int unit_count;
 } Build;
 
-static const char *unit_path(const Build *b, int unit, const char *suffix)
-{
+static const char *unit_path(const Build *b, int unit, const char *suffix) {
     return arena_printf(b->arena, "%s/unit%d.%s", b->folder, unit, suffix);
 }
 
-static const char *module_path(const Build *b)
-{
+static const char *module_path(const Build *b) {
     return arena_printf(b->arena, "%s/module.so", b->folder);
 }
 
 /* The compiler, its options, then the arguments given. */
-static char **make_command(const Build *b, int count, const char *const *arguments)
-{
+static char **make_command(const Build *b, int count, const char *const *arguments) {
     RtCompiler options;
     split_command(b->arena, b->options, &options);
     char **argv = ARENA_ARRAY(b->arena, char *, b->compiler->arg_count + options.arg_count + count + 1);
@@ -206,16 +195,14 @@ static char **make_command(const Build *b, int count, const char *const *argumen
     return argv;
 }
 
-static bool write_text(const char *path, const char *text, Error *error)
-{
+static bool write_text(const char *path, const char *text, Error *error) {
     FILE *file = fopen(path, "w");
     bool ok = file && fputs(text, file) >= 0;
     ok = file && fclose(file) == 0 && ok;
     return ok || error_set(error, ERROR_MACHINE, "cannot write %s: %s", path, strerror(errno));
 }
 
-static bool compile_units(const Build *b, const CgOutput *output, Error *error)
-{
+static bool compile_units(const Build *b, const CgOutput *output, Error *error) {
     Job *jobs = ARENA_ARRAY(b->arena, Job, b->unit_count);
     for (int i = 0; i < b->unit_count; i++) {
         if (!write_text(unit_path(b, i, "c"), output->units[i], error))
@@ -226,8 +213,7 @@ static bool compile_units(const Build *b, const CgOutput *output, Error *error)
     return run_jobs(jobs, b->unit_count, "cannot compile", error);
 }
 
-static bool link_units(const Build *b, Error *error)
-{
+static bool link_units(const Build *b, Error *error) {
     const char **arguments = ARENA_ARRAY(b->arena, const char *, b->unit_count + 4);
     int count = 0;
     arguments[count++] = "-shared";
@@ -240,8 +226,7 @@ static bool link_units(const Build *b, Error *error)
     return run_jobs(&job, 1, "cannot link", error);
 }
 
-static void remove_folder(const Build *b)
-{
+static void remove_folder(const Build *b) {
     for (int i = 0; i < b->unit_count; i++) {
         unlink(unit_path(b, i, "c"));
         unlink(unit_path(b, i, "o"));
@@ -251,15 +236,15 @@ static void remove_folder(const Build *b)
     rmdir(b->folder);
 }
 
-static bool build_in_folder(const Build *b, const CgOutput *output, const char *path, Error *error)
-{
+static bool build_in_folder(const Build *b, const CgOutput *output, const char *path, Error *error) {
     if (!compile_units(b, output, error) || !link_units(b, error))
         return false;
-    return rename(module_path(b), path) == 0 || error_set(error, ERROR_MACHINE, "cannot write %s: %s", path, strerror(errno));
+    return rename(module_path(b), path) == 0 ||
+           error_set(error, ERROR_MACHINE, "cannot write %s: %s", path, strerror(errno));
 }
 
-bool rt_build_shared(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *path, Error *error)
-{
+bool rt_build_shared(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *path,
+                     Error *error) {
     Arena *arena = arena_create();
     char *folder = arena_printf(arena, "%s.build-XXXXXX", path);
     bool ok = mkdtemp(folder) != NULL;

@@ -18,8 +18,9 @@ typedef struct RtCompiler {
 bool rt_compiler_find(Arena *arena, RtCompiler *compiler, Error *error);
 /* The options that decide which instructions and which bits come out, separated by spaces. */
 const char *rt_compiler_options(Arena *arena, int vector_bytes);
-/* Compiles the units side by side and links them into path, which appears whole or not at all. A compiler's error is ERROR_MACHINE with its
- * first lines. */
-bool rt_build_shared(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *path, Error *error);
+/* Compiles the units side by side and links them into path, which appears whole or not at all. A compiler's error is
+ * ERROR_MACHINE with its first lines. */
+bool rt_build_shared(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *path,
+                     Error *error);
 
 #endif

@@ -1,5 +1,6 @@
-/* cache.c: an entry is KEY.so with a trailer after the shared object: "ndsum\0\0\1" and the SHA-256 of all before it. An entry that is cut
- * short, altered or does not load is built anew. Several programs may build the same entry at once; each renames a whole file. */
+/* cache.c: an entry is KEY.so with a trailer after the shared object: "ndsum\0\0\1" and the SHA-256 of all before it.
+ * An entry that is cut short, altered or does not load is built anew. Several programs may build the same entry at
+ * once; each renames a whole file. */
 #include "runtime/cache.h"
 
 #include "base/hash.h"
@@ -15,8 +16,7 @@
 static const char trailer_mark[8] = "ndsum\0\0\1";
 enum { DIGEST = 64, TRAILER = 8 + DIGEST };
 
-const char *rt_cache_folder(Arena *arena)
-{
+const char *rt_cache_folder(Arena *arena) {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     if (cache && *cache)
         return arena_printf(arena, "%s/ndarts", cache);
@@ -25,8 +25,7 @@ const char *rt_cache_folder(Arena *arena)
     return arena_printf(arena, "/tmp/ndarts-%d", (int)getuid());
 }
 
-const char *rt_cache_key(Arena *arena, const CgOutput *output, const char *options, const char *compiler_version)
-{
+const char *rt_cache_key(Arena *arena, const CgOutput *output, const char *options, const char *compiler_version) {
     Str all = str_create(arena);
     str_addf(&all, "module 1\n%s\n%s\n", options, compiler_version);
     for (int i = 0; i < output->unit_count; i++) {
@@ -39,8 +38,7 @@ const char *rt_cache_key(Arena *arena, const CgOutput *output, const char *optio
 }
 
 /* Makes the folder and those above it. */
-static bool make_folders(Arena *arena, const char *path, Error *error)
-{
+static bool make_folders(Arena *arena, const char *path, Error *error) {
     char *partial = arena_strdup(arena, path);
     for (char *p = partial + 1;; p++) {
         if (*p != '/' && *p != '\0')
@@ -48,7 +46,9 @@ static bool make_folders(Arena *arena, const char *path, Error *error)
         char end = *p;
         *p = '\0';
         if (mkdir(partial, 0777) != 0 && errno != EEXIST)
-            return error_set(error, ERROR_MACHINE, "cannot make the cache folder %s: %s (set XDG_CACHE_HOME to another place)", partial, strerror(errno));
+            return error_set(error, ERROR_MACHINE,
+                             "cannot make the cache folder %s: %s (set XDG_CACHE_HOME to another place)", partial,
+                             strerror(errno));
         if (end == '\0')
             return true;
         *p = end;
@@ -56,8 +56,7 @@ static bool make_folders(Arena *arena, const char *path, Error *error)
 }
 
 /* The whole file; NULL when it cannot be read. The caller frees. */
-static char *read_bytes(const char *path, size_t *size)
-{
+static char *read_bytes(const char *path, size_t *size) {
     FILE *file = fopen(path, "rb");
     if (!file)
         return NULL;
@@ -73,8 +72,7 @@ static char *read_bytes(const char *path, size_t *size)
     return NULL;
 }
 
-static bool entry_is_whole(const char *path)
-{
+static bool entry_is_whole(const char *path) {
     size_t size;
     char *bytes = read_bytes(path, &size), digest[DIGEST + 1];
     bool ok = bytes && size > TRAILER && memcmp(bytes + size - TRAILER, trailer_mark, sizeof trailer_mark) == 0;
@@ -86,21 +84,21 @@ static bool entry_is_whole(const char *path)
     return ok;
 }
 
-static bool append_trailer(const char *path, Error *error)
-{
+static bool append_trailer(const char *path, Error *error) {
     size_t size;
     char digest[DIGEST + 1], *bytes = read_bytes(path, &size);
     if (bytes)
         hash_sha256_hex(bytes, size, digest);
     FILE *file = bytes ? fopen(path, "ab") : NULL;
     free(bytes);
-    bool ok = file && fwrite(trailer_mark, 1, sizeof trailer_mark, file) == sizeof trailer_mark && fwrite(digest, 1, DIGEST, file) == DIGEST;
+    bool ok = file && fwrite(trailer_mark, 1, sizeof trailer_mark, file) == sizeof trailer_mark &&
+              fwrite(digest, 1, DIGEST, file) == DIGEST;
     ok = file && fclose(file) == 0 && ok;
     return ok || error_set(error, ERROR_MACHINE, "cannot write %s: %s", path, strerror(errno));
 }
 
-static bool build_entry(Arena *arena, const RtCompiler *compiler, const CgOutput *output, const char *options, const char *entry, Error *error)
-{
+static bool build_entry(Arena *arena, const RtCompiler *compiler, const CgOutput *output, const char *options,
+                        const char *entry, Error *error) {
     const char *fresh = arena_printf(arena, "%s.%d", entry, (int)getpid());
     bool ok = rt_build_shared(compiler, output, options, fresh, error) && append_trailer(fresh, error);
     if (ok && rename(fresh, entry) != 0)
@@ -110,10 +108,11 @@ static bool build_entry(Arena *arena, const RtCompiler *compiler, const CgOutput
     return ok;
 }
 
-static RtModule *load_or_build(Arena *arena, const RtCompiler *compiler, const CgOutput *output, const char *options, Error *error)
-{
+static RtModule *load_or_build(Arena *arena, const RtCompiler *compiler, const CgOutput *output, const char *options,
+                               Error *error) {
     const char *folder = rt_cache_folder(arena);
-    const char *entry = arena_printf(arena, "%s/%s.so", folder, rt_cache_key(arena, output, options, compiler->version));
+    const char *entry =
+        arena_printf(arena, "%s/%s.so", folder, rt_cache_key(arena, output, options, compiler->version));
     Error ignored = {ERROR_NONE, ""};
     RtModule *module = entry_is_whole(entry) ? rt_module_load(entry, &ignored) : NULL;
     if (module)
@@ -123,8 +122,7 @@ static RtModule *load_or_build(Arena *arena, const RtCompiler *compiler, const C
     return rt_module_load(entry, error);
 }
 
-RtModule *rt_cache_load(const RtCompiler *compiler, const CgOutput *output, const char *options, Error *error)
-{
+RtModule *rt_cache_load(const RtCompiler *compiler, const CgOutput *output, const char *options, Error *error) {
     Arena *arena = arena_create();
     RtModule *module = load_or_build(arena, compiler, output, options, error);
     arena_destroy(arena);

@@ -1,6 +1,7 @@
 /* executor.c: the CPU's way through a plan. All addresses are resolved once; what is left per run is to put in those of
- * the inputs. In every stage a thread first takes the chunks (or steps) of its own share, in order, then helps the others: who computes
- * something never changes what is computed, since a chunk's results depend on nothing that the thread holds.
+ * the inputs. In every stage a thread first takes the chunks (or steps) of its own share, in order, then helps the
+ * others: who computes something never changes what is computed, since a chunk's results depend on nothing that the
+ * thread holds.
  *
  * With NDARTS_PROFILE=1 in the environment the time spent in every kernel is printed to stderr at the end. */
 #include "runtime/executor.h"
@@ -31,9 +32,9 @@ typedef struct InputSlot {
 } InputSlot;
 
 typedef struct ThreadMemory {
-    void **addresses;   /* one per buffer of every step */
-    char *arena;        /* private values of one image, then the kernels' scratch */
-    double *seconds;    /* by kernel, when profiling */
+    void **addresses; /* one per buffer of every step */
+    char *arena;      /* private values of one image, then the kernels' scratch */
+    double *seconds;  /* by kernel, when profiling */
     long *calls;
 } ThreadMemory;
 
@@ -52,8 +53,8 @@ struct RtExecutor {
     int slot_count, buffer_count;
     InputSlot *slots;
     size_t private_bytes, thread_bytes;
-    ThreadMemory *memory;      /* one per thread */
-    Share *shares[2];          /* of this stage and the next */
+    ThreadMemory *memory; /* one per thread */
+    Share *shares[2];     /* of this stage and the next */
     Arena *arena;
     bool profile;
     /* the run in progress */
@@ -63,39 +64,41 @@ struct RtExecutor {
 
 /* ---- binding ---- */
 
-static void bind_step(RtExecutor *x, const PlanStep *from, BoundStep *to)
-{
+static void bind_step(RtExecutor *x, const PlanStep *from, BoundStep *to) {
     *to = (BoundStep){x->module->kernels[from->kernel], from->ints, from->kernel, x->buffer_count};
     x->buffer_count += from->buffer_count;
     for (int i = 0; i < from->buffer_count; i++)
         x->slot_count += from->buffers[i].place == PLACE_input;
 }
 
-static BoundStage *bind_stages(RtExecutor *x, const PlanStage *from, int count)
-{
+static BoundStage *bind_stages(RtExecutor *x, const PlanStage *from, int count) {
     BoundStage *stages = ARENA_ARRAY(x->arena, BoundStage, count);
     for (int i = 0; i < count; i++) {
-        stages[i] = (BoundStage){from[i].domain, from[i].step_count, ARENA_ARRAY(x->arena, BoundStep, from[i].step_count)};
+        stages[i] =
+            (BoundStage){from[i].domain, from[i].step_count, ARENA_ARRAY(x->arena, BoundStep, from[i].step_count)};
         for (int j = 0; j < from[i].step_count; j++)
             bind_step(x, &from[i].steps[j], &stages[i].steps[j]);
     }
     return stages;
 }
 
-static void *resolve(const RtExecutor *x, const ThreadMemory *memory, const PlanBuffer *b)
-{
+static void *resolve(const RtExecutor *x, const ThreadMemory *memory, const PlanBuffer *b) {
     switch (b->place) {
-    case PLACE_state: return (char *)x->arenas.state + b->offset;
-    case PLACE_prepared: return (char *)x->arenas.prepared + b->offset;
-    case PLACE_work: return (char *)x->arenas.work + b->offset;
-    case PLACE_private: return memory->arena + b->offset;
-    default: return NULL;
+    case PLACE_state:
+        return (char *)x->arenas.state + b->offset;
+    case PLACE_prepared:
+        return (char *)x->arenas.prepared + b->offset;
+    case PLACE_work:
+        return (char *)x->arenas.work + b->offset;
+    case PLACE_private:
+        return memory->arena + b->offset;
+    default:
+        return NULL;
     }
 }
 
 /* Walks the buffers of all steps in the order bind_step numbered them. */
-static int fill_addresses(RtExecutor *x, ThreadMemory *memory, const PlanStage *stages, int count, int at)
-{
+static int fill_addresses(RtExecutor *x, ThreadMemory *memory, const PlanStage *stages, int count, int at) {
     for (int i = 0; i < count; i++) {
         for (int j = 0; j < stages[i].step_count; j++) {
             const PlanStep *step = &stages[i].steps[j];
@@ -106,8 +109,7 @@ static int fill_addresses(RtExecutor *x, ThreadMemory *memory, const PlanStage *
     return at;
 }
 
-static void find_slots(RtExecutor *x, const PlanStage *stages, int count, int *at, int *found)
-{
+static void find_slots(RtExecutor *x, const PlanStage *stages, int count, int *at, int *found) {
     for (int i = 0; i < count; i++) {
         for (int j = 0; j < stages[i].step_count; j++) {
             const PlanStep *step = &stages[i].steps[j];
@@ -119,8 +121,7 @@ static void find_slots(RtExecutor *x, const PlanStage *stages, int count, int *a
     }
 }
 
-static bool make_thread_memory(RtExecutor *x, ThreadMemory *memory)
-{
+static bool make_thread_memory(RtExecutor *x, ThreadMemory *memory) {
     memory->addresses = ARENA_ARRAY(x->arena, void *, x->buffer_count);
     memory->seconds = ARENA_ARRAY(x->arena, double, x->module->plan->kernel_count);
     memory->calls = ARENA_ARRAY(x->arena, long, x->module->plan->kernel_count);
@@ -132,8 +133,7 @@ static bool make_thread_memory(RtExecutor *x, ThreadMemory *memory)
     return true;
 }
 
-static bool make_memory(RtExecutor *x)
-{
+static bool make_memory(RtExecutor *x) {
     int threads = rt_threads_count(x->threads), at = 0, found = 0;
     x->slots = ARENA_ARRAY(x->arena, InputSlot, x->slot_count);
     find_slots(x, x->graph->prepare, x->graph->prepare_count, &at, &found);
@@ -151,8 +151,8 @@ static bool make_memory(RtExecutor *x)
     return true;
 }
 
-RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, const RtArenas *arenas, RtThreads *threads, Error *error)
-{
+RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
+                               RtThreads *threads, Error *error) {
     Arena *arena = arena_create();
     RtExecutor *x = ARENA_NEW(arena, RtExecutor);
     *x = (RtExecutor){.module = module, .graph = graph, .threads = threads, .arenas = *arenas, .arena = arena};
@@ -166,7 +166,8 @@ RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, c
     x->thread_bytes = x->private_bytes + (size_t)module->plan->scratch_bytes;
     if (make_memory(x))
         return x;
-    error_set(error, ERROR_MACHINE, "out of memory: %zu bytes for each of %d threads", x->thread_bytes, rt_threads_count(threads));
+    error_set(error, ERROR_MACHINE, "out of memory: %zu bytes for each of %d threads", x->thread_bytes,
+              rt_threads_count(threads));
     rt_executor_destroy(x);
     return NULL;
 }
@@ -179,14 +180,12 @@ typedef struct ProfileLine {
     long calls;
 } ProfileLine;
 
-static int compare_lines(const void *a, const void *b)
-{
+static int compare_lines(const void *a, const void *b) {
     double x = ((const ProfileLine *)a)->seconds, y = ((const ProfileLine *)b)->seconds;
     return (x < y) - (x > y);
 }
 
-static void print_profile(const RtExecutor *x)
-{
+static void print_profile(const RtExecutor *x) {
     int count = x->module->plan->kernel_count;
     ProfileLine *lines = ARENA_ARRAY(x->arena, ProfileLine, count);
     double total = 0;
@@ -201,11 +200,11 @@ static void print_profile(const RtExecutor *x)
     qsort(lines, (size_t)count, sizeof *lines, compare_lines);
     fprintf(stderr, "profile of %s: %.6f s in kernels, all threads\n", graph_kind_name(x->graph->kind), total);
     for (int i = 0; i < count && lines[i].calls > 0; i++)
-        fprintf(stderr, "  %10.6f s %5.1f %% %10ld calls  %s\n", lines[i].seconds, 100 * lines[i].seconds / total, lines[i].calls, lines[i].kernel);
+        fprintf(stderr, "  %10.6f s %5.1f %% %10ld calls  %s\n", lines[i].seconds, 100 * lines[i].seconds / total,
+                lines[i].calls, lines[i].kernel);
 }
 
-void rt_executor_destroy(RtExecutor *x)
-{
+void rt_executor_destroy(RtExecutor *x) {
     if (!x)
         return;
     if (x->profile && x->memory)
@@ -217,22 +216,19 @@ void rt_executor_destroy(RtExecutor *x)
     arena_destroy(x->arena);
 }
 
-size_t rt_executor_bytes(const RtExecutor *x)
-{
+size_t rt_executor_bytes(const RtExecutor *x) {
     return x->thread_bytes * (size_t)rt_threads_count(x->threads);
 }
 
 /* ---- running ---- */
 
-static double now(void)
-{
+static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void call(RtExecutor *x, ThreadMemory *memory, const BoundStep *step, const NdWork *work)
-{
+static void call(RtExecutor *x, ThreadMemory *memory, const BoundStep *step, const NdWork *work) {
     if (!x->profile) {
         step->kernel(memory->addresses + step->first_buffer, step->ints, work);
         return;
@@ -244,8 +240,7 @@ static void call(RtExecutor *x, ThreadMemory *memory, const BoundStep *step, con
 }
 
 /* All images of a chunk, each through all steps; a chunk without images is announced as image -1. */
-static void run_chunk(RtExecutor *x, ThreadMemory *memory, const BoundStage *stage, NdWork *work)
-{
+static void run_chunk(RtExecutor *x, ThreadMemory *memory, const BoundStage *stage, NdWork *work) {
     const NdRun *run = x->run;
     int64_t first = work->chunk * run->batch / run->chunks, end = (work->chunk + 1) * run->batch / run->chunks;
     work->first = 1;
@@ -262,8 +257,7 @@ static void run_chunk(RtExecutor *x, ThreadMemory *memory, const BoundStage *sta
     }
 }
 
-static void run_piece(RtExecutor *x, ThreadMemory *memory, const BoundStage *stage, int64_t piece, NdWork *work)
-{
+static void run_piece(RtExecutor *x, ThreadMemory *memory, const BoundStage *stage, int64_t piece, NdWork *work) {
     if (stage->domain == DOMAIN_images) {
         work->chunk = piece;
         run_chunk(x, memory, stage, work);
@@ -273,8 +267,7 @@ static void run_piece(RtExecutor *x, ThreadMemory *memory, const BoundStage *sta
     }
 }
 
-static void run_stage(RtExecutor *x, const BoundStage *stage, Share *shares, int thread, NdWork *work)
-{
+static void run_stage(RtExecutor *x, const BoundStage *stage, Share *shares, int thread, NdWork *work) {
     int threads = rt_threads_count(x->threads);
     ThreadMemory *memory = &x->memory[thread];
     if (stage->domain == DOMAIN_serial) {
@@ -295,15 +288,13 @@ static void run_stage(RtExecutor *x, const BoundStage *stage, Share *shares, int
     }
 }
 
-static void clear_shares(RtExecutor *x, int which)
-{
+static void clear_shares(RtExecutor *x, int which) {
     for (int t = 0; t < rt_threads_count(x->threads); t++)
         atomic_store_explicit(&x->shares[which][t].next, 0, memory_order_relaxed);
 }
 
 /* The shares of the next stage are cleared while nobody can be using them: all have left the one before this. */
-static int run_stages(RtExecutor *x, const BoundStage *stages, int count, int thread, int which)
-{
+static int run_stages(RtExecutor *x, const BoundStage *stages, int count, int thread, int which) {
     NdWork work = {.run = x->run, .scratch = x->memory[thread].arena + x->private_bytes};
     for (int i = 0; i < count; i++) {
         if (thread == 0)
@@ -315,8 +306,7 @@ static int run_stages(RtExecutor *x, const BoundStage *stages, int count, int th
     return which;
 }
 
-static void executor_job(void *argument, int thread)
-{
+static void executor_job(void *argument, int thread) {
     RtExecutor *x = argument;
     int which = 0;
     if (x->run_prepare)
@@ -324,8 +314,7 @@ static void executor_job(void *argument, int thread)
     run_stages(x, x->stages, x->stage_count, thread, which);
 }
 
-void rt_executor_run(RtExecutor *x, const void *const *inputs, const NdRun *run, bool prepare)
-{
+void rt_executor_run(RtExecutor *x, const void *const *inputs, const NdRun *run, bool prepare) {
     for (int t = 0; t < rt_threads_count(x->threads); t++) {
         for (int i = 0; i < x->slot_count; i++)
             x->memory[t].addresses[x->slots[i].slot] = (void *)(uintptr_t)inputs[x->slots[i].input];

@@ -8,7 +8,8 @@
 typedef struct RtExecutor RtExecutor;
 
 /* NULL with ERROR_MACHINE when there is no memory for the threads' private arenas. */
-RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, const RtArenas *arenas, RtThreads *threads, Error *error);
+RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
+                               RtThreads *threads, Error *error);
 void rt_executor_destroy(RtExecutor *executor); /* NULL is allowed */
 size_t rt_executor_bytes(const RtExecutor *executor);
 void rt_executor_run(RtExecutor *executor, const void *const *inputs, const NdRun *run, bool prepare);

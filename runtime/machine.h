@@ -14,8 +14,8 @@ uint64_t machine_memory_bytes(void);
 /* "Intel(R) Xeon(R) ..."; writes "unknown" when the system does not say. */
 void machine_processor_name(char *name, size_t size);
 
-/* Pages of their own, zeroed, aligned to 64 bytes or more, huge pages where the system grants them. NULL when there is no memory; size 0 gives
- * a valid pointer. */
+/* Pages of their own, zeroed, aligned to 64 bytes or more, huge pages where the system grants them. NULL when there is
+ * no memory; size 0 gives a valid pointer. */
 void *machine_pages_allocate(size_t size);
 void machine_pages_free(void *pages, size_t size); /* NULL is allowed */
 

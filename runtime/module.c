@@ -6,37 +6,34 @@
 
 #include <dlfcn.h>
 #include <elf.h>
+#include <errno.h>
 #include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <errno.h>
 
-static bool read_at(FILE *file, uint64_t offset, void *to, size_t size)
-{
+static bool read_at(FILE *file, uint64_t offset, void *to, size_t size) {
     return fseeko(file, (off_t)offset, SEEK_SET) == 0 && fread(to, 1, size, file) == size;
 }
 
-static uint64_t file_size(FILE *file)
-{
+static uint64_t file_size(FILE *file) {
     return fseeko(file, 0, SEEK_END) == 0 ? (uint64_t)ftello(file) : 0;
 }
 
-static bool fits(uint64_t offset, uint64_t size, uint64_t whole)
-{
+static bool fits(uint64_t offset, uint64_t size, uint64_t whole) {
     return offset <= whole && size <= whole - offset;
 }
 
 /* What is wrong with the file, or NULL. */
-static const char *check_elf(FILE *file)
-{
+static const char *check_elf(FILE *file) {
     ElfW(Ehdr) header;
     uint64_t size = file_size(file);
     if (!read_at(file, 0, &header, sizeof header) || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
         return "expected a shared object (ELF)";
     if (header.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) || header.e_type != ET_DYN)
         return "expected a shared object of this machine's word size";
-    if (header.e_phentsize != sizeof(ElfW(Phdr)) || !fits(header.e_phoff, (uint64_t)header.e_phnum * header.e_phentsize, size) ||
+    if (header.e_phentsize != sizeof(ElfW(Phdr)) ||
+        !fits(header.e_phoff, (uint64_t)header.e_phnum * header.e_phentsize, size) ||
         !fits(header.e_shoff, (uint64_t)header.e_shnum * header.e_shentsize, size))
         return "the file is truncated";
     for (int i = 0; i < header.e_phnum; i++) {
@@ -48,8 +45,7 @@ static const char *check_elf(FILE *file)
     return NULL;
 }
 
-static bool check_file(const char *path, Error *error)
-{
+static bool check_file(const char *path, Error *error) {
     FILE *file = fopen(path, "rb");
     if (!file)
         return error_set(error, ERROR_INPUT, "cannot open %s: %s", path, strerror(errno));
@@ -59,8 +55,7 @@ static bool check_file(const char *path, Error *error)
 }
 
 /* Address and size of a symbol; NULL when the module has none. */
-static const void *find_symbol(void *handle, const char *name, size_t *size)
-{
+static const void *find_symbol(void *handle, const char *name, size_t *size) {
     const void *address = dlsym(handle, name);
     Dl_info info;
     const ElfW(Sym) *symbol = NULL;
@@ -70,8 +65,7 @@ static const void *find_symbol(void *handle, const char *name, size_t *size)
     return address;
 }
 
-static bool find_weights(RtModule *m, const char *path, Error *error)
-{
+static bool find_weights(RtModule *m, const char *path, Error *error) {
     size_t size;
     const unsigned char *bytes = find_symbol(m->handle, "nd_weights", &size);
     if (!bytes)
@@ -86,8 +80,7 @@ static bool find_weights(RtModule *m, const char *path, Error *error)
     return true;
 }
 
-static bool find_contents(RtModule *m, const char *path, Error *error)
-{
+static bool find_contents(RtModule *m, const char *path, Error *error) {
     size_t plan_size, table_size;
     const unsigned char *bytes = find_symbol(m->handle, "nd_plan", &plan_size);
     m->kernels = find_symbol(m->handle, "nd_kernels", &table_size);
@@ -98,13 +91,12 @@ static bool find_contents(RtModule *m, const char *path, Error *error)
     if (!m->plan)
         return error_set(error, inner.kind, "%s: %s", path, inner.message);
     if (table_size / sizeof(NdKernel *) < (size_t)m->plan->kernel_count)
-        return error_set(error, ERROR_INPUT, "%s: bad plan: %d kernels expected, %zu found", path, m->plan->kernel_count,
-                         table_size / sizeof(NdKernel *));
+        return error_set(error, ERROR_INPUT, "%s: bad plan: %d kernels expected, %zu found", path,
+                         m->plan->kernel_count, table_size / sizeof(NdKernel *));
     return find_weights(m, path, error);
 }
 
-RtModule *rt_module_load(const char *path, Error *error)
-{
+RtModule *rt_module_load(const char *path, Error *error) {
     if (!check_file(path, error))
         return NULL;
     RtModule *m = calloc(1, sizeof *m);
@@ -124,8 +116,7 @@ RtModule *rt_module_load(const char *path, Error *error)
     return m;
 }
 
-void rt_module_unload(RtModule *m)
-{
+void rt_module_unload(RtModule *m) {
     if (!m)
         return;
     if (m->handle)

@@ -6,15 +6,16 @@
 #include "runtime/plan.h"
 
 typedef struct RtModule {
-    void *handle;               /* of dlopen */
-    Arena *arena;               /* of the plan */
+    void *handle; /* of dlopen */
+    Arena *arena; /* of the plan */
     const Plan *plan;
     NdKernel *const *kernels;
     const unsigned char *weights; /* a safetensors file, or NULL */
     size_t weights_size;
 } RtModule;
 
-/* A file that is no module, or is truncated, or whose plan is damaged: NULL with ERROR_INPUT, saying what was expected. */
+/* A file that is no module, or is truncated, or whose plan is damaged: NULL with ERROR_INPUT, saying what was expected.
+ */
 RtModule *rt_module_load(const char *path, Error *error);
 void rt_module_unload(RtModule *module); /* NULL is allowed */
 

@@ -1,4 +1,5 @@
-/* plan.c: JSON to Plan. A PlanReader carries the error; every helper says where it is by a path such as graphs[1].stages[3]. */
+/* plan.c: JSON to Plan. A PlanReader carries the error; every helper says where it is by a path such as
+ * graphs[1].stages[3]. */
 #include "runtime/plan.h"
 
 #include "base/str.h"
@@ -13,20 +14,18 @@ typedef struct PlanReader {
     const char *where;
 } PlanReader;
 
-static bool fail(PlanReader *r, const char *what)
-{
-    return error_set(r->error, ERROR_INPUT, "bad plan: %s: %s", r->where, what);
+static bool fail(PlanReader *r, const char *what) {
+    return error_set(r->error, ERROR_INPUT, "bad plan: %s%s%s", r->where, *r->where ? ": " : "", what);
 }
 
-static const char *within(PlanReader *r, const char *list, size_t i)
-{
+static const char *within(PlanReader *r, const char *list, size_t i) {
     const char *before = r->where;
-    r->where = *before ? arena_printf(r->arena, "%s.%s[%zu]", before, list, i) : arena_printf(r->arena, "%s[%zu]", list, i);
+    r->where =
+        *before ? arena_printf(r->arena, "%s.%s[%zu]", before, list, i) : arena_printf(r->arena, "%s[%zu]", list, i);
     return before;
 }
 
-static bool read_int(PlanReader *r, json_t *object, const char *key, int64_t low, int64_t high, int64_t *value)
-{
+static bool read_int(PlanReader *r, json_t *object, const char *key, int64_t low, int64_t high, int64_t *value) {
     json_t *item = json_object_get(object, key);
     if (!json_is_integer(item))
         return fail(r, arena_printf(r->arena, "'%s' should be an integer", key));
@@ -36,8 +35,7 @@ static bool read_int(PlanReader *r, json_t *object, const char *key, int64_t low
     return true;
 }
 
-static const char *read_string(PlanReader *r, json_t *object, const char *key)
-{
+static const char *read_string(PlanReader *r, json_t *object, const char *key) {
     json_t *item = json_object_get(object, key);
     if (json_is_string(item))
         return arena_strdup(r->arena, json_string_value(item));
@@ -45,8 +43,7 @@ static const char *read_string(PlanReader *r, json_t *object, const char *key)
     return NULL;
 }
 
-static json_t *read_list(PlanReader *r, json_t *object, const char *key)
-{
+static json_t *read_list(PlanReader *r, json_t *object, const char *key) {
     json_t *item = json_object_get(object, key);
     if (json_is_array(item))
         return item;
@@ -55,8 +52,7 @@ static json_t *read_list(PlanReader *r, json_t *object, const char *key)
 }
 
 /* The position of the string at key among names, or -1. */
-static int read_choice(PlanReader *r, json_t *object, const char *key, const char *const *names, int count)
-{
+static int read_choice(PlanReader *r, json_t *object, const char *key, const char *const *names, int count) {
     const char *text = read_string(r, object, key);
     if (!text)
         return -1;
@@ -70,16 +66,18 @@ static int read_choice(PlanReader *r, json_t *object, const char *key, const cha
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 static const char *const dtype_names[] = {"f32", "i32", "u8"};
-static const char *const place_names[] = {
-    [PLACE_state] = "state", [PLACE_input] = "input", [PLACE_work] = "work", [PLACE_private] = "private", [PLACE_prepared] = "prepared"};
+static const char *const place_names[] = {[PLACE_state] = "state",
+                                          [PLACE_input] = "input",
+                                          [PLACE_work] = "work",
+                                          [PLACE_private] = "private",
+                                          [PLACE_prepared] = "prepared"};
 static const char *const kind_names[] = {"weight", "alpha", "statistic", "optimizer"};
 static const char *const init_names[] = {"zeros", "ones", "uniform", "normal"};
 static const char *const domain_names[] = {"images", "parallel", "serial"};
 
 static const int64_t largest_count = (int64_t)1 << 44; /* elements: no product of extents overflows */
 
-static bool read_shape(PlanReader *r, json_t *object, PlanTensor *t)
-{
+static bool read_shape(PlanReader *r, json_t *object, PlanTensor *t) {
     json_t *shape = read_list(r, object, "shape"), *order = read_list(r, object, "order");
     if (!shape || !order)
         return false;
@@ -107,16 +105,14 @@ static bool read_shape(PlanReader *r, json_t *object, PlanTensor *t)
     return true;
 }
 
-static bool read_tensor(PlanReader *r, json_t *object, PlanTensor *t)
-{
+static bool read_tensor(PlanReader *r, json_t *object, PlanTensor *t) {
     int dtype = read_choice(r, object, "dtype", dtype_names, COUNT(dtype_names));
     t->name = read_string(r, object, "name");
     t->type.dtype = (IrDtype)dtype;
     return dtype >= 0 && t->name && read_shape(r, object, t);
 }
 
-static bool read_param(PlanReader *r, json_t *object, PlanTensor *t)
-{
+static bool read_param(PlanReader *r, json_t *object, PlanTensor *t) {
     if (!read_tensor(r, object, t) || !read_int(r, object, "offset", 0, r->plan->state_bytes, &t->offset))
         return false;
     int kind = read_choice(r, object, "kind", kind_names, COUNT(kind_names));
@@ -133,24 +129,28 @@ static bool read_param(PlanReader *r, json_t *object, PlanTensor *t)
     t->auxiliary = json_is_true(json_object_get(object, "auxiliary"));
     if (t->type.dtype != DTYPE_f32 || ir_type_has_dim(&t->type, IR_DIM_N) || ir_type_has_dim(&t->type, IR_DIM_K))
         return fail(r, "a parameter should be f32 of fixed shape");
-    if (t->offset % (int64_t)plan_element_size(r->plan, DTYPE_f32) != 0 || t->offset + plan_tensor_bytes(r->plan, t, 1) > r->plan->state_bytes)
+    if (t->offset % (int64_t)plan_element_size(r->plan, DTYPE_f32) != 0 ||
+        t->offset + plan_tensor_bytes(r->plan, t, 1) > r->plan->state_bytes)
         return fail(r, "the parameter lies outside the state");
     return true;
 }
 
-static int64_t place_bytes(const Plan *plan, const PlanGraph *g, IrPlace place)
-{
+static int64_t place_bytes(const Plan *plan, const PlanGraph *g, IrPlace place) {
     switch (place) {
-    case PLACE_state: return plan->state_bytes;
-    case PLACE_prepared: return plan->prepared_bytes;
-    case PLACE_work: return g->work_bytes;
-    case PLACE_private: return g->private_bytes;
-    default: return 0;
+    case PLACE_state:
+        return plan->state_bytes;
+    case PLACE_prepared:
+        return plan->prepared_bytes;
+    case PLACE_work:
+        return g->work_bytes;
+    case PLACE_private:
+        return g->private_bytes;
+    default:
+        return 0;
     }
 }
 
-static bool read_output(PlanReader *r, json_t *object, const PlanGraph *g, PlanTensor *t)
-{
+static bool read_output(PlanReader *r, json_t *object, const PlanGraph *g, PlanTensor *t) {
     if (!read_tensor(r, object, t))
         return false;
     int place = read_choice(r, object, "place", place_names, COUNT(place_names));
@@ -162,12 +162,12 @@ static bool read_output(PlanReader *r, json_t *object, const PlanGraph *g, PlanT
     int64_t size = place_bytes(r->plan, g, t->place);
     if (!read_int(r, object, "offset", 0, size, &t->offset))
         return false;
-    return t->offset + plan_tensor_bytes(r->plan, t, r->plan->batch) <= size || fail(r, "the output lies outside its place");
+    return t->offset + plan_tensor_bytes(r->plan, t, r->plan->batch) <= size ||
+           fail(r, "the output lies outside its place");
 }
 
 /* ["state", 256] */
-static bool read_buffer(PlanReader *r, json_t *pair, const PlanGraph *g, PlanBuffer *b)
-{
+static bool read_buffer(PlanReader *r, json_t *pair, const PlanGraph *g, PlanBuffer *b) {
     json_t *place = json_array_get(pair, 0), *offset = json_array_get(pair, 1);
     if (json_array_size(pair) != 2 || !json_is_string(place) || !json_is_integer(offset))
         return fail(r, "a buffer should be a place and an offset");
@@ -182,8 +182,7 @@ static bool read_buffer(PlanReader *r, json_t *pair, const PlanGraph *g, PlanBuf
     return fail(r, arena_printf(r->arena, "the unknown place \"%s\"", json_string_value(place)));
 }
 
-static bool read_step(PlanReader *r, json_t *object, const PlanGraph *g, PlanStep *s)
-{
+static bool read_step(PlanReader *r, json_t *object, const PlanGraph *g, PlanStep *s) {
     int64_t kernel;
     json_t *buffers = read_list(r, object, "buffers"), *ints = read_list(r, object, "ints");
     if (!buffers || !ints || !read_int(r, object, "kernel", 0, r->plan->kernel_count - 1, &kernel))
@@ -202,8 +201,7 @@ static bool read_step(PlanReader *r, json_t *object, const PlanGraph *g, PlanSte
     return true;
 }
 
-static bool read_stage(PlanReader *r, json_t *object, const PlanGraph *g, PlanStage *stage)
-{
+static bool read_stage(PlanReader *r, json_t *object, const PlanGraph *g, PlanStage *stage) {
     int domain = read_choice(r, object, "domain", domain_names, COUNT(domain_names));
     json_t *steps = read_list(r, object, "steps");
     if (domain < 0 || !steps)
@@ -220,8 +218,8 @@ static bool read_stage(PlanReader *r, json_t *object, const PlanGraph *g, PlanSt
     return true;
 }
 
-static bool read_stages(PlanReader *r, json_t *object, const char *key, const PlanGraph *g, PlanStage **stages, int *count)
-{
+static bool read_stages(PlanReader *r, json_t *object, const char *key, const PlanGraph *g, PlanStage **stages,
+                        int *count) {
     json_t *list = read_list(r, object, key);
     if (!list)
         return false;
@@ -236,8 +234,7 @@ static bool read_stages(PlanReader *r, json_t *object, const char *key, const Pl
     return true;
 }
 
-static bool read_graph_tensors(PlanReader *r, json_t *object, PlanGraph *g)
-{
+static bool read_graph_tensors(PlanReader *r, json_t *object, PlanGraph *g) {
     json_t *inputs = read_list(r, object, "inputs"), *outputs = read_list(r, object, "outputs");
     if (!inputs || !outputs)
         return false;
@@ -262,8 +259,7 @@ static bool read_graph_tensors(PlanReader *r, json_t *object, PlanGraph *g)
     return true;
 }
 
-static bool read_graph(PlanReader *r, json_t *object, PlanGraph *g)
-{
+static bool read_graph(PlanReader *r, json_t *object, PlanGraph *g) {
     const char *name = read_string(r, object, "name");
     if (!name)
         return false;
@@ -271,12 +267,12 @@ static bool read_graph(PlanReader *r, json_t *object, PlanGraph *g)
         return fail(r, arena_printf(r->arena, "the unknown graph \"%s\"", name));
     g->changes_state = graph_kind_is_training(g->kind);
     return read_int(r, object, "work_bytes", 0, INT64_MAX / 4, &g->work_bytes) &&
-           read_int(r, object, "private_bytes", 0, INT64_MAX / 4, &g->private_bytes) && read_graph_tensors(r, object, g) &&
-           read_stages(r, object, "prepare", g, &g->prepare, &g->prepare_count) && read_stages(r, object, "stages", g, &g->stages, &g->stage_count);
+           read_int(r, object, "private_bytes", 0, INT64_MAX / 4, &g->private_bytes) &&
+           read_graph_tensors(r, object, g) && read_stages(r, object, "prepare", g, &g->prepare, &g->prepare_count) &&
+           read_stages(r, object, "stages", g, &g->stages, &g->stage_count);
 }
 
-static bool read_params(PlanReader *r, json_t *root)
-{
+static bool read_params(PlanReader *r, json_t *root) {
     json_t *list = read_list(r, root, "params");
     if (!list)
         return false;
@@ -292,8 +288,7 @@ static bool read_params(PlanReader *r, json_t *root)
     return true;
 }
 
-static bool read_graphs(PlanReader *r, json_t *root)
-{
+static bool read_graphs(PlanReader *r, json_t *root) {
     json_t *list = read_list(r, root, "graphs");
     if (!list)
         return false;
@@ -309,8 +304,7 @@ static bool read_graphs(PlanReader *r, json_t *root)
     return true;
 }
 
-static bool read_names(PlanReader *r, json_t *root)
-{
+static bool read_names(PlanReader *r, json_t *root) {
     json_t *scalars = read_list(r, root, "scalars"), *kernels = read_list(r, root, "kernels");
     if (!scalars || !kernels)
         return false;
@@ -331,8 +325,7 @@ static bool read_names(PlanReader *r, json_t *root)
     return true;
 }
 
-static bool read_numbers(PlanReader *r, json_t *root)
-{
+static bool read_numbers(PlanReader *r, json_t *root) {
     static const char *const targets[] = {"c", "cuda"}, *const precisions[] = {"f32", "f64"};
     Plan *p = r->plan;
     int64_t version, vector;
@@ -340,7 +333,8 @@ static bool read_numbers(PlanReader *r, json_t *root)
         return false;
     if (version != 1)
         return fail(r, arena_printf(r->arena, "version %lld; this program reads version 1", (long long)version));
-    int target = read_choice(r, root, "target", targets, 2), precision = read_choice(r, root, "precision", precisions, 2);
+    int target = read_choice(r, root, "target", targets, 2),
+        precision = read_choice(r, root, "precision", precisions, 2);
     if (target < 0 || precision < 0 || !read_int(r, root, "vector_bytes", 0, 4096, &vector))
         return false;
     p->target = (CgTarget)target;
@@ -348,26 +342,25 @@ static bool read_numbers(PlanReader *r, json_t *root)
     p->vector_bytes = (int)vector;
     const int64_t most = INT64_MAX / 4;
     return read_int(r, root, "batch", 1, 1 << 24, &p->batch) && read_int(r, root, "chunks", 1, 1 << 16, &p->chunks) &&
-           read_int(r, root, "scratch_bytes", 0, most, &p->scratch_bytes) && read_int(r, root, "state_bytes", 0, most, &p->state_bytes) &&
+           read_int(r, root, "scratch_bytes", 0, most, &p->scratch_bytes) &&
+           read_int(r, root, "state_bytes", 0, most, &p->state_bytes) &&
            read_int(r, root, "prepared_bytes", 0, most, &p->prepared_bytes);
 }
 
-Plan *plan_parse(Arena *arena, const char *json, size_t length, Error *error)
-{
+Plan *plan_parse(Arena *arena, const char *json, size_t length, Error *error) {
     json_error_t mistake;
     json_t *root = json_loadb(json, length, 0, &mistake);
     if (!root) {
         error_set(error, ERROR_INPUT, "bad plan: line %d: %s", mistake.line, mistake.text);
         return NULL;
     }
-    PlanReader r = {arena, error, ARENA_NEW(arena, Plan), "plan"};
+    PlanReader r = {arena, error, ARENA_NEW(arena, Plan), ""};
     bool ok = read_numbers(&r, root) && read_names(&r, root) && read_params(&r, root) && read_graphs(&r, root);
     json_decref(root);
     return ok ? r.plan : NULL;
 }
 
-Plan *plan_read(Arena *arena, const unsigned char *bytes, size_t available, Error *error)
-{
+Plan *plan_read(Arena *arena, const unsigned char *bytes, size_t available, Error *error) {
     enum { HEADER = 16 };
     if (available < HEADER || memcmp(bytes, "ndplan\0\1", 8) != 0) {
         error_set(error, ERROR_INPUT, "bad plan: it does not begin with \"ndplan\", 0, 1");
@@ -377,14 +370,14 @@ Plan *plan_read(Arena *arena, const unsigned char *bytes, size_t available, Erro
     for (int i = 7; i >= 0; i--)
         length = length << 8 | bytes[8 + i];
     if (length > available - HEADER) {
-        error_set(error, ERROR_INPUT, "bad plan: %llu bytes expected, %zu found", (unsigned long long)length, available - HEADER);
+        error_set(error, ERROR_INPUT, "bad plan: %llu bytes expected, %zu found", (unsigned long long)length,
+                  available - HEADER);
         return NULL;
     }
     return plan_parse(arena, (const char *)bytes + HEADER, length, error);
 }
 
-const PlanGraph *plan_find_graph(const Plan *plan, GraphKind kind)
-{
+const PlanGraph *plan_find_graph(const Plan *plan, GraphKind kind) {
     for (int i = 0; i < plan->graph_count; i++) {
         if (plan->graphs[i].kind == kind)
             return &plan->graphs[i];
@@ -392,14 +385,12 @@ const PlanGraph *plan_find_graph(const Plan *plan, GraphKind kind)
     return NULL;
 }
 
-size_t plan_element_size(const Plan *plan, IrDtype dtype)
-{
+size_t plan_element_size(const Plan *plan, IrDtype dtype) {
     if (dtype == DTYPE_u8)
         return 1;
     return dtype == DTYPE_f32 && plan->precision == PRECISION_f64 ? 8 : 4;
 }
 
-int64_t plan_tensor_bytes(const Plan *plan, const PlanTensor *tensor, int64_t n)
-{
+int64_t plan_tensor_bytes(const Plan *plan, const PlanTensor *tensor, int64_t n) {
     return ir_type_count(&tensor->type, n, plan->chunks) * (int64_t)plan_element_size(plan, tensor->type.dtype);
 }

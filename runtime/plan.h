@@ -1,5 +1,5 @@
-/* plan.h: the plan of a module, read from its JSON (docs/modules.md). Nothing in it is trusted: whatever passes plan_read is
- * consistent in itself, every offset inside its place, every index inside its table. */
+/* plan.h: the plan of a module, read from its JSON (docs/modules.md). Nothing in it is trusted: whatever passes
+ * plan_read is consistent in itself, every offset inside its place, every index inside its table. */
 #ifndef NDARTS_RUNTIME_PLAN_H
 #define NDARTS_RUNTIME_PLAN_H
 
@@ -10,11 +10,11 @@
 
 typedef struct PlanTensor {
     const char *name;
-    IrType type;              /* IR_DIM_N and IR_DIM_K among the dims */
-    int order[IR_MAX_RANK];   /* axes from the outermost to the innermost in memory */
-    IrPlace place;            /* params: PLACE_state; inputs: PLACE_input */
-    int64_t offset;           /* bytes in its place */
-    IrParamKind kind;         /* params only, as are the next three */
+    IrType type;            /* IR_DIM_N and IR_DIM_K among the dims */
+    int order[IR_MAX_RANK]; /* axes from the outermost to the innermost in memory */
+    IrPlace place;          /* params: PLACE_state; inputs: PLACE_input */
+    int64_t offset;         /* bytes in its place */
+    IrParamKind kind;       /* params only, as are the next three */
     IrInit init;
     double init_scale;
     bool auxiliary;
@@ -22,7 +22,7 @@ typedef struct PlanTensor {
 
 typedef struct PlanBuffer {
     IrPlace place;
-    int64_t offset;           /* bytes; number of the input for PLACE_input */
+    int64_t offset; /* bytes; number of the input for PLACE_input */
 } PlanBuffer;
 
 typedef struct PlanStep {
@@ -34,8 +34,8 @@ typedef struct PlanStep {
 } PlanStep;
 
 typedef enum PlanDomain {
-    DOMAIN_images,            /* chunks in parallel; in each, image by image, all steps in order */
-    DOMAIN_parallel,          /* steps are independent of one another */
+    DOMAIN_images,   /* chunks in parallel; in each, image by image, all steps in order */
+    DOMAIN_parallel, /* steps are independent of one another */
     DOMAIN_serial
 } PlanDomain;
 
@@ -51,7 +51,7 @@ typedef struct PlanGraph {
     int input_count, output_count, prepare_count, stage_count;
     PlanTensor *inputs, *outputs;
     PlanStage *prepare, *stages;
-    bool changes_state;       /* a step may write parameters: every graph but infer and eval */
+    bool changes_state; /* a step may write parameters: every graph but infer and eval */
 } PlanGraph;
 
 typedef struct Plan {
@@ -70,7 +70,8 @@ typedef struct Plan {
     PlanGraph *graphs;
 } Plan;
 
-/* Reads the bytes of nd_plan: "ndplan\0\1", length, JSON; available is how many may be read. NULL with ERROR_INPUT, naming what is wrong. */
+/* Reads the bytes of nd_plan: "ndplan\0\1", length, JSON; available is how many may be read. NULL with ERROR_INPUT,
+ * naming what is wrong. */
 Plan *plan_read(Arena *arena, const unsigned char *bytes, size_t available, Error *error);
 Plan *plan_parse(Arena *arena, const char *json, size_t length, Error *error);
 const PlanGraph *plan_find_graph(const Plan *plan, GraphKind kind); /* NULL when absent */

@@ -1,5 +1,5 @@
-/* runtime.h: from a text to numbers. A program is a compiled text (or a module file) together with its state: the parameters,
- * the running statistics and the optimiser's memory.
+/* runtime.h: from a text to numbers. A program is a compiled text (or a module file) together with its state: the
+ * parameters, the running statistics and the optimiser's memory.
  *
  *     RtProgram *p = rt_program_open(&options, &error);          text -> IR -> passes -> C -> module, through the cache
  *     rt_state_set(p, &weights, RT_STATE_weights, &error);
@@ -7,10 +7,11 @@
  *     loss = rt_output_scalar(p, GRAPH_search_weights, "loss");
  *     rt_program_close(p);
  *
- * Two layouts of a tensor are told apart: "outside", PyTorch's (activations NCHW, weights as in the state_dict, row-major), in which
- * Tensor values are always given and returned; and "storage", how the compiled code has it (activations NHWC, numbers of the
- * program's precision, labels int32), in which rt_run takes its inputs, so that a data loader can write it directly.
- * A program is used by one thread at a time; it has its own worker threads. Results are the same bits for any number of them. */
+ * Two layouts of a tensor are told apart: "outside", PyTorch's (activations NCHW, weights as in the state_dict,
+ * row-major), in which Tensor values are always given and returned; and "storage", how the compiled code has it
+ * (activations NHWC, numbers of the program's precision, labels int32), in which rt_run takes its inputs, so that a
+ * data loader can write it directly. A program is used by one thread at a time; it has its own worker threads. Results
+ * are the same bits for any number of them. */
 #ifndef NDARTS_RUNTIME_RUNTIME_H
 #define NDARTS_RUNTIME_RUNTIME_H
 
@@ -26,26 +27,26 @@ typedef struct RtProgram RtProgram;
 enum { RT_VECTOR_HOST = -1 };
 
 typedef struct RtProgramOptions {
-    const char *path;              /* a text; "-" is standard input */
-    const char *const *sets;       /* --set NAME=VALUE, in order */
+    const char *path;        /* a text; "-" is standard input */
+    const char *const *sets; /* --set NAME=VALUE, in order */
     int set_count;
-    uint64_t seed;                 /* of the initial values */
-    int threads;                   /* 0: as many as there are cores */
+    uint64_t seed; /* of the initial values */
+    int threads;   /* 0: as many as there are cores */
     CgPrecision precision;
-    int64_t batch;                 /* largest number of images; 0: search.batch or train.batch of the text, else 16 */
-    const GraphKind *kinds;        /* the step graphs to compile */
+    int64_t batch;          /* largest number of images; 0: search.batch or train.batch of the text, else 16 */
+    const GraphKind *kinds; /* the step graphs to compile */
     int kind_count;
     const char *const *fed_streams; /* draws that the caller feeds: PassContext.fed_streams */
     int fed_stream_count;
-    int vector_bytes;              /* 64, 32, 16, 0 (scalar code), or RT_VECTOR_HOST */
-    bool plain;                    /* only the plain schedule */
-    bool grad_output_loss;         /* loss = sum(logits * grad_output), grad_output being an input */
-    bool input_gradient;           /* the gradients graph has the output grad/input too */
-    int64_t memory_budget;         /* bytes, 0: none */
+    int vector_bytes;      /* 64, 32, 16, 0 (scalar code), or RT_VECTOR_HOST */
+    bool plain;            /* only the plain schedule */
+    bool grad_output_loss; /* loss = sum(logits * grad_output), grad_output being an input */
+    bool input_gradient;   /* the gradients graph has the output grad/input too */
+    int64_t memory_budget; /* bytes, 0: none */
 } RtProgramOptions;
 
-/* Compiles (or finds in the cache) and loads; parameters have their initial values. Mistakes in the text are printed to stderr as they
- * are found, error then says ERROR_INPUT and how many there were. NULL on failure. */
+/* Compiles (or finds in the cache) and loads; parameters have their initial values. Mistakes in the text are printed to
+ * stderr as they are found, error then says ERROR_INPUT and how many there were. NULL on failure. */
 RtProgram *rt_program_open(const RtProgramOptions *options, Error *error);
 /* Loads a module file (.so), which needs no compiler. Embedded weights (nd_weights) become the parameters' values. */
 RtProgram *rt_program_load(const char *path, int threads, uint64_t seed, Error *error);
@@ -53,22 +54,22 @@ void rt_program_close(RtProgram *program); /* NULL is allowed */
 
 /* The IR with the settings of the text (ir_module_get_...); NULL for a program loaded from a module file. */
 const IrModule *rt_program_module(const RtProgram *program);
-int64_t rt_program_batch(const RtProgram *program);  /* largest number of images of one run */
+int64_t rt_program_batch(const RtProgram *program); /* largest number of images of one run */
 CgPrecision rt_program_precision(const RtProgram *program);
 int rt_program_threads(const RtProgram *program);
-size_t rt_program_memory(const RtProgram *program);  /* bytes of state and arenas */
-/* What must agree for two runs to give the same bits: target, precision, vector width, compiler, options, hash of the generated
- * source. One line of text; belongs to the program. */
+size_t rt_program_memory(const RtProgram *program); /* bytes of state and arenas */
+/* What must agree for two runs to give the same bits: target, precision, vector width, compiler, options, hash of the
+ * generated source. One line of text; belongs to the program. */
 const char *rt_program_identity(const RtProgram *program);
 
 /* ---- parameters and other state ---- */
 typedef struct RtTensorInfo {
     const char *name;
-    TensorType type;               /* TENSOR_f32 or TENSOR_f64 by precision; labels TENSOR_i32 */
+    TensorType type; /* TENSOR_f32 or TENSOR_f64 by precision; labels TENSOR_i32 */
     int rank;
     int64_t shape[TENSOR_MAX_RANK]; /* outside; -1 is the number of images */
-    IrParamKind kind;              /* parameters only */
-    bool auxiliary;                /* parameters only */
+    IrParamKind kind;               /* parameters only */
+    bool auxiliary;                 /* parameters only */
 } RtTensorInfo;
 
 int rt_param_count(const RtProgram *program);
@@ -82,9 +83,10 @@ Tensor rt_param_get(const RtProgram *program, const char *name, Arena *arena);
 void rt_state_initialize(RtProgram *program, uint64_t seed);
 
 typedef enum RtStateMode {
-    RT_STATE_weights, /* every weight and statistic must be there (not the auxiliary head's, when the program has none); alphas and optimiser's
-                         memory are taken when there; what the program does not know is ignored when optional (alphas, momentum/...,
-                         num_batches_tracked, auxiliary_head...), an error otherwise */
+    RT_STATE_weights, /* every weight and statistic must be there (not the auxiliary head's, when the program has none);
+                         alphas and optimiser's memory are taken when there; what the program does not know is ignored
+                         when optional (alphas, momentum/..., num_batches_tracked, auxiliary_head...), an error
+                         otherwise */
     RT_STATE_all      /* a checkpoint: everything of the program must be there */
 } RtStateMode;
 /* Takes values by name. On an error (which lists what is missing) nothing is changed. */
@@ -94,15 +96,13 @@ void rt_state_get(const RtProgram *program, Arena *arena, TensorFile *file);
 
 /* ---- running ---- */
 typedef struct RtInput {
-    const char *name;              /* "input", "labels", or a fed stream */
-    const void *data;              /* storage layout */
+    const char *name; /* "input", "labels", or a fed stream */
+    const void *data; /* storage layout */
 } RtInput;
-
-enum { RT_MAX_INPUTS = 512 };
 
 typedef struct RtRun {
     GraphKind kind;
-    int64_t batch;                 /* images in this batch, 1 .. rt_program_batch */
+    int64_t batch;                   /* images in this batch, 1 .. rt_program_batch */
     uint64_t seed, step, image_base; /* name the draws: contracts.md, "Random numbers" */
     /* the run-time scalars; what a graph does not use may stay 0 */
     double lr, alphas_lr, drop_keep, noise_decay, adam_bias1, adam_bias2;
@@ -115,13 +115,18 @@ bool rt_run(RtProgram *program, const RtRun *run, Error *error);
 
 /* What a graph takes and gives. NULL when it has no such input or output. */
 const RtTensorInfo *rt_input_info(const RtProgram *program, GraphKind kind, const char *name);
+int rt_input_count(const RtProgram *program, GraphKind kind);
+const RtTensorInfo *rt_input_info_at(const RtProgram *program, GraphKind kind, int index);
 const RtTensorInfo *rt_output_info(const RtProgram *program, GraphKind kind, const char *name);
 int rt_output_count(const RtProgram *program, GraphKind kind);
 const RtTensorInfo *rt_output_info_at(const RtProgram *program, GraphKind kind, int index);
 
-/* From outside to storage: images first..first+count-1 of tensor, converted, in the arena. NULL with ERROR_INPUT when the shape is not the input's. */
-void *rt_input_pack(const RtProgram *program, GraphKind kind, const char *name, const Tensor *tensor, int64_t first, int64_t count, Arena *arena, Error *error);
-/* An output of the latest run of that graph (valid until the next run of any), outside layout, copied into the arena. bug() when there is none. */
+/* From outside to storage: images first..first+count-1 of tensor, converted, in the arena. NULL with ERROR_INPUT when
+ * the shape is not the input's. */
+void *rt_input_pack(const RtProgram *program, GraphKind kind, const char *name, const Tensor *tensor, int64_t first,
+                    int64_t count, Arena *arena, Error *error);
+/* An output of the latest run of that graph (valid until the next run of any), outside layout, copied into the arena.
+ * bug() when there is none. */
 Tensor rt_output_get(const RtProgram *program, GraphKind kind, const char *name, Arena *arena);
 double rt_output_scalar(const RtProgram *program, GraphKind kind, const char *name);
 
@@ -129,10 +134,11 @@ double rt_output_scalar(const RtProgram *program, GraphKind kind, const char *na
 int rt_trace_main(int argc, char **argv);
 int rt_infer_main(int argc, char **argv);
 int rt_info_main(int argc, char **argv);
-int rt_search_main(int argc, char **argv);  /* search.c */
-int rt_derive_main(int argc, char **argv);  /* derive.c */
+int rt_search_main(int argc, char **argv); /* search.c */
+int rt_derive_main(int argc, char **argv); /* derive.c */
 
-/* The folder of the language's own definitions: $NDARTS_LIBRARY, else genotypes/ beside the sources the program was built from or where it is installed. */
+/* The folder of the language's own definitions: $NDARTS_LIBRARY, else genotypes/ beside the sources the program was
+ * built from or where it is installed. */
 const char *rt_library_path(Arena *arena);
 
 #endif

@@ -1,6 +1,6 @@
-/* threads.c: the worker pool. A job is announced by a new generation number; workers wait for it by spinning for about a
- * tenth of a millisecond and then on a condition variable. A barrier counts arrivals and flips its own generation. A thread
- * that has spun for long yields: there may be more threads than free cores. */
+/* threads.c: the worker pool. A job is announced by a new generation number; workers wait for it by spinning for about
+ * a tenth of a millisecond and then on a condition variable. A barrier counts arrivals and flips its own generation. A
+ * thread that has spun for long yields: there may be more threads than free cores. */
 #include "runtime/threads.h"
 
 #include <pthread.h>
@@ -29,8 +29,7 @@ typedef struct Worker {
     int number;
 } Worker;
 
-static void pause_briefly(void)
-{
+static void pause_briefly(void) {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
@@ -39,8 +38,7 @@ static void pause_briefly(void)
 }
 
 /* Waits until *value differs from old. */
-static void spin_while_equal(atomic_uint *value, unsigned old)
-{
+static void spin_while_equal(atomic_uint *value, unsigned old) {
     for (int i = 0; atomic_load_explicit(value, memory_order_acquire) == old; i++) {
         if (i < SPINS_BEFORE_YIELD)
             pause_briefly();
@@ -49,8 +47,7 @@ static void spin_while_equal(atomic_uint *value, unsigned old)
     }
 }
 
-static void wait_for_job(RtThreads *t, unsigned seen)
-{
+static void wait_for_job(RtThreads *t, unsigned seen) {
     for (int i = 0; i < SPINS_BEFORE_SLEEP; i++) {
         if (atomic_load_explicit(&t->generation, memory_order_acquire) != seen)
             return;
@@ -62,8 +59,7 @@ static void wait_for_job(RtThreads *t, unsigned seen)
     pthread_mutex_unlock(&t->mutex);
 }
 
-static void *worker_main(void *argument)
-{
+static void *worker_main(void *argument) {
     Worker worker = *(Worker *)argument;
     free(argument);
     RtThreads *t = worker.threads;
@@ -76,16 +72,14 @@ static void *worker_main(void *argument)
     }
 }
 
-static void announce(RtThreads *t)
-{
+static void announce(RtThreads *t) {
     pthread_mutex_lock(&t->mutex);
     atomic_fetch_add_explicit(&t->generation, 1, memory_order_release);
     pthread_cond_broadcast(&t->wake);
     pthread_mutex_unlock(&t->mutex);
 }
 
-static bool start_worker(RtThreads *t, int number)
-{
+static bool start_worker(RtThreads *t, int number) {
     Worker *worker = malloc(sizeof *worker);
     if (!worker)
         return false;
@@ -96,8 +90,7 @@ static bool start_worker(RtThreads *t, int number)
     return false;
 }
 
-RtThreads *rt_threads_create(int count, Error *error)
-{
+RtThreads *rt_threads_create(int count, Error *error) {
     RtThreads *t = aligned_alloc(CACHE_LINE, sizeof *t);
     pthread_t *workers = calloc((size_t)count, sizeof *workers);
     if (!t || !workers) {
@@ -119,8 +112,7 @@ RtThreads *rt_threads_create(int count, Error *error)
     return t;
 }
 
-void rt_threads_destroy(RtThreads *t)
-{
+void rt_threads_destroy(RtThreads *t) {
     if (!t)
         return;
     t->stop = true;
@@ -133,13 +125,11 @@ void rt_threads_destroy(RtThreads *t)
     free(t);
 }
 
-int rt_threads_count(const RtThreads *t)
-{
+int rt_threads_count(const RtThreads *t) {
     return t->count;
 }
 
-void rt_threads_run(RtThreads *t, RtJob *job, void *argument)
-{
+void rt_threads_run(RtThreads *t, RtJob *job, void *argument) {
     if (t->count == 1) {
         job(argument, 0);
         return;
@@ -157,8 +147,7 @@ void rt_threads_run(RtThreads *t, RtJob *job, void *argument)
     }
 }
 
-void rt_threads_barrier(RtThreads *t)
-{
+void rt_threads_barrier(RtThreads *t) {
     if (t->count == 1)
         return;
     unsigned phase = atomic_load_explicit(&t->phase, memory_order_relaxed);

@@ -1,5 +1,6 @@
-/* threads.h: a pool of threads that work through one job together. The caller is thread 0. Inside a job the threads meet at
- * barriers, spinning, because stages are short; between jobs they spin a moment and then sleep, so an idle pool costs nothing. */
+/* threads.h: a pool of threads that work through one job together. The caller is thread 0. Inside a job the threads
+ * meet at barriers, spinning, because stages are short; between jobs they spin a moment and then sleep, so an idle pool
+ * costs nothing. */
 #ifndef NDARTS_RUNTIME_THREADS_H
 #define NDARTS_RUNTIME_THREADS_H
 

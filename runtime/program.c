@@ -1,0 +1,398 @@
+/* program.c: opens programs (text -> IR -> passes -> source -> module) and runs their graphs. */
+#include "runtime/program.h"
+
+#include "base/str.h"
+#include "frontend/frontend.h"
+#include "runtime/machine.h"
+#include "runtime/tensors.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- compiling ---- */
+
+const char *rt_library_path(Arena *arena) {
+    const char *chosen = getenv("NDARTS_LIBRARY");
+    struct stat status;
+    if (chosen && *chosen)
+        return arena_strdup(arena, chosen);
+    const char *source = NDARTS_SOURCE_DIR "/genotypes";
+    return stat(source, &status) == 0 && S_ISDIR(status.st_mode) ? source : NDARTS_LIBRARY_DIR "/genotypes";
+}
+
+static IrModule *load_text(RtProgram *p, const RtProgramOptions *o, Diag *diag, Error *error) {
+    FrontendOptions options = {.sets = o->sets, .set_count = o->set_count, .library = rt_library_path(p->arena)};
+    IrModule *ir = frontend_load(p->arena, o->path, &options, diag, error);
+    if (!ir && error->kind == ERROR_NONE)
+        error_set(error, ERROR_INPUT, "%s: %d mistake%s", o->path, diag_count_errors(diag),
+                  diag_count_errors(diag) == 1 ? "" : "s");
+    return ir;
+}
+
+static int64_t choose_batch(const IrModule *ir, const RtProgramOptions *o) {
+    if (o->batch > 0)
+        return o->batch;
+    return ir_module_get_int(ir, "search.batch", ir_module_get_int(ir, "train.batch", 16));
+}
+
+static bool build_graphs(RtProgram *p, const RtProgramOptions *o, const CgOptions *cg, Diag *diag, IrGraph **graphs,
+                         Error *error) {
+    for (int i = 0; i < o->kind_count; i++) {
+        PassContext ctx = {
+            .arena = p->arena,
+            .diag = diag,
+            .module = p->ir,
+            .kind = o->kinds[i],
+            .batch = cg->batch,
+            .chunks = cg->chunks,
+            .element_size = o->precision == PRECISION_f64 ? 8 : 4,
+            .memory_budget = o->memory_budget,
+            .fed_streams = o->fed_streams,
+            .fed_stream_count = o->fed_stream_count,
+            .grad_output_loss = o->grad_output_loss,
+            .input_gradient = o->input_gradient,
+            .out = stderr,
+        };
+        graphs[i] = pipeline_build_graph(&ctx);
+        if (!graphs[i])
+            return error_set(error, ERROR_INPUT, "%s: no graph '%s' can be made of this text", o->path,
+                             graph_kind_name(o->kinds[i]));
+    }
+    return true;
+}
+
+/* So many that compilers side by side have enough to do, so few that small programs do not pay for it. Does not depend
+ * on the machine: the number is part of the source and so of the program's identity. */
+static int choose_unit_count(IrGraph *const *graphs, int count) {
+    enum { STEPS_PER_UNIT = 60, MOST = 8 };
+    int steps = 0;
+    for (int i = 0; i < count; i++) {
+        for (const IrNode *n = graphs[i]->first; n; n = n->next)
+            steps += !n->inlined && !(ir_op_info[n->op].flags & OP_SOURCE);
+    }
+    int units = 1 + steps / STEPS_PER_UNIT;
+    return units < MOST ? units : MOST;
+}
+
+static bool compile_text(RtProgram *p, const RtProgramOptions *o, Error *error) {
+    Diag *diag = diag_create(p->arena, stderr);
+    p->ir = load_text(p, o, diag, error);
+    if (!p->ir)
+        return false;
+    int64_t batch = choose_batch(p->ir, o);
+    if (batch < 1 || batch > 1 << 20)
+        return error_set(error, ERROR_INPUT, "the batch is %lld; it should be 1 to 1048576", (long long)batch);
+    CgOptions cg = {.target = p->backend->target,
+                    .precision = o->precision,
+                    .plain = o->plain,
+                    .batch = batch,
+                    .chunks = batch < 16 ? (int)batch : 16};
+    cg.vector_bytes = o->vector_bytes == RT_VECTOR_HOST ? machine_vector_bytes() : o->vector_bytes;
+    IrGraph **graphs = ARENA_ARRAY(p->arena, IrGraph *, o->kind_count);
+    if (!build_graphs(p, o, &cg, diag, graphs, error))
+        return false;
+    cg.unit_count = choose_unit_count(graphs, o->kind_count);
+    CgOutput *output = cg_generate(p->arena, p->ir, graphs, o->kind_count, &cg);
+    p->module = p->backend->build(p->device, output, cg.vector_bytes, p->arena, &p->identity, error);
+    return p->module != NULL;
+}
+
+/* ---- memory ---- */
+
+/* Numbers of the run-time block that this runtime knows how to fill. */
+static bool scalar_value(const RtRun *run, const char *name, double *value) {
+    const struct {
+        const char *name;
+        double value;
+    } known[] = {{"lr", run->lr},
+                 {"alphas_lr", run->alphas_lr},
+                 {"drop_keep", run->drop_keep},
+                 {"noise_decay", run->noise_decay},
+                 {"adam_bias1", run->adam_bias1},
+                 {"adam_bias2", run->adam_bias2},
+                 {"batch", (double)run->batch}};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (str_equal(known[i].name, name)) {
+            *value = known[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool check_scalars(const Plan *plan, Error *error) {
+    const RtRun run = {.batch = 1};
+    double value;
+    for (int i = 0; i < plan->scalar_count; i++) {
+        if (!scalar_value(&run, plan->scalars[i], &value))
+            return error_set(error, ERROR_INPUT, "bad plan: this program knows no run-time number '%s'",
+                             plan->scalars[i]);
+    }
+    return true;
+}
+
+static RtTensorInfo *describe_all(RtProgram *p, const PlanTensor *tensors, int count) {
+    RtTensorInfo *infos = ARENA_ARRAY(p->arena, RtTensorInfo, count);
+    for (int i = 0; i < count; i++)
+        infos[i] = rt_tensor_describe(p->plan, &tensors[i]);
+    return infos;
+}
+
+static bool allocate(RtProgram *p, void **memory, size_t bytes, Error *error) {
+    *memory = p->backend->allocate(p->device, bytes);
+    return *memory || error_set(error, ERROR_MACHINE, "out of memory: %zu bytes wanted", bytes);
+}
+
+static bool make_memory(RtProgram *p, Error *error) {
+    p->state_bytes = (size_t)p->plan->state_bytes;
+    p->prepared_bytes = (size_t)p->plan->prepared_bytes;
+    for (int i = 0; i < p->plan->graph_count; i++) {
+        size_t bytes = (size_t)p->plan->graphs[i].work_bytes;
+        p->work_bytes = bytes > p->work_bytes ? bytes : p->work_bytes;
+    }
+    return allocate(p, &p->memory.state, p->state_bytes, error) &&
+           allocate(p, &p->memory.prepared, p->prepared_bytes, error) &&
+           allocate(p, &p->memory.work, p->work_bytes, error);
+}
+
+static bool bind_graphs(RtProgram *p, Error *error) {
+    for (int i = 0; i < p->plan->graph_count; i++) {
+        const PlanGraph *plan = &p->plan->graphs[i];
+        ProgramGraph *g = &p->graphs[plan->kind];
+        g->plan = plan;
+        g->inputs = describe_all(p, plan->inputs, plan->input_count);
+        g->outputs = describe_all(p, plan->outputs, plan->output_count);
+        g->addresses = ARENA_ARRAY(p->arena, const void *, plan->input_count);
+        g->bound = p->backend->bind(p->device, p->module, plan, &p->memory, error);
+        if (!g->bound)
+            return false;
+    }
+    return true;
+}
+
+/* ---- opening and closing ---- */
+
+static RtProgram *create(int threads, Error *error) {
+    Arena *arena = arena_create();
+    RtProgram *p = ARENA_NEW(arena, RtProgram);
+    p->arena = arena;
+    p->backend = &rt_backend_cpu;
+    p->state_version = 1;
+    p->device = p->backend->open(threads, error);
+    if (p->device)
+        return p;
+    arena_destroy(arena);
+    return NULL;
+}
+
+static bool finish(RtProgram *p, uint64_t seed, Error *error) {
+    p->plan = p->module->plan;
+    p->identity = arena_printf(p->arena, "ndarts %s, precision %s, vectors of %d bytes, batch %lld, %s", NDARTS_VERSION,
+                               p->plan->precision == PRECISION_f64 ? "f64" : "f32", p->plan->vector_bytes,
+                               (long long)p->plan->batch, p->identity);
+    return check_scalars(p->plan, error) && make_memory(p, error) && bind_graphs(p, error) &&
+           program_make_state(p, seed, error);
+}
+
+RtProgram *rt_program_open(const RtProgramOptions *options, Error *error) {
+    RtProgram *p = create(options->threads, error);
+    if (p && compile_text(p, options, error) && finish(p, options->seed, error))
+        return p;
+    rt_program_close(p);
+    return NULL;
+}
+
+RtProgram *rt_program_load(const char *path, int threads, uint64_t seed, Error *error) {
+    RtProgram *p = create(threads, error);
+    if (p && (p->module = p->backend->load(p->device, path, p->arena, &p->identity, error)) && finish(p, seed, error))
+        return p;
+    rt_program_close(p);
+    return NULL;
+}
+
+void rt_program_close(RtProgram *p) {
+    if (!p)
+        return;
+    for (int i = 0; i < GRAPH_KIND_COUNT; i++) {
+        if (p->graphs[i].bound)
+            p->backend->unbind(p->device, p->graphs[i].bound);
+    }
+    p->backend->release(p->device, p->memory.state, p->state_bytes);
+    p->backend->release(p->device, p->memory.prepared, p->prepared_bytes);
+    p->backend->release(p->device, p->memory.work, p->work_bytes);
+    if (p->module)
+        p->backend->unload(p->device, p->module);
+    p->backend->close(p->device);
+    arena_destroy(p->arena);
+}
+
+/* ---- asking ---- */
+
+const IrModule *rt_program_module(const RtProgram *p) {
+    return p->ir;
+}
+
+int64_t rt_program_batch(const RtProgram *p) {
+    return p->plan->batch;
+}
+
+CgPrecision rt_program_precision(const RtProgram *p) {
+    return p->plan->precision;
+}
+
+int rt_program_threads(const RtProgram *p) {
+    return p->backend->thread_count(p->device);
+}
+
+size_t rt_program_memory(const RtProgram *p) {
+    size_t bytes = p->state_bytes + p->prepared_bytes + p->work_bytes;
+    for (int i = 0; i < GRAPH_KIND_COUNT; i++) {
+        if (p->graphs[i].bound)
+            bytes += p->backend->bound_bytes(p->graphs[i].bound);
+    }
+    return bytes;
+}
+
+const char *rt_program_identity(const RtProgram *p) {
+    return p->identity;
+}
+
+bool rt_has_graph(const RtProgram *p, GraphKind kind) {
+    return p->graphs[kind].plan != NULL;
+}
+
+static int find_tensor(const RtTensorInfo *infos, int count, const char *name) {
+    for (int i = 0; i < count; i++) {
+        if (str_equal(infos[i].name, name))
+            return i;
+    }
+    return -1;
+}
+
+static int find_input(const RtProgram *p, GraphKind kind, const char *name) {
+    const ProgramGraph *g = &p->graphs[kind];
+    return g->plan ? find_tensor(g->inputs, g->plan->input_count, name) : -1;
+}
+
+static int find_output(const RtProgram *p, GraphKind kind, const char *name) {
+    const ProgramGraph *g = &p->graphs[kind];
+    return g->plan ? find_tensor(g->outputs, g->plan->output_count, name) : -1;
+}
+
+const RtTensorInfo *rt_input_info(const RtProgram *p, GraphKind kind, const char *name) {
+    int i = find_input(p, kind, name);
+    return i < 0 ? NULL : &p->graphs[kind].inputs[i];
+}
+
+int rt_input_count(const RtProgram *p, GraphKind kind) {
+    return p->graphs[kind].plan ? p->graphs[kind].plan->input_count : 0;
+}
+
+const RtTensorInfo *rt_input_info_at(const RtProgram *p, GraphKind kind, int index) {
+    return &p->graphs[kind].inputs[index];
+}
+
+const RtTensorInfo *rt_output_info(const RtProgram *p, GraphKind kind, const char *name) {
+    int i = find_output(p, kind, name);
+    return i < 0 ? NULL : &p->graphs[kind].outputs[i];
+}
+
+int rt_output_count(const RtProgram *p, GraphKind kind) {
+    return p->graphs[kind].plan ? p->graphs[kind].plan->output_count : 0;
+}
+
+const RtTensorInfo *rt_output_info_at(const RtProgram *p, GraphKind kind, int index) {
+    return &p->graphs[kind].outputs[index];
+}
+
+/* ---- running ---- */
+
+static bool take_inputs(ProgramGraph *g, const RtRun *run, Error *error) {
+    for (int i = 0; i < g->plan->input_count; i++) {
+        g->addresses[i] = NULL;
+        for (int j = 0; j < run->input_count && !g->addresses[i]; j++) {
+            if (str_equal(run->inputs[j].name, g->inputs[i].name))
+                g->addresses[i] = run->inputs[j].data;
+        }
+        if (!g->addresses[i])
+            return error_set(error, ERROR_INPUT, "the graph %s needs the input '%s'", graph_kind_name(run->kind),
+                             g->inputs[i].name);
+    }
+    return true;
+}
+
+bool rt_run(RtProgram *p, const RtRun *run, Error *error) {
+    ProgramGraph *g = &p->graphs[run->kind];
+    if (!g->plan)
+        return error_set(error, ERROR_INPUT, "the program has no graph '%s'", graph_kind_name(run->kind));
+    if (run->batch < 1 || run->batch > p->plan->batch)
+        return error_set(error, ERROR_INPUT, "a batch of %lld images; the program is made for 1 to %lld",
+                         (long long)run->batch, (long long)p->plan->batch);
+    if (!take_inputs(g, run, error))
+        return false;
+    NdRun block = {.seed = run->seed,
+                   .step = run->step,
+                   .image_base = run->image_base,
+                   .batch = run->batch,
+                   .chunks = p->plan->chunks};
+    for (int i = 0; i < p->plan->scalar_count; i++)
+        scalar_value(run, p->plan->scalars[i], &block.scalar[i]);
+    bool prepare = g->plan->prepare_count > 0 && g->prepared_version != p->state_version;
+    p->backend->launch(p->device, g->bound, g->addresses, &block, prepare);
+    g->prepared_version = p->state_version;
+    if (g->plan->changes_state)
+        p->state_version++;
+    g->last_batch = run->batch;
+    return true;
+}
+
+void *rt_input_pack(const RtProgram *p, GraphKind kind, const char *name, const Tensor *tensor, int64_t first,
+                    int64_t count, Arena *arena, Error *error) {
+    int i = find_input(p, kind, name);
+    if (i < 0)
+        bug("graph %s has no input %s", graph_kind_name(kind), name);
+    const ProgramGraph *g = &p->graphs[kind];
+    int64_t images = tensor->rank > 0 ? tensor->shape[0] : 1;
+    if (!rt_tensor_fits(&g->inputs[i], tensor, images) || first + count > images) {
+        error_set(error, ERROR_INPUT, "%s: expected shape %s, found %s", tensor->name ? tensor->name : name,
+                  rt_shape_string(arena, g->inputs[i].rank, g->inputs[i].shape),
+                  rt_shape_string(arena, tensor->rank, tensor->shape));
+        return NULL;
+    }
+    const PlanTensor *to = &g->plan->inputs[i];
+    void *storage = arena_alloc(arena, (size_t)plan_tensor_bytes(p->plan, to, count));
+    rt_tensor_store(p->plan, to, count, tensor, first * ir_type_count(&to->type, 1, 1), storage);
+    return storage;
+}
+
+Tensor rt_output_get(const RtProgram *p, GraphKind kind, const char *name, Arena *arena) {
+    int i = find_output(p, kind, name);
+    if (i < 0)
+        bug("graph %s has no output %s", graph_kind_name(kind), name);
+    const ProgramGraph *g = &p->graphs[kind];
+    const PlanTensor *from = &g->plan->outputs[i];
+    char *place = from->place == PLACE_state      ? p->memory.state
+                  : from->place == PLACE_prepared ? p->memory.prepared
+                                                  : p->memory.work;
+    int64_t n = g->last_batch;
+    size_t bytes = (size_t)plan_tensor_bytes(p->plan, from, n);
+    void *storage = arena_alloc(arena, bytes);
+    p->backend->download(p->device, storage, place + from->offset, bytes);
+    Tensor t = {.name = g->outputs[i].name,
+                .type = g->outputs[i].type,
+                .rank = g->outputs[i].rank,
+                .data = arena_alloc(arena, bytes)};
+    for (int axis = 0; axis < t.rank; axis++)
+        t.shape[axis] = g->outputs[i].shape[axis] == -1 ? n : g->outputs[i].shape[axis];
+    rt_tensor_fetch(p->plan, from, n, storage, &t);
+    return t;
+}
+
+double rt_output_scalar(const RtProgram *p, GraphKind kind, const char *name) {
+    Arena *arena = arena_create();
+    Tensor t = rt_output_get(p, kind, name, arena);
+    double value = tensor_get(&t, 0);
+    arena_destroy(arena);
+    return value;
+}
