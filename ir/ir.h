@@ -55,12 +55,12 @@ typedef enum IrAttrKind { ATTR_int, ATTR_float, ATTR_bool, ATTR_string, ATTR_int
 typedef struct IrAttr {
     const char *name;
     IrAttrKind kind;
-    int64_t i;             /* int, bool */
-    double f;              /* float */
-    const char *s;         /* string */
-    int count;             /* ints, symbols */
+    int64_t i;     /* int, bool */
+    double f;      /* float */
+    const char *s; /* string */
+    int count;     /* ints, symbols */
     int64_t *ints;
-    const char **symbols;  /* names of graphs, without the '@' */
+    const char **symbols; /* names of graphs, without the '@' */
 } IrAttr;
 
 typedef struct IrNode IrNode;
@@ -74,29 +74,30 @@ struct IrNode {
     IrNode **inputs;
     int attr_count;
     IrAttr *attrs;
-    Span span;        /* where in the text it came from */
-    const char *tag;  /* what it belongs to, "cells.0._ops.3"; gradients inherit it; NULL: nothing */
-    int id;           /* %id in print; unique in the graph; set by ir_graph_number */
+    Span span;           /* where in the text it came from */
+    const char *tag;     /* what it belongs to, "cells.0._ops.3"; gradients inherit it; NULL: nothing */
+    int id;              /* %id in print; unique in the graph; set by ir_graph_number */
     IrNode *prev, *next; /* order of execution */
     IrGraph *graph;
 
-    /* Annotations of the passes; printed after the type: !{inline, stage=3, place="work", offset=4096, tag="cells.0._ops.3"}. */
-    bool inlined;     /* fuse: has no memory; its users compute it where they need it */
-    int stage;        /* fuse: number of the stage that computes it; -1: none yet */
-    int place;        /* plan-memory: an IrPlace */
-    int64_t offset;   /* plan-memory: bytes from the beginning of its place */
-    void *scratch;    /* for the pass that is running */
-    int mark;         /* likewise */
+    /* Annotations of the passes; printed after the type: !{inline, stage=3, place="work", offset=4096,
+     * tag="cells.0._ops.3"}. */
+    bool inlined;   /* fuse: has no memory; its users compute it where they need it */
+    int stage;      /* fuse: number of the stage that computes it; -1: none yet */
+    int place;      /* plan-memory: an IrPlace */
+    int64_t offset; /* plan-memory: bytes from the beginning of its place */
+    void *scratch;  /* for the pass that is running */
+    int mark;       /* likewise */
 };
 
 /* Where a value lives. */
 typedef enum IrPlace {
-    PLACE_none,     /* inlined or no value */
-    PLACE_state,    /* parameters: live across runs */
-    PLACE_input,    /* given by the caller for each run */
-    PLACE_work,     /* shared arena of the graph: whole batch */
-    PLACE_private,  /* one image, per thread: made and used within one stage */
-    PLACE_prepared  /* computed from parameters once, when they change */
+    PLACE_none,    /* inlined or no value */
+    PLACE_state,   /* parameters: live across runs */
+    PLACE_input,   /* given by the caller for each run */
+    PLACE_work,    /* shared arena of the graph: whole batch */
+    PLACE_private, /* one image, per thread: made and used within one stage */
+    PLACE_prepared /* computed from parameters once, when they change */
 } IrPlace;
 
 typedef struct IrOutput {
@@ -104,29 +105,36 @@ typedef struct IrOutput {
     IrNode *value;
 } IrOutput;
 
-/* A graph: blocks parameters are its first nodes (OP_input in a step graph, OP_input named after the argument in a function). */
+/* A graph: blocks parameters are its first nodes (OP_input in a step graph, OP_input named after the argument in a
+ * function). */
 struct IrGraph {
     IrModule *module;
     const char *name;
     IrNode *first, *last;
     int arg_count, arg_capacity;
-    IrNode **args;         /* OP_input nodes, in order */
+    IrNode **args; /* OP_input nodes, in order */
     int output_count, output_capacity;
-    IrOutput *outputs;     /* functions: one, called "" */
+    IrOutput *outputs; /* functions: one, called "" */
     int next_id;
     Span span;
 };
 
 /* How a parameter begins, and which part it plays. */
 typedef enum IrParamKind { PARAM_weight, PARAM_alpha, PARAM_statistic, PARAM_optimizer } IrParamKind;
-typedef enum IrInit { INIT_zeros, INIT_ones, INIT_uniform_fan_in /* +-1/sqrt(fan_in) = init_scale */, INIT_normal /* init_scale times N(0,1) */ } IrInit;
+typedef enum IrInit {
+    INIT_zeros,
+    INIT_ones,
+    INIT_uniform_fan_in /* +-1/sqrt(fan_in) = init_scale */,
+    INIT_normal /* init_scale times N(0,1) */
+} IrInit;
 typedef struct IrParam {
-    const char *name;      /* the PyTorch state_dict's; alphas_normal; momentum: "momentum/NAME", "adam_m/NAME", "adam_v/NAME" */
+    const char
+        *name; /* the PyTorch state_dict's; alphas_normal; momentum: "momentum/NAME", "adam_m/NAME", "adam_v/NAME" */
     IrType type;
     IrParamKind kind;
     IrInit init;
     double init_scale;
-    bool auxiliary;        /* belongs to the auxiliary head */
+    bool auxiliary; /* belongs to the auxiliary head */
     Span span;
 } IrParam;
 
@@ -146,21 +154,22 @@ struct IrModule {
     int param_count, param_capacity;
     IrSetting *settings;
     int setting_count, setting_capacity;
-    StrMap param_index;   /* cache of ir_module_find_param */
+    StrMap param_index; /* cache of ir_module_find_param */
 };
 
 /* ---- building (ir.c) ---- */
 IrModule *ir_module_create(Arena *arena, const char *name);
-IrGraph *ir_graph_create(IrModule *module, const char *name); /* bug() when the name is taken */
-void ir_graph_remove(IrGraph *graph);                         /* out of its module; no other graph may call it */
+IrGraph *ir_graph_create(IrModule *module, const char *name);     /* bug() when the name is taken */
+void ir_graph_remove(IrGraph *graph);                             /* out of its module; no other graph may call it */
 IrGraph *ir_graph_find(const IrModule *module, const char *name); /* NULL when absent */
-/* A deep copy under a new name, outputs and annotations included. Nodes of the original have ->scratch set to their copies. */
+/* A deep copy under a new name, outputs and annotations included. Nodes of the original have ->scratch set to their
+ * copies. */
 IrGraph *ir_graph_clone(IrGraph *graph, const char *name);
 void ir_graph_number(IrGraph *graph); /* ids 0, 1, ... in order */
 void ir_graph_add_output(IrGraph *graph, const char *name, IrNode *value);
 IrNode *ir_graph_find_output(const IrGraph *graph, const char *name); /* NULL when absent */
-/* Every OP_input node is an argument and stands before all other nodes: building one (by ir_build too) appends it to args and
- * puts it after the last one whatever the builder's place; removing one takes it out of args. */
+/* Every OP_input node is an argument and stands before all other nodes: building one (by ir_build too) appends it to
+ * args and puts it after the last one whatever the builder's place; removing one takes it out of args. */
 IrNode *ir_graph_add_arg(IrGraph *graph, const char *name, IrType type, Span span);
 IrNode *ir_graph_find_arg(const IrGraph *graph, const char *name); /* NULL when absent */
 
@@ -172,22 +181,23 @@ bool ir_type_has_dim(const IrType *type, int64_t symbolic); /* N or K among the 
 int64_t ir_type_count(const IrType *type, int64_t n, int64_t k);
 const char *ir_type_string(Arena *arena, const IrType *type); /* "f32[N,32,32,16]" */
 
-/* Appends to the end of the graph, or before `before`. attrs are copied. The result's type is inferred by the op's shape
- * rule; sources take `given`. A wrong shape is reported to diag at span (NULL: bug()), and NULL returned. */
+/* Appends to the end of the graph, or before `before`. attrs are copied. The result's type is inferred by the op's
+ * shape rule; sources take `given`. A wrong shape is reported to diag at span (NULL: bug()), and NULL returned. */
 typedef struct IrBuilder {
     IrGraph *graph;
-    IrNode *before;   /* NULL: at the end */
-    Diag *diag;       /* NULL: mistakes are ours */
+    IrNode *before; /* NULL: at the end */
+    Diag *diag;     /* NULL: mistakes are ours */
     Span span;
     const char *tag;
 } IrBuilder;
-IrNode *ir_build(IrBuilder *b, IrOp op, const IrType *given, int input_count, IrNode *const *inputs, int attr_count, const IrAttr *attrs);
+IrNode *ir_build(IrBuilder *b, IrOp op, const IrType *given, int input_count, IrNode *const *inputs, int attr_count,
+                 const IrAttr *attrs);
 IrNode *ir_build0(IrBuilder *b, IrOp op, IrType given, int attr_count, const IrAttr *attrs);
 IrNode *ir_build1(IrBuilder *b, IrOp op, IrNode *x, int attr_count, const IrAttr *attrs);
 IrNode *ir_build2(IrBuilder *b, IrOp op, IrNode *x, IrNode *y, int attr_count, const IrAttr *attrs);
 IrNode *ir_build3(IrBuilder *b, IrOp op, IrNode *x, IrNode *y, IrNode *z, int attr_count, const IrAttr *attrs);
-IrNode *ir_constant(IrBuilder *b, double value);                 /* f32[] */
-IrNode *ir_scalar(IrBuilder *b, const char *name);               /* f32[], of the run-time block */
+IrNode *ir_constant(IrBuilder *b, double value);   /* f32[] */
+IrNode *ir_scalar(IrBuilder *b, const char *name); /* f32[], of the run-time block */
 IrNode *ir_param_node(IrBuilder *b, const char *name, IrType type);
 
 IrAttr ir_attr_int(const char *name, int64_t value);
@@ -196,30 +206,32 @@ IrAttr ir_attr_bool(const char *name, bool value);
 IrAttr ir_attr_string(const char *name, const char *value);
 IrAttr ir_attr_ints(const char *name, int count, const int64_t *values);
 IrAttr ir_attr_symbols(const char *name, int count, const char *const *values);
-const IrAttr *ir_attr(const IrNode *node, const char *name);      /* NULL when absent */
+const IrAttr *ir_attr(const IrNode *node, const char *name);                      /* NULL when absent */
 int64_t ir_attr_get_int(const IrNode *node, const char *name, int64_t otherwise); /* ints and bools */
 double ir_attr_get_float(const IrNode *node, const char *name, double otherwise);
 const char *ir_attr_get_string(const IrNode *node, const char *name, const char *otherwise);
-const int64_t *ir_attr_get_ints(const IrNode *node, const char *name);            /* bug() when absent */
-void ir_attr_set(IrNode *node, IrAttr attr); /* adds or replaces */
+const int64_t *ir_attr_get_ints(const IrNode *node, const char *name); /* bug() when absent */
+void ir_attr_set(IrNode *node, IrAttr attr);                           /* adds or replaces */
 
 /* ---- changing ---- */
-void ir_node_remove(IrNode *node);                       /* out of the order; nothing may use it any more */
-void ir_node_move_before(IrNode *node, IrNode *before);  /* before == NULL: to the end */
+void ir_node_remove(IrNode *node);                      /* out of the order; nothing may use it any more */
+void ir_node_move_before(IrNode *node, IrNode *before); /* before == NULL: to the end */
 void ir_replace_uses(IrGraph *graph, IrNode *old, IrNode *replacement); /* inputs and outputs */
-/* The same for many at once: every use of a node whose ->scratch is not NULL becomes a use of that node (followed to its end). */
+/* The same for many at once: every use of a node whose ->scratch is not NULL becomes a use of that node (followed to
+ * its end). */
 void ir_replace_uses_by_scratch(IrGraph *graph);
 void ir_clear_scratch(IrGraph *graph); /* ->scratch = NULL, ->mark = 0 */
 /* Use lists are computed on demand: fills count of users per node id (ids must be fresh from ir_graph_number). */
 int *ir_count_uses(IrGraph *graph, Arena *arena);
 
-IrParam *ir_module_find_param(const IrModule *module, const char *name); /* NULL when absent; valid until the next is added */
+IrParam *ir_module_find_param(const IrModule *module,
+                              const char *name);               /* NULL when absent; valid until the next is added */
 IrParam *ir_module_add_param(IrModule *module, IrParam param); /* the same name twice must agree in type */
-const char *ir_param_kind_name(IrParamKind kind); /* "weight", "alpha", "statistic", "optimizer" */
-const char *ir_init_name(IrInit init);            /* "zeros", "ones", "uniform", "normal" */
+const char *ir_param_kind_name(IrParamKind kind);              /* "weight", "alpha", "statistic", "optimizer" */
+const char *ir_init_name(IrInit init);                         /* "zeros", "ones", "uniform", "normal" */
 bool ir_param_kind_parse(const char *name, IrParamKind *kind);
 bool ir_init_parse(const char *name, IrInit *init);
-const char *ir_place_name(int place);             /* "none", "state", "input", "work", "private", "prepared" */
+const char *ir_place_name(int place); /* "none", "state", "input", "work", "private", "prepared" */
 void ir_module_set(IrModule *module, const char *key, IrAttr value, Span span);
 const IrAttr *ir_module_get(const IrModule *module, const char *key); /* NULL when absent */
 int64_t ir_module_get_int(const IrModule *module, const char *key, int64_t otherwise);
@@ -235,8 +247,8 @@ bool ir_op_check_attrs(IrOp op, int attr_count, const IrAttr *attrs, char error[
 
 /* ---- shape rules (shape.c) ---- */
 /* The type of the result; false with a message in error (no full stop) when the inputs do not fit. */
-bool ir_infer_type(const IrModule *module, IrOp op, const IrType *given, int input_count, IrNode *const *inputs, int attr_count,
-                   const IrAttr *attrs, IrType *result, char error[256]);
+bool ir_infer_type(const IrModule *module, IrOp op, const IrType *given, int input_count, IrNode *const *inputs,
+                   int attr_count, const IrAttr *attrs, IrType *result, char error[256]);
 
 /* ---- checking (verify.c) ---- */
 /* Operands before users, counts, attribute schema, types as inferred, callees present, outputs in the graph.

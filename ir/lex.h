@@ -6,17 +6,17 @@
 
 typedef enum IrTokenKind {
     TOKEN_end,
-    TOKEN_word,    /* conv2d, search.epochs, f32; text */
-    TOKEN_int,     /* i */
-    TOKEN_float,   /* f */
-    TOKEN_string,  /* text, escapes resolved */
-    TOKEN_number,  /* %12: i; text is "12" */
-    TOKEN_name,    /* %x or %"x": text */
-    TOKEN_symbol,  /* @f or @"f": text */
-    TOKEN_arrow,   /* -> */
-    TOKEN_notes,   /* !{ */
-    TOKEN_mark,    /* ( ) { } [ ] , = : in text */
-    TOKEN_bad      /* text says what is wrong */
+    TOKEN_word,   /* conv2d, search.epochs, f32; text */
+    TOKEN_int,    /* i */
+    TOKEN_float,  /* f */
+    TOKEN_string, /* text, escapes resolved */
+    TOKEN_number, /* %12: i; text is "12" */
+    TOKEN_name,   /* %x or %"x": text */
+    TOKEN_symbol, /* @f or @"f": text */
+    TOKEN_arrow,  /* -> */
+    TOKEN_notes,  /* !{ */
+    TOKEN_mark,   /* ( ) { } [ ] , = : in text */
+    TOKEN_bad     /* text says what is wrong */
 } IrTokenKind;
 
 typedef struct IrToken {
