@@ -41,7 +41,7 @@ void expand_enter_parameter(PassContext *ctx, const IrNode *n) {
     IrParam param = {
         .name = ir_attr_get_string(n, "name", ""),
         .type = n->type,
-        .init_scale = ir_attr_get_float(n, "scale", 1),
+        .init_scale = ir_attr_get_float(n, "scale", 0),
         .auxiliary = ir_attr_get_int(n, "auxiliary", 0) != 0,
         .span = n->span,
     };
@@ -60,7 +60,7 @@ IrNode *expand_parameter(Expander *e, const ExpandFrame *frame, const char *name
                          const char *init, double scale) {
     IrAttr attrs[5] = {ir_attr_string("name", name), ir_attr_string("kind", kind), ir_attr_string("init", init)};
     int count = 3;
-    if (scale != 1)
+    if (scale != 0)
         attrs[count++] = ir_attr_float("scale", scale);
     if (frame->auxiliary)
         attrs[count++] = ir_attr_bool("auxiliary", true);
@@ -97,7 +97,7 @@ static IrNode *copy_primitive(Expander *e, const ExpandFrame *frame, const IrNod
     if (n->op == OP_param)
         return expand_parameter(e, frame, expand_resolve_name(e, frame, ir_attr_get_string(n, "name", "")), n->type,
                                 ir_attr_get_string(n, "kind", "weight"), ir_attr_get_string(n, "init", "zeros"),
-                                ir_attr_get_float(n, "scale", 1));
+                                ir_attr_get_float(n, "scale", 0));
     if (n->op == OP_draw)
         return expand_draw(e, frame, n, ir_attr_get_string(n, "distribution", ""), n->type,
                            n->input_count ? inputs[0] : NULL);

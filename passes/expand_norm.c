@@ -46,13 +46,13 @@ static BatchNorm make_parameters(Expander *e, const ExpandFrame *frame, const Ir
     IrType type = ir_type(DTYPE_f32, 1, &n->type.dim[n->type.rank - 1]);
     BatchNorm bn = {0};
     if (ir_attr_get_int(n, "affine", 0)) {
-        bn.weight = expand_parameter(e, frame, arena_printf(arena, "%s.weight", name), type, "weight", "ones", 1);
-        bn.bias = expand_parameter(e, frame, arena_printf(arena, "%s.bias", name), type, "weight", "zeros", 1);
+        bn.weight = expand_parameter(e, frame, arena_printf(arena, "%s.weight", name), type, "weight", "ones", 0);
+        bn.bias = expand_parameter(e, frame, arena_printf(arena, "%s.bias", name), type, "weight", "zeros", 0);
     }
     bn.running_mean =
-        expand_parameter(e, frame, arena_printf(arena, "%s.running_mean", name), type, "statistic", "zeros", 1);
+        expand_parameter(e, frame, arena_printf(arena, "%s.running_mean", name), type, "statistic", "zeros", 0);
     bn.running_var =
-        expand_parameter(e, frame, arena_printf(arena, "%s.running_var", name), type, "statistic", "ones", 1);
+        expand_parameter(e, frame, arena_printf(arena, "%s.running_var", name), type, "statistic", "ones", 0);
     return bn;
 }
 
