@@ -52,7 +52,7 @@ static void print_use(Str *out, const IrNode *node) {
 static void print_ints(Str *out, const IrAttr *value) {
     str_add(out, "[");
     for (int i = 0; i < value->count; i++)
-        str_addf(out, "%s%lld", i ? ", " : "", (long long)value->ints[i]);
+        str_addf(out, "%s%lld", i ? "," : "", (long long)value->ints[i]);
     str_add(out, "]");
 }
 
