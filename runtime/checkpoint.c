@@ -154,37 +154,23 @@ bool checkpoint_read(Arena *arena, const char *path, Checkpoint *checkpoint, Err
 }
 
 /* ---- settings ---- */
-static void print_setting_value(const IrAttr *a, Str *out) {
-    switch (a->kind) {
-    case ATTR_int:
-    case ATTR_bool:
-        str_addf(out, "%" PRId64, a->i);
-        break;
-    case ATTR_float:
-        str_add_double(out, a->f);
-        break;
-    case ATTR_string:
-        str_add_quoted(out, a->s);
-        break;
-    case ATTR_ints:
-        for (int i = 0; i < a->count; i++)
-            str_addf(out, "%s%" PRId64, i ? ", " : "", a->ints[i]);
-        break;
-    case ATTR_symbols:
-        for (int i = 0; i < a->count; i++)
-            str_addf(out, "%s%s", i ? ", " : "", a->symbols[i]);
-        break;
-    }
-}
-
 const char *checkpoint_settings(Arena *arena, const IrModule *module) {
     Str out = str_create(arena);
-    for (int i = 0; i < module->setting_count; i++) {
-        str_addf(&out, "%s = ", module->settings[i].key);
-        print_setting_value(&module->settings[i].value, &out);
-        str_add(&out, "\n");
-    }
+    IrModule settings_only = *module;
+    settings_only.graph_count = 0;
+    settings_only.param_count = 0;
+    ir_print_module(&settings_only, &out);
     return out.data;
+}
+
+IrModule *checkpoint_parse_settings(Arena *arena, const char *path, const char *text, Error *error) {
+    SourceFile source = {.path = path, .text = text, .size = strlen(text)};
+    SourceFile *kept = ARENA_NEW(arena, SourceFile);
+    *kept = source;
+    IrModule *module = ir_parse_module(arena, kept, diag_create(arena, stderr));
+    if (!module)
+        error_set(error, ERROR_INPUT, "%s: corrupted checkpoint: its settings cannot be read", path);
+    return module;
 }
 
 /* The lines as a map from key to value. */
@@ -193,10 +179,10 @@ static StrMap split_settings(Arena *arena, const char *text) {
     while (*text) {
         size_t length = strcspn(text, "\n");
         char *line = arena_strndup(arena, text, length);
-        char *equals = strstr(line, " = ");
+        char *equals = str_starts_with(line, "set ") ? strstr(line, " = ") : NULL;
         if (equals) {
             *equals = '\0';
-            str_map_set(&map, line, equals + 3);
+            str_map_set(&map, line + strlen("set "), equals + 3);
         }
         text += length + (text[length] == '\n');
     }

@@ -35,8 +35,10 @@ bool checkpoint_write(const char *path, const Checkpoint *checkpoint, Error *err
 /* A missing, truncated or altered file is ERROR_INPUT. */
 bool checkpoint_read(Arena *arena, const char *path, Checkpoint *checkpoint, Error *error);
 
-/* The settings of a text, one "key = value" per line. */
+/* The settings of a text, as a textual module without graphs: lines "set key = value". */
 const char *checkpoint_settings(Arena *arena, const IrModule *module);
+/* Back to a module; mistakes are ERROR_INPUT in the name of path. */
+IrModule *checkpoint_parse_settings(Arena *arena, const char *path, const char *text, Error *error);
 /* The first setting in which two such texts differ, data.path aside: "search.epochs is 50 here, 20 in the checkpoint";
  * NULL when none. */
 const char *checkpoint_compare_settings(Arena *arena, const char *here, const char *there);

@@ -40,7 +40,7 @@ static Checkpoint make_checkpoint(Arena *arena) {
                     .global_step = 417,
                     .alphas_updates = 300,
                     .identity = "c f32 64 \"gcc 12\"",
-                    .settings = "search.epochs = 50\nsearch.batch = 128\ndata.path = \"a\"\n"};
+                    .settings = "set search.epochs = 50\nset data.path = \"a\"\n"};
     c.sums =
         (SearchSums){.loss = 0.1 + 0.2, .alphas_loss = 1e-300, .grad_norm = -7, .correct = 5, .images = 6, .steps = 17};
     tensor_file_add(arena, &c.tensors,
@@ -135,11 +135,12 @@ static void test_failed_write_keeps_the_old_file(void **state) {
 static void test_settings_are_compared(void **state) {
     (void)state;
     Arena *arena = arena_create();
-    const char *a = "x = 1\ndata.path = \"a\"\ny = 2\n";
-    assert_null(checkpoint_compare_settings(arena, a, "y = 2\nx = 1\ndata.path = \"b\"\n"));
-    assert_string_equal(checkpoint_compare_settings(arena, a, "x = 1\ny = 3\n"), "y is 2 here, 3 in the checkpoint");
-    assert_string_equal(checkpoint_compare_settings(arena, a, "x = 1\n"), "y is 2 here, not set in the checkpoint");
-    assert_string_equal(checkpoint_compare_settings(arena, "x = 1\n", a), "y is not set here, 2 in the checkpoint");
+    const char *a = "set x = 1\nset data.path = \"a\"\nset y = 2\n";
+    assert_null(checkpoint_compare_settings(arena, a, "set y = 2\nset x = 1\nset data.path = \"b\"\n"));
+    assert_string_equal(checkpoint_compare_settings(arena, a, "set x = 1\nset y = 3\n"),
+                        "y is 2 here, 3 in the checkpoint");
+    assert_string_equal(checkpoint_compare_settings(arena, a, "set x = 1\n"), "y is 2 here, not set in the checkpoint");
+    assert_string_equal(checkpoint_compare_settings(arena, "set x = 1\n", a), "y is not set here, 2 in the checkpoint");
     arena_destroy(arena);
 }
 

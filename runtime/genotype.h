@@ -1,0 +1,31 @@
+/* genotype.h: a genotype from values of architecture parameters, as text and as drawings. */
+#ifndef NDARTS_RUNTIME_GENOTYPE_H
+#define NDARTS_RUNTIME_GENOTYPE_H
+
+#include "base/tensor_file.h"
+#include "passes/derive.h"
+
+typedef struct Genotype {
+    const char *name;
+    GenotypeCell normal, reduce;
+    bool has_reduce;
+    const char *text; /* compilable */
+} Genotype;
+
+/* Names of the parameters of the normal and the reduction cell: the setting space.alphas, else alphas_normal and
+ * alphas_reduce. Returns 1 or 2. */
+int genotype_alpha_names(const IrModule *settings, const char *names[2]);
+/* alphas: one or two tensors of shape [edges, candidates] for the space of the settings. ERROR_INPUT when they do not
+ * fit. */
+bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const Tensor *alphas, int count,
+                    Genotype *genotype, Error *error);
+
+/* Graphviz (cells_dot.c): states as boxes, operations as coloured, labelled edges, the same colours in every drawing.
+ */
+const char *genotype_dot(Arena *arena, const char *name, const GenotypeCell *cell);
+/* FOLDER/normal.dot and reduce.dot. */
+bool genotype_write_dot(Arena *arena, const char *folder, const Genotype *genotype, Error *error);
+/* Runs dot on those two files, giving normal.svg and reduce.svg; false when Graphviz is not installed or fails. */
+bool genotype_draw(Arena *arena, const char *folder, const Genotype *genotype);
+
+#endif
