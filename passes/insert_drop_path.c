@@ -30,7 +30,7 @@ static bool wrap_edges(PassContext *ctx, IrGraph *g) {
         if (n->op != OP_call || !ir_attr_get_int(n, "edge", 0))
             continue;
         const char *callee = ir_attr(n, "callee")->symbols[0];
-        if (is_identity(ctx->module, callee))
+        if (is_identity(ctx->module, callee) || rewrite_is_wrapped(callee, "drop"))
             continue;
         callee = rewrite_wrap_function(ctx, callee, "drop", NULL, add_drop_path, "self");
         ir_attr_set(n, ir_attr_symbols("callee", 1, &callee));
@@ -45,9 +45,5 @@ bool pass_insert_drop_path(PassContext *ctx, IrGraph *g) {
     const char *candidate = ir_module_get_string(ctx->module, "drop_path.candidate", NULL);
     if (!candidate || ctx->kind == GRAPH_train)
         return ir_module_get_float(ctx->module, "train.drop_path", 0) > 0 && wrap_edges(ctx, g);
-    int found = rewrite_wrap_candidates(ctx, g, candidate, "drop", NULL, add_drop_path, "parent");
-    if (!found)
-        diag_error(ctx->diag, g->span, "drop path on '%s', which is no candidate of any mixed operation of '@%s'",
-                   candidate, g->name);
-    return found > 0;
+    return rewrite_wrap_candidates(ctx, g, "drop path", candidate, "drop", NULL, add_drop_path, "parent");
 }

@@ -61,27 +61,42 @@ const char *rewrite_wrap_function(PassContext *ctx, const char *callee, const ch
     return name;
 }
 
-int rewrite_wrap_candidates(PassContext *ctx, IrGraph *g, const char *op, const char *suffix, RewriteWrap *before,
-                            RewriteWrap *after, const void *data) {
-    int found = 0;
+bool rewrite_is_wrapped(const char *function, const char *suffix) {
+    size_t length = strlen(suffix);
+    for (const char *at = function; (at = strchr(at, '_')); at++) {
+        if (strncmp(at + 1, suffix, length) == 0 && (at[length + 1] == 0 || at[length + 1] == '_'))
+            return true;
+    }
+    return false;
+}
+
+bool rewrite_wrap_candidates(PassContext *ctx, IrGraph *g, const char *what, const char *op, const char *suffix,
+                             RewriteWrap *before, RewriteWrap *after, const void *data) {
+    int mixed = 0, found = 0, changed = 0;
     for (IrNode *n = g->first; n; n = n->next) {
         if (n->op != OP_mixed)
             continue;
+        mixed++;
         const IrAttr *old = ir_attr(n, "candidates");
         const char **names = ARENA_ARRAY(ctx->arena, const char *, old->count);
-        int changed = 0;
+        int old_changed = changed;
         for (int i = 0; i < old->count; i++) {
             names[i] = old->symbols[i];
             if (!rewrite_is_instance_of(names[i], op))
                 continue;
+            found++;
+            if (rewrite_is_wrapped(names[i] + strlen(op), suffix))
+                continue;
             names[i] = rewrite_wrap_function(ctx, names[i], suffix, before, after, data);
             changed++;
         }
-        if (changed)
+        if (changed > old_changed)
             ir_attr_set(n, ir_attr_symbols("candidates", old->count, names));
-        found += changed;
     }
-    return found;
+    if (mixed && !found)
+        diag_error(ctx->diag, g->span, "%s on '%s', which is no candidate of any mixed operation of '@%s'", what, op,
+                   g->name);
+    return changed > 0;
 }
 
 IrNode *rewrite_unary(IrBuilder *b, IrOp op, IrNode *x) {

@@ -23,10 +23,13 @@ typedef IrNode *RewriteWrap(IrBuilder *b, IrNode *x, const void *data);
 const char *rewrite_wrap_function(PassContext *ctx, const char *callee, const char *suffix, RewriteWrap *before,
                                   RewriteWrap *after, const void *data);
 
-/* Every mixed operation's candidates that are instances of op become what wrap_function makes of them.
- * Returns how many there were. */
-int rewrite_wrap_candidates(PassContext *ctx, IrGraph *g, const char *op, const char *suffix, RewriteWrap *before,
-                            RewriteWrap *after, const void *data);
+/* Every mixed operation's candidates that are instances of op become what wrap_function makes of them; those that are
+ * wrapped with this suffix already stay. True when something changed. A graph with mixed operations of which none has
+ * the candidate is the user's mistake: "WHAT on 'op' ...". */
+bool rewrite_wrap_candidates(PassContext *ctx, IrGraph *g, const char *what, const char *op, const char *suffix,
+                             RewriteWrap *before, RewriteWrap *after, const void *data);
+/* FUNCTION was made by wrap_function with this suffix, or wraps one that was. */
+bool rewrite_is_wrapped(const char *function, const char *suffix);
 
 /* Elementwise operations without attributes. */
 IrNode *rewrite_unary(IrBuilder *b, IrOp op, IrNode *x);
