@@ -30,7 +30,7 @@ static bool wrap_edges(PassContext *ctx, IrGraph *g) {
         if (n->op != OP_call || !ir_attr_get_int(n, "edge", 0))
             continue;
         const char *callee = ir_attr(n, "callee")->symbols[0];
-        if (is_identity(ctx->module, callee) || rewrite_is_wrapped(callee, "drop"))
+        if (is_identity(ctx->module, callee) || str_ends_with(callee, "_drop"))
             continue;
         callee = rewrite_wrap_function(ctx, callee, "drop", NULL, add_drop_path, "self");
         ir_attr_set(n, ir_attr_symbols("callee", 1, &callee));

@@ -61,9 +61,10 @@ const char *rewrite_wrap_function(PassContext *ctx, const char *callee, const ch
     return name;
 }
 
-bool rewrite_is_wrapped(const char *function, const char *suffix) {
+/* What stands behind the operation's name, "_16_1_noise_drop", has the suffix. */
+static bool is_wrapped(const char *rest, const char *suffix) {
     size_t length = strlen(suffix);
-    for (const char *at = function; (at = strchr(at, '_')); at++) {
+    for (const char *at = rest; (at = strchr(at, '_')); at++) {
         if (strncmp(at + 1, suffix, length) == 0 && (at[length + 1] == 0 || at[length + 1] == '_'))
             return true;
     }
@@ -85,7 +86,7 @@ bool rewrite_wrap_candidates(PassContext *ctx, IrGraph *g, const char *what, con
             if (!rewrite_is_instance_of(names[i], op))
                 continue;
             found++;
-            if (rewrite_is_wrapped(names[i] + strlen(op), suffix))
+            if (is_wrapped(names[i] + strlen(op), suffix))
                 continue;
             names[i] = rewrite_wrap_function(ctx, names[i], suffix, before, after, data);
             changed++;

@@ -28,9 +28,6 @@ const char *rewrite_wrap_function(PassContext *ctx, const char *callee, const ch
  * the candidate is the user's mistake: "WHAT on 'op' ...". */
 bool rewrite_wrap_candidates(PassContext *ctx, IrGraph *g, const char *what, const char *op, const char *suffix,
                              RewriteWrap *before, RewriteWrap *after, const void *data);
-/* FUNCTION was made by wrap_function with this suffix, or wraps one that was. */
-bool rewrite_is_wrapped(const char *function, const char *suffix);
-
 /* Elementwise operations without attributes. */
 IrNode *rewrite_unary(IrBuilder *b, IrOp op, IrNode *x);
 IrNode *rewrite_binary(IrBuilder *b, IrOp op, IrNode *x, IrNode *y);
