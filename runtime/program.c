@@ -258,6 +258,10 @@ const char *rt_program_identity(const RtProgram *p) {
     return p->identity;
 }
 
+bool rt_program_has_weights(const RtProgram *p) {
+    return p->module->weights != NULL;
+}
+
 bool rt_has_graph(const RtProgram *p, GraphKind kind) {
     return p->graphs[kind].plan != NULL;
 }

@@ -57,7 +57,8 @@ const IrModule *rt_program_module(const RtProgram *program);
 int64_t rt_program_batch(const RtProgram *program); /* largest number of images of one run */
 CgPrecision rt_program_precision(const RtProgram *program);
 int rt_program_threads(const RtProgram *program);
-size_t rt_program_memory(const RtProgram *program); /* bytes of state and arenas */
+size_t rt_program_memory(const RtProgram *program);    /* bytes of state and arenas */
+bool rt_program_has_weights(const RtProgram *program); /* embedded in its module */
 /* What must agree for two runs to give the same bits: target, precision, vector width, compiler, options, hash of the
  * generated source. One line of text; belongs to the program. */
 const char *rt_program_identity(const RtProgram *program);

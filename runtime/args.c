@@ -1,0 +1,122 @@
+/* args.c: reads a command line by a table of options. */
+#include "runtime/args.h"
+
+#include "base/str.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const Arg *find_arg(const Arg *args, int count, const char *text, size_t length) {
+    for (int i = 0; i < count; i++) {
+        if (args[i].name && strlen(args[i].name) == length && strncmp(args[i].name, text, length) == 0)
+            return &args[i];
+    }
+    return NULL;
+}
+
+static bool report_unknown(const Arg *args, int count, const char *text, Error *error) {
+    const char *names[32];
+    size_t known = 0;
+    for (int i = 0; i < count && known < 32; i++) {
+        if (args[i].name)
+            names[known++] = args[i].name;
+    }
+    const char *near = diag_suggest(text, names, known);
+    return error_set(error, ERROR_INPUT, near ? "unknown option '%s'; did you mean '%s'?" : "unknown option '%s'", text,
+                     near);
+}
+
+static bool store_int(const Arg *arg, const char *value, Error *error) {
+    char *end;
+    errno = 0;
+    long long number = strtoll(value, &end, 10);
+    if (*value == '\0' || *end != '\0' || errno != 0 || number < arg->low || number > arg->high)
+        return error_set(error, ERROR_INPUT, "%s %s: expected an integer from %lld to %lld", arg->name, value,
+                         (long long)arg->low, (long long)arg->high);
+    *(int64_t *)arg->to = number;
+    return true;
+}
+
+static bool store_precision(const Arg *arg, const char *value, Error *error) {
+    if (!str_equal(value, "f32") && !str_equal(value, "f64"))
+        return error_set(error, ERROR_INPUT, "%s %s: the CPU has f32 and f64", arg->name, value);
+    *(CgPrecision *)arg->to = str_equal(value, "f64") ? PRECISION_f64 : PRECISION_f32;
+    return true;
+}
+
+static bool store(Arena *arena, const Arg *arg, const char *value, Error *error) {
+    ArgList *list = arg->to;
+    switch (arg->kind) {
+    case ARG_text:
+        *(const char **)arg->to = value;
+        return true;
+    case ARG_list:
+        ARENA_PUSH(arena, list->items, list->count, list->capacity, value);
+        return true;
+    case ARG_int:
+        return store_int(arg, value, error);
+    case ARG_precision:
+        return store_precision(arg, value, error);
+    case ARG_flag:
+        *(bool *)arg->to = true;
+        return true;
+    }
+    return false;
+}
+
+/* An operand: the first nameless entry that has no value yet. */
+static bool store_operand(const Arg *args, int count, const char *value, Error *error) {
+    for (int i = 0; i < count; i++) {
+        if (!args[i].name && *(const char **)args[i].to == NULL) {
+            *(const char **)args[i].to = value;
+            return true;
+        }
+    }
+    return error_set(error, ERROR_INPUT, "unexpected argument '%s'", value);
+}
+
+bool args_parse(Arena *arena, int argc, char **argv, const Arg *args, int count, Error *error) {
+    for (int i = 1; i < argc; i++) {
+        const char *text = argv[i];
+        if (text[0] != '-' || text[1] == '\0') {
+            if (!store_operand(args, count, text, error))
+                return false;
+            continue;
+        }
+        size_t length = str_starts_with(text, "--") ? strcspn(text, "=") : strlen(text);
+        const Arg *arg = find_arg(args, count, text, length);
+        bool attached = text[length] == '=';
+        if (!arg)
+            return report_unknown(args, count, arena_strndup(arena, text, length), error);
+        if (arg->kind == ARG_flag && attached)
+            return error_set(error, ERROR_INPUT, "%s takes no value", arg->name);
+        if (arg->kind != ARG_flag && !attached && ++i == argc)
+            return error_set(error, ERROR_INPUT, "%s needs a value", arg->name);
+        const char *value = attached ? text + length + 1 : arg->kind == ARG_flag ? "" : argv[i];
+        if (!store(arena, arg, value, error))
+            return false;
+    }
+    return true;
+}
+
+void args_add_program(Arg *args, ProgramArgs *to) {
+    *to = (ProgramArgs){.vector_bytes = RT_VECTOR_HOST, .precision = PRECISION_f32};
+    args[0] = (Arg){"--set", ARG_list, &to->sets, 0, 0};
+    args[1] = (Arg){"--threads", ARG_int, &to->threads, 1, 1024};
+    args[2] = (Arg){"--seed", ARG_int, &to->seed, 0, INT64_MAX};
+    args[3] = (Arg){"--precision", ARG_precision, &to->precision, 0, 0};
+    args[4] = (Arg){"--vector", ARG_int, &to->vector_bytes, 0, 64};
+    args[5] = (Arg){"--plain", ARG_flag, &to->plain, 0, 0};
+}
+
+RtProgramOptions args_program_options(const ProgramArgs *args, const char *path) {
+    return (RtProgramOptions){.path = path,
+                              .sets = args->sets.items,
+                              .set_count = args->sets.count,
+                              .seed = (uint64_t)args->seed,
+                              .threads = (int)args->threads,
+                              .precision = args->precision,
+                              .vector_bytes = (int)args->vector_bytes,
+                              .plain = args->plain};
+}

@@ -1,0 +1,44 @@
+/* args.h: command lines of the smaller commands, from a table. */
+#ifndef NDARTS_RUNTIME_ARGS_H
+#define NDARTS_RUNTIME_ARGS_H
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "runtime/runtime.h"
+
+typedef enum ArgKind {
+    ARG_text,     /* to: const char ** */
+    ARG_int,      /* to: int64_t *, low..high */
+    ARG_flag,     /* to: bool * */
+    ARG_list,     /* to: ArgList *; may be given several times */
+    ARG_precision /* to: CgPrecision * */
+} ArgKind;
+
+typedef struct ArgList {
+    const char **items;
+    int count, capacity;
+} ArgList;
+
+typedef struct Arg {
+    const char *name; /* "--threads", or "-o"; NULL: the command's operand */
+    ArgKind kind;
+    void *to;
+    int64_t low, high;
+} Arg;
+
+/* Reads argv[1..] ("--name value" and "--name=value"). A mistake is ERROR_INPUT and names the argument. */
+bool args_parse(Arena *arena, int argc, char **argv, const Arg *args, int count, Error *error);
+
+/* The options that all commands share which run a program. */
+typedef struct ProgramArgs {
+    ArgList sets;
+    int64_t threads, seed, vector_bytes;
+    CgPrecision precision;
+    bool plain;
+} ProgramArgs;
+enum { PROGRAM_ARG_COUNT = 6 };
+/* Fills args[0..PROGRAM_ARG_COUNT-1]: --set --threads --seed --precision --vector --plain, and sets the defaults. */
+void args_add_program(Arg *args, ProgramArgs *to);
+RtProgramOptions args_program_options(const ProgramArgs *args, const char *path);
+
+#endif

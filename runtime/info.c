@@ -1,0 +1,63 @@
+/* info.c: `ndarts-run info`: what this program and this machine have. */
+#include "base/str.h"
+#include "runtime/args.h"
+#include "runtime/cache.h"
+#include "runtime/machine.h"
+#include "runtime/runtime.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+
+static void print_machine(void) {
+    char name[256];
+    machine_processor_name(name, sizeof name);
+    printf("processor   %s\n", name);
+    printf("cores       %d\n", machine_core_count());
+    printf("vectors     %d bytes\n", machine_vector_bytes());
+    printf("memory      %.1f GiB\n", (double)machine_memory_bytes() / (1 << 30));
+}
+
+static void print_compiler(Arena *arena) {
+    RtCompiler compiler;
+    Error error = {ERROR_NONE, ""};
+    if (rt_compiler_find(arena, &compiler, &error))
+        printf("compiler    %s: %s\n", compiler.args[0], compiler.version);
+    else
+        printf("compiler    none (%s)\n", error.message);
+    printf("options     %s\n", rt_compiler_options(arena, machine_vector_bytes()));
+}
+
+static const char *find_library(const char *const *names) {
+    for (; *names; names++) {
+        void *handle = dlopen(*names, RTLD_LAZY | RTLD_LOCAL);
+        if (!handle)
+            continue;
+        dlclose(handle);
+        return *names;
+    }
+    return "not found";
+}
+
+static void print_backends(void) {
+    static const char *const nvrtc[] = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so", NULL};
+    static const char *const driver[] = {"libcuda.so.1", NULL};
+    printf("backends    cpu\n");
+    printf("nvrtc       %s\n", find_library(nvrtc));
+    printf("cuda        %s (modules can be compiled, running them is not there yet)\n", find_library(driver));
+}
+
+int rt_info_main(int argc, char **argv) {
+    Arena *arena = arena_create();
+    Error error = {ERROR_NONE, ""};
+    bool ok = args_parse(arena, argc, argv, NULL, 0, &error);
+    if (ok) {
+        printf("ndarts      %s\n", NDARTS_VERSION);
+        print_machine();
+        print_compiler(arena);
+        print_backends();
+        printf("cache       %s\n", rt_cache_folder(arena));
+        printf("library     %s\n", rt_library_path(arena));
+    }
+    arena_destroy(arena);
+    return ok ? 0 : error_report(&error);
+}

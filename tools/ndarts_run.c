@@ -1,0 +1,70 @@
+/* ndarts_run.c: ndarts-run COMMAND ...: one row per command. */
+#include "base/diag.h"
+#include "base/str.h"
+#include "runtime/runtime.h"
+
+#include <stdio.h>
+
+typedef struct RtCommand {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *usage, *help;
+} RtCommand;
+
+static const RtCommand commands[] = {
+    {"search", rt_search_main,
+     "SPEC.nd [--out DIR] [--resume] [--seed N] [--threads N] [--set NAME=VALUE] [--init W.safetensors]",
+     "searches for a genotype"},
+    {"derive", rt_derive_main, "ALPHAS.safetensors|CHECKPOINT [...]", "prints the genotype that the alphas say"},
+    {"trace", rt_trace_main,
+     "TEXT --weights W.safetensors --feed F.safetensors [--epoch E] [--steps K] -o OUT.safetensors\n"
+     "           [--precision f32|f64] [--set NAME=VALUE] [--threads N] [--seed N] [--vector BYTES] [--plain]",
+     "writes down what a text computes for given inputs, weights and draws"},
+    {"infer", rt_infer_main,
+     "NET.nd|NET.so --weights W.safetensors --input x.npy --output y.npy [--batch N] [--threads N] ...",
+     "logits of images (float32, N x C x H x W)"},
+    {"info", rt_info_main, "", "shows the machine, its compiler, backends and versions"},
+};
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
+
+static void print_usage(FILE *out) {
+    fprintf(out, "usage: ndarts-run COMMAND ...\n\n");
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        fprintf(out, "  %s %s\n      %s\n", commands[i].name, commands[i].usage, commands[i].help);
+}
+
+static const RtCommand *find_command(const char *name) {
+    for (int i = 0; i < COMMAND_COUNT; i++) {
+        if (str_equal(commands[i].name, name))
+            return &commands[i];
+    }
+    return NULL;
+}
+
+static int report_unknown(const char *name) {
+    const char *names[COMMAND_COUNT];
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        names[i] = commands[i].name;
+    Error error = {ERROR_NONE, ""};
+    const char *near = diag_suggest(name, names, COMMAND_COUNT);
+    error_set(&error, ERROR_INPUT, near ? "unknown command '%s'; did you mean '%s'?" : "unknown command '%s'", name,
+              near);
+    return error_report(&error);
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        print_usage(stderr);
+        return ERROR_INPUT;
+    }
+    if (str_equal(argv[1], "--help") || str_equal(argv[1], "-h") || str_equal(argv[1], "help")) {
+        print_usage(stdout);
+        return 0;
+    }
+    if (str_equal(argv[1], "--version")) {
+        printf("ndarts %s\n", NDARTS_VERSION);
+        return 0;
+    }
+    const RtCommand *command = find_command(argv[1]);
+    return command ? command->run(argc - 1, argv + 1) : report_unknown(argv[1]);
+}
