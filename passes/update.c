@@ -36,9 +36,9 @@ static double setting(const Update *u, const char *prefix, const char *name, dou
     return ir_module_get_float(u->g->module, arena_printf(u->ctx->arena, "%s%s", prefix, name), otherwise);
 }
 
-static IrNode *assign(Update *u, const char *param, IrNode *value) {
+static void assign(Update *u, const char *param, IrNode *value) {
     IrAttr attr = ir_attr_string("param", param);
-    return ir_build1(&u->b, OP_assign, value, 1, &attr);
+    ir_build1(&u->b, OP_assign, value, 1, &attr);
 }
 
 /* A node that reads the optimiser's state KIND/NAME of a parameter, entered in the module when it is new. */
@@ -54,9 +54,11 @@ static IrNode *state_node(Update *u, const char *kind, const IrParam *of) {
 }
 
 static IrNode *assign_state(Update *u, IrNode *state, IrNode *value) {
-    return assign(u, ir_attr_get_string(state, "name", ""), value);
+    assign(u, ir_attr_get_string(state, "name", ""), value);
+    return value;
 }
 
+/* The new state is a value of its own, used by its assignment and by the parameter's: each reads what the other writes. */
 static void add_sgd(Update *u, const IrParam *param, IrNode *w, IrNode *gradient) {
     IrNode *g = u->factor ? binary(u, OP_mul, gradient, u->factor) : gradient;
     if (u->decay != 0) {

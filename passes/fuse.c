@@ -1,0 +1,201 @@
+/* fuse.c: decides which values are never stored but computed where they are used (inlined), then orders the rest and
+ * numbers its stages (schedule.c).
+ *     %c = conv2d ...                                 %c = conv2d ...          !{stage=0}
+ *     %n = add (mul %c, %scale), %shift        =>     %n = ...                 !{inline}
+ *     %r = relu %n                                    %r = relu %n             !{inline}
+ *     %d = conv2d %r, %w                              %d = conv2d %r, %w       !{stage=2}     reads %c, %scale, %shift
+ * Only elementwise operations and views are inlined, and only when that is cheap:
+ *   - several users compute the value several times, so it must not cost much;
+ *   - a window (convolution, pool, matrix product) reads every element several times, so still less, and from one tensor;
+ *   - what is computed once (scale) is not computed again for every pixel: only its views are inlined into images;
+ *   - a value that reads several tensors is not carried into a later group: that would keep them all alive.
+ * Values are decided operands first, so costs include what is inlined below. Outputs always have memory. */
+#include "passes/schedule.h"
+
+enum {
+    WINDOW_COST = 4,      /* arithmetic operations per element */
+    SHARED_COST = 8,
+    SHARED_TENSORS = 2,
+    MOST_TENSORS = 8,     /* of an inlined value of the images */
+    MOST_LOADS = 48,
+    MOST_ONCE_LOADS = 16,
+    ONCE_SHARED_COST = 3
+};
+
+/* What is known of a node when its users are looked at. */
+typedef struct Value {
+    int cost;             /* arithmetic operations to compute an element from memory */
+    int loads;            /* reads of memory for an element, constants left out */
+    int tensors;          /* those of them that read a tensor with images */
+    bool expensive;       /* a transcendental function or a draw is among them */
+    bool reads_assigned;  /* a parameter that this graph assigns */
+    bool into_images;     /* computed once and read (through views) by something of the images */
+    bool is_output;
+    int users;
+    IrNode *user;         /* one of them */
+    bool window_user, wider_user, reduction_user, later_user;
+} Value;
+
+typedef struct Fusion {
+    IrGraph *g;
+    Value *values;        /* by node id */
+    int *groups;
+} Fusion;
+
+static bool is_light(const IrNode *n) {
+    return ir_op_info[n->op].flags & (OP_ELEMENTWISE | OP_VIEW);
+}
+
+static bool is_view(const IrNode *n) {
+    return ir_op_info[n->op].flags & OP_VIEW;
+}
+
+static int cost_of(IrOp op) {
+    switch (op) {
+    case OP_div:
+        return 4;
+    case OP_sqrt:
+        return 6;
+    case OP_exp:
+    case OP_log:
+    case OP_tanh:
+    case OP_sigmoid:
+    case OP_sin:
+    case OP_cos:
+        return 16;
+    case OP_detach:
+        return 0;
+    default:
+        return ir_op_info[op].flags & OP_ELEMENTWISE ? 1 : 0;
+    }
+}
+
+static bool is_reduction(const IrNode *n) {
+    return n->op == OP_reduce_sum || n->op == OP_reduce_max || n->op == OP_reduce_partial;
+}
+
+/* More elements per image than x has: an inlined x would be computed again for each. */
+static bool is_wider(const IrNode *n, const IrNode *x) {
+    return !is_reduction(n) && ir_type_count(&n->type, 1, 1) > ir_type_count(&x->type, 1, 1) && n->op != OP_pad &&
+           n->op != OP_place && n->op != OP_concat;
+}
+
+/* ---- facts ---- */
+
+static void note_uses(Fusion *f, IrNode *n) {
+    for (int i = 0; i < n->input_count; i++) {
+        Value *x = &f->values[n->inputs[i]->id];
+        bool again = i > 0 && n->inputs[i] == n->inputs[i - 1];
+        x->users += !again;
+        x->user = n;
+        x->window_user = x->window_user || (!is_light(n) && !is_reduction(n) && n->op != OP_assign);
+        x->reduction_user = x->reduction_user || is_reduction(n);
+        x->wider_user = x->wider_user || is_wider(n, n->inputs[i]);
+        x->later_user = x->later_user || f->groups[n->id] != f->groups[n->inputs[i]->id];
+    }
+}
+
+/* From users to operands: which once values end up in an expression over images. */
+static void find_into_images(Fusion *f) {
+    for (IrNode *n = f->g->last; n; n = n->prev) {
+        bool passes_on = schedule_is_images(n) || (is_view(n) && f->values[n->id].into_images);
+        for (int i = 0; passes_on && i < n->input_count; i++) {
+            Value *x = &f->values[n->inputs[i]->id];
+            x->into_images = x->into_images || !schedule_is_images(n->inputs[i]);
+        }
+    }
+}
+
+static void gather_facts(Fusion *f, Arena *arena) {
+    StrMap assigned = str_map_create(arena);
+    for (IrNode *n = f->g->first; n; n = n->next) {
+        note_uses(f, n);
+        if (n->op == OP_assign) {
+            str_map_set(&assigned, ir_attr_get_string(n, "param", ""), n);
+        }
+    }
+    for (IrNode *n = f->g->first; n; n = n->next) {
+        if (n->op == OP_param) {
+            f->values[n->id].reads_assigned = str_map_get(&assigned, ir_attr_get_string(n, "name", "")) != NULL;
+        }
+    }
+    for (int i = 0; i < f->g->output_count; i++) {
+        f->values[f->g->outputs[i].value->id].is_output = true;
+    }
+    find_into_images(f);
+}
+
+/* ---- decisions ---- */
+
+static void add_operand(Value *value, const Value *x, const IrNode *operand) {
+    if (operand->inlined) {
+        value->cost += x->cost;
+        value->loads += x->loads;
+        value->tensors += x->tensors;
+        value->expensive = value->expensive || x->expensive;
+    } else {
+        value->loads++;
+        value->tensors += schedule_is_images(operand);
+    }
+    if (operand->inlined || operand->op == OP_param) {
+        value->reads_assigned = value->reads_assigned || x->reads_assigned;
+    }
+}
+
+static void sum_costs(Fusion *f, IrNode *n) {
+    Value *value = &f->values[n->id];
+    value->cost = cost_of(n->op) * (n->op == OP_add_n ? n->input_count : 1);
+    value->expensive = cost_of(n->op) >= 16;
+    for (int i = 0; i < n->input_count; i++) {
+        add_operand(value, &f->values[n->inputs[i]->id], n->inputs[i]);
+    }
+}
+
+static bool should_inline_images(const IrNode *n, const Value *v) {
+    if (n->op == OP_concat && v->tensors > 1) {
+        return false; /* one copy instead of a choice among tensors for every element read */
+    }
+    if (v->window_user) {
+        return v->cost <= WINDOW_COST && v->tensors <= 1 && !v->expensive && !v->wider_user;
+    }
+    if (v->wider_user) {
+        return v->cost == 0;
+    }
+    if (v->later_user && v->tensors > 1) {
+        return false;
+    }
+    return v->users <= 1 || (v->cost <= SHARED_COST && v->tensors <= SHARED_TENSORS && !v->expensive);
+}
+
+static bool should_inline_once(const Value *v) {
+    if (v->into_images || v->window_user || v->wider_user) {
+        return v->cost == 0;
+    }
+    return v->users <= 1 || (v->cost <= ONCE_SHARED_COST && v->loads <= 4 && !v->expensive && !v->reads_assigned);
+}
+
+static bool should_inline(const IrNode *n, const Value *v) {
+    if (n->op == OP_constant || n->op == OP_scalar) {
+        return !v->is_output;
+    }
+    int most_loads = schedule_is_images(n) ? MOST_LOADS : MOST_ONCE_LOADS;
+    if (!is_light(n) || v->is_output || v->users == 0 || v->tensors > MOST_TENSORS || v->loads > most_loads) {
+        return false;
+    }
+    return schedule_is_images(n) ? should_inline_images(n, v) : should_inline_once(v);
+}
+
+bool pass_fuse(PassContext *ctx, IrGraph *g) {
+    schedule_sort_groups(g, ctx->arena);
+    ir_graph_number(g);
+    Fusion f = {.g = g,
+                .values = ARENA_ARRAY(ctx->arena, Value, g->next_id),
+                .groups = schedule_find_groups(g, ctx->arena)};
+    gather_facts(&f, ctx->arena);
+    for (IrNode *n = g->first; n; n = n->next) {
+        sum_costs(&f, n);
+        n->inlined = should_inline(n, &f.values[n->id]);
+    }
+    schedule_number_stages(ctx, g);
+    return true;
+}

@@ -1,0 +1,122 @@
+/* fuse_mixed_op.c: lets the candidates of an edge, and the edges into one node, share what they have in common.
+ * 1. The sum of a node's edges takes each edge up as soon as it is there, so that the weighted sum of the candidates is
+ *    added to the node in the pass over memory that normalises and weights them, and nothing of an edge outlives it:
+ *        %e1 = (edge 1) ...                     %e1 = (edge 1) ...
+ *        %e2 = (edge 2) ...              =>     %a = add %e0, %e1
+ *        %a = add %e0, %e1                      %e2 = (edge 2) ...
+ *        %b = add %a, %e2                       %b = add %a, %e2
+ * 2. The weight of a candidate is taken out of the reductions of the batch norm's backward, which are then the same for
+ *    all candidates and edges that lead into a node:
+ *        %d = mul %dnode, %weight               %t = reduce_sum %dnode {axes=[0, 1, 2]}          (once)
+ *        %s = reduce_sum %d              =>     %s = mul %t, %weight
+ *    and reduce_sum (mul (mul %dnode, %weight), %x) likewise.
+ * The order of additions stays. Needs: nodes tagged by edge. */
+#include "passes/schedule.h"
+
+/* ---- 1: sums of edges ---- */
+
+static bool take_up_edges(IrGraph *g) {
+    bool changed = false;
+    for (IrNode *n = g->first, *next; n; n = next) {
+        next = n->next;
+        if (n->op != OP_add || schedule_is_edge(n->tag) || !schedule_is_images(n)) {
+            continue;
+        }
+        IrNode *later = n->inputs[0]->id > n->inputs[1]->id ? n->inputs[0] : n->inputs[1];
+        if (schedule_is_edge(later->tag) && later->next != n) {
+            ir_node_move_before(n, later->next);
+            changed = true;
+        }
+    }
+    return changed;
+}
+
+/* ---- 2: factors of sums ---- */
+
+typedef struct Factoring {
+    PassContext *ctx;
+    IrGraph *g;
+    StrMap sums;         /* what is summed, and how, to the node that does it */
+} Factoring;
+
+static bool is_weight(const IrNode *n) {
+    return n->type.rank == 0 && n->type.dtype == DTYPE_f32;
+}
+
+/* If n is (value * weight), its value; the weight goes to *weight. */
+static IrNode *without_weight(IrNode *n, IrNode **weight) {
+    for (int i = 0; i < 2 && n->op == OP_mul; i++) {
+        if (is_weight(n->inputs[i]) && schedule_is_images(n->inputs[1 - i])) {
+            *weight = n->inputs[i];
+            return n->inputs[1 - i];
+        }
+    }
+    return NULL;
+}
+
+static const char *sum_key(Factoring *f, const IrNode *sum, const IrNode *x, const IrNode *y) {
+    Str key = str_create(f->ctx->arena);
+    str_addf(&key, "%p %p %d", (const void *)x, (const void *)y, (int)ir_attr_get_int(sum, "keep", 0));
+    const IrAttr *axes = ir_attr(sum, "axes");
+    for (int i = 0; i < axes->count; i++) {
+        str_addf(&key, " %d", (int)axes->ints[i]);
+    }
+    return key.data;
+}
+
+/* The sum over x, or over x * y, that stands as early as `like`; made once. */
+static IrNode *shared_sum(Factoring *f, IrNode *like, IrNode *x, IrNode *y) {
+    const char *key = sum_key(f, like, x, y);
+    IrNode *sum = str_map_get(&f->sums, key);
+    if (!sum) {
+        IrBuilder b = {.graph = f->g, .before = like, .diag = f->ctx->diag, .span = like->span, .tag = like->tag};
+        IrNode *summed = y ? ir_build2(&b, OP_mul, x, y, 0, NULL) : x;
+        sum = ir_build1(&b, OP_reduce_sum, summed, like->attr_count, like->attrs);
+        str_map_set(&f->sums, key, sum);
+    }
+    return sum;
+}
+
+/* What stands for the sum n, or NULL when there is no weight to take out. */
+static IrNode *factor_sum(Factoring *f, IrNode *n) {
+    IrNode *x = n->inputs[0], *y = NULL, *weight = NULL;
+    IrNode *value = without_weight(x, &weight);
+    for (int i = 0; !value && i < 2 && x->op == OP_mul; i++) {
+        value = without_weight(x->inputs[i], &weight);
+        y = x->inputs[1 - i];
+    }
+    if (!value) {
+        return NULL;
+    }
+    IrNode *sum = shared_sum(f, n, value, y);
+    IrBuilder b = {.graph = f->g, .before = n, .diag = f->ctx->diag, .span = n->span, .tag = n->tag};
+    return ir_build2(&b, OP_mul, sum, weight, 0, NULL);
+}
+
+static bool factor_sums(PassContext *ctx, IrGraph *g) {
+    Factoring f = {.ctx = ctx, .g = g, .sums = str_map_create(ctx->arena)};
+    bool changed = false;
+    ir_clear_scratch(g);
+    for (IrNode *n = g->first; n; n = n->next) {
+        if (n->op == OP_reduce_sum && schedule_is_edge(n->tag) && schedule_is_images(n->inputs[0]) && !schedule_is_images(n)) {
+            n->scratch = factor_sum(&f, n);
+            changed = changed || n->scratch;
+        }
+    }
+    ir_replace_uses_by_scratch(g);
+    for (IrNode *n = g->last, *prev; n; n = prev) {
+        prev = n->prev;
+        if (n->scratch) {
+            ir_node_remove(n);
+        }
+    }
+    ir_clear_scratch(g);
+    return changed;
+}
+
+bool pass_fuse_mixed_op(PassContext *ctx, IrGraph *g) {
+    ir_graph_number(g);
+    bool moved = take_up_edges(g);
+    bool factored = factor_sums(ctx, g);
+    return moved || factored;
+}

@@ -1,0 +1,343 @@
+/* schedule.c: order and stages; see schedule.h.
+ *
+ * Sorting within a group. depth(n) = the number of changes between images and once on the longest path that leads to n
+ * inside the group. Order by depth is an order of execution (depth never falls along an edge of the graph), and brings
+ * all candidates of an edge into the same few stages.
+ *
+ * Numbering. Nodes are taken in order. One of the images joins the open images stage, unless it needs something computed
+ * once that is still waiting: then the open stage is closed, all that waits becomes one or more once stages, and a new
+ * images stage opens. So what nothing waits for (updates, running statistics) collects until somebody has to wait anyway.
+ * Among what is computed once, a level of many elements is a stage of its own, whose nodes are independent; small levels
+ * share a stage that one thread does in order. */
+#include "passes/schedule.h"
+
+#include <string.h>
+
+enum { PARALLEL_WORK = 16384 /* elements from which waking the other threads pays */ };
+
+bool schedule_is_images(const IrNode *n) {
+    return ir_type_has_dim(&n->type, IR_DIM_N) || ir_type_has_dim(&n->type, IR_DIM_K);
+}
+
+bool schedule_is_given(const IrNode *n) {
+    return n->op == OP_param || n->op == OP_input || n->op == OP_constant || n->op == OP_scalar;
+}
+
+bool schedule_is_edge(const char *tag) {
+    return tag && strstr(tag, "._ops.");
+}
+
+static bool same_tag(const char *a, const char *b) {
+    return a == b || (a && b && str_equal(a, b));
+}
+
+/* ---- groups ---- */
+
+static bool uses_group(const IrNode *n, const int *groups, int group) {
+    for (int i = 0; i < n->input_count; i++) {
+        if (groups[n->inputs[i]->id] == group && !schedule_is_given(n->inputs[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int *schedule_find_groups(IrGraph *g, Arena *arena) {
+    int *groups = ARENA_ARRAY(arena, int, g->next_id);
+    int group = 0;
+    const char *tag = g->first ? g->first->tag : NULL;
+    for (IrNode *n = g->first; n; n = n->next) {
+        bool light = ir_op_info[n->op].flags & (OP_ELEMENTWISE | OP_VIEW);
+        bool joins = schedule_is_given(n) || same_tag(n->tag, tag) ||
+                     (light && schedule_is_edge(tag) && !schedule_is_edge(n->tag) && uses_group(n, groups, group));
+        if (!joins) {
+            group++;
+            tag = n->tag;
+        }
+        groups[n->id] = group;
+    }
+    return groups;
+}
+
+/* ---- sorting ---- */
+
+static int depth_in_group(const IrNode *n, const int *groups, const int *depths) {
+    int depth = 0;
+    for (int i = 0; i < n->input_count; i++) {
+        const IrNode *x = n->inputs[i];
+        if (groups[x->id] == groups[n->id] && !schedule_is_given(x)) {
+            int own = depths[x->id] + (schedule_is_images(x) != schedule_is_images(n));
+            depth = own > depth ? own : depth;
+        }
+    }
+    return depth;
+}
+
+/* Moves the nodes first, ..., last, in order of their depth, to before `end`. */
+static void sort_run(IrNode *first, IrNode *end, int deepest, const int *depths, Arena *arena) {
+    int count = 0;
+    for (IrNode *n = first; n != end; n = n->next) {
+        count++;
+    }
+    IrNode **nodes = ARENA_ARRAY(arena, IrNode *, count);
+    count = 0;
+    for (IrNode *n = first; n != end; n = n->next) {
+        nodes[count++] = n;
+    }
+    for (int depth = 0; depth <= deepest; depth++) {
+        for (int i = 0; i < count; i++) {
+            if (depths[nodes[i]->id] == depth && nodes[i]->op != OP_input) {
+                ir_node_move_before(nodes[i], end);
+            }
+        }
+    }
+}
+
+/* An assignment must stay behind all that read the old value: it waits for as many barriers as they do. */
+static void delay_assignments(IrNode *first, IrNode *end, int *depths) {
+    for (IrNode *n = first; n != end; n = n->next) {
+        const char *name = n->op == OP_assign ? ir_attr_get_string(n, "param", "") : NULL;
+        for (IrNode *reader = first; name && reader != n; reader = reader->next) {
+            for (int i = 0; i < reader->input_count; i++) {
+                const IrNode *x = reader->inputs[i];
+                if (x->op == OP_param && str_equal(ir_attr_get_string(x, "name", ""), name) &&
+                    depths[reader->id] > depths[n->id]) {
+                    depths[n->id] = depths[reader->id];
+                }
+            }
+        }
+    }
+}
+
+void schedule_sort_groups(IrGraph *g, Arena *arena) {
+    ir_graph_number(g);
+    int *groups = schedule_find_groups(g, arena);
+    int *depths = ARENA_ARRAY(arena, int, g->next_id);
+    for (IrNode *first = g->first, *end; first; first = end) {
+        int deepest = 0;
+        for (end = first; end && groups[end->id] == groups[first->id]; end = end->next) {
+            depths[end->id] = depth_in_group(end, groups, depths);
+            deepest = depths[end->id] > deepest ? depths[end->id] : deepest;
+        }
+        if (deepest > 0 && schedule_is_edge(first->tag)) {
+            delay_assignments(first, end, depths);
+            sort_run(first, end, deepest, depths, arena);
+        }
+    }
+}
+
+/* ---- reading through inlined nodes ---- */
+
+void schedule_visit_loads(IrNode *n, ScheduleVisit *visit, void *data) {
+    for (int i = 0; i < n->input_count; i++) {
+        IrNode *x = n->inputs[i];
+        if (x->inlined) {
+            schedule_visit_loads(x, visit, data);
+        } else {
+            visit(data, n, x);
+        }
+    }
+}
+
+bool *schedule_find_prepared(PassContext *ctx, IrGraph *g) {
+    ir_graph_number(g);
+    bool *prepared = ARENA_ARRAY(ctx->arena, bool, g->next_id);
+    if (ctx->kind != GRAPH_infer && ctx->kind != GRAPH_eval) {
+        return prepared;
+    }
+    for (IrNode *n = g->first; n; n = n->next) {
+        bool constant = !schedule_is_images(n) && n->op != OP_input && n->op != OP_scalar && n->op != OP_draw;
+        for (int i = 0; i < n->input_count; i++) {
+            constant = constant && prepared[n->inputs[i]->id];
+        }
+        prepared[n->id] = constant;
+    }
+    return prepared;
+}
+
+/* ---- stages ---- */
+
+typedef struct Numbering {
+    PassContext *ctx;
+    int stage;               /* the next number */
+    int open;                /* the open images stage, -1: none */
+    IrNode **waiting;        /* computed once, not yet in a stage; ->mark is 1 */
+    int waiting_count, waiting_capacity;
+    IrNode **order;          /* all nodes with a stage, by stage */
+    int order_count, order_capacity;
+    int *level;              /* by node id, of those that wait */
+} Numbering;
+
+static void place_in_stage(Numbering *s, IrNode *n, int stage) {
+    n->stage = stage;
+    n->mark = 0;
+    ARENA_PUSH(s->ctx->arena, s->order, s->order_count, s->order_capacity, n);
+}
+
+static void find_waiting(void *data, IrNode *reader, IrNode *value) {
+    (void)reader;
+    bool *found = data;
+    *found = *found || value->mark == 1;
+}
+
+typedef struct LevelSearch {
+    const Numbering *s;
+    int level;
+} LevelSearch;
+
+static void raise_level(void *data, IrNode *reader, IrNode *value) {
+    (void)reader;
+    LevelSearch *search = data;
+    if (value->mark == 1 && search->s->level[value->id] >= search->level) {
+        search->level = search->s->level[value->id] + 1;
+    }
+}
+
+/* The reader of the highest level of each parameter, by its name, for assignments to come after it. */
+typedef struct ReaderSearch {
+    StrMap *readers;
+    IrNode *node;
+    const int *level;
+} ReaderSearch;
+
+static void note_reader(void *data, IrNode *reader, IrNode *value) {
+    (void)reader;
+    ReaderSearch *search = data;
+    const char *name = value->op == OP_param ? ir_attr_get_string(value, "name", "") : NULL;
+    const IrNode *last = name ? str_map_get(search->readers, name) : NULL;
+    if (name && (!last || search->level[last->id] < search->level[search->node->id])) {
+        str_map_set(search->readers, name, search->node);
+    }
+}
+
+static int find_levels(Numbering *s) {
+    StrMap readers = str_map_create(s->ctx->arena);
+    int levels = 0;
+    for (int i = 0; i < s->waiting_count; i++) {
+        IrNode *n = s->waiting[i];
+        LevelSearch search = {s, 0};
+        schedule_visit_loads(n, raise_level, &search);
+        if (n->op == OP_assign) {
+            IrNode *reader = str_map_get(&readers, ir_attr_get_string(n, "param", ""));
+            if (reader && s->level[reader->id] >= search.level) {
+                search.level = s->level[reader->id] + 1;
+            }
+        }
+        s->level[n->id] = search.level;
+        levels = search.level >= levels ? search.level + 1 : levels;
+        ReaderSearch note = {&readers, n, s->level};
+        schedule_visit_loads(n, note_reader, &note);
+    }
+    return levels;
+}
+
+static int64_t work_of(const Numbering *s, const IrNode *n) {
+    int64_t chunks = s->ctx->chunks ? s->ctx->chunks : 16;
+    int64_t largest = ir_type_count(&n->type, s->ctx->batch, chunks);
+    for (int i = 0; i < n->input_count; i++) {
+        int64_t count = ir_type_count(&n->inputs[i]->type, s->ctx->batch, chunks);
+        largest = count > largest ? count : largest;
+    }
+    return largest;
+}
+
+/* Large levels get stages of their own; runs of small ones share one. */
+static void flush_waiting(Numbering *s) {
+    int levels = find_levels(s);
+    int64_t *work = ARENA_ARRAY(s->ctx->arena, int64_t, levels);
+    for (int i = 0; i < s->waiting_count; i++) {
+        work[s->level[s->waiting[i]->id]] += work_of(s, s->waiting[i]);
+    }
+    bool shared = false;
+    for (int level = 0; level < levels; level++) {
+        bool large = work[level] >= PARALLEL_WORK;
+        s->stage += large && shared;
+        for (int i = 0; i < s->waiting_count; i++) {
+            if (s->waiting[i]->mark == 1 && s->level[s->waiting[i]->id] == level) {
+                place_in_stage(s, s->waiting[i], s->stage);
+            }
+        }
+        s->stage += large;
+        shared = !large;
+    }
+    s->stage += shared;
+    s->waiting_count = 0;
+}
+
+static void close_images(Numbering *s) {
+    if (s->open >= 0) {
+        s->stage++;
+        s->open = -1;
+    }
+}
+
+static void add_node(Numbering *s, IrNode *n) {
+    if (!schedule_is_images(n)) {
+        n->mark = 1;
+        ARENA_PUSH(s->ctx->arena, s->waiting, s->waiting_count, s->waiting_capacity, n);
+        return;
+    }
+    bool must_wait = false;
+    schedule_visit_loads(n, find_waiting, &must_wait);
+    if (must_wait) {
+        close_images(s);
+        flush_waiting(s);
+    }
+    s->open = s->stage;
+    place_in_stage(s, n, s->stage);
+}
+
+static void emit(IrNode *n) {
+    if (n->mark == 2) {
+        return;
+    }
+    n->mark = 2;
+    for (int i = 0; i < n->input_count; i++) {
+        if (n->inputs[i]->inlined) {
+            emit(n->inputs[i]);
+        }
+    }
+    ir_node_move_before(n, NULL);
+}
+
+/* Inputs stay in front, then what is given, then stage by stage, each node behind the inlined ones it is the first to need. */
+static void put_in_order(const Numbering *s, IrGraph *g) {
+    IrNode **nodes = ARENA_ARRAY(s->ctx->arena, IrNode *, g->next_id);
+    int count = 0;
+    for (IrNode *n = g->first; n; n = n->next) {
+        n->mark = n->op == OP_input ? 2 : 0;
+        nodes[count++] = n;
+    }
+    for (int i = 0; i < count; i++) {
+        if (schedule_is_given(nodes[i])) {
+            emit(nodes[i]);
+        }
+    }
+    for (int i = 0; i < s->order_count; i++) {
+        emit(s->order[i]);
+    }
+    for (int i = 0; i < count; i++) {
+        emit(nodes[i]); /* what nobody reads */
+    }
+    ir_clear_scratch(g);
+}
+
+void schedule_number_stages(PassContext *ctx, IrGraph *g) {
+    bool *prepared = schedule_find_prepared(ctx, g);
+    Numbering s = {.ctx = ctx, .open = -1, .level = ARENA_ARRAY(ctx->arena, int, g->next_id)};
+    ir_clear_scratch(g);
+    for (int round = 0; round < 2; round++) {
+        for (IrNode *n = g->first; n; n = n->next) {
+            bool computed = !n->inlined && !schedule_is_given(n);
+            if (round == 0) {
+                n->stage = -1;
+            }
+            if (computed && prepared[n->id] == (round == 0)) {
+                add_node(&s, n);
+            }
+        }
+        close_images(&s);
+        flush_waiting(&s);
+    }
+    put_in_order(&s, g);
+}
