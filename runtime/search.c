@@ -24,6 +24,7 @@ static void on_signal(int number) {
 
 /* The second signal of a kind ends the program at once. */
 static void catch_signals(void) {
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is reported like a full disk */
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
@@ -225,6 +226,8 @@ static bool stop_interrupted(Search *s, Error *error) {
 }
 
 static bool search_run(Search *s, Error *error) {
+    fprintf(stderr, "search: %lld epochs, %lld steps per epoch, %lld images at a time\n", (long long)s->at.epochs,
+            (long long)s->steps, (long long)rt_program_batch(s->program));
     progress_begin(&s->progress, stderr, s->at.epochs, s->steps, s->at.global_step);
     while (s->at.epoch < s->at.epochs) {
         s->epoch_started = progress_clock();

@@ -1,0 +1,280 @@
+#!/usr/bin/env python3
+"""ndarts-run search and derive as a user runs them, on a tiny supernet and synthetic images: the same bits for any number of
+threads and for interrupted + resumed runs; broken checkpoints and data files are refused by name; a full disk keeps the
+checkpoint before it."""
+import json
+import os
+import resource
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = os.environ['NDARTS_BUILD']
+RUN = os.path.join(BUILD, 'bin', 'ndarts-run')
+COMPILER = os.path.join(BUILD, 'bin', 'ndartsc')
+
+SPEC = '''import "darts.nd"
+search {
+    space darts
+    network cifar_search(C=2, layers=3, classes=4)
+    noise on skip_connect { gaussian additive std=0.2 mean=0 }
+    drop_path on skip_connect { probability=0.3 }
+    data synthetic { limit=124 size=8 crop=1 flip=true cutout=3 }
+    epochs 3  batch 8  frozen 1  seed 5
+    weights sgd(lr=cosine(0.05, 0.001), momentum=0.9, decay=3e-4, clip=5)
+    alphas adam(lr=1e-2, betas=(0.5, 0.999), decay=1e-3)
+}
+'''
+RESULTS = ('checkpoint.safetensors', 'metrics.jsonl', 'alphas.jsonl', 'genotype.nd', 'normal.dot', 'reduce.dot')
+
+
+class Failure(Exception):
+    pass
+
+
+def expect(condition, message):
+    if not condition:
+        raise Failure(message)
+
+
+def run(*arguments, code=0, says='', **options):
+    """Runs a program to its end; returns stdout and stderr."""
+    done = subprocess.run(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=500, check=False,
+                          **options)
+    shown = f'{" ".join(arguments)}\nexit code {done.returncode}, expected {code}\n{done.stdout}{done.stderr}'
+    expect(done.returncode == code, shown)
+    expect(says in done.stderr, f'{shown}\nexpected in stderr: {says}')
+    return done.stdout, done.stderr
+
+
+def read(*path):
+    with open(os.path.join(*path), 'rb') as file:
+        return file.read()
+
+
+def search(out, *options, **more):
+    return run(RUN, 'search', 'tiny.nd', '--out', out, *options, **more)
+
+
+def interrupt(out, line, delay, *options):
+    """Starts a search, sends SIGINT `delay` seconds after `line` was printed; returns what it said."""
+    process = subprocess.Popen([RUN, 'search', 'tiny.nd', '--out', out, *options], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True)
+    said = ''
+    for text in process.stderr:
+        said += text
+        if line in text:
+            break
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    said += process.stderr.read()
+    expect(process.wait(timeout=300) == 130, f'interrupted search: exit code {process.returncode}\n{said}')
+    expect('--resume goes on' in said, said)
+    return said
+
+
+def expect_same(first, second, names=RESULTS):
+    for name in names:
+        expect(read(first, name) == read(second, name), f'{first}/{name} and {second}/{name} differ')
+
+
+def lines_of(*path):
+    return [json.loads(line) for line in read(*path).decode().splitlines()]
+
+
+def test_threads_do_not_matter():
+    stdout, _ = search('one', '--threads', '1')
+    search('two', '--threads=2')
+    expect_same('one', 'two')
+    expect(stdout == read('one', 'genotype.nd').decode(), 'stdout is not the genotype')
+    metrics = lines_of('one', 'metrics.jsonl')
+    expect([m['epoch'] for m in metrics] == [0, 1, 2], 'epochs')
+    expect([m['frozen'] for m in metrics] == [True, False, False], 'frozen epochs')
+    expect([m['alphas_updates'] for m in metrics] == [0, 8, 16], 'updates of the alphas')
+    expect(metrics[0]['alphas_loss'] is None and metrics[1]['alphas_loss'] > 0, 'loss of the alphas')
+    expect(metrics[2]['train_loss'] < metrics[0]['train_loss'], 'the loss does not fall')
+    alphas = lines_of('one', 'alphas.jsonl')
+    expect(alphas[0]['alphas_normal'] != alphas[2]['alphas_normal'], 'the alphas did not move')
+    expect(all(abs(sum(row) - 1) < 1e-9 for row in alphas[2]['alphas_reduce']), 'softmax weights do not sum to 1')
+
+
+def test_seed_matters():
+    search('seeded', '--seed', '6')
+    expect(read('one', 'metrics.jsonl') != read('seeded', 'metrics.jsonl'), '--seed changes nothing')
+    stderr = search('seeded', '--seed', '6')[1]
+    expect('checkpoint.old.safetensors' in stderr, 'the earlier checkpoint is not set aside')
+
+
+def test_interrupted_and_resumed():
+    # In the first epoch, then in a later one; between them another number of threads.
+    said = interrupt('halves', 'steps per epoch', 0.05)
+    expect('interrupted in epoch' in said, said)
+    interrupt('halves', 'epoch 1/3:', 0.02, '--resume', '--threads', '1')
+    search('halves', '--resume')
+    expect_same('one', 'halves')
+
+
+def test_finished_search_resumes_to_nothing():
+    before = read('one', 'checkpoint.safetensors')
+    stdout, _ = search('one', '--resume')
+    expect(stdout == read('one', 'genotype.nd').decode(), 'stdout is not the genotype')
+    expect(before == read('one', 'checkpoint.safetensors'), 'the checkpoint of a finished search changed')
+
+
+def limit_file_size():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+
+
+def test_full_disk_keeps_the_checkpoint():
+    interrupt('full', 'epoch 1/3:', 0.0)
+    before = read('full', 'checkpoint.safetensors')
+    search('full', '--resume', code=2, says='checkpoint.safetensors', preexec_fn=limit_file_size)
+    expect(before == read('full', 'checkpoint.safetensors'), 'the checkpoint is not as before')
+    left = [name for name in os.listdir('full') if 'tmp' in name]
+    expect(not left, f'left behind: {left}')
+    search('full', '--resume')
+    expect_same('one', 'full')
+
+
+def fnv1a(data):
+    value = 0xcbf29ce484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001b3 % 2**64
+    return value
+
+
+def entry_hash(key, value):
+    return fnv1a(struct.pack('<QQ', fnv1a(key.encode()), fnv1a(value.encode())))
+
+
+def change_metadata(folder, key, value):
+    """Changes a metadata entry of a checkpoint, keeping its checksum right."""
+    data = read(folder, 'checkpoint.safetensors')
+    size = struct.unpack('<Q', data[:8])[0]
+    header = json.loads(data[8:8 + size])
+    metadata = header['__metadata__']
+    checksum = int(metadata['checksum'], 16) - entry_hash(key, metadata[key]) + entry_hash(key, value)
+    metadata[key] = value
+    metadata['checksum'] = f'{checksum % 2**64:016x}'
+    text = json.dumps(header).encode()
+    text += b' ' * (-len(text) % 8)
+    with open(os.path.join(folder, 'checkpoint.safetensors'), 'wb') as file:
+        file.write(struct.pack('<Q', len(text)) + text + data[8 + size:])
+
+
+def broken(change):
+    """A folder with the checkpoint of 'one', changed."""
+    shutil.rmtree('broken', ignore_errors=True)
+    os.mkdir('broken')
+    data = bytearray(read('one', 'checkpoint.safetensors'))
+    with open('broken/checkpoint.safetensors', 'wb') as file:
+        file.write(change(data))
+
+
+def flipped(data):
+    data[-1000] ^= 1
+    return data
+
+
+def test_broken_checkpoints():
+    search('nothing', '--resume', code=1, says="there is no file 'nothing/checkpoint.safetensors'")
+    broken(flipped)
+    search('broken', '--resume', code=1, says='broken/checkpoint.safetensors: corrupted checkpoint: its contents have the checksum')
+    run(RUN, 'derive', 'broken/checkpoint.safetensors', code=1, says='corrupted checkpoint')
+    broken(lambda data: data[:len(data) // 2])
+    search('broken', '--resume', code=1, says='broken/checkpoint.safetensors')
+    broken(lambda data: data[:5])
+    search('broken', '--resume', code=1, says='broken/checkpoint.safetensors')
+    broken(lambda data: data)
+    search('broken', '--resume', '--set', 'search.batch=4', code=1,
+           says='of another search: search.batch is 4 here, 8 in the checkpoint')
+    search('broken', '--resume', '--seed', '7', code=1, says='began with seed 5, not 7')
+
+
+def test_another_build_is_refused():
+    broken(lambda data: data)
+    change_metadata('broken', 'identity', 'another compiler')
+    search('broken', '--resume', code=1, says="found 'another compiler'; --allow-different-build goes on anyway")
+    search('broken', '--resume', '--allow-different-build')
+
+
+def test_init():
+    search('begun', '--init', 'one/checkpoint.safetensors', '--set', 'search.epochs=1')
+    loss = lines_of('begun', 'metrics.jsonl')[0]['train_loss']
+    expect(loss < lines_of('one', 'metrics.jsonl')[0]['train_loss'], 'the given weights are not used')
+    search('begun', '--init', 'missing.safetensors', code=1, says='missing.safetensors')
+
+
+def test_data_mistakes():
+    os.makedirs('cifar', exist_ok=True)
+    spec = SPEC.replace('synthetic { limit=124 size=8 crop=1 flip=true cutout=3 }', 'cifar10("cifar") split 0.5')
+    expect(spec != SPEC, 'the text was not changed')
+    with open('cifar.nd', 'w', encoding='utf-8') as file:
+        file.write(spec)
+    run(RUN, 'search', 'cifar.nd', '--out', 'c', code=1, says='cifar/data_batch_1.bin: No such file')
+    for number in range(1, 6):
+        with open(f'cifar/data_batch_{number}.bin', 'wb') as file:
+            file.write(bytes(3073 * 4 - (number == 4)))
+    run(RUN, 'search', 'cifar.nd', '--out', 'c', code=1,
+        says='cifar/data_batch_4.bin: truncated or no CIFAR file: expected a multiple of 3073 bytes, found 12291 bytes')
+
+
+def test_command_line():
+    run(RUN, 'search', code=1, says='search needs a text')
+    run(RUN, 'search', 'tiny.nd', '--reusme', code=1, says="unknown option '--reusme' of search; did you mean '--resume'?")
+    run(RUN, 'search', 'tiny.nd', '--threads', 'two', code=1, says="--threads takes a whole number, found 'two'")
+    run(RUN, 'search', 'missing.nd', code=1, says='missing.nd')
+    run(RUN, 'search', 'tiny.nd', '--out', 'tiny.nd/folder', code=1, says='tiny.nd')
+    search('order', '--set', 'search.epochs=0', code=1, says='epochs')
+    run(RUN, 'derive', code=1, says='derive needs a checkpoint')
+
+
+def body(genotype):
+    """A genotype without its name."""
+    return genotype.split('{', 1)[1].split('\n}', 1)[0]
+
+
+def test_derive():
+    found = body(read('one', 'genotype.nd').decode())
+    for source in ('one/checkpoint.safetensors', 'one/alphas.jsonl'):
+        stdout, _ = run(RUN, 'derive', source)
+        expect(body(stdout) == found, f'{source}: another genotype\n{stdout}')
+    run(RUN, 'derive', 'one/checkpoint.safetensors', '--name', 'mine', '-o', 'mine.nd', '--draw', '.')
+    expect(b'genotype mine {' in read('mine.nd') and b'digraph "reduce"' in read('reduce.dot'), 'derive -o --draw')
+    if shutil.which('dot'):
+        expect(b'<svg' in read('one', 'normal.svg') and b'<svg' in read('reduce.svg'), 'no drawings')
+    run(RUN, 'derive', 'one/alphas.jsonl', '--epoch', '9', code=1, says='no line of epoch 9')
+    run(COMPILER, 'mine.nd', '--emit=stats')
+
+
+def main():
+    folder = tempfile.mkdtemp(prefix='ndarts-search-')
+    os.chdir(folder)
+    with open('tiny.nd', 'w', encoding='utf-8') as file:
+        file.write(SPEC)
+    tests = [test_command_line, test_threads_do_not_matter, test_seed_matters, test_interrupted_and_resumed,
+             test_finished_search_resumes_to_nothing, test_full_disk_keeps_the_checkpoint, test_broken_checkpoints,
+             test_another_build_is_refused, test_init, test_data_mistakes, test_derive]
+    chosen = sys.argv[1:]
+    failed = 0
+    for test in tests:
+        if chosen and test.__name__ not in chosen:
+            continue
+        started = time.time()
+        try:
+            test()
+            print(f'ok      {test.__name__} ({time.time() - started:.1f} s)', flush=True)
+        except (Failure, OSError, subprocess.TimeoutExpired, ValueError, KeyError) as failure:
+            failed += 1
+            print(f'FAILED  {test.__name__}: {failure}', flush=True)
+    os.chdir('/')
+    shutil.rmtree(folder)
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
