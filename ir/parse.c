@@ -412,18 +412,21 @@ static bool parse_param(IrParser *p) {
 
 static void parse_section(IrParser *p) {
     bool well_formed = true;
-    if (ir_parser_at_word(p, "graph"))
+    if (ir_parser_at_word(p, "graph")) {
         parse_graph(p);
-    else if (ir_parser_at_word(p, "set"))
+    } else if (ir_parser_at_word(p, "set")) {
         well_formed = parse_setting(p);
-    else if (ir_parser_at_word(p, "param"))
+    } else if (ir_parser_at_word(p, "param")) {
         well_formed = parse_param(p);
-    else if (ir_parser_at_word(p, "module"))
+    } else if (ir_parser_at_word(p, "module")) {
         well_formed = parse_module_name(p);
-    else
-        well_formed = ir_parser_expected(p, "module, set, param or graph");
-    while (!well_formed && !at_section(p))
-        ir_parser_advance(p);
+    } else {
+        ir_parser_expected(p, "module, set, param or graph");
+        while (!at_section(p))
+            ir_parser_advance(p);
+    }
+    if (!well_formed && !p->token.first && p->token.kind != TOKEN_end)
+        skip_line(p);
 }
 
 /* ---- what can only be checked when all graphs are known ---- */

@@ -50,7 +50,9 @@ static bool need_images(const ShapeArgs *a, int i) {
 
 static bool check_groups(const ShapeArgs *a, int64_t in_channels, int64_t out_channels) {
     int64_t groups = shape_attr_int(a, "groups");
-    if (groups >= 1 && in_channels > 0 && out_channels > 0 && in_channels % groups == 0 && out_channels % groups == 0)
+    if (in_channels < 1 || out_channels < 1)
+        return ir_fail(a->error, "the number of channels is symbolic");
+    if (groups >= 1 && in_channels % groups == 0 && out_channels % groups == 0)
         return true;
     return ir_fail(a->error, "%lld groups of %lld input and %lld output channels", (long long)groups,
                    (long long)in_channels, (long long)out_channels);
@@ -59,8 +61,11 @@ static bool check_groups(const ShapeArgs *a, int64_t in_channels, int64_t out_ch
 static bool need_weight(const ShapeArgs *a, Window *w) {
     if (!need_images(a, 1))
         return false;
-    w->kernel[0] = shape_input(a, 1)->dim[2];
-    w->kernel[1] = shape_input(a, 1)->dim[3];
+    const IrType *weight = shape_input(a, 1);
+    if (ir_type_has_dim(weight, IR_DIM_N) || ir_type_has_dim(weight, IR_DIM_K))
+        return ir_fail(a->error, "the weight has a symbolic extent");
+    w->kernel[0] = weight->dim[2];
+    w->kernel[1] = weight->dim[3];
     return true;
 }
 
