@@ -8,8 +8,9 @@
 #define NDARTS_CODEGEN_STAGE_H
 
 #include "codegen/codegen.h"
+#include "base/str.h"
 
-enum { CG_MAX_AXES = 12 };
+enum { CG_MAX_AXES = 24, CG_MAX_BUFFERS = 96, CG_MAX_INTS = 8 };
 
 /* An axis is a loop variable of a step: its result's axes first, then those of its reductions. */
 typedef struct CgAxis {
@@ -42,7 +43,7 @@ typedef enum CgScalarKind {
     SCALAR_index,      /* index[0] as a number */
     SCALAR_op,         /* elementwise op of args */
     SCALAR_guard,      /* args[0] where every lower <= index[i] < upper[i] (and divisible), else args[1] */
-    SCALAR_draw,       /* random number: stream hash in ints[number], element index[0] within the image; args: keep probability */
+    SCALAR_draw,       /* random number: stream hash in ints[number], element index[0] of image index[1]; args: keep probability */
     SCALAR_reduce      /* args[0] over reduce_axes, in row-major order */
 } CgScalarKind;
 typedef enum CgReduce { REDUCE_sum, REDUCE_max, REDUCE_argmax /* position of the first largest, row-major over the axes */ } CgReduce;
@@ -52,9 +53,12 @@ typedef struct CgScalar CgScalar;
 struct CgScalar {
     CgScalarKind kind;
     int id;                         /* hash-consed: equal scalars of a step are one object, numbered in order of making */
+    uint32_t axes;                  /* bit a: depends on axis a (a reduction's own axes do not count) */
+    int mark;                       /* for who walks over it; 0 between walks */
+    CgScalar *next;                 /* in the table of stage_scalar.c */
     double value;                   /* constant */
     CgBuffer *buffer;               /* load */
-    int number;                     /* run, draw (slot in the step's ints) */
+    int number;                     /* run (index into the names, -1: the batch), draw (slot in the step's ints) */
     IrOp op;                        /* op */
     int arg_count;
     CgScalar **args;
@@ -76,9 +80,9 @@ typedef struct CgStep {
     bool partial;                   /* adds value to out[chunk, ...]: stored instead of added for the first image of a chunk */
     CgScalar *value;
     int int_count;
-    int64_t ints[8];                /* constants of the call: hashes of streams */
+    int64_t ints[CG_MAX_INTS];             /* constants of the call: hashes of streams */
     int buffer_count;               /* buffers it reads or writes, in order of first use; out is buffers[0] */
-    CgBuffer *buffers[96];
+    CgBuffer *buffers[CG_MAX_BUFFERS];
 } CgStep;
 
 typedef enum CgDomain { DOMAIN_images, DOMAIN_parallel, DOMAIN_serial } CgDomain;
@@ -89,30 +93,69 @@ typedef struct CgStage {
     CgStep **steps;
 } CgStage;
 
+/* Names of the run-time scalars that the graphs of a module use, in order of their numbers. */
+typedef struct CgNames {
+    int count;
+    const char *names[ND_SCALAR_COUNT];
+} CgNames;
+
 typedef struct CgProgram {          /* one graph */
     Arena *arena;
     IrGraph *graph;
     const CgOptions *options;
+    CgNames *names;
+    int64_t prepared_base;          /* where this graph's part of the prepared memory begins, bytes */
+    int64_t prepared_bytes, work_bytes, private_bytes;
+    StrMap assigned;                /* parameters that a step so far has written */
     int stage_count, stage_capacity;
     CgStage **stages;
     CgBuffer **buffer_of;           /* by node id; NULL for inlined nodes */
 } CgProgram;
 
-CgProgram *cg_build_stages(Arena *arena, IrGraph *graph, const CgOptions *options);
+/* prepared_base: bytes of prepared memory that the module's graphs before this one take. */
+CgProgram *cg_build_stages(Arena *arena, IrGraph *graph, const CgOptions *options, CgNames *names, int64_t prepared_base);
+void cg_print_program(const CgProgram *program, Str *out);
+
+/* Bytes of one element, and of a whole value at the largest batch. */
+int64_t cg_element_size(const CgOptions *options, IrDtype dtype);
+int64_t cg_type_bytes(const CgOptions *options, const IrType *type);
+/* Where a parameter lies in the state: the module's parameters in order, each aligned to 64 bytes. NULL: bytes of all. */
+int64_t cg_state_offset(const IrModule *module, const CgOptions *options, const char *name);
+/* The order of a value's axes in memory, outermost first: HWIO for rank 4 (without N; K stays outermost), else row-major. */
+bool cg_buffers_overlap(const CgOptions *options, const CgBuffer *a, const CgBuffer *b); /* some byte in common */
+void cg_memory_order(const IrType *type, int order[IR_MAX_RANK]);
 
 /* ---- for the rules (stage_rules*.c) and the schedules ---- */
+typedef struct CgMemo CgMemo;
+enum { CG_TABLE_SIZE = 512 };
 typedef struct CgBuild {
     CgProgram *program;
     CgStep *step;
+    int scalar_count;
+    CgScalar *scalars[CG_TABLE_SIZE]; /* hash-consing */
+    CgMemo *memo[CG_TABLE_SIZE];      /* elements already described, by node and index */
 } CgBuild;
+typedef CgScalar *CgRule(CgBuild *b, IrNode *node, const CgIndex *index);
+extern CgRule *const cg_rules[OP_COUNT];
 /* The element of node's value at index[0..rank). */
 CgScalar *cg_value_at(CgBuild *b, IrNode *node, const CgIndex *index);
 int cg_add_axis(CgBuild *b, int64_t extent, bool reduced);      /* number of the new axis */
 CgIndex cg_index_axis(int axis);
 CgIndex cg_index_constant(int64_t value);
-CgIndex cg_index_add(CgIndex a, CgIndex b);                     /* both with divisor 1 */
+CgIndex cg_index_add(CgIndex a, CgIndex b);
 CgIndex cg_index_scale(CgIndex a, int64_t factor);
+CgIndex cg_index_shift(CgIndex a, int64_t distance);            /* a + distance */
+CgIndex cg_index_divide(CgIndex a, int64_t divisor);            /* exact where it is used: a guard says so */
+bool cg_index_equal(const CgIndex *a, const CgIndex *b);
+/* Smallest and largest numerator over the step's axes; false when it depends on N or K. */
+bool cg_index_range(const CgStep *step, const CgIndex *index, int64_t *least, int64_t *most);
+uint32_t cg_index_axes(const CgIndex *index);
 CgScalar *cg_constant(CgBuild *b, double value);
+CgScalar *cg_number(CgBuild *b, CgIndex index);                 /* the index as a number */
+CgScalar *cg_run(CgBuild *b, const char *name);
+CgScalar *cg_draw(CgBuild *b, CgDraw draw, const char *stream, int index_count, const CgIndex *index, CgScalar *keep);
+CgScalar *cg_load(CgBuild *b, CgBuffer *buffer, const CgIndex *index);
+CgScalar *cg_op2(CgBuild *b, IrOp op, CgScalar *x, CgScalar *y);
 CgScalar *cg_op(CgBuild *b, IrOp op, int count, CgScalar *const *args);
 CgScalar *cg_guard(CgBuild *b, int count, const CgIndex *index, const int64_t *upper, CgScalar *inside, CgScalar *outside);
 CgScalar *cg_reduce(CgBuild *b, CgReduce kind, bool wide, int count, const int *axes, CgScalar *body);

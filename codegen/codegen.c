@@ -1,0 +1,160 @@
+/* codegen.c: a whole module: stages of all graphs, kernels and calls of all stages, the plan, the source texts. */
+#include "codegen/emit.h"
+
+#include <string.h>
+
+enum { NAMED_ORIGINS = 4 };
+
+const char *cg_describe_origin(Arena *arena, const IrNode *node) {
+    Str s = str_create(arena);
+    str_addf(&s, "%s: %%%d = %s %s", node->graph->name, node->id, ir_op_info[node->op].name, ir_type_string(arena, &node->type));
+    if (node->tag)
+        str_addf(&s, ", %s", node->tag);
+    if (node->span.file)
+        str_addf(&s, ", %s:%u", node->span.file->path, node->span.line);
+    for (char *at = s.data; (at = strstr(at, "*/")); at++)
+        *at = '+';
+    return s.data;
+}
+
+int cg_module_add_kernel(CgModule *module, const char *text, const IrNode *origin) {
+    int number = (int)(intptr_t)str_map_get(&module->kernel_of_text, text) - 1;
+    if (number < 0) {
+        number = module->kernel_count;
+        CgKernel kernel = {.name = arena_printf(module->arena, "nd_k%d", number), .text = text, .origin = str_create(module->arena)};
+        ARENA_PUSH(module->arena, module->kernels, module->kernel_count, module->kernel_capacity, kernel);
+        str_map_set(&module->kernel_of_text, text, (void *)(intptr_t)(number + 1));
+    }
+    CgKernel *kernel = &module->kernels[number];
+    if (kernel->use_count++ < NAMED_ORIGINS)
+        str_addf(&kernel->origin, "/* %s */\n", cg_describe_origin(module->arena, origin));
+    return number;
+}
+
+void cg_stage_add_call(CgModule *module, CgCallStage *stage, CgCall call) {
+    ARENA_PUSH(module->arena, stage->calls, stage->call_count, stage->call_capacity, call);
+}
+
+void cg_add_byte_string(Str *s, const unsigned char *bytes, size_t size) {
+    str_add(s, "    \"");
+    for (size_t i = 0; i < size; i++) {
+        if (i && i % 100 == 0)
+            str_add(s, "\"\n    \"");
+        if (bytes[i] == '"' || bytes[i] == '\\')
+            str_addf(s, "\\%c", bytes[i]);
+        else if (bytes[i] >= 32 && bytes[i] < 127 && bytes[i] != '?')
+            str_addf(s, "%c", bytes[i]);
+        else
+            str_addf(s, "\\%03o", bytes[i]);
+    }
+    str_add(s, "\"");
+}
+
+/* ---- source ---- */
+
+static void add_kernel(Str *out, const CgKernel *kernel) {
+    str_add(out, "\n");
+    str_add(out, kernel->origin.data);
+    if (kernel->use_count > NAMED_ORIGINS)
+        str_addf(out, "/* and %d more */\n", kernel->use_count - NAMED_ORIGINS);
+    const char *name = strchr(kernel->text, '@');
+    str_add_bytes(out, kernel->text, (size_t)(name - kernel->text));
+    str_add(out, kernel->name);
+    str_add(out, name + 1);
+}
+
+/* nd_plan has no terminating zero: its size is that of the bytes. */
+static void add_plan(const CgModule *module, const char *json, const char *qualifiers, Str *out) {
+    size_t size;
+    unsigned char *bytes = cg_plan_bytes(module->arena, json, &size);
+    str_addf(out, "\n%sconst unsigned char nd_plan[%zu] =\n", qualifiers, size);
+    cg_add_byte_string(out, bytes, size);
+    str_add(out, ";\n");
+}
+
+static void add_kernel_table(const CgModule *module, Str *out) {
+    str_add(out, "\n");
+    for (int i = 0; i < module->kernel_count; i++)
+        str_addf(out, "ND_HIDDEN NdKernel %s;\n", module->kernels[i].name);
+    str_add(out, "NdKernel *const nd_kernels[] = {");
+    for (int i = 0; i < module->kernel_count; i++)
+        str_addf(out, "%s%s,", i % 10 ? " " : "\n    ", module->kernels[i].name);
+    str_add(out, "\n    0};\n");
+}
+
+/* Kernels go to the units in turn: neighbours are alike in size, so the units are too. */
+static const char *c_unit(const CgModule *module, const char *json, int unit) {
+    Str out = str_create(module->arena);
+    str_add(&out, "/* Written by ndarts; docs/modules.md describes the interface. */\n");
+    cg_c_add_prelude(&out, module->options);
+    for (int i = unit; i < module->kernel_count; i += module->options->unit_count)
+        add_kernel(&out, &module->kernels[i]);
+    if (unit == 0) {
+        add_kernel_table(module, &out);
+        add_plan(module, json, "", &out);
+    }
+    return out.data;
+}
+
+static const char *cuda_unit(const CgModule *module, const char *json) {
+    Str out = str_create(module->arena);
+    str_add(&out, "/* Written by ndarts; docs/modules.md describes the interface. */\n");
+    cg_cuda_add_prelude(&out, module->options);
+    for (int i = 0; i < module->kernel_count; i++)
+        add_kernel(&out, &module->kernels[i]);
+    add_plan(module, json, "extern \"C\" __device__ ", &out);
+    return out.data;
+}
+
+/* ---- the module ---- */
+
+static void build_programs(CgModule *module, IrGraph *const *graphs, int graph_count) {
+    int64_t prepared = 0;
+    module->program_count = graph_count;
+    module->programs = ARENA_ARRAY(module->arena, CgProgram *, graph_count);
+    for (int i = 0; i < graph_count; i++) {
+        module->programs[i] = cg_build_stages(module->arena, graphs[i], module->options, module->names, prepared);
+        prepared = module->programs[i]->prepared_bytes;
+    }
+}
+
+static void emit_stages(CgModule *module) {
+    module->stages = ARENA_ARRAY(module->arena, CgCallStage *, module->program_count);
+    for (int i = 0; i < module->program_count; i++) {
+        CgProgram *program = module->programs[i];
+        module->stages[i] = ARENA_ARRAY(module->arena, CgCallStage, program->stage_count + 1);
+        for (int j = 0; j < program->stage_count; j++) {
+            CgCallStage *calls = &module->stages[i][j];
+            calls->domain = program->stages[j]->domain;
+            calls->prepared = program->stages[j]->prepared;
+            (module->options->target == TARGET_c ? cg_c_emit_stage : cg_cuda_emit_stage)(module, program, program->stages[j], calls);
+        }
+    }
+}
+
+static CgModule *module_create(Arena *arena, IrModule *ir, IrGraph *const *graphs, int graph_count, const CgOptions *options) {
+    CgModule *module = ARENA_NEW(arena, CgModule);
+    *module = (CgModule){.arena = arena, .ir = ir, .options = options, .names = ARENA_NEW(arena, CgNames), .kernel_of_text = str_map_create(arena)};
+    build_programs(module, graphs, graph_count);
+    return module;
+}
+
+CgOutput *cg_generate(Arena *arena, IrModule *ir, IrGraph *const *graphs, int graph_count, const CgOptions *options) {
+    CgModule *module = module_create(arena, ir, graphs, graph_count, options);
+    emit_stages(module);
+    CgOutput *output = ARENA_NEW(arena, CgOutput);
+    output->plan = cg_plan_json(module);
+    output->unit_count = options->target == TARGET_c ? options->unit_count : 1;
+    output->units = ARENA_ARRAY(arena, const char *, output->unit_count);
+    for (int i = 0; i < output->unit_count; i++)
+        output->units[i] = options->target == TARGET_c ? c_unit(module, output->plan, i) : cuda_unit(module, output->plan);
+    return output;
+}
+
+const char *cg_print_stages(Arena *arena, IrModule *ir, IrGraph *const *graphs, int graph_count, const CgOptions *options) {
+    CgModule *module = module_create(arena, ir, graphs, graph_count, options);
+    Str out = str_create(arena);
+    for (int i = 0; i < graph_count; i++)
+        cg_print_program(module->programs[i], &out);
+    return out.data;
+}

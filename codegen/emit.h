@@ -1,0 +1,68 @@
+/* emit.h: what the two dialects share: kernels, the calls of a plan, and what is known while a module is being emitted. */
+#ifndef NDARTS_CODEGEN_EMIT_H
+#define NDARTS_CODEGEN_EMIT_H
+
+#include "codegen/print_c.h"
+
+/* A kernel: one text, whoever calls it. */
+typedef struct CgKernel {
+    const char *name;
+    const char *text;   /* head and body, without comments, the name written as "@" */
+    Str origin;         /* comment lines: the nodes it was made for */
+    int use_count;      /* nodes seen; only the first few are named */
+} CgKernel;
+
+/* How many threads CUDA starts: count for each image, for each chunk, or once. */
+typedef enum CgLaunch { LAUNCH_once, LAUNCH_images, LAUNCH_chunks } CgLaunch;
+
+typedef struct CgCall {
+    int kernel;
+    int buffer_count;
+    CgBuffer **buffers;
+    int int_count;
+    const int64_t *ints;
+    CgLaunch launch;    /* CUDA */
+    int64_t threads;    /* CUDA */
+} CgCall;
+
+typedef struct CgCallStage {
+    CgDomain domain;
+    bool prepared;
+    int call_count, call_capacity;
+    CgCall *calls;
+} CgCallStage;
+
+typedef struct CgModule {
+    Arena *arena;
+    IrModule *ir;
+    const CgOptions *options;
+    CgNames *names;
+    int program_count;
+    CgProgram **programs;
+    CgCallStage **stages; /* of each program, as many as the program has */
+    int kernel_count, kernel_capacity;
+    CgKernel *kernels;
+    StrMap kernel_of_text;  /* to index + 1 */
+    int64_t scratch_bytes;  /* largest request of any kernel */
+} CgModule;
+
+/* The kernel with this text (made when new); origin: whom it is for. */
+int cg_module_add_kernel(CgModule *module, const char *text, const IrNode *origin);
+void cg_stage_add_call(CgModule *module, CgCallStage *stage, CgCall call);
+
+/* One comment line that names a node, its shape and its source line. */
+const char *cg_describe_origin(Arena *arena, const IrNode *node);
+/* Source text of an array of bytes as string literals, with octal escapes. */
+void cg_add_byte_string(Str *s, const unsigned char *bytes, size_t size);
+/* The plan as JSON, and with its 16 bytes of header. */
+const char *cg_plan_json(CgModule *module);
+unsigned char *cg_plan_bytes(Arena *arena, const char *json, size_t *size);
+
+/* ---- the dialects ---- */
+void cg_c_add_prelude(Str *out, const CgOptions *options); /* prelude_c.c */
+void cg_cuda_add_prelude(Str *out, const CgOptions *options);
+/* Kernels and calls of one stage. */
+void cg_c_emit_stage(CgModule *module, CgProgram *program, const CgStage *stage, CgCallStage *calls);
+void cg_cuda_emit_stage(CgModule *module, CgProgram *program, const CgStage *stage, CgCallStage *calls);
+
+#endif

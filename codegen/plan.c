@@ -1,0 +1,184 @@
+/* plan.c: the plan that a module carries, as JSON; docs/modules.md describes it. */
+#include "codegen/emit.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *shape_json(const IrType *type) {
+    json_t *array = json_array();
+    for (int i = 0; i < type->rank; i++)
+        json_array_append_new(array, json_integer(type->dim[i]));
+    return array;
+}
+
+static json_t *order_json(const IrType *type) {
+    json_t *array = json_array();
+    int order[IR_MAX_RANK];
+    cg_memory_order(type, order);
+    for (int i = 0; i < type->rank; i++)
+        json_array_append_new(array, json_integer(order[i]));
+    return array;
+}
+
+static const char *dtype_name(IrDtype dtype) {
+    return dtype == DTYPE_f32 ? "f32" : dtype == DTYPE_i32 ? "i32" : "u8";
+}
+
+static const char *place_name(IrPlace place) {
+    static const char *const names[] = {[PLACE_none] = "none", [PLACE_state] = "state", [PLACE_input] = "input",
+                                        [PLACE_work] = "work", [PLACE_private] = "private", [PLACE_prepared] = "prepared"};
+    return names[place];
+}
+
+static json_t *value_json(const char *name, const IrType *type) {
+    json_t *object = json_object();
+    json_object_set_new(object, "name", json_string(name));
+    json_object_set_new(object, "dtype", json_string(dtype_name(type->dtype)));
+    json_object_set_new(object, "shape", shape_json(type));
+    json_object_set_new(object, "order", order_json(type));
+    return object;
+}
+
+static json_t *params_json(const CgModule *module) {
+    static const char *const kinds[] = {[PARAM_weight] = "weight", [PARAM_alpha] = "alpha", [PARAM_statistic] = "statistic", [PARAM_optimizer] = "optimizer"};
+    static const char *const inits[] = {[INIT_zeros] = "zeros", [INIT_ones] = "ones", [INIT_uniform_fan_in] = "uniform", [INIT_normal] = "normal"};
+    json_t *array = json_array();
+    for (int i = 0; i < module->ir->param_count; i++) {
+        const IrParam *param = &module->ir->params[i];
+        json_t *object = value_json(param->name, &param->type);
+        json_object_set_new(object, "offset", json_integer(cg_state_offset(module->ir, module->options, param->name)));
+        json_object_set_new(object, "kind", json_string(kinds[param->kind]));
+        json_object_set_new(object, "init", json_string(inits[param->init]));
+        json_object_set_new(object, "init_scale", json_real(param->init_scale));
+        json_object_set_new(object, "auxiliary", json_boolean(param->auxiliary));
+        json_array_append_new(array, object);
+    }
+    return array;
+}
+
+/* ---- graphs ---- */
+
+static json_t *inputs_json(const IrGraph *graph) {
+    json_t *array = json_array();
+    for (const IrNode *n = graph->first; n; n = n->next)
+        if (n->op == OP_input)
+            json_array_append_new(array, value_json(ir_attr_get_string(n, "name", ""), &n->type));
+    return array;
+}
+
+static json_t *outputs_json(const CgProgram *program) {
+    json_t *array = json_array();
+    for (int i = 0; i < program->graph->output_count; i++) {
+        const IrOutput *output = &program->graph->outputs[i];
+        const CgBuffer *buffer = program->buffer_of[output->value->id];
+        if (!buffer || buffer->place == PLACE_private)
+            bug("output \"%s\" of @%s has no memory that outlives its stage", output->name, program->graph->name);
+        json_t *object = value_json(output->name, &output->value->type);
+        json_object_set_new(object, "place", json_string(place_name(buffer->place)));
+        json_object_set_new(object, "offset", json_integer(buffer->offset));
+        json_array_append_new(array, object);
+    }
+    return array;
+}
+
+static json_t *call_json(const CgModule *module, const CgCall *call) {
+    static const char *const launches[] = {[LAUNCH_once] = "once", [LAUNCH_images] = "images", [LAUNCH_chunks] = "chunks"};
+    json_t *object = json_object(), *buffers = json_array(), *ints = json_array();
+    for (int i = 0; i < call->buffer_count; i++)
+        json_array_append_new(buffers, json_pack("[s,I]", place_name(call->buffers[i]->place), (json_int_t)call->buffers[i]->offset));
+    for (int i = 0; i < call->int_count; i++)
+        json_array_append_new(ints, json_integer(call->ints[i]));
+    json_object_set_new(object, "kernel", json_integer(call->kernel));
+    json_object_set_new(object, "buffers", buffers);
+    json_object_set_new(object, "ints", ints);
+    if (module->options->target == TARGET_cuda) {
+        json_object_set_new(object, "launch", json_string(launches[call->launch]));
+        json_object_set_new(object, "threads", json_integer(call->threads));
+    }
+    return object;
+}
+
+static json_t *stages_json(const CgModule *module, const CgProgram *program, const CgCallStage *stages, bool prepared) {
+    static const char *const domains[] = {[DOMAIN_images] = "images", [DOMAIN_parallel] = "parallel", [DOMAIN_serial] = "serial"};
+    json_t *array = json_array();
+    for (int i = 0; i < program->stage_count; i++) {
+        if (stages[i].prepared != prepared)
+            continue;
+        json_t *steps = json_array();
+        for (int j = 0; j < stages[i].call_count; j++)
+            json_array_append_new(steps, call_json(module, &stages[i].calls[j]));
+        json_array_append_new(array, json_pack("{s:s,s:o}", "domain", domains[stages[i].domain], "steps", steps));
+    }
+    return array;
+}
+
+static json_t *graphs_json(const CgModule *module) {
+    json_t *array = json_array();
+    for (int i = 0; i < module->program_count; i++) {
+        const CgProgram *program = module->programs[i];
+        json_t *object = json_object();
+        json_object_set_new(object, "name", json_string(program->graph->name));
+        json_object_set_new(object, "work_bytes", json_integer(program->work_bytes));
+        json_object_set_new(object, "private_bytes", json_integer(program->private_bytes));
+        json_object_set_new(object, "inputs", inputs_json(program->graph));
+        json_object_set_new(object, "outputs", outputs_json(program));
+        json_object_set_new(object, "prepare", stages_json(module, program, module->stages[i], true));
+        json_object_set_new(object, "stages", stages_json(module, program, module->stages[i], false));
+        json_array_append_new(array, object);
+    }
+    return array;
+}
+
+static json_t *names_json(const CgModule *module) {
+    json_t *array = json_array();
+    for (int i = 0; i < module->names->count; i++)
+        json_array_append_new(array, json_string(module->names->names[i]));
+    return array;
+}
+
+static json_t *kernels_json(const CgModule *module) {
+    json_t *array = json_array();
+    for (int i = 0; i < module->kernel_count; i++)
+        json_array_append_new(array, json_pack("{s:s}", "name", module->kernels[i].name));
+    return array;
+}
+
+const char *cg_plan_json(CgModule *module) {
+    const CgOptions *options = module->options;
+    int64_t prepared = 0;
+    for (int i = 0; i < module->program_count; i++)
+        prepared = module->programs[i]->prepared_bytes;
+    json_t *plan = json_object();
+    json_object_set_new(plan, "version", json_integer(1));
+    json_object_set_new(plan, "target", json_string(options->target == TARGET_c ? "c" : "cuda"));
+    json_object_set_new(plan, "precision", json_string(options->precision == PRECISION_f32 ? "f32" : "f64"));
+    json_object_set_new(plan, "vector_bytes", json_integer(options->vector_bytes));
+    json_object_set_new(plan, "batch", json_integer(options->batch));
+    json_object_set_new(plan, "chunks", json_integer(options->chunks));
+    json_object_set_new(plan, "scalars", names_json(module));
+    json_object_set_new(plan, "kernels", kernels_json(module));
+    json_object_set_new(plan, "scratch_bytes", json_integer(module->scratch_bytes));
+    json_object_set_new(plan, "state_bytes", json_integer(cg_state_offset(module->ir, options, NULL)));
+    json_object_set_new(plan, "params", params_json(module));
+    json_object_set_new(plan, "prepared_bytes", json_integer(prepared));
+    json_object_set_new(plan, "graphs", graphs_json(module));
+    char *text = json_dumps(plan, JSON_COMPACT);
+    if (!text)
+        bug("the plan is no JSON; a name that is no UTF-8?");
+    const char *copy = arena_strdup(module->arena, text);
+    free(text);
+    json_decref(plan);
+    return copy;
+}
+
+unsigned char *cg_plan_bytes(Arena *arena, const char *json, size_t *size) {
+    uint64_t length = strlen(json);
+    unsigned char *bytes = arena_alloc(arena, 16 + length);
+    memcpy(bytes, "ndplan\0\1", 8);
+    for (int i = 0; i < 8; i++)
+        bytes[8 + i] = (unsigned char)(length >> (8 * i));
+    memcpy(bytes + 16, json, length);
+    *size = 16 + length;
+    return bytes;
+}
