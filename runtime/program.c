@@ -21,13 +21,25 @@ const char *rt_library_path(Arena *arena) {
     return stat(source, &status) == 0 && S_ISDIR(status.st_mode) ? source : NDARTS_LIBRARY_DIR "/genotypes";
 }
 
-static IrModule *load_text(RtProgram *p, const RtProgramOptions *o, Diag *diag, Error *error) {
-    FrontendOptions options = {.sets = o->sets, .set_count = o->set_count, .library = rt_library_path(p->arena)};
-    IrModule *ir = frontend_load(p->arena, o->path, &options, diag, error);
-    if (!ir && error->kind == ERROR_NONE)
-        error_set(error, ERROR_INPUT, "%s: %d mistake%s", o->path, diag_count_errors(diag),
-                  diag_count_errors(diag) == 1 ? "" : "s");
-    return ir;
+static IrModule *parse_ir(Arena *arena, const char *path, int set_count, Diag *diag, Error *error) {
+    if (set_count > 0) {
+        error_set(error, ERROR_INPUT, "%s: --set is for texts in the language, not for IR", path);
+        return NULL;
+    }
+    SourceFile *source = source_read(arena, path, error);
+    return source ? ir_parse_module(arena, source, diag) : NULL;
+}
+
+IrModule *rt_text_load(Arena *arena, const char *path, const char *const *sets, int set_count, Error *error) {
+    FrontendOptions options = {.sets = sets, .set_count = set_count, .library = rt_library_path(arena)};
+    Diag *diag = diag_create(arena, stderr);
+    IrModule *ir = str_ends_with(path, ".ir") ? parse_ir(arena, path, set_count, diag, error)
+                                              : frontend_load(arena, path, &options, diag, error);
+    int mistakes = diag_count_errors(diag);
+    if (ir && mistakes == 0)
+        return ir;
+    error_set(error, ERROR_INPUT, "%s: %d mistake%s", path, mistakes, mistakes == 1 ? "" : "s");
+    return NULL;
 }
 
 static int64_t choose_batch(const IrModule *ir, const RtProgramOptions *o) {
@@ -76,8 +88,7 @@ static int choose_unit_count(IrGraph *const *graphs, int count) {
 }
 
 static bool compile_text(RtProgram *p, const RtProgramOptions *o, Error *error) {
-    Diag *diag = diag_create(p->arena, stderr);
-    p->ir = load_text(p, o, diag, error);
+    p->ir = rt_text_load(p->arena, o->path, o->sets, o->set_count, error);
     if (!p->ir)
         return false;
     int64_t batch = choose_batch(p->ir, o);
@@ -90,7 +101,7 @@ static bool compile_text(RtProgram *p, const RtProgramOptions *o, Error *error) 
                     .chunks = batch < 16 ? (int)batch : 16};
     cg.vector_bytes = o->vector_bytes == RT_VECTOR_HOST ? machine_vector_bytes() : o->vector_bytes;
     IrGraph **graphs = ARENA_ARRAY(p->arena, IrGraph *, o->kind_count);
-    if (!build_graphs(p, o, &cg, diag, graphs, error))
+    if (!build_graphs(p, o, &cg, diag_create(p->arena, stderr), graphs, error))
         return false;
     cg.unit_count = choose_unit_count(graphs, o->kind_count);
     CgOutput *output = cg_generate(p->arena, p->ir, graphs, o->kind_count, &cg);

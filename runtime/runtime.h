@@ -45,6 +45,9 @@ typedef struct RtProgramOptions {
     int64_t memory_budget; /* bytes, 0: none */
 } RtProgramOptions;
 
+/* A text in the language, or IR as --emit=ir prints it (a path that ends in ".ir"). Mistakes are printed to stderr as
+ * they are found; NULL and ERROR_INPUT then. */
+IrModule *rt_text_load(Arena *arena, const char *path, const char *const *sets, int set_count, Error *error);
 /* Compiles (or finds in the cache) and loads; parameters have their initial values. Mistakes in the text are printed to
  * stderr as they are found, error then says ERROR_INPUT and how many there were. NULL on failure. */
 RtProgram *rt_program_open(const RtProgramOptions *options, Error *error);

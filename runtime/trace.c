@@ -3,7 +3,6 @@
  * search steps. Anything else: evaluation, and when there are labels (or a fed gradient of the logits) one training
  * step. */
 #include "base/str.h"
-#include "frontend/frontend.h"
 #include "runtime/args.h"
 #include "runtime/runtime.h"
 #include "runtime/schedule.h"
@@ -50,13 +49,9 @@ static bool parse_command(Trace *t, int argc, char **argv, Error *error) {
 }
 
 static bool read_text(Trace *t, Error *error) {
-    FrontendOptions options = {.sets = t->program_args.sets.items,
-                               .set_count = t->program_args.sets.count,
-                               .library = rt_library_path(t->arena)};
-    Diag *diag = diag_create(t->arena, stderr);
-    t->text = frontend_load(t->arena, t->path, &options, diag, error);
-    if (!t->text || diag_count_errors(diag) > 0)
-        return error_set(error, ERROR_INPUT, "%s: %d mistakes", t->path, diag_count_errors(diag));
+    t->text = rt_text_load(t->arena, t->path, t->program_args.sets.items, t->program_args.sets.count, error);
+    if (!t->text)
+        return false;
     t->is_search = str_equal(ir_module_get_string(t->text, "kind", "network"), "search");
     if (t->is_search && str_equal(ir_module_get_string(t->text, "search.order", "first"), "second"))
         return error_set(error, ERROR_INPUT, "%s: order second is not there yet; only first", t->path);
