@@ -68,6 +68,7 @@ static const char vector_text[] =
 static const char instructions_text[] =
     "#if %s\n"
     "ND_INLINE nd_f@ nd_fma_f@(nd_f@ a, nd_f@ b, nd_f@ c) { __asm__(\"vfmadd213ps %%2, %%1, %%0\" : \"+v\"(a) : \"v\"(b), \"v\"(c)); return a; }\n"
+    "ND_INLINE nd_f@ nd_mla_f@(nd_f@ sum, nd_f@ a, nd_f@ b) { __asm__(\"vfmadd231ps %%2, %%1, %%0\" : \"+v\"(sum) : \"v\"(a), \"v\"(b)); return sum; }\n"
     "ND_INLINE nd_f@ nd_sqrt_f@(nd_f@ a) { nd_f@ r; __asm__(\"vsqrtps %%1, %%0\" : \"=v\"(r) : \"v\"(a)); return r; }\n"
     "ND_INLINE nd_f@ nd_max_f@(nd_f@ a, nd_f@ b) { nd_f@ r; __asm__(\"vmaxps %%2, %%1, %%0\" : \"=v\"(r) : \"v\"(a), \"v\"(b)); return r; }\n"
     "ND_INLINE nd_f@ nd_min_f@(nd_f@ a, nd_f@ b) { nd_f@ r; __asm__(\"vminps %%2, %%1, %%0\" : \"=v\"(r) : \"v\"(a), \"v\"(b)); return r; }\n"
@@ -80,6 +81,7 @@ static const char instructions_text[] =
     "}\n"
     "#else\n"
     "ND_INLINE nd_f@ nd_fma_f@(nd_f@ a, nd_f@ b, nd_f@ c) { for (int i = 0; i < @; i++) a[i] = __builtin_fmaf(a[i], b[i], c[i]); return a; }\n"
+    "ND_INLINE nd_f@ nd_mla_f@(nd_f@ sum, nd_f@ a, nd_f@ b) { return nd_fma_f@(a, b, sum); }\n"
     "ND_INLINE nd_f@ nd_sqrt_f@(nd_f@ a) { for (int i = 0; i < @; i++) a[i] = __builtin_sqrtf(a[i]); return a; }\n"
     "ND_INLINE nd_f@ nd_max_f@(nd_f@ a, nd_f@ b) { for (int i = 0; i < @; i++) a[i] = a[i] > b[i] ? a[i] : b[i]; return a; }\n"
     "ND_INLINE nd_f@ nd_min_f@(nd_f@ a, nd_f@ b) { for (int i = 0; i < @; i++) a[i] = a[i] < b[i] ? a[i] : b[i]; return a; }\n"
@@ -177,6 +179,7 @@ static const char f32_text[] =
     "#define nd_min_v@ nd_min_f@\n"
     "#define nd_sqrt_v@ nd_sqrt_f@\n"
     "#define nd_fma_v@ nd_fma_f@\n"
+    "#define nd_mla_v@ nd_mla_f@\n"
     "#define nd_exp_v@ nd_exp_f@\n"
     "#define nd_log_v@ nd_log_f@\n"
     "#define nd_tanh_v@ nd_tanh_f@\n"
@@ -190,6 +193,7 @@ static const char f64_text[] =
     "ND_INLINE nd_v@ nd_max_v@(nd_v@ a, nd_v@ b) { return nd_blend_v@((nd_m@)(a > b), a, b); }\n"
     "ND_INLINE nd_v@ nd_min_v@(nd_v@ a, nd_v@ b) { return nd_blend_v@((nd_m@)(a < b), a, b); }\n"
     "ND_INLINE nd_v@ nd_fma_v@(nd_v@ a, nd_v@ b, nd_v@ c) { for (int i = 0; i < @; i++) a[i] = __builtin_fma(a[i], b[i], c[i]); return a; }\n"
+    "ND_INLINE nd_v@ nd_mla_v@(nd_v@ sum, nd_v@ a, nd_v@ b) { return nd_fma_v@(a, b, sum); }\n"
     "ND_INLINE nd_v@ nd_sqrt_v@(nd_v@ a) { for (int i = 0; i < @; i++) a[i] = __builtin_sqrt(a[i]); return a; }\n"
     "ND_INLINE nd_v@ nd_exp_v@(nd_v@ a) { for (int i = 0; i < @; i++) a[i] = __builtin_exp(a[i]); return a; }\n"
     "ND_INLINE nd_v@ nd_log_v@(nd_v@ a) { for (int i = 0; i < @; i++) a[i] = __builtin_log(a[i]); return a; }\n"
@@ -200,8 +204,12 @@ static const char f64_text[] =
     "#define nd_uniform_v@(run, stream, image, element) __builtin_convertvector(nd_uniform_f@(run, stream, image, (uint32_t)(element) + nd_count_q@), nd_v@)\n"
     "#define nd_normal_v@(run, stream, image, element) __builtin_convertvector(nd_normal_f@(run, stream, image, (uint32_t)(element) + nd_count_q@), nd_v@)\n";
 
-/* Scalar functions: one lane of the above, or libm. */
+/* Scalar functions: one lane of the above, or libm. The last piece of a vector loop may be a single element. */
 static const char scalar_text[] =
+    "typedef T nd_v1;\n"
+    "typedef T nd_u1;\n"
+    "#define nd_splat_v1(x) (x)\n"
+    "#define nd_mla_v1(sum, a, b) nd_fma(a, b, sum)\n"
     "ND_INLINE T nd_max(T a, T b) { return a > b ? a : b; }\n"
     "ND_INLINE T nd_min(T a, T b) { return a < b ? a : b; }\n"
     "ND_INLINE T nd_gt(T a, T b) { return a > b ? 1 : 0; }\n"

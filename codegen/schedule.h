@@ -52,6 +52,8 @@ void cg_emit_need_scratch(CgEmitC *e, int64_t bytes);
 /* name: the image's sum for the element at the present axes. */
 void cg_emit_store_partial(CgPrinter *p, const char *offset, const char *name, bool vector);
 
+/* schedule_window.c: convolutions and the gradients of their weights. */
+CgSchedule cg_schedule_convolution, cg_schedule_convolution_gradient;
 /* map_c.c: loops over the result, vectors along its innermost axis in memory; adjacent steps over the same
  * [N,H,W,C] elements (maps and sums over an image) in one loop nest. */
 CgSchedule cg_schedule_map;

@@ -4,7 +4,7 @@
  * into every column whose window holds it. Dense: positions x vectors of output channels in registers, source elements
  * broadcast. Gradients: the kernel's taps (depthwise) or input x output channels (dense) in registers, walking the image.
  * Additions go in row-major order of (kh, kw, i) for outputs and of (h, w) for gradients, whatever the tile or vector
- * width, so every width gives the same bits as long as products are contracted into fused multiply-adds. */
+ * width, with fused multiply-adds, so every width gives the same bits. */
 #include "codegen/schedule_core.h"
 
 #include "codegen/print_c.h"
@@ -32,7 +32,7 @@ static void print_depthwise_tile(Str *out, const CoreWindow *s, bool flipped, in
         str_add(out, row);
     str_addf(out, " * %ld + c;\n", (long)(s->kernel[1] * s->channels));
     for (int64_t kw = 0; kw < s->kernel[1]; kw++)
-        str_addf(out, "const nd_v%d k%ld = *(const nd_v%d *)(k + %ld);\n", width, (long)kw, width,
+        str_addf(out, "const nd_v%d k%ld = *(const nd_u%d *)(k + %ld);\n", width, (long)kw, width,
                  (long)((flipped ? s->kernel[1] - 1 - kw : kw) * s->channels));
     int64_t columns = (tile - 1) * s->stride[1] + (s->kernel[1] - 1) * s->dilation[1] + 1;
     for (int64_t x = 0; x < columns; x++) {
@@ -41,15 +41,15 @@ static void print_depthwise_tile(Str *out, const CoreWindow *s, bool flipped, in
             int64_t column = x - kw * s->dilation[1];
             if (column < 0 || column % s->stride[1] != 0 || column / s->stride[1] >= tile) continue;
             if (!loaded)
-                str_addf(out, "{ const nd_v%d v = *(const nd_v%d *)(s + %ld);", width, width, (long)(x * s->pixel_pitch));
+                str_addf(out, "{ const nd_v%d v = *(const nd_u%d *)(s + %ld);", width, width, (long)(x * s->pixel_pitch));
             loaded = true;
-            str_addf(out, " a%ld += v * k%ld;", (long)(column / s->stride[1]), (long)kw);
+            str_addf(out, " a%ld = nd_mla_v%d(a%ld, v, k%ld);", (long)(column / s->stride[1]), width, (long)(column / s->stride[1]), (long)kw);
         }
         if (loaded) str_add(out, " }\n");
     }
     str_add(out, "}\n");
     for (int64_t j = 0; j < tile; j++)
-        str_addf(out, "*(nd_v%d *)(%s + (h * %ld + w + %ld) * %ld + c) = a%ld;\n", width, result, (long)s->width, (long)j,
+        str_addf(out, "*(nd_u%d *)(%s + (h * %ld + w + %ld) * %ld + c) = a%ld;\n", width, result, (long)s->width, (long)j,
                  (long)s->channels, (long)j);
 }
 
@@ -111,16 +111,16 @@ static void print_dense_tile(Str *out, const CoreWindow *s, const VectorGroup *g
     str_addf(out, "const T *k = %s + (kh * %ld + kw) * %ld;\n", weight, (long)s->kernel[1], (long)(s->in_channels * s->channels));
     str_addf(out, "for (long i = 0; i < %ld; i++, k += %ld) {\n", (long)s->in_channels, (long)s->channels);
     for (int v = 0; v < group->count; v++)
-        str_addf(out, "const nd_v%d k%d = *(const nd_v%d *)(k + %d);\n", group->width[v], v, group->width[v], group->offset[v]);
+        str_addf(out, "const nd_v%d k%d = *(const nd_u%d *)(k + %d);\n", group->width[v], v, group->width[v], group->offset[v]);
     for (int64_t j = 0; j < tile; j++) {
         str_addf(out, "{ const T x = s[i + %ld];", (long)(j * s->stride[1] * s->pixel_pitch));
-        for (int v = 0; v < group->count; v++) str_addf(out, " a%ld_%d += x * k%d;", (long)j, v, v);
+        for (int v = 0; v < group->count; v++) str_addf(out, " a%ld_%d = nd_mla_v%d(a%ld_%d, nd_splat_v%d(x), k%d);", (long)j, v, group->width[v], (long)j, v, group->width[v], v);
         str_add(out, " }\n");
     }
     str_add(out, "}\n}\n");
     for (int64_t j = 0; j < tile; j++)
         for (int v = 0; v < group->count; v++)
-            str_addf(out, "*(nd_v%d *)(%s + (h * %ld + w + %ld) * %ld + %d) = a%ld_%d;\n", group->width[v], result, (long)s->width,
+            str_addf(out, "*(nd_u%d *)(%s + (h * %ld + w + %ld) * %ld + %d) = a%ld_%d;\n", group->width[v], result, (long)s->width,
                      (long)j, (long)s->channels, group->offset[v], (long)j, v);
 }
 
@@ -145,13 +145,13 @@ void core_print_dense(Str *out, const CoreWindow *s, const char *source, const c
 /* ---- gradients of the weights ---- */
 
 static void print_accumulate(Str *out, int width, const char *target, long index, const char *value) {
-    str_addf(out, "{ nd_v%d *g = (nd_v%d *)(%s + %ld + c); if (!first) %s += *g; *g = %s; }\n", width, width, target, index, value, value);
+    str_addf(out, "{ nd_u%d *g = (nd_u%d *)(%s + %ld + c); if (!first) %s += *g; *g = %s; }\n", width, width, target, index, value, value);
 }
 
 static void print_depthwise_gradient_rows(Str *out, const CoreWindow *s, int width, int64_t row0, int64_t rows, int64_t tile,
                                           const char *source, const char *dy) {
     for (int64_t j = 0; j < tile; j++)
-        str_addf(out, "const nd_v%d d%ld = *(const nd_v%d *)(%s + (h * %ld + w + %ld) * %ld + c);\n", width, (long)j, width, dy,
+        str_addf(out, "const nd_v%d d%ld = *(const nd_u%d *)(%s + (h * %ld + w + %ld) * %ld + c);\n", width, (long)j, width, dy,
                  (long)s->width, (long)j, (long)s->channels);
     int64_t columns = (tile - 1) * s->stride[1] + (s->kernel[1] - 1) * s->dilation[1] + 1;
     for (int64_t r = 0; r < rows; r++) {
@@ -163,9 +163,9 @@ static void print_depthwise_gradient_rows(Str *out, const CoreWindow *s, int wid
                 int64_t column = x - kw * s->dilation[1];
                 if (column < 0 || column % s->stride[1] != 0 || column / s->stride[1] >= tile) continue;
                 if (!loaded)
-                    str_addf(out, "{ const nd_v%d v = *(const nd_v%d *)(s + %ld);", width, width, (long)(x * s->pixel_pitch));
+                    str_addf(out, "{ const nd_v%d v = *(const nd_u%d *)(s + %ld);", width, width, (long)(x * s->pixel_pitch));
                 loaded = true;
-                str_addf(out, " g%ld_%ld += v * d%ld;", (long)r, (long)kw, (long)(column / s->stride[1]));
+                str_addf(out, " g%ld_%ld = nd_mla_v%d(g%ld_%ld, v, d%ld);", (long)r, (long)kw, width, (long)r, (long)kw, (long)(column / s->stride[1]));
             }
             if (loaded) str_add(out, " }\n");
         }
@@ -225,16 +225,16 @@ static void print_dense_gradient_block(Str *out, const CoreWindow *s, const Vect
     str_addf(out, "for (long w = 0; w < %ld; w++, s += %ld, d += %ld) {\n", (long)s->width, (long)(s->stride[1] * s->pixel_pitch),
              (long)s->channels);
     for (int v = 0; v < group->count; v++)
-        str_addf(out, "const nd_v%d d%d = *(const nd_v%d *)(d + %d);\n", group->width[v], v, group->width[v], group->offset[v]);
+        str_addf(out, "const nd_v%d d%d = *(const nd_u%d *)(d + %d);\n", group->width[v], v, group->width[v], group->offset[v]);
     for (int64_t j = 0; j < block; j++) {
         str_addf(out, "{ const T x = s[%ld];", (long)j);
-        for (int v = 0; v < group->count; v++) str_addf(out, " g%ld_%d += x * d%d;", (long)j, v, v);
+        for (int v = 0; v < group->count; v++) str_addf(out, " g%ld_%d = nd_mla_v%d(g%ld_%d, nd_splat_v%d(x), d%d);", (long)j, v, group->width[v], (long)j, v, group->width[v], v);
         str_add(out, " }\n");
     }
     str_add(out, "}\n}\n");
     for (int64_t j = 0; j < block; j++)
         for (int v = 0; v < group->count; v++)
-            str_addf(out, "{ nd_v%d *g = (nd_v%d *)(%s + ((kh * %ld + kw) * %ld + i + %ld) * %ld + %d); if (!first) g%ld_%d += *g; *g = g%ld_%d; }\n",
+            str_addf(out, "{ nd_u%d *g = (nd_u%d *)(%s + ((kh * %ld + kw) * %ld + i + %ld) * %ld + %d); if (!first) g%ld_%d += *g; *g = g%ld_%d; }\n",
                      group->width[v], group->width[v], gradient, (long)s->kernel[1], (long)s->in_channels, (long)j, (long)s->channels,
                      group->offset[v], (long)j, v, (long)j, v);
 }

@@ -174,12 +174,17 @@ static bool should_inline_once(const Value *v) {
     return v->users <= 1 || (v->cost <= ONCE_SHARED_COST && v->loads <= 4 && !v->expensive && !v->reads_assigned);
 }
 
+/* Reading it along the other axis is what it is there for, so the copy pays; a depthwise one only counts backwards. */
+static bool is_transposition(const IrNode *n) {
+    return n->op == OP_flip_weight && ir_attr_get_int(n, "groups", 1) == 1;
+}
+
 static bool should_inline(const IrNode *n, const Value *v) {
     if (n->op == OP_constant || n->op == OP_scalar) {
         return !v->is_output;
     }
     int most_loads = schedule_is_images(n) ? MOST_LOADS : MOST_ONCE_LOADS;
-    if (!is_light(n) || v->is_output || v->users == 0 || v->tensors > MOST_TENSORS || v->loads > most_loads) {
+    if (!is_light(n) || is_transposition(n) || v->is_output || v->users == 0 || v->tensors > MOST_TENSORS || v->loads > most_loads) {
         return false;
     }
     return schedule_is_images(n) ? should_inline_images(n, v) : should_inline_once(v);
