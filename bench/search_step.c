@@ -26,7 +26,7 @@ static double now(void) {
 /* ---- fused multiply-adds in registers, as many chains as hide their latency ---- */
 typedef float Vector __attribute__((vector_size(64)));
 
-__attribute__((noinline, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) static float fma_chains(long rounds) {
+__attribute__((noinline)) static float fma_chains(long rounds) {
     Vector a[PEAK_ACCUMULATORS];
     for (int i = 0; i < PEAK_ACCUMULATORS; i++)
         for (int l = 0; l < 16; l++) a[i][l] = (float)i;
@@ -55,6 +55,7 @@ static void *peak_thread(void *out) {
 
 /* Floating-point operations per second of all threads together. */
 static double measure_peak(int threads) {
+    threads = threads > 64 ? 64 : threads;
     pthread_t thread[64];
     double rate[64], sum = 0;
     for (int i = 0; i < threads; i++) pthread_create(&thread[i], NULL, peak_thread, &rate[i]);
