@@ -36,9 +36,9 @@ static void add_detail(Str *out, const IrNode *node) {
     }
 }
 
-static void print_node(Str *out, const IrNode *node) {
+static void print_node(Str *out, const char *indent, const IrNode *node) {
     char text[IR_TYPE_TEXT];
-    str_addf(out, "    n%d [label=\"%%%d %s", node->id, node->id, ir_op_info[node->op].name);
+    str_addf(out, "%sn%d [label=\"%%%d %s", indent, node->id, node->id, ir_op_info[node->op].name);
     add_detail(out, node);
     str_addf(out, "\\n%s\", fillcolor=%s];\n", ir_type_format(&node->type, text), node_color(node));
 }
@@ -49,7 +49,7 @@ static void print_cluster(Str *out, const IrGraph *graph, const char *tag, int n
     str_add(out, "\";\n");
     for (const IrNode *node = graph->first; node; node = node->next)
         if (node->tag && str_equal(node->tag, tag))
-            print_node(out, node);
+            print_node(out, "    ", node);
     str_add(out, "  }\n");
 }
 
@@ -57,7 +57,7 @@ static void print_nodes(Str *out, const IrGraph *graph) {
     StrMap tags = str_map_create(graph->module->arena);
     for (const IrNode *node = graph->first; node; node = node->next) {
         if (!node->tag)
-            print_node(out, node);
+            print_node(out, "  ", node);
         else
             str_map_set(&tags, node->tag, (void *)(uintptr_t)1);
     }

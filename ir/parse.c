@@ -265,6 +265,7 @@ static bool parse_result(IrParser *p) {
     ir_parser_advance(p);
     if (!ir_parse_type(p, &result.type))
         return false;
+    result.span = span_join(result.span, p->last);
     ARENA_PUSH(p->arena, p->results, p->result_count, p->result_capacity, result);
     return true;
 }
@@ -463,8 +464,7 @@ IrModule *ir_parse_module(Arena *arena, const SourceFile *source, Diag *diag) {
     ir_parser_advance(&p);
     while (p.token.kind != TOKEN_end)
         parse_section(&p);
-    if (diag_count_errors(diag) == errors_before)
-        check_types(&p);
+    check_types(&p);
     if (diag_count_errors(diag) == errors_before) {
         const char *message = ir_verify_module(p.module, arena);
         if (message)

@@ -204,12 +204,22 @@ static bool is_called(const IrModule *module, const IrGraph *graph) {
     return false;
 }
 
+static bool report_unknown_graph(const OptOptions *o, Error *error) {
+    const IrModule *module = o->ctx.module;
+    const char **names = ARENA_ARRAY(o->ctx.arena, const char *, module->graph_count + 1);
+    for (int i = 0; i < module->graph_count; i++)
+        names[i] = module->graphs[i]->name;
+    const char *near = diag_suggest(o->graph, names, (size_t)module->graph_count);
+    return error_set(error, ERROR_INPUT, near ? "no graph @%s in '%s'; did you mean @%s?" : "no graph @%s in '%s'",
+                     o->graph, o->input, near);
+}
+
 /* --graph may also name a kind: then the graphs are the default ones. */
 static bool resolve_graph(OptOptions *o, Error *error) {
     if (!o->graph || ir_graph_find(o->ctx.module, o->graph))
         return true;
     if (!graph_kind_parse(o->graph, &o->ctx.kind))
-        return error_set(error, ERROR_INPUT, "no graph @%s in '%s'", o->graph, o->input);
+        return report_unknown_graph(o, error);
     o->kind_given = true;
     o->graph = NULL;
     return true;
