@@ -6,7 +6,8 @@
  *     %d = conv2d %r, %w                              %d = conv2d %r, %w       !{stage=2}     reads %c, %scale, %shift
  * Only elementwise operations and views are inlined, and only when that is cheap:
  *   - several users compute the value several times, so it must not cost much;
- *   - a window (convolution, pool, matrix product) reads every element several times, so still less, and from one tensor;
+ *   - a window (convolution, matrix product) reads every element several times, or copies it, so still less, and from one
+ *     tensor; into a pool only views go;
  *   - what is computed once (scale) is not computed again for every pixel: only its views are inlined into images;
  *   - a value that reads several tensors is not carried into a later group: that would keep them all alive.
  * Values are decided operands first, so costs include what is inlined below. Outputs always have memory. */
@@ -33,7 +34,7 @@ typedef struct Value {
     bool is_output;
     int users;
     IrNode *user;         /* one of them */
-    bool window_user, wider_user, reduction_user, later_user;
+    bool window_user, pool_user, wider_user, later_user;
 } Value;
 
 typedef struct Fusion {
@@ -70,6 +71,11 @@ static int cost_of(IrOp op) {
     }
 }
 
+static bool is_pool(IrOp op) {
+    return op == OP_max_pool || op == OP_max_pool_index || op == OP_avg_pool || op == OP_max_pool_grad ||
+           op == OP_avg_pool_grad;
+}
+
 static bool is_reduction(const IrNode *n) {
     return n->op == OP_reduce_sum || n->op == OP_reduce_max || n->op == OP_reduce_partial;
 }
@@ -77,7 +83,7 @@ static bool is_reduction(const IrNode *n) {
 /* More elements per image than x has: an inlined x would be computed again for each. */
 static bool is_wider(const IrNode *n, const IrNode *x) {
     return !is_reduction(n) && ir_type_count(&n->type, 1, 1) > ir_type_count(&x->type, 1, 1) && n->op != OP_pad &&
-           n->op != OP_place && n->op != OP_concat;
+           n->op != OP_place && n->op != OP_concat && n->op != OP_dilate;
 }
 
 /* ---- facts ---- */
@@ -89,7 +95,7 @@ static void note_uses(Fusion *f, IrNode *n) {
         x->users += !again;
         x->user = n;
         x->window_user = x->window_user || (!is_light(n) && !is_reduction(n) && n->op != OP_assign);
-        x->reduction_user = x->reduction_user || is_reduction(n);
+        x->pool_user = x->pool_user || is_pool(n->op);
         x->wider_user = x->wider_user || is_wider(n, n->inputs[i]);
         x->later_user = x->later_user || f->groups[n->id] != f->groups[n->inputs[i]->id];
     }
@@ -154,6 +160,9 @@ static void sum_costs(Fusion *f, IrNode *n) {
 static bool should_inline_images(const IrNode *n, const Value *v) {
     if (n->op == OP_concat && v->tensors > 1) {
         return false; /* one copy instead of a choice among tensors for every element read */
+    }
+    if (v->pool_user) {
+        return v->cost == 0;
     }
     if (v->window_user) {
         return v->cost <= WINDOW_COST && v->tensors <= 1 && !v->expensive && !v->wider_user;

@@ -13,6 +13,8 @@
  * The order of additions stays. Needs: nodes tagged by edge. */
 #include "passes/schedule.h"
 
+PassFunction pass_dce;
+
 /* ---- 1: sums of edges ---- */
 
 static bool take_up_edges(IrGraph *g) {
@@ -118,5 +120,8 @@ bool pass_fuse_mixed_op(PassContext *ctx, IrGraph *g) {
     ir_graph_number(g);
     bool moved = take_up_edges(g);
     bool factored = factor_sums(ctx, g);
+    if (factored) {
+        pass_dce(ctx, g); /* the weighted values that only the sums needed */
+    }
     return moved || factored;
 }

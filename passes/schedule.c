@@ -4,7 +4,8 @@
  * inside the group. Order by depth is an order of execution (depth never falls along an edge of the graph), and brings
  * all candidates of an edge into the same few stages.
  *
- * Numbering. Nodes are taken in order. One of the images joins the open images stage, unless it needs something computed
+ * Numbering. What depends on parameters alone (softmax of the alphas, transposed weights, folded batch norms) comes first, so
+ * that nothing has to wait for it later. The other nodes are taken in order. One of the images joins the open images stage, unless it needs something computed
  * once that is still waiting: then the open stage is closed, all that waits becomes one or more once stages, and a new
  * images stage opens. So what nothing waits for (updates, running statistics) collects until somebody has to wait anyway.
  * Among what is computed once, a level of many elements is a stage of its own, whose nodes are independent; small levels
@@ -139,20 +140,24 @@ void schedule_visit_loads(IrNode *n, ScheduleVisit *visit, void *data) {
     }
 }
 
-bool *schedule_find_prepared(PassContext *ctx, IrGraph *g) {
+/* By node id: depends on parameters alone. */
+static bool *find_parameter_only(PassContext *ctx, IrGraph *g) {
     ir_graph_number(g);
-    bool *prepared = ARENA_ARRAY(ctx->arena, bool, g->next_id);
-    if (ctx->kind != GRAPH_infer && ctx->kind != GRAPH_eval) {
-        return prepared;
-    }
+    bool *only = ARENA_ARRAY(ctx->arena, bool, g->next_id);
     for (IrNode *n = g->first; n; n = n->next) {
-        bool constant = !schedule_is_images(n) && n->op != OP_input && n->op != OP_scalar && n->op != OP_draw;
+        bool holds = !schedule_is_images(n) && n->op != OP_input && n->op != OP_scalar && n->op != OP_draw && n->op != OP_assign;
         for (int i = 0; i < n->input_count; i++) {
-            constant = constant && prepared[n->inputs[i]->id];
+            holds = holds && only[n->inputs[i]->id];
         }
-        prepared[n->id] = constant;
+        only[n->id] = holds;
     }
-    return prepared;
+    return only;
+}
+
+bool *schedule_find_prepared(PassContext *ctx, IrGraph *g) {
+    bool *only = find_parameter_only(ctx, g);
+    bool fixed = ctx->kind == GRAPH_infer || ctx->kind == GRAPH_eval;
+    return fixed ? only : ARENA_ARRAY(ctx->arena, bool, g->next_id);
 }
 
 /* ---- stages ---- */
@@ -323,7 +328,7 @@ static void put_in_order(const Numbering *s, IrGraph *g) {
 }
 
 void schedule_number_stages(PassContext *ctx, IrGraph *g) {
-    bool *prepared = schedule_find_prepared(ctx, g);
+    bool *first = find_parameter_only(ctx, g);
     Numbering s = {.ctx = ctx, .open = -1, .level = ARENA_ARRAY(ctx->arena, int, g->next_id)};
     ir_clear_scratch(g);
     for (int round = 0; round < 2; round++) {
@@ -332,7 +337,7 @@ void schedule_number_stages(PassContext *ctx, IrGraph *g) {
             if (round == 0) {
                 n->stage = -1;
             }
-            if (computed && prepared[n->id] == (round == 0)) {
+            if (computed && first[n->id] == (round == 0)) {
                 add_node(&s, n);
             }
         }
