@@ -21,17 +21,34 @@ DeriveSpace derive_space_uniform(Arena *arena, int inputs, int nodes, int keep, 
     return (DeriveSpace){.inputs = inputs, .nodes = nodes, .keep = keep, .edge_count = edge_count, .edges = edges};
 }
 
-bool derive_space_from_module(Arena *arena, const IrModule *module, DeriveSpace *space, Error *error) {
+/* The candidates of one edge; NULL when the settings do not say. */
+static const IrAttr *find_candidates(Arena *arena, const IrModule *module, const char *kind, int edge) {
+    const IrAttr *own = ir_module_get(module, arena_printf(arena, "space.candidates.%s.%d", kind, edge));
+    const IrAttr *candidates = own ? own : ir_module_get(module, "space.candidates");
+    return candidates && candidates->kind == ATTR_symbols ? candidates : NULL;
+}
+
+bool derive_space_from_module(Arena *arena, const IrModule *module, const char *alphas, DeriveSpace *space,
+                              Error *error) {
+    const char *kind = str_starts_with(alphas, "alphas_") ? alphas + strlen("alphas_") : alphas;
     int inputs = (int)ir_module_get_int(module, "space.inputs", 0);
     int nodes = (int)ir_module_get_int(module, "space.nodes", 0);
-    int keep = (int)ir_module_get_int(module, "space.keep", 2);
-    const IrAttr *candidates = ir_module_get(module, "space.candidates");
-    if (inputs < 1 || nodes < 1 || !candidates || candidates->kind != ATTR_symbols)
-        return error_set(error, ERROR_INPUT,
-                         "'%s' does not say which space it searches (inputs, nodes, candidates); only a search has a "
-                         "genotype to derive",
+    if (inputs < 1 || nodes < 1)
+        return error_set(error, ERROR_INPUT, "'%s' searches no space; only a search has a genotype to derive",
                          module->name);
-    *space = derive_space_uniform(arena, inputs, nodes, keep, candidates->count, candidates->symbols);
+    int count = derive_count_edges(inputs, nodes);
+    DeriveEdge *edges = ARENA_ARRAY(arena, DeriveEdge, count);
+    for (int i = 0; i < count; i++) {
+        const IrAttr *candidates = find_candidates(arena, module, kind, i);
+        if (!candidates)
+            return error_set(error, ERROR_INPUT, "'%s' has no candidates for edge %d of '%s'", module->name, i, alphas);
+        edges[i] = (DeriveEdge){.count = candidates->count, .operations = candidates->symbols};
+    }
+    *space = (DeriveSpace){.inputs = inputs,
+                           .nodes = nodes,
+                           .keep = (int)ir_module_get_int(module, "space.keep", 2),
+                           .edge_count = count,
+                           .edges = edges};
     return true;
 }
 

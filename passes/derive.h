@@ -24,9 +24,11 @@ int derive_count_edges(int inputs, int nodes);
 /* The space with the same candidates on all edges. */
 DeriveSpace derive_space_uniform(Arena *arena, int inputs, int nodes, int keep, int count,
                                  const char *const *operations);
-/* From the settings space.inputs, space.nodes, space.keep and space.candidates; false, with a message, when one is
+/* From the settings space.inputs, space.nodes, space.keep and the candidates of an edge of the cell KIND whose
+ * parameters are alphas_KIND: space.candidates.KIND.EDGE, or else space.candidates. False, with a message, when one is
  * missing. */
-bool derive_space_from_module(Arena *arena, const IrModule *module, DeriveSpace *space, Error *error);
+bool derive_space_from_module(Arena *arena, const IrModule *module, const char *alphas, DeriveSpace *space,
+                              Error *error);
 
 typedef struct GenotypeEdge {
     int source; /* a state: s0, s1, ... */

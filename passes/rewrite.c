@@ -9,20 +9,36 @@ IrNode *rewrite_add_input(IrGraph *g, const char *name, IrType type) {
     return known ? known : ir_graph_add_arg(g, name, type, g->span);
 }
 
-/* Past "_digits", or NULL. */
-static const char *skip_number(const char *s) {
-    if (s[0] != '_' || !isdigit((unsigned char)s[1]))
-        return NULL;
-    for (s++; isdigit((unsigned char)*s); s++)
-        continue;
-    return *s == '_' || *s == 0 ? s : NULL;
+static bool begins_with_name(const char *function, const char *op) {
+    size_t length = strlen(op);
+    return strncmp(function, op, length) == 0 && (function[length] == '_' || function[length] == 0);
 }
 
-bool rewrite_is_instance_of(const char *function, const char *op) {
-    if (!str_starts_with(function, op))
+/* "_16", "_16_1", ..., or nothing at all. */
+static bool is_number_next(const char *rest) {
+    if (*rest == 0)
+        return true;
+    for (rest++; isdigit((unsigned char)*rest); rest++)
+        continue;
+    return isdigit((unsigned char)rest[-1]) && (*rest == '_' || *rest == 0);
+}
+
+bool rewrite_is_instance_of(const IrModule *module, const char *function, const char *op) {
+    if (!begins_with_name(function, op))
         return false;
-    const char *rest = skip_number(function + strlen(op));
-    return rest && skip_number(rest);
+    bool known = false;
+    for (int i = 0; i < module->setting_count; i++) {
+        const IrSetting *setting = &module->settings[i];
+        if (!str_starts_with(setting->key, "space.candidates") || setting->value.kind != ATTR_symbols)
+            continue;
+        for (int j = 0; j < setting->value.count; j++) {
+            const char *other = setting->value.symbols[j];
+            if (strlen(other) > strlen(op) && begins_with_name(function, other))
+                return false;
+            known |= str_equal(other, op);
+        }
+    }
+    return known || is_number_next(function + strlen(op));
 }
 
 /* Moves the module's last graph to just behind the graph called name, so that a printed module reads bottom up. */
@@ -83,7 +99,7 @@ bool rewrite_wrap_candidates(PassContext *ctx, IrGraph *g, const char *what, con
         int old_changed = changed;
         for (int i = 0; i < old->count; i++) {
             names[i] = old->symbols[i];
-            if (!rewrite_is_instance_of(names[i], op))
+            if (!rewrite_is_instance_of(ctx->module, names[i], op))
                 continue;
             found++;
             if (is_wrapped(names[i] + strlen(op), suffix))

@@ -7,8 +7,10 @@
 /* A new input of the graph, after the inputs it has; the same name twice is the same input. */
 IrNode *rewrite_add_input(IrGraph *g, const char *name, IrType type);
 
-/* "op" names the function "op_16_1", "op_16_1_16x16", "op_16_1_noise", ...: its name, then channels and stride. */
-bool rewrite_is_instance_of(const char *function, const char *op);
+/* Whether a function was made of the operation op: it is called "op", then its parameters ("op_16_1"), then what was
+ * put around it ("op_16_1_after_noise"). A longer name among the candidates of the space (the settings
+ * space.candidates) that fits takes precedence: "sep_conv_3x3_16_1" is no "sep_conv". */
+bool rewrite_is_instance_of(const IrModule *module, const char *function, const char *op);
 
 /* Adds a node after a value and returns the new one. */
 typedef IrNode *RewriteWrap(IrBuilder *b, IrNode *x, const void *data);

@@ -51,13 +51,17 @@ static const char *network_line(Arena *arena, const IrModule *settings, const ch
 bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const Tensor *alphas, int count,
                     Genotype *genotype, Error *error) {
     DeriveSpace space;
+    const char *names[2];
+    genotype_alpha_names(settings, names);
     memset(genotype, 0, sizeof(*genotype));
     genotype->name = as_identifier(arena, name);
     genotype->has_reduce = count > 1;
-    if (!derive_space_from_module(arena, settings, &space, error) ||
-        !derive_from(arena, &space, &alphas[0], &genotype->normal, error) ||
-        (count > 1 && !derive_from(arena, &space, &alphas[1], &genotype->reduce, error)))
-        return false;
+    GenotypeCell *cells[] = {&genotype->normal, &genotype->reduce};
+    for (int i = 0; i < count && i < 2; i++) {
+        if (!derive_space_from_module(arena, settings, names[i], &space, error) ||
+            !derive_from(arena, &space, &alphas[i], cells[i], error))
+            return false;
+    }
     GenotypeText text = {.name = genotype->name,
                          .import = ir_module_get_string(settings, "space.import", "darts.nd"),
                          .network = network_line(arena, settings, genotype->name)};

@@ -91,6 +91,29 @@ static void test_ragged(void **state) {
     arena_destroy(arena);
 }
 
+/* Candidates from the settings of a module: of the space, and of edges of their own. */
+static void test_settings(void **state) {
+    (void)state;
+    Arena *arena = arena_create();
+    IrModule *module = ir_module_create(arena, "settings");
+    Error error = {0};
+    DeriveSpace space;
+    static const char *const all[] = {"skip_connect", "sep_conv_3x3"}, *const own[] = {"dil_conv_3x3"};
+    assert_false(derive_space_from_module(arena, module, "alphas_normal", &space, &error));
+    ir_module_set(module, "space.inputs", ir_attr_int("", 2), (Span){0});
+    ir_module_set(module, "space.nodes", ir_attr_int("", 1), (Span){0});
+    ir_module_set(module, "space.candidates", ir_attr_symbols("", 2, all), (Span){0});
+    ir_module_set(module, "space.candidates.reduce.1", ir_attr_symbols("", 1, own), (Span){0});
+    assert_true(derive_space_from_module(arena, module, "alphas_normal", &space, &error));
+    assert_int_equal(space.edge_count, 2);
+    assert_int_equal(space.edges[1].count, 2);
+    assert_true(derive_space_from_module(arena, module, "alphas_reduce", &space, &error));
+    assert_int_equal(space.edges[0].count, 2);
+    assert_int_equal(space.edges[1].count, 1);
+    assert_string_equal(space.edges[1].operations[0], "dil_conv_3x3");
+    arena_destroy(arena);
+}
+
 static void test_text(void **state) {
     (void)state;
     Arena *arena = arena_create();
@@ -115,10 +138,8 @@ static void test_text(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reference),
-        cmocka_unit_test(test_ties_and_none),
-        cmocka_unit_test(test_ragged),
-        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_reference), cmocka_unit_test(test_ties_and_none), cmocka_unit_test(test_ragged),
+        cmocka_unit_test(test_settings),  cmocka_unit_test(test_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
