@@ -63,11 +63,11 @@ static void add_kernel(Str *out, const CgKernel *kernel) {
     str_add(out, name + 1);
 }
 
-/* nd_plan has no terminating zero: its size is that of the bytes. */
+/* C++ insists on room for the literal's terminating zero. */
 static void add_plan(const CgModule *module, const char *json, const char *qualifiers, Str *out) {
     size_t size;
     unsigned char *bytes = cg_plan_bytes(module->arena, json, &size);
-    str_addf(out, "\n%sconst unsigned char nd_plan[%zu] =\n", qualifiers, size);
+    str_addf(out, "\n%sconst unsigned char nd_plan[%zu] =\n", qualifiers, size + 1);
     cg_add_byte_string(out, bytes, size);
     str_add(out, ";\n");
 }
