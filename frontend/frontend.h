@@ -8,6 +8,7 @@
 typedef struct FrontendOptions {
     const char *const *sets;      /* "NAME=VALUE" as given to --set, in order */
     int set_count;
+    const char *entry;            /* "search", "train" or a network's name; NULL: the first of search, train and network main */
     const char *library;          /* folder searched for imports after the importing file's own: genotypes/ */
 } FrontendOptions;
 

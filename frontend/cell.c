@@ -1,0 +1,40 @@
+/* cell.c: cells of genotypes. In a cell the inputs are called s0, s1, ...; every operation applied in it is an edge:
+ *     call %x {callee=[@sep_conv_3x3_16_1], name="cells.0._ops.3", edge=true}
+ * numbered in the order of the text. Edges from an input have the stride of the cell (2 in a reduction), others 1. */
+#include "frontend/lower.h"
+
+Value lower_genotype_field(Lower *l, Frame *f, const Ast *genotype, const char *name, Span span)
+{
+    const char **names = NULL;
+    int count = 0, capacity = 0;
+    for (int i = 0; i < genotype->count; i++) {
+        const Ast *cell = genotype->kids[i];
+        if (str_equal(cell->name, name)) {
+            Stage *stage = ARENA_NEW(l->arena, Stage);
+            *stage = (Stage){.kind = STAGE_cell, .span = cell->span, .name = cell->name, .definition = cell};
+            return value_stage(stage);
+        }
+        ARENA_PUSH(l->arena, names, count, capacity, cell->name);
+    }
+    const char *near = diag_suggest(name, names, (size_t)count);
+    return lower_error(l, f, span, "genotype '%s' has no cell '%s'%s%s%s", genotype->name, name, near ? "; did you mean '" : "",
+                       near ? near : "", near ? "'?" : "");
+}
+
+Value lower_apply_cell(Lower *l, Frame *f, const Stage *cell, int count, const Value *inputs, const Bindings *named, Span span)
+{
+    Frame *frame = lower_frame(l, f, cell->definition, span);
+    const Binding *stride = bindings_find(named, "stride");
+    frame->cell = true;
+    frame->stride = stride ? stride->value : value_int(1);
+    frame->input_count = count;
+    frame->inputs = ARENA_ARRAY(l->arena, IrNode *, count);
+    for (int i = 0; i < count; i++) {
+        frame->inputs[i] = inputs[i].tensor;
+        lower_set_variable(l, frame, arena_printf(l->arena, "s%d", i), inputs[i]);
+    }
+    lower_run_block(l, frame, cell->definition->kids[0]);
+    if (!frame->returned)
+        return (Value){.kind = VALUE_error};
+    return frame->result;
+}

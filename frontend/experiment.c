@@ -1,0 +1,482 @@
+/* experiment.c: search { ... } and train { ... }: everything in them becomes a setting of the module, by the table below.
+ * docs/language.md lists what each means. */
+#include "frontend/lower.h"
+
+#include <string.h>
+
+/* ---- the table ---- */
+typedef struct Spec {
+    const char *key;
+    char type; /* i integer, f number, b true or false, w word or string */
+    const char *words; /* allowed, separated by '|'; NULL: any */
+} Spec;
+
+#define WEIGHTS(section)                                                                                                    \
+    {section ".weights.lr", 'f', NULL}, {section ".weights.lr_min", 'f', NULL},                                             \
+        {section ".weights.schedule", 'w', "cosine|constant|linear"}, {section ".weights.momentum", 'f', NULL},             \
+        {section ".weights.decay", 'f', NULL}, {section ".weights.clip", 'f', NULL}
+
+static const Spec specs[] = {
+    {"search.epochs", 'i', NULL},
+    {"search.batch", 'i', NULL},
+    {"search.frozen_epochs", 'i', NULL},
+    {"search.seed", 'i', NULL},
+    {"search.order", 'w', "first|second"},
+    WEIGHTS("search"),
+    {"search.alphas.lr", 'f', NULL},
+    {"search.alphas.beta1", 'f', NULL},
+    {"search.alphas.beta2", 'f', NULL},
+    {"search.alphas.eps", 'f', NULL},
+    {"search.alphas.decay", 'f', NULL},
+    {"noise.candidate", 'w', NULL},
+    {"noise.distribution", 'w', "gaussian|uniform"},
+    {"noise.mixture", 'w', "additive|multiplicative"},
+    {"noise.std", 'f', NULL},
+    {"noise.mean", 'f', NULL},
+    {"noise.relative", 'b', NULL},
+    {"noise.decay", 'b', NULL},
+    {"noise.at", 'w', "output|input"},
+    {"drop_path.candidate", 'w', NULL},
+    {"drop_path.probability", 'f', NULL},
+    {"train.epochs", 'i', NULL},
+    {"train.batch", 'i', NULL},
+    {"train.seed", 'i', NULL},
+    {"train.drop_path", 'f', NULL},
+    {"train.label_smoothing", 'f', NULL},
+    WEIGHTS("train"),
+    {"data.source", 'w', "mnist|fashion_mnist|kmnist|cifar10|cifar100|synthetic"},
+    {"data.path", 'w', NULL},
+    {"data.split", 'f', NULL},
+    {"data.limit", 'i', NULL},
+    {"data.crop", 'i', NULL},
+    {"data.flip", 'b', NULL},
+    {"data.cutout", 'i', NULL},
+    {"data.mean.0", 'f', NULL},
+    {"data.mean.1", 'f', NULL},
+    {"data.mean.2", 'f', NULL},
+    {"data.std.0", 'f', NULL},
+    {"data.std.1", 'f', NULL},
+    {"data.std.2", 'f', NULL},
+    {"space.inputs", 'i', NULL},
+    {"space.nodes", 'i', NULL},
+    {"space.keep", 'i', NULL},
+};
+enum { SPEC_COUNT = sizeof specs / sizeof specs[0] };
+
+static const Spec *find_spec(const char *key)
+{
+    for (int i = 0; i < SPEC_COUNT; i++)
+        if (str_equal(specs[i].key, key))
+            return &specs[i];
+    return NULL;
+}
+
+/* What belongs to a search, to a training, to any of them. */
+static bool key_is_of(const char *key, const char *kind)
+{
+    static const char *const search_only[] = {"search.", "noise.", "drop_path.", "space."};
+    bool search = false;
+    for (size_t i = 0; i < sizeof search_only / sizeof search_only[0]; i++)
+        search |= str_starts_with(key, search_only[i]);
+    return search ? str_equal(kind, "search") : str_starts_with(key, "train.") ? str_equal(kind, "train") : true;
+}
+
+void settings_list_keys(Arena *arena, const Ast *network, const Ast *experiment, const char ***keys, int *count)
+{
+    int capacity = 0;
+    *keys = NULL;
+    *count = 0;
+    for (int i = 0; network && network->kids[0] && i < network->kids[0]->count; i++)
+        ARENA_PUSH(arena, *keys, *count, capacity, arena_printf(arena, "network.%s", network->kids[0]->kids[i]->name));
+    for (int i = 0; experiment && i < SPEC_COUNT; i++)
+        if (key_is_of(specs[i].key, experiment->name))
+            ARENA_PUSH(arena, *keys, *count, capacity, specs[i].key);
+}
+
+static bool word_allowed(const char *words, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *at = words; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
+        if (strncmp(at, word, length) == 0 && (at[length] == '|' || !at[length]))
+            return true;
+    return false;
+}
+
+static const char *listed(Arena *arena, const char *words)
+{
+    char *text = arena_strdup(arena, words);
+    for (char *c = text; *c; c++)
+        if (*c == '|')
+            *c = ',';
+    Str out = str_create(arena);
+    for (char *c = text; *c; c++)
+        *c == ',' ? str_add(&out, ", ") : str_add_bytes(&out, c, 1);
+    return out.data;
+}
+
+static void set_value(Lower *l, const char *key, Value value, Span span)
+{
+    const Spec *spec = find_spec(key);
+    if (!spec)
+        bug("no setting '%s'", key);
+    double number;
+    if (value.kind == VALUE_error)
+        return;
+    if (spec->type == 'i' && value.kind == VALUE_int && value.i >= 0)
+        ir_module_set(l->module, spec->key, ir_attr_int("", value.i), span);
+    else if (spec->type == 'i' && value.kind == VALUE_int)
+        diag_error(l->diag, span, "'%s' is %lld; expected at least 0", key, (long long)value.i);
+    else if (spec->type == 'f' && value_number(&value, &number))
+        ir_module_set(l->module, spec->key, ir_attr_float("", number), span);
+    else if (spec->type == 'b' && value.kind == VALUE_bool)
+        ir_module_set(l->module, spec->key, ir_attr_bool("", value.i), span);
+    else if (spec->type == 'w' && value.kind == VALUE_string && (!spec->words || word_allowed(spec->words, value.s)))
+        ir_module_set(l->module, spec->key, ir_attr_string("", value.s), span);
+    else if (spec->type == 'w' && spec->words)
+        diag_error(l->diag, span, "'%s' is one of %s%s%s%s", key, listed(l->arena, spec->words),
+                   value.kind == VALUE_string ? ", not '" : "", value.kind == VALUE_string ? value.s : "",
+                   value.kind == VALUE_string ? "'" : "");
+    else
+        diag_error(l->diag, span, "'%s' is %s, not %s", key,
+                   spec->type == 'i'   ? "an integer"
+                   : spec->type == 'f' ? "a number"
+                   : spec->type == 'b' ? "true or false"
+                                       : "a name or a string",
+                   value_kind_name(&value));
+}
+
+/* A setting whose value is written in the text; words stand for themselves where the table wants one. */
+static Value eval_setting(Lower *l, Frame *f, const char *key, const Ast *value)
+{
+    const Spec *spec = find_spec(key);
+    if (spec && spec->type == 'w' && value->kind == AST_name)
+        return value_string(value->name);
+    return lower_eval(l, f, value);
+}
+
+static void set_expression(Lower *l, Frame *f, const char *key, const Ast *value)
+{
+    set_value(l, key, eval_setting(l, f, key, value), value->span);
+}
+
+/* ---- optimisers ---- */
+static const char *key_in(Lower *l, const char *section, const char *name)
+{
+    return arena_printf(l->arena, "%s.%s", section, name);
+}
+
+/* lr = 0.1, constant(0.1), cosine(0.05, 0.001), linear(0.1, 0) */
+static void set_rate(Lower *l, Frame *f, const char *section, const Ast *value)
+{
+    const char *schedule = "constant";
+    const Ast *first = value, *last = NULL;
+    if (value->kind == AST_call && value->kids[0]->kind == AST_name && !str_map_get(l->globals, value->kids[0]->name)) {
+        schedule = value->kids[0]->name;
+        first = value->count > 1 ? value->kids[1] : NULL;
+        last = value->count > 2 ? value->kids[2] : NULL;
+        if (!word_allowed("cosine|constant|linear", schedule) || !first || value->count > 3 || first->kind == AST_arg ||
+            (last && (last->kind == AST_arg || str_equal(schedule, "constant")))) {
+            diag_error(l->diag, value->span, "a rate is a number, constant(RATE), cosine(FROM, TO) or linear(FROM, TO)");
+            return;
+        }
+    }
+    set_expression(l, f, key_in(l, section, "lr"), first);
+    if (find_spec(key_in(l, section, "schedule")))
+        set_value(l, key_in(l, section, "schedule"), value_string(schedule), value->span);
+    else if (!str_equal(schedule, "constant"))
+        diag_error(l->diag, value->span, "the rate of the alphas is a number; it has no schedule");
+    if (last && find_spec(key_in(l, section, "lr_min")))
+        set_expression(l, f, key_in(l, section, "lr_min"), last);
+}
+
+static void set_betas(Lower *l, Frame *f, const char *section, const Ast *value)
+{
+    Value betas = lower_eval(l, f, value);
+    if (betas.kind == VALUE_error)
+        return;
+    if (betas.kind != VALUE_list || betas.count != 2) {
+        diag_error(l->diag, value->span, "betas are two numbers, as in (0.5, 0.999)");
+        return;
+    }
+    set_value(l, key_in(l, section, "beta1"), betas.items[0], value->span);
+    set_value(l, key_in(l, section, "beta2"), betas.items[1], value->span);
+}
+
+static void report_argument(Lower *l, const Ast *argument, const char *call, const char *const *names, int count)
+{
+    Str known = str_create(l->arena);
+    for (int i = 0; i < count; i++)
+        str_addf(&known, "%s%s", i ? ", " : "", names[i]);
+    if (argument->kind != AST_arg) {
+        diag_error(l->diag, argument->span, "the arguments of '%s' are given by name: %s", call, known.data);
+        return;
+    }
+    const char *near = diag_suggest(argument->name, names, (size_t)count);
+    if (near)
+        diag_error(l->diag, argument->name_span, "'%s' has no parameter '%s'; did you mean '%s'?", call, argument->name, near);
+    else
+        diag_error(l->diag, argument->name_span, "'%s' has no parameter '%s'; it has %s", call, argument->name, known.data);
+}
+
+static int find_name(const char *const *names, int count, const char *name)
+{
+    for (int i = 0; i < count; i++)
+        if (str_equal(names[i], name))
+            return i;
+    return -1;
+}
+
+/* weights sgd(lr = ..., momentum = ..., decay = ..., clip = ...)   alphas adam(lr = ..., betas = (..., ...), eps, decay) */
+static void set_optimizer(Lower *l, Frame *f, const char *section, const Ast *value, const char *call,
+                          const char *const *names, int count)
+{
+    if (value->kind != AST_call || value->kids[0]->kind != AST_name || !str_equal(value->kids[0]->name, call)) {
+        diag_error(l->diag, value->span, "'%s' are updated by %s(...)", strchr(section, '.') + 1, call);
+        return;
+    }
+    for (int i = 1; i < value->count; i++) {
+        const Ast *argument = value->kids[i];
+        if (argument->kind != AST_arg || find_name(names, count, argument->name) < 0)
+            report_argument(l, argument, call, names, count);
+        else if (str_equal(argument->name, "lr"))
+            set_rate(l, f, section, argument->kids[0]);
+        else if (str_equal(argument->name, "betas"))
+            set_betas(l, f, section, argument->kids[0]);
+        else
+            set_expression(l, f, key_in(l, section, argument->name), argument->kids[0]);
+    }
+}
+
+static void set_weights(Lower *l, Frame *f, const char *kind, const Ast *value)
+{
+    static const char *const names[] = {"lr", "momentum", "decay", "clip"};
+    set_optimizer(l, f, arena_printf(l->arena, "%s.weights", kind), value, "sgd", names, 4);
+}
+
+static void set_alphas(Lower *l, Frame *f, const Ast *value)
+{
+    static const char *const names[] = {"lr", "betas", "eps", "decay"};
+    set_optimizer(l, f, "search.alphas", value, "adam", names, 4);
+}
+
+/* ---- data ---- */
+typedef struct Source {
+    const char *name;
+    int classes, size, channels;
+} Source;
+static const Source sources[] = {{"mnist", 10, 32, 1},   {"fashion_mnist", 10, 32, 1}, {"kmnist", 10, 32, 1},
+                                 {"cifar10", 10, 32, 3}, {"cifar100", 100, 32, 3},     {"synthetic", 10, 32, 3}};
+enum { SOURCE_COUNT = sizeof sources / sizeof sources[0] };
+
+static void set_channels(Lower *l, Frame *f, const char *name, const Ast *value)
+{
+    Value values = lower_eval(l, f, value);
+    int count = values.kind == VALUE_list ? values.count : 1;
+    if (count > 3) {
+        diag_error(l->diag, value->span, "'%s' is a number for each channel, at most 3", name);
+        return;
+    }
+    for (int i = 0; i < 3; i++)
+        if (i < count || count == 1)
+            set_value(l, arena_printf(l->arena, "data.%s.%d", name, i),
+                      values.kind == VALUE_list ? values.items[count == 1 ? 0 : i] : values, value->span);
+}
+
+static void set_data_argument(Lower *l, Frame *f, const Ast *argument, const char *source)
+{
+    static const char *const names[] = {"path", "split", "limit", "crop", "flip", "cutout", "mean", "std"};
+    static const char *const shape[] = {"classes", "H", "W", "channels"};
+    if (argument->kind != AST_arg) {
+        set_expression(l, f, "data.path", argument);
+        return;
+    }
+    if (str_equal(argument->name, "mean") || str_equal(argument->name, "std"))
+        set_channels(l, f, argument->name, argument->kids[0]);
+    else if (find_name(names, 8, argument->name) >= 0)
+        set_expression(l, f, key_in(l, "data", argument->name), argument->kids[0]);
+    else if (find_name(shape, 4, argument->name) >= 0 && str_equal(source, "synthetic"))
+        lower_set_variable(l, f, argument->name, lower_eval(l, f, argument->kids[0]));
+    else
+        report_argument(l, argument, source, names, 8);
+}
+
+/* data cifar10("path", crop = 4, ...): the settings data.*, and what the network may take from its surroundings. */
+static void set_data(Lower *l, Frame *f, const Ast *value)
+{
+    const Ast *name = value->kind == AST_call ? value->kids[0] : value;
+    if (name->kind != AST_name) {
+        diag_error(l->diag, value->span, "data is a source with its arguments, as in cifar10(\"PATH\")");
+        return;
+    }
+    set_value(l, "data.source", value_string(name->name), name->span);
+    for (int i = 0; i < SOURCE_COUNT; i++) {
+        if (!str_equal(sources[i].name, name->name))
+            continue;
+        lower_set_variable(l, f, "classes", value_int(sources[i].classes));
+        lower_set_variable(l, f, "H", value_int(sources[i].size));
+        lower_set_variable(l, f, "W", value_int(sources[i].size));
+        lower_set_variable(l, f, "channels", value_int(sources[i].channels));
+    }
+    for (int i = 1; value->kind == AST_call && i < value->count; i++)
+        set_data_argument(l, f, value->kids[i], name->name);
+}
+
+/* ---- noise and drop path ---- */
+static void set_noise_flag(Lower *l, const Ast *flag)
+{
+    static const char *const words[] = {"gaussian", "uniform",  "additive", "multiplicative",
+                                        "relative", "absolute", "decay"};
+    static const char *const keys[] = {"noise.distribution", "noise.distribution", "noise.mixture", "noise.mixture",
+                                       "noise.relative",     "noise.relative",     "noise.decay"};
+    int i = find_name(words, 7, flag->name);
+    if (i < 0) {
+        const char *near = diag_suggest(flag->name, words, 7);
+        diag_error(l->diag, flag->span,
+                   near ? "unknown word '%s' for noise; did you mean '%s'?"
+                        : "unknown word '%s' for noise; known are gaussian, uniform, additive, multiplicative, relative, "
+                          "absolute and decay%s",
+                   flag->name, near ? near : "");
+        return;
+    }
+    set_value(l, keys[i], i < 4 ? value_string(words[i]) : value_bool(i != 5), flag->span);
+}
+
+static void set_noise_value(Lower *l, Frame *f, const Ast *item)
+{
+    static const char *const names[] = {"std", "variance", "mean", "at"};
+    if (find_name(names, 4, item->name) < 0) {
+        const char *near = diag_suggest(item->name, names, 4);
+        diag_error(l->diag, item->name_span, near ? "noise has no parameter '%s'; did you mean '%s'?"
+                                                  : "noise has no parameter '%s'; it has std, variance, mean and at%s",
+                   item->name, near ? near : "");
+        return;
+    }
+    const char *key = key_in(l, "noise", str_equal(item->name, "variance") ? "std" : item->name);
+    set_expression(l, f, key, item->kids[0]);
+}
+
+/* Uniform noise is described by its variance, Gaussian noise by its standard deviation: noise.std is what the pass wants of
+ * either. */
+static void finish_noise(Lower *l, const Ast *noise)
+{
+    bool uniform = str_equal(ir_module_get_string(l->module, "noise.distribution", "gaussian"), "uniform");
+    bool additive = str_equal(ir_module_get_string(l->module, "noise.mixture", "additive"), "additive");
+    const IrAttr *size = ir_module_get(l->module, "noise.std");
+    for (int i = 1; i < noise->count; i++) {
+        const Ast *item = noise->kids[i];
+        bool variance = item->kind == AST_setting && str_equal(item->name, "variance");
+        if (size && item->kind == AST_setting && uniform && str_equal(item->name, "std"))
+            ir_module_set(l->module, "noise.std", ir_attr_float("", size->f * size->f), item->span);
+        else if (variance && !uniform)
+            diag_error(l->diag, item->span, "Gaussian noise is given by its std; only uniform noise has a variance");
+    }
+    if (!size)
+        diag_error(l->diag, noise->span, "noise needs std = NUMBER or, when it is uniform, variance = NUMBER");
+    if (!ir_module_get(l->module, "noise.relative"))
+        ir_module_set(l->module, "noise.relative", ir_attr_bool("", !uniform && additive), noise->span);
+}
+
+static void check_candidate(Lower *l, const Ast *name)
+{
+    const IrAttr *candidates = ir_module_get(l->module, "space.candidates");
+    if (!candidates || name->kind != AST_name)
+        return;
+    for (int i = 0; i < candidates->count; i++)
+        if (str_equal(candidates->symbols[i], name->name))
+            return;
+    const char *near = diag_suggest(name->name, candidates->symbols, (size_t)candidates->count);
+    diag_error(l->diag, name->span, near ? "'%s' is no candidate of the space; did you mean '%s'?"
+                                         : "'%s' is no candidate of the space%s",
+               name->name, near ? near : "");
+}
+
+static void set_attachment(Lower *l, Frame *f, const Ast *rule)
+{
+    bool noise = str_equal(rule->name, "noise");
+    set_expression(l, f, noise ? "noise.candidate" : "drop_path.candidate", rule->kids[0]);
+    check_candidate(l, rule->kids[0]);
+    for (int i = 1; i < rule->count; i++) {
+        const Ast *item = rule->kids[i];
+        if (noise && item->kind == AST_flag)
+            set_noise_flag(l, item);
+        else if (noise)
+            set_noise_value(l, f, item);
+        else if (item->kind == AST_setting && str_equal(item->name, "probability"))
+            set_expression(l, f, "drop_path.probability", item->kids[0]);
+        else
+            diag_error(l->diag, item->span, "drop_path has one parameter: probability = NUMBER");
+    }
+    if (noise)
+        finish_noise(l, rule);
+}
+
+/* ---- the whole ---- */
+static const Ast *find_setting(const Ast *experiment, const char *name)
+{
+    for (int i = 0; i < experiment->count; i++)
+        if (experiment->kids[i]->kind == AST_setting && str_equal(experiment->kids[i]->name, name))
+            return experiment->kids[i];
+    return NULL;
+}
+
+const Ast *experiment_network(const Ast *experiment)
+{
+    const Ast *network = find_setting(experiment, "network");
+    return network ? network->kids[0] : NULL;
+}
+
+static void set_space(Lower *l, Frame *f, const Ast *experiment)
+{
+    const Ast *setting = find_setting(experiment, "space");
+    Value space = setting ? lower_eval(l, f, setting->kids[0]) : (Value){.kind = VALUE_error};
+    if (space.kind == VALUE_space) {
+        lower_set_variable(l, f, "space", space);
+        lower_space_settings(l, f, space.definition);
+    } else if (setting && space.kind != VALUE_error) {
+        diag_error(l->diag, setting->kids[0]->span, "'space' is a space, not %s", value_kind_name(&space));
+    }
+}
+
+static void run_setting(Lower *l, Frame *f, const char *kind, const Ast *setting)
+{
+    const char *name = setting->name;
+    if (str_equal(name, "space") || str_equal(name, "network"))
+        return;
+    if (setting->kind == AST_attach)
+        set_attachment(l, f, setting);
+    else if (str_equal(name, "weights"))
+        set_weights(l, f, kind, setting->kids[0]);
+    else if (str_equal(name, "alphas"))
+        set_alphas(l, f, setting->kids[0]);
+    else if (str_equal(name, "split") || str_equal(name, "limit"))
+        set_expression(l, f, key_in(l, "data", name), setting->kids[0]);
+    else if (!str_equal(name, "data"))
+        set_expression(l, f, key_in(l, kind, name), setting->kids[0]);
+}
+
+static void override_settings(Lower *l)
+{
+    for (int i = 0; i < l->sets->count; i++) {
+        const SetValue *set = &l->sets->items[i];
+        if (!set->key || str_starts_with(set->key, "network.") || str_starts_with(set->key, "space."))
+            continue;
+        set_value(l, set->key, eval_setting(l, lower_frame(l, NULL, NULL, set->value->span), set->key, set->value),
+                  set->value->span);
+    }
+}
+
+void lower_experiment(Lower *l, const Ast *experiment)
+{
+    Frame *f = lower_frame(l, NULL, NULL, (Span){0});
+    ir_module_set(l->module, "kind", ir_attr_string("", experiment->name), experiment->name_span);
+    set_space(l, f, experiment);
+    const Ast *data = find_setting(experiment, "data");
+    if (data)
+        set_data(l, f, data->kids[0]);
+    for (int i = 0; i < experiment->count; i++)
+        run_setting(l, f, experiment->name, experiment->kids[i]);
+    override_settings(l);
+    const Ast *network = experiment_network(experiment);
+    if (network && diag_count_errors(l->diag) == 0)
+        lower_entry(l, f, network);
+}

@@ -1,0 +1,295 @@
+/* space.c: search spaces. The cell of a space has a mixed operation from every input and every earlier node to each node:
+ *     %1 = mixed %x, %w {candidates=[@max_pool_3x3_16_1, ...], name="cells.0._ops.3"}
+ * weighted by the softmax of a row of alphas_KIND, KIND being the cell's name (normal, reduce). Edges may have candidates of their own
+ * ("edge normal(0, 2) = [...]"); the alphas then have as many columns as the longest list, and shorter ones take the first of
+ * their row. */
+#include "frontend/lower.h"
+
+typedef struct Space {
+    const Ast *definition;
+    int inputs, nodes, keep;
+    const Ast *candidates, *output;
+    int kind_count;
+    const char **kinds;
+} Space;
+
+static const Ast *find_setting(const Ast *section, const char *name)
+{
+    for (int i = 0; i < section->count; i++)
+        if ((section->kids[i]->kind == AST_setting || section->kids[i]->kind == AST_section) &&
+            str_equal(section->kids[i]->name, name))
+            return section->kids[i];
+    return NULL;
+}
+
+static int read_int(Lower *l, Frame *f, const Ast *cell, const char *name, int otherwise)
+{
+    const Ast *setting = cell ? find_setting(cell, name) : NULL;
+    Value value = setting ? lower_eval(l, f, setting->kids[0]) : value_int(otherwise);
+    lower_override(l, "space", name, &value);
+    if (value.kind == VALUE_int && value.i >= 0 && value.i <= 64)
+        return (int)value.i;
+    if (value.kind != VALUE_error)
+        lower_error(l, f, setting ? setting->span : cell->span, "'%s' of a cell is an integer from 0 to 64", name);
+    return otherwise;
+}
+
+static Space read_space(Lower *l, Frame *f, const Ast *definition)
+{
+    const Ast *cell = find_setting(definition, "cell"), *output = cell ? find_setting(cell, "output") : NULL;
+    const Ast *candidates = find_setting(definition, "candidates"), *kinds = find_setting(definition, "cells");
+    Space space = {.definition = definition, .candidates = candidates ? candidates->kids[0] : NULL};
+    space.inputs = read_int(l, f, cell, "inputs", 2);
+    space.nodes = read_int(l, f, cell, "nodes", 4);
+    space.keep = read_int(l, f, cell, "keep", 2);
+    space.output = output ? output->kids[0] : NULL;
+    static const char *const usual[] = {"normal", "reduce"};
+    const Ast *list = kinds && kinds->kids[0]->kind == AST_list ? kinds->kids[0] : NULL;
+    space.kind_count = list ? list->count : 2;
+    space.kinds = ARENA_ARRAY(l->arena, const char *, space.kind_count + 1);
+    for (int i = 0; i < space.kind_count; i++)
+        space.kinds[i] = list ? list->kids[i]->name : usual[i];
+    return space;
+}
+
+static int count_edges(const Space *space)
+{
+    int edges = 0;
+    for (int i = 0; i < space->nodes; i++)
+        edges += space->inputs + i;
+    return edges;
+}
+
+/* ---- candidates ---- */
+/* "edge KIND(from, to) = [...]" */
+static const Ast *edge_candidates(Lower *l, Frame *f, const Space *space, const char *kind, int from, int to)
+{
+    const Ast *found = space->candidates;
+    for (int i = 0; i < space->definition->count; i++) {
+        const Ast *rule = space->definition->kids[i];
+        if (rule->kind != AST_rule || !str_equal(rule->name, "edge"))
+            continue;
+        const Ast *call = rule->kids[0];
+        if (call->kind != AST_call || call->count != 3 || !str_equal(call->kids[0]->name, kind))
+            continue;
+        Value a = lower_eval(l, f, call->kids[1]), b = lower_eval(l, f, call->kids[2]);
+        if (a.kind == VALUE_int && b.kind == VALUE_int && a.i == from && b.i == to)
+            found = rule->kids[1];
+    }
+    return found;
+}
+
+/* Operations of a candidate list. */
+static Value eval_candidates(Lower *l, Frame *f, const Ast *list)
+{
+    Value value = list ? lower_eval(l, f, list) : value_list(0, NULL);
+    if (value.kind == VALUE_error)
+        return value;
+    Span span = list ? list->span : (Span){0};
+    if (value.kind != VALUE_list || value.count == 0)
+        return lower_error(l, f, span, "an edge needs a list of at least one candidate");
+    for (int i = 0; i < value.count; i++)
+        if (value.items[i].kind != VALUE_stage || value.items[i].stage->kind != STAGE_op)
+            return lower_error(l, f, list->kind == AST_list ? list->kids[i]->span : span,
+                               "a candidate is an operation with a name of its own, not %s", value_kind_name(&value.items[i]));
+    return value;
+}
+
+static int longest_list(Lower *l, Frame *f, const Space *space, const char *kind)
+{
+    int longest = 0;
+    for (int node = 0; node < space->nodes; node++)
+        for (int from = 0; from < space->inputs + node; from++) {
+            Value list = eval_candidates(l, f, edge_candidates(l, f, space, kind, from, space->inputs + node));
+            if (list.kind == VALUE_list && list.count > longest)
+                longest = list.count;
+        }
+    return longest;
+}
+
+/* "after max_pool_3x3 = bn1: batch_norm" */
+static const Ast *find_after(const Space *space, const char *op)
+{
+    for (int i = 0; i < space->definition->count; i++) {
+        const Ast *rule = space->definition->kids[i];
+        if (rule->kind == AST_rule && str_equal(rule->name, "after") && rule->kids[0]->kind == AST_name &&
+            str_equal(rule->kids[0]->name, op))
+            return rule;
+    }
+    return NULL;
+}
+
+static const char *candidate_graph(Lower *l, Frame *f, const Space *space, const Stage *op, const IrType *input, Span span)
+{
+    Instance *instance = lower_instance(l, f, op, 1, input, span);
+    const Ast *after = find_after(space, op->name);
+    if (instance && after) {
+        Value stage = lower_eval(l, f, after->kids[1]);
+        instance = stage.kind == VALUE_stage ? lower_instance_after(l, f, instance, after, stage.stage) : NULL;
+        if (stage.kind != VALUE_stage && stage.kind != VALUE_error)
+            lower_error(l, f, after->kids[1]->span, "expected an operation, found %s", value_kind_name(&stage));
+    }
+    return instance ? instance->graph->name : NULL;
+}
+
+/* ---- cells ---- */
+/* softmax of the architecture parameters, once in the graph */
+static IrNode *alpha_weights(Lower *l, const Space *space, const char *kind, int columns)
+{
+    IrNode *known = str_map_get(&l->alphas, kind);
+    if (known)
+        return known;
+    IrBuilder *b = &l->target->builder;
+    int64_t shape[] = {count_edges(space), columns};
+    IrAttr attrs[] = {ir_attr_string("name", arena_printf(l->arena, "alphas_%s", kind)), ir_attr_string("kind", "alpha"),
+                      ir_attr_string("init", "normal"), ir_attr_float("scale", 1e-3)};
+    known = ir_build0(b, OP_param, ir_type(DTYPE_f32, 2, shape), 4, attrs);
+    bool ragged = false;
+    for (int i = 0; i < space->definition->count; i++)
+        ragged |= space->definition->kids[i]->kind == AST_rule && str_equal(space->definition->kids[i]->name, "edge");
+    if (!ragged)
+        known = ir_build1(b, OP_softmax, known, 0, NULL);
+    str_map_set(&l->alphas, kind, known);
+    return known;
+}
+
+static IrNode *edge_weights(Lower *l, IrNode *alphas, int edge, int count)
+{
+    IrBuilder *b = &l->target->builder;
+    IrAttr at[] = {ir_attr_int("axis", 0), ir_attr_int("at", edge)};
+    IrNode *row = ir_build1(b, OP_index, alphas, 2, at);
+    if (alphas->op == OP_softmax)
+        return row;
+    IrAttr part[] = {ir_attr_int("axis", 0), ir_attr_int("begin", 0), ir_attr_int("end", count)};
+    if (row->type.dim[0] != count)
+        row = ir_build1(b, OP_slice, row, 3, part);
+    return ir_build1(b, OP_softmax, row, 0, NULL);
+}
+
+typedef struct SuperCell {
+    Space space;
+    const char *kind;
+    IrNode *alphas;
+    Value stride; /* of edges from inputs */
+    int edge;
+} SuperCell;
+
+static IrNode *mixed_edge(Lower *l, Frame *f, SuperCell *cell, IrNode *x, int from, int to)
+{
+    lower_set_variable(l, f, "stride", from < cell->space.inputs ? cell->stride : value_int(1));
+    Value list = eval_candidates(l, f, edge_candidates(l, f, &cell->space, cell->kind, from, to));
+    if (list.kind != VALUE_list)
+        return NULL;
+    const char **symbols = ARENA_ARRAY(l->arena, const char *, list.count);
+    for (int i = 0; i < list.count; i++)
+        if (!(symbols[i] = candidate_graph(l, f, &cell->space, list.items[i].stage, &x->type, f->call)))
+            return NULL;
+    l->target->builder.span = f->call;
+    IrNode *weights = edge_weights(l, cell->alphas, cell->edge, list.count);
+    const char *name = lower_join(l->arena, l->target->prefix, arena_printf(l->arena, "_ops.%d", cell->edge++));
+    IrAttr attrs[] = {ir_attr_symbols("candidates", list.count, symbols), ir_attr_string("name", name)};
+    IrNode *mixed = ir_build2(&l->target->builder, OP_mixed, x, weights, 2, attrs);
+    if (!mixed)
+        lower_note_uses(l, f);
+    return mixed;
+}
+
+/* The sum of the mixed operations from all earlier states, added from left to right. */
+static Value make_node(Lower *l, Frame *f, SuperCell *cell, const Value *states, int count)
+{
+    IrNode *sum = NULL;
+    for (int from = 0; from < count; from++) {
+        IrNode *edge = mixed_edge(l, f, cell, states[from].tensor, from, count);
+        if (!edge)
+            return (Value){.kind = VALUE_error};
+        sum = sum ? ir_build2(&l->target->builder, OP_add, sum, edge, 0, NULL) : edge;
+        if (!sum)
+            return (Value){.kind = VALUE_error};
+    }
+    return value_tensor(sum);
+}
+
+Value lower_apply_super(Lower *l, Frame *f, const Stage *stage, int count, const Value *inputs, const Bindings *named, Span span)
+{
+    Frame *frame = lower_frame(l, f, stage->definition, span);
+    const Binding *stride = bindings_find(named, "stride");
+    SuperCell cell = {.space = read_space(l, frame, stage->definition), .kind = stage->label,
+                      .stride = stride ? stride->value : value_int(1)};
+    if (count != cell.space.inputs)
+        return lower_error(l, f, span, "a cell of space '%s' takes %d inputs, not %d", stage->definition->name,
+                           cell.space.inputs, count);
+    int columns = longest_list(l, frame, &cell.space, cell.kind);
+    if (!columns)
+        return (Value){.kind = VALUE_error};
+    l->target->builder.span = span;
+    cell.alphas = alpha_weights(l, &cell.space, cell.kind, columns);
+    int states = cell.space.inputs + cell.space.nodes;
+    Value *state = ARENA_ARRAY(l->arena, Value, states);
+    for (int i = 0; i < states; i++) {
+        state[i] = i < count ? inputs[i] : make_node(l, frame, &cell, state, i);
+        if (state[i].kind == VALUE_error)
+            return state[i];
+        lower_set_variable(l, frame, arena_printf(l->arena, "s%d", i), state[i]);
+    }
+    lower_set_variable(l, frame, "nodes", value_list(cell.space.nodes, state + count));
+    if (cell.space.output)
+        return lower_eval(l, frame, cell.space.output);
+    return lower_error(l, f, stage->definition->name_span, "the cell of space '%s' has no output", stage->definition->name);
+}
+
+Value lower_space_field(Lower *l, Frame *f, const Ast *definition, const char *name, Span span)
+{
+    Space space = read_space(l, f, definition);
+    for (int i = 0; i < space.kind_count; i++)
+        if (str_equal(space.kinds[i], name)) {
+            Stage *stage = ARENA_NEW(l->arena, Stage);
+            *stage = (Stage){.kind = STAGE_super, .span = span, .name = name, .definition = definition, .label = space.kinds[i]};
+            return value_stage(stage);
+        }
+    const char *near = diag_suggest(name, space.kinds, (size_t)space.kind_count);
+    return lower_error(l, f, span, "space '%s' has no cell '%s'%s%s%s", definition->name, name, near ? "; did you mean '" : "",
+                       near ? near : "", near ? "'?" : "");
+}
+
+/* ---- settings ---- */
+static const char **operation_names(Lower *l, const Value *list)
+{
+    const char **names = ARENA_ARRAY(l->arena, const char *, list->count + 1);
+    for (int i = 0; i < list->count; i++)
+        names[i] = list->items[i].stage->name;
+    return names;
+}
+
+/* space.candidates.KIND.EDGE for the edges whose candidates are not the space's. */
+static void set_edge_candidates(Lower *l, Frame *f, const Space *space, const char *kind)
+{
+    int edge = 0;
+    for (int node = 0; node < space->nodes; node++)
+        for (int from = 0; from < space->inputs + node; from++, edge++) {
+            const Ast *own = edge_candidates(l, f, space, kind, from, space->inputs + node);
+            Value list = own == space->candidates ? value_bool(false) : eval_candidates(l, f, own);
+            if (list.kind == VALUE_list)
+                ir_module_set(l->module, arena_printf(l->arena, "space.candidates.%s.%d", kind, edge),
+                              ir_attr_symbols("", list.count, operation_names(l, &list)), own->span);
+        }
+}
+
+void lower_space_settings(Lower *l, Frame *f, const Ast *definition)
+{
+    Space space = read_space(l, f, definition);
+    Span span = definition->name_span;
+    ir_module_set(l->module, "space.name", ir_attr_string("", definition->name), span);
+    ir_module_set(l->module, "space.inputs", ir_attr_int("", space.inputs), span);
+    ir_module_set(l->module, "space.nodes", ir_attr_int("", space.nodes), span);
+    ir_module_set(l->module, "space.keep", ir_attr_int("", space.keep), span);
+    Value list = space.candidates ? eval_candidates(l, f, space.candidates) : value_bool(false);
+    if (list.kind == VALUE_list)
+        ir_module_set(l->module, "space.candidates", ir_attr_symbols("", list.count, operation_names(l, &list)),
+                      space.candidates->span);
+    const char **alphas = ARENA_ARRAY(l->arena, const char *, space.kind_count);
+    for (int i = 0; i < space.kind_count; i++) {
+        alphas[i] = arena_printf(l->arena, "alphas_%s", space.kinds[i]);
+        set_edge_candidates(l, f, &space, space.kinds[i]);
+    }
+    ir_module_set(l->module, "space.alphas", ir_attr_symbols("", space.kind_count, alphas), span);
+}
