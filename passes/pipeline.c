@@ -174,6 +174,12 @@ static int count_nodes(const IrGraph *g) {
     return count;
 }
 
+/* The setting that says how far the pipeline has come with a graph, so that it goes on from there when a printed module
+ * is read back: set pipeline.search-weights = "update". */
+static const char *progress_key(PassContext *ctx, const IrGraph *g) {
+    return arena_printf(ctx->arena, "pipeline.%s", g->name);
+}
+
 bool pass_run(PassContext *ctx, const PassInfo *pass, IrGraph *g) {
     if (!check_primitives(ctx, pass, g))
         return false;
@@ -187,6 +193,8 @@ bool pass_run(PassContext *ctx, const PassInfo *pass, IrGraph *g) {
     if (diag_count_errors(ctx->diag) > errors)
         return false;
     verify_all_since(ctx, pass, g, graph_count);
+    if (!ctx->only)
+        ir_module_set(ctx->module, progress_key(ctx, g), ir_attr_string("", pass->name), g->span);
     if (ctx->timing)
         fprintf(ctx->out, "%-14s %-18s %10.3f ms %8d nodes\n", g->name, pass->name, took, count_nodes(g));
     show_result(ctx, pass, g, before);
@@ -210,10 +218,16 @@ static void check_names(PassContext *ctx, const char *const *names, int count) {
     }
 }
 
+/* The first pass that has not run yet. */
+static int find_start(PassContext *ctx, const IrGraph *g) {
+    const PassInfo *last = pass_find(ir_module_get_string(ctx->module, progress_key(ctx, g), ""));
+    return last && !ctx->only ? (int)(last - pass_info) + 1 : 0;
+}
+
 /* One pass after the other until one finds a mistake. derive is no part of a step and runs only when named. */
 static void run_passes(PassContext *ctx, IrGraph *g) {
     int count = ctx->only ? ctx->only_count : pass_count;
-    for (int i = 0; i < count && diag_count_errors(ctx->diag) == 0; i++) {
+    for (int i = find_start(ctx, g); i < count && diag_count_errors(ctx->diag) == 0; i++) {
         const PassInfo *pass = ctx->only ? pass_find(ctx->only[i]) : &pass_info[i];
         bool left_out = !ctx->only && str_equal(pass->name, "derive");
         if (!left_out && !names_contain(ctx->disabled, ctx->disabled_count, pass->name))
@@ -277,5 +291,7 @@ IrGraph *pipeline_build_graph(PassContext *ctx) {
     if (old)
         ir_graph_remove(old);
     IrGraph *g = ir_graph_clone(forward, graph_kind_name(ctx->kind));
+    if (ir_module_get(ctx->module, progress_key(ctx, g)))
+        ir_module_set(ctx->module, progress_key(ctx, g), ir_attr_string("", ""), g->span);
     return pipeline_run(ctx, g) ? g : NULL;
 }

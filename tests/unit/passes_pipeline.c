@@ -206,20 +206,23 @@ static const char *print(Bench *t, IrGraph *g) {
     return s.data;
 }
 
-/* The passes run on what was dumped after any of them end where the whole pipeline does. */
+/* The pipeline goes on from what was dumped after any pass, and ends where it did the first time. */
 static void test_dumps(void **state) {
     (void)state;
     char folder[] = "/tmp/ndarts-passes-XXXXXX";
     assert_non_null(mkdtemp(folder));
     Bench *t = open_bench(search, GRAPH_search_weights);
+    t->ctx.only = NULL;
     t->ctx.dump_to = folder;
     IrGraph *g = pipeline_build_graph(&t->ctx);
     assert_non_null(g);
     const char *expected = print(t, g);
+    int params = t->ctx.module->param_count;
     t->ctx.dump_to = NULL;
-    for (int i = 0; i < t->ctx.only_count; i++) {
-        int place = (int)(pass_find(to_primitives[i]) - pass_info);
-        const char *path = arena_printf(t->ctx.arena, "%s/search-weights.%02d-%s.ir", folder, place, to_primitives[i]);
+    for (int i = 0; i < pass_count; i++) {
+        if (strcmp(pass_info[i].name, "derive") == 0)
+            continue;
+        const char *path = arena_printf(t->ctx.arena, "%s/search-weights.%02d-%s.ir", folder, i, pass_info[i].name);
         Error error = {0};
         SourceFile *source = source_read(t->ctx.arena, path, &error);
         assert_non_null(source);
@@ -228,7 +231,7 @@ static void test_dumps(void **state) {
         assert_non_null(again);
         assert_true(pipeline_run(&t->ctx, again));
         assert_string_equal(print(t, again), expected);
-        assert_int_equal(t->ctx.module->param_count, 4);
+        assert_int_equal(t->ctx.module->param_count, params);
         unlink(path);
     }
     rmdir(folder);
