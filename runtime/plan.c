@@ -156,9 +156,12 @@ static bool read_output(PlanReader *r, json_t *object, const PlanGraph *g, PlanT
     int place = read_choice(r, object, "place", place_names, COUNT(place_names));
     if (place < 0)
         return false;
-    if (place == PLACE_input || place == PLACE_private)
-        return fail(r, "an output cannot lie there");
+    if (place == PLACE_private)
+        return fail(r, "an output cannot be private");
     t->place = (IrPlace)place;
+    if (t->place == PLACE_input) /* an identity: the input is the output */
+        return read_int(r, object, "offset", 0, g->input_count - 1, &t->offset) &&
+               (ir_type_equal(&t->type, &g->inputs[t->offset].type) || fail(r, "the output is not like its input"));
     int64_t size = place_bytes(r->plan, g, t->place);
     if (!read_int(r, object, "offset", 0, size, &t->offset))
         return false;

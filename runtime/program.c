@@ -7,6 +7,7 @@
 #include "runtime/tensors.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -381,19 +382,27 @@ void *rt_input_pack(const RtProgram *p, GraphKind kind, const char *name, const 
     return storage;
 }
 
+static void download_output(const RtProgram *p, const ProgramGraph *g, const PlanTensor *from, void *storage,
+                            size_t bytes) {
+    const char *place = from->place == PLACE_state      ? p->memory.state
+                        : from->place == PLACE_prepared ? p->memory.prepared
+                                                        : p->memory.work;
+    if (from->place == PLACE_input)
+        memcpy(storage, g->addresses[from->offset], bytes);
+    else
+        p->backend->download(p->device, storage, place + from->offset, bytes);
+}
+
 Tensor rt_output_get(const RtProgram *p, GraphKind kind, const char *name, Arena *arena) {
     int i = find_output(p, kind, name);
     if (i < 0)
         bug("graph %s has no output %s", graph_kind_name(kind), name);
     const ProgramGraph *g = &p->graphs[kind];
     const PlanTensor *from = &g->plan->outputs[i];
-    char *place = from->place == PLACE_state      ? p->memory.state
-                  : from->place == PLACE_prepared ? p->memory.prepared
-                                                  : p->memory.work;
     int64_t n = g->last_batch;
     size_t bytes = (size_t)plan_tensor_bytes(p->plan, from, n);
     void *storage = arena_alloc(arena, bytes);
-    p->backend->download(p->device, storage, place + from->offset, bytes);
+    download_output(p, g, from, storage, bytes);
     Tensor t = {.name = g->outputs[i].name,
                 .type = g->outputs[i].type,
                 .rank = g->outputs[i].rank,

@@ -129,8 +129,8 @@ const RtTensorInfo *rt_output_info_at(const RtProgram *program, GraphKind kind, 
  * the shape is not the input's. */
 void *rt_input_pack(const RtProgram *program, GraphKind kind, const char *name, const Tensor *tensor, int64_t first,
                     int64_t count, Arena *arena, Error *error);
-/* An output of the latest run of that graph (valid until the next run of any), outside layout, copied into the arena.
- * bug() when there is none. */
+/* An output of the latest run of that graph (valid until the next run of any, and while its inputs are there), outside
+ * layout, copied into the arena. bug() when there is none. */
 Tensor rt_output_get(const RtProgram *program, GraphKind kind, const char *name, Arena *arena);
 double rt_output_scalar(const RtProgram *program, GraphKind kind, const char *name);
 
