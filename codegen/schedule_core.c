@@ -9,7 +9,7 @@
 
 #include "codegen/print_c.h"
 
-enum { MAX_SEGMENTS = 64 };
+enum { MAX_SEGMENTS = 1024 };
 
 /* Registers that accumulators may take: 32 with 512-bit vectors, else 16, less those for operands. */
 static int core_accumulators(const CoreWindow *s) { return s->max_width >= 16 ? 24 : 12; }
