@@ -1,0 +1,19 @@
+/* stats.h: how large a network is and how much it computes, counted on @forward and the functions it calls. */
+#ifndef NDARTS_IR_STATS_H
+#define NDARTS_IR_STATS_H
+
+#include "ir/ir.h"
+
+/* Of one image in inference, the auxiliary head left out but for its parameters. In a supernet all candidates count. */
+typedef struct IrStats {
+    int64_t parameters;            /* trained numbers: weights and biases, no running statistics, no alphas */
+    int64_t auxiliary_parameters;  /* of the auxiliary head, not in parameters */
+    int64_t conv_macs;             /* multiply-adds of convolutions */
+    int64_t linear_macs;           /* multiply-adds of linear layers */
+    int64_t batch_norm_elements;   /* numbers that batch norms write */
+    int64_t alphas;                /* architecture parameters */
+} IrStats;
+
+IrStats ir_count_stats(const IrGraph *forward);
+
+#endif
