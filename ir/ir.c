@@ -73,10 +73,14 @@ bool ir_type_has_dim(const IrType *type, int64_t symbolic) {
     return false;
 }
 
+/* Saturates, so that absurd extents fail later comparisons instead of wrapping round. */
 int64_t ir_type_count(const IrType *type, int64_t n, int64_t k) {
     int64_t count = 1;
-    for (int i = 0; i < type->rank; i++)
-        count *= type->dim[i] == IR_DIM_N ? n : type->dim[i] == IR_DIM_K ? k : type->dim[i];
+    for (int i = 0; i < type->rank; i++) {
+        int64_t dim = type->dim[i] == IR_DIM_N ? n : type->dim[i] == IR_DIM_K ? k : type->dim[i];
+        if (__builtin_mul_overflow(count, dim, &count))
+            return INT64_MAX;
+    }
     return count;
 }
 

@@ -75,7 +75,7 @@ static bool parse_dtype(IrParser *p, IrDtype *dtype) {
 }
 
 static bool parse_dim(IrParser *p, int64_t *dim) {
-    if (p->token.kind == TOKEN_int && p->token.i > 0)
+    if (p->token.kind == TOKEN_int && p->token.i > 0 && p->token.i <= INT32_MAX)
         *dim = p->token.i;
     else if (ir_parser_at_word(p, "N"))
         *dim = IR_DIM_N;
@@ -108,7 +108,7 @@ bool ir_parse_type(IrParser *p, IrType *type) {
 /* ---- values ---- */
 
 static bool parse_int_item(IrParser *p, IrAttr *list, int *capacity) {
-    IrToken token;
+    IrToken token = {0};
     if (!ir_parser_expect(p, TOKEN_int, "an integer", &token))
         return false;
     ARENA_PUSH(p->arena, list->ints, list->count, *capacity, token.i);
@@ -116,7 +116,7 @@ static bool parse_int_item(IrParser *p, IrAttr *list, int *capacity) {
 }
 
 static bool parse_symbol_item(IrParser *p, IrAttr *list, int *capacity) {
-    IrToken token;
+    IrToken token = {0};
     if (!ir_parser_expect(p, TOKEN_symbol, "a symbol like @name", &token))
         return false;
     ARENA_PUSH(p->arena, list->symbols, list->count, *capacity, token.text);

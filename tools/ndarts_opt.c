@@ -22,7 +22,8 @@ static const char usage[] =
     "  --passes=A,B             run these passes in this order; without it the whole pipeline runs; --passes= runs "
     "none\n"
     "  --disable-pass=A,B       leave these passes out\n"
-    "  --graph=NAME             the graph to work on (default: every graph that no other calls), or the kind of step\n"
+    "  --graph=NAME             the graph to work on (default: every step graph that no other calls), or the kind of "
+    "step\n"
     "  --kind=KIND              infer, eval, search-alphas, search-weights, train or gradients (default: the graph's\n"
     "                           name where that is a kind, else infer)\n"
     "  --batch N                largest number of images (default 16)\n"
@@ -225,14 +226,23 @@ static bool resolve_graph(OptOptions *o, Error *error) {
     return true;
 }
 
-/* Passes may add functions, so the choice is made before they run. */
+static bool is_function(const IrGraph *graph) {
+    return graph->output_count == 1 && !graph->outputs[0].name[0];
+}
+
+/* What no other graph calls, functions only when there is nothing else: after expand they are left over. Passes may add
+ * functions, so the choice is made before they run. */
 static IrGraph **choose_graphs(OptOptions *o, int *count) {
     const IrModule *module = o->ctx.module;
     IrGraph **graphs = ARENA_ARRAY(o->ctx.arena, IrGraph *, module->graph_count + 1);
-    for (int i = 0; i < module->graph_count; i++) {
-        IrGraph *graph = module->graphs[i];
-        if (o->graph ? str_equal(graph->name, o->graph) : !is_called(module, graph))
-            graphs[(*count)++] = graph;
+    for (int functions = 0; functions < 2 && !*count; functions++) {
+        for (int i = 0; i < module->graph_count; i++) {
+            IrGraph *graph = module->graphs[i];
+            bool wanted = o->graph ? str_equal(graph->name, o->graph)
+                                   : !is_called(module, graph) && (functions || !is_function(graph));
+            if (wanted)
+                graphs[(*count)++] = graph;
+        }
     }
     return graphs;
 }
@@ -279,7 +289,8 @@ static int work(OptOptions *o, Error *error) {
         return error_report(error);
     int count = 0;
     IrGraph **graphs = choose_graphs(o, &count);
-    if (!run_graphs(o, graphs, count))
+    bool print_only = o->ctx.only && !o->ctx.only_count;
+    if (!print_only && !run_graphs(o, graphs, count))
         return ERROR_INPUT;
     return write_result(o, graphs, count, error) ? 0 : error_report(error);
 }
