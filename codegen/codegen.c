@@ -21,7 +21,7 @@ int cg_module_add_kernel(CgModule *module, const char *text, const IrNode *origi
     int number = (int)(intptr_t)str_map_get(&module->kernel_of_text, text) - 1;
     if (number < 0) {
         number = module->kernel_count;
-        CgKernel kernel = {.name = arena_printf(module->arena, "nd_k%d", number), .text = text, .origin = str_create(module->arena)};
+        CgKernel kernel = {.name = arena_printf(module->arena, "nd_k%d", number), .text = arena_strdup(module->arena, text), .origin = str_create(module->arena)};
         ARENA_PUSH(module->arena, module->kernels, module->kernel_count, module->kernel_capacity, kernel);
         str_map_set(&module->kernel_of_text, text, (void *)(intptr_t)(number + 1));
     }

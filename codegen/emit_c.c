@@ -20,7 +20,7 @@ static void begin_step(CgEmitC *e, CgPrinter *p, const CgStep *step) {
 }
 
 CgPrinter *cg_emit_begin(CgEmitC *e, Str *body, const CgStep *step) {
-    CgPrinter *p = cg_printer_create(e->module->arena, body, step);
+    CgPrinter *p = cg_printer_create(e->arena, body, step);
     p->indent = 1;
     e->int_count = e->step_count = 0;
     begin_step(e, p, step);
@@ -84,10 +84,12 @@ static const char *kernel_text(const CgEmitC *e, const CgPrinter *p) {
 }
 
 void cg_emit_end(CgEmitC *e, CgPrinter *p) {
-    Arena *arena = p->arena;
+    Arena *arena = e->module->arena;
     int64_t *ints = ARENA_ARRAY(arena, int64_t, e->int_count + 1);
     memcpy(ints, e->ints, sizeof *ints * (size_t)e->int_count);
-    CgCall call = {.buffer_count = p->buffer_count, .buffers = p->buffers, .int_count = e->int_count, .ints = ints};
+    CgBuffer **buffers = ARENA_ARRAY(arena, CgBuffer *, p->buffer_count);
+    memcpy(buffers, p->buffers, sizeof(CgBuffer *) * (size_t)p->buffer_count);
+    CgCall call = {.buffer_count = p->buffer_count, .buffers = buffers, .int_count = e->int_count, .ints = ints};
     call.kernel = cg_module_add_kernel(e->module, kernel_text(e, p), e->steps[0]->node);
     cg_stage_add_call(e->module, e->calls, call);
 }
@@ -109,7 +111,7 @@ static int open_result(CgEmitC *e, CgPrinter *p) {
 }
 
 static void emit_plain(CgEmitC *e, CgStep *step) {
-    Str body = str_create(e->module->arena);
+    Str body = str_create(e->arena);
     CgPrinter *p = cg_emit_begin(e, &body, step);
     int opened = open_result(e, p);
     const char *name = cg_c_print_scalar(p, step->value);
@@ -138,7 +140,9 @@ void cg_c_emit_stage(CgModule *module, CgProgram *program, const CgStage *stage,
     for (e->position = 0; e->position < stage->step_count; e->position += e->consumed) {
         CgStep *step = stage->steps[e->position];
         e->consumed = 1;
+        e->arena = arena_create();
         if (module->options->plain || !cg_schedule_step(e, program, step))
             emit_plain(e, step);
+        arena_destroy(e->arena);
     }
 }

@@ -5,7 +5,7 @@
  *
  *     bool cg_schedule_mine(CgEmitC *e, CgProgram *program, CgStep *step) {
  *         if (!fits(step)) return false;
- *         Str body = str_create(e->module->arena);
+ *         Str body = str_create(e->arena);
  *         CgPrinter *p = cg_emit_begin(e, &body, step);   // prints the head; p->indent is 1
  *         ... cg_c_open_axis, cg_c_line, cg_c_print_scalar, ...
  *         cg_emit_end(e, p);                              // enters kernel and call
@@ -26,6 +26,7 @@
 
 typedef struct CgEmitC {
     CgModule *module;
+    Arena *arena;        /* of the kernel being printed: most texts turn out to be known already */
     CgProgram *program;
     const CgStage *stage;
     int position;        /* of the step in the stage */

@@ -38,9 +38,10 @@ typedef struct WindowSchedule {
 /* The operand's element at the region's pixel: axes are image, y, x, c. parameters read before their assignment are fine
  * here since the step itself was checked when it was built. */
 static CgStep *describe_region(WindowSchedule *s, IrNode *operand, const Region *region) {
-    Arena *arena = s->program->arena;
+    Arena *arena = s->e->arena;
     CgProgram *program = ARENA_NEW(arena, CgProgram);
     *program = *s->program;
+    program->arena = arena;
     program->assigned = str_map_create(arena);
     CgStep *step = ARENA_NEW(arena, CgStep);
     CgBuild *b = ARENA_NEW(arena, CgBuild);
@@ -211,7 +212,7 @@ bool cg_schedule_convolution(CgEmitC *e, CgProgram *program, CgStep *step) {
     IrNode *weight = stored_weight(program, node->inputs[1], s.depthwise, &flipped);
     if (!weight)
         return false;
-    Str body = str_create(e->module->arena);
+    Str body = str_create(e->arena);
     s.p = cg_emit_begin(e, &body, step);
     Region region = window_region(&s, ir_attr_get_ints(node, "pad"));
     Operand source = prepare_operand(&s, node->inputs[0], &region, "source");
@@ -235,7 +236,7 @@ bool cg_schedule_convolution_gradient(CgEmitC *e, CgProgram *program, CgStep *st
     if (node->op != OP_conv2d_grad_weight || !step->partial || !begin_window(&s, e, program, step, &node->inputs[0]->type) ||
         !set_weight_shape(&s, node->type.dim + 1, node->inputs[1]))
         return false;
-    Str body = str_create(e->module->arena);
+    Str body = str_create(e->arena);
     s.p = cg_emit_begin(e, &body, step);
     Region windows = {.height = s.core.height, .width = s.core.width, .channels = s.core.channels};
     Region region = window_region(&s, ir_attr_get_ints(node, "pad"));

@@ -213,8 +213,7 @@ static void check_assignment(CgBuild *b) {
     str_map_set(&b->program->assigned, param_name(b->step->node), b->step);
 }
 
-static CgStep *build_step(CgProgram *p, IrNode *node) {
-    CgBuild *b = ARENA_NEW(p->arena, CgBuild);
+static CgStep *build_step(CgProgram *p, CgBuild *b, IrNode *node) {
     CgStep *step = ARENA_NEW(p->arena, CgStep);
     CgIndex index[IR_MAX_RANK];
     *b = (CgBuild){.program = p, .step = step};
@@ -280,13 +279,14 @@ static CgStage *stage_numbered(CgProgram *p, StrMap *stages, int number) {
 
 static void build_steps(CgProgram *p) {
     StrMap stages = str_map_create(p->arena);
+    CgBuild *build = ARENA_NEW(p->arena, CgBuild); /* one for all: its tables are large */
     for (IrNode *n = p->graph->first; n; n = n->next) {
         if (!has_buffer(n) || n->op == OP_param || n->op == OP_input)
             continue;
         if (n->stage < 0)
             bug("%%%d = %s of @%s belongs to no stage; run fuse", n->id, ir_op_info[n->op].name, p->graph->name);
         CgStage *stage = stage_numbered(p, &stages, n->stage);
-        ARENA_PUSH(p->arena, stage->steps, stage->step_count, stage->step_capacity, build_step(p, n));
+        ARENA_PUSH(p->arena, stage->steps, stage->step_count, stage->step_capacity, build_step(p, build, n));
     }
     for (int i = 0; i < p->stage_count; i++)
         set_domain(p, p->stages[i]);

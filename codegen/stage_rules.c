@@ -112,6 +112,23 @@ CgScalar *stage_pad(CgBuild *b, IrNode *node, const CgIndex *index) {
     return cg_guard(b, 1, &inner, &node->inputs[0]->type.dim[axis], inside, cg_constant(b, 0));
 }
 
+/* result[o][i] = weight[i][o] with the kernel reversed; depthwise ones keep their channel. */
+CgScalar *stage_flip_weight(CgBuild *b, IrNode *node, const CgIndex *index) {
+    IrNode *weight = node->inputs[0];
+    bool swap = ir_attr_get_int(node, "groups", 1) == 1;
+    CgIndex at[4] = {index[swap ? 1 : 0], index[swap ? 0 : 1]};
+    for (int i = 2; i < 4; i++)
+        at[i] = cg_index_shift(cg_index_scale(index[i], -1), weight->type.dim[i] - 1);
+    return cg_value_at(b, weight, at);
+}
+
+CgScalar *stage_dilate(CgBuild *b, IrNode *node, const CgIndex *index) {
+    IrNode *x = node->inputs[0];
+    const int64_t *stride = ir_attr_get_ints(node, "stride");
+    CgIndex at[4] = {index[0], cg_index_divide(index[1], stride[0]), cg_index_divide(index[2], stride[1]), index[3]};
+    return cg_guard(b, 2, &at[1], &x->type.dim[1], cg_value_at(b, x, at), cg_constant(b, 0));
+}
+
 /* From the last part to the first: each is chosen where it reaches, the parts after it elsewhere. */
 CgScalar *stage_concat(CgBuild *b, IrNode *node, const CgIndex *index) {
     int axis = (int)ir_attr_get_int(node, "axis", 0), last = node->input_count - 1;
