@@ -27,6 +27,7 @@ static bool take_up_edges(IrGraph *g) {
         IrNode *later = n->inputs[0]->id > n->inputs[1]->id ? n->inputs[0] : n->inputs[1];
         if (schedule_is_edge(later->tag) && later->next != n) {
             ir_node_move_before(n, later->next);
+            n->id = later->id; /* where it stands now, for the sums that use it */
             changed = true;
         }
     }
