@@ -49,13 +49,13 @@ static int64_t choose_batch(const IrModule *ir, const RtProgramOptions *o) {
     return ir_module_get_int(ir, "search.batch", ir_module_get_int(ir, "train.batch", 16));
 }
 
-static bool build_graphs(RtProgram *p, const RtProgramOptions *o, const CgOptions *cg, Diag *diag, IrGraph **graphs,
+static bool build_graphs(IrModule *ir, const RtProgramOptions *o, const CgOptions *cg, Diag *diag, IrGraph **graphs,
                          Error *error) {
     for (int i = 0; i < o->kind_count; i++) {
         PassContext ctx = {
-            .arena = p->arena,
+            .arena = ir->arena,
             .diag = diag,
-            .module = p->ir,
+            .module = ir,
             .kind = o->kinds[i],
             .batch = cg->batch,
             .chunks = cg->chunks,
@@ -88,11 +88,19 @@ static int choose_unit_count(IrGraph *const *graphs, int count) {
     return units < MOST ? units : MOST;
 }
 
-static bool compile_text(RtProgram *p, const RtProgramOptions *o, Error *error) {
-    p->ir = rt_text_load(p->arena, o->path, o->sets, o->set_count, error);
-    if (!p->ir)
+static void keep_settings(RtProgram *p, const IrModule *ir) {
+    p->ir = ir_module_create(p->arena, ir->name);
+    for (int i = 0; i < ir->setting_count; i++)
+        ir_module_set(p->ir, ir->settings[i].key, ir->settings[i].value, (Span){0});
+}
+
+/* arena: what compiling takes, which is many times what the program keeps. */
+static bool compile_text(RtProgram *p, Arena *arena, const RtProgramOptions *o, Error *error) {
+    IrModule *ir = rt_text_load(arena, o->path, o->sets, o->set_count, error);
+    if (!ir)
         return false;
-    int64_t batch = choose_batch(p->ir, o);
+    keep_settings(p, ir);
+    int64_t batch = choose_batch(ir, o);
     if (batch < 1 || batch > 1 << 20)
         return error_set(error, ERROR_INPUT, "the batch is %lld; it should be 1 to 1048576", (long long)batch);
     CgOptions cg = {.target = p->backend->target,
@@ -101,11 +109,11 @@ static bool compile_text(RtProgram *p, const RtProgramOptions *o, Error *error) 
                     .batch = batch,
                     .chunks = batch < 16 ? (int)batch : 16};
     cg.vector_bytes = o->vector_bytes == RT_VECTOR_HOST ? machine_vector_bytes() : o->vector_bytes;
-    IrGraph **graphs = ARENA_ARRAY(p->arena, IrGraph *, o->kind_count);
-    if (!build_graphs(p, o, &cg, diag_create(p->arena, stderr), graphs, error))
+    IrGraph **graphs = ARENA_ARRAY(arena, IrGraph *, o->kind_count);
+    if (!build_graphs(ir, o, &cg, diag_create(arena, stderr), graphs, error))
         return false;
     cg.unit_count = choose_unit_count(graphs, o->kind_count);
-    CgOutput *output = cg_generate(p->arena, p->ir, graphs, o->kind_count, &cg);
+    CgOutput *output = cg_generate(arena, ir, graphs, o->kind_count, &cg);
     p->module = p->backend->build(p->device, output, cg.vector_bytes, p->arena, &p->identity, error);
     return p->module != NULL;
 }
@@ -209,7 +217,10 @@ static bool finish(RtProgram *p, uint64_t seed, Error *error) {
 
 RtProgram *rt_program_open(const RtProgramOptions *options, Error *error) {
     RtProgram *p = create(options->threads, error);
-    if (p && compile_text(p, options, error) && finish(p, options->seed, error))
+    Arena *arena = arena_create();
+    bool compiled = p && compile_text(p, arena, options, error);
+    arena_destroy(arena);
+    if (compiled && finish(p, options->seed, error))
         return p;
     rt_program_close(p);
     return NULL;

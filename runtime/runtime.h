@@ -55,7 +55,7 @@ RtProgram *rt_program_open(const RtProgramOptions *options, Error *error);
 RtProgram *rt_program_load(const char *path, int threads, uint64_t seed, Error *error);
 void rt_program_close(RtProgram *program); /* NULL is allowed */
 
-/* The IR with the settings of the text (ir_module_get_...); NULL for a program loaded from a module file. */
+/* The settings of the text (ir_module_get_...), without graphs; NULL for a program loaded from a module file. */
 const IrModule *rt_program_module(const RtProgram *program);
 int64_t rt_program_batch(const RtProgram *program); /* largest number of images of one run */
 CgPrecision rt_program_precision(const RtProgram *program);
