@@ -1,8 +1,7 @@
 /* ast.c: making syntax trees. */
 #include "frontend/ast.h"
 
-Ast *ast_create(Arena *arena, AstKind kind, Span span)
-{
+Ast *ast_create(Arena *arena, AstKind kind, Span span) {
     Ast *ast = ARENA_NEW(arena, Ast);
     ast->kind = kind;
     ast->span = span;
@@ -10,14 +9,12 @@ Ast *ast_create(Arena *arena, AstKind kind, Span span)
     return ast;
 }
 
-Ast *ast_add(Arena *arena, Ast *parent, Ast *kid)
-{
+Ast *ast_add(Arena *arena, Ast *parent, Ast *kid) {
     ARENA_PUSH(arena, parent->kids, parent->count, parent->capacity, kid);
     return parent;
 }
 
-const char *ast_kind_name(AstKind kind)
-{
+const char *ast_kind_name(AstKind kind) {
     switch (kind) {
     case AST_op:
         return "operation";

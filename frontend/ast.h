@@ -1,5 +1,6 @@
 /* ast.h: the syntax tree of a text. Private to frontend/.
- * One node type for everything; the table says what a kind's name and children mean. Trees are immutable after parsing. */
+ * One node type for everything; the table says what a kind's name and children mean. Trees are immutable after parsing.
+ */
 #ifndef NDARTS_FRONTEND_AST_H
 #define NDARTS_FRONTEND_AST_H
 
@@ -12,30 +13,30 @@
 
 typedef enum AstKind {
     /* expressions */
-    AST_int,        /* integer */
-    AST_float,      /* number */
-    AST_string,     /* name: the text */
-    AST_bool,       /* integer */
-    AST_name,       /* name */
-    AST_list,       /* kids: elements */
-    AST_call,       /* kid 0: callee; the others: arguments (AST_arg when given by name) */
-    AST_arg,        /* name = kid 0 */
-    AST_binary,     /* name: + - * / % == != < <= > >= and or; kids 0, 1 */
-    AST_unary,      /* name: - not; kid 0 */
-    AST_if,         /* if kid 0 then kid 1 else kid 2 */
-    AST_field,      /* kid 0 . name */
-    AST_index,      /* kid 0 [ kid 1 ] */
-    AST_pipe,       /* kids: stages, at least 2 */
-    AST_label,      /* kid 0: label (a name, field or index expression) : kid 1 */
-    AST_group,      /* kid 0: label or NULL; kid 1: expression;   label { expression }   { expression } */
-    AST_error,      /* what did not parse */
+    AST_int,    /* integer */
+    AST_float,  /* number */
+    AST_string, /* name: the text */
+    AST_bool,   /* integer */
+    AST_name,   /* name */
+    AST_list,   /* kids: elements */
+    AST_call,   /* kid 0: callee; the others: arguments (AST_arg when given by name) */
+    AST_arg,    /* name = kid 0 */
+    AST_binary, /* name: + - * / % == != < <= > >= and or; kids 0, 1 */
+    AST_unary,  /* name: - not; kid 0 */
+    AST_if,     /* if kid 0 then kid 1 else kid 2 */
+    AST_field,  /* kid 0 . name */
+    AST_index,  /* kid 0 [ kid 1 ] */
+    AST_pipe,   /* kids: stages, at least 2 */
+    AST_label,  /* kid 0: label (a name, field or index expression) : kid 1 */
+    AST_group,  /* kid 0: label or NULL; kid 1: expression;   label { expression }   { expression } */
+    AST_error,  /* what did not parse */
     /* statements */
-    AST_block,      /* kids: statements */
-    AST_assign,     /* kid 0: AST_list of names; kid 1: AST_list of values */
-    AST_for,        /* for name in kid 0 .. kid 1 do kid 2 */
-    AST_when,       /* if kid 0 then kid 1 [else kid 2]: kids 1, 2 blocks */
-    AST_within,     /* kid 0: label; kid 1: block */
-    AST_return,     /* kids: values */
+    AST_block,  /* kids: statements */
+    AST_assign, /* kid 0: AST_list of names; kid 1: AST_list of values */
+    AST_for,    /* for name in kid 0 .. kid 1 do kid 2 */
+    AST_when,   /* if kid 0 then kid 1 [else kid 2]: kids 1, 2 blocks */
+    AST_within, /* kid 0: label; kid 1: block */
+    AST_return, /* kids: values */
     /* definitions */
     AST_text,       /* kids: definitions, in order */
     AST_import,     /* name: the path */
@@ -51,11 +52,11 @@ typedef enum AstKind {
     AST_param,      /* name; kid 0: default value or NULL; integer: 1 when it is "?=" */
     AST_inputs,     /* kids: AST_name */
     /* settings of spaces and experiments */
-    AST_setting,    /* name kid 0;   name = kid 0;   integer: 1 for "=" */
-    AST_rule,       /* name kid 0 = kid 1 */
-    AST_section,    /* name { kids }; kids: settings */
-    AST_attach,     /* name on kid 0 { the other kids };  AST_flag and AST_setting with "=" */
-    AST_flag        /* name */
+    AST_setting, /* name kid 0;   name = kid 0;   integer: 1 for "=" */
+    AST_rule,    /* name kid 0 = kid 1 */
+    AST_section, /* name { kids }; kids: settings */
+    AST_attach,  /* name on kid 0 { the other kids };  AST_flag and AST_setting with "=" */
+    AST_flag     /* name */
 } AstKind;
 
 typedef struct Ast Ast;
@@ -83,9 +84,9 @@ typedef struct ParseState {
     Diag *diag;
     const SourceFile *source;
     Ast *result;
-    int start;             /* token returned first: START_TEXT or START_EXPRESSION */
-    uint32_t line, col;    /* of the next byte */
-    uint32_t skip_line;    /* after a mistake: tokens that begin on this line are not seen */
+    int start;                  /* token returned first: START_TEXT or START_EXPRESSION */
+    uint32_t line, col;         /* of the next byte */
+    uint32_t skip_line;         /* after a mistake: tokens that begin on this line are not seen */
     uint32_t end_line, end_col; /* of the latest token */
 } ParseState;
 

@@ -13,18 +13,26 @@ typedef struct Printer {
 static void print_expression(Printer *p, const Ast *ast, int level);
 static void print_block(Printer *p, const Ast *block);
 
-static void new_line(Printer *p)
-{
+static void new_line(Printer *p) {
     str_add(p->out, "\n");
     for (int i = 0; i < p->depth * INDENT; i++)
         str_add(p->out, " ");
 }
 
 /* How tightly an expression binds; an operand that binds less tightly than its place stands in parentheses. */
-enum { LEVEL_pipe, LEVEL_stage, LEVEL_or, LEVEL_and, LEVEL_comparison, LEVEL_sum, LEVEL_product, LEVEL_unary, LEVEL_postfix };
+enum {
+    LEVEL_pipe,
+    LEVEL_stage,
+    LEVEL_or,
+    LEVEL_and,
+    LEVEL_comparison,
+    LEVEL_sum,
+    LEVEL_product,
+    LEVEL_unary,
+    LEVEL_postfix
+};
 
-static int binary_level(const char *name)
-{
+static int binary_level(const char *name) {
     if (str_equal(name, "or"))
         return LEVEL_or;
     if (str_equal(name, "and"))
@@ -34,8 +42,7 @@ static int binary_level(const char *name)
     return strchr("+-", name[0]) ? LEVEL_sum : LEVEL_product;
 }
 
-static int level_of(const Ast *ast)
-{
+static int level_of(const Ast *ast) {
     switch (ast->kind) {
     case AST_pipe:
         return LEVEL_pipe;
@@ -52,8 +59,7 @@ static int level_of(const Ast *ast)
     }
 }
 
-static void print_list(Printer *p, const Ast *list, int from, const char *separator)
-{
+static void print_list(Printer *p, const Ast *list, int from, const char *separator) {
     for (int i = from; i < list->count; i++) {
         if (i > from)
             str_add(p->out, separator);
@@ -61,8 +67,7 @@ static void print_list(Printer *p, const Ast *list, int from, const char *separa
     }
 }
 
-static void print_binary(Printer *p, const Ast *ast)
-{
+static void print_binary(Printer *p, const Ast *ast) {
     int level = binary_level(ast->name);
     int side = level == LEVEL_comparison ? LEVEL_sum : level;
     print_expression(p, ast->kids[0], side);
@@ -70,8 +75,7 @@ static void print_binary(Printer *p, const Ast *ast)
     print_expression(p, ast->kids[1], level == LEVEL_comparison ? LEVEL_sum : level + 1);
 }
 
-static void print_if(Printer *p, const Ast *ast)
-{
+static void print_if(Printer *p, const Ast *ast) {
     str_add(p->out, "if ");
     print_expression(p, ast->kids[0], LEVEL_pipe);
     str_add(p->out, " then ");
@@ -80,8 +84,7 @@ static void print_if(Printer *p, const Ast *ast)
     print_expression(p, ast->kids[2], LEVEL_stage);
 }
 
-static void print_group(Printer *p, const Ast *ast)
-{
+static void print_group(Printer *p, const Ast *ast) {
     if (ast->kids[0]) {
         print_expression(p, ast->kids[0], LEVEL_postfix);
         str_add(p->out, " ");
@@ -91,8 +94,7 @@ static void print_group(Printer *p, const Ast *ast)
     str_add(p->out, " }");
 }
 
-static void print_bare(Printer *p, const Ast *ast)
-{
+static void print_bare(Printer *p, const Ast *ast) {
     switch (ast->kind) {
     case AST_int:
         str_addf(p->out, "%lld", (long long)ast->integer);
@@ -163,8 +165,7 @@ static void print_bare(Printer *p, const Ast *ast)
     }
 }
 
-static void print_expression(Printer *p, const Ast *ast, int level)
-{
+static void print_expression(Printer *p, const Ast *ast, int level) {
     bool wrap = level_of(ast) < level;
     str_add(p->out, wrap ? "(" : "");
     print_bare(p, ast);
@@ -172,8 +173,7 @@ static void print_expression(Printer *p, const Ast *ast, int level)
 }
 
 /* ---- statements ---- */
-static void print_statement(Printer *p, const Ast *ast)
-{
+static void print_statement(Printer *p, const Ast *ast) {
     switch (ast->kind) {
     case AST_assign:
         print_list(p, ast->kids[0], 0, ", ");
@@ -212,8 +212,7 @@ static void print_statement(Printer *p, const Ast *ast)
     }
 }
 
-static void print_block(Printer *p, const Ast *block)
-{
+static void print_block(Printer *p, const Ast *block) {
     str_add(p->out, "{");
     p->depth++;
     for (int i = 0; i < block->count; i++) {
@@ -228,8 +227,7 @@ static void print_block(Printer *p, const Ast *block)
 /* ---- settings ---- */
 static void print_setting(Printer *p, const Ast *ast);
 
-static void print_attachment(Printer *p, const Ast *ast)
-{
+static void print_attachment(Printer *p, const Ast *ast) {
     str_addf(p->out, "%s on ", ast->name);
     print_expression(p, ast->kids[0], LEVEL_sum);
     str_add(p->out, " {");
@@ -243,8 +241,7 @@ static void print_attachment(Printer *p, const Ast *ast)
     str_add(p->out, " }");
 }
 
-static void print_settings(Printer *p, const Ast *section)
-{
+static void print_settings(Printer *p, const Ast *section) {
     str_add(p->out, "{");
     p->depth++;
     for (int i = 0; i < section->count; i++) {
@@ -256,8 +253,7 @@ static void print_settings(Printer *p, const Ast *section)
     str_add(p->out, "}");
 }
 
-static void print_setting(Printer *p, const Ast *ast)
-{
+static void print_setting(Printer *p, const Ast *ast) {
     if (ast->kind == AST_attach) {
         print_attachment(p, ast);
         return;
@@ -277,8 +273,7 @@ static void print_setting(Printer *p, const Ast *ast)
 }
 
 /* ---- definitions ---- */
-static void print_params(Printer *p, const Ast *params)
-{
+static void print_params(Printer *p, const Ast *params) {
     str_add(p->out, "(");
     for (int i = 0; i < params->count; i++) {
         const Ast *param = params->kids[i];
@@ -291,15 +286,13 @@ static void print_params(Printer *p, const Ast *params)
     str_add(p->out, ")");
 }
 
-static void print_inputs(Printer *p, const Ast *inputs)
-{
+static void print_inputs(Printer *p, const Ast *inputs) {
     str_add(p->out, inputs->count == 1 ? " on " : " on (");
     print_list(p, inputs, 0, ", ");
     str_add(p->out, inputs->count == 1 ? "" : ")");
 }
 
-static void print_body(Printer *p, const Ast *body)
-{
+static void print_body(Printer *p, const Ast *body) {
     str_add(p->out, body->kind == AST_block ? " " : " = ");
     if (body->kind == AST_block)
         print_block(p, body);
@@ -308,8 +301,7 @@ static void print_body(Printer *p, const Ast *body)
 }
 
 /* op, fn and network: parameter lists, inputs, body are the children in this order; inputs and lists may be missing. */
-static void print_function(Printer *p, const char *word, const Ast *ast)
-{
+static void print_function(Printer *p, const char *word, const Ast *ast) {
     str_addf(p->out, "%s %s", word, ast->name);
     for (int i = 0; i < ast->count; i++) {
         const Ast *kid = ast->kids[i];
@@ -326,8 +318,7 @@ static void print_function(Printer *p, const char *word, const Ast *ast)
     }
 }
 
-static void print_genotype(Printer *p, const Ast *ast)
-{
+static void print_genotype(Printer *p, const Ast *ast) {
     str_addf(p->out, "genotype %s {", ast->name);
     p->depth++;
     for (int i = 0; i < ast->count; i++) {
@@ -340,8 +331,7 @@ static void print_genotype(Printer *p, const Ast *ast)
     str_add(p->out, "}");
 }
 
-static void print_definition(Printer *p, const Ast *ast)
-{
+static void print_definition(Printer *p, const Ast *ast) {
     switch (ast->kind) {
     case AST_import:
         str_add(p->out, "import ");
@@ -376,8 +366,7 @@ static void print_definition(Printer *p, const Ast *ast)
     }
 }
 
-void ast_print(const Ast *ast, Str *out)
-{
+void ast_print(const Ast *ast, Str *out) {
     Printer p = {out, 0};
     if (ast->kind != AST_text) {
         print_expression(&p, ast, LEVEL_pipe);

@@ -1,11 +1,10 @@
-/* builtin.c: calls of primitives: matching arguments, checking their types. The primitives are in builtin_ops.c (with parameters and
- * windows) and builtin_math.c (elementwise). */
+/* builtin.c: calls of primitives: matching arguments, checking their types. The primitives are in builtin_ops.c (with
+ * parameters and windows) and builtin_math.c (elementwise). */
 #include "frontend/builtin.h"
 
 #include <limits.h>
 
-const Builtin *builtin_find(const char *name)
-{
+const Builtin *builtin_find(const char *name) {
     const Builtin *const tables[] = {builtin_primitives, builtin_functions};
     for (int t = 0; t < 2; t++)
         for (const Builtin *b = tables[t]; b->name; b++)
@@ -14,8 +13,7 @@ const Builtin *builtin_find(const char *name)
     return NULL;
 }
 
-void builtin_list_names(Arena *arena, const char ***names, int *count)
-{
+void builtin_list_names(Arena *arena, const char ***names, int *count) {
     const Builtin *const tables[] = {builtin_primitives, builtin_functions};
     int capacity = 0;
     *names = NULL;
@@ -25,34 +23,29 @@ void builtin_list_names(Arena *arena, const char ***names, int *count)
             ARENA_PUSH(arena, *names, *count, capacity, b->name);
 }
 
-const char *builtin_name(const Builtin *builtin)
-{
+const char *builtin_name(const Builtin *builtin) {
     return builtin->name;
 }
 
-int builtin_param_count(const Builtin *builtin)
-{
+int builtin_param_count(const Builtin *builtin) {
     int count = 0;
     while (count < BUILTIN_MAX_PARAMS && builtin->params[count].name)
         count++;
     return count;
 }
 
-static int param_index(const Builtin *builtin, const char *name)
-{
+static int param_index(const Builtin *builtin, const char *name) {
     for (int i = 0; i < builtin_param_count(builtin); i++)
         if (str_equal(builtin->params[i].name, name))
             return i;
     return -1;
 }
 
-bool builtin_has_param(const Builtin *builtin, const char *name)
-{
+bool builtin_has_param(const Builtin *builtin, const char *name) {
     return param_index(builtin, name) >= 0;
 }
 
-Value builtin_fail(BuiltinUse *use, const char *format, ...)
-{
+Value builtin_fail(BuiltinUse *use, const char *format, ...) {
     va_list args;
     va_start(args, format);
     char *message = arena_vprintf(use->l->arena, format, args);
@@ -60,8 +53,8 @@ Value builtin_fail(BuiltinUse *use, const char *format, ...)
     return lower_error(use->l, use->f, use->span, "%s", message);
 }
 
-IrNode *builtin_node(BuiltinUse *use, IrOp op, int input_count, IrNode *const *inputs, int attr_count, const IrAttr *attrs)
-{
+IrNode *builtin_node(BuiltinUse *use, IrOp op, int input_count, IrNode *const *inputs, int attr_count,
+                     const IrAttr *attrs) {
     use->b->span = use->span;
     IrNode *node = ir_build(use->b, op, NULL, input_count, inputs, attr_count, attrs);
     if (!node)
@@ -69,8 +62,7 @@ IrNode *builtin_node(BuiltinUse *use, IrOp op, int input_count, IrNode *const *i
     return node;
 }
 
-bool builtin_need_images(BuiltinUse *use)
-{
+bool builtin_need_images(BuiltinUse *use) {
     if (use->x[0]->type.rank == 4)
         return true;
     builtin_fail(use, "'%s' takes images [N,H,W,C], not %s", use->builtin->name,
@@ -79,8 +71,7 @@ bool builtin_need_images(BuiltinUse *use)
 }
 
 /* ---- types of arguments ---- */
-static bool is_int_list(const Value *value, int least, int most)
-{
+static bool is_int_list(const Value *value, int least, int most) {
     if (value->kind != VALUE_list || (value->count != least && value->count != most))
         return false;
     for (int i = 0; i < value->count; i++)
@@ -89,8 +80,7 @@ static bool is_int_list(const Value *value, int least, int most)
     return true;
 }
 
-static const char *mismatch(BuiltinType type, const Value *value)
-{
+static const char *mismatch(BuiltinType type, const Value *value) {
     double number;
     switch (type) {
     case TYPE_int:
@@ -114,8 +104,7 @@ static const char *mismatch(BuiltinType type, const Value *value)
 }
 
 /* Fills in defaults, checks types. False after an error. */
-static bool complete(BuiltinUse *use, const Bindings *given)
-{
+static bool complete(BuiltinUse *use, const Bindings *given) {
     for (int i = 0; i < builtin_param_count(use->builtin); i++) {
         const BuiltinParam *param = &use->builtin->params[i];
         const Binding *binding = bindings_find(given, param->name);
@@ -142,8 +131,8 @@ static bool complete(BuiltinUse *use, const Bindings *given)
     return true;
 }
 
-static Value run(Lower *l, Frame *f, const Builtin *builtin, const Bindings *given, int count, const Value *inputs, Span span)
-{
+static Value run(Lower *l, Frame *f, const Builtin *builtin, const Bindings *given, int count, const Value *inputs,
+                 Span span) {
     BuiltinUse use = {.l = l, .f = f, .b = &l->target->builder, .builtin = builtin, .span = span, .count = count};
     use.x = ARENA_ARRAY(l->arena, IrNode *, count + 1);
     for (int i = 0; i < count; i++)
@@ -156,12 +145,12 @@ static Value run(Lower *l, Frame *f, const Builtin *builtin, const Bindings *giv
 
 /* ---- matching ---- */
 /* Arguments after the tensors, by position from parameter `first` on and by name. */
-static bool match(Lower *l, Frame *f, const Builtin *builtin, int first, int skip, const Arguments *arguments, Bindings *out)
-{
+static bool match(Lower *l, Frame *f, const Builtin *builtin, int first, int skip, const Arguments *arguments,
+                  Bindings *out) {
     int count = builtin_param_count(builtin);
     if (arguments->count - skip > count - first) {
-        lower_error(l, f, arguments->span, "'%s' takes at most %d argument%s here, not %d: %s", builtin->name, count - first,
-                    count - first == 1 ? "" : "s", arguments->count - skip, builtin->summary);
+        lower_error(l, f, arguments->span, "'%s' takes at most %d argument%s here, not %d: %s", builtin->name,
+                    count - first, count - first == 1 ? "" : "s", arguments->count - skip, builtin->summary);
         return false;
     }
     for (int i = skip; i < arguments->count; i++) {
@@ -171,7 +160,8 @@ static bool match(Lower *l, Frame *f, const Builtin *builtin, int first, int ski
     for (int i = 0; i < arguments->named.count; i++) {
         const Binding *given = &arguments->named.items[i];
         if (param_index(builtin, given->name) < 0 || bindings_find(out, given->name)) {
-            const char *problem = param_index(builtin, given->name) < 0 ? "has no parameter" : "is given twice the parameter";
+            const char *problem =
+                param_index(builtin, given->name) < 0 ? "has no parameter" : "is given twice the parameter";
             lower_error(l, f, given->span, "'%s' %s '%s': %s", builtin->name, problem, given->name, builtin->summary);
             return false;
         }
@@ -180,15 +170,13 @@ static bool match(Lower *l, Frame *f, const Builtin *builtin, int first, int ski
     return true;
 }
 
-static Value make_stage(Lower *l, const Builtin *builtin, const Bindings *bound, Span span)
-{
+static Value make_stage(Lower *l, const Builtin *builtin, const Bindings *bound, Span span) {
     Stage *stage = ARENA_NEW(l->arena, Stage);
     *stage = (Stage){.kind = STAGE_builtin, .span = span, .name = builtin->name, .builtin = builtin, .args = *bound};
     return value_stage(stage);
 }
 
-static int required_count(const Builtin *builtin)
-{
+static int required_count(const Builtin *builtin) {
     int required = 0;
     for (int i = 0; i < builtin_param_count(builtin); i++)
         required += builtin->params[i].has == DEFAULT_none;
@@ -196,8 +184,8 @@ static int required_count(const Builtin *builtin)
 }
 
 /* max(x, 0) computes; max(0) is a stage that lacks its first argument. */
-static Value call_math(Lower *l, Frame *f, const Builtin *builtin, const Bindings *already, const Arguments *arguments)
-{
+static Value call_math(Lower *l, Frame *f, const Builtin *builtin, const Bindings *already,
+                       const Arguments *arguments) {
     Bindings bound = *already;
     bound.capacity = bound.count;
     bool tensor = arguments->count && arguments->values[0].kind == VALUE_tensor;
@@ -205,27 +193,25 @@ static Value call_math(Lower *l, Frame *f, const Builtin *builtin, const Binding
                  bindings_find(&arguments->named, builtin->params[0].name);
     if (!match(l, f, builtin, first ? 0 : 1, 0, arguments, &bound))
         return (Value){.kind = VALUE_error};
-    return first ? run(l, f, builtin, &bound, 0, NULL, arguments->span) : make_stage(l, builtin, &bound, arguments->span);
+    return first ? run(l, f, builtin, &bound, 0, NULL, arguments->span)
+                 : make_stage(l, builtin, &bound, arguments->span);
 }
 
-static int count_tensors(const Arguments *arguments)
-{
+static int count_tensors(const Arguments *arguments) {
     int count = 0;
     while (count < arguments->count && arguments->values[count].kind == VALUE_tensor)
         count++;
     return count;
 }
 
-static bool is_tensor_list(const Value *value)
-{
+static bool is_tensor_list(const Value *value) {
     for (int i = 0; value->kind == VALUE_list && i < value->count; i++)
         if (value->items[i].kind != VALUE_tensor)
             return false;
     return value->kind == VALUE_list && value->count > 0;
 }
 
-Value builtin_call(Lower *l, Frame *f, const Builtin *builtin, const Bindings *already, const Arguments *arguments)
-{
+Value builtin_call(Lower *l, Frame *f, const Builtin *builtin, const Bindings *already, const Arguments *arguments) {
     if (builtin->kind == BUILTIN_math)
         return call_math(l, f, builtin, already, arguments);
     Bindings bound = *already;
@@ -246,8 +232,7 @@ Value builtin_call(Lower *l, Frame *f, const Builtin *builtin, const Bindings *a
     return make_stage(l, builtin, &bound, arguments->span);
 }
 
-Value builtin_apply(Lower *l, Frame *f, const Stage *stage, int count, const Value *inputs, Span span)
-{
+Value builtin_apply(Lower *l, Frame *f, const Stage *stage, int count, const Value *inputs, Span span) {
     const Builtin *builtin = stage->builtin;
     /* What the call says is more telling than where it is applied. */
     Span place = stage->span.file ? stage->span : span;

@@ -12,8 +12,8 @@ typedef enum BuiltinType {
     TYPE_sides,  /* an integer, [height, width], or [top, left, bottom, right] */
     TYPE_number, /* an integer or a number */
     TYPE_bool,
-    TYPE_stage,  /* an operation */
-    TYPE_value   /* a number or a tensor */
+    TYPE_stage, /* an operation */
+    TYPE_value  /* a number or a tensor */
 } BuiltinType;
 
 /* Defaults: none (the argument is required), a number, or a boolean that the surroundings may know better. */
@@ -57,7 +57,8 @@ extern const Builtin builtin_primitives[]; /* ended by a row without a name */
 extern const Builtin builtin_functions[];
 
 /* ---- helpers of the rows ---- */
-IrNode *builtin_node(BuiltinUse *use, IrOp op, int input_count, IrNode *const *inputs, int attr_count, const IrAttr *attrs);
+IrNode *builtin_node(BuiltinUse *use, IrOp op, int input_count, IrNode *const *inputs, int attr_count,
+                     const IrAttr *attrs);
 /* Reports at the call; returns the error value. */
 Value builtin_fail(BuiltinUse *use, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool builtin_need_images(BuiltinUse *use); /* the tensor is [N,H,W,C] */

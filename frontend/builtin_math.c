@@ -3,24 +3,21 @@
 
 #include <math.h>
 
-static IrNode *as_node(BuiltinUse *use, const Value *value)
-{
+static IrNode *as_node(BuiltinUse *use, const Value *value) {
     double number;
     if (value->kind == VALUE_tensor)
         return value->tensor;
     return value_number(value, &number) ? ir_constant(use->b, number) : NULL;
 }
 
-static bool all_numbers(const BuiltinUse *use, double *numbers)
-{
+static bool all_numbers(const BuiltinUse *use, double *numbers) {
     for (int i = 0; i < builtin_param_count(use->builtin); i++)
         if (!value_number(&use->args[i], &numbers[i]))
             return false;
     return true;
 }
 
-static double compute(IrOp op, const double *x)
-{
+static double compute(IrOp op, const double *x) {
     switch (op) {
     case OP_relu:
         return x[0] > 0 ? x[0] : 0;
@@ -50,8 +47,7 @@ static double compute(IrOp op, const double *x)
 }
 
 /* One op for one function. max and min of integers are integers. */
-static Value run_op(BuiltinUse *use)
-{
+static Value run_op(BuiltinUse *use) {
     double x[BUILTIN_MAX_PARAMS];
     int count = builtin_param_count(use->builtin);
     if (all_numbers(use, x)) {
@@ -68,19 +64,18 @@ static Value run_op(BuiltinUse *use)
     return value_tensor(builtin_node(use, use->builtin->op, count, nodes, 0, NULL));
 }
 
-static Value run_clamp(BuiltinUse *use)
-{
+static Value run_clamp(BuiltinUse *use) {
     double x[BUILTIN_MAX_PARAMS];
     if (all_numbers(use, x))
         return value_float(fmin(fmax(x[0], x[1]), x[2]));
-    IrNode *low = builtin_node(use, OP_max, 2, (IrNode *[]){as_node(use, &use->args[0]), as_node(use, &use->args[1])}, 0, NULL);
+    IrNode *low =
+        builtin_node(use, OP_max, 2, (IrNode *[]){as_node(use, &use->args[0]), as_node(use, &use->args[1])}, 0, NULL);
     if (!low)
         return (Value){.kind = VALUE_error};
     return value_tensor(builtin_node(use, OP_min, 2, (IrNode *[]){low, as_node(use, &use->args[2])}, 0, NULL));
 }
 
-static Value run_select(BuiltinUse *use)
-{
+static Value run_select(BuiltinUse *use) {
     double x[BUILTIN_MAX_PARAMS];
     if (all_numbers(use, x))
         return x[0] != 0 ? use->args[1] : use->args[2];
@@ -90,8 +85,7 @@ static Value run_select(BuiltinUse *use)
     return value_tensor(builtin_node(use, OP_select, 3, nodes, 0, NULL));
 }
 
-static Value run_swish(BuiltinUse *use)
-{
+static Value run_swish(BuiltinUse *use) {
     double x;
     if (value_number(&use->args[0], &x))
         return value_float(x / (1 + exp(-x)));
@@ -100,8 +94,10 @@ static Value run_swish(BuiltinUse *use)
                 : (Value){.kind = VALUE_error};
 }
 
-#define X {"x", TYPE_value, DEFAULT_none, 0}
-#define UNARY(name, op) {#name, BUILTIN_math, run_op, op, {X}, #name "(x)"}
+#define X                                                                                                              \
+    { "x", TYPE_value, DEFAULT_none, 0 }
+#define UNARY(name, op)                                                                                                \
+    { #name, BUILTIN_math, run_op, op, {X }, #name "(x)" }
 
 const Builtin builtin_functions[] = {
     UNARY(relu, OP_relu),
@@ -116,17 +112,25 @@ const Builtin builtin_functions[] = {
     {"swish", BUILTIN_math, run_swish, OP_COUNT, {X}, "swish(x)"},
     {"max", BUILTIN_math, run_op, OP_max, {X, {"y", TYPE_value, DEFAULT_none, 0}}, "max(x, y)"},
     {"min", BUILTIN_math, run_op, OP_min, {X, {"y", TYPE_value, DEFAULT_none, 0}}, "min(x, y)"},
-    {"clamp", BUILTIN_math, run_clamp, OP_COUNT,
-     {X, {"low", TYPE_value, DEFAULT_none, 0}, {"high", TYPE_value, DEFAULT_none, 0}}, "clamp(x, low, high)"},
-    {"select", BUILTIN_math, run_select, OP_COUNT,
-     {{"condition", TYPE_value, DEFAULT_none, 0}, {"yes", TYPE_value, DEFAULT_none, 0}, {"no", TYPE_value, DEFAULT_none, 0}},
+    {"clamp",
+     BUILTIN_math,
+     run_clamp,
+     OP_COUNT,
+     {X, {"low", TYPE_value, DEFAULT_none, 0}, {"high", TYPE_value, DEFAULT_none, 0}},
+     "clamp(x, low, high)"},
+    {"select",
+     BUILTIN_math,
+     run_select,
+     OP_COUNT,
+     {{"condition", TYPE_value, DEFAULT_none, 0},
+      {"yes", TYPE_value, DEFAULT_none, 0},
+      {"no", TYPE_value, DEFAULT_none, 0}},
      "select(condition, yes, no)"},
     {0},
 };
 
 /* ---- operators ---- */
-static IrNode *operand(Lower *l, Frame *f, const Value *value, const char *name, Span span)
-{
+static IrNode *operand(Lower *l, Frame *f, const Value *value, const char *name, Span span) {
     double number;
     if (value->kind == VALUE_tensor)
         return value->tensor;
@@ -136,8 +140,7 @@ static IrNode *operand(Lower *l, Frame *f, const Value *value, const char *name,
     return NULL;
 }
 
-static Value build(Lower *l, Frame *f, IrOp op, int count, IrNode *const *nodes, Span span)
-{
+static Value build(Lower *l, Frame *f, IrOp op, int count, IrNode *const *nodes, Span span) {
     l->target->builder.span = span;
     IrNode *node = ir_build(&l->target->builder, op, NULL, count, nodes, 0, NULL);
     if (!node)
@@ -145,8 +148,7 @@ static Value build(Lower *l, Frame *f, IrOp op, int count, IrNode *const *nodes,
     return value_tensor(node);
 }
 
-static bool find_operator(const char *name, IrOp *op, bool *swap)
-{
+static bool find_operator(const char *name, IrOp *op, bool *swap) {
     static const struct {
         const char *name;
         IrOp op;
@@ -162,8 +164,7 @@ static bool find_operator(const char *name, IrOp *op, bool *swap)
     return false;
 }
 
-Value builtin_binary(Lower *l, Frame *f, const char *name, Value left, Value right, Span span)
-{
+Value builtin_binary(Lower *l, Frame *f, const char *name, Value left, Value right, Span span) {
     IrOp op;
     bool swap;
     if (!find_operator(name, &op, &swap))
@@ -174,13 +175,11 @@ Value builtin_binary(Lower *l, Frame *f, const char *name, Value left, Value rig
     return build(l, f, op, 2, swap ? (IrNode *[]){nodes[1], nodes[0]} : nodes, span);
 }
 
-Value builtin_negate(Lower *l, Frame *f, Value x, Span span)
-{
+Value builtin_negate(Lower *l, Frame *f, Value x, Span span) {
     return build(l, f, OP_neg, 1, &x.tensor, span);
 }
 
-Value builtin_select(Lower *l, Frame *f, Value condition, Value yes, Value no, Span span)
-{
+Value builtin_select(Lower *l, Frame *f, Value condition, Value yes, Value no, Span span) {
     if (yes.kind == VALUE_error || no.kind == VALUE_error)
         return (Value){.kind = VALUE_error};
     IrNode *nodes[3] = {condition.tensor, operand(l, f, &yes, "then", span), operand(l, f, &no, "else", span)};

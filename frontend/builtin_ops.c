@@ -3,36 +3,31 @@
 
 #include <math.h>
 
-static int64_t int_arg(const BuiltinUse *use, int i)
-{
+static int64_t int_arg(const BuiltinUse *use, int i) {
     return use->args[i].i;
 }
 
 /* An integer stands for both. */
-static void pair_arg(const BuiltinUse *use, int i, int64_t out[2])
-{
+static void pair_arg(const BuiltinUse *use, int i, int64_t out[2]) {
     const Value *value = &use->args[i];
     for (int k = 0; k < 2; k++)
         out[k] = value->kind == VALUE_list ? value->items[k].i : value->i;
 }
 
 /* top, left, bottom, right */
-static void sides_arg(const BuiltinUse *use, int i, int64_t out[4])
-{
+static void sides_arg(const BuiltinUse *use, int i, int64_t out[4]) {
     const Value *value = &use->args[i];
     for (int k = 0; k < 4; k++)
         out[k] = value->kind == VALUE_list ? value->items[k % value->count].i : value->i;
 }
 
-static const char *param_name(BuiltinUse *use, const char *what)
-{
+static const char *param_name(BuiltinUse *use, const char *what) {
     const char *name = lower_join(use->l->arena, use->l->target->prefix, what);
     return lower_claim_name(use->l, use->f, name, use->span) ? name : NULL;
 }
 
 /* A weight or a bias with its initial distribution: uniform in +-1/sqrt(fan_in). */
-static IrNode *weight_node(BuiltinUse *use, const char *what, IrType type, int64_t fan_in)
-{
+static IrNode *weight_node(BuiltinUse *use, const char *what, IrType type, int64_t fan_in) {
     const char *name = param_name(use, what);
     if (!name)
         return NULL;
@@ -41,8 +36,7 @@ static IrNode *weight_node(BuiltinUse *use, const char *what, IrType type, int64
     return ir_build0(use->b, OP_param, type, 4, attrs);
 }
 
-static IrNode *add_bias(BuiltinUse *use, IrNode *x, int64_t count, int64_t fan_in)
-{
+static IrNode *add_bias(BuiltinUse *use, IrNode *x, int64_t count, int64_t fan_in) {
     IrNode *bias = x ? weight_node(use, "bias", ir_type(DTYPE_f32, 1, &count), fan_in) : NULL;
     return bias ? builtin_node(use, OP_add, 2, (IrNode *[]){x, bias}, 0, NULL) : NULL;
 }
@@ -52,13 +46,12 @@ typedef struct ConvShape {
     bool bias;
 } ConvShape;
 
-static Value build_conv(BuiltinUse *use, const ConvShape *c)
-{
+static Value build_conv(BuiltinUse *use, const ConvShape *c) {
     if (!builtin_need_images(use))
         return (Value){.kind = VALUE_error};
     int64_t in = use->x[0]->type.dim[3];
-    if (c->out < 1 || c->kernel[0] < 1 || c->kernel[1] < 1 || c->stride[0] < 1 || c->stride[1] < 1 || c->dilation[0] < 1 ||
-        c->dilation[1] < 1)
+    if (c->out < 1 || c->kernel[0] < 1 || c->kernel[1] < 1 || c->stride[0] < 1 || c->stride[1] < 1 ||
+        c->dilation[0] < 1 || c->dilation[1] < 1)
         return builtin_fail(use, "channels, kernel, stride and dilation of '%s' are at least 1", use->builtin->name);
     if (c->groups < 1 || in % c->groups || c->out % c->groups)
         return builtin_fail(use, "%lld groups do not divide %lld input and %lld output channels", (long long)c->groups,
@@ -74,8 +67,7 @@ static Value build_conv(BuiltinUse *use, const ConvShape *c)
     return value_tensor(c->bias ? add_bias(use, y, c->out, fan_in) : y);
 }
 
-static Value run_conv(BuiltinUse *use)
-{
+static Value run_conv(BuiltinUse *use) {
     ConvShape c = {.out = int_arg(use, 0), .groups = int_arg(use, 5), .bias = int_arg(use, 6)};
     pair_arg(use, 1, c.kernel);
     pair_arg(use, 2, c.stride);
@@ -84,8 +76,7 @@ static Value run_conv(BuiltinUse *use)
     return build_conv(use, &c);
 }
 
-static Value run_depthwise(BuiltinUse *use)
-{
+static Value run_depthwise(BuiltinUse *use) {
     if (!builtin_need_images(use))
         return (Value){.kind = VALUE_error};
     int64_t channels = use->x[0]->type.dim[3];
@@ -97,8 +88,7 @@ static Value run_depthwise(BuiltinUse *use)
     return build_conv(use, &c);
 }
 
-static Value run_pool(BuiltinUse *use)
-{
+static Value run_pool(BuiltinUse *use) {
     if (!builtin_need_images(use))
         return (Value){.kind = VALUE_error};
     int64_t kernel[2], stride[2], pad[4];
@@ -107,12 +97,12 @@ static Value run_pool(BuiltinUse *use)
     sides_arg(use, 2, pad);
     if (kernel[0] < 1 || kernel[1] < 1 || stride[0] < 1 || stride[1] < 1)
         return builtin_fail(use, "kernel and stride of '%s' are at least 1", use->builtin->name);
-    IrAttr attrs[] = {ir_attr_ints("kernel", 2, kernel), ir_attr_ints("stride", 2, stride), ir_attr_ints("pad", 4, pad)};
+    IrAttr attrs[] = {ir_attr_ints("kernel", 2, kernel), ir_attr_ints("stride", 2, stride),
+                      ir_attr_ints("pad", 4, pad)};
     return value_tensor(builtin_node(use, use->builtin->op, 1, use->x, 3, attrs));
 }
 
-static Value run_batch_norm(BuiltinUse *use)
-{
+static Value run_batch_norm(BuiltinUse *use) {
     static const char *const parts[] = {"running_mean", "running_var", "weight", "bias"};
     bool affine = int_arg(use, 0);
     for (int i = 0; i < (affine ? 4 : 2); i++)
@@ -126,14 +116,12 @@ static Value run_batch_norm(BuiltinUse *use)
     return value_tensor(builtin_node(use, OP_batch_norm, 1, use->x, 4, attrs));
 }
 
-static IrNode *reshape(BuiltinUse *use, IrNode *x, int rank, const int64_t *shape)
-{
+static IrNode *reshape(BuiltinUse *use, IrNode *x, int rank, const int64_t *shape) {
     IrAttr attr = ir_attr_ints("shape", rank, shape);
     return builtin_node(use, OP_reshape, 1, &x, 1, &attr);
 }
 
-static IrNode *flatten(BuiltinUse *use, IrNode *x)
-{
+static IrNode *flatten(BuiltinUse *use, IrNode *x) {
     if (x->type.rank == 2)
         return x;
     if (x->type.rank != 4 || x->type.dim[1] != 1 || x->type.dim[2] != 1) {
@@ -144,13 +132,11 @@ static IrNode *flatten(BuiltinUse *use, IrNode *x)
     return reshape(use, x, 2, (int64_t[]){IR_DIM_N, x->type.dim[3]});
 }
 
-static Value run_flatten(BuiltinUse *use)
-{
+static Value run_flatten(BuiltinUse *use) {
     return value_tensor(flatten(use, use->x[0]));
 }
 
-static Value run_linear(BuiltinUse *use)
-{
+static Value run_linear(BuiltinUse *use) {
     IrNode *x = flatten(use, use->x[0]);
     if (!x)
         return (Value){.kind = VALUE_error};
@@ -163,8 +149,7 @@ static Value run_linear(BuiltinUse *use)
     return value_tensor(y && int_arg(use, 1) ? add_bias(use, y, out, in) : y);
 }
 
-static Value run_global_avg_pool(BuiltinUse *use)
-{
+static Value run_global_avg_pool(BuiltinUse *use) {
     if (!builtin_need_images(use))
         return (Value){.kind = VALUE_error};
     double count = (double)(use->x[0]->type.dim[1] * use->x[0]->type.dim[2]);
@@ -174,21 +159,18 @@ static Value run_global_avg_pool(BuiltinUse *use)
                : (Value){.kind = VALUE_error};
 }
 
-static Value run_identity(BuiltinUse *use)
-{
+static Value run_identity(BuiltinUse *use) {
     return value_tensor(use->x[0]);
 }
 
-static Value run_concat(BuiltinUse *use)
-{
+static Value run_concat(BuiltinUse *use) {
     IrAttr axis = ir_attr_int("axis", use->x[0]->type.rank - 1);
     return use->count == 1 ? value_tensor(use->x[0])
                            : value_tensor(builtin_node(use, OP_concat, use->count, use->x, 1, &axis));
 }
 
 /* The parameters are top, left, bottom, right: what is cut off, or added as zeros. */
-static Value run_sides(BuiltinUse *use)
-{
+static Value run_sides(BuiltinUse *use) {
     if (!builtin_need_images(use))
         return (Value){.kind = VALUE_error};
     bool crop = use->builtin->op == OP_slice;
@@ -207,8 +189,7 @@ static Value run_sides(BuiltinUse *use)
     return value_tensor(x);
 }
 
-static Value run_extent(BuiltinUse *use)
-{
+static Value run_extent(BuiltinUse *use) {
     if (!builtin_need_images(use))
         return (Value){.kind = VALUE_error};
     const char *name = use->builtin->name;
@@ -216,8 +197,7 @@ static Value run_extent(BuiltinUse *use)
 }
 
 /* The logits of an auxiliary head, which count in the training loss only. */
-static Value run_auxiliary(BuiltinUse *use)
-{
+static Value run_auxiliary(BuiltinUse *use) {
     Lower *l = use->l;
     const Stage *head = use->args[0].stage;
     if (head->kind != STAGE_op)
@@ -242,25 +222,40 @@ static Value run_auxiliary(BuiltinUse *use)
     return value_tensor(logits);
 }
 
-#define REQUIRED(name, type) {name, TYPE_##type, DEFAULT_none, 0}
-#define OPTIONAL(name, type, value) {name, TYPE_##type, DEFAULT_given, value}
+#define REQUIRED(name, type)                                                                                           \
+    { name, TYPE_##type, DEFAULT_none, 0 }
+#define OPTIONAL(name, type, value)                                                                                    \
+    { name, TYPE_##type, DEFAULT_given, value }
 #define WINDOW REQUIRED("k", pair), OPTIONAL("stride", pair, 1), OPTIONAL("pad", sides, 0)
 #define SIDES OPTIONAL("top", int, 0), OPTIONAL("left", int, 0), OPTIONAL("bottom", int, 0), OPTIONAL("right", int, 0)
 
 const Builtin builtin_primitives[] = {
-    {"conv", BUILTIN_tensor, run_conv, OP_conv2d,
+    {"conv",
+     BUILTIN_tensor,
+     run_conv,
+     OP_conv2d,
      {REQUIRED("C", int), WINDOW, OPTIONAL("dilation", pair, 1), OPTIONAL("groups", int, 1), OPTIONAL("bias", bool, 0)},
      "conv(C, k, stride = 1, pad = 0, dilation = 1, groups = 1, bias = false)"},
-    {"depthwise", BUILTIN_tensor, run_depthwise, OP_conv2d,
+    {"depthwise",
+     BUILTIN_tensor,
+     run_depthwise,
+     OP_conv2d,
      {WINDOW, OPTIONAL("dilation", pair, 1), OPTIONAL("bias", bool, 0)},
      "depthwise(k, stride = 1, pad = 0, dilation = 1, bias = false)"},
     {"max_pool", BUILTIN_tensor, run_pool, OP_max_pool, {WINDOW}, "max_pool(k, stride = 1, pad = 0)"},
     {"avg_pool", BUILTIN_tensor, run_pool, OP_avg_pool, {WINDOW}, "avg_pool(k, stride = 1, pad = 0)"},
     {"global_avg_pool", BUILTIN_tensor, run_global_avg_pool, OP_COUNT, {{0}}, "global_avg_pool"},
-    {"batch_norm", BUILTIN_tensor, run_batch_norm, OP_batch_norm,
+    {"batch_norm",
+     BUILTIN_tensor,
+     run_batch_norm,
+     OP_batch_norm,
      {{"affine", TYPE_bool, DEFAULT_implicit, 1}, OPTIONAL("eps", number, 1e-5), OPTIONAL("momentum", number, 0.1)},
      "batch_norm(affine ?= true, eps = 1e-5, momentum = 0.1)"},
-    {"linear", BUILTIN_tensor, run_linear, OP_matmul, {REQUIRED("C", int), OPTIONAL("bias", bool, 1)},
+    {"linear",
+     BUILTIN_tensor,
+     run_linear,
+     OP_matmul,
+     {REQUIRED("C", int), OPTIONAL("bias", bool, 1)},
      "linear(C, bias = true)"},
     {"flatten", BUILTIN_tensor, run_flatten, OP_reshape, {{0}}, "flatten"},
     {"identity", BUILTIN_tensor, run_identity, OP_COUNT, {{0}}, "identity"},
@@ -270,7 +265,11 @@ const Builtin builtin_primitives[] = {
     {"channels", BUILTIN_tensor, run_extent, OP_COUNT, {{0}}, "channels(x)"},
     {"height", BUILTIN_tensor, run_extent, OP_COUNT, {{0}}, "height(x)"},
     {"width", BUILTIN_tensor, run_extent, OP_COUNT, {{0}}, "width(x)"},
-    {"auxiliary_loss", BUILTIN_tensor, run_auxiliary, OP_auxiliary, {REQUIRED("head", stage), REQUIRED("weight", number)},
+    {"auxiliary_loss",
+     BUILTIN_tensor,
+     run_auxiliary,
+     OP_auxiliary,
+     {REQUIRED("head", stage), REQUIRED("weight", number)},
      "auxiliary_loss(head, weight)"},
     {0},
 };

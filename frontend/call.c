@@ -2,8 +2,7 @@
 #include "frontend/lower.h"
 
 /* ---- arguments ---- */
-bool lower_arguments(Lower *l, Frame *f, const Ast *call, Arguments *out)
-{
+bool lower_arguments(Lower *l, Frame *f, const Ast *call, Arguments *out) {
     *out = (Arguments){.values = ARENA_ARRAY(l->arena, Value, call->count),
                        .spans = ARENA_ARRAY(l->arena, Span, call->count),
                        .span = call->span};
@@ -28,8 +27,7 @@ bool lower_arguments(Lower *l, Frame *f, const Ast *call, Arguments *out)
     return right;
 }
 
-static const Ast *find_param(const Ast *params, const char *name)
-{
+static const Ast *find_param(const Ast *params, const char *name) {
     for (int i = 0; i < params->count; i++)
         if (str_equal(params->kids[i]->name, name))
             return params->kids[i];
@@ -37,8 +35,7 @@ static const Ast *find_param(const Ast *params, const char *name)
 }
 
 static void report_unknown_param(Lower *l, Frame *f, const char *what, const Ast *const *lists, int list_count,
-                                 const Binding *given)
-{
+                                 const Binding *given) {
     const char **names = NULL;
     int count = 0, capacity = 0;
     for (int i = 0; i < list_count; i++)
@@ -51,8 +48,7 @@ static void report_unknown_param(Lower *l, Frame *f, const char *what, const Ast
         lower_error(l, f, given->span, "'%s' has no parameter '%s'", what, given->name);
 }
 
-static bool add_binding(Lower *l, Frame *f, Bindings *out, const char *what, Binding binding)
-{
+static bool add_binding(Lower *l, Frame *f, Bindings *out, const char *what, Binding binding) {
     if (bindings_find(out, binding.name)) {
         lower_error(l, f, binding.span, "'%s' of '%s' is given twice", binding.name, what);
         return false;
@@ -61,9 +57,8 @@ static bool add_binding(Lower *l, Frame *f, Bindings *out, const char *what, Bin
     return true;
 }
 
-static bool match_positional(Lower *l, Frame *f, const char *what, const Ast *params, int first, const Arguments *arguments,
-                             Bindings *out)
-{
+static bool match_positional(Lower *l, Frame *f, const char *what, const Ast *params, int first,
+                             const Arguments *arguments, Bindings *out) {
     if (arguments->count > params->count - first) {
         lower_error(l, f, arguments->span, "'%s' takes at most %d argument%s here, not %d", what, params->count - first,
                     params->count - first == 1 ? "" : "s", arguments->count);
@@ -78,8 +73,7 @@ static bool match_positional(Lower *l, Frame *f, const char *what, const Ast *pa
 }
 
 bool lower_match(Lower *l, Frame *f, const char *what, const Ast *params, int first, const Arguments *arguments,
-                 Bindings *out)
-{
+                 Bindings *out) {
     if (!match_positional(l, f, what, params, first, arguments, out))
         return false;
     for (int i = 0; i < arguments->named.count; i++) {
@@ -93,8 +87,7 @@ bool lower_match(Lower *l, Frame *f, const char *what, const Ast *params, int fi
     return true;
 }
 
-bool lower_bind(Lower *l, Frame *frame, const Ast *params, const Bindings *given, Bindings *bound)
-{
+bool lower_bind(Lower *l, Frame *frame, const Ast *params, const Bindings *given, Bindings *bound) {
     for (int i = 0; i < params->count; i++) {
         const Ast *param = params->kids[i];
         const Binding *binding = bindings_find(given, param->name);
@@ -103,38 +96,36 @@ bool lower_bind(Lower *l, Frame *frame, const Ast *params, const Bindings *given
             value = binding->value;
         else if ((param->kids[0] && !param->integer) || !lower_lookup(frame->caller, l->arena, param->name, &value))
             value = param->kids[0] ? lower_eval(l, frame, param->kids[0])
-                                   : lower_error(l, frame->caller, frame->call, "'%s' needs '%s', which is neither given nor known here",
+                                   : lower_error(l, frame->caller, frame->call,
+                                                 "'%s' needs '%s', which is neither given nor known here",
                                                  frame->definition->name, param->name);
         if (value.kind == VALUE_error)
             return false;
         lower_set_variable(l, frame, param->name, value);
         if (bound)
-            ARENA_PUSH(l->arena, bound->items, bound->count, bound->capacity, ((Binding){param->name, value, param->span}));
+            ARENA_PUSH(l->arena, bound->items, bound->count, bound->capacity,
+                       ((Binding){param->name, value, param->span}));
     }
     return true;
 }
 
 /* ---- operations and functions ---- */
-static bool takes_tensors(const Arguments *arguments)
-{
+static bool takes_tensors(const Arguments *arguments) {
     return arguments->count > 0 && arguments->values[0].kind == VALUE_tensor;
 }
 
-static Stage *copy_stage(Lower *l, const Stage *stage)
-{
+static Stage *copy_stage(Lower *l, const Stage *stage) {
     Stage *copy = ARENA_NEW(l->arena, Stage);
     *copy = *stage;
     copy->args.capacity = copy->args.count; /* the next push copies */
     return copy;
 }
 
-static int op_list_count(const Ast *op)
-{
+static int op_list_count(const Ast *op) {
     return op->count - 2;
 }
 
-static bool bind_op_named(Lower *l, Frame *f, Stage *op, const Arguments *arguments)
-{
+static bool bind_op_named(Lower *l, Frame *f, Stage *op, const Arguments *arguments) {
     const Ast *definition = op->definition;
     const Ast *const *lists = (const Ast *const *)definition->kids;
     for (int i = 0; i < arguments->named.count; i++) {
@@ -152,8 +143,7 @@ static bool bind_op_named(Lower *l, Frame *f, Stage *op, const Arguments *argume
 }
 
 /* Gives an operation its next list of arguments, or, when they are tensors, applies it. */
-static Value call_op(Lower *l, Frame *f, const Stage *stage, const Arguments *arguments)
-{
+static Value call_op(Lower *l, Frame *f, const Stage *stage, const Arguments *arguments) {
     Stage *op = copy_stage(l, stage);
     op->span = arguments->span;
     if (!bind_op_named(l, f, op, arguments))
@@ -172,8 +162,7 @@ static Value call_op(Lower *l, Frame *f, const Stage *stage, const Arguments *ar
     return value_stage(op);
 }
 
-static Value run_fn(Lower *l, Frame *f, const Stage *fn, const Bindings *args, Span span)
-{
+static Value run_fn(Lower *l, Frame *f, const Stage *fn, const Bindings *args, Span span) {
     Frame *frame = lower_frame(l, f, fn->definition, span);
     if (!lower_bind(l, frame, fn->definition->kids[0], args, NULL))
         return (Value){.kind = VALUE_error};
@@ -184,8 +173,7 @@ static Value run_fn(Lower *l, Frame *f, const Stage *fn, const Bindings *args, S
 }
 
 /* A function computes when all it needs is there; without its first argument it is a stage. */
-static Value call_fn(Lower *l, Frame *f, const Stage *stage, const Arguments *arguments)
-{
+static Value call_fn(Lower *l, Frame *f, const Stage *stage, const Arguments *arguments) {
     const Ast *params = stage->definition->kids[0];
     int needed = 0;
     for (int i = 0; i < params->count; i++)
@@ -199,8 +187,7 @@ static Value call_fn(Lower *l, Frame *f, const Stage *stage, const Arguments *ar
     return later ? value_stage(fn) : run_fn(l, f, fn, &fn->args, arguments->span);
 }
 
-static Value apply_fn(Lower *l, Frame *f, const Stage *stage, int count, const Value *inputs, Span span)
-{
+static Value apply_fn(Lower *l, Frame *f, const Stage *stage, int count, const Value *inputs, Span span) {
     const Ast *params = stage->definition->kids[0];
     Stage *fn = copy_stage(l, stage);
     if (count > params->count)
@@ -214,8 +201,7 @@ static Value apply_fn(Lower *l, Frame *f, const Stage *stage, int count, const V
 }
 
 /* ---- applying ---- */
-static Value apply_pipe(Lower *l, Frame *f, const Stage *pipe, int count, const Value *inputs, Span span)
-{
+static Value apply_pipe(Lower *l, Frame *f, const Stage *pipe, int count, const Value *inputs, Span span) {
     const char *prefix = l->target->prefix;
     Value value = {.kind = VALUE_error};
     for (int i = 0; i < pipe->count; i++) {
@@ -230,8 +216,7 @@ static Value apply_pipe(Lower *l, Frame *f, const Stage *pipe, int count, const 
     return value;
 }
 
-static Value apply_label(Lower *l, Frame *f, const Stage *stage, int count, const Value *inputs, Span span)
-{
+static Value apply_label(Lower *l, Frame *f, const Stage *stage, int count, const Value *inputs, Span span) {
     const char *prefix = l->target->prefix;
     l->target->prefix = lower_join(l->arena, prefix, stage->label);
     Value value = lower_apply(l, f, stage->stages[0], count, inputs, span);
@@ -239,9 +224,9 @@ static Value apply_label(Lower *l, Frame *f, const Stage *stage, int count, cons
     return value;
 }
 
-/* An operation in a genotype's cell: an edge, named by its number; those from the cell's inputs have the cell's stride. */
-static Value apply_edge(Lower *l, Frame *f, const Stage *op, int count, const Value *inputs, Span span)
-{
+/* An operation in a genotype's cell: an edge, named by its number; those from the cell's inputs have the cell's stride.
+ */
+static Value apply_edge(Lower *l, Frame *f, const Stage *op, int count, const Value *inputs, Span span) {
     Value stride = value_int(1);
     for (int i = 0; i < f->input_count; i++)
         if (inputs[0].tensor == f->inputs[i])
@@ -254,8 +239,7 @@ static Value apply_edge(Lower *l, Frame *f, const Stage *op, int count, const Va
     return value;
 }
 
-Value lower_apply(Lower *l, Frame *f, const Stage *stage, int count, const Value *inputs, Span span)
-{
+Value lower_apply(Lower *l, Frame *f, const Stage *stage, int count, const Value *inputs, Span span) {
     for (int i = 0; i < count; i++)
         if (inputs[i].kind != VALUE_tensor)
             return inputs[i].kind == VALUE_error ? inputs[i]
@@ -281,13 +265,13 @@ Value lower_apply(Lower *l, Frame *f, const Stage *stage, int count, const Value
     bug("stage of kind %d", stage->kind);
 }
 
-static Value call_cell(Lower *l, Frame *f, const Stage *cell, const Arguments *arguments)
-{
+static Value call_cell(Lower *l, Frame *f, const Stage *cell, const Arguments *arguments) {
     Stage *copy = copy_stage(l, cell);
     for (int i = 0; i < arguments->named.count; i++) {
         const Binding *given = &arguments->named.items[i];
         if (!str_equal(given->name, "stride"))
-            return lower_error(l, f, given->span, "a cell has no parameter '%s'; it takes its inputs and stride", given->name);
+            return lower_error(l, f, given->span, "a cell has no parameter '%s'; it takes its inputs and stride",
+                               given->name);
         if (given->value.kind != VALUE_int)
             return lower_error(l, f, given->span, "stride is an integer, not %s", value_kind_name(&given->value));
         if (!add_binding(l, f, &copy->args, cell->name, *given))
@@ -298,8 +282,7 @@ static Value call_cell(Lower *l, Frame *f, const Stage *cell, const Arguments *a
     return lower_apply(l, f, copy, arguments->count, arguments->values, arguments->span);
 }
 
-Value lower_call(Lower *l, Frame *f, const Ast *call)
-{
+Value lower_call(Lower *l, Frame *f, const Ast *call) {
     Value callee = lower_eval(l, f, call->kids[0]);
     Arguments arguments;
     if (!lower_arguments(l, f, call, &arguments) || callee.kind == VALUE_error)

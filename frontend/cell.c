@@ -3,8 +3,7 @@
  * numbered in the order of the text. Edges from an input have the stride of the cell (2 in a reduction), others 1. */
 #include "frontend/lower.h"
 
-Value lower_genotype_field(Lower *l, Frame *f, const Ast *genotype, const char *name, Span span)
-{
+Value lower_genotype_field(Lower *l, Frame *f, const Ast *genotype, const char *name, Span span) {
     const char **names = NULL;
     int count = 0, capacity = 0;
     for (int i = 0; i < genotype->count; i++) {
@@ -17,12 +16,12 @@ Value lower_genotype_field(Lower *l, Frame *f, const Ast *genotype, const char *
         ARENA_PUSH(l->arena, names, count, capacity, cell->name);
     }
     const char *near = diag_suggest(name, names, (size_t)count);
-    return lower_error(l, f, span, "genotype '%s' has no cell '%s'%s%s%s", genotype->name, name, near ? "; did you mean '" : "",
-                       near ? near : "", near ? "'?" : "");
+    return lower_error(l, f, span, "genotype '%s' has no cell '%s'%s%s%s", genotype->name, name,
+                       near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-Value lower_apply_cell(Lower *l, Frame *f, const Stage *cell, int count, const Value *inputs, const Bindings *named, Span span)
-{
+Value lower_apply_cell(Lower *l, Frame *f, const Stage *cell, int count, const Value *inputs, const Bindings *named,
+                       Span span) {
     Frame *frame = lower_frame(l, f, cell->definition, span);
     const Binding *stride = bindings_find(named, "stride");
     frame->cell = true;

@@ -3,8 +3,7 @@
 
 enum { MAX_DEPTH = 200, MAX_LOOP = 100000, MAX_NOTES = 4 };
 
-void lower_note_uses(Lower *l, Frame *f)
-{
+void lower_note_uses(Lower *l, Frame *f) {
     for (int notes = 0; f && notes < MAX_NOTES; f = f->caller) {
         if (!f->definition || !f->definition->name || !f->call.file)
             continue;
@@ -13,8 +12,7 @@ void lower_note_uses(Lower *l, Frame *f)
     }
 }
 
-Value lower_error(Lower *l, Frame *f, Span span, const char *format, ...)
-{
+Value lower_error(Lower *l, Frame *f, Span span, const char *format, ...) {
     va_list args;
     va_start(args, format);
     char *message = arena_vprintf(l->arena, format, args);
@@ -24,8 +22,7 @@ Value lower_error(Lower *l, Frame *f, Span span, const char *format, ...)
     return (Value){.kind = VALUE_error};
 }
 
-Frame *lower_frame(Lower *l, Frame *caller, const Ast *definition, Span call)
-{
+Frame *lower_frame(Lower *l, Frame *caller, const Ast *definition, Span call) {
     Frame *f = ARENA_NEW(l->arena, Frame);
     f->caller = caller;
     f->variables = str_map_create(l->arena);
@@ -34,15 +31,13 @@ Frame *lower_frame(Lower *l, Frame *caller, const Ast *definition, Span call)
     return f;
 }
 
-void lower_set_variable(Lower *l, Frame *f, const char *name, Value value)
-{
+void lower_set_variable(Lower *l, Frame *f, const char *name, Value value) {
     Value *copy = ARENA_NEW(l->arena, Value);
     *copy = value;
     str_map_set(&f->variables, name, copy);
 }
 
-bool lower_lookup(Frame *from, Arena *arena, const char *name, Value *value)
-{
+bool lower_lookup(Frame *from, Arena *arena, const char *name, Value *value) {
     Frame *f = from;
     const Value *found = NULL;
     while (f && !(found = str_map_get(&f->variables, name)))
@@ -61,8 +56,7 @@ bool lower_lookup(Frame *from, Arena *arena, const char *name, Value *value)
 }
 
 /* ---- names ---- */
-static Value global_value(Lower *l, const Ast *definition)
-{
+static Value global_value(Lower *l, const Ast *definition) {
     switch (definition->kind) {
     case AST_genotype:
         return value_definition(VALUE_genotype, definition);
@@ -94,8 +88,7 @@ static Value global_value(Lower *l, const Ast *definition)
     return value_stage(stage);
 }
 
-static Value global_lookup(Lower *l, const Ast *definition)
-{
+static Value global_lookup(Lower *l, const Ast *definition) {
     Value *known = str_map_get(&l->constants, definition->name);
     if (known)
         return *known;
@@ -109,8 +102,7 @@ static Value global_lookup(Lower *l, const Ast *definition)
     return value;
 }
 
-Value lower_name(Lower *l, Frame *f, const Ast *name)
-{
+Value lower_name(Lower *l, Frame *f, const Ast *name) {
     const Value *variable = str_map_get(&f->variables, name->name);
     if (variable)
         return *variable;
@@ -127,8 +119,7 @@ Value lower_name(Lower *l, Frame *f, const Ast *name)
 }
 
 /* ---- arithmetic ---- */
-static bool compare(const char *op, double x, double y)
-{
+static bool compare(const char *op, double x, double y) {
     if (str_equal(op, "<"))
         return x < y;
     if (str_equal(op, "<="))
@@ -136,8 +127,7 @@ static bool compare(const char *op, double x, double y)
     return str_equal(op, ">") ? x > y : x >= y;
 }
 
-static Value integer_arithmetic(Lower *l, Frame *f, const Ast *ast, int64_t x, int64_t y)
-{
+static Value integer_arithmetic(Lower *l, Frame *f, const Ast *ast, int64_t x, int64_t y) {
     int64_t result = 0;
     bool overflow = false;
     switch (ast->name[0]) {
@@ -160,8 +150,7 @@ static Value integer_arithmetic(Lower *l, Frame *f, const Ast *ast, int64_t x, i
     return overflow ? lower_error(l, f, ast->span, "the result is too large for an integer") : value_int(result);
 }
 
-static Value number_arithmetic(Lower *l, Frame *f, const Ast *ast, double x, double y)
-{
+static Value number_arithmetic(Lower *l, Frame *f, const Ast *ast, double x, double y) {
     switch (ast->name[0]) {
     case '+':
         return value_float(x + y);
@@ -176,8 +165,7 @@ static Value number_arithmetic(Lower *l, Frame *f, const Ast *ast, double x, dou
     }
 }
 
-static Value eval_logic(Lower *l, Frame *f, const Ast *ast)
-{
+static Value eval_logic(Lower *l, Frame *f, const Ast *ast) {
     bool is_and = str_equal(ast->name, "and");
     for (int i = 0; i < 2; i++) {
         Value value = lower_eval(l, f, ast->kids[i]);
@@ -192,16 +180,14 @@ static Value eval_logic(Lower *l, Frame *f, const Ast *ast)
     return value_bool(is_and);
 }
 
-static Value concatenate(Lower *l, const Value *x, const Value *y)
-{
+static Value concatenate(Lower *l, const Value *x, const Value *y) {
     Value *items = ARENA_ARRAY(l->arena, Value, x->count + y->count + 1);
     for (int i = 0; i < x->count + y->count; i++)
         items[i] = i < x->count ? x->items[i] : y->items[i - x->count];
     return value_list(x->count + y->count, items);
 }
 
-static Value eval_binary(Lower *l, Frame *f, const Ast *ast)
-{
+static Value eval_binary(Lower *l, Frame *f, const Ast *ast) {
     if (str_equal(ast->name, "and") || str_equal(ast->name, "or"))
         return eval_logic(l, f, ast);
     Value x = lower_eval(l, f, ast->kids[0]), y = lower_eval(l, f, ast->kids[1]);
@@ -217,16 +203,15 @@ static Value eval_binary(Lower *l, Frame *f, const Ast *ast)
         return concatenate(l, &x, &y);
     double a, b;
     if (!value_number(&x, &a) || !value_number(&y, &b))
-        return lower_error(l, f, ast->span, "'%s' takes numbers or tensors, not %s and %s", ast->name, value_kind_name(&x),
-                           value_kind_name(&y));
+        return lower_error(l, f, ast->span, "'%s' takes numbers or tensors, not %s and %s", ast->name,
+                           value_kind_name(&x), value_kind_name(&y));
     if (ast->name[0] == '<' || ast->name[0] == '>')
         return value_bool(compare(ast->name, a, b));
     return x.kind == VALUE_int && y.kind == VALUE_int ? integer_arithmetic(l, f, ast, x.i, y.i)
                                                       : number_arithmetic(l, f, ast, a, b);
 }
 
-static Value eval_unary(Lower *l, Frame *f, const Ast *ast)
-{
+static Value eval_unary(Lower *l, Frame *f, const Ast *ast) {
     Value x = lower_eval(l, f, ast->kids[0]);
     if (x.kind == VALUE_error)
         return x;
@@ -244,21 +229,20 @@ static Value eval_unary(Lower *l, Frame *f, const Ast *ast)
     return lower_error(l, f, ast->span, "'-' takes a number or a tensor, not %s", value_kind_name(&x));
 }
 
-static Value eval_if(Lower *l, Frame *f, const Ast *ast)
-{
+static Value eval_if(Lower *l, Frame *f, const Ast *ast) {
     Value condition = lower_eval(l, f, ast->kids[0]);
     if (condition.kind == VALUE_error)
         return condition;
     if (condition.kind == VALUE_bool)
         return lower_eval(l, f, ast->kids[condition.i ? 1 : 2]);
     if (condition.kind == VALUE_tensor)
-        return builtin_select(l, f, condition, lower_eval(l, f, ast->kids[1]), lower_eval(l, f, ast->kids[2]), ast->span);
+        return builtin_select(l, f, condition, lower_eval(l, f, ast->kids[1]), lower_eval(l, f, ast->kids[2]),
+                              ast->span);
     return lower_error(l, f, ast->kids[0]->span, "a condition is true or false, not %s", value_kind_name(&condition));
 }
 
 /* ---- parts ---- */
-static Value eval_field(Lower *l, Frame *f, const Ast *ast)
-{
+static Value eval_field(Lower *l, Frame *f, const Ast *ast) {
     Value x = lower_eval(l, f, ast->kids[0]);
     if (x.kind == VALUE_genotype)
         return lower_genotype_field(l, f, x.definition, ast->name, ast->name_span);
@@ -270,21 +254,20 @@ static Value eval_field(Lower *l, Frame *f, const Ast *ast)
                        ast->name);
 }
 
-static Value eval_index(Lower *l, Frame *f, const Ast *ast)
-{
+static Value eval_index(Lower *l, Frame *f, const Ast *ast) {
     Value x = lower_eval(l, f, ast->kids[0]), i = lower_eval(l, f, ast->kids[1]);
     if (x.kind == VALUE_error || i.kind == VALUE_error)
         return (Value){.kind = VALUE_error};
     if (x.kind != VALUE_list || i.kind != VALUE_int)
-        return lower_error(l, f, ast->span, "only a list has elements, at integers; here are %s and %s", value_kind_name(&x),
-                           value_kind_name(&i));
+        return lower_error(l, f, ast->span, "only a list has elements, at integers; here are %s and %s",
+                           value_kind_name(&x), value_kind_name(&i));
     if (i.i < 0 || i.i >= x.count)
-        return lower_error(l, f, ast->kids[1]->span, "there is no element %lld in a list of %d", (long long)i.i, x.count);
+        return lower_error(l, f, ast->kids[1]->span, "there is no element %lld in a list of %d", (long long)i.i,
+                           x.count);
     return x.items[i.i];
 }
 
-static Value eval_list(Lower *l, Frame *f, const Ast *ast)
-{
+static Value eval_list(Lower *l, Frame *f, const Ast *ast) {
     Value *items = ARENA_ARRAY(l->arena, Value, ast->count + 1);
     bool wrong = false;
     for (int i = 0; i < ast->count; i++) {
@@ -295,8 +278,7 @@ static Value eval_list(Lower *l, Frame *f, const Ast *ast)
 }
 
 /* ---- pipes and labels ---- */
-static const char *label_text(Lower *l, Frame *f, const Ast *label)
-{
+static const char *label_text(Lower *l, Frame *f, const Ast *label) {
     if (label->kind == AST_name)
         return label->name;
     if (label->kind == AST_error)
@@ -318,16 +300,14 @@ static const char *label_text(Lower *l, Frame *f, const Ast *label)
     return arena_printf(l->arena, "%s.%lld", before, (long long)number.i);
 }
 
-static Value eval_stage_of(Lower *l, Frame *f, const Ast *ast)
-{
+static Value eval_stage_of(Lower *l, Frame *f, const Ast *ast) {
     Value value = lower_eval(l, f, ast);
     if (value.kind != VALUE_stage && value.kind != VALUE_error)
         return lower_error(l, f, ast->span, "expected an operation, found %s", value_kind_name(&value));
     return value;
 }
 
-static Value eval_label(Lower *l, Frame *f, const Ast *ast)
-{
+static Value eval_label(Lower *l, Frame *f, const Ast *ast) {
     const char *label = ast->kids[0] ? label_text(l, f, ast->kids[0]) : "";
     Value inner = eval_stage_of(l, f, ast->kids[1]);
     if (!label || inner.kind == VALUE_error)
@@ -339,8 +319,7 @@ static Value eval_label(Lower *l, Frame *f, const Ast *ast)
     return value_stage(stage);
 }
 
-static Value eval_pipe(Lower *l, Frame *f, const Ast *ast)
-{
+static Value eval_pipe(Lower *l, Frame *f, const Ast *ast) {
     Value value = lower_eval(l, f, ast->kids[0]);
     if (value.kind == VALUE_tensor) {
         for (int i = 1; i < ast->count && value.kind == VALUE_tensor; i++) {
@@ -371,8 +350,7 @@ static Value eval_pipe(Lower *l, Frame *f, const Ast *ast)
     return wrong ? (Value){.kind = VALUE_error} : value_stage(pipe);
 }
 
-Value lower_eval(Lower *l, Frame *f, const Ast *ast)
-{
+Value lower_eval(Lower *l, Frame *f, const Ast *ast) {
     if (l->depth > MAX_DEPTH)
         return lower_error(l, NULL, ast->span, "definitions use each other without end");
     switch (ast->kind) {
@@ -411,8 +389,7 @@ Value lower_eval(Lower *l, Frame *f, const Ast *ast)
 }
 
 /* ---- statements ---- */
-static void run_assign(Lower *l, Frame *f, const Ast *ast)
-{
+static void run_assign(Lower *l, Frame *f, const Ast *ast) {
     const Ast *names = ast->kids[0], *values = ast->kids[1];
     Value all = eval_list(l, f, values);
     if (all.kind == VALUE_list && values->count == 1 && names->count > 1)
@@ -425,8 +402,7 @@ static void run_assign(Lower *l, Frame *f, const Ast *ast)
     }
 }
 
-static void run_for(Lower *l, Frame *f, const Ast *ast)
-{
+static void run_for(Lower *l, Frame *f, const Ast *ast) {
     Value from = lower_eval(l, f, ast->kids[0]), to = lower_eval(l, f, ast->kids[1]);
     if (from.kind == VALUE_error || to.kind == VALUE_error)
         return;
@@ -442,8 +418,7 @@ static void run_for(Lower *l, Frame *f, const Ast *ast)
     }
 }
 
-static void run_when(Lower *l, Frame *f, const Ast *ast)
-{
+static void run_when(Lower *l, Frame *f, const Ast *ast) {
     Value condition = lower_eval(l, f, ast->kids[0]);
     if (condition.kind == VALUE_bool && condition.i)
         lower_run_block(l, f, ast->kids[1]);
@@ -453,8 +428,7 @@ static void run_when(Lower *l, Frame *f, const Ast *ast)
         lower_error(l, f, ast->kids[0]->span, "a condition is true or false, not %s", value_kind_name(&condition));
 }
 
-static void run_within(Lower *l, Frame *f, const Ast *ast)
-{
+static void run_within(Lower *l, Frame *f, const Ast *ast) {
     const char *label = label_text(l, f, ast->kids[0]);
     const char *prefix = l->target->prefix;
     if (label)
@@ -463,8 +437,7 @@ static void run_within(Lower *l, Frame *f, const Ast *ast)
     l->target->prefix = prefix;
 }
 
-static void run_statement(Lower *l, Frame *f, const Ast *ast)
-{
+static void run_statement(Lower *l, Frame *f, const Ast *ast) {
     switch (ast->kind) {
     case AST_assign:
         run_assign(l, f, ast);
@@ -489,8 +462,7 @@ static void run_statement(Lower *l, Frame *f, const Ast *ast)
     }
 }
 
-void lower_run_block(Lower *l, Frame *f, const Ast *block)
-{
+void lower_run_block(Lower *l, Frame *f, const Ast *block) {
     for (int i = 0; i < block->count && !f->returned; i++)
         run_statement(l, f, block->kids[i]);
 }

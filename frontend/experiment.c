@@ -1,5 +1,5 @@
-/* experiment.c: search { ... } and train { ... }: everything in them becomes a setting of the module, by the table below.
- * docs/language.md lists what each means. */
+/* experiment.c: search { ... } and train { ... }: everything in them becomes a setting of the module, by the table
+ * below. docs/language.md lists what each means. */
 #include "frontend/lower.h"
 
 #include <string.h>
@@ -7,14 +7,16 @@
 /* ---- the table ---- */
 typedef struct Spec {
     const char *key;
-    char type; /* i integer, f number, b true or false, w word or string */
+    char type;         /* i integer, f number, b true or false, w word or string */
     const char *words; /* allowed, separated by '|'; NULL: any */
 } Spec;
 
-#define WEIGHTS(section)                                                                                                    \
-    {section ".weights.lr", 'f', NULL}, {section ".weights.lr_min", 'f', NULL},                                             \
-        {section ".weights.schedule", 'w', "cosine|constant|linear"}, {section ".weights.momentum", 'f', NULL},             \
-        {section ".weights.decay", 'f', NULL}, {section ".weights.clip", 'f', NULL}
+#define WEIGHTS(section)                                                                                               \
+    {section ".weights.lr", 'f', NULL}, {section ".weights.lr_min", 'f', NULL},                                        \
+        {section ".weights.schedule", 'w', "cosine|constant|linear"}, {section ".weights.momentum", 'f', NULL},        \
+        {section ".weights.decay", 'f', NULL}, {                                                                       \
+        section ".weights.clip", 'f', NULL                                                                             \
+    }
 
 static const Spec specs[] = {
     {"search.epochs", 'i', NULL},
@@ -63,8 +65,7 @@ static const Spec specs[] = {
 };
 enum { SPEC_COUNT = sizeof specs / sizeof specs[0] };
 
-static const Spec *find_spec(const char *key)
-{
+static const Spec *find_spec(const char *key) {
     for (int i = 0; i < SPEC_COUNT; i++)
         if (str_equal(specs[i].key, key))
             return &specs[i];
@@ -72,8 +73,7 @@ static const Spec *find_spec(const char *key)
 }
 
 /* What belongs to a search, to a training, to any of them. */
-static bool key_is_of(const char *key, const char *kind)
-{
+static bool key_is_of(const char *key, const char *kind) {
     static const char *const search_only[] = {"search.", "noise.", "drop_path.", "space."};
     bool search = false;
     for (size_t i = 0; i < sizeof search_only / sizeof search_only[0]; i++)
@@ -81,8 +81,7 @@ static bool key_is_of(const char *key, const char *kind)
     return search ? str_equal(kind, "search") : str_starts_with(key, "train.") ? str_equal(kind, "train") : true;
 }
 
-void settings_list_keys(Arena *arena, const Ast *network, const Ast *experiment, const char ***keys, int *count)
-{
+void settings_list_keys(Arena *arena, const Ast *network, const Ast *experiment, const char ***keys, int *count) {
     int capacity = 0;
     *keys = NULL;
     *count = 0;
@@ -93,8 +92,7 @@ void settings_list_keys(Arena *arena, const Ast *network, const Ast *experiment,
             ARENA_PUSH(arena, *keys, *count, capacity, specs[i].key);
 }
 
-static bool word_allowed(const char *words, const char *word)
-{
+static bool word_allowed(const char *words, const char *word) {
     size_t length = strlen(word);
     for (const char *at = words; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
         if (strncmp(at, word, length) == 0 && (at[length] == '|' || !at[length]))
@@ -102,8 +100,7 @@ static bool word_allowed(const char *words, const char *word)
     return false;
 }
 
-static const char *listed(Arena *arena, const char *words)
-{
+static const char *listed(Arena *arena, const char *words) {
     char *text = arena_strdup(arena, words);
     for (char *c = text; *c; c++)
         if (*c == '|')
@@ -114,8 +111,7 @@ static const char *listed(Arena *arena, const char *words)
     return out.data;
 }
 
-static void set_value(Lower *l, const char *key, Value value, Span span)
-{
+static void set_value(Lower *l, const char *key, Value value, Span span) {
     const Spec *spec = find_spec(key);
     if (!spec)
         bug("no setting '%s'", key);
@@ -146,28 +142,24 @@ static void set_value(Lower *l, const char *key, Value value, Span span)
 }
 
 /* A setting whose value is written in the text; words stand for themselves where the table wants one. */
-static Value eval_setting(Lower *l, Frame *f, const char *key, const Ast *value)
-{
+static Value eval_setting(Lower *l, Frame *f, const char *key, const Ast *value) {
     const Spec *spec = find_spec(key);
     if (spec && spec->type == 'w' && value->kind == AST_name)
         return value_string(value->name);
     return lower_eval(l, f, value);
 }
 
-static void set_expression(Lower *l, Frame *f, const char *key, const Ast *value)
-{
+static void set_expression(Lower *l, Frame *f, const char *key, const Ast *value) {
     set_value(l, key, eval_setting(l, f, key, value), value->span);
 }
 
 /* ---- optimisers ---- */
-static const char *key_in(Lower *l, const char *section, const char *name)
-{
+static const char *key_in(Lower *l, const char *section, const char *name) {
     return arena_printf(l->arena, "%s.%s", section, name);
 }
 
 /* lr = 0.1, constant(0.1), cosine(0.05, 0.001), linear(0.1, 0) */
-static void set_rate(Lower *l, Frame *f, const char *section, const Ast *value)
-{
+static void set_rate(Lower *l, Frame *f, const char *section, const Ast *value) {
     const char *schedule = "constant";
     const Ast *first = value, *last = NULL;
     if (value->kind == AST_call && value->kids[0]->kind == AST_name && !str_map_get(l->globals, value->kids[0]->name)) {
@@ -176,7 +168,8 @@ static void set_rate(Lower *l, Frame *f, const char *section, const Ast *value)
         last = value->count > 2 ? value->kids[2] : NULL;
         if (!word_allowed("cosine|constant|linear", schedule) || !first || value->count > 3 || first->kind == AST_arg ||
             (last && (last->kind == AST_arg || str_equal(schedule, "constant")))) {
-            diag_error(l->diag, value->span, "a rate is a number, constant(RATE), cosine(FROM, TO) or linear(FROM, TO)");
+            diag_error(l->diag, value->span,
+                       "a rate is a number, constant(RATE), cosine(FROM, TO) or linear(FROM, TO)");
             return;
         }
     }
@@ -189,8 +182,7 @@ static void set_rate(Lower *l, Frame *f, const char *section, const Ast *value)
         set_expression(l, f, key_in(l, section, "lr_min"), last);
 }
 
-static void set_betas(Lower *l, Frame *f, const char *section, const Ast *value)
-{
+static void set_betas(Lower *l, Frame *f, const char *section, const Ast *value) {
     Value betas = lower_eval(l, f, value);
     if (betas.kind == VALUE_error)
         return;
@@ -202,8 +194,7 @@ static void set_betas(Lower *l, Frame *f, const char *section, const Ast *value)
     set_value(l, key_in(l, section, "beta2"), betas.items[1], value->span);
 }
 
-static void report_argument(Lower *l, const Ast *argument, const char *call, const char *const *names, int count)
-{
+static void report_argument(Lower *l, const Ast *argument, const char *call, const char *const *names, int count) {
     Str known = str_create(l->arena);
     for (int i = 0; i < count; i++)
         str_addf(&known, "%s%s", i ? ", " : "", names[i]);
@@ -213,23 +204,24 @@ static void report_argument(Lower *l, const Ast *argument, const char *call, con
     }
     const char *near = diag_suggest(argument->name, names, (size_t)count);
     if (near)
-        diag_error(l->diag, argument->name_span, "'%s' has no parameter '%s'; did you mean '%s'?", call, argument->name, near);
+        diag_error(l->diag, argument->name_span, "'%s' has no parameter '%s'; did you mean '%s'?", call, argument->name,
+                   near);
     else
-        diag_error(l->diag, argument->name_span, "'%s' has no parameter '%s'; it has %s", call, argument->name, known.data);
+        diag_error(l->diag, argument->name_span, "'%s' has no parameter '%s'; it has %s", call, argument->name,
+                   known.data);
 }
 
-static int find_name(const char *const *names, int count, const char *name)
-{
+static int find_name(const char *const *names, int count, const char *name) {
     for (int i = 0; i < count; i++)
         if (str_equal(names[i], name))
             return i;
     return -1;
 }
 
-/* weights sgd(lr = ..., momentum = ..., decay = ..., clip = ...)   alphas adam(lr = ..., betas = (..., ...), eps, decay) */
+/* weights sgd(lr = ..., momentum = ..., decay = ..., clip = ...)   alphas adam(lr = ..., betas = (..., ...), eps,
+ * decay) */
 static void set_optimizer(Lower *l, Frame *f, const char *section, const Ast *value, const char *call,
-                          const char *const *names, int count)
-{
+                          const char *const *names, int count) {
     if (value->kind != AST_call || value->kids[0]->kind != AST_name || !str_equal(value->kids[0]->name, call)) {
         diag_error(l->diag, value->span, "'%s' are updated by %s(...)", strchr(section, '.') + 1, call);
         return;
@@ -247,14 +239,12 @@ static void set_optimizer(Lower *l, Frame *f, const char *section, const Ast *va
     }
 }
 
-static void set_weights(Lower *l, Frame *f, const char *kind, const Ast *value)
-{
+static void set_weights(Lower *l, Frame *f, const char *kind, const Ast *value) {
     static const char *const names[] = {"lr", "momentum", "decay", "clip"};
     set_optimizer(l, f, arena_printf(l->arena, "%s.weights", kind), value, "sgd", names, 4);
 }
 
-static void set_alphas(Lower *l, Frame *f, const Ast *value)
-{
+static void set_alphas(Lower *l, Frame *f, const Ast *value) {
     static const char *const names[] = {"lr", "betas", "eps", "decay"};
     set_optimizer(l, f, "search.alphas", value, "adam", names, 4);
 }
@@ -268,8 +258,7 @@ static const Source sources[] = {{"mnist", 10, 32, 1},   {"fashion_mnist", 10, 3
                                  {"cifar10", 10, 32, 3}, {"cifar100", 100, 32, 3},     {"synthetic", 10, 32, 3}};
 enum { SOURCE_COUNT = sizeof sources / sizeof sources[0] };
 
-static void set_channels(Lower *l, Frame *f, const char *name, const Ast *value)
-{
+static void set_channels(Lower *l, Frame *f, const char *name, const Ast *value) {
     Value values = lower_eval(l, f, value);
     int count = values.kind == VALUE_list ? values.count : 1;
     if (count > 3) {
@@ -282,8 +271,7 @@ static void set_channels(Lower *l, Frame *f, const char *name, const Ast *value)
                       values.kind == VALUE_list ? values.items[count == 1 ? 0 : i] : values, value->span);
 }
 
-static void set_data_argument(Lower *l, Frame *f, const Ast *argument, const char *source)
-{
+static void set_data_argument(Lower *l, Frame *f, const Ast *argument, const char *source) {
     static const char *const names[] = {"path", "split", "limit", "crop", "flip", "cutout", "mean", "std"};
     static const char *const shape[] = {"classes", "H", "W", "channels"};
     if (argument->kind != AST_arg) {
@@ -301,8 +289,7 @@ static void set_data_argument(Lower *l, Frame *f, const Ast *argument, const cha
 }
 
 /* data cifar10("path", crop = 4, ...): the settings data.*, and what the network may take from its surroundings. */
-static void set_data(Lower *l, Frame *f, const Ast *value)
-{
+static void set_data(Lower *l, Frame *f, const Ast *value) {
     const Ast *name = value->kind == AST_call ? value->kids[0] : value;
     if (name->kind != AST_name) {
         diag_error(l->diag, value->span, "data is a source with its arguments, as in cifar10(\"PATH\")");
@@ -322,8 +309,7 @@ static void set_data(Lower *l, Frame *f, const Ast *value)
 }
 
 /* ---- noise and drop path ---- */
-static void set_noise_flag(Lower *l, const Ast *flag)
-{
+static void set_noise_flag(Lower *l, const Ast *flag) {
     static const char *const words[] = {"gaussian", "uniform",  "additive", "multiplicative",
                                         "relative", "absolute", "decay"};
     static const char *const keys[] = {"noise.distribution", "noise.distribution", "noise.mixture", "noise.mixture",
@@ -331,23 +317,24 @@ static void set_noise_flag(Lower *l, const Ast *flag)
     int i = find_name(words, 7, flag->name);
     if (i < 0) {
         const char *near = diag_suggest(flag->name, words, 7);
-        diag_error(l->diag, flag->span,
-                   near ? "unknown word '%s' for noise; did you mean '%s'?"
-                        : "unknown word '%s' for noise; known are gaussian, uniform, additive, multiplicative, relative, "
-                          "absolute and decay%s",
-                   flag->name, near ? near : "");
+        diag_error(
+            l->diag, flag->span,
+            near ? "unknown word '%s' for noise; did you mean '%s'?"
+                 : "unknown word '%s' for noise; known are gaussian, uniform, additive, multiplicative, relative, "
+                   "absolute and decay%s",
+            flag->name, near ? near : "");
         return;
     }
     set_value(l, keys[i], i < 4 ? value_string(words[i]) : value_bool(i != 5), flag->span);
 }
 
-static void set_noise_value(Lower *l, Frame *f, const Ast *item)
-{
+static void set_noise_value(Lower *l, Frame *f, const Ast *item) {
     static const char *const names[] = {"std", "variance", "mean", "at"};
     if (find_name(names, 4, item->name) < 0) {
         const char *near = diag_suggest(item->name, names, 4);
-        diag_error(l->diag, item->name_span, near ? "noise has no parameter '%s'; did you mean '%s'?"
-                                                  : "noise has no parameter '%s'; it has std, variance, mean and at%s",
+        diag_error(l->diag, item->name_span,
+                   near ? "noise has no parameter '%s'; did you mean '%s'?"
+                        : "noise has no parameter '%s'; it has std, variance, mean and at%s",
                    item->name, near ? near : "");
         return;
     }
@@ -355,10 +342,9 @@ static void set_noise_value(Lower *l, Frame *f, const Ast *item)
     set_expression(l, f, key, item->kids[0]);
 }
 
-/* Uniform noise is described by its variance, Gaussian noise by its standard deviation: noise.std is what the pass wants of
- * either. */
-static void finish_noise(Lower *l, const Ast *noise)
-{
+/* Uniform noise is described by its variance, Gaussian noise by its standard deviation: noise.std is what the pass
+ * wants of either. */
+static void finish_noise(Lower *l, const Ast *noise) {
     bool uniform = str_equal(ir_module_get_string(l->module, "noise.distribution", "gaussian"), "uniform");
     bool additive = str_equal(ir_module_get_string(l->module, "noise.mixture", "additive"), "additive");
     const IrAttr *size = ir_module_get(l->module, "noise.std");
@@ -376,8 +362,7 @@ static void finish_noise(Lower *l, const Ast *noise)
         ir_module_set(l->module, "noise.relative", ir_attr_bool("", !uniform && additive), noise->span);
 }
 
-static void check_candidate(Lower *l, const Ast *name)
-{
+static void check_candidate(Lower *l, const Ast *name) {
     const IrAttr *candidates = ir_module_get(l->module, "space.candidates");
     if (!candidates || name->kind != AST_name)
         return;
@@ -385,13 +370,12 @@ static void check_candidate(Lower *l, const Ast *name)
         if (str_equal(candidates->symbols[i], name->name))
             return;
     const char *near = diag_suggest(name->name, candidates->symbols, (size_t)candidates->count);
-    diag_error(l->diag, name->span, near ? "'%s' is no candidate of the space; did you mean '%s'?"
-                                         : "'%s' is no candidate of the space%s",
+    diag_error(l->diag, name->span,
+               near ? "'%s' is no candidate of the space; did you mean '%s'?" : "'%s' is no candidate of the space%s",
                name->name, near ? near : "");
 }
 
-static void set_attachment(Lower *l, Frame *f, const Ast *rule)
-{
+static void set_attachment(Lower *l, Frame *f, const Ast *rule) {
     bool noise = str_equal(rule->name, "noise");
     set_expression(l, f, noise ? "noise.candidate" : "drop_path.candidate", rule->kids[0]);
     check_candidate(l, rule->kids[0]);
@@ -411,22 +395,19 @@ static void set_attachment(Lower *l, Frame *f, const Ast *rule)
 }
 
 /* ---- the whole ---- */
-static const Ast *find_setting(const Ast *experiment, const char *name)
-{
+static const Ast *find_setting(const Ast *experiment, const char *name) {
     for (int i = 0; i < experiment->count; i++)
         if (experiment->kids[i]->kind == AST_setting && str_equal(experiment->kids[i]->name, name))
             return experiment->kids[i];
     return NULL;
 }
 
-const Ast *experiment_network(const Ast *experiment)
-{
+const Ast *experiment_network(const Ast *experiment) {
     const Ast *network = find_setting(experiment, "network");
     return network ? network->kids[0] : NULL;
 }
 
-static void set_space(Lower *l, Frame *f, const Ast *experiment)
-{
+static void set_space(Lower *l, Frame *f, const Ast *experiment) {
     const Ast *setting = find_setting(experiment, "space");
     Value space = setting ? lower_eval(l, f, setting->kids[0]) : (Value){.kind = VALUE_error};
     if (space.kind == VALUE_space) {
@@ -437,8 +418,7 @@ static void set_space(Lower *l, Frame *f, const Ast *experiment)
     }
 }
 
-static void run_setting(Lower *l, Frame *f, const char *kind, const Ast *setting)
-{
+static void run_setting(Lower *l, Frame *f, const char *kind, const Ast *setting) {
     const char *name = setting->name;
     if (str_equal(name, "space") || str_equal(name, "network"))
         return;
@@ -454,8 +434,7 @@ static void run_setting(Lower *l, Frame *f, const char *kind, const Ast *setting
         set_expression(l, f, key_in(l, kind, name), setting->kids[0]);
 }
 
-static void override_settings(Lower *l)
-{
+static void override_settings(Lower *l) {
     for (int i = 0; i < l->sets->count; i++) {
         const SetValue *set = &l->sets->items[i];
         if (!set->key || str_starts_with(set->key, "network.") || str_starts_with(set->key, "space."))
@@ -465,8 +444,7 @@ static void override_settings(Lower *l)
     }
 }
 
-void lower_experiment(Lower *l, const Ast *experiment)
-{
+void lower_experiment(Lower *l, const Ast *experiment) {
     Frame *f = lower_frame(l, NULL, NULL, (Span){0});
     ir_module_set(l->module, "kind", ir_attr_string("", experiment->name), experiment->name_span);
     set_space(l, f, experiment);

@@ -13,19 +13,17 @@ typedef struct Loader {
     Diag *diag;
     Error *error;
     const char *library;
-    StrMap files;        /* Ast * by real path */
+    StrMap files; /* Ast * by real path */
     Program *program;
 } Loader;
 
 /* ---- imports ---- */
-static const char *real_path(Arena *arena, const char *path)
-{
+static const char *real_path(Arena *arena, const char *path) {
     char buffer[PATH_MAX];
     return realpath(path, buffer) ? arena_strdup(arena, buffer) : path;
 }
 
-static const char *beside(Arena *arena, const char *path, const char *name)
-{
+static const char *beside(Arena *arena, const char *path, const char *name) {
     const char *slash = strrchr(path, '/');
     if (name[0] == '/' || !slash)
         return name;
@@ -33,8 +31,7 @@ static const char *beside(Arena *arena, const char *path, const char *name)
 }
 
 /* The importing file's folder first, then the library. */
-static const char *find_import(Loader *loader, const char *from, const char *name)
-{
+static const char *find_import(Loader *loader, const char *from, const char *name) {
     const char *path = beside(loader->arena, from, name);
     if (access(path, R_OK) == 0 || name[0] == '/' || !loader->library)
         return path;
@@ -44,8 +41,7 @@ static const char *find_import(Loader *loader, const char *from, const char *nam
 
 static bool load_file(Loader *loader, const char *path, Span import);
 
-static void load_imports(Loader *loader, const Ast *text, const char *path)
-{
+static void load_imports(Loader *loader, const Ast *text, const char *path) {
     for (int i = 0; i < text->count; i++) {
         const Ast *import = text->kids[i];
         if (import->kind != AST_import)
@@ -60,8 +56,7 @@ static void load_imports(Loader *loader, const Ast *text, const char *path)
     }
 }
 
-static bool load_file(Loader *loader, const char *path, Span import)
-{
+static bool load_file(Loader *loader, const char *path, Span import) {
     bool input = str_equal(path, "-");
     const char *key = input ? path : real_path(loader->arena, path);
     if (str_map_get(&loader->files, key))
@@ -76,15 +71,15 @@ static bool load_file(Loader *loader, const char *path, Span import)
         return error_set(loader->error, failed.kind, "%s", failed.message);
     Ast *text = ast_parse_text(loader->arena, source, loader->diag);
     str_map_set(&loader->files, key, text);
-    ARENA_PUSH(loader->arena, loader->program->texts, loader->program->text_count, loader->program->text_capacity, text);
+    ARENA_PUSH(loader->arena, loader->program->texts, loader->program->text_count, loader->program->text_capacity,
+               text);
     load_imports(loader, text, input ? "" : path);
     return true;
 }
 
 /* ---- what to make ---- */
 /* The last experiment or network of the text itself; imported ones are not meant. */
-static const Ast *find_entry(const Ast *text, const char *entry)
-{
+static const Ast *find_entry(const Ast *text, const char *entry) {
     static const char *const order[] = {"search", "train", "main"};
     for (int o = 0; o < 3; o++)
         for (int i = 0; i < text->count; i++) {
@@ -103,21 +98,18 @@ static const Ast *find_entry(const Ast *text, const char *entry)
     return only;
 }
 
-static Ast *name_of(Arena *arena, const Ast *definition)
-{
+static Ast *name_of(Arena *arena, const Ast *definition) {
     Ast *name = ast_create(arena, AST_name, definition->name_span);
     name->name = definition->name;
     return name;
 }
 
-static const Ast *entry_expression(Arena *arena, const Ast *entry)
-{
+static const Ast *entry_expression(Arena *arena, const Ast *entry) {
     return entry->kind == AST_experiment ? experiment_network(entry) : name_of(arena, entry);
 }
 
 /* Functions before their users, @forward last. */
-static void order_graphs(Lower *l)
-{
+static void order_graphs(Lower *l) {
     IrGraph *forward = ir_graph_find(l->module, "forward");
     for (int i = 0; i < l->instance_count; i++)
         l->module->graphs[i] = l->instances[i]->graph;
@@ -125,11 +117,15 @@ static void order_graphs(Lower *l)
     l->module->graph_count = l->instance_count + 1;
 }
 
-static IrModule *lower_program(Arena *arena, Program *program, const Ast *entry, const Sets *sets, Diag *diag)
-{
+static IrModule *lower_program(Arena *arena, Program *program, const Ast *entry, const Sets *sets, Diag *diag) {
     Lower *l = ARENA_NEW(arena, Lower);
-    *l = (Lower){.arena = arena, .diag = diag, .globals = &program->globals, .constants = str_map_create(arena),
-                 .alphas = str_map_create(arena), .sets = sets, .library = program->library};
+    *l = (Lower){.arena = arena,
+                 .diag = diag,
+                 .globals = &program->globals,
+                 .constants = str_map_create(arena),
+                 .alphas = str_map_create(arena),
+                 .sets = sets,
+                 .library = program->library};
     l->module = ir_module_create(arena, entry->kind == AST_network ? entry->name : entry->span.file->path);
     if (entry->kind == AST_experiment) {
         lower_experiment(l, entry);
@@ -147,15 +143,13 @@ static IrModule *lower_program(Arena *arena, Program *program, const Ast *entry,
 }
 
 static bool load_program(Arena *arena, const char *path, const FrontendOptions *options, Program *program, Diag *diag,
-                         Error *error)
-{
+                         Error *error) {
     *program = (Program){.globals = str_map_create(arena), .library = options ? options->library : NULL};
     Loader loader = {arena, diag, error, program->library, str_map_create(arena), program};
     return load_file(&loader, path, (Span){0});
 }
 
-IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag, Error *error)
-{
+IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag, Error *error) {
     Program program;
     Sets sets = {0};
     if (!load_program(arena, path, options, &program, diag, error))
@@ -181,8 +175,8 @@ IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *o
     return diag_count_errors(diag) ? NULL : lower_program(arena, &program, entry, &sets, diag);
 }
 
-const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag, Error *error)
-{
+const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag,
+                               Error *error) {
     Program program;
     if (!load_program(arena, path, options, &program, diag, error))
         return NULL;

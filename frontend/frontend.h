@@ -6,16 +6,17 @@
 #include "ir/ir.h"
 
 typedef struct FrontendOptions {
-    const char *const *sets;      /* "NAME=VALUE" as given to --set, in order */
+    const char *const *sets; /* "NAME=VALUE" as given to --set, in order */
     int set_count;
-    const char *entry;            /* "search", "train" or a network's name; NULL: the first of search, train and network main */
-    const char *library;          /* folder searched for imports after the importing file's own: genotypes/ */
+    const char *entry;   /* "search", "train" or a network's name; NULL: the first of search, train and network main */
+    const char *library; /* folder searched for imports after the importing file's own: genotypes/ */
 } FrontendOptions;
 
 /* Parses path ("-": standard input) and what it imports, checks, lowers. NULL when diag or error has something to say.
  * The module holds @forward, the functions it calls, and the settings (see docs/ir.md, "settings"). */
 IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag, Error *error);
 /* The text's syntax tree, printed as text that parses again (--emit=ast). NULL on mistakes. */
-const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag, Error *error);
+const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag,
+                               Error *error);
 
 #endif

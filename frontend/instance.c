@@ -7,8 +7,7 @@
 
 enum { MAX_INPUTS = 8 };
 
-const char *lower_join(Arena *arena, const char *prefix, const char *label)
-{
+const char *lower_join(Arena *arena, const char *prefix, const char *label) {
     if (label[0] == '^' || !prefix[0])
         return label;
     if (!label[0])
@@ -16,8 +15,7 @@ const char *lower_join(Arena *arena, const char *prefix, const char *label)
     return arena_printf(arena, "%s.%s", prefix, label);
 }
 
-bool lower_claim_name(Lower *l, Frame *f, const char *name, Span span)
-{
+bool lower_claim_name(Lower *l, Frame *f, const char *name, Span span) {
     if (str_map_get(&l->target->names, name)) {
         lower_error(l, f, span, "two parameters would be called '%s'; give the stages names of their own", name);
         return false;
@@ -27,16 +25,14 @@ bool lower_claim_name(Lower *l, Frame *f, const char *name, Span span)
 }
 
 /* ---- finding ---- */
-static bool args_equal(const Bindings *a, const Bindings *b)
-{
+static bool args_equal(const Bindings *a, const Bindings *b) {
     for (int i = 0; i < a->count; i++)
         if (!value_equal(&a->items[i].value, &b->items[i].value))
             return false;
     return a->count == b->count;
 }
 
-static bool reads_agree(Lower *l, Frame *f, const Instance *instance)
-{
+static bool reads_agree(Lower *l, Frame *f, const Instance *instance) {
     for (int i = 0; i < instance->read_count; i++) {
         const Read *read = &instance->reads[i];
         Value now;
@@ -47,11 +43,12 @@ static bool reads_agree(Lower *l, Frame *f, const Instance *instance)
     return true;
 }
 
-static Instance *find_instance(Lower *l, Frame *f, const Stage *op, const Bindings *args, int count, const IrType *inputs)
-{
+static Instance *find_instance(Lower *l, Frame *f, const Stage *op, const Bindings *args, int count,
+                               const IrType *inputs) {
     for (int i = 0; i < l->instance_count; i++) {
         Instance *instance = l->instances[i];
-        if (instance->definition != op->definition || instance->input_count != count || !args_equal(&instance->args, args))
+        if (instance->definition != op->definition || instance->input_count != count ||
+            !args_equal(&instance->args, args))
             continue;
         bool same = true;
         for (int k = 0; k < count; k++)
@@ -63,8 +60,7 @@ static Instance *find_instance(Lower *l, Frame *f, const Stage *op, const Bindin
 }
 
 /* ---- naming ---- */
-static void add_value(Str *name, const Value *value)
-{
+static void add_value(Str *name, const Value *value) {
     if (value->kind == VALUE_int)
         str_addf(name, "_%lld", (long long)value->i);
     else if (value->kind == VALUE_bool && value->i)
@@ -78,8 +74,7 @@ static void add_value(Str *name, const Value *value)
             add_value(name, &value->items[i]);
 }
 
-static bool has_default(const Ast *op, const char *param)
-{
+static bool has_default(const Ast *op, const char *param) {
     for (int i = 0; i + 2 < op->count; i++)
         for (int k = 0; k < op->kids[i]->count; k++)
             if (str_equal(op->kids[i]->kids[k]->name, param))
@@ -87,8 +82,7 @@ static bool has_default(const Ast *op, const char *param)
     return false;
 }
 
-static const char *instance_name(Lower *l, const Stage *op, const Bindings *args, const IrType *input)
-{
+static const char *instance_name(Lower *l, const Stage *op, const Bindings *args, const IrType *input) {
     Str name = str_create(l->arena);
     str_add(&name, op->name);
     for (int i = 0; i < args->count; i++) {
@@ -109,8 +103,7 @@ static const char *instance_name(Lower *l, const Stage *op, const Bindings *args
 }
 
 /* ---- making ---- */
-static Value eval_body(Lower *l, Frame *frame, const Ast *op, int count, const Value *inputs)
-{
+static Value eval_body(Lower *l, Frame *frame, const Ast *op, int count, const Value *inputs) {
     const Ast *names = op->kids[op->count - 2], *body = op->kids[op->count - 1];
     if (names) {
         if (names->count != count)
@@ -135,15 +128,14 @@ static Value eval_body(Lower *l, Frame *frame, const Ast *op, int count, const V
     return lower_apply(l, frame, stage.stage, count, inputs, body->span);
 }
 
-static void begin_target(Lower *l, Target *target, IrGraph *graph, Span span)
-{
-    *target = (Target){.builder = {.graph = graph, .diag = l->diag, .span = span}, .prefix = "",
-                       .names = str_map_create(l->arena)};
+static void begin_target(Lower *l, Target *target, IrGraph *graph, Span span) {
+    *target = (Target){
+        .builder = {.graph = graph, .diag = l->diag, .span = span}, .prefix = "", .names = str_map_create(l->arena)};
     l->target = target;
 }
 
-static Instance *make_instance(Lower *l, Frame *frame, const Stage *op, const Bindings *args, int count, const IrType *inputs)
-{
+static Instance *make_instance(Lower *l, Frame *frame, const Stage *op, const Bindings *args, int count,
+                               const IrType *inputs) {
     Instance *instance = ARENA_NEW(l->arena, Instance);
     *instance = (Instance){.definition = op->definition, .args = *args, .input_count = count};
     instance->inputs = ARENA_ARRAY(l->arena, IrType, count);
@@ -172,8 +164,7 @@ static Instance *make_instance(Lower *l, Frame *frame, const Stage *op, const Bi
     return instance;
 }
 
-Instance *lower_instance(Lower *l, Frame *f, const Stage *op, int count, const IrType *inputs, Span span)
-{
+Instance *lower_instance(Lower *l, Frame *f, const Stage *op, int count, const IrType *inputs, Span span) {
     if (count > MAX_INPUTS) {
         lower_error(l, f, span, "'%s' is applied to %d tensors; at most %d are possible", op->name, count, MAX_INPUTS);
         return NULL;
@@ -198,8 +189,7 @@ Instance *lower_instance(Lower *l, Frame *f, const Stage *op, int count, const I
 
 static bool claim_names(Lower *l, Frame *f, const Instance *instance, Span span);
 
-static bool build_after(Lower *l, Frame *frame, const Instance *inner, const Stage *after, IrGraph *graph)
-{
+static bool build_after(Lower *l, Frame *frame, const Instance *inner, const Stage *after, IrGraph *graph) {
     IrNode *x = ir_graph_add_arg(graph, "x", inner->inputs[0], after->span);
     IrAttr attrs[] = {ir_attr_symbols("callee", 1, &inner->graph->name), ir_attr_string("name", "")};
     Value value = value_tensor(ir_build1(&l->target->builder, OP_call, x, 2, attrs));
@@ -212,10 +202,10 @@ static bool build_after(Lower *l, Frame *frame, const Instance *inner, const Sta
     return true;
 }
 
-Instance *lower_instance_after(Lower *l, Frame *f, const Instance *inner, const Ast *rule, const Stage *after)
-{
+Instance *lower_instance_after(Lower *l, Frame *f, const Instance *inner, const Ast *rule, const Stage *after) {
     for (int i = 0; i < l->instance_count; i++)
-        if (l->instances[i]->definition == rule && l->instances[i]->inner == inner && reads_agree(l, f, l->instances[i]))
+        if (l->instances[i]->definition == rule && l->instances[i]->inner == inner &&
+            reads_agree(l, f, l->instances[i]))
             return l->instances[i];
     Instance *instance = ARENA_NEW(l->arena, Instance);
     *instance = (Instance){.definition = rule, .inner = inner, .input_count = 1, .inputs = inner->inputs};
@@ -237,16 +227,14 @@ Instance *lower_instance_after(Lower *l, Frame *f, const Instance *inner, const 
     return instance;
 }
 
-static bool claim_names(Lower *l, Frame *f, const Instance *instance, Span span)
-{
+static bool claim_names(Lower *l, Frame *f, const Instance *instance, Span span) {
     for (size_t i = 0; i < instance->names.count; i++)
         if (!lower_claim_name(l, f, lower_join(l->arena, l->target->prefix, instance->names.entries[i].key), span))
             return false;
     return true;
 }
 
-Value lower_apply_op(Lower *l, Frame *f, const Stage *op, int count, const Value *inputs, bool edge, Span span)
-{
+Value lower_apply_op(Lower *l, Frame *f, const Stage *op, int count, const Value *inputs, bool edge, Span span) {
     IrType types[MAX_INPUTS];
     IrNode *nodes[MAX_INPUTS];
     for (int i = 0; i < count && i < MAX_INPUTS; i++) {

@@ -1,11 +1,12 @@
 /* lower.h: the partial evaluator that turns checked definitions into IR. Private to frontend/.
  *
- * Everything that is not a tensor is computed now; applying a stage to a tensor adds nodes to the graph under construction.
- * An operation of the text becomes a function of the module, one for each combination of arguments and input shapes (Instance);
- * elementwise functions, cells and networks are written out where they are used.
+ * Everything that is not a tensor is computed now; applying a stage to a tensor adds nodes to the graph under
+ * construction. An operation of the text becomes a function of the module, one for each combination of arguments and
+ * input shapes (Instance); elementwise functions, cells and networks are written out where they are used.
  *
- * A name in a body is a parameter or variable of that body, or a definition. Only a parameter that was not given looks further: it
- * takes the value of the variable of that name where the operation is used, or where that user is used, and so on. */
+ * A name in a body is a parameter or variable of that body, or a definition. Only a parameter that was not given looks
+ * further: it takes the value of the variable of that name where the operation is used, or where that user is used, and
+ * so on. */
 #ifndef NDARTS_FRONTEND_LOWER_H
 #define NDARTS_FRONTEND_LOWER_H
 
@@ -23,10 +24,10 @@ typedef struct Target {
 typedef struct Frame Frame;
 struct Frame {
     Frame *caller;
-    StrMap variables;           /* Value * */
-    const Ast *definition;      /* NULL: outside of all */
-    Span call;                  /* where it is used */
-    struct Instance *instance;  /* the function it makes; NULL: written out in the caller's graph */
+    StrMap variables;          /* Value * */
+    const Ast *definition;     /* NULL: outside of all */
+    Span call;                 /* where it is used */
+    struct Instance *instance; /* the function it makes; NULL: written out in the caller's graph */
     bool returned;
     Value result;
     /* cell of a genotype: the operations applied are edges, named _ops.0, _ops.1, ... */
@@ -34,7 +35,7 @@ struct Frame {
     int edge_count;
     int input_count;
     IrNode **inputs;
-    Value stride;               /* of edges from inputs */
+    Value stride; /* of edges from inputs */
 };
 
 /* A variable that lies outside of an operation and that its function depends on. */
@@ -45,9 +46,9 @@ typedef struct Read {
 } Read;
 
 typedef struct Instance {
-    const Ast *definition;  /* AST_op, or the rule of a space that puts something after a candidate */
+    const Ast *definition;        /* AST_op, or the rule of a space that puts something after a candidate */
     const struct Instance *inner; /* the candidate, for a rule */
-    Bindings args; /* all parameters */
+    Bindings args;                /* all parameters */
     int input_count;
     IrType *inputs;
     int read_count, read_capacity;
@@ -60,16 +61,16 @@ typedef struct Lower {
     Arena *arena;
     Diag *diag;
     IrModule *module;
-    StrMap *globals;        /* const Ast * by name */
-    StrMap constants;       /* Value * of definitions that were evaluated */
+    StrMap *globals;  /* const Ast * by name */
+    StrMap constants; /* Value * of definitions that were evaluated */
     Target *target;
     int instance_count, instance_capacity;
     Instance **instances;
-    IrNode *input;          /* of @forward */
-    StrMap alphas;          /* "normal" -> the softmax node */
+    IrNode *input; /* of @forward */
+    StrMap alphas; /* "normal" -> the softmax node */
     const struct Sets *sets;
     int depth;
-    const char *library;    /* folder of the definitions that come with ndarts, or NULL */
+    const char *library; /* folder of the definitions that come with ndarts, or NULL */
 } Lower;
 
 /* ---- expressions and statements (eval.c) ---- */
@@ -85,27 +86,30 @@ void lower_note_uses(Lower *l, Frame *f);
 /* ---- calls (call.c) ---- */
 /* The arguments of a call. */
 typedef struct Arguments {
-    int count;          /* given by position */
+    int count; /* given by position */
     Value *values;
     Span *spans;
     Bindings named;
-    Span span;          /* of the whole call */
+    Span span; /* of the whole call */
 } Arguments;
 Value lower_call(Lower *l, Frame *f, const Ast *call);
 bool lower_arguments(Lower *l, Frame *f, const Ast *call, Arguments *out);
 /* Applies a stage to tensors; label, when not NULL, is the name the stage has by its place in a pipe. */
 Value lower_apply(Lower *l, Frame *f, const Stage *stage, int count, const Value *inputs, Span span);
-/* Matches arguments with parameter lists: fills the frame's variables. What is not given comes from the surroundings, then from the
- * default. The list of what was bound goes to bound (may be NULL). False when something is missing or too much. */
+/* Matches arguments with parameter lists: fills the frame's variables. What is not given comes from the surroundings,
+ * then from the default. The list of what was bound goes to bound (may be NULL). False when something is missing or too
+ * much. */
 bool lower_bind(Lower *l, Frame *frame, const Ast *params, const Bindings *given, Bindings *bound);
 /* Positional and named arguments as bindings to the parameters of one list, starting at parameter `first`. */
-bool lower_match(Lower *l, Frame *f, const char *what, const Ast *params, int first, const Arguments *arguments, Bindings *out);
+bool lower_match(Lower *l, Frame *f, const char *what, const Ast *params, int first, const Arguments *arguments,
+                 Bindings *out);
 bool lower_lookup(Frame *from, Arena *arena, const char *name, Value *value);
 
 /* ---- operations (instance.c) ---- */
 /* The function of an operation for these inputs. NULL after an error. */
 Instance *lower_instance(Lower *l, Frame *f, const Stage *op, int count, const IrType *inputs, Span span);
-/* The function that does inner and then what the rule of a space says; the stage's parameters are named in that function. */
+/* The function that does inner and then what the rule of a space says; the stage's parameters are named in that
+ * function. */
 Instance *lower_instance_after(Lower *l, Frame *f, const Instance *inner, const Ast *rule, const Stage *after);
 /* Applies an operation: a call to its function, named by the target's prefix. */
 Value lower_apply_op(Lower *l, Frame *f, const Stage *op, int count, const Value *inputs, bool edge, Span span);
@@ -132,8 +136,10 @@ Value builtin_select(Lower *l, Frame *f, Value condition, Value yes, Value no, S
 /* ---- genotypes and spaces (cell.c, space.c) ---- */
 Value lower_genotype_field(Lower *l, Frame *f, const Ast *genotype, const char *name, Span span);
 Value lower_space_field(Lower *l, Frame *f, const Ast *space, const char *name, Span span);
-Value lower_apply_cell(Lower *l, Frame *f, const Stage *cell, int count, const Value *inputs, const Bindings *named, Span span);
-Value lower_apply_super(Lower *l, Frame *f, const Stage *cell, int count, const Value *inputs, const Bindings *named, Span span);
+Value lower_apply_cell(Lower *l, Frame *f, const Stage *cell, int count, const Value *inputs, const Bindings *named,
+                       Span span);
+Value lower_apply_super(Lower *l, Frame *f, const Stage *cell, int count, const Value *inputs, const Bindings *named,
+                        Span span);
 /* The settings space.*. */
 void lower_space_settings(Lower *l, Frame *f, const Ast *space);
 
@@ -149,9 +155,9 @@ const Ast *experiment_network(const Ast *experiment); /* the expression; NULL wh
 
 /* What --set says. */
 typedef struct SetValue {
-    const char *text;    /* "C=16", as given */
-    const char *name;    /* "C" */
-    const char *key;     /* "network.C": what it stands for; NULL when it is in error */
+    const char *text; /* "C=16", as given */
+    const char *name; /* "C" */
+    const char *key;  /* "network.C": what it stands for; NULL when it is in error */
     const Ast *value;
 } SetValue;
 typedef struct Sets {
@@ -164,7 +170,8 @@ bool sets_parse(Arena *arena, const char *const *texts, int count, Sets *sets, D
 bool sets_resolve(Arena *arena, Sets *sets, const char *const *keys, int key_count, Diag *diag);
 /* The value of "SECTION.NAME" replaces *value when there is one. */
 bool lower_override(Lower *l, const char *section, const char *name, Value *value);
-/* All keys that --set may name for a text whose network is this template (NULL when unknown) and whose experiment is that (or NULL). */
+/* All keys that --set may name for a text whose network is this template (NULL when unknown) and whose experiment is
+ * that (or NULL). */
 void settings_list_keys(Arena *arena, const Ast *network, const Ast *experiment, const char ***keys, int *count);
 
 #endif

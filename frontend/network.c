@@ -1,8 +1,7 @@
 /* network.c: networks. A network's body runs once; what it computes from its input are the nodes of @forward. */
 #include "frontend/lower.h"
 
-static bool override_params(Lower *l, const Ast *params, Bindings *given)
-{
+static bool override_params(Lower *l, const Ast *params, Bindings *given) {
     for (int i = 0; i < params->count; i++) {
         const char *name = params->kids[i]->name;
         Binding binding = {.name = name, .span = params->kids[i]->span};
@@ -19,26 +18,27 @@ static bool override_params(Lower *l, const Ast *params, Bindings *given)
     return true;
 }
 
-static int64_t input_extent(Lower *l, Frame *f, const char *name)
-{
+static int64_t input_extent(Lower *l, Frame *f, const char *name) {
     Value value;
     if (!lower_lookup(f, l->arena, name, &value)) {
-        lower_error(l, f->caller, f->call, "the network's input needs '%s'; make it a parameter, as in  network %s(..., %s = %d)", name,
+        lower_error(l, f->caller, f->call,
+                    "the network's input needs '%s'; make it a parameter, as in  network %s(..., %s = %d)", name,
                     f->definition->name, name, name[0] == 'c' ? 3 : 32);
         return 0;
     }
     if (value.kind == VALUE_int && value.i >= 1)
         return value.i;
     if (value.kind == VALUE_int)
-        lower_error(l, f->caller, f->call, "'%s' of the network's input is %lld; expected at least 1", name, (long long)value.i);
+        lower_error(l, f->caller, f->call, "'%s' of the network's input is %lld; expected at least 1", name,
+                    (long long)value.i);
     else
-        lower_error(l, f->caller, f->call, "'%s' of the network's input is an integer, not %s", name, value_kind_name(&value));
+        lower_error(l, f->caller, f->call, "'%s' of the network's input is an integer, not %s", name,
+                    value_kind_name(&value));
     return 0;
 }
 
 /* [N,H,W,channels], from the parameters of these names. */
-static IrNode *make_input(Lower *l, Frame *f)
-{
+static IrNode *make_input(Lower *l, Frame *f) {
     if (l->input)
         return l->input;
     int64_t dims[] = {IR_DIM_N, input_extent(l, f, "H"), input_extent(l, f, "W"), input_extent(l, f, "channels")};
@@ -47,8 +47,7 @@ static IrNode *make_input(Lower *l, Frame *f)
     return l->input;
 }
 
-static Value run_body(Lower *l, Frame *f, const Ast *network)
-{
+static Value run_body(Lower *l, Frame *f, const Ast *network) {
     const Ast *inputs = network->kids[1], *body = network->kids[2];
     Value input = {.kind = VALUE_error};
     if (inputs) {
@@ -70,8 +69,7 @@ static Value run_body(Lower *l, Frame *f, const Ast *network)
     return input.kind == VALUE_error ? input : lower_apply(l, f, value.stage, 1, &input, body->span);
 }
 
-Value lower_call_network(Lower *l, Frame *f, const Ast *network, const Arguments *arguments, bool entry)
-{
+Value lower_call_network(Lower *l, Frame *f, const Ast *network, const Arguments *arguments, bool entry) {
     Frame *frame = lower_frame(l, f, network, arguments->span);
     const Ast *params = network->kids[0] ? network->kids[0] : ast_create(l->arena, AST_params, network->span);
     Bindings given = {0};
@@ -88,8 +86,7 @@ Value lower_call_network(Lower *l, Frame *f, const Ast *network, const Arguments
     return result;
 }
 
-const Ast *network_template(const StrMap *globals, const Ast *expression)
-{
+const Ast *network_template(const StrMap *globals, const Ast *expression) {
     const Ast *name = expression->kind == AST_call ? expression->kids[0] : expression;
     const Ast *network = name->kind == AST_name ? str_map_get(globals, name->name) : NULL;
     if (!network || network->kind != AST_network)
@@ -100,8 +97,7 @@ const Ast *network_template(const StrMap *globals, const Ast *expression)
 }
 
 /* A call whose arguments --set may replace. */
-static Value eval_entry(Lower *l, Frame *f, const Ast *expression)
-{
+static Value eval_entry(Lower *l, Frame *f, const Ast *expression) {
     const Ast *called = expression->kind == AST_call ? expression->kids[0] : expression;
     const Ast *network = called->kind == AST_name ? str_map_get(l->globals, called->name) : NULL;
     if (!network || network->kind != AST_network)
@@ -116,12 +112,12 @@ static Value eval_entry(Lower *l, Frame *f, const Ast *expression)
     return lower_call_network(l, f, network, &arguments, true);
 }
 
-void lower_entry(Lower *l, Frame *f, const Ast *expression)
-{
+void lower_entry(Lower *l, Frame *f, const Ast *expression) {
     int before = diag_count_errors(l->diag);
     IrGraph *graph = ir_graph_create(l->module, "forward");
     graph->span = expression->span;
-    Target target = {.builder = {.graph = graph, .diag = l->diag, .span = expression->span}, .prefix = "",
+    Target target = {.builder = {.graph = graph, .diag = l->diag, .span = expression->span},
+                     .prefix = "",
                      .names = str_map_create(l->arena)};
     l->target = &target;
     Value result = eval_entry(l, f, expression);

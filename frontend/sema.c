@@ -1,8 +1,7 @@
 /* sema.c: definitions of a program by name. */
 #include "frontend/sema.h"
 
-static void define(Program *program, const Ast *definition, Diag *diag)
-{
+static void define(Program *program, const Ast *definition, Diag *diag) {
     const Ast *before = str_map_get(&program->globals, definition->name);
     if (!before) {
         str_map_set(&program->globals, definition->name, (void *)definition);
@@ -12,8 +11,7 @@ static void define(Program *program, const Ast *definition, Diag *diag)
     diag_note(diag, before->name_span, "the other definition is here");
 }
 
-void sema_check(Arena *arena, Program *program, Diag *diag)
-{
+void sema_check(Arena *arena, Program *program, Diag *diag) {
     (void)arena;
     for (int t = 0; t < program->text_count; t++)
         for (int i = 0; i < program->texts[t]->count; i++) {

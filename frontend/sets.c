@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-bool sets_parse(Arena *arena, const char *const *texts, int count, Sets *sets, Diag *diag)
-{
+bool sets_parse(Arena *arena, const char *const *texts, int count, Sets *sets, Diag *diag) {
     int before = diag_count_errors(diag);
     sets->count = 0;
     sets->items = ARENA_ARRAY(arena, SetValue, count + 1);
@@ -29,20 +28,17 @@ bool sets_parse(Arena *arena, const char *const *texts, int count, Sets *sets, D
     return diag_count_errors(diag) == before;
 }
 
-static bool names_key(const char *name, const char *key)
-{
+static bool names_key(const char *name, const char *key) {
     size_t a = strlen(name), b = strlen(key);
     return a == b ? str_equal(name, key) : a < b && key[b - a - 1] == '.' && str_equal(key + b - a, name);
 }
 
-static const char *last_part(const char *key)
-{
+static const char *last_part(const char *key) {
     const char *dot = strrchr(key, '.');
     return dot ? dot + 1 : key;
 }
 
-static void report_unknown(Arena *arena, const SetValue *set, const char *const *keys, int key_count, Diag *diag)
-{
+static void report_unknown(Arena *arena, const SetValue *set, const char *const *keys, int key_count, Diag *diag) {
     const char **names = ARENA_ARRAY(arena, const char *, 2 * key_count + 1);
     for (int i = 0; i < key_count; i++) {
         names[2 * i] = keys[i];
@@ -50,13 +46,13 @@ static void report_unknown(Arena *arena, const SetValue *set, const char *const 
     }
     const char *near = diag_suggest(set->name, names, (size_t)(2 * key_count));
     if (near)
-        diag_error(diag, (Span){0}, "--set %s: there is no parameter '%s'; did you mean '%s'?", set->text, set->name, near);
+        diag_error(diag, (Span){0}, "--set %s: there is no parameter '%s'; did you mean '%s'?", set->text, set->name,
+                   near);
     else
         diag_error(diag, (Span){0}, "--set %s: there is no parameter '%s' in this text", set->text, set->name);
 }
 
-bool sets_resolve(Arena *arena, Sets *sets, const char *const *keys, int key_count, Diag *diag)
-{
+bool sets_resolve(Arena *arena, Sets *sets, const char *const *keys, int key_count, Diag *diag) {
     int before = diag_count_errors(diag);
     for (int i = 0; i < sets->count; i++) {
         SetValue *set = &sets->items[i];
@@ -82,8 +78,7 @@ bool sets_resolve(Arena *arena, Sets *sets, const char *const *keys, int key_cou
     return diag_count_errors(diag) == before;
 }
 
-bool lower_override(Lower *l, const char *section, const char *name, Value *value)
-{
+bool lower_override(Lower *l, const char *section, const char *name, Value *value) {
     const char *key = arena_printf(l->arena, "%s.%s", section, name);
     for (int i = l->sets->count - 1; i >= 0; i--) {
         const SetValue *set = &l->sets->items[i];

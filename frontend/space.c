@@ -1,8 +1,8 @@
-/* space.c: search spaces. The cell of a space has a mixed operation from every input and every earlier node to each node:
- *     %1 = mixed %x, %w {candidates=[@max_pool_3x3_16_1, ...], name="cells.0._ops.3"}
- * weighted by the softmax of a row of alphas_KIND, KIND being the cell's name (normal, reduce). Edges may have candidates of their own
- * ("edge normal(0, 2) = [...]"); the alphas then have as many columns as the longest list, and shorter ones take the first of
- * their row. */
+/* space.c: search spaces. The cell of a space has a mixed operation from every input and every earlier node to each
+ * node: %1 = mixed %x, %w {candidates=[@max_pool_3x3_16_1, ...], name="cells.0._ops.3"} weighted by the softmax of a
+ * row of alphas_KIND, KIND being the cell's name (normal, reduce). Edges may have candidates of their own
+ * ("edge normal(0, 2) = [...]"); the alphas then have as many columns as the longest list, and shorter ones take the
+ * first of their row. */
 #include "frontend/lower.h"
 
 typedef struct Space {
@@ -13,8 +13,7 @@ typedef struct Space {
     const char **kinds;
 } Space;
 
-static const Ast *find_setting(const Ast *section, const char *name)
-{
+static const Ast *find_setting(const Ast *section, const char *name) {
     for (int i = 0; i < section->count; i++)
         if ((section->kids[i]->kind == AST_setting || section->kids[i]->kind == AST_section) &&
             str_equal(section->kids[i]->name, name))
@@ -22,8 +21,7 @@ static const Ast *find_setting(const Ast *section, const char *name)
     return NULL;
 }
 
-static int read_int(Lower *l, Frame *f, const Ast *cell, const char *name, int otherwise)
-{
+static int read_int(Lower *l, Frame *f, const Ast *cell, const char *name, int otherwise) {
     const Ast *setting = cell ? find_setting(cell, name) : NULL;
     Value value = setting ? lower_eval(l, f, setting->kids[0]) : value_int(otherwise);
     lower_override(l, "space", name, &value);
@@ -34,8 +32,7 @@ static int read_int(Lower *l, Frame *f, const Ast *cell, const char *name, int o
     return otherwise;
 }
 
-static Space read_space(Lower *l, Frame *f, const Ast *definition)
-{
+static Space read_space(Lower *l, Frame *f, const Ast *definition) {
     const Ast *cell = find_setting(definition, "cell"), *output = cell ? find_setting(cell, "output") : NULL;
     const Ast *candidates = find_setting(definition, "candidates"), *kinds = find_setting(definition, "cells");
     Space space = {.definition = definition, .candidates = candidates ? candidates->kids[0] : NULL};
@@ -52,8 +49,7 @@ static Space read_space(Lower *l, Frame *f, const Ast *definition)
     return space;
 }
 
-static int count_edges(const Space *space)
-{
+static int count_edges(const Space *space) {
     int edges = 0;
     for (int i = 0; i < space->nodes; i++)
         edges += space->inputs + i;
@@ -62,8 +58,7 @@ static int count_edges(const Space *space)
 
 /* ---- candidates ---- */
 /* "edge KIND(from, to) = [...]" */
-static const Ast *edge_candidates(Lower *l, Frame *f, const Space *space, const char *kind, int from, int to)
-{
+static const Ast *edge_candidates(Lower *l, Frame *f, const Space *space, const char *kind, int from, int to) {
     const Ast *found = space->candidates;
     for (int i = 0; i < space->definition->count; i++) {
         const Ast *rule = space->definition->kids[i];
@@ -80,8 +75,7 @@ static const Ast *edge_candidates(Lower *l, Frame *f, const Space *space, const 
 }
 
 /* Operations of a candidate list. */
-static Value eval_candidates(Lower *l, Frame *f, const Ast *list)
-{
+static Value eval_candidates(Lower *l, Frame *f, const Ast *list) {
     Value value = list ? lower_eval(l, f, list) : value_list(0, NULL);
     if (value.kind == VALUE_error)
         return value;
@@ -91,12 +85,12 @@ static Value eval_candidates(Lower *l, Frame *f, const Ast *list)
     for (int i = 0; i < value.count; i++)
         if (value.items[i].kind != VALUE_stage || value.items[i].stage->kind != STAGE_op)
             return lower_error(l, f, list->kind == AST_list ? list->kids[i]->span : span,
-                               "a candidate is an operation with a name of its own, not %s", value_kind_name(&value.items[i]));
+                               "a candidate is an operation with a name of its own, not %s",
+                               value_kind_name(&value.items[i]));
     return value;
 }
 
-static int longest_list(Lower *l, Frame *f, const Space *space, const char *kind)
-{
+static int longest_list(Lower *l, Frame *f, const Space *space, const char *kind) {
     int longest = 0;
     for (int node = 0; node < space->nodes; node++)
         for (int from = 0; from < space->inputs + node; from++) {
@@ -108,8 +102,7 @@ static int longest_list(Lower *l, Frame *f, const Space *space, const char *kind
 }
 
 /* "after max_pool_3x3 = bn1: batch_norm" */
-static const Ast *find_after(const Space *space, const char *op)
-{
+static const Ast *find_after(const Space *space, const char *op) {
     for (int i = 0; i < space->definition->count; i++) {
         const Ast *rule = space->definition->kids[i];
         if (rule->kind == AST_rule && str_equal(rule->name, "after") && rule->kids[0]->kind == AST_name &&
@@ -119,8 +112,8 @@ static const Ast *find_after(const Space *space, const char *op)
     return NULL;
 }
 
-static const char *candidate_graph(Lower *l, Frame *f, const Space *space, const Stage *op, const IrType *input, Span span)
-{
+static const char *candidate_graph(Lower *l, Frame *f, const Space *space, const Stage *op, const IrType *input,
+                                   Span span) {
     Instance *instance = lower_instance(l, f, op, 1, input, span);
     const Ast *after = find_after(space, op->name);
     if (instance && after) {
@@ -134,15 +127,14 @@ static const char *candidate_graph(Lower *l, Frame *f, const Space *space, const
 
 /* ---- cells ---- */
 /* softmax of the architecture parameters, once in the graph */
-static IrNode *alpha_weights(Lower *l, const Space *space, const char *kind, int columns)
-{
+static IrNode *alpha_weights(Lower *l, const Space *space, const char *kind, int columns) {
     IrNode *known = str_map_get(&l->alphas, kind);
     if (known)
         return known;
     IrBuilder *b = &l->target->builder;
     int64_t shape[] = {count_edges(space), columns};
-    IrAttr attrs[] = {ir_attr_string("name", arena_printf(l->arena, "alphas_%s", kind)), ir_attr_string("kind", "alpha"),
-                      ir_attr_string("init", "normal"), ir_attr_float("scale", 1e-3)};
+    IrAttr attrs[] = {ir_attr_string("name", arena_printf(l->arena, "alphas_%s", kind)),
+                      ir_attr_string("kind", "alpha"), ir_attr_string("init", "normal"), ir_attr_float("scale", 1e-3)};
     known = ir_build0(b, OP_param, ir_type(DTYPE_f32, 2, shape), 4, attrs);
     bool ragged = false;
     for (int i = 0; i < space->definition->count; i++)
@@ -153,8 +145,7 @@ static IrNode *alpha_weights(Lower *l, const Space *space, const char *kind, int
     return known;
 }
 
-static IrNode *edge_weights(Lower *l, IrNode *alphas, int edge, int count)
-{
+static IrNode *edge_weights(Lower *l, IrNode *alphas, int edge, int count) {
     IrBuilder *b = &l->target->builder;
     IrAttr at[] = {ir_attr_int("axis", 0), ir_attr_int("at", edge)};
     IrNode *row = ir_build1(b, OP_index, alphas, 2, at);
@@ -174,8 +165,7 @@ typedef struct SuperCell {
     int edge;
 } SuperCell;
 
-static IrNode *mixed_edge(Lower *l, Frame *f, SuperCell *cell, IrNode *x, int from, int to)
-{
+static IrNode *mixed_edge(Lower *l, Frame *f, SuperCell *cell, IrNode *x, int from, int to) {
     lower_set_variable(l, f, "stride", from < cell->space.inputs ? cell->stride : value_int(1));
     Value list = eval_candidates(l, f, edge_candidates(l, f, &cell->space, cell->kind, from, to));
     if (list.kind != VALUE_list)
@@ -195,8 +185,7 @@ static IrNode *mixed_edge(Lower *l, Frame *f, SuperCell *cell, IrNode *x, int fr
 }
 
 /* The sum of the mixed operations from all earlier states, added from left to right. */
-static Value make_node(Lower *l, Frame *f, SuperCell *cell, const Value *states, int count)
-{
+static Value make_node(Lower *l, Frame *f, SuperCell *cell, const Value *states, int count) {
     IrNode *sum = NULL;
     for (int from = 0; from < count; from++) {
         IrNode *edge = mixed_edge(l, f, cell, states[from].tensor, from, count);
@@ -209,11 +198,12 @@ static Value make_node(Lower *l, Frame *f, SuperCell *cell, const Value *states,
     return value_tensor(sum);
 }
 
-Value lower_apply_super(Lower *l, Frame *f, const Stage *stage, int count, const Value *inputs, const Bindings *named, Span span)
-{
+Value lower_apply_super(Lower *l, Frame *f, const Stage *stage, int count, const Value *inputs, const Bindings *named,
+                        Span span) {
     Frame *frame = lower_frame(l, f, stage->definition, span);
     const Binding *stride = bindings_find(named, "stride");
-    SuperCell cell = {.space = read_space(l, frame, stage->definition), .kind = stage->label,
+    SuperCell cell = {.space = read_space(l, frame, stage->definition),
+                      .kind = stage->label,
                       .stride = stride ? stride->value : value_int(1)};
     if (count != cell.space.inputs)
         return lower_error(l, f, span, "a cell of space '%s' takes %d inputs, not %d", stage->definition->name,
@@ -234,26 +224,26 @@ Value lower_apply_super(Lower *l, Frame *f, const Stage *stage, int count, const
     lower_set_variable(l, frame, "nodes", value_list(cell.space.nodes, state + count));
     if (cell.space.output)
         return lower_eval(l, frame, cell.space.output);
-    return lower_error(l, f, stage->definition->name_span, "the cell of space '%s' has no output", stage->definition->name);
+    return lower_error(l, f, stage->definition->name_span, "the cell of space '%s' has no output",
+                       stage->definition->name);
 }
 
-Value lower_space_field(Lower *l, Frame *f, const Ast *definition, const char *name, Span span)
-{
+Value lower_space_field(Lower *l, Frame *f, const Ast *definition, const char *name, Span span) {
     Space space = read_space(l, f, definition);
     for (int i = 0; i < space.kind_count; i++)
         if (str_equal(space.kinds[i], name)) {
             Stage *stage = ARENA_NEW(l->arena, Stage);
-            *stage = (Stage){.kind = STAGE_super, .span = span, .name = name, .definition = definition, .label = space.kinds[i]};
+            *stage = (Stage){
+                .kind = STAGE_super, .span = span, .name = name, .definition = definition, .label = space.kinds[i]};
             return value_stage(stage);
         }
     const char *near = diag_suggest(name, space.kinds, (size_t)space.kind_count);
-    return lower_error(l, f, span, "space '%s' has no cell '%s'%s%s%s", definition->name, name, near ? "; did you mean '" : "",
-                       near ? near : "", near ? "'?" : "");
+    return lower_error(l, f, span, "space '%s' has no cell '%s'%s%s%s", definition->name, name,
+                       near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 /* ---- settings ---- */
-static const char **operation_names(Lower *l, const Value *list)
-{
+static const char **operation_names(Lower *l, const Value *list) {
     const char **names = ARENA_ARRAY(l->arena, const char *, list->count + 1);
     for (int i = 0; i < list->count; i++)
         names[i] = list->items[i].stage->name;
@@ -261,8 +251,7 @@ static const char **operation_names(Lower *l, const Value *list)
 }
 
 /* space.candidates.KIND.EDGE for the edges whose candidates are not the space's. */
-static void set_edge_candidates(Lower *l, Frame *f, const Space *space, const char *kind)
-{
+static void set_edge_candidates(Lower *l, Frame *f, const Space *space, const char *kind) {
     int edge = 0;
     for (int node = 0; node < space->nodes; node++)
         for (int from = 0; from < space->inputs + node; from++, edge++) {
@@ -274,8 +263,7 @@ static void set_edge_candidates(Lower *l, Frame *f, const Space *space, const ch
         }
 }
 
-void lower_space_settings(Lower *l, Frame *f, const Ast *definition)
-{
+void lower_space_settings(Lower *l, Frame *f, const Ast *definition) {
     Space space = read_space(l, f, definition);
     Span span = definition->name_span;
     ir_module_set(l->module, "space.name", ir_attr_string("", definition->name), span);

@@ -1,48 +1,39 @@
 /* value.c: making and comparing values. */
 #include "frontend/value.h"
 
-Value value_int(int64_t i)
-{
+Value value_int(int64_t i) {
     return (Value){.kind = VALUE_int, .i = i};
 }
 
-Value value_float(double f)
-{
+Value value_float(double f) {
     return (Value){.kind = VALUE_float, .f = f};
 }
 
-Value value_bool(bool b)
-{
+Value value_bool(bool b) {
     return (Value){.kind = VALUE_bool, .i = b};
 }
 
-Value value_string(const char *s)
-{
+Value value_string(const char *s) {
     return (Value){.kind = VALUE_string, .s = s};
 }
 
-Value value_tensor(IrNode *tensor)
-{
+Value value_tensor(IrNode *tensor) {
     return (Value){.kind = tensor ? VALUE_tensor : VALUE_error, .tensor = tensor};
 }
 
-Value value_stage(const Stage *stage)
-{
+Value value_stage(const Stage *stage) {
     return (Value){.kind = VALUE_stage, .stage = stage};
 }
 
-Value value_definition(ValueKind kind, const Ast *definition)
-{
+Value value_definition(ValueKind kind, const Ast *definition) {
     return (Value){.kind = kind, .definition = definition};
 }
 
-Value value_list(int count, Value *items)
-{
+Value value_list(int count, Value *items) {
     return (Value){.kind = VALUE_list, .count = count, .items = items};
 }
 
-static bool bindings_equal(const Bindings *a, const Bindings *b)
-{
+static bool bindings_equal(const Bindings *a, const Bindings *b) {
     if (a->count != b->count)
         return false;
     for (int i = 0; i < a->count; i++) {
@@ -53,8 +44,7 @@ static bool bindings_equal(const Bindings *a, const Bindings *b)
     return true;
 }
 
-static bool stage_equal(const Stage *a, const Stage *b)
-{
+static bool stage_equal(const Stage *a, const Stage *b) {
     if (a == b)
         return true;
     if (a->kind != b->kind || a->builtin != b->builtin || a->definition != b->definition || a->count != b->count ||
@@ -68,8 +58,7 @@ static bool stage_equal(const Stage *a, const Stage *b)
     return true;
 }
 
-bool value_equal(const Value *a, const Value *b)
-{
+bool value_equal(const Value *a, const Value *b) {
     double x, y;
     if (value_number(a, &x) && value_number(b, &y))
         return x == y;
@@ -98,15 +87,13 @@ bool value_equal(const Value *a, const Value *b)
     }
 }
 
-const char *value_kind_name(const Value *value)
-{
-    static const char *const names[] = {"an error",       "an integer", "a number",   "true or false", "a string", "a list",
+const char *value_kind_name(const Value *value) {
+    static const char *const names[] = {"an error", "an integer",   "a number",   "true or false", "a string", "a list",
                                         "a tensor", "an operation", "a genotype", "a space",       "a network"};
     return names[value->kind];
 }
 
-bool value_number(const Value *value, double *number)
-{
+bool value_number(const Value *value, double *number) {
     if (value->kind == VALUE_int)
         *number = (double)value->i;
     else if (value->kind == VALUE_float)
@@ -116,8 +103,7 @@ bool value_number(const Value *value, double *number)
     return true;
 }
 
-const Binding *bindings_find(const Bindings *bindings, const char *name)
-{
+const Binding *bindings_find(const Bindings *bindings, const char *name) {
     for (int i = 0; i < bindings->count; i++)
         if (str_equal(bindings->items[i].name, name))
             return &bindings->items[i];

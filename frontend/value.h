@@ -25,10 +25,10 @@ typedef struct Builtin Builtin;
 typedef struct Value Value;
 struct Value {
     ValueKind kind;
-    int64_t i;       /* int, bool */
-    double f;        /* float */
-    const char *s;   /* string */
-    int count;       /* list */
+    int64_t i;     /* int, bool */
+    double f;      /* float */
+    const char *s; /* string */
+    int count;     /* list */
     Value *items;
     IrNode *tensor;
     const Stage *stage;
@@ -59,13 +59,13 @@ typedef enum StageKind {
 struct Stage {
     StageKind kind;
     Span span;
-    const char *name;        /* as the text calls it: sep_conv_3x3 */
+    const char *name; /* as the text calls it: sep_conv_3x3 */
     const Builtin *builtin;
-    const Ast *definition;   /* op, fn, cell (AST_cell), super (AST_space) */
+    const Ast *definition; /* op, fn, cell (AST_cell), super (AST_space) */
     Bindings args;
-    int fixed;               /* op: arguments that the name stands for already (sep_conv_3x3 = sep_conv(3, 1)) */
-    int lists;               /* op: parameter lists that were given */
-    int count;               /* pipe: stages; label: 1 */
+    int fixed; /* op: arguments that the name stands for already (sep_conv_3x3 = sep_conv(3, 1)) */
+    int lists; /* op: parameter lists that were given */
+    int count; /* pipe: stages; label: 1 */
     const Stage **stages;
     const char *label;
 };

@@ -6,12 +6,12 @@
 
 /* Of one image in inference, the auxiliary head left out but for its parameters. In a supernet all candidates count. */
 typedef struct IrStats {
-    int64_t parameters;            /* trained numbers: weights and biases, no running statistics, no alphas */
-    int64_t auxiliary_parameters;  /* of the auxiliary head, not in parameters */
-    int64_t conv_macs;             /* multiply-adds of convolutions */
-    int64_t linear_macs;           /* multiply-adds of linear layers */
-    int64_t batch_norm_elements;   /* numbers that batch norms write */
-    int64_t alphas;                /* architecture parameters */
+    int64_t parameters;           /* trained numbers: weights and biases, no running statistics, no alphas */
+    int64_t auxiliary_parameters; /* of the auxiliary head, not in parameters */
+    int64_t conv_macs;            /* multiply-adds of convolutions */
+    int64_t linear_macs;          /* multiply-adds of linear layers */
+    int64_t batch_norm_elements;  /* numbers that batch norms write */
+    int64_t alphas;               /* architecture parameters */
 } IrStats;
 
 IrStats ir_count_stats(const IrGraph *forward);

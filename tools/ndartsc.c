@@ -1,33 +1,39 @@
-/* ndartsc.c: the compiler: from a text to any of the forms it passes through. */
-#include "frontend/frontend.h"
+/* ndartsc.c: the compiler: from a text to any of the forms it passes through on its way to a module. */
+#include "tools/ndartsc.h"
 
-#include <string.h>
+#include "base/str.h"
 
-int main(int argc, char **argv)
-{
-    Arena *arena = arena_create();
-    Diag *diag = diag_create(arena, stderr);
-    FrontendOptions options = {.library = NDARTS_SOURCE_DIR "/genotypes"};
-    const char **sets = ARENA_ARRAY(arena, const char *, argc);
-    const char *path = NULL, *emit = "ir";
-    for (int i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--set") && i + 1 < argc)
-            sets[options.set_count++] = argv[++i];
-        else if (!strncmp(argv[i], "--emit=", 7))
-            emit = argv[i] + 7;
-        else
-            path = argv[i];
-    }
-    options.sets = sets;
-    Error error = {0};
-    IrModule *module = frontend_load(arena, path, &options, diag, &error);
-    if (error.kind)
-        return error_report(&error);
-    if (!module)
-        return 1;
-    Str out = str_create(arena);
-    ir_print_module(module, &out);
-    (void)emit;
-    fputs(out.data, stdout);
+static int list_passes(void) {
+    for (int i = 0; i < pass_count; i++)
+        printf("%-18s %s\n", pass_info[i].name, pass_info[i].summary);
     return 0;
+}
+
+static bool has_argument(int argc, char **argv, const char *name, const char *short_name) {
+    for (int i = 1; i < argc; i++)
+        if (str_equal(argv[i], name) || str_equal(argv[i], short_name))
+            return true;
+    return false;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        options_print_usage(stderr);
+        return ERROR_INPUT;
+    }
+    if (has_argument(argc, argv, "--help", "-h")) {
+        options_print_usage(stdout);
+        return 0;
+    }
+    if (has_argument(argc, argv, "--version", "-V"))
+        return printf("ndarts %s\n", NDARTS_VERSION) < 0;
+    if (has_argument(argc, argv, "--list-passes", "--list-passes"))
+        return list_passes();
+    Arena *arena = arena_create();
+    Options options = {.arena = arena, .emit = EMIT_ir, .vector_bytes = -1, .arch = "sm_90"};
+    options.passes.out = stderr;
+    Error error = {ERROR_NONE, ""};
+    int code = options_parse(&options, argc, argv, &error) ? emit_run(&options) : error_report(&error);
+    arena_destroy(arena);
+    return code;
 }

@@ -1,0 +1,233 @@
+/* ndartsc_emit.c: the forms of a text, one after the other: tree, IR, step graphs, stages, plan, source, module. */
+#include "tools/ndartsc.h"
+
+#include "base/str.h"
+#include "base/tensor_file.h"
+#include "codegen/nvrtc.h"
+#include "ir/stats.h"
+#include "passes/plan_memory.h"
+#include "runtime/build.h"
+#include "runtime/machine.h"
+#include "runtime/runtime.h"
+
+#include <string.h>
+
+typedef struct Job {
+    Options *o;
+    Diag *diag;
+    Error error;
+    IrModule *module;
+    int graph_count;
+    IrGraph *graphs[GRAPH_KIND_COUNT];
+    CgOptions cg;
+} Job;
+
+/* The graph that is being worked on, for bug(). */
+static const IrGraph *current_graph;
+
+static void print_current_graph(FILE *out) {
+    if (!current_graph)
+        return;
+    Str text = str_create(current_graph->module->arena);
+    ir_print_graph(current_graph, &text);
+    fputs(text.data, out);
+}
+
+static bool write_out(Job *job, const void *data, size_t size) {
+    if (job->o->output)
+        return file_write_atomic(job->o->output, data, size, &job->error);
+    fwrite(data, 1, size, stdout);
+    return fflush(stdout) == 0 || error_set(&job->error, ERROR_MACHINE, "cannot write to stdout");
+}
+
+static bool write_text(Job *job, const char *text) {
+    return write_out(job, text, strlen(text));
+}
+
+/* ---- reading ---- */
+
+static bool load(Job *job) {
+    Options *o = job->o;
+    FrontendOptions frontend = {
+        .sets = o->sets, .set_count = o->set_count, .entry = o->entry, .library = rt_library_path(o->arena)};
+    if (!str_ends_with(o->input, ".ir")) {
+        job->module = frontend_load(o->arena, o->input, &frontend, job->diag, &job->error);
+        return job->module != NULL;
+    }
+    if (o->set_count || o->entry)
+        return error_set(&job->error, ERROR_INPUT, "--set and --network are for texts in the language, not for IR");
+    SourceFile *source = source_read(o->arena, o->input, &job->error);
+    job->module = source ? ir_parse_module(o->arena, source, job->diag) : NULL;
+    if (job->module && !ir_graph_find(job->module, "forward"))
+        return error_set(&job->error, ERROR_INPUT, "%s has no graph @forward; ndarts-opt runs passes on other graphs",
+                         o->input);
+    return job->module != NULL;
+}
+
+/* ---- step graphs ---- */
+
+/* What a text is for. */
+static void choose_kinds(Job *job) {
+    static const GraphKind network[] = {GRAPH_infer}, train[] = {GRAPH_train, GRAPH_eval},
+                           search[] = {GRAPH_search_alphas, GRAPH_search_weights, GRAPH_eval};
+    const char *kind = ir_module_get_string(job->module, "kind", "network");
+    bool is_search = str_equal(kind, "search"), is_train = str_equal(kind, "train");
+    const GraphKind *kinds = is_search ? search : is_train ? train : network;
+    int count = is_search ? 3 : is_train ? 2 : 1;
+    if (job->o->kind_count)
+        return;
+    job->o->kind_count = count;
+    memcpy(job->o->kinds, kinds, sizeof(GraphKind) * (size_t)count);
+}
+
+static int64_t choose_batch(const Job *job) {
+    if (job->o->batch)
+        return job->o->batch;
+    int64_t batch = ir_module_get_int(job->module, "search.batch", ir_module_get_int(job->module, "train.batch", 16));
+    return batch > 0 ? batch : 16;
+}
+
+static bool build_graphs(Job *job) {
+    Options *o = job->o;
+    choose_kinds(job);
+    job->cg = (CgOptions){.target = o->emit >= EMIT_cu && o->emit <= EMIT_cubin ? TARGET_cuda : TARGET_c,
+                          .precision = o->precision,
+                          .vector_bytes = o->vector_bytes < 0 ? machine_vector_bytes() : (int)o->vector_bytes,
+                          .plain = o->plain,
+                          .unit_count = o->emit == EMIT_so ? 4 : 1,
+                          .batch = choose_batch(job)};
+    job->cg.chunks = job->cg.batch < 16 ? (int)job->cg.batch : 16;
+    for (int i = 0; i < o->kind_count; i++) {
+        PassContext ctx = o->passes;
+        ctx.arena = o->arena;
+        ctx.diag = job->diag;
+        ctx.module = job->module;
+        ctx.kind = o->kinds[i];
+        ctx.batch = job->cg.batch;
+        ctx.chunks = job->cg.chunks;
+        ctx.element_size = o->precision == PRECISION_f64 ? 8 : 4;
+        ctx.memory_budget = o->memory_budget;
+        IrGraph *graph = pipeline_build_graph(&ctx);
+        if (!graph)
+            return error_set(&job->error, ERROR_INPUT, "%s: no graph '%s' can be made of this text", o->input,
+                             graph_kind_name(o->kinds[i]));
+        current_graph = job->graphs[job->graph_count++] = graph;
+        if (o->mem_report) {
+            Str report = str_create(o->arena);
+            memory_report(&ctx, graph, &report);
+            fputs(report.data, stderr);
+        }
+    }
+    return true;
+}
+
+static bool wants_passes(const Options *o) {
+    const PassContext *p = &o->passes;
+    return o->kind_count || p->only || p->disabled_count || p->print_before || p->print_after || p->print_after_all ||
+           p->print_after_change || p->dump_to || p->timing || o->mem_report;
+}
+
+/* ---- what comes out ---- */
+
+static bool emit_ast(Job *job) {
+    Options *o = job->o;
+    FrontendOptions frontend = {.library = rt_library_path(o->arena)};
+    const char *text = frontend_print_ast(o->arena, o->input, &frontend, job->diag, &job->error);
+    return text && write_text(job, text);
+}
+
+static bool emit_ir(Job *job) {
+    if (wants_passes(job->o) && !build_graphs(job))
+        return false;
+    Str text = str_create(job->o->arena);
+    ir_print_module(job->module, &text);
+    return write_text(job, text.data);
+}
+
+static bool emit_dot(Job *job) {
+    if (wants_passes(job->o) && !build_graphs(job))
+        return false;
+    Str text = str_create(job->o->arena);
+    for (int i = 0; i < job->graph_count; i++)
+        ir_print_dot(job->graphs[i], &text);
+    if (!job->graph_count)
+        ir_print_dot(ir_graph_find(job->module, "forward"), &text);
+    return write_text(job, text.data);
+}
+
+static bool emit_statistics(Job *job) {
+    Str text = str_create(job->o->arena);
+    emit_stats(job->module, job->o->json, &text);
+    return write_text(job, text.data);
+}
+
+static bool emit_shared(Job *job, const CgOutput *output) {
+    Options *o = job->o;
+    if (!o->output)
+        return error_set(&job->error, ERROR_INPUT, "a module needs a file: -o NET.%s", emit_names[o->emit]);
+    RtCompiler compiler;
+    return rt_compiler_find(o->arena, &compiler, &job->error) &&
+           rt_build_shared(&compiler, output, rt_compiler_options(o->arena, job->cg.vector_bytes), o->output,
+                           &job->error);
+}
+
+static bool emit_cuda(Job *job, const CgOutput *output) {
+    Options *o = job->o;
+    void *bytes;
+    size_t size;
+    bool ptx = o->emit == EMIT_ptx;
+    if (!ptx && !o->output)
+        return error_set(&job->error, ERROR_INPUT, "a module needs a file: -o NET.cubin");
+    if (!cg_nvrtc_compile(o->arena, output->units[0], o->arch, ptx, &bytes, &size, &job->error))
+        return false;
+    return ptx ? write_text(job, bytes) : write_out(job, bytes, size);
+}
+
+static bool emit_generated(Job *job) {
+    Options *o = job->o;
+    if (!build_graphs(job))
+        return false;
+    if (o->emit == EMIT_stages)
+        return write_text(job, cg_print_stages(o->arena, job->module, job->graphs, job->graph_count, &job->cg));
+    CgOutput *output = cg_generate(o->arena, job->module, job->graphs, job->graph_count, &job->cg);
+    switch (o->emit) {
+    case EMIT_plan:
+        return write_text(job, output->plan);
+    case EMIT_so:
+        return emit_shared(job, output);
+    case EMIT_ptx:
+    case EMIT_cubin:
+        return emit_cuda(job, output);
+    default:
+        return write_text(job, output->units[0]);
+    }
+}
+
+static bool run(Job *job) {
+    if (job->o->emit == EMIT_ast)
+        return emit_ast(job);
+    if (!load(job))
+        return false;
+    current_graph = ir_graph_find(job->module, "forward");
+    switch (job->o->emit) {
+    case EMIT_ir:
+        return emit_ir(job);
+    case EMIT_dot:
+        return emit_dot(job);
+    case EMIT_stats:
+        return emit_statistics(job);
+    default:
+        return emit_generated(job);
+    }
+}
+
+int emit_run(Options *options) {
+    Job job = {.o = options, .diag = diag_create(options->arena, stderr)};
+    bug_hook = print_current_graph;
+    bool done = run(&job);
+    current_graph = NULL;
+    if (done)
+        return 0;
+    /* Mistakes in the text are on stderr already. */
+    return job.error.kind ? error_report(&job.error) : ERROR_INPUT;
+}

@@ -1,0 +1,251 @@
+/* ndartsc_options.c: the command line of ndartsc. */
+#include "tools/ndartsc.h"
+
+#include "base/str.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *const emit_names[EMIT_COUNT] = {"ast", "ir",  "stages", "plan", "c",    "so",
+                                            "cu",  "ptx", "cubin",  "dot",  "stats"};
+
+static const char usage[] =
+    "usage: ndartsc FILE|- [-o OUT] [options]\n"
+    "\n"
+    "Compiles a text in the ndarts language (or textual IR, FILE.ir). What is made follows from the suffix of OUT or "
+    "from --emit.\n"
+    "\n"
+    "  -o OUT                   write there instead of stdout; nothing is written when there are mistakes\n"
+    "  --emit=KIND              ast, ir, stages, plan, c, so, cu, ptx, cubin, dot, stats\n"
+    "  --graph=A,B              the steps to compile: infer, eval, search-alphas, search-weights, train, gradients. "
+    "Default: infer for\n"
+    "                           a network, search-alphas,search-weights,eval for a search, train,eval for a training; "
+    "for ir and dot:\n"
+    "                           the graph as the text describes it\n"
+    "  --network=NAME           which of several networks or experiments of the text: a network's name, search or "
+    "train\n"
+    "  --set NAME=VALUE         change a parameter of the text: C=8, search.epochs=2; may be repeated\n"
+    "  --batch N                largest number of images of one run (default: the text's batch, else 16)\n"
+    "  --precision f32|f64      numbers of the compiled code\n"
+    "  --vector BYTES           width of vectors: 64, 32, 16, or 0 for scalar code (default: this machine's)\n"
+    "  --plain                  only the plain schedule\n"
+    "  --arch sm_75 ... sm_120  for ptx and cubin (default sm_90)\n"
+    "  --json                   statistics as JSON\n"
+    "  --list-passes            what passes there are\n"
+    "  --passes=A,B             run only these passes\n"
+    "  --disable-pass=A,B       leave these out\n"
+    "  --print-ir-before=PASS, --print-ir-after=PASS, --print-ir-after-all, --print-ir-after-change   on stderr\n"
+    "  --dump-to=DIR            one file per pass, each a valid input of ndarts-opt\n"
+    "  --timing                 time of each pass, on stderr\n"
+    "  --mem-report             every buffer with its place, size and life, on stderr\n"
+    "  --memory-budget BYTES    for the pass recompute\n"
+    "  --help, --version\n";
+
+void options_print_usage(FILE *out) {
+    fputs(usage, out);
+}
+
+static const char *const flags[] = {
+    "--plain", "--json", "--mem-report", "--timing", "--print-ir-after-all", "--print-ir-after-change"};
+static const char *const values[] = {"-o",
+                                     "--emit",
+                                     "--graph",
+                                     "--network",
+                                     "--set",
+                                     "--batch",
+                                     "--precision",
+                                     "--vector",
+                                     "--arch",
+                                     "--passes",
+                                     "--disable-pass",
+                                     "--print-ir-before",
+                                     "--print-ir-after",
+                                     "--dump-to",
+                                     "--memory-budget"};
+enum { FLAG_COUNT = sizeof flags / sizeof flags[0], VALUE_COUNT = sizeof values / sizeof values[0] };
+
+static bool is_in(const char *const *names, int count, const char *name) {
+    for (int i = 0; i < count; i++)
+        if (str_equal(names[i], name))
+            return true;
+    return false;
+}
+
+static bool take_flag(Options *o, const char *name) {
+    bool *const to[FLAG_COUNT] = {&o->plain,
+                                  &o->json,
+                                  &o->mem_report,
+                                  &o->passes.timing,
+                                  &o->passes.print_after_all,
+                                  &o->passes.print_after_change};
+    for (int i = 0; i < FLAG_COUNT; i++)
+        if (str_equal(flags[i], name))
+            return *to[i] = true;
+    return false;
+}
+
+static const char *const *split_list(Arena *arena, const char *list, int *count) {
+    const char **names = ARENA_ARRAY(arena, const char *, strlen(list) + 1);
+    *count = 0;
+    while (*list) {
+        size_t length = strcspn(list, ",");
+        if (length)
+            names[(*count)++] = arena_strndup(arena, list, length);
+        list += length + (list[length] == ',');
+    }
+    return names;
+}
+
+static bool suggest(Error *error, const char *what, const char *given, const char *const *names, int count) {
+    const char *near = diag_suggest(given, names, (size_t)count);
+    return error_set(error, ERROR_INPUT, near ? "unknown %s '%s'; did you mean '%s'?" : "unknown %s '%s'", what, given,
+                     near);
+}
+
+static bool take_pass_list(Options *o, const char *list, const char *const **names, int *count, Error *error) {
+    *names = split_list(o->arena, list, count);
+    const char **known = ARENA_ARRAY(o->arena, const char *, pass_count);
+    for (int i = 0; i < pass_count; i++)
+        known[i] = pass_info[i].name;
+    for (int i = 0; i < *count; i++)
+        if (!pass_find((*names)[i]))
+            return suggest(error, "pass", (*names)[i], known, pass_count);
+    return true;
+}
+
+static bool take_kinds(Options *o, const char *list, Error *error) {
+    int count;
+    const char *const *names = split_list(o->arena, list, &count);
+    const char *known[GRAPH_KIND_COUNT];
+    for (int i = 0; i < GRAPH_KIND_COUNT; i++)
+        known[i] = graph_kind_name((GraphKind)i);
+    for (int i = 0; i < count; i++) {
+        GraphKind kind;
+        if (!graph_kind_parse(names[i], &kind))
+            return suggest(error, "graph", names[i], known, GRAPH_KIND_COUNT);
+        for (int k = 0; k < o->kind_count; k++)
+            if (o->kinds[k] == kind)
+                return error_set(error, ERROR_INPUT, "the graph '%s' is named twice", names[i]);
+        o->kinds[o->kind_count++] = kind;
+    }
+    return o->kind_count > 0 || error_set(error, ERROR_INPUT, "--graph names no graph");
+}
+
+static bool take_emit(Options *o, const char *name, Error *error) {
+    for (int i = 0; i < EMIT_COUNT; i++)
+        if (str_equal(emit_names[i], name)) {
+            o->emit = (Emit)i;
+            o->emit_given = true;
+            return true;
+        }
+    return suggest(error, "kind of output", name, emit_names, EMIT_COUNT);
+}
+
+static bool take_number(const char *name, const char *value, int64_t low, int64_t high, int64_t *to, Error *error) {
+    char *end;
+    long long number = strtoll(value, &end, 10);
+    if (*value && !*end && number >= low && number <= high) {
+        *to = number;
+        return true;
+    }
+    return error_set(error, ERROR_INPUT, "%s is an integer from %lld to %lld, not '%s'", name, (long long)low,
+                     (long long)high, value);
+}
+
+static bool take_vector(Options *o, const char *value, Error *error) {
+    return take_number("--vector", value, 0, 64, &o->vector_bytes, error) &&
+           (o->vector_bytes == 0 || o->vector_bytes == 16 || o->vector_bytes == 32 || o->vector_bytes == 64 ||
+            error_set(error, ERROR_INPUT, "--vector is 64, 32, 16 or 0, not %s", value));
+}
+
+static bool take_precision(Options *o, const char *value, Error *error) {
+    o->precision = str_equal(value, "f64") ? PRECISION_f64 : PRECISION_f32;
+    return str_equal(value, "f32") || str_equal(value, "f64") ||
+           error_set(error, ERROR_INPUT, "--precision is f32 or f64, not '%s'", value);
+}
+
+static bool take_value(Options *o, const char *name, const char *value, Error *error) {
+    PassContext *p = &o->passes;
+    if (str_equal(name, "-o"))
+        o->output = value;
+    else if (str_equal(name, "--emit"))
+        return take_emit(o, value, error);
+    else if (str_equal(name, "--graph"))
+        return take_kinds(o, value, error);
+    else if (str_equal(name, "--network"))
+        o->entry = value;
+    else if (str_equal(name, "--set"))
+        o->sets[o->set_count++] = value;
+    else if (str_equal(name, "--batch"))
+        return take_number(name, value, 1, 1 << 20, &o->batch, error);
+    else if (str_equal(name, "--precision"))
+        return take_precision(o, value, error);
+    else if (str_equal(name, "--vector"))
+        return take_vector(o, value, error);
+    else if (str_equal(name, "--arch"))
+        o->arch = value;
+    else if (str_equal(name, "--passes"))
+        return take_pass_list(o, value, &p->only, &p->only_count, error);
+    else if (str_equal(name, "--disable-pass"))
+        return take_pass_list(o, value, &p->disabled, &p->disabled_count, error);
+    else if (str_equal(name, "--print-ir-before"))
+        p->print_before = value;
+    else if (str_equal(name, "--print-ir-after"))
+        p->print_after = value;
+    else if (str_equal(name, "--dump-to"))
+        p->dump_to = value;
+    else
+        return take_number(name, value, 0, INT64_MAX, &o->memory_budget, error);
+    return true;
+}
+
+static bool report_unknown(Options *o, const char *name, Error *error) {
+    const char **known = ARENA_ARRAY(o->arena, const char *, FLAG_COUNT + VALUE_COUNT);
+    for (int i = 0; i < FLAG_COUNT; i++)
+        known[i] = flags[i];
+    for (int i = 0; i < VALUE_COUNT; i++)
+        known[FLAG_COUNT + i] = values[i];
+    return suggest(error, "option", name, known, FLAG_COUNT + VALUE_COUNT);
+}
+
+static bool take_argument(Options *o, int argc, char **argv, int *at, Error *error) {
+    const char *argument = argv[*at], *equals = strchr(argument, '=');
+    if (argument[0] != '-' || !argument[1]) {
+        if (o->input)
+            return error_set(error, ERROR_INPUT, "one text at a time, not '%s' and '%s'", o->input, argument);
+        o->input = argument;
+        return true;
+    }
+    if (take_flag(o, argument))
+        return true;
+    const char *name = equals ? arena_strndup(o->arena, argument, (size_t)(equals - argument)) : argument;
+    if (!is_in(values, VALUE_COUNT, name))
+        return report_unknown(o, name, error);
+    if (!equals && *at + 1 == argc)
+        return error_set(error, ERROR_INPUT, "%s needs a value", name);
+    return take_value(o, name, equals ? equals + 1 : argv[++*at], error);
+}
+
+/* net.so -> so */
+static bool emit_by_suffix(Options *o, Error *error) {
+    const char *dot = o->output ? strrchr(o->output, '.') : NULL;
+    if (o->emit_given || !dot || strchr(dot, '/'))
+        return true;
+    for (int i = 0; i < EMIT_COUNT; i++)
+        if (str_equal(emit_names[i], dot + 1))
+            return take_emit(o, dot + 1, error);
+    if (str_equal(dot, ".nd"))
+        return take_emit(o, "ast", error);
+    return error_set(error, ERROR_INPUT, "the suffix of '%s' says nothing about what to make; give --emit=KIND",
+                     o->output);
+}
+
+bool options_parse(Options *o, int argc, char **argv, Error *error) {
+    o->sets = ARENA_ARRAY(o->arena, const char *, argc);
+    for (int i = 1; i < argc; i++)
+        if (!take_argument(o, argc, argv, &i, error))
+            return false;
+    if (!o->input)
+        return error_set(error, ERROR_INPUT, "no input; ndartsc FILE|-");
+    return emit_by_suffix(o, error);
+}
