@@ -39,9 +39,11 @@ void cg_emit_need_scratch(CgEmitC *e, int64_t bytes) {
 
 void cg_emit_store_partial(CgPrinter *p, const char *offset, const char *name, bool vector) {
     int number = cg_c_buffer(p, p->step->out);
-    const char *element = vector && p->width > 1 ? arena_printf(p->arena, "*(nd_u%d *)(b%d + %s)", p->width, number, offset)
-                                                 : arena_printf(p->arena, "b%d[%s]", number, offset);
-    cg_c_line(p, "%s = first ? %s : %s + %s;", element, name, element, name);
+    if (vector && p->width > 1)
+        cg_c_line(p, "nd_store_u%d(b%d + %s, first ? %s : nd_load_u%d(b%d + %s) + %s);", p->width, number, offset, name, p->width, number,
+                  offset, name);
+    else
+        cg_c_line(p, "b%d[%s] = first ? %s : b%d[%s] + %s;", number, offset, name, number, offset, name);
 }
 
 static bool is_written(const CgEmitC *e, const CgBuffer *buffer) {

@@ -2,6 +2,7 @@
 #include "codegen/print_c.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Sets the names of axes that need no loop. */
@@ -115,10 +116,7 @@ int cg_c_buffer(const CgPrinter *p, const CgBuffer *buffer) {
 
 /* ---- indices ---- */
 
-static void add_term(CgPrinter *p, Str *s, int64_t coef, const char *name) {
-    (void)p;
-    if (!coef || str_equal(name, "0"))
-        return;
+static void add_term(Str *s, int64_t coef, const char *name) {
     str_add(s, s->length ? (coef < 0 ? " - " : " + ") : coef < 0 ? "-" : "");
     int64_t size = coef < 0 ? -coef : coef;
     str_add(s, name);
@@ -139,17 +137,25 @@ static const char *axis_name(const CgPrinter *p, int axis) {
     return p->axis_name[axis];
 }
 
-static const char *numerator(CgPrinter *p, const CgIndex *index, int64_t factor) {
+/* Axes that are called by a number join the constant. */
+static const char *numerator(CgPrinter *p, const CgIndex *index) {
     Str s = str_create(p->arena);
-    for (int a = 0; a < p->step->axis_count; a++)
-        if (index->coef[a])
-            add_term(p, &s, index->coef[a] * factor, axis_name(p, a));
-    add_number(&s, index->constant * factor);
+    int64_t constant = index->constant;
+    for (int a = 0; a < p->step->axis_count; a++) {
+        if (!index->coef[a])
+            continue;
+        const char *name = axis_name(p, a);
+        if (*name >= '0' && *name <= '9')
+            constant += index->coef[a] * strtoll(name, NULL, 10);
+        else
+            add_term(&s, index->coef[a], name);
+    }
+    add_number(&s, constant);
     return s.data;
 }
 
 const char *cg_c_index(CgPrinter *p, const CgIndex *index) {
-    const char *text = numerator(p, index, 1);
+    const char *text = numerator(p, index);
     if (index->divisor != 1)
         return arena_printf(p->arena, "(%s) / %lld", text, (long long)index->divisor);
     return text;
@@ -163,9 +169,9 @@ const char *cg_c_offset(CgPrinter *p, const CgBuffer *buffer, const CgIndex *ind
         if (index[d].divisor == 1)
             whole = cg_index_add(whole, cg_index_scale(index[d], buffer->stride[d]));
         else if (buffer->stride[d])
-            add_term(p, &s, buffer->stride[d], arena_printf(p->arena, "(%s)", cg_c_index(p, &index[d])));
+            add_term(&s, buffer->stride[d], arena_printf(p->arena, "(%s)", cg_c_index(p, &index[d])));
     }
-    const char *rest = numerator(p, &whole, 1);
+    const char *rest = numerator(p, &whole);
     if (!s.length)
         return rest;
     return str_equal(rest, "0") ? s.data : arena_printf(p->arena, "%s + (%s)", s.data, rest);

@@ -34,6 +34,7 @@ typedef struct CgPrinter {
     const char *axis_name[CG_MAX_AXES];   /* C expression of each axis (an atom: a name or a number) */
     int64_t axis_least[CG_MAX_AXES], axis_most[CG_MAX_AXES]; /* what values the axis takes here */
     bool axis_known[CG_MAX_AXES];         /* the above are set */
+    bool unroll;                          /* sums of few terms are printed term by term (print_scalar.c) */
     int vector_axis;                      /* -1: scalar code */
     int width;                            /* lanes: 16, 8, 4, 2; 1 is scalar code */
     CgBuffer **buffers;                   /* buffer i of the kernel is called bi */

@@ -310,20 +310,56 @@ static void declare_sum(CgPrinter *p, const CgScalar *s, const char *sum, const 
         cg_c_line(p, "%s %s = {0};", type, where);
 }
 
+static void accumulate_in_loops(CgPrinter *p, const CgScalar *s, const char *sum, const char *where, bool vector) {
+    for (int i = 0; i < s->reduce_count; i++)
+        cg_c_open_axis(p, s->reduce_axes[i]);
+    accumulate(p, s, sum, where, vector);
+    for (int i = s->reduce_count - 1; i >= 0; i--)
+        cg_c_close(p);
+}
+
+enum { MOST_UNROLLED = 9 };
+
+/* The terms one after the other, in the order of the loops, each with numbers for the axes. */
+static void accumulate_unrolled(CgPrinter *p, const CgScalar *s, int count, const char *sum, const char *where, bool vector) {
+    for (int term = 0; term < count; term++) {
+        int rest = term;
+        for (int i = s->reduce_count - 1; i >= 0; i--) {
+            int axis = s->reduce_axes[i], extent = (int)p->step->axes[axis].extent;
+            p->axis_name[axis] = arena_printf(p->arena, "%d", rest % extent);
+            cg_c_set_range(p, axis, rest % extent, rest % extent);
+            rest /= extent;
+        }
+        accumulate(p, s, sum, where, vector);
+    }
+    for (int i = 0; i < s->reduce_count; i++)
+        cg_c_clear_range(p, s->reduce_axes[i]);
+}
+
+/* Number of terms; 0 when it is not constant or too large to be worth unrolling. */
+static int count_unrolled(const CgPrinter *p, const CgScalar *s) {
+    int64_t count = p->unroll;
+    for (int i = 0; i < s->reduce_count; i++) {
+        int64_t extent = p->step->axes[s->reduce_axes[i]].extent;
+        count = extent > 0 && extent <= MOST_UNROLLED ? count * extent : 0;
+    }
+    return count <= MOST_UNROLLED ? (int)count : 0;
+}
+
 static const char *print_reduce(CgPrinter *p, const CgScalar *s) {
     bool vector = cg_c_is_vector(p, s);
+    int unrolled = count_unrolled(p, s);
     const char *sum = cg_c_name(p, "a"), *where = cg_c_name(p, "p"), *names[4];
     hoist(p, s->args[0], reduce_mask(s));
     declare_sum(p, s, sum, where, vector);
-    for (int i = 0; i < s->reduce_count; i++) {
+    for (int i = 0; i < s->reduce_count; i++)
         names[i] = p->axis_name[s->reduce_axes[i]];
-        cg_c_open_axis(p, s->reduce_axes[i]);
-    }
-    accumulate(p, s, sum, where, vector);
-    for (int i = s->reduce_count - 1; i >= 0; i--) {
-        cg_c_close(p);
+    if (unrolled)
+        accumulate_unrolled(p, s, unrolled, sum, where, vector);
+    else
+        accumulate_in_loops(p, s, sum, where, vector);
+    for (int i = 0; i < s->reduce_count; i++)
         p->axis_name[s->reduce_axes[i]] = names[i];
-    }
     if (s->reduce == REDUCE_sum && s->wide)
         return define(p, cg_c_type(p, vector), arena_printf(p->arena, "nd_narrow%s(%s)", suffix(p, vector), sum));
     return s->reduce == REDUCE_argmax ? where : sum;
