@@ -1,5 +1,5 @@
-/* differentiate.c: reverse mode. Adds the gradients of the output "loss" with respect to the parameters the graph is for
- * (alphas, weights, or both and perhaps the input), as outputs grad/NAME in the order of the module's parameters.
+/* differentiate.c: reverse mode. Adds the gradients of the output "loss" with respect to the parameters the graph is
+ * for (alphas, weights, or both and perhaps the input), as outputs grad/NAME in the order of the module's parameters.
  *
  *     %y = mul %x, %w                       %dx = mul %dy, %w
  *     ...                           =>      %dw = reduce_sum %dy_x {axes=[0, 1, 2]}      (%dy_x = mul %dy, %x)

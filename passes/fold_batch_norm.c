@@ -3,11 +3,12 @@
  *     %n = mul %c, %scale               =>     %c = conv2d %x, %v
  *     %y = add %n, %shift                      %y = add %c, %shift
  * The new weight depends on parameters alone, so it is computed once, when they change.
- * Unchanged: when %c has another user, when %scale is no vector of channels or depends on the input, and in training. */
+ * Unchanged: when %c has another user, when %scale is no vector of channels or depends on the input, and in training.
+ */
 #include "passes/schedule.h"
 
 typedef struct Fold {
-    const bool *prepared;   /* by id of the old nodes */
+    const bool *prepared; /* by id of the old nodes */
     const int *uses;
 } Fold;
 
@@ -23,7 +24,8 @@ static bool can_fold(const Fold *f, const IrNode *conv, const IrNode *scale) {
 }
 
 static void fold(PassContext *ctx, IrNode *product, IrNode *conv, IrNode *scale) {
-    IrBuilder b = {.graph = product->graph, .before = product, .diag = ctx->diag, .span = product->span, .tag = product->tag};
+    IrBuilder b = {
+        .graph = product->graph, .before = product, .diag = ctx->diag, .span = product->span, .tag = product->tag};
     IrNode *w = conv->inputs[1];
     IrAttr shape = ir_attr_ints("shape", 4, (int64_t[]){w->type.dim[0], 1, 1, 1});
     IrNode *column = ir_build1(&b, OP_reshape, scale, 1, &shape);

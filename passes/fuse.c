@@ -6,18 +6,18 @@
  *     %d = conv2d %r, %w                              %d = conv2d %r, %w       !{stage=2}     reads %c, %scale, %shift
  * Only elementwise operations and views are inlined, and only when that is cheap:
  *   - several users compute the value several times, so it must not cost much;
- *   - a window (convolution, matrix product) reads every element several times, or copies it, so still less, and from one
- *     tensor; into a pool only views go;
+ *   - a window (convolution, matrix product) reads every element several times, or copies it, so still less, and from
+ * one tensor; into a pool only views go;
  *   - what is computed once (scale) is not computed again for every pixel: only its views are inlined into images;
  *   - a value that reads several tensors is not carried into a later group: that would keep them all alive.
  * Values are decided operands first, so costs include what is inlined below. Outputs always have memory. */
 #include "passes/schedule.h"
 
 enum {
-    WINDOW_COST = 4,      /* arithmetic operations per element */
+    WINDOW_COST = 4, /* arithmetic operations per element */
     SHARED_COST = 8,
     SHARED_TENSORS = 2,
-    MOST_TENSORS = 8,     /* of an inlined value of the images */
+    MOST_TENSORS = 8, /* of an inlined value of the images */
     MOST_LOADS = 48,
     MOST_ONCE_LOADS = 16,
     ONCE_SHARED_COST = 3
@@ -25,21 +25,21 @@ enum {
 
 /* What is known of a node when its users are looked at. */
 typedef struct Value {
-    int cost;             /* arithmetic operations to compute an element from memory */
-    int loads;            /* reads of memory for an element, constants left out */
-    int tensors;          /* those of them that read a tensor with images */
-    bool expensive;       /* a transcendental function or a draw is among them */
-    bool reads_assigned;  /* a parameter that this graph assigns */
-    bool into_images;     /* computed once and read (through views) by something of the images */
+    int cost;            /* arithmetic operations to compute an element from memory */
+    int loads;           /* reads of memory for an element, constants left out */
+    int tensors;         /* those of them that read a tensor with images */
+    bool expensive;      /* a transcendental function or a draw is among them */
+    bool reads_assigned; /* a parameter that this graph assigns */
+    bool into_images;    /* computed once and read (through views) by something of the images */
     bool is_output;
     int users;
-    IrNode *user;         /* one of them */
+    IrNode *user; /* one of them */
     bool window_user, pool_user, wider_user, later_user;
 } Value;
 
 typedef struct Fusion {
     IrGraph *g;
-    Value *values;        /* by node id */
+    Value *values; /* by node id */
     int *groups;
 } Fusion;
 
@@ -193,7 +193,8 @@ static bool should_inline(const IrNode *n, const Value *v) {
         return !v->is_output;
     }
     int most_loads = schedule_is_images(n) ? MOST_LOADS : MOST_ONCE_LOADS;
-    if (!is_light(n) || is_transposition(n) || v->is_output || v->users == 0 || v->tensors > MOST_TENSORS || v->loads > most_loads) {
+    if (!is_light(n) || is_transposition(n) || v->is_output || v->users == 0 || v->tensors > MOST_TENSORS ||
+        v->loads > most_loads) {
         return false;
     }
     return schedule_is_images(n) ? should_inline_images(n, v) : should_inline_once(v);
@@ -202,9 +203,8 @@ static bool should_inline(const IrNode *n, const Value *v) {
 bool pass_fuse(PassContext *ctx, IrGraph *g) {
     schedule_sort_groups(g, ctx->arena);
     ir_graph_number(g);
-    Fusion f = {.g = g,
-                .values = ARENA_ARRAY(ctx->arena, Value, g->next_id),
-                .groups = schedule_find_groups(g, ctx->arena)};
+    Fusion f = {
+        .g = g, .values = ARENA_ARRAY(ctx->arena, Value, g->next_id), .groups = schedule_find_groups(g, ctx->arena)};
     gather_facts(&f, ctx->arena);
     for (IrNode *n = g->first; n; n = n->next) {
         sum_costs(&f, n);

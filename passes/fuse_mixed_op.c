@@ -39,7 +39,7 @@ static bool take_up_edges(IrGraph *g) {
 typedef struct Factoring {
     PassContext *ctx;
     IrGraph *g;
-    StrMap sums;         /* what is summed, and how, to the node that does it */
+    StrMap sums; /* what is summed, and how, to the node that does it */
 } Factoring;
 
 static bool is_weight(const IrNode *n) {
@@ -101,7 +101,8 @@ static bool factor_sums(PassContext *ctx, IrGraph *g) {
     bool changed = false;
     ir_clear_scratch(g);
     for (IrNode *n = g->first; n; n = n->next) {
-        if (n->op == OP_reduce_sum && schedule_is_edge(n->tag) && schedule_is_images(n->inputs[0]) && !schedule_is_images(n)) {
+        if (n->op == OP_reduce_sum && schedule_is_edge(n->tag) && schedule_is_images(n->inputs[0]) &&
+            !schedule_is_images(n)) {
             n->scratch = factor_sum(&f, n);
             changed = changed || n->scratch;
         }

@@ -1,7 +1,7 @@
 /* gradients.h: what a gradient rule may use. Private to passes/.
  *
- * A rule grad_NAME (NAME as in ops.def) gets an operation y = f(x0, x1, ...) and dy, the gradient of the loss with respect
- * to y, which has y's type, and adds a contribution to the gradient of each input that wants one.
+ * A rule grad_NAME (NAME as in ops.def) gets an operation y = f(x0, x1, ...) and dy, the gradient of the loss with
+ * respect to y, which has y's type, and adds a contribution to the gradient of each input that wants one.
  */
 #ifndef NDARTS_PASSES_GRADIENTS_H
 #define NDARTS_PASSES_GRADIENTS_H
@@ -9,16 +9,17 @@
 #include "passes/pass.h"
 
 typedef struct Gradients {
-    IrBuilder b;     /* at the end of the graph, with the tag and span of the node whose rule runs */
-    IrNode **sum;    /* by id of the forward node: the contributions so far, NULL for none */
-    bool *wanted;    /* by id of the forward node: on a path from a wanted parameter */
+    IrBuilder b;  /* at the end of the graph, with the tag and span of the node whose rule runs */
+    IrNode **sum; /* by id of the forward node: the contributions so far, NULL for none */
+    bool *wanted; /* by id of the forward node: on a path from a wanted parameter */
 } Gradients;
 
 typedef void GradientRule(Gradients *g, IrNode *y, IrNode *dy);
 
 /* Does the gradient of input i of y matter? */
 bool gradients_want(const Gradients *g, const IrNode *y, int i);
-/* Adds to the gradient of input i of y. A contribution of y's broadcast type is summed over the axes that were stretched. */
+/* Adds to the gradient of input i of y. A contribution of y's broadcast type is summed over the axes that were
+ * stretched. */
 void gradients_add(Gradients *g, IrNode *y, int i, IrNode *contribution);
 
 /* Elementwise operations; products with the constant 1 are left out. */

@@ -17,10 +17,12 @@ static IrAttr copy_ints(const IrNode *y, const char *name) {
     return ir_attr_ints(name, attr->count, attr->ints);
 }
 
-/* The gradient with respect to x as a convolution: of dy, with zeros between its pixels where the window took strides, with
- * the flipped weight. The padding makes the window's last tap at the first input pixel meet the first pixel of dy. */
+/* The gradient with respect to x as a convolution: of dy, with zeros between its pixels where the window took strides,
+ * with the flipped weight. The padding makes the window's last tap at the first input pixel meet the first pixel of dy.
+ */
 static IrNode *transposed_convolution(Gradients *g, IrNode *y, IrNode *dy) {
-    const int64_t *stride = ir_attr_get_ints(y, "stride"), *pad = ir_attr_get_ints(y, "pad"), *dilation = ir_attr_get_ints(y, "dilation");
+    const int64_t *stride = ir_attr_get_ints(y, "stride"), *pad = ir_attr_get_ints(y, "pad"),
+                  *dilation = ir_attr_get_ints(y, "dilation");
     const int64_t *x = y->inputs[0]->type.dim, *w = y->inputs[1]->type.dim;
     int64_t size[2], padding[4], ones[2] = {1, 1};
     for (int i = 0; i < 2; i++) {
@@ -31,7 +33,8 @@ static IrNode *transposed_convolution(Gradients *g, IrNode *y, IrNode *dy) {
     }
     IrAttr spread[] = {ir_attr_ints("stride", 2, stride), ir_attr_ints("size", 2, size)};
     IrAttr groups = ir_attr_int("groups", ir_attr_get_int(y, "groups", 1));
-    IrAttr attrs[] = {ir_attr_ints("stride", 2, ones), ir_attr_ints("pad", 4, padding), ir_attr_ints("dilation", 2, dilation), groups};
+    IrAttr attrs[] = {ir_attr_ints("stride", 2, ones), ir_attr_ints("pad", 4, padding),
+                      ir_attr_ints("dilation", 2, dilation), groups};
     if (stride[0] != 1 || stride[1] != 1) {
         dy = ir_build1(&g->b, OP_dilate, dy, 2, spread);
     }
@@ -42,11 +45,13 @@ void grad_conv2d(Gradients *g, IrNode *y, IrNode *dy) {
     IrNode *x = y->inputs[0], *w = y->inputs[1];
     int64_t groups = ir_attr_get_int(y, "groups", 1);
     bool depthwise = groups == w->type.dim[0] && w->type.dim[1] == 1;
-    IrAttr attrs[] = {copy_ints(y, "stride"), copy_ints(y, "pad"), copy_ints(y, "dilation"), ir_attr_int("groups", groups),
-                      ir_attr_ints("size", 2, &x->type.dim[1])};
+    IrAttr attrs[] = {copy_ints(y, "stride"), copy_ints(y, "pad"), copy_ints(y, "dilation"),
+                      ir_attr_int("groups", groups), ir_attr_ints("size", 2, &x->type.dim[1])};
     if (gradients_want(g, y, 0)) {
         bool flips = groups == 1 || depthwise;
-        gradients_add(g, y, 0, flips ? transposed_convolution(g, y, dy) : ir_build2(&g->b, OP_conv2d_grad_input, dy, w, 5, attrs));
+        gradients_add(g, y, 0,
+                      flips ? transposed_convolution(g, y, dy)
+                            : ir_build2(&g->b, OP_conv2d_grad_input, dy, w, 5, attrs));
     }
     if (gradients_want(g, y, 1)) {
         attrs[4] = ir_attr_ints("kernel", 2, &w->type.dim[2]);

@@ -30,8 +30,8 @@ void memory_report(PassContext *ctx, IrGraph *g, Str *out) {
     Plan plan = plan_describe(ctx, g);
     int64_t end[PLACE_prepared + 1] = {0};
     str_addf(out, "graph %s, batch %" PRId64 "\n", g->name, ctx->batch);
-    str_addf(out, "  %-8s %-22s %-9s %12s %12s %6s %6s  %s\n", "value", "operation", "place", "offset", "bytes", "first",
-             "last", "tag");
+    str_addf(out, "  %-8s %-22s %-9s %12s %12s %6s %6s  %s\n", "value", "operation", "place", "offset", "bytes",
+             "first", "last", "tag");
     for (int i = 0; i < plan.count; i++) {
         const PlanValue *v = &plan.values[i];
         if (v->node) {

@@ -4,10 +4,10 @@
  *     PLACE_prepared  computed from parameters alone, in graphs that do not change them; never reused
  *     PLACE_private   one image per thread: made and read within one stage over images
  *     PLACE_work      the rest: the whole batch, all chunks
- * A work value lives from its stage to the last stage that reads it, also through inlined nodes; threads are at different
- * images of a stage, so two values of one stage never share memory. A private value lives from its step to its last reader's.
- * Offsets: in order of time, the smallest free gap that is large enough. An elementwise step whose operand is read for the
- * last time there, element by element, goes on in the operand's memory (accumulation). */
+ * A work value lives from its stage to the last stage that reads it, also through inlined nodes; threads are at
+ * different images of a stage, so two values of one stage never share memory. A private value lives from its step to
+ * its last reader's. Offsets: in order of time, the smallest free gap that is large enough. An elementwise step whose
+ * operand is read for the last time there, element by element, goes on in the operand's memory (accumulation). */
 #include "passes/plan_memory.h"
 
 #include "passes/schedule.h"
@@ -95,9 +95,9 @@ typedef struct Gap {
 
 typedef struct Heap {
     Arena *arena;
-    Gap *gaps;               /* by offset; neighbours are joined */
+    Gap *gaps; /* by offset; neighbours are joined */
     int gap_count, gap_capacity;
-    int64_t end;             /* largest size so far */
+    int64_t end; /* largest size so far */
 } Heap;
 
 static void remove_gap(Heap *heap, int i) {
@@ -173,8 +173,8 @@ static void consider_takeover(void *data, IrNode *reader, IrNode *value) {
     IrNode *n = taker->node;
     bool dies = v->node && v->last_step == n->id && v->last == n->stage;
     bool alone = schedule_is_images(n) || v->readers == 1; /* other steps of a once stage may run at the same time */
-    if (!taker->takes_over && dies && alone && !v->taken && value->place == n->place && ir_type_equal(&value->type, &n->type) &&
-        reads_in_step(n, value, true)) {
+    if (!taker->takes_over && dies && alone && !v->taken && value->place == n->place &&
+        ir_type_equal(&value->type, &n->type) && reads_in_step(n, value, true)) {
         taker->takes_over = value;
     }
 }

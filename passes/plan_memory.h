@@ -7,21 +7,22 @@
 /* One value's memory. */
 typedef struct PlanValue {
     IrNode *node;
-    int64_t bytes;         /* of the whole batch, or of one image in PLACE_private */
-    int first, last;       /* the stages that compute it and read it last; INT_MAX: read after the run */
-    int last_step;         /* id of the node that reads it last */
-    int readers;           /* nodes that read it in that stage */
-    IrNode *takes_over;    /* the operand whose memory it goes on to use, or NULL */
-    bool taken;            /* by such a step */
+    int64_t bytes;      /* of the whole batch, or of one image in PLACE_private */
+    int first, last;    /* the stages that compute it and read it last; INT_MAX: read after the run */
+    int last_step;      /* id of the node that reads it last */
+    int readers;        /* nodes that read it in that stage */
+    IrNode *takes_over; /* the operand whose memory it goes on to use, or NULL */
+    bool taken;         /* by such a step */
 } PlanValue;
 
 typedef struct Plan {
-    int count;             /* by node id; node == NULL where there is no memory to plan */
+    int count; /* by node id; node == NULL where there is no memory to plan */
     PlanValue *values;
     int64_t state_bytes;
 } Plan;
 
-/* Sizes and lives of the values of a graph whose stages are numbered; sets the nodes' places and ids, leaves their offsets. */
+/* Sizes and lives of the values of a graph whose stages are numbered; sets the nodes' places and ids, leaves their
+ * offsets. */
 Plan plan_describe(PassContext *ctx, IrGraph *g);
 
 /* Text for --mem-report: a table of buffers and the sizes of the places. */

@@ -3,10 +3,10 @@
  *                %y = mul %d, %scale         (edge)                    %y = mul %d, %scale
  *     backward:  %g = mul %dy, %d            (edge)    =>   backward:  %d' = conv2d %s, %w
  *                                                                      %g = mul %dy, %d'
- * A value of the forward that the backward reads is made again when it has images (N) and belongs to an edge. States, and
- * everything without images (statistics, scales), are kept; so a clone never waits for a reduction over the batch. Each value is
- * cloned once, right before its first use and with that user's tag: what several edges share is not repeated.
- * Draws are repeated too: they are functions of their counters. The forward ends with the output "loss". */
+ * A value of the forward that the backward reads is made again when it has images (N) and belongs to an edge. States,
+ * and everything without images (statistics, scales), are kept; so a clone never waits for a reduction over the batch.
+ * Each value is cloned once, right before its first use and with that user's tag: what several edges share is not
+ * repeated. Draws are repeated too: they are functions of their counters. The forward ends with the output "loss". */
 #include "passes/schedule.h"
 
 static bool is_kept(const IrNode *n) {

@@ -4,12 +4,12 @@
  * inside the group. Order by depth is an order of execution (depth never falls along an edge of the graph), and brings
  * all candidates of an edge into the same few stages.
  *
- * Numbering. What depends on parameters alone (softmax of the alphas, transposed weights, folded batch norms) comes first, so
- * that nothing has to wait for it later. The other nodes are taken in order. One of the images joins the open images stage, unless it needs something computed
- * once that is still waiting: then the open stage is closed, all that waits becomes one or more once stages, and a new
- * images stage opens. So what nothing waits for (updates, running statistics) collects until somebody has to wait anyway.
- * Among what is computed once, a level of many elements is a stage of its own, whose nodes are independent; small levels
- * share a stage that one thread does in order. */
+ * Numbering. What depends on parameters alone (softmax of the alphas, transposed weights, folded batch norms) comes
+ * first, so that nothing has to wait for it later. The other nodes are taken in order. One of the images joins the open
+ * images stage, unless it needs something computed once that is still waiting: then the open stage is closed, all that
+ * waits becomes one or more once stages, and a new images stage opens. So what nothing waits for (updates, running
+ * statistics) collects until somebody has to wait anyway. Among what is computed once, a level of many elements is a
+ * stage of its own, whose nodes are independent; small levels share a stage that one thread does in order. */
 #include "passes/schedule.h"
 
 #include <string.h>
@@ -145,7 +145,8 @@ static bool *find_parameter_only(PassContext *ctx, IrGraph *g) {
     ir_graph_number(g);
     bool *only = ARENA_ARRAY(ctx->arena, bool, g->next_id);
     for (IrNode *n = g->first; n; n = n->next) {
-        bool holds = !schedule_is_images(n) && n->op != OP_input && n->op != OP_scalar && n->op != OP_draw && n->op != OP_assign;
+        bool holds =
+            !schedule_is_images(n) && n->op != OP_input && n->op != OP_scalar && n->op != OP_draw && n->op != OP_assign;
         for (int i = 0; i < n->input_count; i++) {
             holds = holds && only[n->inputs[i]->id];
         }
@@ -164,13 +165,13 @@ bool *schedule_find_prepared(PassContext *ctx, IrGraph *g) {
 
 typedef struct Numbering {
     PassContext *ctx;
-    int stage;               /* the next number */
-    int open;                /* the open images stage, -1: none */
-    IrNode **waiting;        /* computed once, not yet in a stage; ->mark is 1 */
+    int stage;        /* the next number */
+    int open;         /* the open images stage, -1: none */
+    IrNode **waiting; /* computed once, not yet in a stage; ->mark is 1 */
     int waiting_count, waiting_capacity;
-    IrNode **order;          /* all nodes with a stage, by stage */
+    IrNode **order; /* all nodes with a stage, by stage */
     int order_count, order_capacity;
-    int *level;              /* by node id, of those that wait */
+    int *level; /* by node id, of those that wait */
 } Numbering;
 
 static void place_in_stage(Numbering *s, IrNode *n, int stage) {
@@ -305,7 +306,8 @@ static void emit(IrNode *n) {
     ir_node_move_before(n, NULL);
 }
 
-/* Inputs stay in front, then what is given, then stage by stage, each node behind the inlined ones it is the first to need. */
+/* Inputs stay in front, then what is given, then stage by stage, each node behind the inlined ones it is the first to
+ * need. */
 static void put_in_order(const Numbering *s, IrGraph *g) {
     IrNode **nodes = ARENA_ARRAY(s->ctx->arena, IrNode *, g->next_id);
     int count = 0;

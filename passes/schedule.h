@@ -1,8 +1,8 @@
 /* schedule.h: the order in which a step graph is computed, and where its barriers are. Private to passes/.
  *
- * A value is of the images when it has an image or a chunk of images in front (N, K): threads compute it image by image,
- * depth first. Everything else (vectors of channels, weights, scalars) is computed once. The two kinds alternate: what is
- * computed once from partial sums needs a barrier before it and one behind. */
+ * A value is of the images when it has an image or a chunk of images in front (N, K): threads compute it image by
+ * image, depth first. Everything else (vectors of channels, weights, scalars) is computed once. The two kinds
+ * alternate: what is computed once from partial sums needs a barrier before it and one behind. */
 #ifndef NDARTS_PASSES_SCHEDULE_H
 #define NDARTS_PASSES_SCHEDULE_H
 
@@ -15,10 +15,11 @@ bool schedule_is_given(const IrNode *n);
 /* Part of an edge of a cell ("cells.0._ops.3"), not of the cell as such. */
 bool schedule_is_edge(const char *tag);
 
-/* Runs of nodes of one tag, by node id. Elementwise nodes of a cell that use the edge before them belong to it: the sums of
- * a node's edges. Ids must be fresh. */
+/* Runs of nodes of one tag, by node id. Elementwise nodes of a cell that use the edge before them belong to it: the
+ * sums of a node's edges. Ids must be fresh. */
 int *schedule_find_groups(IrGraph *g, Arena *arena);
-/* Sorts each group by the number of barriers each node has to wait for in it, so that what can be computed together is. */
+/* Sorts each group by the number of barriers each node has to wait for in it, so that what can be computed together is.
+ */
 void schedule_sort_groups(IrGraph *g, Arena *arena);
 /* After ->inlined is decided: numbers the stages and puts the nodes in their order. */
 void schedule_number_stages(PassContext *ctx, IrGraph *g);

@@ -6,9 +6,9 @@
  *     buf    = momentum * buf + g                                 (state momentum/NAME)
  *     w      = w - lr * buf
  * Alphas: Adam, decay added to the gradient (not decoupled).
- *     g = grad + decay * w;  m = beta1 * m + (1 - beta1) * g;  v = beta2 * v + (1 - beta2) * g * g    (adam_m/NAME, adam_v/NAME)
- *     w = w - alphas_lr * (m / adam_bias1) / (sqrt(v / adam_bias2) + eps)
- * lr, alphas_lr, adam_bias1 = 1 - beta1^t and adam_bias2 = 1 - beta2^t are run-time scalars, the other numbers settings. */
+ *     g = grad + decay * w;  m = beta1 * m + (1 - beta1) * g;  v = beta2 * v + (1 - beta2) * g * g    (adam_m/NAME,
+ * adam_v/NAME) w = w - alphas_lr * (m / adam_bias1) / (sqrt(v / adam_bias2) + eps) lr, alphas_lr, adam_bias1 = 1 -
+ * beta1^t and adam_bias2 = 1 - beta2^t are run-time scalars, the other numbers settings. */
 #include "passes/pass.h"
 
 #include <math.h>
@@ -19,8 +19,8 @@ typedef struct Update {
     PassContext *ctx;
     IrGraph *g;
     IrBuilder b;
-    double momentum, decay, clip;        /* weights */
-    double beta1, beta2, eps;            /* alphas */
+    double momentum, decay, clip; /* weights */
+    double beta1, beta2, eps;     /* alphas */
     IrNode *rate, *factor, *bias1, *bias2;
 } Update;
 
@@ -58,7 +58,8 @@ static IrNode *assign_state(Update *u, IrNode *state, IrNode *value) {
     return value;
 }
 
-/* The new state is a value of its own, used by its assignment and by the parameter's: each reads what the other writes. */
+/* The new state is a value of its own, used by its assignment and by the parameter's: each reads what the other writes.
+ */
 static void add_sgd(Update *u, const IrParam *param, IrNode *w, IrNode *gradient) {
     IrNode *g = u->factor ? binary(u, OP_mul, gradient, u->factor) : gradient;
     if (u->decay != 0) {

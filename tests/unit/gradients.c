@@ -1,7 +1,8 @@
 /* gradients.c: every gradient rule against finite differences, in f64, through the generated code.
  * The table has one or more rows for every op of ops.def that has a rule; an op without a row fails the test, so a new
- * one cannot be forgotten. A row is the body of @forward: its result %y is weighted by a random grad_output, its input is
- * %input: f32[N,5,4,6] (called %x in the table), its parameters are %w and so on. Values are drawn from [low, high], away from kinks by chance. */
+ * one cannot be forgotten. A row is the body of @forward: its result %y is weighted by a random grad_output, its input
+ * is %input: f32[N,5,4,6] (called %x in the table), its parameters are %w and so on. Values are drawn from [low, high],
+ * away from kinks by chance. */
 #include "base/hash.h"
 #include "base/str.h"
 #include "runtime/runtime.h"
@@ -26,16 +27,22 @@ typedef struct Case {
 
 #define W(type) "%w = param {name=\"w\", kind=\"weight\", init=\"zeros\"} : f32" type "\n"
 #define V(type) "%v = param {name=\"v\", kind=\"weight\", init=\"zeros\"} : f32" type "\n"
-#define UNARY(op) {OP_##op, -1.5, 1.5, "%y = " #op " %x\n"}
-#define UNARY_POSITIVE(op) {OP_##op, 0.5, 2, "%y = " #op " %x\n"}
-#define BINARY(op, low, high)                                                                      \
-    {OP_##op, low, high, W("[6]") "%y = " #op " %x, %w\n"},                                        \
-        {OP_##op, low, high, W("[4,1]") V("[1,5,1,6]") "%u = " #op " %w, %v\n%y = add %u, %x\n"},   \
-        {OP_##op, low, high, W("[]") "%y = " #op " %w, %x\n"}
-#define CONV(shape, stride, pad, dilation, groups)                                                 \
-    {OP_conv2d, -1, 1, W(shape) "%y = conv2d %x, %w {stride=" stride ", pad=" pad ", dilation=" dilation ", groups=" groups "}\n"}
-#define POOL(op, kernel, stride, pad)                                                              \
-    {OP_##op, -1, 1, "%y = " #op " %x {kernel=" kernel ", stride=" stride ", pad=" pad "}\n"}
+#define UNARY(op)                                                                                                      \
+    { OP_##op, -1.5, 1.5, "%y = " #op " %x\n" }
+#define UNARY_POSITIVE(op)                                                                                             \
+    { OP_##op, 0.5, 2, "%y = " #op " %x\n" }
+#define BINARY(op, low, high)                                                                                          \
+    {OP_##op, low, high, W("[6]") "%y = " #op " %x, %w\n"},                                                            \
+        {OP_##op, low, high, W("[4,1]") V("[1,5,1,6]") "%u = " #op " %w, %v\n%y = add %u, %x\n"}, {                    \
+        OP_##op, low, high, W("[]") "%y = " #op " %w, %x\n"                                                            \
+    }
+#define CONV(shape, stride, pad, dilation, groups)                                                                     \
+    {                                                                                                                  \
+        OP_conv2d, -1, 1,                                                                                              \
+            W(shape) "%y = conv2d %x, %w {stride=" stride ", pad=" pad ", dilation=" dilation ", groups=" groups "}\n" \
+    }
+#define POOL(op, kernel, stride, pad)                                                                                  \
+    { OP_##op, -1, 1, "%y = " #op " %x {kernel=" kernel ", stride=" stride ", pad=" pad "}\n" }
 
 static const Case cases[] = {
     BINARY(add, -1, 1),
@@ -61,7 +68,8 @@ static const Case cases[] = {
     {OP_slice, -1, 1, "%y = slice %x {axis=1, begin=1, end=4}\n"},
     {OP_slice, -1, 1, "%y = slice %x {axis=3, begin=2, end=6}\n"},
     {OP_pad, -1, 1, "%y = pad %x {axis=2, begin=1, end=2}\n"},
-    {OP_concat, -1, 1, W("[6]") "%a = mul %x, %w\n%b = slice %x {axis=3, begin=0, end=2}\n%y = concat %a, %b, %x {axis=3}\n"},
+    {OP_concat, -1, 1,
+     W("[6]") "%a = mul %x, %w\n%b = slice %x {axis=3, begin=0, end=2}\n%y = concat %a, %b, %x {axis=3}\n"},
     {OP_index, -1, 1, "%y = index %x {axis=2, at=1}\n"},
     {OP_index, -1, 1, W("[3,6]") "%a = index %w {axis=0, at=2}\n%y = mul %x, %a\n"},
     {OP_place, -1, 1, W("[6]") "%a = place %w {axis=0, at=1, size=4}\n%y = mul %x, %a\n"},
@@ -69,7 +77,8 @@ static const Case cases[] = {
     {OP_reshape, -1, 1, "%y = reshape %x {shape=[-1,20,6]}\n"},
     {OP_reshape, -1, 1, W("[24]") "%a = reshape %w {shape=[4,6]}\n%y = mul %x, %a\n"},
     {OP_broadcast, -1, 1, W("[4,1]") "%a = broadcast %w {shape=[5,4,6]}\n%y = mul %x, %a\n"},
-    {OP_broadcast, -1, 1, "%a = slice %x {axis=3, begin=1, end=2}\n%b = broadcast %a {shape=[-1,5,4,6]}\n%y = mul %b, %x\n"},
+    {OP_broadcast, -1, 1,
+     "%a = slice %x {axis=3, begin=1, end=2}\n%b = broadcast %a {shape=[-1,5,4,6]}\n%y = mul %b, %x\n"},
     {OP_reduce_sum, -1, 1, "%y = reduce_sum %x {axes=[1,2], keep=true}\n"},
     {OP_reduce_sum, -1, 1, "%y = reduce_sum %x {axes=[3]}\n"},
     {OP_reduce_sum, -1, 1, "%s = reduce_sum %x {axes=[0,1,2]}\n%y = mul %x, %s\n"},
@@ -88,11 +97,13 @@ static const Case cases[] = {
     CONV("[12,1,3,3]", "[1,1]", "[1,1,1,1]", "[1,1]", "6"),
     {OP_matmul, -1, 1, W("[120,7]") "%a = reshape %x {shape=[-1,120]}\n%y = matmul %a, %w\n"},
     {OP_matmul, -1, 1, W("[7,120]") "%a = reshape %x {shape=[-1,120]}\n%y = matmul %a, %w {tb=true}\n"},
-    {OP_matmul, -1, 1, W("[3,6]") V("[4,3]") "%a = matmul %w, %v {ta=true, tb=true}\n%b = reshape %a {shape=[1,6,4]}\n"
-                       "%c = slice %b {axis=1, begin=1, end=2}\n%d = reshape %c {shape=[4,1]}\n%y = mul %x, %d\n"},
+    {OP_matmul, -1, 1,
+     W("[3,6]") V("[4,3]") "%a = matmul %w, %v {ta=true, tb=true}\n%b = reshape %a {shape=[1,6,4]}\n"
+                           "%c = slice %b {axis=1, begin=1, end=2}\n%d = reshape %c {shape=[4,1]}\n%y = mul %x, %d\n"},
     {OP_matmul, -1, 1, W("[3,4]") V("[3,6]") "%a = matmul %w, %v {ta=true}\n%y = mul %x, %a\n"},
-    {OP_matmul, -1, 1, "%a = reshape %x {shape=[-1,120]}\n%b = slice %a {axis=1, begin=0, end=4}\n"
-                       "%c = slice %a {axis=1, begin=5, end=11}\n%d = matmul %b, %c {ta=true}\n%y = mul %x, %d\n"},
+    {OP_matmul, -1, 1,
+     "%a = reshape %x {shape=[-1,120]}\n%b = slice %a {axis=1, begin=0, end=4}\n"
+     "%c = slice %a {axis=1, begin=5, end=11}\n%d = matmul %b, %c {ta=true}\n%y = mul %x, %d\n"},
     POOL(max_pool, "[3,3]", "[1,1]", "[1,1,1,1]"),
     POOL(max_pool, "[3,3]", "[2,2]", "[1,1,1,1]"),
     POOL(max_pool, "[2,3]", "[2,1]", "[0,1,1,0]"),
@@ -135,7 +146,8 @@ static double run(const Check *check) {
     RtInput inputs[2] = {{"input", NULL}, {"grad_output", NULL}};
     const Tensor *tensors[2] = {&check->input, &check->grad_output};
     for (int i = 0; i < 2; i++)
-        inputs[i].data = rt_input_pack(check->program, GRAPH_gradients, inputs[i].name, tensors[i], 0, IMAGES, arena, &error);
+        inputs[i].data =
+            rt_input_pack(check->program, GRAPH_gradients, inputs[i].name, tensors[i], 0, IMAGES, arena, &error);
     RtRun r = {.kind = GRAPH_gradients, .batch = IMAGES, .input_count = 2, .inputs = inputs};
     if (error.kind || !rt_run(check->program, &r, &error))
         fail_msg("%s: %s", ir_op_info[check->c->op].name, error.message);
@@ -161,8 +173,8 @@ static void compare(Check *check, Tensor *tensor, bool is_param, const Tensor *g
         size += numeric * numeric;
     }
     if (!(sqrt(difference) <= 1e-6 * (sqrt(size) + 1e-2)))
-        fail_msg("gradient of '%s' with respect to %s is off by %g of %g in\n%s", ir_op_info[check->c->op].name, tensor->name,
-                 sqrt(difference), sqrt(size), check->c->text);
+        fail_msg("gradient of '%s' with respect to %s is off by %g of %g in\n%s", ir_op_info[check->c->op].name,
+                 tensor->name, sqrt(difference), sqrt(size), check->c->text);
 }
 
 static const char *with_input_named(const char *text) {
@@ -182,8 +194,15 @@ static RtProgram *open_case(const Case *c, bool plain) {
                                     with_input_named(c->text));
     GraphKind kind = GRAPH_gradients;
     assert_true(file_write_atomic(path, text, strlen(text), &error));
-    RtProgramOptions options = {.path = path, .threads = 1, .precision = PRECISION_f64, .batch = IMAGES, .kinds = &kind,
-                                .kind_count = 1, .vector_bytes = RT_VECTOR_HOST, .plain = plain, .grad_output_loss = true,
+    RtProgramOptions options = {.path = path,
+                                .threads = 1,
+                                .precision = PRECISION_f64,
+                                .batch = IMAGES,
+                                .kinds = &kind,
+                                .kind_count = 1,
+                                .vector_bytes = RT_VECTOR_HOST,
+                                .plain = plain,
+                                .grad_output_loss = true,
                                 .input_gradient = true};
     RtProgram *program = rt_program_open(&options, &error);
     if (!program)
@@ -205,7 +224,8 @@ static void check_case(const Case *c, bool plain) {
     run(&check);
     Tensor *gradients = ARENA_ARRAY(arena, Tensor, count + 1);
     for (int i = 0; i < count; i++)
-        gradients[i] = rt_output_get(check.program, GRAPH_gradients, arena_printf(arena, "grad/%s", params[i].name), arena);
+        gradients[i] =
+            rt_output_get(check.program, GRAPH_gradients, arena_printf(arena, "grad/%s", params[i].name), arena);
     gradients[count] = rt_output_get(check.program, GRAPH_gradients, "grad/input", arena);
     for (int i = 0; i < count; i++)
         compare(&check, &params[i], true, &gradients[i]);

@@ -1,5 +1,5 @@
-/* Memory plans of random graphs, checked by following who owns each byte: a value is read where it was written and nothing
- * has been written over it since, also when the threads of a stage are at different images. */
+/* Memory plans of random graphs, checked by following who owns each byte: a value is read where it was written and
+ * nothing has been written over it since, also when the threads of a stage are at different images. */
 #include "passes/pass.h"
 
 #include <setjmp.h>
@@ -28,7 +28,8 @@ static unsigned choose(Maker *m, unsigned count) {
 }
 
 static IrNode *any_image(Maker *m) {
-    unsigned back = choose(m, 3) ? choose(m, m->image_count < 5 ? (unsigned)m->image_count : 5) : choose(m, (unsigned)m->image_count);
+    unsigned back = choose(m, 3) ? choose(m, m->image_count < 5 ? (unsigned)m->image_count : 5)
+                                 : choose(m, (unsigned)m->image_count);
     return m->images[m->image_count - 1 - (int)back];
 }
 
@@ -144,7 +145,8 @@ static bool same_memory(const IrNode *a, const IrNode *b) {
 /* May step w write where r is read by step s of the same stage? Only where a value goes on in its operand's memory. */
 static bool may_write_over(const Step *w, const Step *s, const IrNode *r, bool serial) {
     bool in_order = serial || (!is_once(w->node) && s < w);
-    return same_memory(w->node, r) && (ir_op_info[w->node->op].flags & OP_ELEMENTWISE || serial) && (s == w || in_order);
+    return same_memory(w->node, r) && (ir_op_info[w->node->op].flags & OP_ELEMENTWISE || serial) &&
+           (s == w || in_order);
 }
 
 static bool may_share(const IrNode *a, const IrNode *b, bool serial) {
@@ -201,7 +203,8 @@ static void check_graph(Arena *arena, IrGraph *g) {
             for (int r = 0; r < steps[end].read_count; r++) {
                 const IrNode *read = steps[end].reads[r];
                 check_owned(&owners, read);
-                assert_true(is_once(read) == is_once(steps[end].node) || read->op == OP_param || read->stage < steps[i].node->stage);
+                assert_true(is_once(read) == is_once(steps[end].node) || read->op == OP_param ||
+                            read->stage < steps[i].node->stage);
             }
             if (has_memory(steps[end].node)) {
                 own(&owners, steps[end].node);
@@ -220,8 +223,14 @@ static void values_never_overlap(void **state) {
     for (unsigned seed = 0; seed < GRAPHS; seed++) {
         Arena *arena = arena_create();
         IrGraph *g = make_graph(arena, seed);
-        PassContext ctx = {.arena = arena, .diag = diag_create(arena, stderr), .module = g->module, .kind = GRAPH_train,
-                           .batch = BATCH, .chunks = CHUNKS, .element_size = 4, .out = stdout};
+        PassContext ctx = {.arena = arena,
+                           .diag = diag_create(arena, stderr),
+                           .module = g->module,
+                           .kind = GRAPH_train,
+                           .batch = BATCH,
+                           .chunks = CHUNKS,
+                           .element_size = 4,
+                           .out = stdout};
         static const char *const names[] = {"dce", "split-reductions", "fuse", "plan-memory"};
         for (int i = 0; i < 4; i++) {
             pass_run(&ctx, pass_find(names[i]), g);
