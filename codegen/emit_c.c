@@ -69,12 +69,22 @@ static void add_empty_chunk(const CgEmitC *e, const CgPrinter *p, Str *text) {
     str_add(text, "        return;\n    }\n");
 }
 
+/* Results may go on in the memory of an operand (plan-memory); all others are marked, so that loads can leave loops. */
+static const char *qualifier(const CgEmitC *e, const CgPrinter *p, const CgBuffer *buffer) {
+    if (!is_written(e, buffer))
+        return "const";
+    for (int i = 0; i < p->buffer_count; i++)
+        if (p->buffers[i] != buffer && cg_buffers_overlap(e->module->options, p->buffers[i], buffer))
+            return "const";
+    return "restrict const";
+}
+
 static const char *kernel_text(const CgEmitC *e, const CgPrinter *p) {
     Str text = str_create(p->arena);
     str_add(&text, "ND_HIDDEN void @(void *const *buffers, const int64_t *ints, const NdWork *work)\n{\n");
     for (int i = 0; i < p->buffer_count; i++)
-        str_addf(&text, "    %s%s *const b%d = buffers[%d];\n", is_written(e, p->buffers[i]) ? "" : "const ",
-                 cg_c_element(p->buffers[i]), i, i);
+        str_addf(&text, "    %s%s *%s b%d = buffers[%d];\n", is_written(e, p->buffers[i]) ? "" : "const ",
+                 cg_c_element(p->buffers[i]), qualifier(e, p, p->buffers[i]), i, i);
     str_add(&text, "    const NdRun *const run = work->run;\n"
                    "    const int64_t image = work->image, chunk = work->chunk, first = work->first;\n"
                    "    char *const scratch = work->scratch;\n"

@@ -99,7 +99,7 @@ typedef struct Reading {
 } Reading;
 
 static bool same_layout(const CgBuffer *a, const CgBuffer *b) {
-    bool same = a->offset == b->offset && a->type.dtype == b->type.dtype && a->type.rank == b->type.rank;
+    bool same = a->offset == b->offset && !a->whole && !b->whole && a->type.dtype == b->type.dtype && a->type.rank == b->type.rank;
     for (int d = 0; same && d < a->type.rank; d++)
         same = a->type.dim[d] == b->type.dim[d];
     return same;

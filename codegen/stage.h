@@ -31,6 +31,8 @@ typedef struct CgBuffer {
     int id;                         /* number in the graph's list of buffers */
     IrPlace place;
     int64_t offset;                 /* bytes in its place; number of the input for PLACE_input */
+    const struct CgBuffer *whole;   /* a part of it: beginning elsewhere, so that steps which differ in a constant index look alike */
+    int64_t shift;                  /* elements from the beginning of the whole */
     IrType type;
     int order[IR_MAX_RANK];         /* axes from the outermost to the innermost in memory */
     int64_t stride[IR_MAX_RANK];    /* elements; that of N is one image's size, and 0 for private buffers */

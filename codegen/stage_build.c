@@ -235,6 +235,8 @@ static bool over_images(const CgStep *step) {
 }
 
 bool cg_buffers_overlap(const CgOptions *options, const CgBuffer *a, const CgBuffer *b) {
+    a = a->whole ? a->whole : a;
+    b = b->whole ? b->whole : b;
     if (a->place != b->place)
         return false;
     if (a->place == PLACE_input || a->place == PLACE_state)

@@ -104,7 +104,10 @@ static void print_scalar(const CgProgram *p, const CgScalar *s, Str *out) {
         str_add_double(out, s->value);
         break;
     case SCALAR_load:
-        str_addf(out, "%%%d[", s->buffer->node->id);
+        str_addf(out, "%%%d", s->buffer->node->id);
+        if (s->buffer->whole)
+            str_addf(out, "+%lld", (long long)s->buffer->shift);
+        str_add(out, "[");
         print_indices(s, out);
         str_add(out, "]");
         break;

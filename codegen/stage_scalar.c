@@ -130,9 +130,36 @@ static void note_buffer(CgStep *step, CgBuffer *buffer) {
     step->buffers[step->buffer_count++] = buffer;
 }
 
+static CgBuffer *part_of(CgBuild *b, CgBuffer *whole, int64_t shift) {
+    CgStep *step = b->step;
+    for (int i = 0; i < step->buffer_count; i++)
+        if (step->buffers[i]->whole == whole && step->buffers[i]->shift == shift)
+            return step->buffers[i];
+    CgBuffer *part = ARENA_NEW(b->program->arena, CgBuffer);
+    *part = *whole;
+    part->whole = whole;
+    part->shift = shift;
+    part->offset += shift * cg_element_size(b->program->options, whole->type.dtype);
+    return part;
+}
+
+/* Constant indices move the base address: steps that read another row of a table then have the same text. */
 CgScalar *cg_load(CgBuild *b, CgBuffer *buffer, const CgIndex *index) {
+    CgIndex own[IR_MAX_RANK];
+    int64_t shift = 0;
+    for (int d = 0; d < buffer->type.rank; d++) {
+        own[d] = index[d];
+        if (buffer->place != PLACE_input && !cg_index_axes(&index[d]) && index[d].divisor == 1 && index[d].constant) {
+            shift += index[d].constant * buffer->stride[d];
+            own[d].constant = 0;
+        }
+    }
+    if (shift && buffer != b->step->out)
+        buffer = part_of(b, buffer, shift);
+    else
+        memcpy(own, index, sizeof *own * (size_t)buffer->type.rank);
     note_buffer(b->step, buffer);
-    return intern(b, (CgScalar){.kind = SCALAR_load, .buffer = buffer, .index_count = buffer->type.rank, .index = (CgIndex *)index});
+    return intern(b, (CgScalar){.kind = SCALAR_load, .buffer = buffer, .index_count = buffer->type.rank, .index = own});
 }
 
 static int note_int(CgStep *step, int64_t value) {
