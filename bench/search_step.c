@@ -1,6 +1,8 @@
 /* search_step.c: how long one search step takes (alphas, then weights), beside the machine's peak in the same run.
  *
- *     search_step [SPEC] [--batch N] [--threads N] [--steps N] [--set NAME=VALUE]...
+ *     search_step [SPEC] [--batch N] [--threads N] [--steps N] [--macs N] [--cpu-time] [--set NAME=VALUE]...
+ *
+ * --cpu-time counts the processor's time instead of the clock's: for comparing on a busy machine, with one thread.
  *
  * Prints the time of the best and the median step, the time of each half, GFLOP/s of useful work (recomputation not counted: the
  * multiply-adds of the forward pass, times 2 for flops, times 2 for the alphas' half (forward, gradient of the data) and 3 for the weights'), the share
@@ -17,9 +19,11 @@
 
 enum { PEAK_ACCUMULATORS = 24, MAX_SETS = 32, MAX_STEPS = 1000 };
 
+static clockid_t clock_used = CLOCK_MONOTONIC;
+
 static double now(void) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock_used, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -144,8 +148,9 @@ int main(int argc, char **argv) {
         else if (!strcmp(argv[i], "--threads")) options.threads = atoi(value), i++;
         else if (!strcmp(argv[i], "--steps")) steps = atoi(value), i++;
         else if (!strcmp(argv[i], "--macs")) macs = atof(value), i++;
+        else if (!strcmp(argv[i], "--cpu-time")) clock_used = CLOCK_PROCESS_CPUTIME_ID;
         else if (!strcmp(argv[i], "--set") && options.set_count < MAX_SETS) sets[options.set_count++] = value, i++;
-        else return fprintf(stderr, "usage: search_step [SPEC] [--batch N] [--threads N] [--steps N] [--macs N] [--set NAME=VALUE]...\n"), 1;
+        else return fprintf(stderr, "usage: search_step [SPEC] [--batch N] [--threads N] [--steps N] [--macs N] [--cpu-time] [--set NAME=VALUE]...\n"), 1;
     }
     if (steps < 1 || steps > MAX_STEPS) steps = 10;
     return run(&options, steps, macs);
