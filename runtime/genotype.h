@@ -15,10 +15,10 @@ typedef struct Genotype {
 /* Names of the parameters of the normal and the reduction cell: the setting space.alphas, else alphas_normal and
  * alphas_reduce. Returns 1 or 2. */
 int genotype_alpha_names(const IrModule *settings, const char *names[2]);
-/* alphas: one or two tensors of shape [edges, candidates] for the space of the settings. ERROR_INPUT when they do not
- * fit. */
-bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const Tensor *alphas, int count,
-                    Genotype *genotype, Error *error);
+/* alphas: one or two tensors of shape [edges, candidates] for the space of the settings. spec: the text of the search,
+ * imported when the space is none of the library's; or NULL. ERROR_INPUT when they do not fit. */
+bool genotype_build(Arena *arena, const IrModule *settings, const char *spec, const char *name, const Tensor *alphas,
+                    int count, Genotype *genotype, Error *error);
 
 /* Graphviz (cells_dot.c): states as boxes, operations as coloured, labelled edges, the same colours in every drawing.
  */

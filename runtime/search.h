@@ -41,8 +41,10 @@ typedef struct Search {
     Augment augment, no_augment;
     Loader *weights_loader, *alphas_loader, *eval_loader;
     RtProgram *program;
-    int64_t steps; /* per epoch */
-    Checkpoint at; /* the position; its tensors are filled only while saving and loading */
+    int64_t steps;       /* per epoch */
+    Checkpoint at;       /* the position; its tensors are filled only while saving and loading */
+    Checkpoint restored; /* as read, until it is taken */
+    Arena *restored_arena;
     Progress progress;
     double epoch_started;
 } Search;
@@ -60,7 +62,10 @@ void search_close(Search *s);
 /* search_save.c */
 const char *search_file(const Search *s, const char *name); /* OUT/name */
 bool search_save_checkpoint(Search *s, Error *error);
-bool search_load_checkpoint(Search *s, Error *error);
+/* Reads OUT's checkpoint and sees that it is of this experiment; then, with the program open, takes its state and
+ * position. */
+bool search_read_checkpoint(Search *s, Error *error);
+bool search_take_checkpoint(Search *s, Error *error);
 /* genotype.nd and the drawings of its cells. */
 bool search_save_genotype(Search *s, Error *error);
 const char *search_genotype_text(Search *s, Arena *arena);

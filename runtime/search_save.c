@@ -5,6 +5,7 @@
 #include "runtime/genotype.h"
 
 #include <string.h>
+#include <unistd.h>
 
 const char *search_file(const Search *s, const char *name) {
     return arena_printf(s->arena, "%s/%s", s->options.out, name);
@@ -21,39 +22,48 @@ bool search_save_checkpoint(Search *s, Error *error) {
     return ok;
 }
 
-/* The same experiment, compiled the same way: only then are the bits the same. */
-static bool check_origin(Search *s, Arena *arena, const char *path, const Checkpoint *c, Error *error) {
-    const char *hint = "--allow-different-build goes on anyway, with other bits";
-    const char *identity = rt_program_identity(s->program);
-    const char *difference = checkpoint_compare_settings(arena, checkpoint_settings(arena, s->module), c->settings);
+static const char hint[] = "--allow-different-build goes on anyway, with other bits";
+
+/* Whether the checkpoint is of this experiment. */
+static bool check_experiment(Search *s, const char *path, const Checkpoint *c, Error *error) {
+    const char *here = checkpoint_settings(s->restored_arena, s->module);
+    const char *difference = checkpoint_compare_settings(s->restored_arena, here, c->settings);
     if (s->options.has_seed && s->options.seed != c->seed)
         return error_set(error, ERROR_INPUT, "%s: the search began with seed %llu, not %llu", path,
                          (unsigned long long)c->seed, (unsigned long long)s->options.seed);
-    if (s->options.allow_different_build)
-        return true;
-    if (difference)
+    if (difference && !s->options.allow_different_build)
         return error_set(error, ERROR_INPUT, "%s is of another search: %s; %s", path, difference, hint);
-    if (!str_equal(identity, c->identity))
-        return error_set(error, ERROR_INPUT, "%s is of another build: expected '%s', found '%s'; %s", path, identity,
-                         c->identity, hint);
     return true;
 }
 
-bool search_load_checkpoint(Search *s, Error *error) {
-    Arena *arena = arena_create();
-    Checkpoint c;
+bool search_read_checkpoint(Search *s, Error *error) {
     const char *path = search_file(s, "checkpoint.safetensors");
-    bool ok = checkpoint_read(arena, path, &c, error) && check_origin(s, arena, path, &c, error) &&
-              rt_state_set(s->program, &c.tensors, RT_STATE_all, error);
-    if (ok) {
-        c.tensors = (TensorFile){0};
-        c.identity = c.settings = NULL; /* they go with the arena */
-        c.epochs = s->settings.epochs;
-        s->at = c;
-        fprintf(stderr, "resuming in epoch %lld after %lld steps\n", (long long)c.epoch + 1, (long long)c.step);
-    }
-    arena_destroy(arena);
-    return ok;
+    if (access(path, F_OK) != 0)
+        return error_set(error, ERROR_INPUT, "nothing to resume: there is no file '%s'", path);
+    s->restored_arena = arena_create();
+    if (!checkpoint_read(s->restored_arena, path, &s->restored, error) ||
+        !check_experiment(s, path, &s->restored, error))
+        return false;
+    s->at.seed = s->restored.seed;
+    return true;
+}
+
+/* The same experiment, compiled the same way: only then are the bits the same. */
+bool search_take_checkpoint(Search *s, Error *error) {
+    const char *path = search_file(s, "checkpoint.safetensors"), *identity = rt_program_identity(s->program);
+    if (!s->options.allow_different_build && !str_equal(identity, s->restored.identity))
+        return error_set(error, ERROR_INPUT, "%s is of another build: expected '%s', found '%s'; %s", path, identity,
+                         s->restored.identity, hint);
+    if (!rt_state_set(s->program, &s->restored.tensors, RT_STATE_all, error))
+        return false;
+    s->at = s->restored;
+    s->at.tensors = (TensorFile){0};
+    s->at.identity = s->at.settings = NULL; /* they go with the arena */
+    s->at.epochs = s->settings.epochs;
+    arena_destroy(s->restored_arena);
+    s->restored_arena = NULL;
+    fprintf(stderr, "resuming in epoch %lld after %lld steps\n", (long long)s->at.epoch + 1, (long long)s->at.step);
+    return true;
 }
 
 /* The text's file name without folder and suffix. */
@@ -73,7 +83,7 @@ static bool current_genotype(Search *s, Arena *arena, Genotype *genotype, Error 
             return error_set(error, ERROR_INPUT, "the search has no architecture parameters '%s'", names[i]);
         alphas[i] = rt_param_get(s->program, names[i], arena);
     }
-    return genotype_build(arena, s->module, text_name(s, arena), alphas, count, genotype, error);
+    return genotype_build(arena, s->module, s->options.path, text_name(s, arena), alphas, count, genotype, error);
 }
 
 const char *search_genotype_text(Search *s, Arena *arena) {

@@ -128,24 +128,23 @@ static bool trim_results(Search *s, Error *error) {
            metrics_trim(search_file(s, "timing.jsonl"), s->at.epoch, error);
 }
 
+/* What the state begins as. */
+static bool set_state(Search *s, Error *error) {
+    if (s->options.resume)
+        return search_take_checkpoint(s, error) && trim_results(s, error);
+    if (s->options.init && !take_initial_weights(s, error))
+        return false;
+    return set_old_results_aside(s, error);
+}
+
 bool search_open(Search *s, Error *error) {
     if (!load_text(s, error) || !make_folders(s->arena, s->options.out, error))
         return false;
-    if (s->options.resume && access(search_file(s, "checkpoint.safetensors"), F_OK) != 0)
-        return error_set(error, ERROR_INPUT, "nothing to resume: there is no file '%s'",
-                         search_file(s, "checkpoint.safetensors"));
     s->at.seed = s->options.has_seed ? s->options.seed : s->settings.seed;
     s->at.epochs = s->settings.epochs;
-    if (!open_data(s, error) || !open_program(s, error))
+    if (s->options.resume && !search_read_checkpoint(s, error))
         return false;
-    /* The checkpoint brings the seed, which the loaders need. */
-    if (s->options.resume && !(search_load_checkpoint(s, error) && trim_results(s, error)))
-        return false;
-    if (s->options.init && !take_initial_weights(s, error))
-        return false;
-    if (!s->options.resume && !set_old_results_aside(s, error))
-        return false;
-    return open_loaders(s, error);
+    return open_data(s, error) && open_program(s, error) && set_state(s, error) && open_loaders(s, error);
 }
 
 void search_close(Search *s) {
@@ -154,4 +153,5 @@ void search_close(Search *s) {
     loader_destroy(s->eval_loader);
     rt_program_close(s->program);
     data_close(&s->data);
+    arena_destroy(s->restored_arena);
 }

@@ -20,11 +20,11 @@ COMPILER = os.path.join(BUILD, 'bin', 'ndartsc')
 SPEC = '''import "darts.nd"
 search {
     space darts
-    network cifar_search(C=2, layers=3, classes=4)
+    network cifar_search(C=2, layers=3)
     noise on skip_connect { gaussian additive std=0.2 mean=0 }
     drop_path on skip_connect { probability=0.3 }
-    data synthetic { limit=124 size=8 crop=1 flip=true cutout=3 }
-    epochs 3  batch 8  frozen 1  seed 5
+    data synthetic(limit=1008, H=8, W=8, classes=4, crop=1, flip=true, cutout=3)
+    epochs 3  batch 8  frozen_epochs 1  seed 5
     weights sgd(lr=cosine(0.05, 0.001), momentum=0.9, decay=3e-4, clip=5)
     alphas adam(lr=1e-2, betas=(0.5, 0.999), decay=1e-3)
 }
@@ -57,7 +57,8 @@ def read(*path):
 
 
 def search(out, *options, **more):
-    return run(RUN, 'search', 'tiny.nd', '--out', out, *options, **more)
+    threads = [] if any(option.startswith('--threads') for option in options) else ['--threads', '1']
+    return run(RUN, 'search', 'tiny.nd', '--out', out, *threads, *options, **more)
 
 
 def interrupt(out, line, delay, *options):
@@ -87,14 +88,14 @@ def lines_of(*path):
 
 
 def test_threads_do_not_matter():
-    stdout, _ = search('one', '--threads', '1')
+    stdout, _ = search('one')
     search('two', '--threads=2')
     expect_same('one', 'two')
     expect(stdout == read('one', 'genotype.nd').decode(), 'stdout is not the genotype')
     metrics = lines_of('one', 'metrics.jsonl')
     expect([m['epoch'] for m in metrics] == [0, 1, 2], 'epochs')
     expect([m['frozen'] for m in metrics] == [True, False, False], 'frozen epochs')
-    expect([m['alphas_updates'] for m in metrics] == [0, 8, 16], 'updates of the alphas')
+    expect([m['alphas_updates'] for m in metrics] == [0, 63, 126], 'updates of the alphas')
     expect(metrics[0]['alphas_loss'] is None and metrics[1]['alphas_loss'] > 0, 'loss of the alphas')
     expect(metrics[2]['train_loss'] < metrics[0]['train_loss'], 'the loss does not fall')
     alphas = lines_of('one', 'alphas.jsonl')
@@ -111,9 +112,9 @@ def test_seed_matters():
 
 def test_interrupted_and_resumed():
     # In the first epoch, then in a later one; between them another number of threads.
-    said = interrupt('halves', 'steps per epoch', 0.05)
-    expect('interrupted in epoch' in said, said)
-    interrupt('halves', 'epoch 1/3:', 0.02, '--resume', '--threads', '1')
+    said = interrupt('halves', 'steps per epoch', 0.05, '--threads', '1')
+    expect('interrupted in epoch 1 after ' in said, said)
+    interrupt('halves', 'epoch 1/3:', 0.02, '--resume', '--threads', '2')
     search('halves', '--resume')
     expect_same('one', 'halves')
 
@@ -130,7 +131,7 @@ def limit_file_size():
 
 
 def test_full_disk_keeps_the_checkpoint():
-    interrupt('full', 'epoch 1/3:', 0.0)
+    interrupt('full', 'epoch 1/3:', 0.0, '--threads', '1')
     before = read('full', 'checkpoint.safetensors')
     search('full', '--resume', code=2, says='checkpoint.safetensors', preexec_fn=limit_file_size)
     expect(before == read('full', 'checkpoint.safetensors'), 'the checkpoint is not as before')
@@ -211,7 +212,7 @@ def test_init():
 
 def test_data_mistakes():
     os.makedirs('cifar', exist_ok=True)
-    spec = SPEC.replace('synthetic { limit=124 size=8 crop=1 flip=true cutout=3 }', 'cifar10("cifar") split 0.5')
+    spec = SPEC.replace('synthetic(limit=1008, H=8, W=8, classes=4, crop=1, flip=true, cutout=3)', 'cifar10("cifar") split 0.5')
     expect(spec != SPEC, 'the text was not changed')
     with open('cifar.nd', 'w', encoding='utf-8') as file:
         file.write(spec)

@@ -34,7 +34,7 @@ static void test_text_and_drawing(void **state) {
     Error error = {0};
     Tensor alphas[] = {make_alphas(3), make_alphas(3)};
     Genotype g;
-    assert_true(genotype_build(arena, make_settings(arena), "my-first.try", alphas, 2, &g, &error));
+    assert_true(genotype_build(arena, make_settings(arena), NULL, "my-first.try", alphas, 2, &g, &error));
     assert_string_equal(g.name, "my_first_try");
     assert_non_null(strstr(g.text, "genotype my_first_try {\n"));
     /* `none` never counts, though it is the heaviest on the first and the last edge. */
@@ -52,7 +52,7 @@ static void test_wrong_shape(void **state) {
     Error error = {0};
     Tensor alphas = make_alphas(2);
     Genotype g;
-    assert_false(genotype_build(arena, make_settings(arena), "x", &alphas, 1, &g, &error));
+    assert_false(genotype_build(arena, make_settings(arena), NULL, "x", &alphas, 1, &g, &error));
     assert_int_equal(error.kind, ERROR_INPUT);
     assert_string_equal(error.message, "'alphas_normal' has 2 x 3 values; the space has 3 edges with 3 candidates");
     arena_destroy(arena);
