@@ -1,0 +1,424 @@
+/* fake_cudart.cpp: a libcudart for tests, on the emulator: one device whose memory is the host's. What is put on a stream
+ * waits until somebody waits for it, as late as the rules of streams allow: a runtime that forgets to wait, or that
+ * changes what it has given to an asynchronous copy, computes something else. New memory holds NaN.
+ *
+ * $SIMT_ORDER: 0, 1, 2, the order of the threads; $SIMT_MEMORY: bytes of the device; $SIMT_NO_DEVICE: there is none;
+ * $SIMT_KEEP_POISON: cudaMemset of zeros leaves NaN, so that what a kernel forgets to write is not zero by chance. */
+#include "simt_host.h"
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <elf.h>
+#include <functional>
+#include <map>
+#include <set>
+#include <unistd.h>
+#include <vector>
+
+namespace {
+
+enum Status { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_IMAGE = 200, NO_DEVICE = 100, SYMBOL_NOT_FOUND = 500,
+              LAUNCH_FAILURE = 719, CAPTURE_UNSUPPORTED = 900 };
+
+typedef std::function<int()> Operation;
+
+struct Graph {
+    std::vector<Operation> operations;
+};
+
+struct Stream {
+    std::deque<Operation> waiting;
+    bool blocking = true;
+    Graph *capture = nullptr;
+};
+
+struct Event {
+    Stream *stream = nullptr;
+    bool reached = true;
+};
+
+struct Dim3 {
+    unsigned x, y, z;
+};
+
+Stream legacy;
+std::vector<Stream *> streams;
+std::map<char *, size_t> allocations, pinned;
+size_t used;
+int failure;
+
+size_t device_bytes() {
+    const char *bytes = getenv("SIMT_MEMORY");
+    return bytes ? strtoull(bytes, nullptr, 10) : (size_t)8 << 30;
+}
+
+bool no_device() {
+    return getenv("SIMT_NO_DEVICE") != nullptr;
+}
+
+int note(int status) {
+    if (status != SUCCESS && failure == SUCCESS)
+        failure = status;
+    return status;
+}
+
+/* Runs what waits on the stream. A failure stays: what comes after it is not run, as on a device. */
+int drain(Stream *stream) {
+    while (!stream->waiting.empty()) {
+        Operation operation = stream->waiting.front();
+        stream->waiting.pop_front();
+        if (failure == SUCCESS)
+            note(operation());
+    }
+    return failure;
+}
+
+void drain_blocking() {
+    for (Stream *stream : streams)
+        if (stream->blocking)
+            drain(stream);
+    drain(&legacy);
+}
+
+Stream *stream_of(void *handle) {
+    return handle ? (Stream *)handle : &legacy;
+}
+
+int put(void *handle, Operation operation) {
+    Stream *stream = stream_of(handle);
+    if (stream->capture)
+        stream->capture->operations.push_back(operation);
+    else
+        stream->waiting.push_back(operation);
+    return SUCCESS;
+}
+
+/* Is [at, at + bytes) memory of the device, all in one allocation? */
+bool on_device(const void *at, size_t bytes) {
+    auto next = allocations.upper_bound((char *)at);
+    if (next == allocations.begin())
+        return false;
+    --next;
+    return (char *)at + bytes <= next->first + next->second;
+}
+
+int copy(void *to, const void *from, size_t bytes, int kind) {
+    bool to_device = kind == 1 || kind == 3, from_device = kind == 2 || kind == 3;
+    if ((to_device && !on_device(to, bytes)) || (from_device && !on_device(from, bytes))) {
+        fprintf(stderr, "fake cudart: a copy of %zu bytes leaves its memory\n", bytes);
+        return INVALID_VALUE;
+    }
+    memcpy(to, from, bytes);
+    return SUCCESS;
+}
+
+/* cudaLibraryLoadData is not told how long the image is: the table of sections is last in what ld writes. */
+size_t image_size(const unsigned char *image) {
+    const Elf64_Ehdr *header = (const Elf64_Ehdr *)image;
+    return memcmp(image, ELFMAG, SELFMAG) == 0 ? header->e_shoff + (size_t)header->e_shnum * header->e_shentsize : 0;
+}
+
+int launch(SimtKernel *kernel, Dim3 grid, Dim3 block, std::vector<uint64_t> values, size_t shared) {
+    std::vector<void *> arguments;
+    for (uint64_t &value : values)
+        arguments.push_back(&value);
+    const unsigned blocks[3] = {grid.x, grid.y, grid.z}, threads[3] = {block.x, block.y, block.z};
+    if (simt_launch(kernel, blocks, threads, arguments.data(), shared))
+        return SUCCESS;
+    fprintf(stderr, "fake cudart: %s\n", simt_message());
+    return LAUNCH_FAILURE;
+}
+
+struct Library {
+    SimtModule *module;
+};
+
+std::set<const void *> known; /* kernels that were asked for */
+
+} // namespace
+
+extern "C" {
+
+int cudaRuntimeGetVersion(int *version) {
+    *version = 13000;
+    return SUCCESS;
+}
+
+int cudaDriverGetVersion(int *version) {
+    *version = no_device() ? 0 : 13000;
+    return SUCCESS;
+}
+
+int cudaGetDeviceCount(int *count) {
+    if (no_device())
+        return NO_DEVICE;
+    *count = 1;
+    return SUCCESS;
+}
+
+int cudaSetDevice(int device) {
+    const char *order = getenv("SIMT_ORDER");
+    simt_set_order(order ? (SimtOrder)(atoi(order) % SIMT_ORDER_COUNT) : SIMT_ascending);
+    return device == 0 ? SUCCESS : INVALID_VALUE;
+}
+
+int cudaDeviceGetAttribute(int *value, int attribute, int device) {
+    if (device != 0)
+        return INVALID_VALUE;
+    *value = attribute == 75 ? 8 : attribute == 76 ? 0 : attribute == 16 ? 4 : 0;
+    return SUCCESS;
+}
+
+int cudaGetDeviceProperties(void *properties, int device) {
+    strcpy((char *)properties, "emulated device");
+    return device == 0 ? SUCCESS : INVALID_VALUE;
+}
+
+int cudaGetLastError() {
+    return failure;
+}
+
+const char *cudaGetErrorString(int status) {
+    switch (status) {
+    case SUCCESS:
+        return "no error";
+    case INVALID_VALUE:
+        return "invalid argument";
+    case OUT_OF_MEMORY:
+        return "out of memory";
+    case NO_DEVICE:
+        return "no CUDA-capable device is detected";
+    case SYMBOL_NOT_FOUND:
+        return "named symbol not found";
+    case LAUNCH_FAILURE:
+        return "unspecified launch failure";
+    case INVALID_IMAGE:
+        return "device kernel image is invalid";
+    default:
+        return "unknown error";
+    }
+}
+
+int cudaMemGetInfo(size_t *free_bytes, size_t *total) {
+    *total = device_bytes();
+    *free_bytes = *total - used;
+    return SUCCESS;
+}
+
+int cudaMalloc(void **memory, size_t bytes) {
+    if (used + bytes > device_bytes())
+        return OUT_OF_MEMORY;
+    *memory = aligned_alloc(256, (bytes + 511) / 256 * 256);
+    memset(*memory, 0xff, bytes);
+    allocations[(char *)*memory] = bytes;
+    used += bytes;
+    return SUCCESS;
+}
+
+int cudaFree(void *memory) {
+    if (!memory)
+        return SUCCESS;
+    drain_blocking();
+    for (Stream *stream : streams)
+        drain(stream);
+    auto found = allocations.find((char *)memory);
+    if (found == allocations.end())
+        return INVALID_VALUE;
+    used -= found->second;
+    allocations.erase(found);
+    free(memory);
+    return SUCCESS;
+}
+
+int cudaHostAlloc(void **memory, size_t bytes, unsigned) {
+    *memory = calloc(1, bytes + 1);
+    return SUCCESS;
+}
+
+int cudaFreeHost(void *memory) {
+    free(memory);
+    return SUCCESS;
+}
+
+int cudaMemset(void *to, int value, size_t bytes) {
+    drain_blocking();
+    if (!on_device(to, bytes))
+        return INVALID_VALUE;
+    if (value || !getenv("SIMT_KEEP_POISON"))
+        memset(to, value, bytes);
+    return SUCCESS;
+}
+
+int cudaMemcpy(void *to, const void *from, size_t bytes, int kind) {
+    drain_blocking();
+    return failure ? failure : copy(to, from, bytes, kind);
+}
+
+int cudaMemcpyAsync(void *to, const void *from, size_t bytes, int kind, void *stream) {
+    return put(stream, [=] { return copy(to, from, bytes, kind); });
+}
+
+int cudaStreamCreateWithFlags(void **stream, unsigned flags) {
+    Stream *made = new Stream();
+    made->blocking = !(flags & 1);
+    streams.push_back(made);
+    *stream = made;
+    return SUCCESS;
+}
+
+int cudaStreamDestroy(void *handle) {
+    Stream *stream = (Stream *)handle;
+    drain(stream);
+    for (size_t i = 0; i < streams.size(); i++)
+        if (streams[i] == stream)
+            streams.erase(streams.begin() + (long)i);
+    delete stream;
+    return SUCCESS;
+}
+
+int cudaStreamSynchronize(void *stream) {
+    return drain(stream_of(stream));
+}
+
+int cudaDeviceSynchronize() {
+    drain_blocking();
+    for (Stream *stream : streams)
+        drain(stream);
+    return failure;
+}
+
+int cudaEventCreateWithFlags(void **event, unsigned) {
+    *event = new Event();
+    return SUCCESS;
+}
+
+int cudaEventDestroy(void *event) {
+    delete (Event *)event;
+    return SUCCESS;
+}
+
+int cudaEventRecord(void *handle, void *stream) {
+    Event *event = (Event *)handle;
+    event->stream = stream_of(stream);
+    if (event->stream->capture)
+        return SUCCESS;
+    event->reached = false;
+    return put(stream, [=] {
+        event->reached = true;
+        return (int)SUCCESS;
+    });
+}
+
+/* In a capture the other stream joins the graph: its operations are put down in the order of the calls, which is one of
+ * the orders that the events allow. */
+int cudaStreamWaitEvent(void *handle, void *waited, unsigned) {
+    Event *event = (Event *)waited;
+    Stream *stream = stream_of(handle);
+    if (event->stream && event->stream->capture) {
+        stream->capture = event->stream->capture;
+        return SUCCESS;
+    }
+    return put(handle, [=] {
+        while (!event->reached && event->stream && !event->stream->waiting.empty()) {
+            Operation operation = event->stream->waiting.front();
+            event->stream->waiting.pop_front();
+            note(operation());
+        }
+        return failure;
+    });
+}
+
+int cudaStreamBeginCapture(void *handle, int) {
+    stream_of(handle)->capture = new Graph();
+    return SUCCESS;
+}
+
+int cudaStreamEndCapture(void *handle, void **graph) {
+    Graph *made = stream_of(handle)->capture;
+    *graph = made;
+    for (Stream *stream : streams)
+        if (stream->capture == made)
+            stream->capture = nullptr;
+    return made ? SUCCESS : CAPTURE_UNSUPPORTED;
+}
+
+int cudaGraphInstantiateWithFlags(void **executable, void *graph, unsigned long long) {
+    *executable = new Graph(*(Graph *)graph);
+    return SUCCESS;
+}
+
+int cudaGraphLaunch(void *executable, void *stream) {
+    for (const Operation &operation : ((Graph *)executable)->operations)
+        put(stream, operation);
+    return SUCCESS;
+}
+
+int cudaGraphExecDestroy(void *executable) {
+    delete (Graph *)executable;
+    return SUCCESS;
+}
+
+int cudaGraphDestroy(void *graph) {
+    delete (Graph *)graph;
+    return SUCCESS;
+}
+
+int cudaLibraryLoadData(void **library, const void *image, void *, void **, unsigned, void *, void **, unsigned) {
+    size_t size = image_size((const unsigned char *)image);
+    char path[] = "/tmp/simt-module-XXXXXX";
+    int descriptor = size ? mkstemp(path) : -1;
+    if (descriptor < 0)
+        return INVALID_IMAGE;
+    bool written = write(descriptor, image, size) == (ssize_t)size;
+    close(descriptor);
+    SimtModule *module = written ? simt_module_open(path) : nullptr;
+    unlink(path);
+    if (!module) {
+        fprintf(stderr, "fake cudart: %s\n", simt_message());
+        return INVALID_IMAGE;
+    }
+    *library = new Library{module};
+    return SUCCESS;
+}
+
+int cudaLibraryUnload(void *handle) {
+    Library *library = (Library *)handle;
+    simt_module_close(library->module);
+    delete library;
+    return SUCCESS;
+}
+
+int cudaLibraryGetKernel(void **kernel, void *handle, const char *name) {
+    Library *library = (Library *)handle;
+    SimtKernel *found = simt_module_kernel(library->module, name);
+    if (!found)
+        return SYMBOL_NOT_FOUND;
+    known.insert(found);
+    *kernel = found;
+    return SUCCESS;
+}
+
+int cudaLibraryGetGlobal(void **address, size_t *bytes, void *handle, const char *name) {
+    *address = simt_module_symbol(((Library *)handle)->module, name);
+    *bytes = 0;
+    return *address ? SUCCESS : SYMBOL_NOT_FOUND;
+}
+
+int cudaFuncSetAttribute(const void *kernel, int, int) {
+    return known.count(kernel) ? SUCCESS : INVALID_VALUE;
+}
+
+/* The values of the arguments are copied now; all have 8 bytes. */
+int cudaLaunchKernel(const void *kernel, Dim3 grid, Dim3 block, void **arguments, size_t shared, void *stream) {
+    if (!known.count(kernel))
+        return INVALID_VALUE;
+    SimtKernel *found = (SimtKernel *)kernel;
+    std::vector<uint64_t> values;
+    for (int i = 0; i < simt_kernel_argument_count(found); i++)
+        values.push_back(*(const uint64_t *)arguments[i]);
+    return put(stream, [=] { return launch(found, grid, block, values, shared); });
+}
+}
