@@ -1,5 +1,6 @@
 /* codegen_fast.c: the fast schedules give what the plain one gives, for every vector width and both precisions; sums over
  * an image have the same bits for every width. */
+#include "base/hash.h"
 #include "codegen_harness.h"
 
 static int set_up(void **state) {
@@ -151,6 +152,24 @@ static void test_functions(void **state) {
     check_widths(*state, text, 1, &size, (int64_t[]){size, size, size, size, size, size, size});
 }
 
+/* Vectors of every width draw what base/hash.c draws. */
+static void test_draws(void **state) {
+    const char *text = "graph @g(%x: f32[N,23]) {\n"
+                       "  %1 = draw {stream=\"n\", distribution=\"normal\"} : f32[N,23]\n"
+                       "  %2 = draw {stream=\"u\", distribution=\"uniform\"} : f32[N,23]\n"
+                       "  return \"n\"=%1, \"u\"=%2\n"
+                       "}\n";
+    int64_t size = HARNESS_BATCH * 23;
+    for (int bytes = 16; bytes <= 64; bytes *= 2) {
+        Harness *h = run(*state, text, bytes, PRECISION_f32, 1, &size);
+        const float *normal = harness_output(h, "n"), *uniform = harness_output(h, "u");
+        for (uint32_t i = 0; i < HARNESS_BATCH * 23; i++) {
+            assert_true(normal[i] == draw_normal(7, draw_stream_hash("n"), 3, 100 + i / 23, i % 23));
+            assert_true(uniform[i] == draw_uniform(7, draw_stream_hash("u"), 3, 100 + i / 23, i % 23));
+        }
+    }
+}
+
 /* Convolutions whose schedules are not this file's business still must agree. */
 static void test_convolutions(void **state) {
     const char *depthwise = "stride=[2,2], pad=[2,2,2,2], dilation=[2,2], groups=20", *dense = "stride=[1,1], pad=[1,1,1,1], dilation=[1,1], groups=1";
@@ -178,6 +197,7 @@ static void test_convolutions(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_maps_and_sums, set_up, tear_down),
                                        cmocka_unit_test_setup_teardown(test_views_and_pools, set_up, tear_down),
+                                       cmocka_unit_test_setup_teardown(test_draws, set_up, tear_down),
                                        cmocka_unit_test_setup_teardown(test_functions, set_up, tear_down),
                                        cmocka_unit_test_setup_teardown(test_convolutions, set_up, tear_down)};
     return cmocka_run_group_tests(tests, NULL, NULL);
