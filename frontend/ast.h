@@ -84,10 +84,12 @@ typedef struct ParseState {
     Diag *diag;
     const SourceFile *source;
     Ast *result;
-    int start;                  /* token returned first: START_TEXT or START_EXPRESSION */
-    uint32_t line, col;         /* of the next byte */
-    uint32_t skip_line;         /* after a mistake: tokens that begin on this line are not seen */
-    uint32_t end_line, end_col; /* of the latest token */
+    int start;                      /* token returned first: START_TEXT or START_EXPRESSION */
+    uint32_t line, col;             /* of the next byte */
+    uint32_t skip_line;             /* tokens up to this line are not seen: it had a mistake */
+    uint32_t end_line;              /* where the latest token ends */
+    bool first_on_line;             /* the latest token begins its line */
+    uint32_t error_line, error_col; /* of the latest mistake */
 } ParseState;
 
 /* Mistakes go to diag; what could be understood is returned all the same. */

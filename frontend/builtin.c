@@ -27,6 +27,10 @@ const char *builtin_name(const Builtin *builtin) {
     return builtin->name;
 }
 
+const char *builtin_summary(const Builtin *builtin) {
+    return builtin->summary;
+}
+
 int builtin_param_count(const Builtin *builtin) {
     int count = 0;
     while (count < BUILTIN_MAX_PARAMS && builtin->params[count].name)

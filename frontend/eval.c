@@ -5,8 +5,9 @@ enum { MAX_DEPTH = 200, MAX_LOOP = 100000, MAX_NOTES = 4 };
 
 void lower_note_uses(Lower *l, Frame *f) {
     for (int notes = 0; f && notes < MAX_NOTES; f = f->caller) {
-        if (!f->definition || !f->definition->name || !f->call.file)
-            continue;
+        bool named = f->definition && f->definition->name && f->call.file;
+        if (!named || (f->call.file == f->definition->name_span.file && f->call.line == f->definition->name_span.line))
+            continue; /* what is compiled is not used by anybody */
         diag_note(l->diag, f->call, "in '%s', used here", f->definition->name);
         notes++;
     }

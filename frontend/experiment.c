@@ -85,6 +85,7 @@ void settings_list_keys(Arena *arena, const Ast *network, const Ast *experiment,
     int capacity = 0;
     *keys = NULL;
     *count = 0;
+    ARENA_PUSH(arena, *keys, *count, capacity, "network");
     for (int i = 0; network && network->kids[0] && i < network->kids[0]->count; i++)
         ARENA_PUSH(arena, *keys, *count, capacity, arena_printf(arena, "network.%s", network->kids[0]->kids[i]->name));
     for (int i = 0; experiment && i < SPEC_COUNT; i++)
@@ -418,11 +419,52 @@ static void set_space(Lower *l, Frame *f, const Ast *experiment) {
     }
 }
 
+static const char *const search_names[] = {"space",   "network", "data",          "split",    "limit",
+                                           "epochs",  "batch",   "frozen_epochs", "seed",     "order",
+                                           "weights", "alphas",  "noise",         "drop_path"};
+static const char *const train_names[] = {"network", "data",    "limit",     "epochs",         "batch",
+                                          "seed",    "weights", "drop_path", "label_smoothing"};
+enum {
+    SEARCH_NAMES = sizeof search_names / sizeof search_names[0],
+    TRAIN_NAMES = sizeof train_names / sizeof train_names[0]
+};
+
+/* Known, given once, and of the form it should have. */
+static bool check_setting(Lower *l, const Ast *experiment, int i) {
+    const Ast *setting = experiment->kids[i];
+    bool search = str_equal(experiment->name, "search");
+    const char *const *names = search ? search_names : train_names;
+    int count = search ? SEARCH_NAMES : TRAIN_NAMES;
+    if (find_name(names, count, setting->name) < 0) {
+        const char *near = diag_suggest(setting->name, names, (size_t)count);
+        diag_error(l->diag, setting->name_span,
+                   near ? "unknown setting '%s' of a %s; did you mean '%s'?" : "unknown setting '%s' of a %s",
+                   setting->name, search ? "search" : "training", near);
+        return false;
+    }
+    for (int k = 0; k < i; k++)
+        if (str_equal(experiment->kids[k]->name, setting->name)) {
+            diag_error(l->diag, setting->name_span, "'%s' is given twice", setting->name);
+            diag_note(l->diag, experiment->kids[k]->span, "the first time is here");
+            return false;
+        }
+    bool attached = str_equal(setting->name, "noise") || (search && str_equal(setting->name, "drop_path"));
+    if (attached != (setting->kind == AST_attach) || setting->kind == AST_rule || setting->kind == AST_section) {
+        diag_error(l->diag, setting->span,
+                   attached ? "'%s' is put on a candidate: %s on OPERATION { ... }" : "'%s' takes a value: %s VALUE",
+                   setting->name, setting->name);
+        return false;
+    }
+    return true;
+}
+
 static void run_setting(Lower *l, Frame *f, const char *kind, const Ast *setting) {
     const char *name = setting->name;
     if (str_equal(name, "space") || str_equal(name, "network"))
         return;
-    if (setting->kind == AST_attach)
+    if (str_equal(name, "data"))
+        set_data(l, f, setting->kids[0]);
+    else if (setting->kind == AST_attach)
         set_attachment(l, f, setting);
     else if (str_equal(name, "weights"))
         set_weights(l, f, kind, setting->kids[0]);
@@ -430,31 +472,56 @@ static void run_setting(Lower *l, Frame *f, const char *kind, const Ast *setting
         set_alphas(l, f, setting->kids[0]);
     else if (str_equal(name, "split") || str_equal(name, "limit"))
         set_expression(l, f, key_in(l, "data", name), setting->kids[0]);
-    else if (!str_equal(name, "data"))
+    else
         set_expression(l, f, key_in(l, kind, name), setting->kids[0]);
 }
 
 static void override_settings(Lower *l) {
     for (int i = 0; i < l->sets->count; i++) {
         const SetValue *set = &l->sets->items[i];
-        if (!set->key || str_starts_with(set->key, "network.") || str_starts_with(set->key, "space."))
+        if (!set->key || !find_spec(set->key) || str_starts_with(set->key, "space."))
             continue;
         set_value(l, set->key, eval_setting(l, lower_frame(l, NULL, NULL, set->value->span), set->key, set->value),
                   set->value->span);
     }
 }
 
-void lower_experiment(Lower *l, const Ast *experiment) {
+/* The network takes images of the data's shape and tells as many classes apart. */
+static void check_data_fits(Lower *l, Frame *f, const Ast *network) {
+    static const char *const names[] = {"classes", "H", "W", "channels"};
+    static const char *const keys[] = {"classes", "input.height", "input.width", "input.channels"};
+    static const char *const words[] = {"classes", "rows", "columns", "channels"};
+    for (int i = 0; i < 4; i++) {
+        Value value;
+        const IrAttr *of_network = ir_module_get(l->module, keys[i]);
+        bool known = lower_lookup(f, l->arena, names[i], &value) && value.kind == VALUE_int && of_network;
+        if (!known || value.i == of_network->i)
+            continue;
+        bool shape = i == 1 || i == 2; /* images are padded to the network's size */
+        if (!shape || value.i > of_network->i)
+            diag_error(l->diag, network->span, "the network is made for %lld %s; the data has %lld",
+                       (long long)of_network->i, words[i], (long long)value.i);
+    }
+}
+
+void lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool clean) {
     Frame *f = lower_frame(l, NULL, NULL, (Span){0});
+    bool search = str_equal(experiment->name, "search");
     ir_module_set(l->module, "kind", ir_attr_string("", experiment->name), experiment->name_span);
-    set_space(l, f, experiment);
-    const Ast *data = find_setting(experiment, "data");
-    if (data)
-        set_data(l, f, data->kids[0]);
+    if (!network)
+        diag_error(l->diag, experiment->name_span, "a %s needs a network, as in  network %s",
+                   search ? "search" : "training",
+                   search ? "cifar_search(C = 16, layers = 8)" : "cifar(GENOTYPE, C = 36, layers = 20)");
+    if (search && !find_setting(experiment, "space"))
+        diag_error(l->diag, experiment->name_span, "a search needs a space, as in  space darts");
+    if (clean)
+        set_space(l, f, experiment);
     for (int i = 0; i < experiment->count; i++)
-        run_setting(l, f, experiment->name, experiment->kids[i]);
+        if (check_setting(l, experiment, i))
+            run_setting(l, f, experiment->name, experiment->kids[i]);
     override_settings(l);
-    const Ast *network = experiment_network(experiment);
-    if (network && diag_count_errors(l->diag) == 0)
-        lower_entry(l, f, network);
+    if (!network || diag_count_errors(l->diag))
+        return;
+    lower_entry(l, f, network);
+    check_data_fits(l, f, network);
 }

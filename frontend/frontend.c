@@ -3,6 +3,7 @@
 #include "frontend/lower.h"
 #include "frontend/sema.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,8 +105,10 @@ static Ast *name_of(Arena *arena, const Ast *definition) {
     return name;
 }
 
-static const Ast *entry_expression(Arena *arena, const Ast *entry) {
-    return entry->kind == AST_experiment ? experiment_network(entry) : name_of(arena, entry);
+/* "specs/darts.nd" -> "darts" */
+static const char *file_stem(Arena *arena, const char *path) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+    return dot && dot > name ? arena_strndup(arena, name, (size_t)(dot - name)) : name;
 }
 
 /* Functions before their users, @forward last. */
@@ -117,7 +120,8 @@ static void order_graphs(Lower *l) {
     l->module->graph_count = l->instance_count + 1;
 }
 
-static IrModule *lower_program(Arena *arena, Program *program, const Ast *entry, const Sets *sets, Diag *diag) {
+static IrModule *lower_program(Arena *arena, Program *program, const Ast *entry, const Ast *network, const Sets *sets,
+                               Diag *diag) {
     Lower *l = ARENA_NEW(arena, Lower);
     *l = (Lower){.arena = arena,
                  .diag = diag,
@@ -126,12 +130,13 @@ static IrModule *lower_program(Arena *arena, Program *program, const Ast *entry,
                  .alphas = str_map_create(arena),
                  .sets = sets,
                  .library = program->library};
-    l->module = ir_module_create(arena, entry->kind == AST_network ? entry->name : entry->span.file->path);
-    if (entry->kind == AST_experiment) {
-        lower_experiment(l, entry);
-    } else {
+    bool clean = diag_count_errors(diag) == 0, experiment = entry->kind == AST_experiment;
+    l->module = ir_module_create(arena, experiment ? file_stem(arena, entry->span.file->path) : entry->name);
+    if (experiment) {
+        lower_experiment(l, entry, network, clean);
+    } else if (clean) {
         ir_module_set(l->module, "kind", ir_attr_string("", "network"), entry->name_span);
-        lower_entry(l, lower_frame(l, NULL, NULL, (Span){0}), name_of(arena, entry));
+        lower_entry(l, lower_frame(l, NULL, NULL, (Span){0}), network);
     }
     if (diag_count_errors(diag))
         return NULL;
@@ -142,48 +147,94 @@ static IrModule *lower_program(Arena *arena, Program *program, const Ast *entry,
     return l->module;
 }
 
-static bool load_program(Arena *arena, const char *path, const FrontendOptions *options, Program *program, Diag *diag,
-                         Error *error) {
-    *program = (Program){.globals = str_map_create(arena), .library = options ? options->library : NULL};
-    Loader loader = {arena, diag, error, program->library, str_map_create(arena), program};
-    return load_file(&loader, path, (Span){0});
+/* ---- from outside ---- */
+
+static bool defines(const Program *program, const char *name) {
+    for (int t = 0; t < program->text_count; t++)
+        for (int i = 0; i < program->texts[t]->count; i++)
+            if (program->texts[t]->kids[i]->name && str_equal(program->texts[t]->kids[i]->name, name))
+                return true;
+    return false;
+}
+
+/* --set genotype=noisy_darts_b: what no text defines may be in a file of its name. */
+static void load_named_files(Loader *loader, const Sets *sets) {
+    for (int i = 0; i < sets->count; i++) {
+        const Ast *value = sets->items[i].value;
+        if (!value || value->kind != AST_name || defines(loader->program, value->name))
+            continue;
+        char *file = arena_printf(loader->arena, "%s.nd", value->name);
+        for (char *c = file; *c; c++)
+            *c = (char)tolower((unsigned char)*c);
+        const char *path = find_import(loader, loader->program->texts[0]->span.file->path, file);
+        if (access(path, R_OK) == 0)
+            load_file(loader, path, value->span);
+    }
+}
+
+/* What is made @forward: --set network=... or what the text says. */
+static const Ast *choose_network(Arena *arena, const Ast *entry, const Sets *sets) {
+    const Ast *network = entry->kind == AST_experiment ? experiment_network(entry) : name_of(arena, entry);
+    for (int i = 0; i < sets->count; i++)
+        if (str_equal(sets->items[i].name, "network") && sets->items[i].value)
+            network = sets->items[i].value;
+    return network;
+}
+
+static void check_sets(Arena *arena, Program *program, const Ast *entry, const Ast *network, Sets *sets, Diag *diag) {
+    const char **keys;
+    int key_count;
+    settings_list_keys(arena, network ? network_template(&program->globals, network) : NULL,
+                       entry->kind == AST_experiment ? entry : NULL, &keys, &key_count);
+    sets_resolve(arena, sets, keys, key_count, diag);
+    Sema sema = {arena, diag, &program->globals};
+    for (int i = 0; i < sets->count; i++)
+        if (sets->items[i].key && sets->items[i].value && str_starts_with(sets->items[i].key, "network"))
+            sema_check_expression(&sema, NULL, sets->items[i].value);
+}
+
+static void report_no_entry(const Ast *text, const char *wanted, Diag *diag) {
+    Span start = {text->span.file, 1, 1, 1, 1};
+    if (wanted)
+        diag_error(diag, start, "there is no network or experiment '%s' in this text", wanted);
+    else
+        diag_error(diag, start,
+                   "nothing to compile in this text: it has no 'search', no 'train' and no 'network main'");
 }
 
 IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag, Error *error) {
-    Program program;
-    Sets sets = {0};
-    if (!load_program(arena, path, options, &program, diag, error))
+    Program program = {.globals = str_map_create(arena), .library = options ? options->library : NULL};
+    Loader loader = {arena, diag, error, program.library, str_map_create(arena), &program};
+    if (!load_file(&loader, path, (Span){0}))
         return NULL;
+    Sets sets = {0};
     if (options)
         sets_parse(arena, options->sets, options->set_count, &sets, diag);
+    load_named_files(&loader, &sets);
     sema_check(arena, &program, diag);
     const char *wanted = options ? options->entry : NULL;
     const Ast *text = program.texts[0], *entry = find_entry(text, wanted);
-    if (!entry && diag_count_errors(diag) == 0)
-        diag_error(diag, (Span){text->span.file, 1, 1, 1, 1},
-                   wanted ? "there is no network or experiment '%s' in this text"
-                          : "nothing to compile in this text: it has no 'search', no 'train' and no 'network main'%s",
-                   wanted ? wanted : "");
-    if (!entry)
+    if (!entry) {
+        if (wanted || diag_count_errors(diag) == 0)
+            report_no_entry(text, wanted, diag);
         return NULL;
-    const char **keys;
-    int key_count;
-    const Ast *expression = entry_expression(arena, entry);
-    settings_list_keys(arena, expression ? network_template(&program.globals, expression) : NULL,
-                       entry->kind == AST_experiment ? entry : NULL, &keys, &key_count);
-    sets_resolve(arena, &sets, keys, key_count, diag);
-    return diag_count_errors(diag) ? NULL : lower_program(arena, &program, entry, &sets, diag);
+    }
+    const Ast *network = choose_network(arena, entry, &sets);
+    check_sets(arena, &program, entry, network, &sets, diag);
+    return lower_program(arena, &program, entry, network, &sets, diag);
 }
 
 const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag,
                                Error *error) {
-    Program program;
-    if (!load_program(arena, path, options, &program, diag, error))
+    Program program = {.globals = str_map_create(arena), .library = options ? options->library : NULL};
+    Loader loader = {arena, diag, error, program.library, str_map_create(arena), &program};
+    if (!load_file(&loader, path, (Span){0}))
         return NULL;
     sema_check(arena, &program, diag);
     if (diag_count_errors(diag))
         return NULL;
     Str out = str_create(arena);
+    str_add(&out, "");
     ast_print(program.texts[0], &out);
     return out.data;
 }

@@ -125,6 +125,7 @@ void builtin_list_names(Arena *arena, const char ***names, int *count);
 bool builtin_has_param(const Builtin *builtin, const char *name);
 int builtin_param_count(const Builtin *builtin);
 const char *builtin_name(const Builtin *builtin);
+const char *builtin_summary(const Builtin *builtin); /* "conv(C, k, stride = 1, ...)" */
 /* A call of a primitive: applies it when the tensors are there, else a stage. */
 Value builtin_call(Lower *l, Frame *f, const Builtin *builtin, const Bindings *already, const Arguments *arguments);
 Value builtin_apply(Lower *l, Frame *f, const Stage *stage, int count, const Value *inputs, Span span);
@@ -149,8 +150,9 @@ Value lower_call_network(Lower *l, Frame *f, const Ast *network, const Arguments
 void lower_entry(Lower *l, Frame *f, const Ast *expression);
 /* The network whose parameters those are; NULL when it is none. */
 const Ast *network_template(const StrMap *globals, const Ast *expression);
-/* Settings, then @forward. */
-void lower_experiment(Lower *l, const Ast *experiment);
+/* Settings, then (unless there were mistakes) @forward of the network. clean: the definitions are right, so that the
+ * space may be looked at. */
+void lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool clean);
 const Ast *experiment_network(const Ast *experiment); /* the expression; NULL when there is none */
 
 /* What --set says. */

@@ -26,6 +26,8 @@
 }
 
 %code {
+#include <string.h>
+
 /* The scanner (lexer.l); its own header cannot stand beside a parser's. */
 int lexer_token(YYSTYPE *value, YYLTYPE *span, void *scanner, ParseState *state);
 int lexer_lex_init(void **scanner);
@@ -40,12 +42,15 @@ static Span empty_span(Span before)
     return before;
 }
 
+/* The next token that is not on a line given up; braces are seen all the same, so that blocks stay closed. */
 static int parser_lex(YYSTYPE *value, YYLTYPE *span, void *scanner, ParseState *state)
 {
     int token;
-    do
+    do {
         token = lexer_token(value, span, scanner, state);
-    while (token != T_END && token != '}' && state->skip_line && span->line <= state->skip_line);
+        state->first_on_line = span->line > state->end_line;
+        state->end_line = span->end_line;
+    } while (token != T_END && token != '}' && span->line <= state->skip_line);
     if (token == T_END) {
         span->file = state->source;
         span->line = span->end_line = state->line;
@@ -100,6 +105,27 @@ static Ast *pipe_add(ParseState *state, Span span, Ast *pipe, Ast *stage, bool f
     return ast_add(state->arena, pipe, stage);
 }
 
+/* After a mistake at the token `at`: whether to give it up, and with it the rest of its line. One that begins a line most likely
+ * begins something new (the line before lacks a parenthesis), but not twice; a brace may close the block. */
+static bool give_up(ParseState *state, int token, Span at, bool in_block)
+{
+    bool again = state->error_line == at.line && state->error_col == at.col;
+    state->error_line = at.line;
+    state->error_col = at.col;
+    if (!again && (token == '}' ? in_block : state->first_on_line))
+        return false;
+    state->skip_line = at.line;
+    return true;
+}
+#define RECOVER(in_block)                                    \
+    do {                                                     \
+        if (yychar == T_END)                                 \
+            YYABORT;                                         \
+        if (give_up(state, yychar, yylloc, in_block))        \
+            yyclearin;                                       \
+        yyerrok;                                             \
+    } while (0)
+
 /* A label is written like an expression: a name, with .name and [number] behind it. */
 static Ast *label(ParseState *state, Ast *ast)
 {
@@ -143,12 +169,7 @@ text
 definitions
     : %empty                         { $$ = LEAF(text, @$); }
     | definitions definition         { $$ = ast_add(state->arena, $1, $2); }
-    | definitions error              { $$ = $1;
-                                       if (yychar == T_END)
-                                           YYABORT;
-                                       state->skip_line = @2.line;
-                                       yyclearin;
-                                       yyerrok; }
+    | definitions error              { $$ = $1; RECOVER(false); }
     ;
 
 definition
@@ -232,13 +253,7 @@ setting
     | name ON sum '{' items '}'      { $$ = NAMED(attach, @$, $1, @1, $3);
                                        for (int i = 0; i < $5->count; i++)
                                            ast_add(state->arena, $$, $5->kids[i]); }
-    | error                          { $$ = NULL;
-                                       if (yychar == T_END)
-                                           YYABORT;
-                                       state->skip_line = @1.line;
-                                       if (yychar != '}')
-                                           yyclearin;
-                                       yyerrok; }
+    | error                          { $$ = NULL; RECOVER(true); }
     ;
 items
     : %empty                         { $$ = LEAF(list, @$); }
@@ -264,13 +279,7 @@ statement
     | IF expression THEN block ELSE block        { $$ = NODE(when, @$, $2, $4, $6); }
     | place block                    { $$ = NODE(within, @$, $1, $2); }
     | RETURN values                  { $$ = $2; $$->kind = AST_return; $$->span = @$; }
-    | error                          { $$ = NULL;
-                                       if (yychar == T_END)
-                                           YYABORT;
-                                       state->skip_line = @1.line;
-                                       if (yychar != '}')
-                                           yyclearin;
-                                       yyerrok; }
+    | error                          { $$ = NULL; RECOVER(true); }
     ;
 place
     : name                           { $$ = named(LEAF(name, @$), $1, @1); }
@@ -350,10 +359,8 @@ primary
                                        $$ = NODE(list, @$, $2);
                                        for (int i = 0; i < rest->count; i++)
                                            ast_add(state->arena, $$, rest->kids[i]); }
-    | '(' error ')'                  { $$ = LEAF(error, @$); yyerrok; }
     | '[' ']'                        { $$ = LEAF(list, @$); }
     | '[' elements ']'               { $$ = $2; $$->span = @$; }
-    | '[' error ']'                  { $$ = LEAF(error, @$); yyerrok; }
     ;
 elements
     : expression                     { $$ = NODE(list, @$, $1); }
@@ -362,7 +369,6 @@ elements
 arguments
     : %empty                         { $$ = LEAF(list, @$); }
     | argument_list
-    | error                          { $$ = LEAF(list, @$); yyerrok; }
     ;
 argument_list
     : argument                       { $$ = NODE(list, @$, $1); }
@@ -375,6 +381,14 @@ argument
 
 %%
 
+static const char *token_text(Arena *arena, const Span *span)
+{
+    const char *line = span->file->text;
+    for (uint32_t i = 1; i < span->line; i++)
+        line = strchr(line, '\n') + 1;
+    return arena_strndup(arena, line + span->col - 1, span->end_col - span->col);
+}
+
 /* "unexpected 'foo'; expected a, b or c" */
 static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, ParseState *state)
 {
@@ -382,18 +396,21 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, Par
     enum { MOST = 5 };
     yysymbol_kind_t expected[MOST];
     int count = yypcontext_expected_tokens(context, expected, MOST);
-    yysymbol_kind_t found = yypcontext_token(context);
+    const Span *at = yypcontext_location(context);
     Str message = str_create(state->arena);
-    str_addf(&message, "unexpected %s", found == YYSYMBOL_YYEMPTY ? "text" : yysymbol_name(found));
+    if (yypcontext_token(context) == YYSYMBOL_YYEOF)
+        str_add(&message, "the text ends too early");
+    else
+        str_addf(&message, "unexpected '%s'", at->line == at->end_line ? token_text(state->arena, at) : "\"");
     for (int i = 0; i < count; i++)
         str_addf(&message, "%s%s", i == 0 ? "; expected " : i + 1 == count ? " or " : ", ", yysymbol_name(expected[i]));
-    diag_error(state->diag, *yypcontext_location(context), "%s", message.data);
+    diag_error(state->diag, *at, "%s", message.data);
     return 0;
 }
 
 static Ast *parse(Arena *arena, const SourceFile *source, Diag *diag, int start)
 {
-    ParseState state = {arena, diag, source, NULL, start, 1, 1, 0, 1, 1};
+    ParseState state = {.arena = arena, .diag = diag, .source = source, .start = start, .line = 1, .col = 1};
     void *scanner;
     if (lexer_lex_init(&scanner))
         bug("the scanner cannot start");

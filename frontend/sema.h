@@ -1,5 +1,5 @@
-/* sema.h: what is checked before lowering: names, arguments, the form of spaces, genotypes and experiments. Private to
- * frontend/. */
+/* sema.h: what is checked before lowering: names, arguments, the form of spaces and genotypes. Private to frontend/.
+ * All of a program is checked, used or not; experiments are checked by what lowers them (experiment.c). */
 #ifndef NDARTS_FRONTEND_SEMA_H
 #define NDARTS_FRONTEND_SEMA_H
 
@@ -15,5 +15,28 @@ typedef struct Program {
 
 /* Fills globals; every mistake goes to diag. */
 void sema_check(Arena *arena, Program *program, Diag *diag);
+
+/* ---- shared by the files of sema ---- */
+typedef struct Sema {
+    Arena *arena;
+    Diag *diag;
+    const StrMap *globals;
+} Sema;
+
+/* Names of a body that are not definitions. */
+typedef struct Scope {
+    StrMap names;
+    bool cell; /* of a genotype: a state is computed once */
+} Scope;
+
+/* Names and calls of an expression, in a body (scope may be NULL: none). */
+void sema_check_expression(Sema *s, Scope *scope, const Ast *ast);
+/* An expression that stands for an operation: an unknown name is called an unknown operation. */
+void sema_check_operation(Sema *s, Scope *scope, const Ast *ast);
+void sema_check_block(Sema *s, Scope *scope, const Ast *block);
+void sema_check_space(Sema *s, const Ast *space);
+void sema_check_genotype(Sema *s, const Ast *genotype);
+/* "unknown WHAT 'name'; did you mean 'near'?" among count names. */
+void sema_report_unknown(Sema *s, Span span, const char *what, const char *name, const char *const *names, int count);
 
 #endif

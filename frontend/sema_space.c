@@ -1,0 +1,155 @@
+/* sema_space.c: the form of genotypes and spaces. */
+#include "frontend/sema.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- genotypes ---- */
+
+/* s0, s1, ... up to the first state that the cell computes itself are its inputs; two when it computes none called so.
+ */
+static int count_cell_inputs(const Ast *block) {
+    long first = -1;
+    for (int i = 0; i < block->count; i++) {
+        const Ast *statement = block->kids[i];
+        for (int k = 0; statement->kind == AST_assign && k < statement->kids[0]->count; k++) {
+            const char *name = statement->kids[0]->kids[k]->name;
+            char *end;
+            long number = name[0] == 's' ? strtol(name + 1, &end, 10) : -1;
+            if (number >= 0 && name[1] && !*end && (first < 0 || number < first))
+                first = number;
+        }
+    }
+    return first < 0 ? 2 : first > 64 ? 64 : (int)first;
+}
+
+static bool has_return(const Ast *block) {
+    for (int i = 0; i < block->count; i++)
+        if (block->kids[i]->kind == AST_return)
+            return true;
+    return false;
+}
+
+static void check_cell(Sema *s, const Ast *genotype, const Ast *cell) {
+    Scope scope = {str_map_create(s->arena), true};
+    int inputs = count_cell_inputs(cell->kids[0]);
+    for (int i = 0; i < inputs; i++)
+        str_map_set(&scope.names, arena_printf(s->arena, "s%d", i), (void *)cell);
+    sema_check_block(s, &scope, cell->kids[0]);
+    if (!has_return(cell->kids[0]))
+        diag_error(s->diag, cell->name_span, "cell '%s' of genotype '%s' returns nothing", cell->name, genotype->name);
+}
+
+void sema_check_genotype(Sema *s, const Ast *genotype) {
+    if (!genotype->count)
+        diag_error(s->diag, genotype->name_span, "genotype '%s' has no cells", genotype->name);
+    for (int i = 0; i < genotype->count; i++) {
+        for (int k = 0; k < i; k++)
+            if (str_equal(genotype->kids[k]->name, genotype->kids[i]->name))
+                diag_error(s->diag, genotype->kids[i]->name_span, "genotype '%s' has two cells '%s'", genotype->name,
+                           genotype->kids[i]->name);
+        check_cell(s, genotype, genotype->kids[i]);
+    }
+}
+
+/* ---- spaces ---- */
+
+static bool is_in(const char *const *names, int count, const char *name) {
+    for (int i = 0; i < count; i++)
+        if (str_equal(names[i], name))
+            return true;
+    return false;
+}
+
+static void check_keys(Sema *s, const Ast *section, const char *what, const char *const *names, int count) {
+    for (int i = 0; i < section->count; i++) {
+        const Ast *setting = section->kids[i];
+        if (!is_in(names, count, setting->name)) {
+            sema_report_unknown(s, setting->name_span, what, setting->name, names, count);
+            continue;
+        }
+        for (int k = 0; k < i && setting->kind != AST_rule; k++)
+            if (str_equal(section->kids[k]->name, setting->name))
+                diag_error(s->diag, setting->name_span, "'%s' is given twice", setting->name);
+    }
+}
+
+static const Ast *find(const Ast *section, const char *name) {
+    for (int i = 0; i < section->count; i++)
+        if (str_equal(section->kids[i]->name, name))
+            return section->kids[i];
+    return NULL;
+}
+
+static void check_candidates(Sema *s, const Ast *list) {
+    for (int i = 0; list->kind == AST_list && i < list->count; i++) {
+        const Ast *candidate = list->kids[i];
+        sema_check_operation(s, NULL, candidate);
+        for (int k = 0; k < i && candidate->kind == AST_name; k++)
+            if (list->kids[k]->kind == AST_name && str_equal(list->kids[k]->name, candidate->name))
+                diag_error(s->diag, candidate->span, "'%s' is a candidate already", candidate->name);
+    }
+    if (list->kind != AST_list)
+        sema_check_expression(s, NULL, list);
+    else if (!list->count)
+        diag_error(s->diag, list->span, "an edge needs at least one candidate");
+}
+
+static void check_cell_settings(Sema *s, const Ast *space, const Ast *cell) {
+    static const char *const names[] = {"inputs", "nodes", "output", "keep", "per"};
+    check_keys(s, cell, "setting of a cell", names, 5);
+    const Ast *output = find(cell, "output"), *per = find(cell, "per");
+    if (per && (per->kids[0]->kind != AST_name || !str_equal(per->kids[0]->name, "node")))
+        diag_error(s->diag, per->span, "edges are kept per node: keep N per node");
+    if (!output) {
+        diag_error(s->diag, cell->name_span, "the cell of space '%s' has no output, as in  output concat(nodes)",
+                   space->name);
+        return;
+    }
+    Scope scope = {str_map_create(s->arena), false};
+    str_map_set(&scope.names, "nodes", (void *)output);
+    for (int i = 0; i < 64; i++)
+        str_map_set(&scope.names, arena_printf(s->arena, "s%d", i), (void *)output);
+    sema_check_expression(s, &scope, output->kids[0]);
+}
+
+/* after OPERATION = ...    edge KIND(FROM, TO) = [...] */
+static void check_rule(Sema *s, const Ast *rule, const Ast *candidates, const Ast *kinds) {
+    const Ast *left = rule->kids[0];
+    if (str_equal(rule->name, "after")) {
+        const Ast *list = candidates && candidates->kids[0]->kind == AST_list ? candidates->kids[0] : NULL;
+        bool known = !list;
+        for (int i = 0; list && left->kind == AST_name && i < list->count; i++)
+            known = known || (list->kids[i]->kind == AST_name && str_equal(list->kids[i]->name, left->name));
+        if (left->kind != AST_name)
+            diag_error(s->diag, left->span, "'after' names a candidate, as in  after max_pool_3x3 = ^bn1: batch_norm");
+        else if (!known)
+            diag_error(s->diag, left->span, "'%s' is no candidate of this space", left->name);
+        sema_check_operation(s, NULL, rule->kids[1]);
+        return;
+    }
+    if (left->kind != AST_call || left->count != 3 || left->kids[0]->kind != AST_name)
+        diag_error(s->diag, left->span, "'edge' names a cell and two states, as in  edge normal(0, 2) = [...]");
+    else if (!kinds && !str_equal(left->kids[0]->name, "normal") && !str_equal(left->kids[0]->name, "reduce"))
+        sema_report_unknown(s, left->kids[0]->span, "cell", left->kids[0]->name, (const char *[]){"normal", "reduce"},
+                            2);
+    check_candidates(s, rule->kids[1]);
+}
+
+void sema_check_space(Sema *s, const Ast *space) {
+    static const char *const names[] = {"candidates", "cell", "cells", "after", "edge"};
+    check_keys(s, space, "setting of a space", names, 5);
+    const Ast *cell = find(space, "cell"), *candidates = find(space, "candidates"), *kinds = find(space, "cells");
+    if (!cell || cell->kind != AST_section)
+        diag_error(s->diag, space->name_span,
+                   "space '%s' has no cell, as in  cell { inputs 2 nodes 4 output concat(nodes) }", space->name);
+    else
+        check_cell_settings(s, space, cell);
+    if (candidates)
+        check_candidates(s, candidates->kids[0]);
+    else if (!find(space, "edge"))
+        diag_error(s->diag, space->name_span, "space '%s' has no candidates", space->name);
+    for (int i = 0; i < space->count; i++)
+        if (space->kids[i]->kind == AST_rule)
+            check_rule(s, space->kids[i], candidates, kinds);
+}
