@@ -18,9 +18,14 @@ typedef struct RtBackend {
     RtDevice *(*open)(int threads, Error *error);
     void (*close)(RtDevice *device);
     int (*thread_count)(const RtDevice *device);
-    /* From generated source to a loaded module, through the cache; identity (in arena) says what decides its bits. */
-    RtModule *(*build)(RtDevice *device, const CgOutput *output, int vector_bytes, Arena *arena, const char **identity,
-                       Error *error);
+    /* Target, compiler and its options, in words: with the source they decide a module's bits. NULL: no compiler. */
+    const char *(*toolchain)(RtDevice *device, int vector_bytes, Arena *arena, Error *error);
+    /* The module that build made earlier for the same text_key, from the cache; NULL when there is none (no error then). */
+    RtModule *(*find)(RtDevice *device, const char *text_key, int vector_bytes, Arena *arena, const char **identity);
+    /* From generated source to a loaded module, through the cache, which remembers it under text_key too. identity (in
+     * arena) says what decides its bits. */
+    RtModule *(*build)(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes, Arena *arena,
+                       const char **identity, Error *error);
     RtModule *(*load)(RtDevice *device, const char *path, Arena *arena, const char **identity, Error *error);
     void (*unload)(RtDevice *device, RtModule *module);
     /* Zeroed memory; NULL when there is none. */

@@ -36,16 +36,43 @@ static int cpu_thread_count(const RtDevice *device) {
     return rt_threads_count(device->threads);
 }
 
-static RtModule *cpu_build(RtDevice *device, const CgOutput *output, int vector_bytes, Arena *arena,
-                           const char **identity, Error *error) {
+static const char *cpu_toolchain(RtDevice *device, int vector_bytes, Arena *arena, Error *error) {
     (void)device;
     RtCompiler compiler;
     if (!rt_compiler_find(arena, &compiler, error))
         return NULL;
+    return arena_printf(arena, "target c, compiler %s, options %s", compiler.version,
+                        rt_compiler_options(arena, vector_bytes));
+}
+
+static const char *module_identity(RtDevice *device, int vector_bytes, const char *key, Arena *arena) {
+    Error ignored = {ERROR_NONE, ""};
+    const char *toolchain = cpu_toolchain(device, vector_bytes, arena, &ignored);
+    return arena_printf(arena, "%s, source %.16s", toolchain ? toolchain : "", key);
+}
+
+static RtModule *cpu_find(RtDevice *device, const char *text_key, int vector_bytes, Arena *arena,
+                          const char **identity) {
+    const char *key = rt_cache_recall(arena, text_key);
+    RtModule *module = key ? rt_cache_find(key) : NULL;
+    if (module)
+        *identity = module_identity(device, vector_bytes, key, arena);
+    return module;
+}
+
+static RtModule *cpu_build(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes,
+                           Arena *arena, const char **identity, Error *error) {
+    RtCompiler compiler;
+    if (!rt_compiler_find(arena, &compiler, error))
+        return NULL;
     const char *options = rt_compiler_options(arena, vector_bytes);
-    *identity = arena_printf(arena, "target c, compiler %s, options %s, source %.16s", compiler.version, options,
-                             rt_cache_key(arena, output, options, compiler.version));
-    return rt_cache_load(&compiler, output, options, error);
+    const char *key = rt_cache_key(arena, output, options, compiler.version);
+    RtModule *module = rt_cache_load(&compiler, output, options, key, error);
+    if (!module)
+        return NULL;
+    rt_cache_remember(text_key, key);
+    *identity = module_identity(device, vector_bytes, key, arena);
+    return module;
 }
 
 /* The file's own hash stands for compiler and source. */
@@ -117,6 +144,8 @@ const RtBackend rt_backend_cpu = {
     .open = cpu_open,
     .close = cpu_close,
     .thread_count = cpu_thread_count,
+    .toolchain = cpu_toolchain,
+    .find = cpu_find,
     .build = cpu_build,
     .load = cpu_load,
     .unload = cpu_unload,

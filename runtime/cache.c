@@ -1,10 +1,14 @@
-/* cache.c: an entry is KEY.so with a trailer after the shared object: "ndsum\0\0\1" and the SHA-256 of all before it.
+/* cache.c: modules under the hash of their source, and beside them, under the hash of a text with everything that goes
+ * into compiling it, the name of its module (KEY.key): a text compiled before needs no compilation to find it.
+ *
+ * An entry is KEY.so with a trailer after the shared object: "ndsum\0\0\1" and the SHA-256 of all before it.
  * An entry that is cut short, altered or does not load is built anew. Several programs may build the same entry at
  * once; each renames a whole file. */
 #include "runtime/cache.h"
 
 #include "base/hash.h"
 #include "base/str.h"
+#include "base/tensor_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -108,23 +112,53 @@ static bool build_entry(Arena *arena, const RtCompiler *compiler, const CgOutput
     return ok;
 }
 
-static RtModule *load_or_build(Arena *arena, const RtCompiler *compiler, const CgOutput *output, const char *options,
-                               Error *error) {
-    const char *folder = rt_cache_folder(arena);
-    const char *entry =
-        arena_printf(arena, "%s/%s.so", folder, rt_cache_key(arena, output, options, compiler->version));
-    Error ignored = {ERROR_NONE, ""};
-    RtModule *module = entry_is_whole(entry) ? rt_module_load(entry, &ignored) : NULL;
-    if (module)
-        return module;
-    if (!make_folders(arena, folder, error) || !build_entry(arena, compiler, output, options, entry, error))
-        return NULL;
-    return rt_module_load(entry, error);
+static const char *entry_path(Arena *arena, const char *key) {
+    return arena_printf(arena, "%s/%s.so", rt_cache_folder(arena), key);
 }
 
-RtModule *rt_cache_load(const RtCompiler *compiler, const CgOutput *output, const char *options, Error *error) {
+RtModule *rt_cache_find(const char *key) {
     Arena *arena = arena_create();
-    RtModule *module = load_or_build(arena, compiler, output, options, error);
+    Error ignored = {ERROR_NONE, ""};
+    const char *entry = entry_path(arena, key);
+    RtModule *module = entry_is_whole(entry) ? rt_module_load(entry, &ignored) : NULL;
     arena_destroy(arena);
     return module;
+}
+
+RtModule *rt_cache_load(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *key,
+                        Error *error) {
+    RtModule *module = rt_cache_find(key);
+    if (module)
+        return module;
+    Arena *arena = arena_create();
+    const char *entry = entry_path(arena, key);
+    if (make_folders(arena, rt_cache_folder(arena), error) &&
+        build_entry(arena, compiler, output, options, entry, error))
+        module = rt_module_load(entry, error);
+    arena_destroy(arena);
+    return module;
+}
+
+/* ---- texts ---- */
+
+static const char *text_path(Arena *arena, const char *text_key) {
+    return arena_printf(arena, "%s/%s.key", rt_cache_folder(arena), text_key);
+}
+
+const char *rt_cache_recall(Arena *arena, const char *text_key) {
+    size_t size = 0;
+    char *bytes = read_bytes(text_path(arena, text_key), &size);
+    const char *key = NULL;
+    if (bytes && size == DIGEST && strspn(memcpy(arena_alloc(arena, DIGEST + 1), bytes, DIGEST), "0123456789abcdef") == DIGEST)
+        key = arena_strndup(arena, bytes, DIGEST);
+    free(bytes);
+    return key;
+}
+
+/* Only saves time later, so a failure is none. */
+void rt_cache_remember(const char *text_key, const char *key) {
+    Arena *arena = arena_create();
+    Error ignored = {ERROR_NONE, ""};
+    file_write_atomic(text_path(arena, text_key), key, DIGEST, &ignored);
+    arena_destroy(arena);
 }

@@ -9,7 +9,14 @@
 const char *rt_cache_folder(Arena *arena);
 /* The name of an entry: the hash of sources, options and the compiler's version, 64 hexadecimal digits. */
 const char *rt_cache_key(Arena *arena, const CgOutput *output, const char *options, const char *compiler_version);
+/* The module under a key, or NULL. */
+RtModule *rt_cache_find(const char *key);
 /* Loads the module from the cache; builds it first when it is not there or its entry is damaged. */
-RtModule *rt_cache_load(const RtCompiler *compiler, const CgOutput *output, const char *options, Error *error);
+RtModule *rt_cache_load(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *key,
+                        Error *error);
+
+/* The key of the module that a text led to before, or NULL; text_key: 64 hexadecimal digits. */
+const char *rt_cache_recall(Arena *arena, const char *text_key);
+void rt_cache_remember(const char *text_key, const char *key);
 
 #endif

@@ -1,6 +1,7 @@
 /* program.c: opens programs (text -> IR -> passes -> source -> module) and runs their graphs. */
 #include "runtime/program.h"
 
+#include "base/hash.h"
 #include "base/str.h"
 #include "frontend/frontend.h"
 #include "runtime/machine.h"
@@ -94,28 +95,78 @@ static void keep_settings(RtProgram *p, const IrModule *ir) {
         ir_module_set(p->ir, ir->settings[i].key, ir->settings[i].value, (Span){0});
 }
 
-/* arena: what compiling takes, which is many times what the program keeps. */
-static bool compile_text(RtProgram *p, Arena *arena, const RtProgramOptions *o, Error *error) {
-    IrModule *ir = rt_text_load(arena, o->path, o->sets, o->set_count, error);
-    if (!ir)
-        return false;
-    keep_settings(p, ir);
+/* ---- what a text's module depends on ---- */
+
+/* The compiler that we are: another build of it may generate other code. */
+static void add_own_hash(Str *s) {
+    char digest[65] = "";
+    Error ignored = {ERROR_NONE, ""};
+    SourceFile *self = source_read(s->arena, "/proc/self/exe", &ignored);
+    if (self)
+        hash_sha256_hex(self->text, self->size, digest);
+    str_addf(s, "%s\n", digest);
+}
+
+static void add_options(Str *s, const RtProgramOptions *o, const CgOptions *cg) {
+    str_addf(s, "precision %d vectors %d plain %d batch %lld chunks %d budget %lld grad_output %d input_gradient %d\n",
+             cg->precision, cg->vector_bytes, cg->plain, (long long)cg->batch, cg->chunks, (long long)o->memory_budget,
+             o->grad_output_loss, o->input_gradient);
+    for (int i = 0; i < o->kind_count; i++)
+        str_addf(s, "graph %s\n", graph_kind_name(o->kinds[i]));
+    for (int i = 0; i < o->fed_stream_count; i++)
+        str_addf(s, "fed %s\n", o->fed_streams[i]);
+}
+
+/* NULL with an error when there is no compiler. */
+static const char *text_key(RtProgram *p, const IrModule *ir, const RtProgramOptions *o, const CgOptions *cg, Error *error) {
+    Str s = str_create(ir->arena);
+    const char *toolchain = p->backend->toolchain(p->device, cg->vector_bytes, ir->arena, error);
+    if (!toolchain)
+        return NULL;
+    str_addf(&s, "%s\n", toolchain);
+    add_own_hash(&s);
+    add_options(&s, o, cg);
+    ir_print_module(ir, &s);
+    char *key = arena_alloc(ir->arena, 65);
+    hash_sha256_hex(s.data, s.length, key);
+    return key;
+}
+
+static bool choose_options(RtProgram *p, const IrModule *ir, const RtProgramOptions *o, CgOptions *cg, Error *error) {
     int64_t batch = choose_batch(ir, o);
     if (batch < 1 || batch > 1 << 20)
         return error_set(error, ERROR_INPUT, "the batch is %lld; it should be 1 to 1048576", (long long)batch);
-    CgOptions cg = {.target = p->backend->target,
-                    .precision = o->precision,
-                    .plain = o->plain,
-                    .batch = batch,
-                    .chunks = batch < 16 ? (int)batch : 16};
-    cg.vector_bytes = o->vector_bytes == RT_VECTOR_HOST ? machine_vector_bytes() : o->vector_bytes;
-    IrGraph **graphs = ARENA_ARRAY(arena, IrGraph *, o->kind_count);
-    if (!build_graphs(ir, o, &cg, diag_create(arena, stderr), graphs, error))
+    *cg = (CgOptions){.target = p->backend->target,
+                      .precision = o->precision,
+                      .plain = o->plain,
+                      .batch = batch,
+                      .chunks = batch < 16 ? (int)batch : 16};
+    cg->vector_bytes = o->vector_bytes == RT_VECTOR_HOST ? machine_vector_bytes() : o->vector_bytes;
+    return true;
+}
+
+static bool generate(RtProgram *p, IrModule *ir, const RtProgramOptions *o, CgOptions *cg, const char *key, Error *error) {
+    IrGraph **graphs = ARENA_ARRAY(ir->arena, IrGraph *, o->kind_count);
+    if (!build_graphs(ir, o, cg, diag_create(ir->arena, stderr), graphs, error))
         return false;
-    cg.unit_count = choose_unit_count(graphs, o->kind_count);
-    CgOutput *output = cg_generate(arena, ir, graphs, o->kind_count, &cg);
-    p->module = p->backend->build(p->device, output, cg.vector_bytes, p->arena, &p->identity, error);
+    cg->unit_count = choose_unit_count(graphs, o->kind_count);
+    CgOutput *output = cg_generate(ir->arena, ir, graphs, o->kind_count, cg);
+    p->module = p->backend->build(p->device, output, key, cg->vector_bytes, p->arena, &p->identity, error);
     return p->module != NULL;
+}
+
+/* arena: what compiling takes, which is many times what the program keeps. */
+static bool compile_text(RtProgram *p, Arena *arena, const RtProgramOptions *o, Error *error) {
+    IrModule *ir = rt_text_load(arena, o->path, o->sets, o->set_count, error);
+    CgOptions cg;
+    if (!ir || !choose_options(p, ir, o, &cg, error))
+        return false;
+    keep_settings(p, ir);
+    const char *key = text_key(p, ir, o, &cg, error);
+    if (!key)
+        return false;
+    p->module = p->backend->find(p->device, key, cg.vector_bytes, p->arena, &p->identity);
+    return p->module || generate(p, ir, o, &cg, key, error);
 }
 
 /* ---- memory ---- */

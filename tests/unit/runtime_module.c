@@ -249,11 +249,13 @@ static void test_cache(void **state) {
     const char *unit = module_source(plan_text), *options = rt_compiler_options(arena, 16);
     CgOutput output = {.unit_count = 1, .units = &unit};
     assert_true(rt_compiler_find(arena, &compiler, &error));
-    const char *entry = arena_printf(arena, "%s/%s.so", rt_cache_folder(arena),
-                                     rt_cache_key(arena, &output, options, compiler.version));
+    const char *key = rt_cache_key(arena, &output, options, compiler.version);
+    const char *entry = arena_printf(arena, "%s/%s.so", rt_cache_folder(arena), key);
+    const char *text = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    assert_null(rt_cache_recall(arena, text));
     static const size_t cuts[] = {1 << 30, 0, 100, 4000};
     for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
-        RtModule *m = rt_cache_load(&compiler, &output, options, &error);
+        RtModule *m = rt_cache_load(&compiler, &output, options, key, &error);
         if (!m)
             fail_msg("%s", error.message);
         assert_int_equal(m->plan->chunks, 5);
@@ -263,16 +265,19 @@ static void test_cache(void **state) {
     }
     /* a whole entry is taken as it is: no compiler is asked */
     copy_part("./hand.so", "./entry.part", 1 << 30);
-    RtModule *m = rt_cache_load(&compiler, &output, options, &error);
+    RtModule *m = rt_cache_load(&compiler, &output, options, key, &error);
     assert_non_null(m);
     rt_module_unload(m);
     compiler.args[0] = "/nonexistent/cc";
     compiler.arg_count = 1;
-    m = rt_cache_load(&compiler, &output, options, &error);
+    m = rt_cache_load(&compiler, &output, options, key, &error);
     assert_non_null(m);
     rt_module_unload(m);
+    rt_cache_remember(text, key);
+    assert_string_equal(rt_cache_recall(arena, text), key);
     unlink(entry);
-    assert_null(rt_cache_load(&compiler, &output, options, &error));
+    assert_null(rt_cache_find(key));
+    assert_null(rt_cache_load(&compiler, &output, options, key, &error));
     assert_int_equal(error.kind, ERROR_MACHINE);
 }
 
