@@ -101,6 +101,8 @@ static const char *mismatch(BuiltinType type, const Value *value) {
         return value->kind == VALUE_bool ? NULL : "true or false";
     case TYPE_stage:
         return value->kind == VALUE_stage ? NULL : "an operation";
+    case TYPE_list:
+        return value->kind == VALUE_list ? NULL : "a list";
     case TYPE_value:
         return value->kind == VALUE_tensor || value_number(value, &number) ? NULL : "a number or a tensor";
     }

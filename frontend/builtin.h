@@ -13,7 +13,8 @@ typedef enum BuiltinType {
     TYPE_number, /* an integer or a number */
     TYPE_bool,
     TYPE_stage, /* an operation */
-    TYPE_value  /* a number or a tensor */
+    TYPE_list,
+    TYPE_value /* a number or a tensor */
 } BuiltinType;
 
 /* Defaults: none (the argument is required), a number, or a boolean that the surroundings may know better. */

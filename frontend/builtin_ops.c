@@ -196,6 +196,10 @@ static Value run_extent(BuiltinUse *use) {
     return value_int(use->x[0]->type.dim[name[0] == 'h' ? 1 : name[0] == 'w' ? 2 : 3]);
 }
 
+static Value run_length(BuiltinUse *use) {
+    return value_int(use->args[0].count);
+}
+
 /* The logits of an auxiliary head, which count in the training loss only. */
 static Value run_auxiliary(BuiltinUse *use) {
     Lower *l = use->l;
@@ -271,5 +275,6 @@ const Builtin builtin_primitives[] = {
      OP_auxiliary,
      {REQUIRED("head", stage), REQUIRED("weight", number)},
      "auxiliary_loss(head, weight)"},
+    {"length", BUILTIN_math, run_length, OP_COUNT, {REQUIRED("list", list)}, "length(list)"},
     {0},
 };
