@@ -85,7 +85,8 @@ static const char *kernel_text(const CgEmitC *e, const CgPrinter *p) {
     for (int i = 0; i < p->buffer_count; i++)
         str_addf(&text, "    %s%s *%s b%d = buffers[%d];\n", is_written(e, p->buffers[i]) ? "" : "const ",
                  cg_c_element(p->buffers[i]), qualifier(e, p, p->buffers[i]), i, i);
-    str_add(&text, "    const NdRun *const run = work->run;\n"
+    /* A copy, which stores through the buffers cannot change: what it gives leaves the loops. */
+    str_add(&text, "    const NdRun values = *work->run, *const run = &values;\n"
                    "    const int64_t image = work->image, chunk = work->chunk, first = work->first;\n"
                    "    char *const scratch = work->scratch;\n"
                    "    (void)run, (void)image, (void)chunk, (void)first, (void)scratch, (void)ints;\n");

@@ -228,7 +228,27 @@ static void close_run(Group *g) {
     map_close_run(g->p, g->members[0].axis_of[g->rank - 1]);
 }
 
+/* Before the loops over pixels: what is the same for all of them, in vectors when the channels are one vector. */
+static void hoist_members(Group *g, const MapRun *run, bool one_vector) {
+    for (int i = 0; i < g->count; i++) {
+        Member *m = &g->members[i];
+        uint32_t loops = 0;
+        switch_to(g, m, run);
+        for (int d = 1; d < g->rank - one_vector; d++)
+            if (g->dim[d] != 1)
+                loops |= UINT32_C(1) << m->axis_of[d];
+        if (loops & ~(UINT32_C(1) << m->axis_of[g->rank - 1]))
+            cg_c_hoist(g->p, m->body, loops);
+    }
+}
+
+static bool is_one_vector(const MapRun *runs, int run_count) {
+    return run_count == 1 && runs[0].to - runs[0].from == runs[0].width;
+}
+
 static void print_maps(Group *g, const MapRun *runs, int run_count) {
+    g->name[g->rank - 1] = "0";
+    hoist_members(g, &runs[0], is_one_vector(runs, run_count));
     int opened = open_loops(g, 1, g->rank - 1);
     for (int i = 0; i < run_count; i++) {
         cg_c_set_step(g->p, g->members[0].step, 0);
@@ -314,6 +334,7 @@ static void print_run_with_sums(Group *g, const MapRun *run) {
     cg_c_set_step(g->p, g->members[0].step, 0);
     open_run(g, run);
     declare_sums(g);
+    hoist_members(g, run, true);
     int d = column_dimension(g), opened = open_loops(g, 1, d ? d : 1);
     print_columns(g, run);
     while (opened--)

@@ -89,6 +89,7 @@ static const char instructions_text[] =
     "    same = (uint64_t)first * 0xD2511F53u;\n"
     "    c2 = c3 ^ ((uint32_t)(same >> 32) ^ key1);\n"
     "    c3 = zero + (uint32_t)same;\n"
+    "#pragma GCC unroll 7\n"
     "    for (int round = 2; round < 9; round++) {\n"
     "        key0 += 0x9E3779B9u;\n"
     "        key1 += 0xBB67AE85u;\n"

@@ -66,6 +66,9 @@ const char *cg_c_name(CgPrinter *p, const char *prefix);
 
 /* Emits what computes s here; the name (or literal) of the result: T, or nd_vW when cg_c_is_vector(p, s). */
 const char *cg_c_print_scalar(CgPrinter *p, const CgScalar *s);
+/* Emits the parts of s that do not depend on the axes of mask (bit a: axis a), so that a loop over those finds them
+ * computed. What stands in a guard stays there. */
+void cg_c_hoist(CgPrinter *p, const CgScalar *s, uint32_t mask);
 /* The same, always nd_vW when the printer's width is above 1. */
 const char *cg_c_print_vector(CgPrinter *p, const CgScalar *s);
 bool cg_c_is_vector(const CgPrinter *p, const CgScalar *s);

@@ -251,7 +251,7 @@ static const char *print_guard(CgPrinter *p, const CgScalar *s) {
 
 /* Prints, before a loop over the axes of mask, what the body needs and the loop does not change. Not out of guards: what
  * they hold may only be computed where they allow it. */
-static void hoist(CgPrinter *p, const CgScalar *s, uint32_t mask) {
+void cg_c_hoist(CgPrinter *p, const CgScalar *s, uint32_t mask) {
     if (s->kind == SCALAR_constant || s->kind == SCALAR_index)
         return;
     if (!(s->axes & mask)) {
@@ -261,7 +261,7 @@ static void hoist(CgPrinter *p, const CgScalar *s, uint32_t mask) {
     for (int i = 0; i < s->reduce_count; i++)
         mask |= UINT32_C(1) << s->reduce_axes[i];
     for (int i = 0; i < s->arg_count && s->kind != SCALAR_guard; i++)
-        hoist(p, s->args[i], mask);
+        cg_c_hoist(p, s->args[i], mask);
 }
 
 static uint32_t reduce_mask(const CgScalar *s) {
@@ -350,7 +350,7 @@ static const char *print_reduce(CgPrinter *p, const CgScalar *s) {
     bool vector = cg_c_is_vector(p, s);
     int unrolled = count_unrolled(p, s);
     const char *sum = cg_c_name(p, "a"), *where = cg_c_name(p, "p"), *names[4];
-    hoist(p, s->args[0], reduce_mask(s));
+    cg_c_hoist(p, s->args[0], reduce_mask(s));
     declare_sum(p, s, sum, where, vector);
     for (int i = 0; i < s->reduce_count; i++)
         names[i] = p->axis_name[s->reduce_axes[i]];
