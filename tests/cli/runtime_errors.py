@@ -141,13 +141,18 @@ def test_infer():
     expect('broken module', 1, 'net.so is not a module', infer(net='net.so'))
 
 
-def cache_entries():
+def cache_files():
     return sorted(glob.glob(os.path.join(os.environ['XDG_CACHE_HOME'], 'ndarts', '*')))
+
+
+def cache_entries():
+    """The modules; beside them lie the names under which texts find them."""
+    return [path for path in cache_files() if not path.endswith('.key')]
 
 
 def test_module():
     """A cache entry is a module: it runs without a compiler, and is built again when it is damaged."""
-    for entry in cache_entries():
+    for entry in cache_files():
         os.unlink(entry)
     expect('infer', 0, '', infer())
     logits, entries = read('y.npy'), cache_entries()
