@@ -7,7 +7,8 @@ enum { NAMED_ORIGINS = 4 };
 
 const char *cg_describe_origin(Arena *arena, const IrNode *node) {
     Str s = str_create(arena);
-    str_addf(&s, "%s: %%%d = %s %s", node->graph->name, node->id, ir_op_info[node->op].name, ir_type_string(arena, &node->type));
+    str_addf(&s, "%s: %%%d = %s %s", node->graph->name, node->id, ir_op_info[node->op].name,
+             ir_type_string(arena, &node->type));
     if (node->tag)
         str_addf(&s, ", %s", node->tag);
     if (node->span.file)
@@ -21,7 +22,9 @@ int cg_module_add_kernel(CgModule *module, const char *text, const IrNode *origi
     int number = (int)(intptr_t)str_map_get(&module->kernel_of_text, text) - 1;
     if (number < 0) {
         number = module->kernel_count;
-        CgKernel kernel = {.name = arena_printf(module->arena, "nd_k%d", number), .text = arena_strdup(module->arena, text), .origin = str_create(module->arena)};
+        CgKernel kernel = {.name = arena_printf(module->arena, "nd_k%d", number),
+                           .text = arena_strdup(module->arena, text),
+                           .origin = str_create(module->arena)};
         ARENA_PUSH(module->arena, module->kernels, module->kernel_count, module->kernel_capacity, kernel);
         str_map_set(&module->kernel_of_text, text, (void *)(intptr_t)(number + 1));
     }
@@ -127,14 +130,20 @@ static void emit_stages(CgModule *module) {
             CgCallStage *calls = &module->stages[i][j];
             calls->domain = program->stages[j]->domain;
             calls->prepared = program->stages[j]->prepared;
-            (module->options->target == TARGET_c ? cg_c_emit_stage : cg_cuda_emit_stage)(module, program, program->stages[j], calls);
+            (module->options->target == TARGET_c ? cg_c_emit_stage : cg_cuda_emit_stage)(module, program,
+                                                                                         program->stages[j], calls);
         }
     }
 }
 
-static CgModule *module_create(Arena *arena, IrModule *ir, IrGraph *const *graphs, int graph_count, const CgOptions *options) {
+static CgModule *module_create(Arena *arena, IrModule *ir, IrGraph *const *graphs, int graph_count,
+                               const CgOptions *options) {
     CgModule *module = ARENA_NEW(arena, CgModule);
-    *module = (CgModule){.arena = arena, .ir = ir, .options = options, .names = ARENA_NEW(arena, CgNames), .kernel_of_text = str_map_create(arena)};
+    *module = (CgModule){.arena = arena,
+                         .ir = ir,
+                         .options = options,
+                         .names = ARENA_NEW(arena, CgNames),
+                         .kernel_of_text = str_map_create(arena)};
     build_programs(module, graphs, graph_count);
     return module;
 }
@@ -147,11 +156,13 @@ CgOutput *cg_generate(Arena *arena, IrModule *ir, IrGraph *const *graphs, int gr
     output->unit_count = options->target == TARGET_c ? options->unit_count : 1;
     output->units = ARENA_ARRAY(arena, const char *, output->unit_count);
     for (int i = 0; i < output->unit_count; i++)
-        output->units[i] = options->target == TARGET_c ? c_unit(module, output->plan, i) : cuda_unit(module, output->plan);
+        output->units[i] =
+            options->target == TARGET_c ? c_unit(module, output->plan, i) : cuda_unit(module, output->plan);
     return output;
 }
 
-const char *cg_print_stages(Arena *arena, IrModule *ir, IrGraph *const *graphs, int graph_count, const CgOptions *options) {
+const char *cg_print_stages(Arena *arena, IrModule *ir, IrGraph *const *graphs, int graph_count,
+                            const CgOptions *options) {
     CgModule *module = module_create(arena, ir, graphs, graph_count, options);
     Str out = str_create(arena);
     for (int i = 0; i < graph_count; i++)

@@ -1,4 +1,5 @@
-/* emit.h: what the two dialects share: kernels, the calls of a plan, and what is known while a module is being emitted. */
+/* emit.h: what the two dialects share: kernels, the calls of a plan, and what is known while a module is being emitted.
+ */
 #ifndef NDARTS_CODEGEN_EMIT_H
 #define NDARTS_CODEGEN_EMIT_H
 
@@ -7,9 +8,9 @@
 /* A kernel: one text, whoever calls it. */
 typedef struct CgKernel {
     const char *name;
-    const char *text;   /* head and body, without comments, the name written as "@" */
-    Str origin;         /* comment lines: the nodes it was made for */
-    int use_count;      /* nodes seen; only the first few are named */
+    const char *text; /* head and body, without comments, the name written as "@" */
+    Str origin;       /* comment lines: the nodes it was made for */
+    int use_count;    /* nodes seen; only the first few are named */
 } CgKernel;
 
 /* How many threads CUDA starts: count for each image, for each chunk, or once. */
@@ -21,8 +22,8 @@ typedef struct CgCall {
     CgBuffer **buffers;
     int int_count;
     const int64_t *ints;
-    CgLaunch launch;    /* CUDA */
-    int64_t threads;    /* CUDA */
+    CgLaunch launch; /* CUDA */
+    int64_t threads; /* CUDA */
 } CgCall;
 
 typedef struct CgCallStage {
@@ -42,8 +43,8 @@ typedef struct CgModule {
     CgCallStage **stages; /* of each program, as many as the program has */
     int kernel_count, kernel_capacity;
     CgKernel *kernels;
-    StrMap kernel_of_text;  /* to index + 1 */
-    int64_t scratch_bytes;  /* largest request of any kernel */
+    StrMap kernel_of_text; /* to index + 1 */
+    int64_t scratch_bytes; /* largest request of any kernel */
 } CgModule;
 
 /* The kernel with this text (made when new); origin: whom it is for. */

@@ -40,8 +40,8 @@ void cg_emit_need_scratch(CgEmitC *e, int64_t bytes) {
 void cg_emit_store_partial(CgPrinter *p, const char *offset, const char *name, bool vector) {
     int number = cg_c_buffer(p, p->step->out);
     if (vector && p->width > 1)
-        cg_c_line(p, "nd_store_u%d(b%d + %s, first ? %s : nd_load_u%d(b%d + %s) + %s);", p->width, number, offset, name, p->width, number,
-                  offset, name);
+        cg_c_line(p, "nd_store_u%d(b%d + %s, first ? %s : nd_load_u%d(b%d + %s) + %s);", p->width, number, offset, name,
+                  p->width, number, offset, name);
     else
         cg_c_line(p, "b%d[%s] = first ? %s : b%d[%s] + %s;", number, offset, name, number, offset, name);
 }

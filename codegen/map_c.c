@@ -1,8 +1,8 @@
 /* map_c.c: the schedule that vectorises whatever has a result with a contiguous axis.
  *
  *     for the result's axes, outermost in memory first, but the last
- *         if all windows are inside: for runs of vectors along the last axis: the value, tests gone, small sums unrolled
- *         else: the same with tests
+ *         if all windows are inside: for runs of vectors along the last axis: the value, tests gone, small sums
+ * unrolled else: the same with tests
  *
  * Sums inside a value keep their order, so results do not depend on the vector width. */
 #include "codegen/map.h"
@@ -13,7 +13,8 @@ void map_open_run(CgPrinter *p, int axis, const MapRun *run) {
         p->axis_name[axis] = arena_printf(p->arena, "%lld", (long long)run->from);
     } else {
         const char *name = cg_c_name(p, "i");
-        cg_c_open(p, "for (int64_t %s = %lld; %s < %lld; %s += %d)", name, (long long)run->from, name, (long long)run->to, name, run->width);
+        cg_c_open(p, "for (int64_t %s = %lld; %s < %lld; %s += %d)", name, (long long)run->from, name,
+                  (long long)run->to, name, run->width);
         p->axis_name[axis] = name;
     }
     cg_c_set_range(p, axis, run->from, run->to - 1);

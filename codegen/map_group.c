@@ -1,27 +1,28 @@
 /* map_group.c: adjacent steps of a stage over images that touch the same elements [N, ..., C], in one loop nest: maps
- * (normalise, weighted sums, gradients of elementwise functions) and sums over an image, of each channel or of everything.
+ * (normalise, weighted sums, gradients of elementwise functions) and sums over an image, of each channel or of
+ * everything.
  *
  *     maps only:   for rows, columns: for vectors of C: every member
  *     with sums:   for vectors of C: for rows, columns: every member, sums in registers; then the sums are stored
  *
- * Order of a channel's sum: columns 0, U, 2U, ... of row 0, then of row 1, ...; likewise columns 1, 1 + U, ...; the U sums
- * are added in pairs, U = 4, 2 or 1 by the width of the image and the number of sums. A sum over channels as well adds up the
- * channels' sums in order. Neither depends on the vector width.
+ * Order of a channel's sum: columns 0, U, 2U, ... of row 0, then of row 1, ...; likewise columns 1, 1 + U, ...; the U
+ * sums are added in pairs, U = 4, 2 or 1 by the width of the image and the number of sums. A sum over channels as well
+ * adds up the channels' sums in order. Neither depends on the vector width.
  *
- * A value that a member stores and a later one reads is passed on in a register (print_c.h). Merging is legal when members
- * read each other's results, and memory that a member overwrites, only at the element itself. */
+ * A value that a member stores and a later one reads is passed on in a register (print_c.h). Merging is legal when
+ * members read each other's results, and memory that a member overwrites, only at the element itself. */
 #include "codegen/map.h"
 
 enum { MOST_MEMBERS = 16, MOST_SUM_REGISTERS = 12 };
 
 typedef struct Member {
     CgStep *step;
-    bool sum, full;             /* a sum over the image: of each channel, or (full) of everything */
-    const CgScalar *body;       /* what is stored or added up at an element */
-    int axis_of[IR_MAX_RANK];   /* the step's axis for each dimension of the domain */
+    bool sum, full;           /* a sum over the image: of each channel, or (full) of everything */
+    const CgScalar *body;     /* what is stored or added up at an element */
+    int axis_of[IR_MAX_RANK]; /* the step's axis for each dimension of the domain */
     int int_base;
-    const char *sums[4];        /* names of the accumulators */
-    const char *array;          /* full: one sum for each channel */
+    const char *sums[4]; /* names of the accumulators */
+    const char *array;   /* full: one sum for each channel */
 } Member;
 
 typedef struct Group {
@@ -63,7 +64,8 @@ static bool read_sum(Member *m, const IrType *type) {
         position += !reduced || keep;
     }
     const CgScalar *value = m->step->value;
-    bool outer = value->kind == SCALAR_reduce && value->reduce == REDUCE_sum && value->reduce_axes[0] >= m->step->out->type.rank;
+    bool outer =
+        value->kind == SCALAR_reduce && value->reduce == REDUCE_sum && value->reduce_axes[0] >= m->step->out->type.rank;
     m->body = outer ? value->args[0] : value;
     return !value->wide;
 }
@@ -95,11 +97,12 @@ typedef struct Reading {
     const Group *g;
     const Member *reader;
     const CgBuffer *written;
-    bool elsewhere;             /* some load of the written memory is not at the element itself */
+    bool elsewhere; /* some load of the written memory is not at the element itself */
 } Reading;
 
 static bool same_layout(const CgBuffer *a, const CgBuffer *b) {
-    bool same = a->offset == b->offset && !a->whole && !b->whole && a->type.dtype == b->type.dtype && a->type.rank == b->type.rank;
+    bool same = a->offset == b->offset && !a->whole && !b->whole && a->type.dtype == b->type.dtype &&
+                a->type.rank == b->type.rank;
     for (int d = 0; same && d < a->type.rank; d++)
         same = a->type.dim[d] == b->type.dim[d];
     return same;
@@ -212,7 +215,8 @@ static int open_loops(Group *g, int from, int to) {
         if (g->dim[d] == 1)
             continue;
         g->name[d] = cg_c_name(g->p, "i");
-        cg_c_open(g->p, "for (int64_t %s = 0; %s < %lld; %s++)", g->name[d], g->name[d], (long long)g->dim[d], g->name[d]);
+        cg_c_open(g->p, "for (int64_t %s = 0; %s < %lld; %s++)", g->name[d], g->name[d], (long long)g->dim[d],
+                  g->name[d]);
         opened++;
     }
     return opened;
@@ -270,7 +274,8 @@ static int column_dimension(const Group *g) {
 
 static int choose_unroll(const Group *g) {
     int d = column_dimension(g), unroll = 4;
-    while (unroll > 1 && (!d || g->dim[d] % unroll || g->sum_count * unroll > MOST_SUM_REGISTERS || g->count - g->sum_count > 4))
+    while (unroll > 1 &&
+           (!d || g->dim[d] % unroll || g->sum_count * unroll > MOST_SUM_REGISTERS || g->count - g->sum_count > 4))
         unroll /= 2;
     return unroll;
 }

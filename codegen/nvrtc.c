@@ -11,7 +11,8 @@ typedef struct Program *NvrtcProgram;
 typedef struct Nvrtc {
     void *library;
     int (*version)(int *major, int *minor);
-    int (*create)(NvrtcProgram *, const char *source, const char *name, int count, const char *const *headers, const char *const *names);
+    int (*create)(NvrtcProgram *, const char *source, const char *name, int count, const char *const *headers,
+                  const char *const *names);
     int (*compile)(NvrtcProgram, int count, const char *const *options);
     int (*destroy)(NvrtcProgram *);
     int (*log_size)(NvrtcProgram, size_t *);
@@ -23,8 +24,11 @@ typedef struct Nvrtc {
 
 /* The name a distribution gives it, then where NVIDIA's own installer puts it. */
 static void *open_library(void) {
-    static const char *const names[] = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so",
-                                        "/usr/local/cuda/lib64/libnvrtc.so.13", "/usr/local/cuda/lib64/libnvrtc.so.12",
+    static const char *const names[] = {"libnvrtc.so.13",
+                                        "libnvrtc.so.12",
+                                        "libnvrtc.so",
+                                        "/usr/local/cuda/lib64/libnvrtc.so.13",
+                                        "/usr/local/cuda/lib64/libnvrtc.so.12",
                                         "/usr/local/cuda/lib64/libnvrtc.so"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         void *library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
@@ -45,14 +49,17 @@ static bool load(Nvrtc *n, bool ptx, Error *error) {
     n->library = open_library();
     if (!n->library)
         return error_set(error, ERROR_MACHINE,
-                         "libnvrtc is not installed; install the CUDA toolkit's NVRTC (package cuda-nvrtc, or `pip install nvidia-cuda-nvrtc`) "
+                         "libnvrtc is not installed; install the CUDA toolkit's NVRTC (package cuda-nvrtc, or `pip "
+                         "install nvidia-cuda-nvrtc`) "
                          "and let LD_LIBRARY_PATH name its folder");
     bool complete = find(n, "nvrtcVersion", &n->version) && find(n, "nvrtcCreateProgram", &n->create) &&
                     find(n, "nvrtcCompileProgram", &n->compile) && find(n, "nvrtcDestroyProgram", &n->destroy) &&
                     find(n, "nvrtcGetProgramLogSize", &n->log_size) && find(n, "nvrtcGetProgramLog", &n->log) &&
                     find(n, ptx ? "nvrtcGetPTXSize" : "nvrtcGetCUBINSize", &n->result_size) &&
-                    find(n, ptx ? "nvrtcGetPTX" : "nvrtcGetCUBIN", &n->result) && find(n, "nvrtcGetErrorString", &n->message);
-    return complete || error_set(error, ERROR_MACHINE, "libnvrtc is too old: it lacks a function; version 12 or later is needed");
+                    find(n, ptx ? "nvrtcGetPTX" : "nvrtcGetCUBIN", &n->result) &&
+                    find(n, "nvrtcGetErrorString", &n->message);
+    return complete ||
+           error_set(error, ERROR_MACHINE, "libnvrtc is too old: it lacks a function; version 12 or later is needed");
 }
 
 const char *cg_nvrtc_version(Arena *arena) {
@@ -74,7 +81,8 @@ static const char *read_log(Arena *arena, const Nvrtc *n, NvrtcProgram program) 
 }
 
 /* A virtual architecture gives an empty cubin, so an empty result is an error too. */
-static bool read_result(Arena *arena, const Nvrtc *n, NvrtcProgram program, const char *arch, void **bytes, size_t *size, Error *error) {
+static bool read_result(Arena *arena, const Nvrtc *n, NvrtcProgram program, const char *arch, void **bytes,
+                        size_t *size, Error *error) {
     if (n->result_size(program, size) || !*size)
         return error_set(error, ERROR_MACHINE, "nvrtc made no code for '%s'; it takes architectures like sm_90", arch);
     *bytes = arena_alloc(arena, *size);
@@ -82,7 +90,8 @@ static bool read_result(Arena *arena, const Nvrtc *n, NvrtcProgram program, cons
     return !status || error_set(error, ERROR_MACHINE, "nvrtc: %s", n->message(status));
 }
 
-bool cg_nvrtc_compile(Arena *arena, const char *source, const char *arch, bool ptx, void **bytes, size_t *size, Error *error) {
+bool cg_nvrtc_compile(Arena *arena, const char *source, const char *arch, bool ptx, void **bytes, size_t *size,
+                      Error *error) {
     Nvrtc n = {0};
     NvrtcProgram program;
     if (!load(&n, ptx, error))
@@ -90,7 +99,8 @@ bool cg_nvrtc_compile(Arena *arena, const char *source, const char *arch, bool p
     int status = n.create(&program, source, "ndarts.cu", 0, NULL, NULL);
     if (status)
         return error_set(error, ERROR_MACHINE, "nvrtc: %s", n.message(status));
-    const char *options[] = {arena_printf(arena, "--gpu-architecture=%s", arch), "--std=c++17", "--disable-warnings", "-modify-stack-limit=false"};
+    const char *options[] = {arena_printf(arena, "--gpu-architecture=%s", arch), "--std=c++17", "--disable-warnings",
+                             "-modify-stack-limit=false"};
     status = n.compile(program, sizeof options / sizeof *options, options);
     bool done = status == 0 && read_result(arena, &n, program, arch, bytes, size, error);
     if (status)

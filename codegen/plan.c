@@ -26,8 +26,9 @@ static const char *dtype_name(IrDtype dtype) {
 }
 
 static const char *place_name(IrPlace place) {
-    static const char *const names[] = {[PLACE_none] = "none", [PLACE_state] = "state", [PLACE_input] = "input",
-                                        [PLACE_work] = "work", [PLACE_private] = "private", [PLACE_prepared] = "prepared"};
+    static const char *const names[] = {
+        [PLACE_none] = "none", [PLACE_state] = "state",     [PLACE_input] = "input",
+        [PLACE_work] = "work", [PLACE_private] = "private", [PLACE_prepared] = "prepared"};
     return names[place];
 }
 
@@ -41,8 +42,12 @@ static json_t *value_json(const char *name, const IrType *type) {
 }
 
 static json_t *params_json(const CgModule *module) {
-    static const char *const kinds[] = {[PARAM_weight] = "weight", [PARAM_alpha] = "alpha", [PARAM_statistic] = "statistic", [PARAM_optimizer] = "optimizer"};
-    static const char *const inits[] = {[INIT_zeros] = "zeros", [INIT_ones] = "ones", [INIT_uniform_fan_in] = "uniform", [INIT_normal] = "normal"};
+    static const char *const kinds[] = {[PARAM_weight] = "weight",
+                                        [PARAM_alpha] = "alpha",
+                                        [PARAM_statistic] = "statistic",
+                                        [PARAM_optimizer] = "optimizer"};
+    static const char *const inits[] = {
+        [INIT_zeros] = "zeros", [INIT_ones] = "ones", [INIT_uniform_fan_in] = "uniform", [INIT_normal] = "normal"};
     json_t *array = json_array();
     for (int i = 0; i < module->ir->param_count; i++) {
         const IrParam *param = &module->ir->params[i];
@@ -83,10 +88,12 @@ static json_t *outputs_json(const CgProgram *program) {
 }
 
 static json_t *call_json(const CgModule *module, const CgCall *call) {
-    static const char *const launches[] = {[LAUNCH_once] = "once", [LAUNCH_images] = "images", [LAUNCH_chunks] = "chunks"};
+    static const char *const launches[] = {
+        [LAUNCH_once] = "once", [LAUNCH_images] = "images", [LAUNCH_chunks] = "chunks"};
     json_t *object = json_object(), *buffers = json_array(), *ints = json_array();
     for (int i = 0; i < call->buffer_count; i++)
-        json_array_append_new(buffers, json_pack("[s,I]", place_name(call->buffers[i]->place), (json_int_t)call->buffers[i]->offset));
+        json_array_append_new(
+            buffers, json_pack("[s,I]", place_name(call->buffers[i]->place), (json_int_t)call->buffers[i]->offset));
     for (int i = 0; i < call->int_count; i++)
         json_array_append_new(ints, json_integer(call->ints[i]));
     json_object_set_new(object, "kernel", json_integer(call->kernel));
@@ -100,7 +107,8 @@ static json_t *call_json(const CgModule *module, const CgCall *call) {
 }
 
 static json_t *stages_json(const CgModule *module, const CgProgram *program, const CgCallStage *stages, bool prepared) {
-    static const char *const domains[] = {[DOMAIN_images] = "images", [DOMAIN_parallel] = "parallel", [DOMAIN_serial] = "serial"};
+    static const char *const domains[] = {
+        [DOMAIN_images] = "images", [DOMAIN_parallel] = "parallel", [DOMAIN_serial] = "serial"};
     json_t *array = json_array();
     for (int i = 0; i < program->stage_count; i++) {
         if (stages[i].prepared != prepared)

@@ -90,7 +90,8 @@ void cg_c_open_axis(CgPrinter *p, int axis) {
     const char *name = cg_c_name(p, "i");
     p->axis_name[axis] = name;
     if (extent < 0)
-        cg_c_open(p, "for (int64_t %s = 0; %s < run->%s; %s++)", name, name, extent == IR_DIM_N ? "batch" : "chunks", name);
+        cg_c_open(p, "for (int64_t %s = 0; %s < run->%s; %s++)", name, name, extent == IR_DIM_N ? "batch" : "chunks",
+                  name);
     else
         cg_c_open(p, "for (int64_t %s = 0; %s < %lld; %s++)", name, name, (long long)extent, name);
 }

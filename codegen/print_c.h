@@ -1,21 +1,22 @@
 /* print_c.h: printing scalars of a step as C statements; the C and the CUDA dialect share it.
  *
- * A schedule opens loops with cg_c_open, says with axis_name[a] which C expression each axis of the step is, and asks for
- * the value of a scalar: cg_c_print_scalar emits the statements that compute it and returns the name of the result.
+ * A schedule opens loops with cg_c_open, says with axis_name[a] which C expression each axis of the step is, and asks
+ * for the value of a scalar: cg_c_print_scalar emits the statements that compute it and returns the name of the result.
  *
- * Value numbering is by text: every computation is first printed as an expression over names that are already final, and
- * an expression that was printed before in this block or one around it is not printed again. So scalars of several steps
- * share loads and arithmetic when they are printed by one printer with the same axis names, and a value just stored is
- * not loaded again (cg_c_store enters it). A block is left with cg_c_close, which forgets what was computed in it.
+ * Value numbering is by text: every computation is first printed as an expression over names that are already final,
+ * and an expression that was printed before in this block or one around it is not printed again. So scalars of several
+ * steps share loads and arithmetic when they are printed by one printer with the same axis names, and a value just
+ * stored is not loaded again (cg_c_store enters it). A block is left with cg_c_close, which forgets what was computed
+ * in it.
  *
  * Vectors. With vector_axis >= 0 the axis stands for `width` consecutive indices beginning at axis_name[vector_axis].
  * Scalars that depend on it are of type nd_vW (W lanes of T); others stay scalars and are splat where they meet.
  *   - loads with stride 1 along the vector axis are unaligned vector loads; loads that do not move along it are scalar;
- *     guards, other strides, quotients: the whole scalar is computed lane by lane in a loop (right, but slow). Guards that
- *     do not depend on the vector axis are ifs around the computation; their loads are never out of bounds.
- *   - a guard on the vector axis that all lanes agree on costs nothing when the axis' range is known: set axis_least and
- *     axis_most (constants; cg_c_set_range) before printing, e.g. after cutting a loop at cg_c_segments' borders.
- * A CgPrinter with vector_axis == -1 prints plain scalar code. */
+ *     guards, other strides, quotients: the whole scalar is computed lane by lane in a loop (right, but slow). Guards
+ * that do not depend on the vector axis are ifs around the computation; their loads are never out of bounds.
+ *   - a guard on the vector axis that all lanes agree on costs nothing when the axis' range is known: set axis_least
+ * and axis_most (constants; cg_c_set_range) before printing, e.g. after cutting a loop at cg_c_segments' borders. A
+ * CgPrinter with vector_axis == -1 prints plain scalar code. */
 #ifndef NDARTS_CODEGEN_PRINT_C_H
 #define NDARTS_CODEGEN_PRINT_C_H
 
@@ -29,21 +30,21 @@ typedef struct CgEntry {
 typedef struct CgPrinter {
     Arena *arena;
     Str *out;
-    int indent;                           /* blocks around; each is 4 spaces */
-    const CgStep *step;                   /* whose scalars are printed; change it with cg_c_set_step */
-    const char *axis_name[CG_MAX_AXES];   /* C expression of each axis (an atom: a name or a number) */
+    int indent;                         /* blocks around; each is 4 spaces */
+    const CgStep *step;                 /* whose scalars are printed; change it with cg_c_set_step */
+    const char *axis_name[CG_MAX_AXES]; /* C expression of each axis (an atom: a name or a number) */
     int64_t axis_least[CG_MAX_AXES], axis_most[CG_MAX_AXES]; /* what values the axis takes here */
-    bool axis_known[CG_MAX_AXES];         /* the above are set */
-    bool unroll;                          /* sums of few terms are printed term by term (print_scalar.c) */
-    int vector_axis;                      /* -1: scalar code */
-    int width;                            /* lanes: 16, 8, 4, 2; 1 is scalar code */
-    CgBuffer **buffers;                   /* buffer i of the kernel is called bi */
+    bool axis_known[CG_MAX_AXES];                            /* the above are set */
+    bool unroll;        /* sums of few terms are printed term by term (print_scalar.c) */
+    int vector_axis;    /* -1: scalar code */
+    int width;          /* lanes: 16, 8, 4, 2; 1 is scalar code */
+    CgBuffer **buffers; /* buffer i of the kernel is called bi */
     int buffer_count;
-    const char *ints;                     /* expression of the array of the call's constants; "ints" */
-    int int_base;                         /* where the present step's constants begin in it */
+    const char *ints; /* expression of the array of the call's constants; "ints" */
+    int int_base;     /* where the present step's constants begin in it */
     CgEntry *entries;
     int entry_count, entry_capacity;
-    int block_begin[64];                  /* entry_count when each open block began */
+    int block_begin[64]; /* entry_count when each open block began */
     int temp_count;
 } CgPrinter;
 

@@ -1,4 +1,5 @@
-/* print_scalar.c: statements that compute a scalar. print_c.h says how values are numbered and what becomes a vector. */
+/* print_scalar.c: statements that compute a scalar. print_c.h says how values are numbered and what becomes a vector.
+ */
 #include "codegen/print_c.h"
 
 #include <ctype.h>
@@ -114,13 +115,15 @@ static const char *print_index(CgPrinter *p, const CgScalar *s) {
     if (!cg_c_is_vector(p, s))
         return number;
     return define(p, cg_c_type(p, true),
-                  arena_printf(p->arena, "%s + (T)%lld * nd_iota_v%d", number, (long long)s->index[0].coef[p->vector_axis], p->width));
+                  arena_printf(p->arena, "%s + (T)%lld * nd_iota_v%d", number,
+                               (long long)s->index[0].coef[p->vector_axis], p->width));
 }
 
 /* ---- operations ---- */
 
 static bool starts_number(const char *text, const char *at) {
-    return isdigit((unsigned char)*at) && (at == text || !(isalnum((unsigned char)at[-1]) || at[-1] == '_' || at[-1] == '$'));
+    return isdigit((unsigned char)*at) &&
+           (at == text || !(isalnum((unsigned char)at[-1]) || at[-1] == '_' || at[-1] == '$'));
 }
 
 /* The row's expression with operands in place of $0, $1, $2; functions and numbers take the vector's form. */
@@ -158,15 +161,18 @@ static const char *print_op(CgPrinter *p, const CgScalar *s) {
 }
 
 static const char *print_draw(CgPrinter *p, const CgScalar *s) {
-    static const char *const functions[] = {[DRAW_uniform] = "nd_uniform", [DRAW_normal] = "nd_normal", [DRAW_bernoulli] = "nd_bernoulli"};
+    static const char *const functions[] = {
+        [DRAW_uniform] = "nd_uniform", [DRAW_normal] = "nd_normal", [DRAW_bernoulli] = "nd_bernoulli"};
     bool vector = cg_c_is_vector(p, s);
-    if (vector && (s->index[0].coef[p->vector_axis] != 1 || s->index[1].coef[p->vector_axis] || s->draw == DRAW_bernoulli))
+    if (vector &&
+        (s->index[0].coef[p->vector_axis] != 1 || s->index[1].coef[p->vector_axis] || s->draw == DRAW_bernoulli))
         return NULL;
     const char *keep = s->arg_count ? arena_printf(p->arena, ", %s", cg_c_print_scalar(p, s->args[0])) : "";
     const char *suffix = vector ? arena_printf(p->arena, "_v%d", p->width) : "";
     return define(p, cg_c_type(p, vector),
-                  arena_printf(p->arena, "%s%s(run, %s[%d], %s, %s%s)", functions[s->draw], suffix, p->ints, p->int_base + s->number,
-                               cg_c_index(p, &s->index[1]), cg_c_index(p, &s->index[0]), keep));
+                  arena_printf(p->arena, "%s%s(run, %s[%d], %s, %s%s)", functions[s->draw], suffix, p->ints,
+                               p->int_base + s->number, cg_c_index(p, &s->index[1]), cg_c_index(p, &s->index[0]),
+                               keep));
 }
 
 /* ---- guards ---- */
@@ -216,7 +222,9 @@ static const char *condition(CgPrinter *p, const CgScalar *s, bool *never, bool 
         numerator.divisor = 1;
         const char *value = cg_c_index(p, &numerator);
         /* One comparison tests both bounds: a negative value is a large unsigned one. */
-        add_condition(p, &text, arena_printf(p->arena, "(uint64_t)(%s) < %lldu", value, (long long)(s->upper[i] * index->divisor)));
+        add_condition(
+            p, &text,
+            arena_printf(p->arena, "(uint64_t)(%s) < %lldu", value, (long long)(s->upper[i] * index->divisor)));
         if (index->divisor != 1)
             add_condition(p, &text, arena_printf(p->arena, "(%s) %% %lld == 0", value, (long long)index->divisor));
     }
@@ -249,8 +257,8 @@ static const char *print_guard(CgPrinter *p, const CgScalar *s) {
 
 /* ---- reductions ---- */
 
-/* Prints, before a loop over the axes of mask, what the body needs and the loop does not change. Not out of guards: what
- * they hold may only be computed where they allow it. */
+/* Prints, before a loop over the axes of mask, what the body needs and the loop does not change. Not out of guards:
+ * what they hold may only be computed where they allow it. */
 void cg_c_hoist(CgPrinter *p, const CgScalar *s, uint32_t mask) {
     if (s->kind == SCALAR_constant || s->kind == SCALAR_index)
         return;
@@ -305,7 +313,8 @@ static void declare_sum(CgPrinter *p, const CgScalar *s, const char *sum, const 
     else if (s->reduce == REDUCE_sum)
         cg_c_line(p, "%s %s = {0};", type, sum);
     else
-        cg_c_line(p, vector ? "%s %s = nd_splat%s(-ND_INFINITY);" : "%s %s = %s-ND_INFINITY;", type, sum, suffix(p, vector));
+        cg_c_line(p, vector ? "%s %s = nd_splat%s(-ND_INFINITY);" : "%s %s = %s-ND_INFINITY;", type, sum,
+                  suffix(p, vector));
     if (s->reduce == REDUCE_argmax)
         cg_c_line(p, "%s %s = {0};", type, where);
 }
@@ -321,7 +330,8 @@ static void accumulate_in_loops(CgPrinter *p, const CgScalar *s, const char *sum
 enum { MOST_UNROLLED = 9 };
 
 /* The terms one after the other, in the order of the loops, each with numbers for the axes. */
-static void accumulate_unrolled(CgPrinter *p, const CgScalar *s, int count, const char *sum, const char *where, bool vector) {
+static void accumulate_unrolled(CgPrinter *p, const CgScalar *s, int count, const char *sum, const char *where,
+                                bool vector) {
     for (int term = 0; term < count; term++) {
         int rest = term;
         for (int i = s->reduce_count - 1; i >= 0; i--) {
@@ -374,7 +384,8 @@ static const char *print_kind(CgPrinter *p, const CgScalar *s) {
     case SCALAR_load:
         return print_load(p, s);
     case SCALAR_run:
-        return define(p, "T", s->number < 0 ? "(T)run->batch" : arena_printf(p->arena, "(T)run->scalar[%d]", s->number));
+        return define(p, "T",
+                      s->number < 0 ? "(T)run->batch" : arena_printf(p->arena, "(T)run->scalar[%d]", s->number));
     case SCALAR_index:
         return print_index(p, s);
     case SCALAR_op:

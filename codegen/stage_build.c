@@ -2,7 +2,8 @@
  * numbered; its rule describes one element, inlined operands at once replaced by their own description.
  *
  * Checked here, because generated code would be silently wrong: a parameter is not read after the step that assigns it,
- * an assignment reads its parameter only at the element it writes, and a stage is over images throughout or not at all. */
+ * an assignment reads its parameter only at the element it writes, and a stage is over images throughout or not at all.
+ */
 #include "codegen/stage.h"
 
 #include <string.h>
@@ -88,7 +89,8 @@ static bool is_state(const IrNode *node) {
 
 static CgBuffer *make_buffer(CgProgram *p, IrNode *node, int id) {
     CgBuffer *buffer = ARENA_NEW(p->arena, CgBuffer);
-    *buffer = (CgBuffer){.node = node, .id = id, .place = (IrPlace)node->place, .offset = node->offset, .type = node->type};
+    *buffer =
+        (CgBuffer){.node = node, .id = id, .place = (IrPlace)node->place, .offset = node->offset, .type = node->type};
     if (is_state(node)) {
         buffer->place = PLACE_state;
         buffer->offset = cg_state_offset(p->graph->module, p->options, param_name(node));
@@ -109,7 +111,7 @@ static void note_extent(CgProgram *p, const CgBuffer *buffer) {
     if (buffer->place == PLACE_private)
         type.dim[0] = 1;
     int64_t end = buffer->offset + cg_type_bytes(p->options, &type);
-    int64_t *bytes = buffer->place == PLACE_work      ? &p->work_bytes
+    int64_t *bytes = buffer->place == PLACE_work       ? &p->work_bytes
                      : buffer->place == PLACE_private  ? &p->private_bytes
                      : buffer->place == PLACE_prepared ? &p->prepared_bytes
                                                        : NULL;
@@ -199,7 +201,8 @@ static void check_in_place(const CgBuild *b, const CgScalar *s) {
     for (int d = 0; d < s->index_count; d++) {
         CgIndex own = cg_index_axis(d);
         if (step->axes[d].extent != 1 && !cg_index_equal(&s->index[d], &own))
-            bug("assignment %%%d of @%s reads its parameter at another element", step->node->id, b->program->graph->name);
+            bug("assignment %%%d of @%s reads its parameter at another element", step->node->id,
+                b->program->graph->name);
     }
 }
 
@@ -244,7 +247,8 @@ bool cg_buffers_overlap(const CgOptions *options, const CgBuffer *a, const CgBuf
     IrType types[2] = {a->type, b->type};
     for (int i = 0; i < 2 && a->place == PLACE_private; i++)
         types[i].dim[0] = 1;
-    return a->offset < b->offset + cg_type_bytes(options, &types[1]) && b->offset < a->offset + cg_type_bytes(options, &types[0]);
+    return a->offset < b->offset + cg_type_bytes(options, &types[1]) &&
+           b->offset < a->offset + cg_type_bytes(options, &types[0]);
 }
 
 /* Steps run by different threads must not touch what another of them writes. */
@@ -265,7 +269,9 @@ static void set_domain(const CgProgram *p, CgStage *stage) {
         if (over_images(step) != images || (step->out->place == PLACE_prepared) != stage->prepared)
             bug("stage %d of @%s mixes domains at %%%d", step->node->stage, p->graph->name, step->node->id);
     }
-    stage->domain = images ? DOMAIN_images : stage->step_count > 1 && are_independent(p, stage) ? DOMAIN_parallel : DOMAIN_serial;
+    stage->domain = images                                               ? DOMAIN_images
+                    : stage->step_count > 1 && are_independent(p, stage) ? DOMAIN_parallel
+                                                                         : DOMAIN_serial;
 }
 
 static CgStage *stage_numbered(CgProgram *p, StrMap *stages, int number) {
@@ -294,9 +300,11 @@ static void build_steps(CgProgram *p) {
         set_domain(p, p->stages[i]);
 }
 
-CgProgram *cg_build_stages(Arena *arena, IrGraph *graph, const CgOptions *options, CgNames *names, int64_t prepared_base) {
+CgProgram *cg_build_stages(Arena *arena, IrGraph *graph, const CgOptions *options, CgNames *names,
+                           int64_t prepared_base) {
     CgProgram *p = ARENA_NEW(arena, CgProgram);
-    *p = (CgProgram){.arena = arena, .graph = graph, .options = options, .names = names, .prepared_base = prepared_base};
+    *p =
+        (CgProgram){.arena = arena, .graph = graph, .options = options, .names = names, .prepared_base = prepared_base};
     p->assigned = str_map_create(arena);
     p->prepared_bytes = prepared_base;
     ir_graph_number(graph);

@@ -1,5 +1,5 @@
-/* stage_index.c: arithmetic on affine indices. An index with a divisor stands for an exact quotient: whoever uses it has
- * tested with a guard that the division leaves nothing, so sums and multiples of quotients stay exact. */
+/* stage_index.c: arithmetic on affine indices. An index with a divisor stands for an exact quotient: whoever uses it
+ * has tested with a guard that the division leaves nothing, so sums and multiples of quotients stay exact. */
 #include "codegen/stage.h"
 
 static int64_t gcd(int64_t a, int64_t b) {

@@ -75,7 +75,8 @@ static void print_reduce(const CgProgram *p, const CgScalar *s, Str *out) {
 }
 
 static void print_draw(const CgProgram *p, const CgScalar *s, Str *out) {
-    static const char *const names[] = {[DRAW_uniform] = "uniform", [DRAW_normal] = "normal", [DRAW_bernoulli] = "bernoulli"};
+    static const char *const names[] = {
+        [DRAW_uniform] = "uniform", [DRAW_normal] = "normal", [DRAW_bernoulli] = "bernoulli"};
     str_addf(out, "%s(stream %d; ", names[s->draw], s->number);
     print_indices(s, out);
     if (s->arg_count)
@@ -140,11 +141,12 @@ static void print_extent(int64_t extent, Str *out) {
 }
 
 static void print_step(const CgProgram *p, const CgStep *step, Str *out) {
-    static const char *const places[] = {[PLACE_none] = "none", [PLACE_state] = "state", [PLACE_input] = "input",
-                                         [PLACE_work] = "work", [PLACE_private] = "private", [PLACE_prepared] = "prepared"};
+    static const char *const places[] = {
+        [PLACE_none] = "none", [PLACE_state] = "state",     [PLACE_input] = "input",
+        [PLACE_work] = "work", [PLACE_private] = "private", [PLACE_prepared] = "prepared"};
     const IrNode *node = step->node;
-    str_addf(out, "  %%%d = %s %s in %s+%lld [", node->id, ir_op_info[node->op].name, ir_type_string(p->arena, &node->type),
-             places[step->out->place], (long long)step->out->offset);
+    str_addf(out, "  %%%d = %s %s in %s+%lld [", node->id, ir_op_info[node->op].name,
+             ir_type_string(p->arena, &node->type), places[step->out->place], (long long)step->out->offset);
     for (int a = 0; a < step->axis_count; a++) {
         str_addf(out, "%si%d=", a ? a == step->out->type.rank ? "; " : ", " : "", a);
         print_extent(step->axes[a].extent, out);
@@ -155,7 +157,8 @@ static void print_step(const CgProgram *p, const CgStep *step, Str *out) {
 }
 
 void cg_print_program(const CgProgram *program, Str *out) {
-    static const char *const domains[] = {[DOMAIN_images] = "over images", [DOMAIN_parallel] = "parallel", [DOMAIN_serial] = "serial"};
+    static const char *const domains[] = {
+        [DOMAIN_images] = "over images", [DOMAIN_parallel] = "parallel", [DOMAIN_serial] = "serial"};
     str_addf(out, "graph %s\n", program->graph->name);
     for (int i = 0; i < program->stage_count; i++) {
         const CgStage *stage = program->stages[i];

@@ -39,7 +39,9 @@ CgScalar *stage_scalar(CgBuild *b, IrNode *node, const CgIndex *index) {
 /* Elements count row-major within the image; without N everything is image 0. */
 CgScalar *stage_draw(CgBuild *b, IrNode *node, const CgIndex *index) {
     const char *name = ir_attr_get_string(node, "distribution", "normal");
-    CgDraw draw = str_equal(name, "uniform") ? DRAW_uniform : str_equal(name, "bernoulli") ? DRAW_bernoulli : DRAW_normal;
+    CgDraw draw = str_equal(name, "uniform")     ? DRAW_uniform
+                  : str_equal(name, "bernoulli") ? DRAW_bernoulli
+                                                 : DRAW_normal;
     const IrType *type = &node->type;
     bool images = type->rank && type->dim[0] == IR_DIM_N;
     CgIndex where[2] = {cg_index_constant(0), images ? index[0] : cg_index_constant(0)};
@@ -168,11 +170,14 @@ CgScalar *stage_broadcast(CgBuild *b, IrNode *node, const CgIndex *index) {
 static int64_t volume(const IrType *type, int begin, int end) {
     int64_t product = 1;
     for (int d = begin; d < end; d++)
-        product *= type->dim[d] == IR_DIM_N ? INT64_C(1) << 40 : type->dim[d] == IR_DIM_K ? INT64_C(1) << 20 : type->dim[d];
+        product *= type->dim[d] == IR_DIM_N   ? INT64_C(1) << 40
+                   : type->dim[d] == IR_DIM_K ? INT64_C(1) << 20
+                                              : type->dim[d];
     return product;
 }
 
-/* Several dimensions of the operand read as one: only from row-major memory, where a too large last index carries over. */
+/* Several dimensions of the operand read as one: only from row-major memory, where a too large last index carries over.
+ */
 static void check_contiguous(const CgBuild *b, const IrNode *operand) {
     const CgBuffer *buffer = b->program->buffer_of[operand->id];
     bool in_order = buffer != NULL;
@@ -226,8 +231,10 @@ static bool reduces(const IrNode *node, int axis) {
     return false;
 }
 
-/* The operand's index: new axes for what is reduced, the result's for the rest. from: first dimension that may be reduced. */
-static int open_reduction(CgBuild *b, IrNode *node, const CgIndex *index, int from, int axes[4], CgIndex own[IR_MAX_RANK]) {
+/* The operand's index: new axes for what is reduced, the result's for the rest. from: first dimension that may be
+ * reduced. */
+static int open_reduction(CgBuild *b, IrNode *node, const CgIndex *index, int from, int axes[4],
+                          CgIndex own[IR_MAX_RANK]) {
     const IrType *type = &node->inputs[0]->type;
     bool keep = ir_attr_get_int(node, "keep", 0);
     int count = 0, position = from;

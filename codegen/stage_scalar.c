@@ -182,8 +182,10 @@ CgScalar *cg_draw(CgBuild *b, CgDraw draw, const char *stream, int index_count, 
                                 .args = &keep});
 }
 
-/* Tests that always hold are dropped; one that never holds decides. An index that depends on N or K is within bounds. */
-CgScalar *cg_guard(CgBuild *b, int count, const CgIndex *index, const int64_t *upper, CgScalar *inside, CgScalar *outside) {
+/* Tests that always hold are dropped; one that never holds decides. An index that depends on N or K is within bounds.
+ */
+CgScalar *cg_guard(CgBuild *b, int count, const CgIndex *index, const int64_t *upper, CgScalar *inside,
+                   CgScalar *outside) {
     CgIndex tests[IR_MAX_RANK + 2];
     int64_t bounds[IR_MAX_RANK + 2];
     int kept = 0;
@@ -201,7 +203,10 @@ CgScalar *cg_guard(CgBuild *b, int count, const CgIndex *index, const int64_t *u
     if (!kept || inside == outside)
         return inside;
     CgScalar *args[2] = {inside, outside};
-    return intern(b, (CgScalar){.kind = SCALAR_guard, .index_count = kept, .index = tests, .upper = bounds, .arg_count = 2, .args = args});
+    return intern(
+        b,
+        (CgScalar){
+            .kind = SCALAR_guard, .index_count = kept, .index = tests, .upper = bounds, .arg_count = 2, .args = args});
 }
 
 CgScalar *cg_reduce(CgBuild *b, CgReduce kind, bool wide, int count, const int *axes, CgScalar *body) {

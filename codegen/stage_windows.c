@@ -80,7 +80,8 @@ CgScalar *stage_conv2d(CgBuild *b, IrNode *node, const CgIndex *index) {
     Groups g = open_groups(b, count, weight->type.dim[1], outputs, index[3], outputs);
     CgIndex kh = add_sum_axis(b, &g, weight->type.dim[2]), kw = add_sum_axis(b, &g, weight->type.dim[3]);
     CgIndex i = add_sum_axis(b, &g, g.inputs);
-    CgIndex from[4] = {index[0], input_position(&w, 0, index[1], kh), input_position(&w, 1, index[2], kw), of_group(&g, i, g.inputs)};
+    CgIndex from[4] = {index[0], input_position(&w, 0, index[1], kh), input_position(&w, 1, index[2], kw),
+                       of_group(&g, i, g.inputs)};
     CgIndex weight_at[4] = {index[3], i, kh, kw};
     CgIndex tests[3] = {from[1], from[2], within_group(&g, index[3], outputs)};
     int64_t bounds[3] = {x->type.dim[1], x->type.dim[2], outputs};
@@ -117,7 +118,8 @@ CgScalar *stage_conv2d_grad_weight(CgBuild *b, IrNode *node, const CgIndex *inde
     CgIndex n = partial ? index[0] : add_sum_axis(b, &g, IR_DIM_N);
     CgIndex oh = add_sum_axis(b, &g, dy->type.dim[1]), ow = add_sum_axis(b, &g, dy->type.dim[2]);
     CgIndex dy_at[4] = {n, oh, ow, at[0]};
-    CgIndex x_at[4] = {n, input_position(&w, 0, oh, at[2]), input_position(&w, 1, ow, at[3]), of_group(&g, at[1], g.inputs)};
+    CgIndex x_at[4] = {n, input_position(&w, 0, oh, at[2]), input_position(&w, 1, ow, at[3]),
+                       of_group(&g, at[1], g.inputs)};
     CgIndex tests[3] = {x_at[1], x_at[2], within_group(&g, at[0], outputs)};
     int64_t bounds[3] = {x->type.dim[1], x->type.dim[2], outputs};
     CgScalar *product = cg_op2(b, OP_mul, cg_value_at(b, dy, dy_at), cg_value_at(b, x, x_at));
@@ -182,7 +184,8 @@ CgScalar *stage_avg_pool(CgBuild *b, IrNode *node, const CgIndex *index) {
 }
 
 /* Sum over the windows that contain the position; at is filled with the window's index. */
-static CgScalar *pool_grad(CgBuild *b, IrNode *node, const CgIndex *index, CgScalar *term(CgBuild *, IrNode *, const Window *, const CgIndex *, CgIndex)) {
+static CgScalar *pool_grad(CgBuild *b, IrNode *node, const CgIndex *index,
+                           CgScalar *term(CgBuild *, IrNode *, const Window *, const CgIndex *, CgIndex)) {
     Window w = read_window(node);
     int axes[2] = {cg_add_axis(b, w.kernel[0], true), cg_add_axis(b, w.kernel[1], true)};
     CgIndex kh = cg_index_axis(axes[0]), kw = cg_index_axis(axes[1]);

@@ -9,7 +9,8 @@ static const char *const text =
     "  %1 = param {name=\"w\"} : f32[4,4,3,3]\n"
     "  %2 = conv2d %x, %1 {stride=[2,2], pad=[1,1,1,1], dilation=[1,1], groups=1}\n"
     "  %3 = conv2d_grad_input %2, %1 {stride=[2,2], pad=[1,1,1,1], dilation=[1,1], groups=1, size=[8,8]}\n"
-    "  %4 = conv2d_grad_weight %2, %x {stride=[2,2], pad=[1,1,1,1], dilation=[1,1], groups=1, kernel=[3,3], partial=true}\n"
+    "  %4 = conv2d_grad_weight %2, %x {stride=[2,2], pad=[1,1,1,1], dilation=[1,1], groups=1, kernel=[3,3], "
+    "partial=true}\n"
     "  %5 = reduce_merge %4\n"
     "  %6 = max_pool %x {kernel=[3,3], stride=[2,2], pad=[1,1,1,1]}\n"
     "  %7 = max_pool_index %x {kernel=[3,3], stride=[2,2], pad=[1,1,1,1]}\n"
@@ -62,7 +63,8 @@ static void test_error(void **state) {
     Error error = {0};
     if (!cg_nvrtc_version(arena))
         skip();
-    assert_false(cg_nvrtc_compile(arena, "extern \"C\" __global__ void f() { nonsense; }", "sm_80", false, &bytes, &size, &error));
+    assert_false(cg_nvrtc_compile(arena, "extern \"C\" __global__ void f() { nonsense; }", "sm_80", false, &bytes,
+                                  &size, &error));
     assert_int_equal(error.kind, ERROR_MACHINE);
     assert_non_null(strstr(error.message, "nonsense"));
     arena_destroy(arena);

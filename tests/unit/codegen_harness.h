@@ -1,5 +1,6 @@
-/* codegen_harness.h: for tests of codegen/: a graph from text, generated, compiled by gcc, loaded, and run by a walk over
- * the plan on one thread. Graphs come without annotations: here every value gets memory, a stage and an offset of its own. */
+/* codegen_harness.h: for tests of codegen/: a graph from text, generated, compiled by gcc, loaded, and run by a walk
+ * over the plan on one thread. Graphs come without annotations: here every value gets memory, a stage and an offset of
+ * its own. */
 #ifndef NDARTS_TESTS_CODEGEN_HARNESS_H
 #define NDARTS_TESTS_CODEGEN_HARNESS_H
 
@@ -113,7 +114,8 @@ static inline int64_t harness_int(json_t *object, const char *key) {
     return json_integer_value(json_object_get(object, key));
 }
 
-static inline Harness *harness_generate(Arena *arena, IrModule *module, IrGraph *graph, CgOptions options, const char *flags) {
+static inline Harness *harness_generate(Arena *arena, IrModule *module, IrGraph *graph, CgOptions options,
+                                        const char *flags) {
     Harness *h = ARENA_NEW(arena, Harness);
     *h = (Harness){.arena = arena, .options = options, .module = module, .graph = graph};
     CgOutput *output = cg_generate(arena, module, &graph, 1, &h->options);
@@ -185,7 +187,8 @@ static inline void harness_run(Harness *h) {
 static inline void *harness_output(Harness *h, const char *name) {
     json_t *g = json_array_get(json_object_get(h->plan, "graphs"), 0), *output;
     size_t i;
-    json_array_foreach(json_object_get(g, "outputs"), i, output) if (str_equal(json_string_value(json_object_get(output, "name")), name)) {
+    json_array_foreach(json_object_get(g, "outputs"), i,
+                       output) if (str_equal(json_string_value(json_object_get(output, "name")), name)) {
         const char *place = json_string_value(json_object_get(output, "place"));
         return (*place == 's' ? h->state : *place == 'w' ? h->work : h->prepared) + harness_int(output, "offset");
     }
@@ -196,8 +199,9 @@ static inline void *harness_output(Harness *h, const char *name) {
 static inline void *harness_param(Harness *h, const char *name) {
     json_t *param;
     size_t i;
-    json_array_foreach(json_object_get(h->plan, "params"), i, param) if (str_equal(json_string_value(json_object_get(param, "name")), name))
-        return h->state + harness_int(param, "offset");
+    json_array_foreach(json_object_get(h->plan, "params"), i,
+                       param) if (str_equal(json_string_value(json_object_get(param, "name")), name)) return h->state +
+        harness_int(param, "offset");
     fail_msg("no parameter %s", name);
     return NULL;
 }
@@ -216,7 +220,8 @@ static inline float *harness_floats(Arena *arena, int64_t count, uint64_t seed) 
     return values;
 }
 
-static inline void harness_compare(const char *what, const float *found, const float *expected, int64_t count, double tolerance) {
+static inline void harness_compare(const char *what, const float *found, const float *expected, int64_t count,
+                                   double tolerance) {
     double difference = 0, size = 0;
     for (int64_t i = 0; i < count; i++) {
         difference += (found[i] - expected[i]) * (double)(found[i] - expected[i]);

@@ -17,8 +17,8 @@ typedef struct Conv {
 } Conv;
 
 static const char *conv_attrs(Arena *arena, const Conv *v) {
-    return arena_printf(arena, "stride=[%d,%d], pad=[%d,%d,%d,%d], dilation=[%d,%d], groups=%d", v->stride, v->stride, v->pad, v->pad,
-                        v->pad, v->pad, v->dilation, v->dilation, v->groups);
+    return arena_printf(arena, "stride=[%d,%d], pad=[%d,%d,%d,%d], dilation=[%d,%d], groups=%d", v->stride, v->stride,
+                        v->pad, v->pad, v->pad, v->pad, v->dilation, v->dilation, v->groups);
 }
 
 /* The weight lies HWIO. */
@@ -31,16 +31,20 @@ static void naive_conv(const Conv *v, const float *x, const float *w, float *y) 
             for (int kh = 0; kh < v->k; kh++)
                 for (int kw = 0; kw < v->k; kw++)
                     for (int c = 0; c < in; c++) {
-                        int h = row * v->stride - v->pad + kh * v->dilation, q = column * v->stride - v->pad + kw * v->dilation;
+                        int h = row * v->stride - v->pad + kh * v->dilation,
+                            q = column * v->stride - v->pad + kw * v->dilation;
                         if (h >= 0 && h < v->h && q >= 0 && q < v->w)
-                            sum += (double)x[((n * v->h + h) * v->w + q) * v->c + o / out * in + c] * w[((kh * v->k + kw) * in + c) * v->o + o];
+                            sum += (double)x[((n * v->h + h) * v->w + q) * v->c + o / out * in + c] *
+                                   w[((kh * v->k + kw) * in + c) * v->o + o];
                     }
             y[n * v->oh * v->ow * v->o + i] = (float)sum;
         }
 }
 
-/* The scalar product of y with conv(x, w) is linear in x and in w, so its gradients are found by unit vectors: slow, but sure. */
-static void naive_conv_grads(Arena *arena, const Conv *v, const float *x, const float *w, const float *dy, float *dx, float *dw) {
+/* The scalar product of y with conv(x, w) is linear in x and in w, so its gradients are found by unit vectors: slow,
+ * but sure. */
+static void naive_conv_grads(Arena *arena, const Conv *v, const float *x, const float *w, const float *dy, float *dx,
+                             float *dw) {
     int in = v->c / v->groups, out = v->o / v->groups;
     (void)arena;
     memset(dx, 0, sizeof *dx * (size_t)(HARNESS_BATCH * v->h * v->w * v->c));
@@ -52,10 +56,12 @@ static void naive_conv_grads(Arena *arena, const Conv *v, const float *x, const 
             for (int kh = 0; kh < v->k; kh++)
                 for (int kw = 0; kw < v->k; kw++)
                     for (int c = 0; c < in; c++) {
-                        int h = row * v->stride - v->pad + kh * v->dilation, q = column * v->stride - v->pad + kw * v->dilation;
+                        int h = row * v->stride - v->pad + kh * v->dilation,
+                            q = column * v->stride - v->pad + kw * v->dilation;
                         if (h < 0 || h >= v->h || q < 0 || q >= v->w)
                             continue;
-                        int at_x = ((n * v->h + h) * v->w + q) * v->c + o / out * in + c, at_w = ((kh * v->k + kw) * in + c) * v->o + o;
+                        int at_x = ((n * v->h + h) * v->w + q) * v->c + o / out * in + c,
+                            at_w = ((kh * v->k + kw) * in + c) * v->o + o;
                         dx[at_x] += g * w[at_w];
                         dw[at_w] += g * x[at_x];
                     }
@@ -67,25 +73,27 @@ static void check_conv(Arena *arena, Conv v, int vector_bytes) {
     v.ow = (v.w + 2 * v.pad - v.dilation * (v.k - 1) - 1) / v.stride + 1;
     const char *attrs = conv_attrs(arena, &v);
     int in = v.c / v.groups;
-    const char *text = arena_printf(
-        arena,
-        "graph @g(%%x: f32[N,%d,%d,%d], %%dy: f32[N,%d,%d,%d]) {\n"
-        "  %%1 = param {name=\"w\"} : f32[%d,%d,%d,%d]\n"
-        "  %%2 = conv2d %%x, %%1 {%s}\n"
-        "  %%3 = conv2d_grad_input %%dy, %%1 {%s, size=[%d,%d]}\n"
-        "  %%4 = conv2d_grad_weight %%dy, %%x {%s, kernel=[%d,%d], partial=true}\n"
-        "  %%5 = reduce_merge %%4\n"
-        "  %%6 = conv2d_grad_weight %%dy, %%x {%s, kernel=[%d,%d]}\n"
-        "  return \"y\"=%%2, \"dx\"=%%3, \"dw\"=%%5, \"dw_all\"=%%6\n"
-        "}\n",
-        v.h, v.w, v.c, v.oh, v.ow, v.o, v.o, in, v.k, v.k, attrs, attrs, v.h, v.w, attrs, v.k, v.k, attrs, v.k, v.k);
+    const char *text = arena_printf(arena,
+                                    "graph @g(%%x: f32[N,%d,%d,%d], %%dy: f32[N,%d,%d,%d]) {\n"
+                                    "  %%1 = param {name=\"w\"} : f32[%d,%d,%d,%d]\n"
+                                    "  %%2 = conv2d %%x, %%1 {%s}\n"
+                                    "  %%3 = conv2d_grad_input %%dy, %%1 {%s, size=[%d,%d]}\n"
+                                    "  %%4 = conv2d_grad_weight %%dy, %%x {%s, kernel=[%d,%d], partial=true}\n"
+                                    "  %%5 = reduce_merge %%4\n"
+                                    "  %%6 = conv2d_grad_weight %%dy, %%x {%s, kernel=[%d,%d]}\n"
+                                    "  return \"y\"=%%2, \"dx\"=%%3, \"dw\"=%%5, \"dw_all\"=%%6\n"
+                                    "}\n",
+                                    v.h, v.w, v.c, v.oh, v.ow, v.o, v.o, in, v.k, v.k, attrs, attrs, v.h, v.w, attrs,
+                                    v.k, v.k, attrs, v.k, v.k);
     Harness *h = harness_create(arena, text, harness_options(vector_bytes, PRECISION_f32), "-march=native");
-    int64_t x_count = HARNESS_BATCH * v.h * v.w * v.c, y_count = HARNESS_BATCH * v.oh * v.ow * v.o, w_count = v.k * v.k * in * v.o;
+    int64_t x_count = HARNESS_BATCH * v.h * v.w * v.c, y_count = HARNESS_BATCH * v.oh * v.ow * v.o,
+            w_count = v.k * v.k * in * v.o;
     float *x = h->inputs[0] = harness_floats(arena, x_count, 1), *dy = h->inputs[1] = harness_floats(arena, y_count, 2);
     float *w = harness_floats(arena, w_count, 3);
     memcpy(harness_param(h, "w"), w, sizeof *w * (size_t)w_count);
     harness_run(h);
-    float *y = ARENA_ARRAY(arena, float, y_count), *dx = ARENA_ARRAY(arena, float, x_count), *dw = ARENA_ARRAY(arena, float, w_count);
+    float *y = ARENA_ARRAY(arena, float, y_count), *dx = ARENA_ARRAY(arena, float, x_count),
+          *dw = ARENA_ARRAY(arena, float, w_count);
     naive_conv(&v, x, w, y);
     naive_conv_grads(arena, &v, x, w, dy, dx, dw);
     harness_compare("y", harness_output(h, "y"), y, y_count, 1e-5);
@@ -95,10 +103,18 @@ static void check_conv(Arena *arena, Conv v, int vector_bytes) {
 }
 
 static void check_convs(Arena *arena, int vector_bytes) {
-    check_conv(arena, (Conv){.h = 7, .w = 6, .c = 3, .o = 20, .k = 3, .stride = 1, .pad = 1, .dilation = 1, .groups = 1}, vector_bytes);
-    check_conv(arena, (Conv){.h = 8, .w = 9, .c = 36, .o = 36, .k = 5, .stride = 2, .pad = 4, .dilation = 2, .groups = 36}, vector_bytes);
-    check_conv(arena, (Conv){.h = 6, .w = 6, .c = 6, .o = 12, .k = 2, .stride = 2, .pad = 0, .dilation = 1, .groups = 3}, vector_bytes);
-    check_conv(arena, (Conv){.h = 5, .w = 5, .c = 18, .o = 10, .k = 1, .stride = 1, .pad = 0, .dilation = 1, .groups = 1}, vector_bytes);
+    check_conv(arena,
+               (Conv){.h = 7, .w = 6, .c = 3, .o = 20, .k = 3, .stride = 1, .pad = 1, .dilation = 1, .groups = 1},
+               vector_bytes);
+    check_conv(arena,
+               (Conv){.h = 8, .w = 9, .c = 36, .o = 36, .k = 5, .stride = 2, .pad = 4, .dilation = 2, .groups = 36},
+               vector_bytes);
+    check_conv(arena,
+               (Conv){.h = 6, .w = 6, .c = 6, .o = 12, .k = 2, .stride = 2, .pad = 0, .dilation = 1, .groups = 3},
+               vector_bytes);
+    check_conv(arena,
+               (Conv){.h = 5, .w = 5, .c = 18, .o = 10, .k = 1, .stride = 1, .pad = 0, .dilation = 1, .groups = 1},
+               vector_bytes);
 }
 
 static void test_convolutions(void **state) {
@@ -168,10 +184,12 @@ static void test_pools(void **state) {
                                     "}\n",
                                     window, window, window, window, window);
     Harness *h = harness_create(*state, text, harness_options(0, PRECISION_f32), "");
-    float *x = h->inputs[0] = harness_floats(*state, HARNESS_BATCH * 196, 1), *dy = h->inputs[1] = harness_floats(*state, HARNESS_BATCH * 64, 2);
+    float *x = h->inputs[0] = harness_floats(*state, HARNESS_BATCH * 196, 1),
+          *dy = h->inputs[1] = harness_floats(*state, HARNESS_BATCH * 64, 2);
     for (int i = 0; i < HARNESS_BATCH * 196; i++)
         x[i] = roundf(x[i] * 4) / 4; /* ties */
-    float max[HARNESS_BATCH * 64], avg[HARNESS_BATCH * 64], dmax[HARNESS_BATCH * 196] = {0}, davg[HARNESS_BATCH * 196] = {0};
+    float max[HARNESS_BATCH * 64], avg[HARNESS_BATCH * 64], dmax[HARNESS_BATCH * 196] = {0},
+                                                                                 davg[HARNESS_BATCH * 196] = {0};
     for (int i = 0; i < HARNESS_BATCH * 64; i++) {
         int c = i % 4, column = i / 4 % 4, row = i / 16 % 4, n = i / 64, best = -1, count = 0, inside[9];
         double sum = 0;
@@ -237,7 +255,8 @@ static void test_draws(void **state) {
     float *p = harness_param(h, "p");
     p[2] = 1.5f;
     harness_run(h);
-    const float *normal = harness_output(h, "normal"), *uniform = harness_output(h, "uniform"), *mask = harness_output(h, "mask");
+    const float *normal = harness_output(h, "normal"), *uniform = harness_output(h, "uniform"),
+                *mask = harness_output(h, "mask");
     const float *hot = harness_output(h, "hot");
     for (uint32_t i = 0; i < HARNESS_BATCH * 15; i++)
         assert_true(normal[i] == draw_normal(7, draw_stream_hash("noise.a"), 3, 100 + i / 15, i % 15));
@@ -259,7 +278,8 @@ static void test_matmul(void **state) {
                        "  return \"y\"=%2, \"dw\"=%4\n"
                        "}\n";
     Harness *h = harness_create(*state, text, harness_options(0, PRECISION_f32), "");
-    float *x = h->inputs[0] = harness_floats(*state, HARNESS_BATCH * 7, 1), *w = harness_param(h, "w"), y[HARNESS_BATCH * 3], dw[21] = {0};
+    float *x = h->inputs[0] = harness_floats(*state, HARNESS_BATCH * 7, 1), *w = harness_param(h, "w"),
+          y[HARNESS_BATCH * 3], dw[21] = {0};
     memcpy(w, harness_floats(*state, 21, 2), 21 * sizeof *w);
     for (int i = 0; i < HARNESS_BATCH * 3; i++) {
         y[i] = 0;
@@ -274,10 +294,12 @@ static void test_matmul(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_convolutions, set_up, tear_down), cmocka_unit_test_setup_teardown(test_batch_norm, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_small_batch, set_up, tear_down),  cmocka_unit_test_setup_teardown(test_pools, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_views, set_up, tear_down),        cmocka_unit_test_setup_teardown(test_draws, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_matmul, set_up, tear_down)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_convolutions, set_up, tear_down),
+                                       cmocka_unit_test_setup_teardown(test_batch_norm, set_up, tear_down),
+                                       cmocka_unit_test_setup_teardown(test_small_batch, set_up, tear_down),
+                                       cmocka_unit_test_setup_teardown(test_pools, set_up, tear_down),
+                                       cmocka_unit_test_setup_teardown(test_views, set_up, tear_down),
+                                       cmocka_unit_test_setup_teardown(test_draws, set_up, tear_down),
+                                       cmocka_unit_test_setup_teardown(test_matmul, set_up, tear_down)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
