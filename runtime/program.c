@@ -258,6 +258,7 @@ static RtProgram *create(int threads, Error *error) {
 }
 
 static bool finish(RtProgram *p, uint64_t seed, Error *error) {
+    malloc_trim(0); /* compiling and reading the plan took more than running will */
     p->plan = p->module->plan;
     p->identity = arena_printf(p->arena, "ndarts %s, precision %s, vectors of %d bytes, batch %lld, %s", NDARTS_VERSION,
                                p->plan->precision == PRECISION_f64 ? "f64" : "f32", p->plan->vector_bytes,
