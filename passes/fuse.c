@@ -34,7 +34,7 @@ typedef struct Value {
     bool is_output;
     int users;
     IrNode *user; /* one of them */
-    bool window_user, pool_user, wider_user, later_user;
+    bool window_user, pool_user, wider_user, later_user, placed;
 } Value;
 
 typedef struct Fusion {
@@ -97,6 +97,7 @@ static void note_uses(Fusion *f, IrNode *n) {
         x->window_user = x->window_user || (!is_light(n) && !is_reduction(n) && n->op != OP_assign);
         x->pool_user = x->pool_user || is_pool(n->op);
         x->wider_user = x->wider_user || is_wider(n, n->inputs[i]);
+        x->placed = x->placed || (n->op == OP_place && n->inputs[i]->type.rank > 0);
         x->later_user = x->later_user || f->groups[n->id] != f->groups[n->inputs[i]->id];
     }
 }
@@ -176,7 +177,16 @@ static bool should_inline_images(const IrNode *n, const Value *v) {
     return v->users <= 1 || (v->cost <= SHARED_COST && v->tensors <= SHARED_TENSORS && !v->expensive);
 }
 
-static bool should_inline_once(const Value *v) {
+/* Rows of the architecture parameters and of their gradient: were the row's number part of the expressions that read it,
+ * every edge would have kernels of its own. */
+static bool is_row(const IrNode *n, const Value *v) {
+    return (n->op == OP_index && n->type.rank > 0) || (v->placed && v->cost > 0);
+}
+
+static bool should_inline_once(const IrNode *n, const Value *v) {
+    if (is_row(n, v)) {
+        return false;
+    }
     if (v->into_images || v->window_user || v->wider_user) {
         return v->cost == 0;
     }
@@ -197,7 +207,7 @@ static bool should_inline(const IrNode *n, const Value *v) {
         v->loads > most_loads) {
         return false;
     }
-    return schedule_is_images(n) ? should_inline_images(n, v) : should_inline_once(v);
+    return schedule_is_images(n) ? should_inline_images(n, v) : should_inline_once(n, v);
 }
 
 bool pass_fuse(PassContext *ctx, IrGraph *g) {
