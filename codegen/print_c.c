@@ -138,9 +138,30 @@ static const char *axis_name(const CgPrinter *p, int axis) {
     return p->axis_name[axis];
 }
 
-/* Axes that are called by a number join the constant. */
+typedef struct Term {
+    int64_t coef;
+    const char *name;
+} Term;
+
+static bool comes_before(const Term *a, const Term *b) {
+    int64_t x = a->coef < 0 ? -a->coef : a->coef, y = b->coef < 0 ? -b->coef : b->coef;
+    return x != y ? x > y : strcmp(a->name, b->name) < 0;
+}
+
+static int insert_term(Term *terms, int count, Term term) {
+    int at = count;
+    for (; at > 0 && comes_before(&term, &terms[at - 1]); at--)
+        terms[at] = terms[at - 1];
+    terms[at] = term;
+    return count + 1;
+}
+
+/* Axes that are called by a number join the constant. Terms are sorted, so that steps which number their axes differently
+ * print the same text for the same offset. */
 static const char *numerator(CgPrinter *p, const CgIndex *index) {
     Str s = str_create(p->arena);
+    Term terms[CG_MAX_AXES];
+    int count = 0;
     int64_t constant = index->constant;
     for (int a = 0; a < p->step->axis_count; a++) {
         if (!index->coef[a])
@@ -149,8 +170,10 @@ static const char *numerator(CgPrinter *p, const CgIndex *index) {
         if (*name >= '0' && *name <= '9')
             constant += index->coef[a] * strtoll(name, NULL, 10);
         else
-            add_term(&s, index->coef[a], name);
+            count = insert_term(terms, count, (Term){index->coef[a], name});
     }
+    for (int i = 0; i < count; i++)
+        add_term(&s, terms[i].coef, terms[i].name);
     add_number(&s, constant);
     return s.data;
 }
