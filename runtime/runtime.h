@@ -32,6 +32,7 @@ typedef struct RtProgramOptions {
     int set_count;
     uint64_t seed; /* of the initial values */
     int threads;   /* 0: as many as there are cores */
+    const char *device; /* "cpu" (NULL too), "cuda", "cuda:N", "auto" */
     CgPrecision precision;
     int64_t batch;          /* largest number of images; 0: search.batch or train.batch of the text, else 16 */
     const GraphKind *kinds; /* the step graphs to compile */
@@ -51,8 +52,10 @@ IrModule *rt_text_load(Arena *arena, const char *path, const char *const *sets, 
 /* Compiles (or finds in the cache) and loads; parameters have their initial values. Mistakes in the text are printed to
  * stderr as they are found, error then says ERROR_INPUT and how many there were. NULL on failure. */
 RtProgram *rt_program_open(const RtProgramOptions *options, Error *error);
-/* Loads a module file (.so), which needs no compiler. Embedded weights (nd_weights) become the parameters' values. */
+/* Loads a module file (.so, or .cubin for a GPU), which needs no compiler. Embedded weights (nd_weights) become the
+ * parameters' values. device as in the options; NULL: what the file is for. */
 RtProgram *rt_program_load(const char *path, int threads, uint64_t seed, Error *error);
+RtProgram *rt_program_load_on(const char *device, const char *path, int threads, uint64_t seed, Error *error);
 void rt_program_close(RtProgram *program); /* NULL is allowed */
 
 /* The settings of the text (ir_module_get_...), without graphs; NULL for a program loaded from a module file. */
@@ -140,6 +143,8 @@ int rt_infer_main(int argc, char **argv);
 int rt_info_main(int argc, char **argv);
 int rt_search_main(int argc, char **argv); /* search.c */
 int rt_derive_main(int argc, char **argv); /* derive.c */
+int rt_import_main(int argc, char **argv); /* import.c */
+int rt_export_main(int argc, char **argv); /* export.c */
 
 /* The folder of the language's own definitions: $NDARTS_LIBRARY, else genotypes/ beside the sources the program was
  * built from or where it is installed. */

@@ -3,8 +3,8 @@
 # touched when everything is there. For an NVIDIA GPU nothing is needed at build time.
 set -euo pipefail
 
-packages=(gcc g++ clang cmake ninja-build flex bison libjansson-dev zlib1g-dev libcmocka-dev graphviz
-    dataset-fashion-mnist python3 clang-format)
+packages=(gcc g++ clang cmake ninja-build flex bison libjansson-dev zlib1g-dev libcmocka-dev graphviz libzip-dev
+    libprotobuf-c-dev protobuf-c-compiler libjpeg62-turbo-dev libpng-dev dataset-fashion-mnist python3 clang-format)
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     echo "install_deps: no apt-get here; please install the equivalents of: ${packages[*]}" >&2

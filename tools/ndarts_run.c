@@ -24,6 +24,8 @@ static const RtCommand commands[] = {
     {"infer", rt_infer_main,
      "NET.nd|NET.so --weights W.safetensors --input x.npy --output y.npy [--batch N] [--threads N] ...",
      "logits of images (float32, N x C x H x W)"},
+    {"import", rt_import_main, "W.pt -o W.safetensors [--key NAME] [--net NET.nd [--set NAME=VALUE]]",
+     "weights out of a PyTorch checkpoint"},
     {"info", rt_info_main, "", "shows the machine, its compiler, backends and versions"},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

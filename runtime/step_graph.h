@@ -1,0 +1,15 @@
+/* step_graph.h: the inference graph of a text, for those who do not run it: primitives only, batch norm folded or not,
+ * nothing fused and no memory planned. */
+#ifndef NDARTS_RUNTIME_STEP_GRAPH_H
+#define NDARTS_RUNTIME_STEP_GRAPH_H
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "ir/ir.h"
+
+/* Mistakes in the text are printed to stderr as they are found. NULL on failure. The graph's module has the table of
+ * its parameters. */
+IrGraph *rt_inference_graph(Arena *arena, const char *path, const char *const *sets, int set_count, bool fold,
+                            Error *error);
+
+#endif

@@ -1,0 +1,87 @@
+/* driver.c: runs a fuzz target without libFuzzer: every seed file as it is, then COUNT damaged copies, the same ones in
+ * every run. Memory is limited, so that a file which talks a parser into asking for too much is found as well.
+ *
+ *     fuzz_TARGET COUNT SEED_FILE... */
+#include "base/arena.h"
+#include "base/diag.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static uint64_t state = 1;
+
+static uint32_t draw(uint32_t below) {
+    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return below ? (uint32_t)((state >> 33) % below) : 0;
+}
+
+/* One of the damages that broken and hostile files have. Returns the new size. */
+static size_t damage(uint8_t *data, size_t size) {
+    static const uint8_t extremes[] = {0, 1, 0x7f, 0x80, 0xff};
+    if (size == 0)
+        return 0;
+    size_t at = draw((uint32_t)size), length = 1 + draw(8);
+    length = length < size - at ? length : size - at;
+    switch (draw(6)) {
+    case 0:
+        data[at] ^= (uint8_t)(1u << draw(8));
+        return size;
+    case 1:
+        data[at] = (uint8_t)draw(256);
+        return size;
+    case 2:
+        memset(data + at, extremes[draw(5)], length);
+        return size;
+    case 3:
+        return at;
+    case 4:
+        memmove(data + at, data + at + length, size - at - length);
+        return size - length;
+    default:
+        memmove(data + at, data + draw((uint32_t)(size - length) + 1), length);
+        return size;
+    }
+}
+
+int main(int argc, char **argv) {
+    const struct rlimit limit = {UINT64_C(3) << 30, UINT64_C(3) << 30};
+    if (argc < 3) {
+        fprintf(stderr, "usage: %s COUNT SEED_FILE...\n", argv[0]);
+        return 1;
+    }
+#if !defined(__SANITIZE_ADDRESS__)
+    setrlimit(RLIMIT_AS, &limit);
+#else
+    (void)limit;
+#endif
+    Arena *arena = arena_create();
+    Error error = {ERROR_NONE, ""};
+    int count = atoi(argv[1]), seeds = argc - 2;
+    for (int i = 0; i < seeds + count; i++) {
+        const SourceFile *seed = source_read(arena, argv[2 + i % seeds], &error);
+        if (!seed)
+            return error_report(&error);
+        uint8_t *copy = malloc(seed->size + 1);
+        size_t size = seed->size;
+        if (size)
+            memcpy(copy, seed->text, size);
+        for (uint32_t k = i < seeds ? 0 : 1 + draw(4); k > 0; k--)
+            size = damage(copy, size);
+        /* Of exactly its size, so that a sanitizer sees a read behind its end. */
+        uint8_t *exact = malloc(size ? size : 1);
+        memcpy(exact, copy, size);
+        LLVMFuzzerTestOneInput(exact, size);
+        free(exact);
+        free(copy);
+        arena_destroy(arena);
+        arena = arena_create();
+    }
+    arena_destroy(arena);
+    printf("%d inputs\n", seeds + count);
+    return 0;
+}
