@@ -99,13 +99,15 @@ static const char *c_unit(const CgModule *module, const char *json, int unit) {
     return out.data;
 }
 
-static const char *cuda_unit(const CgModule *module, const char *json) {
+/* Kernel i is in unit i modulo their number, as in C. */
+static const char *cuda_unit(const CgModule *module, const char *json, int unit) {
     Str out = str_create(module->arena);
     str_add(&out, "/* Written by ndarts; docs/modules.md describes the interface. */\n");
     cg_cuda_add_prelude(&out, module->options);
-    for (int i = 0; i < module->kernel_count; i++)
+    for (int i = unit; i < module->kernel_count; i += module->options->unit_count)
         add_kernel(&out, &module->kernels[i]);
-    add_plan(module, json, "extern \"C\" __device__ ", &out);
+    if (unit == 0)
+        add_plan(module, json, "extern \"C\" __device__ ", &out);
     return out.data;
 }
 
@@ -153,11 +155,11 @@ CgOutput *cg_generate(Arena *arena, IrModule *ir, IrGraph *const *graphs, int gr
     emit_stages(module);
     CgOutput *output = ARENA_NEW(arena, CgOutput);
     output->plan = cg_plan_json(module);
-    output->unit_count = options->target == TARGET_c ? options->unit_count : 1;
+    output->unit_count = options->unit_count;
     output->units = ARENA_ARRAY(arena, const char *, output->unit_count);
     for (int i = 0; i < output->unit_count; i++)
         output->units[i] =
-            options->target == TARGET_c ? c_unit(module, output->plan, i) : cuda_unit(module, output->plan);
+            options->target == TARGET_c ? c_unit(module, output->plan, i) : cuda_unit(module, output->plan, i);
     return output;
 }
 

@@ -13,7 +13,7 @@ typedef struct CgOptions {
     CgPrecision precision;
     int vector_bytes;      /* 64, 32, 16; 0: scalar code (plain schedule only). C target */
     bool plain;            /* only the plain schedule, for tests */
-    int unit_count;        /* how many compilation units to split the kernels into (C target), at least 1 */
+    int unit_count;        /* how many compilation units to split the kernels into, at least 1 */
     int64_t batch;         /* as in the PassContext */
     int chunks;
 } CgOptions;

@@ -108,6 +108,7 @@ void args_add_program(Arg *args, ProgramArgs *to) {
     args[3] = (Arg){"--precision", ARG_precision, &to->precision, 0, 0};
     args[4] = (Arg){"--vector", ARG_int, &to->vector_bytes, 0, 64};
     args[5] = (Arg){"--plain", ARG_flag, &to->plain, 0, 0};
+    args[6] = (Arg){"--device", ARG_text, &to->device, 0, 0};
 }
 
 RtProgramOptions args_program_options(const ProgramArgs *args, const char *path) {
@@ -116,6 +117,7 @@ RtProgramOptions args_program_options(const ProgramArgs *args, const char *path)
                               .set_count = args->sets.count,
                               .seed = (uint64_t)args->seed,
                               .threads = (int)args->threads,
+                              .device = args->device,
                               .precision = args->precision,
                               .vector_bytes = (int)args->vector_bytes,
                               .plain = args->plain};

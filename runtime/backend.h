@@ -15,7 +15,7 @@ typedef struct RtArenas {
 typedef struct RtBackend {
     const char *name;
     CgTarget target;
-    RtDevice *(*open)(int threads, Error *error);
+    RtDevice *(*open)(int number, int threads, Error *error); /* number: of the GPU */
     void (*close)(RtDevice *device);
     int (*thread_count)(const RtDevice *device);
     /* Target, compiler and its options, in words: with the source they decide a module's bits. NULL: no compiler. */
@@ -28,6 +28,8 @@ typedef struct RtBackend {
                        const char **identity, Error *error);
     RtModule *(*load)(RtDevice *device, const char *path, Arena *arena, const char **identity, Error *error);
     void (*unload)(RtDevice *device, RtModule *module);
+    /* Is there room for all that the plan needs? The error says what is needed for what. NULL: no need to ask. */
+    bool (*check_memory)(RtDevice *device, const Plan *plan, Error *error);
     /* Zeroed memory; NULL when there is none. */
     void *(*allocate)(RtDevice *device, size_t bytes);
     void (*release)(RtDevice *device, void *memory, size_t bytes);
@@ -39,9 +41,10 @@ typedef struct RtBackend {
     size_t (*bound_bytes)(const RtBound *bound);
     /* One run, finished on return. inputs are in the plan's order and stay the caller's; prepare: first compute what
      * depends on parameters only. */
-    void (*launch)(RtDevice *device, RtBound *bound, const void *const *inputs, const NdRun *run, bool prepare);
+    bool (*launch)(RtDevice *device, RtBound *bound, const void *const *inputs, const NdRun *run, bool prepare,
+                   Error *error);
 } RtBackend;
 
-extern const RtBackend rt_backend_cpu;
+extern const RtBackend rt_backend_cpu, rt_backend_cuda;
 
 #endif

@@ -14,7 +14,8 @@ struct RtDevice {
     RtThreads *threads;
 };
 
-static RtDevice *cpu_open(int threads, Error *error) {
+static RtDevice *cpu_open(int number, int threads, Error *error) {
+    (void)number;
     RtDevice *device = malloc(sizeof *device);
     if (!device) {
         error_set(error, ERROR_MACHINE, "out of memory");
@@ -133,9 +134,12 @@ static size_t cpu_bound_bytes(const RtBound *bound) {
     return rt_executor_bytes((const RtExecutor *)bound);
 }
 
-static void cpu_launch(RtDevice *device, RtBound *bound, const void *const *inputs, const NdRun *run, bool prepare) {
+static bool cpu_launch(RtDevice *device, RtBound *bound, const void *const *inputs, const NdRun *run, bool prepare,
+                       Error *error) {
     (void)device;
+    (void)error;
     rt_executor_run((RtExecutor *)bound, inputs, run, prepare);
+    return true;
 }
 
 const RtBackend rt_backend_cpu = {

@@ -139,6 +139,38 @@ RtModule *rt_cache_load(const RtCompiler *compiler, const CgOutput *output, cons
     return module;
 }
 
+void *rt_cache_read(Arena *arena, const char *name, size_t *size) {
+    const char *entry = arena_printf(arena, "%s/%s", rt_cache_folder(arena), name);
+    char *bytes = entry_is_whole(entry) ? read_bytes(entry, size) : NULL;
+    if (!bytes)
+        return NULL;
+    *size -= TRAILER;
+    void *copy = arena_alloc(arena, *size + 1);
+    memcpy(copy, bytes, *size);
+    free(bytes);
+    return copy;
+}
+
+static bool write_bytes(const char *path, const void *bytes, size_t size, Error *error) {
+    FILE *file = fopen(path, "wb");
+    bool ok = file && fwrite(bytes, 1, size, file) == size;
+    ok = file && fclose(file) == 0 && ok;
+    return ok || error_set(error, ERROR_MACHINE, "cannot write %s: %s", path, strerror(errno));
+}
+
+bool rt_cache_write(Arena *arena, const char *name, const void *bytes, size_t size, Error *error) {
+    const char *folder = rt_cache_folder(arena), *entry = arena_printf(arena, "%s/%s", folder, name);
+    const char *fresh = arena_printf(arena, "%s.%d", entry, (int)getpid());
+    if (!make_folders(arena, folder, error))
+        return false;
+    bool ok = write_bytes(fresh, bytes, size, error) && append_trailer(fresh, error);
+    if (ok && rename(fresh, entry) != 0)
+        ok = error_set(error, ERROR_MACHINE, "cannot write %s: %s", entry, strerror(errno));
+    if (!ok)
+        unlink(fresh);
+    return ok;
+}
+
 /* ---- texts ---- */
 
 static const char *text_path(Arena *arena, const char *text_key) {

@@ -28,16 +28,15 @@ static bool parse_command(Infer *f, int argc, char **argv, Error *error) {
         return false;
     if (!f->net || !f->input || !f->output)
         return error_set(error, ERROR_INPUT,
-                         "infer needs a network (a text or a .so), --input x.npy and --output y.npy");
-    if (str_ends_with(f->net, ".cubin"))
-        return error_set(error, ERROR_MACHINE, "%s: running on a GPU is not there yet", f->net);
+                         "infer needs a network (a text, a .so or a .cubin), --input x.npy and --output y.npy");
     return true;
 }
 
 static bool open_program(Infer *f, Error *error) {
     static const GraphKind kinds[] = {GRAPH_infer};
-    if (str_ends_with(f->net, ".so")) {
-        f->program = rt_program_load(f->net, (int)f->program_args.threads, (uint64_t)f->program_args.seed, error);
+    if (str_ends_with(f->net, ".so") || str_ends_with(f->net, ".cubin")) {
+        f->program = rt_program_load_on(f->program_args.device, f->net, (int)f->program_args.threads,
+                                        (uint64_t)f->program_args.seed, error);
         return f->program && (rt_has_graph(f->program, GRAPH_infer) ||
                               error_set(error, ERROR_INPUT, "%s has no graph 'infer'", f->net));
     }

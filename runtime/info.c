@@ -2,6 +2,7 @@
 #include "base/str.h"
 #include "runtime/args.h"
 #include "runtime/cache.h"
+#include "runtime/device.h"
 #include "runtime/machine.h"
 #include "runtime/runtime.h"
 
@@ -38,12 +39,11 @@ static const char *find_library(const char *const *names) {
     return "not found";
 }
 
-static void print_backends(void) {
+static void print_backends(Arena *arena) {
     static const char *const nvrtc[] = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so", NULL};
-    static const char *const driver[] = {"libcuda.so.1", NULL};
-    printf("backends    cpu\n");
+    printf("backends    cpu, cuda\n");
     printf("nvrtc       %s\n", find_library(nvrtc));
-    printf("cuda        %s (modules can be compiled, running them is not there yet)\n", find_library(driver));
+    printf("cuda        %s\n", rt_device_describe_cuda(arena));
 }
 
 int rt_info_main(int argc, char **argv) {
@@ -54,7 +54,7 @@ int rt_info_main(int argc, char **argv) {
         printf("ndarts      %s\n", NDARTS_VERSION);
         print_machine();
         print_compiler(arena);
-        print_backends();
+        print_backends(arena);
         printf("cache       %s\n", rt_cache_folder(arena));
         printf("library     %s\n", rt_library_path(arena));
     }

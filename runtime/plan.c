@@ -185,6 +185,13 @@ static bool read_buffer(PlanReader *r, json_t *pair, const PlanGraph *g, PlanBuf
     return fail(r, arena_printf(r->arena, "the unknown place \"%s\"", json_string_value(place)));
 }
 
+static bool read_launch(PlanReader *r, json_t *object, PlanStep *s) {
+    static const char *const names[] = {"once", "images", "chunks"};
+    int launch = read_choice(r, object, "launch", names, COUNT(names));
+    s->launch = launch < 0 ? LAUNCH_once : (PlanLaunch)launch;
+    return launch >= 0 && read_int(r, object, "threads", 0, INT64_C(1) << 40, &s->threads);
+}
+
 static bool read_step(PlanReader *r, json_t *object, const PlanGraph *g, PlanStep *s) {
     int64_t kernel;
     json_t *buffers = read_list(r, object, "buffers"), *ints = read_list(r, object, "ints");
@@ -201,7 +208,7 @@ static bool read_step(PlanReader *r, json_t *object, const PlanGraph *g, PlanSte
     s->ints = ARENA_ARRAY(r->arena, int64_t, s->int_count);
     for (int i = 0; i < s->int_count; i++)
         s->ints[i] = json_integer_value(json_array_get(ints, (size_t)i));
-    return true;
+    return r->plan->target == TARGET_c || read_launch(r, object, s);
 }
 
 static bool read_stage(PlanReader *r, json_t *object, const PlanGraph *g, PlanStage *stage) {

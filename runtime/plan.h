@@ -25,12 +25,17 @@ typedef struct PlanBuffer {
     int64_t offset; /* bytes; number of the input for PLACE_input */
 } PlanBuffer;
 
+/* How many threads a GPU starts: `threads` for each image, for each chunk, or once. */
+typedef enum PlanLaunch { LAUNCH_once, LAUNCH_images, LAUNCH_chunks } PlanLaunch;
+
 typedef struct PlanStep {
     int kernel;
     int buffer_count;
     PlanBuffer *buffers;
     int int_count;
     int64_t *ints;
+    PlanLaunch launch; /* target cuda, as is the next */
+    int64_t threads;
 } PlanStep;
 
 typedef enum PlanDomain {

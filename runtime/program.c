@@ -4,9 +4,11 @@
 #include "base/hash.h"
 #include "base/str.h"
 #include "frontend/frontend.h"
+#include "runtime/device.h"
 #include "runtime/machine.h"
 #include "runtime/tensors.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -141,7 +143,8 @@ static bool choose_options(RtProgram *p, const IrModule *ir, const RtProgramOpti
                       .plain = o->plain,
                       .batch = batch,
                       .chunks = batch < 16 ? (int)batch : 16};
-    cg->vector_bytes = o->vector_bytes == RT_VECTOR_HOST ? machine_vector_bytes() : o->vector_bytes;
+    if (cg->target == TARGET_c)
+        cg->vector_bytes = o->vector_bytes == RT_VECTOR_HOST ? machine_vector_bytes() : o->vector_bytes;
     return true;
 }
 
@@ -244,13 +247,16 @@ static bool bind_graphs(RtProgram *p, Error *error) {
 
 /* ---- opening and closing ---- */
 
-static RtProgram *create(int threads, Error *error) {
+static RtProgram *create(const char *device, int threads, Error *error) {
+    RtDeviceChoice choice;
+    if (!rt_device_choose(device, &choice, error))
+        return NULL;
     Arena *arena = arena_create();
     RtProgram *p = ARENA_NEW(arena, RtProgram);
     p->arena = arena;
-    p->backend = &rt_backend_cpu;
+    p->backend = choice.backend;
     p->state_version = 1;
-    p->device = p->backend->open(threads, error);
+    p->device = p->backend->open(choice.number, threads, error);
     if (p->device)
         return p;
     arena_destroy(arena);
@@ -263,12 +269,13 @@ static bool finish(RtProgram *p, uint64_t seed, Error *error) {
     p->identity = arena_printf(p->arena, "ndarts %s, precision %s, vectors of %d bytes, batch %lld, %s", NDARTS_VERSION,
                                p->plan->precision == PRECISION_f64 ? "f64" : "f32", p->plan->vector_bytes,
                                (long long)p->plan->batch, p->identity);
-    return check_scalars(p->plan, error) && make_memory(p, error) && bind_graphs(p, error) &&
-           program_make_state(p, seed, error);
+    return check_scalars(p->plan, error) &&
+           (!p->backend->check_memory || p->backend->check_memory(p->device, p->plan, error)) &&
+           make_memory(p, error) && bind_graphs(p, error) && program_make_state(p, seed, error);
 }
 
 RtProgram *rt_program_open(const RtProgramOptions *options, Error *error) {
-    RtProgram *p = create(options->threads, error);
+    RtProgram *p = create(options->device, options->threads, error);
     Arena *arena = arena_create();
     bool compiled = p && compile_text(p, arena, options, error);
     arena_destroy(arena);
@@ -279,7 +286,19 @@ RtProgram *rt_program_open(const RtProgramOptions *options, Error *error) {
 }
 
 RtProgram *rt_program_load(const char *path, int threads, uint64_t seed, Error *error) {
-    RtProgram *p = create(threads, error);
+    return rt_program_load_on(NULL, path, threads, seed, error);
+}
+
+RtProgram *rt_program_load_on(const char *device, const char *path, int threads, uint64_t seed, Error *error) {
+    bool for_gpu = str_ends_with(path, ".cubin");
+    if (device && for_gpu != str_starts_with(device, "cuda") && !str_equal(device, "auto")) {
+        error_set(error, ERROR_INPUT, "%s is a module for the %s; --device=%s cannot run it", path,
+                  for_gpu ? "GPU" : "CPU", device);
+        return NULL;
+    }
+    if (!device || str_equal(device, "auto"))
+        device = for_gpu ? "cuda" : "cpu";
+    RtProgram *p = create(device, threads, error);
     if (p && (p->module = p->backend->load(p->device, path, p->arena, &p->identity, error)) && finish(p, seed, error))
         return p;
     rt_program_close(p);
@@ -418,7 +437,8 @@ bool rt_run(RtProgram *p, const RtRun *run, Error *error) {
     for (int i = 0; i < p->plan->scalar_count; i++)
         scalar_value(run, p->plan->scalars[i], &block.scalar[i]);
     bool prepare = g->plan->prepare_count > 0 && g->prepared_version != p->state_version;
-    p->backend->launch(p->device, g->bound, g->addresses, &block, prepare);
+    if (!p->backend->launch(p->device, g->bound, g->addresses, &block, prepare, error))
+        return false;
     g->prepared_version = p->state_version;
     if (g->plan->changes_state)
         p->state_version++;

@@ -16,6 +16,7 @@ typedef struct SearchOptions {
     bool resume, allow_different_build, has_seed, help;
     uint64_t seed;
     int threads; /* 0: as many as there are cores */
+    const char *device;
     CgPrecision precision;
     const char **sets;
     int set_count, set_capacity;
@@ -46,7 +47,7 @@ typedef struct Search {
     Checkpoint restored; /* as read, until it is taken */
     Arena *restored_arena;
     Progress progress;
-    double epoch_started;
+    double epoch_started, epoch_rate; /* seconds; images per second in its steps */
 } Search;
 
 /* search_options.c. ERROR_INPUT for a wrong command line. */

@@ -15,6 +15,7 @@ void search_print_usage(FILE *out) {
           "  --init W.safetensors     start from these weights\n"
           "  --seed N                 instead of the text's\n"
           "  --threads N              worker threads (default: one per core)\n"
+          "  --device D               cpu, cuda, cuda:N or auto (the GPU when there is one)\n"
           "  --precision f32|f64\n"
           "  --set NAME=VALUE         change a parameter of the text; may be repeated\n",
           out);
@@ -66,6 +67,8 @@ static bool take_value(Arena *arena, const char *name, const char *value, Search
         if (!parse_number(name, value, 1024, &number, error))
             return false;
         o->threads = (int)number;
+    } else if (str_equal(name, "--device")) {
+        o->device = value;
     } else if (str_equal(name, "--precision")) {
         return parse_precision(value, &o->precision, error);
     } else {
@@ -87,7 +90,7 @@ static bool take_flag(const char *name, SearchOptions *o) {
 }
 
 static const char *const option_names[] = {
-    "--out", "--resume", "--allow-different-build", "--init", "--seed", "--set", "--threads", "--precision", "--help"};
+    "--out", "--resume", "--allow-different-build", "--init", "--seed", "--set", "--threads", "--device", "--precision", "--help"};
 
 static bool unknown_option(const char *name, Error *error) {
     const char *near = diag_suggest(name, option_names, sizeof(option_names) / sizeof(option_names[0]));

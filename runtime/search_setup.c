@@ -65,6 +65,7 @@ static bool open_program(Search *s, Error *error) {
                                 .set_count = s->options.set_count,
                                 .seed = s->at.seed,
                                 .threads = s->options.threads,
+                                .device = s->options.device,
                                 .precision = s->options.precision,
                                 .kinds = kinds,
                                 .kind_count = sizeof(kinds) / sizeof(kinds[0]),
@@ -98,10 +99,12 @@ static bool open_loaders(Search *s, Error *error) {
     return s->eval_loader != NULL;
 }
 
-static bool take_initial_weights(Search *s, Error *error) {
-    TensorFile file = {0};
-    return safetensors_read(s->arena, s->options.init, &file, error) &&
-           rt_state_set(s->program, &file, RT_STATE_weights, error);
+/* Reads the file that the state comes from, before anything slow is done. */
+static bool read_state(Search *s, Error *error) {
+    if (s->options.resume)
+        return search_read_checkpoint(s, error);
+    s->restored_arena = arena_create();
+    return !s->options.init || safetensors_read(s->restored_arena, s->options.init, &s->restored.tensors, error);
 }
 
 /* A search that is started anew beside an older checkpoint keeps that file under another name. */
@@ -132,8 +135,10 @@ static bool trim_results(Search *s, Error *error) {
 static bool set_state(Search *s, Error *error) {
     if (s->options.resume)
         return search_take_checkpoint(s, error) && trim_results(s, error);
-    if (s->options.init && !take_initial_weights(s, error))
+    if (s->options.init && !rt_state_set(s->program, &s->restored.tensors, RT_STATE_weights, error))
         return false;
+    arena_destroy(s->restored_arena);
+    s->restored_arena = NULL;
     return set_old_results_aside(s, error);
 }
 
@@ -142,9 +147,8 @@ bool search_open(Search *s, Error *error) {
         return false;
     s->at.seed = s->options.has_seed ? s->options.seed : s->settings.seed;
     s->at.epochs = s->settings.epochs;
-    if (s->options.resume && !search_read_checkpoint(s, error))
-        return false;
-    return open_data(s, error) && open_program(s, error) && set_state(s, error) && open_loaders(s, error);
+    return read_state(s, error) && open_data(s, error) && open_program(s, error) && set_state(s, error) &&
+           open_loaders(s, error);
 }
 
 void search_close(Search *s) {

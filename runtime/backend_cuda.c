@@ -1,0 +1,456 @@
+/* backend_cuda.c: a GPU as a device: generated CUDA source, NVRTC, the CUDA runtime. A run copies its inputs and the
+ * run-time block from pinned memory and replays the graph's stages on one stream; the first time they are captured as a
+ * CUDA graph, later a whole step is one launch. Kernels take any number of images up to the module's largest, so there
+ * is one capture for all batches.
+ *
+ * With NDARTS_PROFILE=1 in the environment every kernel is timed by itself, without capture, and the times are printed
+ * to stderr at the end. */
+#include "runtime/backend.h"
+
+#include "base/str.h"
+#include "runtime/cuda_module.h"
+#include "runtime/machine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK_THREADS = 256, ALIGNMENT = 256, MOST_ARGUMENTS = 128 };
+
+struct RtDevice {
+    CudaApi api;
+    Arena *arena;
+    int number, threads; /* threads: for compiling */
+    const char *arch;    /* "sm_90" */
+    void *stream;
+    void *private_memory; /* one image's private values for each image; graphs run one at a time, so they share it */
+    size_t private_bytes;
+    Error failure; /* of a copy, which has no other way to say so */
+    bool profile;
+};
+
+/* What is replayed: captured as a CUDA graph, or launched kernel by kernel. */
+typedef struct Part {
+    const PlanStage *stages;
+    int count;
+    void *captured;
+} Part;
+
+typedef struct Input {
+    void *memory, *pinned;
+    size_t bytes, image_bytes; /* image_bytes 0: no images in front */
+} Input;
+
+struct RtBound {
+    const CudaModule *module;
+    const PlanGraph *graph;
+    RtArenas arenas;
+    Arena *arena;
+    Part prepare, stages;
+    Input *inputs;
+    NdRun *run_pinned;
+    void *run; /* on the device */
+    size_t private_image_bytes, bytes;
+    double *milliseconds; /* by kernel, when profiling */
+    long *calls;
+};
+
+/* ---- the device ---- */
+
+static bool open_device(RtDevice *d, Error *error) {
+    int devices, major = 0, minor = 0;
+    if (!cuda_api_load(&d->api, error) || !cuda_api_count_devices(&d->api, &devices, error))
+        return false;
+    if (d->number >= devices)
+        return error_set(error, ERROR_MACHINE, "there is no GPU number %d; this machine has %d, counted from 0",
+                         d->number, devices);
+    bool ok =
+        cuda_check(&d->api, d->api.SetDevice(d->number), "opening the GPU", error) &&
+        cuda_check(&d->api, d->api.DeviceGetAttribute(&major, CUDA_ATTRIBUTE_MAJOR, d->number), "opening the GPU",
+                   error) &&
+        cuda_check(&d->api, d->api.DeviceGetAttribute(&minor, CUDA_ATTRIBUTE_MINOR, d->number), "opening the GPU",
+                   error) &&
+        cuda_check(&d->api, d->api.StreamCreateWithFlags(&d->stream, CUDA_NON_BLOCKING), "making a stream", error);
+    d->arch = arena_printf(d->arena, "sm_%d%d", major, minor);
+    return ok;
+}
+
+static void cuda_close(RtDevice *d) {
+    if (d->private_memory)
+        d->api.Free(d->private_memory);
+    if (d->stream)
+        d->api.StreamDestroy(d->stream);
+    arena_destroy(d->arena);
+}
+
+static RtDevice *cuda_open(int number, int threads, Error *error) {
+    Arena *arena = arena_create();
+    RtDevice *d = ARENA_NEW(arena, RtDevice);
+    const char *profile = getenv("NDARTS_PROFILE");
+    *d = (RtDevice){.arena = arena, .number = number, .threads = threads > 0 ? threads : machine_core_count()};
+    d->profile = profile && str_equal(profile, "1");
+    if (open_device(d, error))
+        return d;
+    cuda_close(d);
+    return NULL;
+}
+
+static int cuda_thread_count(const RtDevice *d) {
+    return d->threads;
+}
+
+static const char *cuda_toolchain(RtDevice *d, int vector_bytes, Arena *arena, Error *error) {
+    (void)vector_bytes;
+    (void)error;
+    return cuda_module_toolchain(d->arch, arena);
+}
+
+static RtModule *cuda_find(RtDevice *d, const char *text_key, int vector_bytes, Arena *arena, const char **identity) {
+    (void)vector_bytes;
+    return (RtModule *)cuda_module_find(&d->api, text_key, d->arch, arena, identity);
+}
+
+static RtModule *cuda_build(RtDevice *d, const CgOutput *output, const char *text_key, int vector_bytes, Arena *arena,
+                            const char **identity, Error *error) {
+    (void)vector_bytes;
+    return (RtModule *)cuda_module_build(&d->api, output, text_key, d->arch, d->threads, arena, identity, error);
+}
+
+static RtModule *cuda_load(RtDevice *d, const char *path, Arena *arena, const char **identity, Error *error) {
+    return (RtModule *)cuda_module_load(&d->api, path, d->arch, arena, identity, error);
+}
+
+static void cuda_unload(RtDevice *d, RtModule *module) {
+    cuda_module_unload(&d->api, (CudaModule *)module);
+}
+
+/* ---- memory ---- */
+
+static size_t align_up(size_t bytes) {
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static void note_failure(RtDevice *d, int status, const char *what) {
+    cuda_check(&d->api, status, what, &d->failure);
+}
+
+static void *cuda_allocate(RtDevice *d, size_t bytes) {
+    void *memory = NULL;
+    if (d->api.Malloc(&memory, align_up(bytes + 1)) != CUDA_SUCCESS)
+        return NULL;
+    note_failure(d, d->api.Memset(memory, 0, align_up(bytes + 1)), "clearing memory of the GPU");
+    return memory;
+}
+
+static void cuda_release(RtDevice *d, void *memory, size_t bytes) {
+    (void)bytes;
+    if (memory)
+        d->api.Free(memory);
+}
+
+static void cuda_upload(RtDevice *d, void *to, const void *from, size_t bytes) {
+    note_failure(d, d->api.Memcpy(to, from, bytes, CUDA_TO_DEVICE), "copying to the GPU");
+}
+
+static void cuda_download(RtDevice *d, void *to, const void *from, size_t bytes) {
+    note_failure(d, d->api.Memcpy(to, from, bytes, CUDA_TO_HOST), "copying from the GPU");
+}
+
+static size_t image_private_bytes(const PlanGraph *graph) {
+    return ((size_t)graph->private_bytes + 63) / 64 * 64;
+}
+
+/* Bytes that a module takes: fixed, and those that grow with the number of images (at the plan's batch). */
+typedef struct Needs {
+    size_t state, work, private_values, inputs;
+} Needs;
+
+static Needs count_needs(const Plan *plan) {
+    Needs n = {.state = (size_t)plan->state_bytes + (size_t)plan->prepared_bytes};
+    for (int i = 0; i < plan->graph_count; i++) {
+        const PlanGraph *g = &plan->graphs[i];
+        size_t private_values = image_private_bytes(g) * (size_t)plan->batch;
+        n.work = (size_t)g->work_bytes > n.work ? (size_t)g->work_bytes : n.work;
+        n.private_values = private_values > n.private_values ? private_values : n.private_values;
+        for (int j = 0; j < g->input_count; j++)
+            n.inputs += align_up((size_t)plan_tensor_bytes(plan, &g->inputs[j], plan->batch));
+    }
+    return n;
+}
+
+/* Before anything is allocated: what is needed, for what, and which batch would fit. */
+static bool cuda_check_memory(RtDevice *d, const Plan *plan, Error *error) {
+    size_t available = 0, total = 0;
+    if (!cuda_check(&d->api, d->api.MemGetInfo(&available, &total), "asking for the GPU's memory", error))
+        return false;
+    Needs n = count_needs(plan);
+    size_t images = n.work + n.private_values + n.inputs, needed = n.state + images;
+    if (needed <= available)
+        return true;
+    double fits = available > n.state ? (double)plan->batch * (double)(available - n.state) / (double)images : 0;
+    return error_set(error, ERROR_MACHINE,
+                     "out of memory on the GPU: %.1f MB needed, %.1f of %.1f MB free; for a batch of %lld images: "
+                     "parameters %.1f MB, values of all stages %.1f MB, values within a stage %.1f MB, inputs %.1f MB; "
+                     "%s %lld images would fit (--set batch=...)",
+                     (double)needed / 1e6, (double)available / 1e6, (double)total / 1e6, (long long)plan->batch,
+                     (double)n.state / 1e6, (double)n.work / 1e6, (double)n.private_values / 1e6,
+                     (double)n.inputs / 1e6, fits >= 1 ? "about" : "not even 1 of", (long long)fits);
+}
+
+/* ---- binding ---- */
+
+static bool grow_private(RtDevice *d, size_t bytes, Error *error) {
+    if (bytes <= d->private_bytes)
+        return true;
+    if (d->private_memory)
+        d->api.Free(d->private_memory);
+    d->private_memory = cuda_allocate(d, bytes);
+    d->private_bytes = d->private_memory ? bytes : 0;
+    return d->private_memory ||
+           error_set(error, ERROR_MACHINE, "out of memory on the GPU: %zu bytes for the values within a stage", bytes);
+}
+
+static bool make_input(RtDevice *d, RtBound *b, int index, Error *error) {
+    const Plan *plan = b->module->base.plan;
+    const PlanTensor *tensor = &b->graph->inputs[index];
+    Input *input = &b->inputs[index];
+    bool has_images = tensor->type.rank > 0 && tensor->type.dim[0] == IR_DIM_N;
+    input->bytes = (size_t)plan_tensor_bytes(plan, tensor, plan->batch);
+    input->image_bytes = has_images ? input->bytes / (size_t)plan->batch : 0;
+    input->memory = cuda_allocate(d, input->bytes);
+    b->bytes += input->bytes;
+    if (!input->memory || d->api.HostAlloc(&input->pinned, input->bytes + 1, 0) != CUDA_SUCCESS)
+        return error_set(error, ERROR_MACHINE, "out of memory: %zu bytes for the input '%s'", input->bytes,
+                         tensor->name);
+    return true;
+}
+
+static bool make_run_block(RtDevice *d, RtBound *b, Error *error) {
+    b->run = cuda_allocate(d, sizeof(NdRun));
+    bool ok = b->run && d->api.HostAlloc((void **)&b->run_pinned, sizeof(NdRun), 0) == CUDA_SUCCESS;
+    return ok || error_set(error, ERROR_MACHINE, "out of memory on the GPU");
+}
+
+static void print_profile(const RtBound *b);
+
+static void cuda_unbind(RtDevice *d, RtBound *b) {
+    if (d->profile)
+        print_profile(b);
+    if (b->prepare.captured)
+        d->api.GraphExecDestroy(b->prepare.captured);
+    if (b->stages.captured)
+        d->api.GraphExecDestroy(b->stages.captured);
+    for (int i = 0; i < b->graph->input_count; i++) {
+        cuda_release(d, b->inputs[i].memory, b->inputs[i].bytes);
+        if (b->inputs[i].pinned)
+            d->api.FreeHost(b->inputs[i].pinned);
+    }
+    cuda_release(d, b->run, sizeof(NdRun));
+    if (b->run_pinned)
+        d->api.FreeHost(b->run_pinned);
+    arena_destroy(b->arena);
+}
+
+static RtBound *cuda_bind(RtDevice *d, const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
+                          Error *error) {
+    Arena *arena = arena_create();
+    RtBound *b = ARENA_NEW(arena, RtBound);
+    *b = (RtBound){.module = (const CudaModule *)module, .graph = graph, .arenas = *arenas, .arena = arena};
+    b->prepare = (Part){graph->prepare, graph->prepare_count, NULL};
+    b->stages = (Part){graph->stages, graph->stage_count, NULL};
+    b->inputs = ARENA_ARRAY(arena, Input, graph->input_count);
+    b->private_image_bytes = image_private_bytes(graph);
+    b->milliseconds = ARENA_ARRAY(arena, double, module->plan->kernel_count);
+    b->calls = ARENA_ARRAY(arena, long, module->plan->kernel_count);
+    bool ok =
+        grow_private(d, b->private_image_bytes * (size_t)module->plan->batch, error) && make_run_block(d, b, error);
+    for (int i = 0; ok && i < graph->input_count; i++)
+        ok = make_input(d, b, i, error);
+    if (ok)
+        return b;
+    cuda_unbind(d, b);
+    return NULL;
+}
+
+/* The private memory is shared by all graphs; each counts it. */
+static size_t cuda_bound_bytes(const RtBound *b) {
+    return b->bytes + b->private_image_bytes * (size_t)b->module->base.plan->batch;
+}
+
+/* ---- running ---- */
+
+static void *resolve(const RtDevice *d, const RtBound *b, const PlanBuffer *buffer) {
+    switch (buffer->place) {
+    case PLACE_state:
+        return (char *)b->arenas.state + buffer->offset;
+    case PLACE_prepared:
+        return (char *)b->arenas.prepared + buffer->offset;
+    case PLACE_work:
+        return (char *)b->arenas.work + buffer->offset;
+    case PLACE_private:
+        return (char *)d->private_memory + buffer->offset;
+    default:
+        return b->inputs[buffer->offset].memory;
+    }
+}
+
+/* Enough blocks for the largest batch. Kernels stride over what is left when there are fewer. */
+static unsigned count_blocks(const Plan *plan, const PlanStep *step) {
+    enum { MOST = 1 << 20 };
+    int64_t outer = step->launch == LAUNCH_images ? plan->batch : step->launch == LAUNCH_chunks ? plan->chunks : 1;
+    int64_t blocks = (step->threads * outer + BLOCK_THREADS - 1) / BLOCK_THREADS;
+    return (unsigned)(blocks < 1 ? 1 : blocks < MOST ? blocks : MOST);
+}
+
+/* Arguments: buffers, constants, the run-time block, the distance of two images' private values (codegen/emit_cuda.c).
+ */
+static int launch_step(RtDevice *d, RtBound *b, const PlanStep *step) {
+    void *buffers[MOST_ARGUMENTS], *arguments[MOST_ARGUMENTS];
+    int64_t private_bytes = (int64_t)b->private_image_bytes;
+    int count = 0;
+    for (int i = 0; i < step->buffer_count; i++) {
+        buffers[i] = resolve(d, b, &step->buffers[i]);
+        arguments[count++] = &buffers[i];
+    }
+    for (int i = 0; i < step->int_count; i++)
+        arguments[count++] = &step->ints[i];
+    arguments[count++] = &b->run;
+    arguments[count++] = &private_bytes;
+    CudaDim grid = {count_blocks(b->module->base.plan, step), 1, 1}, block = {BLOCK_THREADS, 1, 1};
+    return d->api.LaunchKernel(b->module->kernels[step->kernel], grid, block, arguments, 0, d->stream);
+}
+
+static bool step_fits(const PlanStep *step) {
+    return step->buffer_count + step->int_count + 2 <= MOST_ARGUMENTS;
+}
+
+static int profile_step(RtDevice *d, RtBound *b, const PlanStep *step) {
+    void *begin, *end;
+    float milliseconds = 0;
+    d->api.EventCreateWithFlags(&begin, 0);
+    d->api.EventCreateWithFlags(&end, 0);
+    d->api.EventRecord(begin, d->stream);
+    int status = launch_step(d, b, step);
+    d->api.EventRecord(end, d->stream);
+    d->api.StreamSynchronize(d->stream);
+    d->api.EventElapsedTime(&milliseconds, begin, end);
+    d->api.EventDestroy(begin);
+    d->api.EventDestroy(end);
+    b->milliseconds[step->kernel] += milliseconds;
+    b->calls[step->kernel]++;
+    return status;
+}
+
+static bool launch_part(RtDevice *d, RtBound *b, const Part *part, Error *error) {
+    bool profile = d->profile && d->api.EventElapsedTime;
+    for (int i = 0; i < part->count; i++) {
+        for (int j = 0; j < part->stages[i].step_count; j++) {
+            const PlanStep *step = &part->stages[i].steps[j];
+            if (!step_fits(step))
+                return error_set(error, ERROR_INPUT, "bad plan: a kernel with too many arguments");
+            int status = (profile ? profile_step : launch_step)(d, b, step);
+            if (!cuda_check(&d->api, status, b->module->base.plan->kernels[step->kernel], error))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool capture_part(RtDevice *d, RtBound *b, Part *part, Error *error) {
+    void *graph = NULL;
+    if (!cuda_check(&d->api, d->api.StreamBeginCapture(d->stream, CUDA_CAPTURE_THREAD_LOCAL), "capturing a step",
+                    error))
+        return false;
+    bool ok = launch_part(d, b, part, error);
+    ok = cuda_check(&d->api, d->api.StreamEndCapture(d->stream, &graph), "capturing a step", error) && ok;
+    ok = ok &&
+         cuda_check(&d->api, d->api.GraphInstantiateWithFlags(&part->captured, graph, 0), "capturing a step", error);
+    if (graph)
+        d->api.GraphDestroy(graph);
+    return ok;
+}
+
+static bool run_part(RtDevice *d, RtBound *b, Part *part, Error *error) {
+    if (part->count == 0)
+        return true;
+    if (d->profile || !cuda_api_has_graphs(&d->api))
+        return launch_part(d, b, part, error);
+    return (part->captured || capture_part(d, b, part, error)) &&
+           cuda_check(&d->api, d->api.GraphLaunch(part->captured, d->stream), "launching a step", error);
+}
+
+static bool send(RtDevice *d, void *to, void *pinned, const void *from, size_t bytes, Error *error) {
+    memcpy(pinned, from, bytes);
+    return cuda_check(&d->api, d->api.MemcpyAsync(to, pinned, bytes, CUDA_TO_DEVICE, d->stream), "copying to the GPU",
+                      error);
+}
+
+static bool send_inputs(RtDevice *d, RtBound *b, const void *const *inputs, const NdRun *run, Error *error) {
+    for (int i = 0; i < b->graph->input_count; i++) {
+        const Input *input = &b->inputs[i];
+        size_t bytes = input->image_bytes ? input->image_bytes * (size_t)run->batch : input->bytes;
+        if (!send(d, input->memory, input->pinned, inputs[i], bytes, error))
+            return false;
+    }
+    return send(d, b->run, b->run_pinned, run, sizeof *run, error);
+}
+
+static bool cuda_launch(RtDevice *d, RtBound *b, const void *const *inputs, const NdRun *run, bool prepare,
+                        Error *error) {
+    if (d->failure.kind != ERROR_NONE)
+        return error_set(error, d->failure.kind, "%s", d->failure.message);
+    return cuda_check(&d->api, d->api.SetDevice(d->number), "choosing the GPU", error) &&
+           send_inputs(d, b, inputs, run, error) && (!prepare || run_part(d, b, &b->prepare, error)) &&
+           run_part(d, b, &b->stages, error) &&
+           cuda_check(&d->api, d->api.StreamSynchronize(d->stream), "running a step on the GPU", error);
+}
+
+/* ---- the profile ---- */
+
+typedef struct ProfileLine {
+    const char *kernel;
+    double milliseconds;
+    long calls;
+} ProfileLine;
+
+static int compare_lines(const void *a, const void *b) {
+    double x = ((const ProfileLine *)a)->milliseconds, y = ((const ProfileLine *)b)->milliseconds;
+    return (x < y) - (x > y);
+}
+
+static void print_profile(const RtBound *b) {
+    const Plan *plan = b->module->base.plan;
+    ProfileLine *lines = ARENA_ARRAY(b->arena, ProfileLine, plan->kernel_count);
+    double total = 0;
+    for (int i = 0; i < plan->kernel_count; i++) {
+        lines[i] = (ProfileLine){plan->kernels[i], b->milliseconds[i], b->calls[i]};
+        total += b->milliseconds[i];
+    }
+    qsort(lines, (size_t)plan->kernel_count, sizeof *lines, compare_lines);
+    fprintf(stderr, "profile of %s: %.6f s in kernels\n", graph_kind_name(b->graph->kind), total / 1e3);
+    for (int i = 0; i < plan->kernel_count && lines[i].calls > 0; i++)
+        fprintf(stderr, "  %10.6f s %5.1f %% %10ld calls  %s\n", lines[i].milliseconds / 1e3,
+                100 * lines[i].milliseconds / total, lines[i].calls, lines[i].kernel);
+}
+
+const RtBackend rt_backend_cuda = {
+    .name = "cuda",
+    .target = TARGET_cuda,
+    .open = cuda_open,
+    .close = cuda_close,
+    .thread_count = cuda_thread_count,
+    .toolchain = cuda_toolchain,
+    .find = cuda_find,
+    .build = cuda_build,
+    .load = cuda_load,
+    .unload = cuda_unload,
+    .check_memory = cuda_check_memory,
+    .allocate = cuda_allocate,
+    .release = cuda_release,
+    .upload = cuda_upload,
+    .download = cuda_download,
+    .bind = cuda_bind,
+    .unbind = cuda_unbind,
+    .bound_bytes = cuda_bound_bytes,
+    .launch = cuda_launch,
+};

@@ -1,0 +1,26 @@
+/* cuda_module.h: modules for the GPU: generated CUDA source through NVRTC and the cache, or a .cubin file. */
+#ifndef NDARTS_RUNTIME_CUDA_MODULE_H
+#define NDARTS_RUNTIME_CUDA_MODULE_H
+
+#include "runtime/cuda_api.h"
+#include "runtime/module.h"
+
+typedef struct CudaModule {
+    RtModule base; /* its kernels are NULL: the device's are below */
+    int library_count;
+    void **libraries;
+    void **kernels; /* in the order of the plan */
+} CudaModule;
+
+/* What decides the bits beside the source; arch: "sm_90". */
+const char *cuda_module_toolchain(const char *arch, Arena *arena);
+/* As the backend's find and build (runtime/backend.h). */
+CudaModule *cuda_module_find(const CudaApi *api, const char *text_key, const char *arch, Arena *arena,
+                             const char **identity);
+CudaModule *cuda_module_build(const CudaApi *api, const CgOutput *output, const char *text_key, const char *arch,
+                              int threads, Arena *arena, const char **identity, Error *error);
+CudaModule *cuda_module_load(const CudaApi *api, const char *path, const char *arch, Arena *arena,
+                             const char **identity, Error *error);
+void cuda_module_unload(const CudaApi *api, CudaModule *module); /* NULL is allowed */
+
+#endif
