@@ -87,7 +87,7 @@ typedef struct ParseState {
     int start;                      /* token returned first: START_TEXT or START_EXPRESSION */
     uint32_t line, col;             /* of the next byte */
     uint32_t skip_line;             /* tokens up to this line are not seen: it had a mistake */
-    uint32_t end_line;              /* where the latest token ends */
+    uint32_t end_line, end_col;     /* where the latest token ends */
     bool first_on_line;             /* the latest token begins its line */
     uint32_t error_line, error_col; /* of the latest mistake */
 } ParseState;

@@ -116,7 +116,7 @@ Value lower_name(Lower *l, Frame *f, const Ast *name) {
         *stage = (Stage){.kind = STAGE_builtin, .span = name->span, .name = name->name, .builtin = builtin};
         return value_stage(stage);
     }
-    return lower_error(l, f, name->span, "'%s' has no value here", name->name);
+    return lower_error(l, f, name->span, "unknown name '%s'", name->name);
 }
 
 /* ---- arithmetic ---- */

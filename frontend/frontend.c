@@ -52,8 +52,8 @@ static void load_imports(Loader *loader, const Ast *text, const char *path) {
             load_file(loader, found, import->span);
             continue;
         }
-        diag_error(loader->diag, import->name_span, "cannot import '%s': there is no such file beside this one%s%s",
-                   import->name, loader->library ? " or in " : "", loader->library ? loader->library : "");
+        diag_error(loader->diag, import->name_span, "cannot import '%s': there is no such file beside this one%s",
+                   import->name, loader->library ? " or in the library" : "");
     }
 }
 

@@ -49,13 +49,11 @@ static int parser_lex(YYSTYPE *value, YYLTYPE *span, void *scanner, ParseState *
     do {
         token = lexer_token(value, span, scanner, state);
         state->first_on_line = span->line > state->end_line;
-        state->end_line = span->end_line;
     } while (token != T_END && token != '}' && span->line <= state->skip_line);
-    if (token == T_END) {
-        span->file = state->source;
-        span->line = span->end_line = state->line;
-        span->col = span->end_col = state->col;
-    }
+    if (token == T_END) /* right after the last token, rather than on an empty line */
+        *span = (Span){state->source, state->end_line, state->end_col, state->end_line, state->end_col};
+    state->end_line = span->end_line;
+    state->end_col = span->end_col;
     return token;
 }
 
@@ -95,14 +93,6 @@ static Ast *operation(ParseState *state, Span span, const char *name, Span name_
 static Ast *binary(ParseState *state, Span span, const char *name, Span name_span, Ast *left, Ast *right)
 {
     return NAMED(binary, span, name, name_span, left, right);
-}
-
-static Ast *pipe_add(ParseState *state, Span span, Ast *pipe, Ast *stage, bool first)
-{
-    if (first)
-        pipe = NODE(pipe, span, pipe);
-    pipe->span = span;
-    return ast_add(state->arena, pipe, stage);
 }
 
 /* After a mistake at the token `at`: whether to give it up, and with it the rest of its line. One that begins a line most likely
@@ -153,7 +143,7 @@ static Ast *label(ParseState *state, Ast *ast)
 %type <name> name
 %type <ast> text definitions definition lists params param_list param inputs opt_inputs input_names names body opt_params
 %type <ast> cells cell settings setting items item block statements statement values place
-%type <ast> expression pipe stage or and comparison sum product unary postfix primary arguments argument_list argument elements
+%type <ast> expression pipe stages stage or and comparison sum product unary postfix primary arguments argument_list argument elements
 
 %%
 
@@ -296,7 +286,12 @@ expression
     ;
 pipe
     : stage
-    | pipe '|' stage                 { $$ = pipe_add(state, @$, $1, $3, $1->kind != AST_pipe); }
+    | stages
+    ;
+/* A pipe in parentheses is one stage of the pipe around it. */
+stages
+    : stage '|' stage                { $$ = NODE(pipe, @$, $1, $3); }
+    | stages '|' stage               { $$ = ast_add(state->arena, $1, $3); $$->span = @$; }
     ;
 stage
     : or

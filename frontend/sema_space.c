@@ -113,17 +113,32 @@ static void check_cell_settings(Sema *s, const Ast *space, const Ast *cell) {
     sema_check_expression(s, &scope, output->kids[0]);
 }
 
+static bool list_has(const Ast *list, const char *name) {
+    bool found = list->kind != AST_list; /* not written out: who knows */
+    for (int i = 0; i < list->count && !found; i++)
+        found = list->kids[i]->kind == AST_name && str_equal(list->kids[i]->name, name);
+    return found;
+}
+
+static bool is_candidate(const Ast *space, const char *name) {
+    bool found = false;
+    for (int i = 0; i < space->count; i++) {
+        const Ast *setting = space->kids[i];
+        if (setting->kind == AST_setting && str_equal(setting->name, "candidates"))
+            found = found || list_has(setting->kids[0], name);
+        if (setting->kind == AST_rule && str_equal(setting->name, "edge"))
+            found = found || list_has(setting->kids[1], name);
+    }
+    return found;
+}
+
 /* after OPERATION = ...    edge KIND(FROM, TO) = [...] */
-static void check_rule(Sema *s, const Ast *rule, const Ast *candidates, const Ast *kinds) {
+static void check_rule(Sema *s, const Ast *space, const Ast *rule, const Ast *kinds) {
     const Ast *left = rule->kids[0];
     if (str_equal(rule->name, "after")) {
-        const Ast *list = candidates && candidates->kids[0]->kind == AST_list ? candidates->kids[0] : NULL;
-        bool known = !list;
-        for (int i = 0; list && left->kind == AST_name && i < list->count; i++)
-            known = known || (list->kids[i]->kind == AST_name && str_equal(list->kids[i]->name, left->name));
         if (left->kind != AST_name)
             diag_error(s->diag, left->span, "'after' names a candidate, as in  after max_pool_3x3 = ^bn1: batch_norm");
-        else if (!known)
+        else if (!is_candidate(space, left->name))
             diag_error(s->diag, left->span, "'%s' is no candidate of this space", left->name);
         sema_check_operation(s, NULL, rule->kids[1]);
         return;
@@ -151,5 +166,5 @@ void sema_check_space(Sema *s, const Ast *space) {
         diag_error(s->diag, space->name_span, "space '%s' has no candidates", space->name);
     for (int i = 0; i < space->count; i++)
         if (space->kids[i]->kind == AST_rule)
-            check_rule(s, space->kids[i], candidates, kinds);
+            check_rule(s, space, space->kids[i], kinds);
 }
