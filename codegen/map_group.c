@@ -5,9 +5,10 @@
  *     maps only:   for rows, columns: for vectors of C: every member
  *     with sums:   for vectors of C: for rows, columns: every member, sums in registers; then the sums are stored
  *
- * Order of a channel's sum: columns 0, U, 2U, ... of row 0, then of row 1, ...; likewise columns 1, 1 + U, ...; the U
- * sums are added in pairs, U = 4, 2 or 1 by the width of the image and the number of sums. A sum over channels as well
- * adds up the channels' sums in order. Neither depends on the vector width.
+ * Order of a channel's sum: columns 0, U, 2U, ... of a row; likewise columns 1, 1 + U, ...; the U sums are added in
+ * pairs, U = 4, 2 or 1 by the width of the image and the number of sums; then the sums of the rows in order. (Row by row,
+ * because a sum that grows over a whole image loses three more bits: enough to move inputs of a relu across zero.) A sum
+ * over channels as well adds up the channels' sums in order. Neither depends on the vector width.
  *
  * A value that a member stores and a later one reads is passed on in a register (print_c.h). Merging is legal when
  * members read each other's results, and memory that a member overwrites, only at the element itself. */
@@ -21,7 +22,8 @@ typedef struct Member {
     const CgScalar *body;     /* what is stored or added up at an element */
     int axis_of[IR_MAX_RANK]; /* the step's axis for each dimension of the domain */
     int int_base;
-    const char *sums[4]; /* names of the accumulators */
+    const char *sums[4]; /* names of the accumulators of a row */
+    const char *total;   /* that of all rows */
     const char *array;   /* full: one sum for each channel */
 } Member;
 
@@ -67,7 +69,7 @@ static bool read_sum(Member *m, const IrType *type) {
     bool outer =
         value->kind == SCALAR_reduce && value->reduce == REDUCE_sum && value->reduce_axes[0] >= m->step->out->type.rank;
     m->body = outer ? value->args[0] : value;
-    return !value->wide;
+    return !value->wide || partial;
 }
 
 static bool read_member(Member *m, CgStep *step, IrType *domain) {
@@ -288,11 +290,28 @@ static void declare_sums(Group *g) {
         }
 }
 
+static void declare_totals(Group *g) {
+    for (int i = 0; i < g->count; i++) {
+        if (!g->members[i].sum)
+            continue;
+        g->members[i].total = cg_c_name(g->p, "t");
+        cg_c_line(g->p, "%s %s = {0};", cg_c_type(g->p, true), g->members[i].total);
+    }
+}
+
 static const char *add_up(const Group *g, const Member *m) {
     if (g->unroll == 1)
         return m->sums[0];
     const char *first = arena_printf(g->p->arena, "%s + %s", m->sums[0], m->sums[1]);
     return g->unroll == 2 ? first : arena_printf(g->p->arena, "(%s) + (%s + %s)", first, m->sums[2], m->sums[3]);
+}
+
+static void add_row(Group *g) {
+    for (int i = 0; i < g->count; i++) {
+        const Member *m = &g->members[i];
+        if (m->sum)
+            cg_c_line(g->p, "%s = %s + (%s);", m->total, m->total, add_up(g, m));
+    }
 }
 
 static void store_channel_sums(Group *g, const MapRun *run) {
@@ -303,7 +322,7 @@ static void store_channel_sums(Group *g, const MapRun *run) {
             continue;
         switch_to(g, m, run);
         const char *total = cg_c_name(p, "s");
-        cg_c_line(p, "const %s %s = %s;", cg_c_type(p, true), total, add_up(g, m));
+        cg_c_line(p, "const %s %s = %s;", cg_c_type(p, true), total, m->total);
         if (m->full && p->width > 1)
             cg_c_line(p, "nd_store_u%d(%s + %s, %s);", p->width, m->array, g->name[g->rank - 1], total);
         else if (m->full)
@@ -338,10 +357,12 @@ static void print_columns(Group *g, const MapRun *run) {
 static void print_run_with_sums(Group *g, const MapRun *run) {
     cg_c_set_step(g->p, g->members[0].step, 0);
     open_run(g, run);
-    declare_sums(g);
+    declare_totals(g);
     hoist_members(g, run, true);
     int d = column_dimension(g), opened = open_loops(g, 1, d ? d : 1);
+    declare_sums(g);
     print_columns(g, run);
+    add_row(g);
     while (opened--)
         cg_c_close(g->p);
     store_channel_sums(g, run);

@@ -278,7 +278,7 @@ CgScalar *stage_reduce_partial(CgBuild *b, IrNode *node, const CgIndex *index) {
     for (int d = 1; d < IR_MAX_RANK; d++)
         rest[d] = d + keep < node->type.rank ? index[d + keep] : cg_index_constant(0);
     int count = open_reduction(b, node, rest, 1, axes, own);
-    return cg_reduce(b, REDUCE_sum, false, count, axes, cg_value_at(b, node->inputs[0], own));
+    return cg_reduce(b, REDUCE_sum, true, count, axes, cg_value_at(b, node->inputs[0], own));
 }
 
 CgScalar *stage_reduce_merge(CgBuild *b, IrNode *node, const CgIndex *index) {
