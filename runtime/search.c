@@ -141,11 +141,14 @@ static void start_loaders(Search *s) {
 /* The rest of the epoch. Stops early, with true, when a signal came. */
 static bool train_epoch(Search *s, Error *error) {
     start_loaders(s);
+    int64_t images = s->progress.images;
+    s->epoch_started = progress_clock();
     const Batch *batch;
     while (!interrupted && (batch = loader_next(s->weights_loader))) {
         if (!search_step(s, batch, error))
             return false;
     }
+    s->epoch_rate = (double)(s->progress.images - images) / (progress_clock() - s->epoch_started);
     return true;
 }
 
@@ -194,8 +197,7 @@ static void print_epoch(Search *s, const EpochMetrics *m) {
             "alphas %.4f%s, %.1f s, %.0f images/s\n%s",
             (long long)m->epoch + 1, (long long)s->at.epochs, m->train_loss, 100 * m->train_accuracy, m->valid_loss,
             100 * m->valid_accuracy, m->alphas_entropy, m->frozen ? " (frozen)" : "",
-            progress_clock() - s->epoch_started, progress_images_per_second(&s->progress),
-            search_genotype_text(s, arena));
+            progress_clock() - s->epoch_started, s->epoch_rate, search_genotype_text(s, arena));
     arena_destroy(arena);
 }
 
@@ -206,7 +208,7 @@ static bool finish_epoch(Search *s, EpochMetrics *m, Error *error) {
     if (!metrics_append(search_file(s, "metrics.jsonl"), m, error) ||
         !metrics_append_alphas(search_file(s, "alphas.jsonl"), s->at.epoch, s->program, error) ||
         !metrics_append_timing(search_file(s, "timing.jsonl"), s->at.epoch, progress_clock() - s->epoch_started,
-                               progress_images_per_second(&s->progress), error) ||
+                               s->epoch_rate, error) ||
         !search_save_genotype(s, error))
         return false;
     s->at.epoch++;
@@ -230,7 +232,6 @@ static bool search_run(Search *s, Error *error) {
             (long long)s->steps, (long long)rt_program_batch(s->program));
     progress_begin(&s->progress, stderr, s->at.epochs, s->steps, s->at.global_step);
     while (s->at.epoch < s->at.epochs) {
-        s->epoch_started = progress_clock();
         if (!train_epoch(s, error))
             return false;
         EpochMetrics m = epoch_metrics(s);
