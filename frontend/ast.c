@@ -10,6 +10,8 @@ Ast *ast_create(Arena *arena, AstKind kind, Span span) {
 }
 
 Ast *ast_add(Arena *arena, Ast *parent, Ast *kid) {
+    if (kid && kid->depth >= parent->depth)
+        parent->depth = kid->depth + 1;
     ARENA_PUSH(arena, parent->kids, parent->count, parent->capacity, kid);
     return parent;
 }

@@ -67,9 +67,13 @@ struct Ast {
     const char *name;
     int64_t integer;
     double number;
+    int depth; /* levels below */
     int count, capacity;
     Ast **kids;
 };
+
+/* What is nested deeper than this is refused: everything after the parser walks trees by recursion. */
+enum { AST_MAX_DEPTH = 1000 };
 
 Ast *ast_create(Arena *arena, AstKind kind, Span span);
 Ast *ast_add(Arena *arena, Ast *parent, Ast *kid); /* returns parent; NULL kids are kept */

@@ -1,7 +1,7 @@
 /* eval.c: expressions and statements, evaluated while lowering. */
 #include "frontend/lower.h"
 
-enum { MAX_DEPTH = 200, MAX_LOOP = 100000, MAX_NOTES = 4 };
+enum { MAX_DEPTH = 200, MAX_STEPS = 3000000, MAX_LOOP = 100000, MAX_NOTES = 4 };
 
 void lower_note_uses(Lower *l, Frame *f) {
     for (int notes = 0; f && notes < MAX_NOTES; f = f->caller) {
@@ -21,6 +21,11 @@ Value lower_error(Lower *l, Frame *f, Span span, const char *format, ...) {
     diag_error(l->diag, span, "%s", message);
     lower_note_uses(l, f);
     return (Value){.kind = VALUE_error};
+}
+
+Value lower_give_up(Lower *l, Span span, const char *what) {
+    l->gave_up = true;
+    return lower_error(l, NULL, span, "%s", what);
 }
 
 Frame *lower_frame(Lower *l, Frame *caller, const Ast *definition, Span call) {
@@ -310,8 +315,8 @@ static Value eval_stage_of(Lower *l, Frame *f, const Ast *ast) {
 
 static Value eval_label(Lower *l, Frame *f, const Ast *ast) {
     const char *label = ast->kids[0] ? label_text(l, f, ast->kids[0]) : "";
-    Value inner = eval_stage_of(l, f, ast->kids[1]);
-    if (!label || inner.kind == VALUE_error)
+    Value inner = label ? eval_stage_of(l, f, ast->kids[1]) : (Value){.kind = VALUE_error};
+    if (inner.kind == VALUE_error)
         return (Value){.kind = VALUE_error};
     Stage *stage = ARENA_NEW(l->arena, Stage);
     *stage = (Stage){.kind = STAGE_label, .span = ast->span, .name = inner.stage->name, .label = label, .count = 1};
@@ -352,8 +357,12 @@ static Value eval_pipe(Lower *l, Frame *f, const Ast *ast) {
 }
 
 Value lower_eval(Lower *l, Frame *f, const Ast *ast) {
-    if (l->depth > MAX_DEPTH)
-        return lower_error(l, NULL, ast->span, "definitions use each other without end");
+    if (l->gave_up)
+        return (Value){.kind = VALUE_error};
+    if (l->depth > MAX_DEPTH || l->steps++ > MAX_STEPS)
+        return lower_give_up(l, ast->span,
+                             l->depth > MAX_DEPTH ? "definitions use each other without end"
+                                                  : "this takes too many steps; is there no end?");
     switch (ast->kind) {
     case AST_int:
         return value_int(ast->integer);
@@ -464,6 +473,6 @@ static void run_statement(Lower *l, Frame *f, const Ast *ast) {
 }
 
 void lower_run_block(Lower *l, Frame *f, const Ast *block) {
-    for (int i = 0; i < block->count && !f->returned; i++)
+    for (int i = 0; i < block->count && !f->returned && !l->gave_up; i++)
         run_statement(l, f, block->kids[i]);
 }

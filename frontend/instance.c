@@ -178,7 +178,7 @@ Instance *lower_instance(Lower *l, Frame *f, const Stage *op, int count, const I
     if (instance)
         return instance;
     if (l->depth > 60) {
-        lower_error(l, NULL, span, "operations use each other without end");
+        lower_give_up(l, span, "operations use each other without end");
         return NULL;
     }
     l->depth++;

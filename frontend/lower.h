@@ -69,7 +69,9 @@ typedef struct Lower {
     IrNode *input; /* of @forward */
     StrMap alphas; /* "normal" -> the softmax node */
     const struct Sets *sets;
-    int depth;
+    int depth;           /* of definitions that use each other */
+    int64_t steps;       /* expressions evaluated */
+    bool gave_up;        /* there is no end: nothing more is evaluated */
     const char *library; /* folder of the definitions that come with ndarts, or NULL */
 } Lower;
 
@@ -82,6 +84,8 @@ void lower_set_variable(Lower *l, Frame *f, const char *name, Value value);
 /* An error at span, followed by where the definitions around it are used. */
 Value lower_error(Lower *l, Frame *f, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
 void lower_note_uses(Lower *l, Frame *f);
+/* Says that it does not end, once, and stops all evaluation. */
+Value lower_give_up(Lower *l, Span span, const char *what);
 
 /* ---- calls (call.c) ---- */
 /* The arguments of a call. */

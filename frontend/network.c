@@ -80,7 +80,7 @@ Value lower_call_network(Lower *l, Frame *f, const Ast *network, const Arguments
     if (!lower_bind(l, frame, params, &given, NULL))
         return (Value){.kind = VALUE_error};
     if (++l->depth > 60)
-        return lower_error(l, NULL, arguments->span, "networks use each other without end");
+        return lower_give_up(l, arguments->span, "networks use each other without end");
     Value result = run_body(l, frame, network);
     l->depth--;
     return result;

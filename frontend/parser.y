@@ -60,7 +60,8 @@ static int parser_lex(YYSTYPE *value, YYLTYPE *span, void *scanner, ParseState *
 static void parser_error(YYLTYPE *span, void *scanner, ParseState *state, const char *message)
 {
     (void)scanner;
-    diag_error(state->diag, *span, "%s", message);
+    bool deep = strcmp(message, "memory exhausted") == 0; /* bison's only message of its own */
+    diag_error(state->diag, *span, "%s", deep ? "this is nested too deeply" : message);
 }
 
 static Ast *node(ParseState *state, AstKind kind, Span span, int count, Ast **kids)
@@ -122,9 +123,10 @@ static Ast *label(ParseState *state, Ast *ast)
     const Ast *part = ast;
     while (part->kind == AST_field || part->kind == AST_index)
         part = part->kids[0];
-    if (part->kind != AST_name && part->kind != AST_error)
-        diag_error(state->diag, ast->span, "only a name such as conv_1 or cells[i] can name a stage");
-    return ast;
+    if (part->kind == AST_name)
+        return ast;
+    diag_error(state->diag, ast->span, "only a name such as conv_1 or cells[i] can name a stage");
+    return LEAF(error, ast->span);
 }
 }
 
@@ -418,6 +420,11 @@ static Ast *parse(Arena *arena, const SourceFile *source, Diag *diag, int start)
 Ast *ast_parse_text(Arena *arena, const SourceFile *source, Diag *diag)
 {
     Ast *text = parse(arena, source, diag, T_START_TEXT);
+    for (int i = 0; text && i < text->count; i++)
+        if (text->kids[i]->depth > AST_MAX_DEPTH) {
+            diag_error(diag, text->kids[i]->name_span, "this is nested more than %d levels deep", AST_MAX_DEPTH);
+            text = NULL;
+        }
     return text ? text : ast_create(arena, AST_text, (Span){source, 1, 1, 1, 1});
 }
 
@@ -425,5 +432,7 @@ Ast *ast_parse_expression(Arena *arena, const SourceFile *source, Diag *diag)
 {
     int before = diag_count_errors(diag);
     Ast *expression = parse(arena, source, diag, T_START_EXPRESSION);
+    if (expression && expression->depth > AST_MAX_DEPTH)
+        diag_error(diag, expression->span, "this is nested more than %d levels deep", AST_MAX_DEPTH);
     return diag_count_errors(diag) == before ? expression : NULL;
 }
