@@ -42,16 +42,13 @@ static const char vector_text[] =
     "typedef nd_int nd_m@ __attribute__((vector_size(@ * sizeof(T))));\n"
     "typedef T nd_u@ __attribute__((vector_size(@ * sizeof(T)), aligned(sizeof(T)), may_alias));\n"
     "typedef int32_t nd_i@ __attribute__((vector_size(@ * 4), aligned(4), may_alias));\n"
-    "typedef uint8_t nd_b@ __attribute__((vector_size(@), aligned(1), may_alias));\n"
     "typedef double nd_w@ __attribute__((vector_size(@ * 8)));\n"
     "#define nd_load_u@(address) ((nd_v@)*(const nd_u@ *)(address))\n"
     "#define nd_load_i@(address) __builtin_convertvector(*(const nd_i@ *)(address), nd_v@)\n"
-    "#define nd_load_b@(address) __builtin_convertvector(__builtin_convertvector(*(const nd_b@ *)(address), nd_n@), "
-    "nd_v@)\n"
+    "#define nd_load_b@(address) __builtin_convertvector(nd_bytes_n@(address), nd_v@)\n"
     "#define nd_store_u@(address, value) (*(nd_u@ *)(address) = (nd_u@)(value))\n"
     "#define nd_store_i@(address, value) (*(nd_i@ *)(address) = __builtin_convertvector(value, nd_i@))\n"
-    "#define nd_store_b@(address, value) (*(nd_b@ *)(address) = __builtin_convertvector(__builtin_convertvector(value, "
-    "nd_n@), nd_b@))\n"
+    "#define nd_store_b@(address, value) nd_put_bytes_n@(address, __builtin_convertvector(value, nd_n@))\n"
     "#define nd_widen_v@(x) __builtin_convertvector(x, nd_w@)\n"
     "#define nd_narrow_v@(x) __builtin_convertvector(x, nd_v@)\n"
     "ND_INLINE nd_v@ nd_splat_v@(T x) { return x - (nd_v@){0}; }\n"
@@ -59,6 +56,7 @@ static const char vector_text[] =
     "~mask)); }\n"
     "ND_INLINE nd_v@ nd_gt_v@(nd_v@ a, nd_v@ b) { return (nd_v@)((nd_m@)(a > b) & (nd_m@)nd_splat_v@(1)); }\n"
     "ND_INLINE nd_v@ nd_select_v@(nd_v@ c, nd_v@ a, nd_v@ b) { return nd_blend_v@((nd_m@)(c != 0), a, b); }\n"
+    "ND_INLINE nd_v@ nd_select_gt_v@(nd_v@ l, nd_v@ r, nd_v@ a, nd_v@ b) { return nd_blend_v@((nd_m@)(l > r), a, b); }\n"
     "ND_INLINE nd_v@ nd_abs_v@(nd_v@ a) { return (nd_v@)((nd_m@)a & ND_NO_SIGN); }\n"
     "ND_INLINE void nd_argmax_v@(nd_v@ *best, nd_v@ *where, nd_v@ x, T position) {\n"
     "    nd_m@ larger = (nd_m@)(x > *best);\n"
@@ -149,6 +147,20 @@ static const char instructions_text[] =
     "    out[0] = c0;\n"
     "    out[1] = c1;\n"
     "}\n"
+    "#endif\n";
+
+/* Indices are bytes in memory. gcc takes generic conversions apart, lane by lane. */
+static const char bytes_text[] =
+    "typedef uint8_t nd_b@ __attribute__((vector_size(@), aligned(1), may_alias));\n"
+    "#if @ >= 4 && defined(__AVX2__) && (@ < 16 || defined(__AVX512F__))\n"
+    "ND_INLINE nd_n@ nd_bytes_n@(const uint8_t *address) { nd_n@ r; __asm__(\"vpmovzxbd %1, %0\" : \"=v\"(r) : \"m\"(*(const nd_b@ *)address)); return r; }\n"
+    "#else\n"
+    "ND_INLINE nd_n@ nd_bytes_n@(const uint8_t *address) { return __builtin_convertvector(*(const nd_b@ *)address, nd_n@); }\n"
+    "#endif\n"
+    "#if @ >= 4 && defined(__AVX512F__) && (@ == 16 || defined(__AVX512VL__))\n"
+    "ND_INLINE void nd_put_bytes_n@(uint8_t *address, nd_n@ x) { __asm__(\"vpmovdb %1, %0\" : \"=m\"(*(nd_b@ *)address) : \"v\"(x)); }\n"
+    "#else\n"
+    "ND_INLINE void nd_put_bytes_n@(uint8_t *address, nd_n@ x) { *(nd_b@ *)address = __builtin_convertvector(x, nd_b@); }\n"
     "#endif\n";
 
 /* Horner steps of the coefficients in base/normal.h, as text. */
@@ -407,6 +419,7 @@ static const char scalar_text[] =
     "ND_INLINE T nd_min(T a, T b) { return a < b ? a : b; }\n"
     "ND_INLINE T nd_gt(T a, T b) { return a > b ? 1 : 0; }\n"
     "ND_INLINE T nd_select(T c, T a, T b) { return c != 0 ? a : b; }\n"
+    "ND_INLINE T nd_select_gt(T l, T r, T a, T b) { return l > r ? a : b; }\n"
     "ND_INLINE double nd_widen(T a) { return a; }\n"
     "ND_INLINE T nd_narrow(double a) { return (T)a; }\n"
     "ND_INLINE void nd_argmax(T *best, T *where, T x, T position) {\n"
@@ -479,6 +492,7 @@ void cg_c_add_prelude(Str *out, const CgOptions *options) {
         add_lanes(out, width);
         if (width == 1)
             continue;
+        add_template(out, bytes_text, width);
         add_template(out, vector_text, width);
         add_counting(out, "#define nd_iota_v%d ((nd_v%d){", width);
         add_template(out, f64 ? f64_text : f32_text, width);

@@ -48,6 +48,11 @@ static const char *print_as(CgPrinter *p, const CgScalar *s, bool vector) {
     return vector ? cg_c_print_vector(p, s) : cg_c_print_scalar(p, s);
 }
 
+/* "_v16", or nothing for scalars. */
+static const char *suffix(const CgPrinter *p, bool vector) {
+    return vector ? arena_printf(p->arena, "_v%d", p->width) : "";
+}
+
 /* ---- leaves ---- */
 
 static const char *literal(CgPrinter *p, double value) {
@@ -152,8 +157,19 @@ static const char *fill_template(CgPrinter *p, const char *form, const char *con
     return s.data;
 }
 
+/* A choice by a comparison needs no number for its outcome. */
+static const char *print_comparing_select(CgPrinter *p, const CgScalar *s, bool vector) {
+    const CgScalar *test = s->args[0];
+    const char *left = print_as(p, test->args[0], vector), *right = print_as(p, test->args[1], vector);
+    const char *yes = print_as(p, s->args[1], vector), *no = print_as(p, s->args[2], vector);
+    return define(p, cg_c_type(p, vector),
+                  arena_printf(p->arena, "nd_select_gt%s(%s, %s, %s, %s)", suffix(p, vector), left, right, yes, no));
+}
+
 static const char *print_op(CgPrinter *p, const CgScalar *s) {
     bool vector = cg_c_is_vector(p, s);
+    if (s->op == OP_select && s->args[0]->kind == SCALAR_op && s->args[0]->op == OP_gt)
+        return print_comparing_select(p, s, vector);
     const char *args[3];
     for (int i = 0; i < s->arg_count; i++)
         args[i] = print_as(p, s->args[i], vector);
@@ -287,11 +303,6 @@ static const char *position(CgPrinter *p, const CgScalar *s) {
         index = cg_index_add(index, cg_index_axis(s->reduce_axes[i]));
     }
     return cg_c_index(p, &index);
-}
-
-/* "_v16", or nothing for scalars. */
-static const char *suffix(const CgPrinter *p, bool vector) {
-    return vector ? arena_printf(p->arena, "_v%d", p->width) : "";
 }
 
 static void accumulate(CgPrinter *p, const CgScalar *s, const char *sum, const char *where, bool vector) {
