@@ -5,11 +5,17 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "base/tensor_file.h"
 #include "ir/ir.h"
 
 /* Mistakes in the text are printed to stderr as they are found. NULL on failure. The graph's module has the table of
  * its parameters. */
 IrGraph *rt_inference_graph(Arena *arena, const char *path, const char *const *sets, int set_count, bool fold,
                             Error *error);
+/* Are the weights those of the network, by name and shape? Every difference is printed to stderr: what is missing, has
+ * another shape, or is left over (counters, alphas, the auxiliary head and an optimiser's memory may be). net and path
+ * name both in the message. */
+bool rt_weights_check(Arena *arena, const IrModule *module, const char *net, const char *path, const TensorFile *file,
+                      Error *error);
 
 #endif

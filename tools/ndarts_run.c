@@ -26,6 +26,8 @@ static const RtCommand commands[] = {
      "logits of images (float32, N x C x H x W)"},
     {"import", rt_import_main, "W.pt -o W.safetensors [--key NAME] [--net NET.nd [--set NAME=VALUE]]",
      "weights out of a PyTorch checkpoint"},
+    {"export", rt_export_main, "NET.nd --weights W.safetensors -o NET.onnx|W.safetensors [--set NAME=VALUE]",
+     "a network as ONNX, or exactly its weights"},
     {"info", rt_info_main, "", "shows the machine, its compiler, backends and versions"},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
