@@ -177,8 +177,8 @@ static bool should_inline_images(const IrNode *n, const Value *v) {
     return v->users <= 1 || (v->cost <= SHARED_COST && v->tensors <= SHARED_TENSORS && !v->expensive);
 }
 
-/* Rows of the architecture parameters and of their gradient: were the row's number part of the expressions that read it,
- * every edge would have kernels of its own. */
+/* Rows of the architecture parameters and of their gradient: were the row's number part of the expressions that read
+ * it, every edge would have kernels of its own. */
 static bool is_row(const IrNode *n, const Value *v) {
     return (n->op == OP_index && n->type.rank > 0) || (v->placed && v->cost > 0);
 }

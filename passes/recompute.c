@@ -9,13 +9,65 @@
  * repeated. Draws are repeated too: they are functions of their counters. The forward ends with the output "loss". */
 #include "passes/schedule.h"
 
-static bool is_kept(const IrNode *n) {
+typedef struct Recompute {
+    PassContext *ctx;
+    IrGraph *g;
+    int64_t left; /* bytes of the memory budget that kept values may still take */
+} Recompute;
+
+/* Marks of nodes. */
+enum { BACKWARD = 0, FORWARD = 1, KEPT = 2 };
+
+static bool is_state(const IrNode *n) {
     return schedule_is_given(n) || !schedule_is_images(n) || !schedule_is_edge(n->tag);
 }
 
-/* Nodes of the forward have mark 1; scratch is the clone. */
+/* ---- what fits into the budget ---- */
+
+static bool is_cheap(const IrNode *n) {
+    return ir_op_info[n->op].flags & (OP_ELEMENTWISE | OP_VIEW);
+}
+
+static int64_t bytes_of(const Recompute *r, const IrNode *n) {
+    int64_t element = n->type.dtype == DTYPE_u8 ? 1 : n->type.dtype == DTYPE_i32 ? 4 : (int64_t)r->ctx->element_size;
+    return ir_type_count(&n->type, r->ctx->batch, 1) * element;
+}
+
+/* n, which the backward reads, is in memory, or what it is cheaply made of is. */
+static void keep(Recompute *r, IrNode *n) {
+    if (n->mark != FORWARD || schedule_is_given(n) || !schedule_is_images(n)) {
+        return;
+    }
+    if (is_cheap(n)) {
+        for (int i = 0; i < n->input_count; i++) {
+            keep(r, n->inputs[i]);
+        }
+    } else if (is_state(n) || bytes_of(r, n) <= r->left) {
+        r->left -= bytes_of(r, n);
+        n->mark = KEPT;
+    }
+}
+
+/* The states come off the budget first. Then the backward's reads are served in its order: what is needed soonest is
+ * kept for the shortest time. */
+static void spend_budget(Recompute *r, IrNode *loss) {
+    for (IrNode *n = r->g->first; n != loss->next; n = n->next) {
+        if (!schedule_is_given(n) && schedule_is_images(n) && is_state(n) && !is_cheap(n)) {
+            keep(r, n);
+        }
+    }
+    for (IrNode *n = loss->next; n; n = n->next) {
+        for (int i = 0; i < n->input_count && r->left > 0; i++) {
+            keep(r, n->inputs[i]);
+        }
+    }
+}
+
+/* ---- clones ---- */
+
+/* scratch is the clone. */
 static IrNode *find_replacement(IrBuilder *b, IrNode *n) {
-    if (n->mark != 1 || is_kept(n)) {
+    if (n->mark != FORWARD || is_state(n)) {
         return n;
     }
     if (!n->scratch) {
@@ -34,9 +86,13 @@ bool pass_recompute(PassContext *ctx, IrGraph *g) {
     if (!loss || !graph_kind_is_training(ctx->kind)) {
         return false;
     }
+    Recompute r = {.ctx = ctx, .g = g, .left = ctx->memory_budget};
     ir_clear_scratch(g);
     for (IrNode *n = g->first; n != loss->next; n = n->next) {
-        n->mark = 1;
+        n->mark = FORWARD;
+    }
+    if (r.left > 0) {
+        spend_budget(&r, loss);
     }
     bool changed = false;
     for (IrNode *n = loss->next; n; n = n->next) {
