@@ -5,10 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-#define AT_LEAST(n) (-1 - (n))
-#define OP(id, inputs, shape, flags, scalar, gradient, expand, stage, attributes) CgRule stage_##stage;
-#include "ir/ops.def"
-#undef OP
 CgRule *const cg_rules[OP_COUNT] = {
 #define OP(id, inputs, shape, flags, scalar, gradient, expand, stage, attributes) stage_##stage,
 #include "ir/ops.def"
