@@ -213,7 +213,11 @@ IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *o
     load_named_files(&loader, &sets);
     sema_check(arena, &program, diag);
     const char *wanted = options ? options->entry : NULL;
-    const Ast *text = program.texts[0], *entry = find_entry(text, wanted);
+    const Ast *text = program.texts[0], *entry = NULL;
+    if (!wanted && options && options->prefer)
+        entry = find_entry(text, options->prefer);
+    if (!entry)
+        entry = find_entry(text, wanted);
     if (!entry) {
         if (wanted || diag_count_errors(diag) == 0)
             report_no_entry(text, wanted, diag);

@@ -8,13 +8,19 @@
 typedef struct FrontendOptions {
     const char *const *sets; /* "NAME=VALUE" as given to --set, in order */
     int set_count;
-    const char *entry;   /* "search", "train" or a network's name; NULL: the first of search, train and network main */
+    const char *entry;  /* "search", "train" or a network's name; NULL: the first of search, train and network main */
+    const char *prefer; /* likewise, but nothing is amiss when the text has none of that name */
+    const char *recipe; /* a text whose training is applied to what path defines: its `genotype` is the text's last one;
+                           of a text without a genotype the network main, or its only network, is trained. Or NULL */
     const char *library; /* folder searched for imports after the importing file's own: genotypes/ */
 } FrontendOptions;
 
 /* Parses path ("-": standard input) and what it imports, checks, lowers. NULL when diag or error has something to say.
  * The module holds @forward, the functions it calls, and the settings (see docs/ir.md, "settings"). */
 IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag, Error *error);
+/* The settings data.* that a data line would make, from its value alone: `cifar10("PATH", crop = 4)`. NULL on mistakes.
+ */
+IrModule *frontend_parse_data(Arena *arena, const char *text, Diag *diag);
 /* The text's syntax tree, printed as text that parses again (--emit=ast). NULL on mistakes. */
 const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag,
                                Error *error);

@@ -152,8 +152,8 @@ static void check_rule(Sema *s, const Ast *space, const Ast *rule, const Ast *ki
 }
 
 void sema_check_space(Sema *s, const Ast *space) {
-    static const char *const names[] = {"candidates", "cell", "cells", "after", "edge"};
-    check_keys(s, space, "setting of a space", names, 5);
+    static const char *const names[] = {"candidates", "cell", "cells", "after", "edge", "network"};
+    check_keys(s, space, "setting of a space", names, 6);
     const Ast *cell = find(space, "cell"), *candidates = find(space, "candidates"), *kinds = find(space, "cells");
     if (!cell || cell->kind != AST_section)
         diag_error(s->diag, space->name_span,
@@ -164,6 +164,9 @@ void sema_check_space(Sema *s, const Ast *space) {
         check_candidates(s, candidates->kids[0]);
     else if (!find(space, "edge"))
         diag_error(s->diag, space->name_span, "space '%s' has no candidates", space->name);
+    const Ast *network = find(space, "network");
+    if (network)
+        sema_check_operation(s, NULL, network->kids[0]);
     for (int i = 0; i < space->count; i++)
         if (space->kids[i]->kind == AST_rule)
             check_rule(s, space, space->kids[i], kinds);

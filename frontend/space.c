@@ -283,6 +283,9 @@ void lower_space_settings(Lower *l, Frame *f, const Ast *definition) {
     Space space = read_space(l, f, definition);
     Span span = definition->name_span;
     ir_module_set(l->module, "space.name", ir_attr_string("", definition->name), span);
+    const Ast *network = find_setting(definition, "network");
+    if (network && network->kids[0]->kind == AST_name)
+        ir_module_set(l->module, "space.network", ir_attr_string("", network->kids[0]->name), network->span);
     const char *import = import_path(l, definition);
     if (import)
         ir_module_set(l->module, "space.import", ir_attr_string("", import), span);

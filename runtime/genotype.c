@@ -56,6 +56,10 @@ static const char *network_line(Arena *arena, const IrModule *settings, const ch
     int width = (int)ir_module_get_int(settings, "input.width", 32);
     int channels = (int)ir_module_get_int(settings, "input.channels", 3);
     bool auxiliary = height >= 32 && width >= 32;
+    const char *other = ir_module_get_string(settings, "space.network", NULL); /* a space may have its own */
+    if (other)
+        return arena_printf(arena, "%s(%s, classes=%d, channels=%d, H=%d, W=%d)", other, name, classes, channels, height,
+                            width);
     const char *line = genotype_network(arena, "cifar", name, 36, 20, classes, auxiliary ? 0.4 : 0);
     Str out = str_create(arena);
     str_add_bytes(&out, line, strlen(line) - 1); /* without the closing parenthesis */

@@ -9,6 +9,8 @@
 #include "runtime/build.h"
 #include "runtime/machine.h"
 #include "runtime/runtime.h"
+#include "runtime/standalone.h"
+#include "runtime/step_graph.h"
 
 #include <string.h>
 
@@ -46,10 +48,24 @@ static bool write_text(Job *job, const char *text) {
 
 /* ---- reading ---- */
 
+/* Of a text that describes several things, --graph says which is meant. */
+static const char *preferred_entry(const Options *o) {
+    for (int i = 0; i < o->kind_count; i++) {
+        if (o->kinds[i] == GRAPH_search_alphas || o->kinds[i] == GRAPH_search_weights)
+            return "search";
+        if (o->kinds[i] == GRAPH_train)
+            return "train";
+    }
+    return o->kind_count && o->kinds[0] == GRAPH_infer ? "main" : NULL;
+}
+
 static bool load(Job *job) {
     Options *o = job->o;
-    FrontendOptions frontend = {
-        .sets = o->sets, .set_count = o->set_count, .entry = o->entry, .library = rt_library_path(o->arena)};
+    FrontendOptions frontend = {.sets = o->sets,
+                                .set_count = o->set_count,
+                                .entry = o->entry,
+                                .prefer = preferred_entry(o),
+                                .library = rt_library_path(o->arena)};
     if (!str_ends_with(o->input, ".ir")) {
         job->module = frontend_load(o->arena, o->input, &frontend, job->diag, &job->error);
         return job->module != NULL;
@@ -183,8 +199,27 @@ static bool emit_cuda(Job *job, const CgOutput *output) {
     return ptx ? write_text(job, bytes) : write_out(job, bytes, size);
 }
 
+/* One C file for one image at a time, with weights. */
+static bool emit_standalone(Job *job) {
+    Options *o = job->o;
+    TensorFile weights;
+    if (!o->output || o->emit != EMIT_c)
+        return error_set(&job->error, ERROR_INPUT, "--weights makes a stand-alone C file: --emit=c -o NET.c");
+    o->kind_count = 1;
+    o->kinds[0] = GRAPH_infer;
+    o->batch = 1;
+    if (!safetensors_read(o->arena, o->weights, &weights, &job->error) || !build_graphs(job) ||
+        !rt_weights_check(o->arena, job->module, o->input, o->weights, &weights, &job->error))
+        return false;
+    job->cg.standalone = true;
+    CgOutput *output = cg_generate(o->arena, job->module, job->graphs, job->graph_count, &job->cg);
+    return rt_standalone_write(o->arena, o->output, output, &weights, &job->error);
+}
+
 static bool emit_generated(Job *job) {
     Options *o = job->o;
+    if (o->weights)
+        return emit_standalone(job);
     if (!build_graphs(job))
         return false;
     if (o->emit == EMIT_stages)
