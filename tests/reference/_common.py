@@ -11,8 +11,9 @@ BUILD, SOURCE = os.environ['NDARTS_BUILD'], os.environ['NDARTS_SOURCE']
 TOOL = os.path.join(BUILD, 'tests', 'ref_tool')
 RUN = os.path.join(BUILD, 'bin', 'ndarts-run')
 HERE = os.path.dirname(os.path.abspath(__file__))
-# The largest relative errors of values and of gradients, updates and search results (README of the reference values).
-TOLERANCES = {'f64': ('1e-6', '1e-6'), 'f32': ('1e-5', '5e-3')}
+# The largest relative errors of values and of gradients, updates and search results; in single precision one gradient in fifty
+# may be off because an input of a relu or a max pool fell on the other side of its kink (ref_tool.c).
+TOLERANCES = {'f64': ('1e-6', '1e-6'), 'f32': ('1e-5', '5e-3', 'kinks=0.02')}
 
 
 class Failed(Exception):

@@ -8,9 +8,10 @@ EDGES, PASSES = 14, 7
 def noise_text(noise):
     if not noise:
         return ''
-    relative = 'additive' if noise.get('mixture') != 'multiplicative' else 'multiplicative'
-    decay = ' decay' if noise.get('decay') else ''
-    return f'noise on skip_connect {{ {noise["type"]} {relative} std={noise["factor"]} mean={noise.get("mean", 0)}{decay} }}'
+    mixture = noise.get('mixture', 'additive')
+    size = 'std' if noise['type'] == 'gaussian' else 'variance'
+    decay = 'decay' if noise.get('decay') else ''
+    return f'noise on skip_connect {{ {noise["type"]} {mixture} {size}={noise["factor"]} mean={noise.get("mean", 0)} {decay} }}'
 
 
 def drop_text(probability):
