@@ -90,9 +90,11 @@ static const char *c_unit(const CgModule *module, const char *json, int unit) {
     Str out = str_create(module->arena);
     str_add(&out, "/* Written by ndarts; docs/modules.md describes the interface. */\n");
     cg_c_add_prelude(&out, module->options);
+    if (module->options->standalone)
+        str_add(&out, "#undef ND_HIDDEN\n#define ND_HIDDEN static __attribute__((noinline))\n");
     for (int i = unit; i < module->kernel_count; i += module->options->unit_count)
         add_kernel(&out, &module->kernels[i]);
-    if (unit == 0) {
+    if (unit == 0 && !module->options->standalone) {
         add_kernel_table(module, &out);
         add_plan(module, json, "", &out);
     }

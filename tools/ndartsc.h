@@ -24,7 +24,7 @@ extern const char *const emit_names[EMIT_COUNT];
 
 typedef struct Options {
     Arena *arena;
-    const char *input, *output;
+    const char *input, *output, *weights; /* weights: for a stand-alone C file */
     Emit emit;
     bool emit_given;
     int kind_count; /* --graph; 0: what the text is for */

@@ -17,6 +17,7 @@ static const char usage[] =
     "\n"
     "  -o OUT                   write there instead of stdout; nothing is written when there are mistakes\n"
     "  --emit=KIND              ast, ir, stages, plan, c, so, cu, ptx, cubin, dot, stats\n"
+    "  --weights W.safetensors  with --emit=c: one stand-alone C file with these weights, and its header\n"
     "  --graph=A,B              the steps to compile: infer, eval, search-alphas, search-weights, train, gradients. "
     "Default: infer for\n"
     "                           a network, search-alphas,search-weights,eval for a search, train,eval for a training; "
@@ -49,6 +50,7 @@ static const char *const flags[] = {
     "--plain", "--json", "--mem-report", "--timing", "--print-ir-after-all", "--print-ir-after-change"};
 static const char *const values[] = {"-o",
                                      "--emit",
+                                     "--weights",
                                      "--graph",
                                      "--network",
                                      "--set",
@@ -170,6 +172,8 @@ static bool take_value(Options *o, const char *name, const char *value, Error *e
         o->output = value;
     else if (str_equal(name, "--emit"))
         return take_emit(o, value, error);
+    else if (str_equal(name, "--weights"))
+        o->weights = value;
     else if (str_equal(name, "--graph"))
         return take_kinds(o, value, error);
     else if (str_equal(name, "--network"))
