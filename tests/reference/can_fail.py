@@ -81,7 +81,7 @@ def main():
         for setting in ('search.weights.clip=0', 'search.weights.decay=0', 'search.weights.momentum=0', 'search.alphas.decay=0'):
             case.sets = [setting]
             case.trace('f64')
-            expect_red(case, setting, 'search_update/' if 'weights' in setting else 'search0/alphas')
+            expect_red(case, setting, 'drop0.0/search')
 
 
 if __name__ == '__main__':
