@@ -45,6 +45,9 @@ static const Spec specs[] = {
     {"train.seed", 'i', NULL},
     {"train.drop_path", 'f', NULL},
     {"train.label_smoothing", 'f', NULL},
+    {"train.hold_out", 'f', NULL},
+    {"train.warm_up", 'i', NULL},
+    {"train.weights.every", 'w', "epoch|step"},
     WEIGHTS("train"),
     {"data.source", 'w', "mnist|fashion_mnist|kmnist|cifar10|cifar100|synthetic"},
     {"data.path", 'w', NULL},
@@ -241,8 +244,9 @@ static void set_optimizer(Lower *l, Frame *f, const char *section, const Ast *va
 }
 
 static void set_weights(Lower *l, Frame *f, const char *kind, const Ast *value) {
-    static const char *const names[] = {"lr", "momentum", "decay", "clip"};
-    set_optimizer(l, f, arena_printf(l->arena, "%s.weights", kind), value, "sgd", names, 4);
+    static const char *const names[] = {"lr", "momentum", "decay", "clip", "every"};
+    int count = str_equal(kind, "train") ? 5 : 4;
+    set_optimizer(l, f, arena_printf(l->arena, "%s.weights", kind), value, "sgd", names, count);
 }
 
 static void set_alphas(Lower *l, Frame *f, const Ast *value) {
@@ -307,6 +311,10 @@ static void set_data(Lower *l, Frame *f, const Ast *value) {
     }
     for (int i = 1; value->kind == AST_call && i < value->count; i++)
         set_data_argument(l, f, value->kids[i], name->name);
+}
+
+void lower_data(Lower *l, const Ast *data) {
+    set_data(l, lower_frame(l, NULL, NULL, (Span){0}), data);
 }
 
 /* ---- noise and drop path ---- */
@@ -423,7 +431,8 @@ static const char *const search_names[] = {"space",   "network", "data",        
                                            "epochs",  "batch",   "frozen_epochs", "seed",     "order",
                                            "weights", "alphas",  "noise",         "drop_path"};
 static const char *const train_names[] = {"network", "data",    "limit",     "epochs",         "batch",
-                                          "seed",    "weights", "drop_path", "label_smoothing"};
+                                          "seed",    "weights", "drop_path", "label_smoothing",
+                                          "hold_out", "warm_up"};
 enum {
     SEARCH_NAMES = sizeof search_names / sizeof search_names[0],
     TRAIN_NAMES = sizeof train_names / sizeof train_names[0]

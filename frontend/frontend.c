@@ -78,6 +78,13 @@ static bool load_file(Loader *loader, const char *path, Span import) {
     return true;
 }
 
+static bool load_recipe(Loader *loader, const char *path) {
+    if (!load_file(loader, path, (Span){0}))
+        return false;
+    loader->program->recipe = str_map_get(&loader->files, real_path(loader->arena, path));
+    return loader->program->recipe != NULL;
+}
+
 /* ---- what to make ---- */
 /* The last experiment or network of the text itself; imported ones are not meant. */
 static const Ast *find_entry(const Ast *text, const char *entry) {
@@ -172,9 +179,24 @@ static void load_named_files(Loader *loader, const Sets *sets) {
     }
 }
 
+/* A recipe's own network takes the genotype of the text; a text without one, or when the recipe has no network, is
+ * trained as it is. */
+static const Ast *recipe_network(Arena *arena, const Ast *text, const Ast *entry) {
+    const Ast *own = experiment_network(entry), *network = find_entry(text, "main");
+    for (int i = 0; i < text->count; i++) {
+        if (own && text->kids[i]->kind == AST_genotype)
+            return own;
+        if (!network && text->kids[i]->kind == AST_network)
+            network = text->kids[i];
+    }
+    return network ? name_of(arena, network) : own;
+}
+
 /* What is made @forward: --set network=... or what the text says. */
-static const Ast *choose_network(Arena *arena, const Ast *entry, const Sets *sets) {
-    const Ast *network = entry->kind == AST_experiment ? experiment_network(entry) : name_of(arena, entry);
+static const Ast *choose_network(Arena *arena, const Program *program, const Ast *entry, const Sets *sets) {
+    const Ast *network = program->recipe                 ? recipe_network(arena, program->texts[0], entry)
+                         : entry->kind == AST_experiment ? experiment_network(entry)
+                                                         : name_of(arena, entry);
     for (int i = 0; i < sets->count; i++)
         if (str_equal(sets->items[i].name, "network") && sets->items[i].value)
             network = sets->items[i].value;
@@ -202,30 +224,52 @@ static void report_no_entry(const Ast *text, const char *wanted, Diag *diag) {
                    "nothing to compile in this text: it has no 'search', no 'train' and no 'network main'");
 }
 
+static const Ast *choose_entry(const Program *program, const FrontendOptions *options, Diag *diag) {
+    const char *wanted = program->recipe ? "train" : options ? options->entry : NULL;
+    const Ast *text = program->recipe ? program->recipe : program->texts[0], *entry = NULL;
+    if (!wanted && options && options->prefer)
+        entry = find_entry(text, options->prefer);
+    if (!entry)
+        entry = find_entry(text, wanted);
+    if (!entry && (wanted || diag_count_errors(diag) == 0))
+        report_no_entry(text, wanted, diag);
+    return entry;
+}
+
 IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag, Error *error) {
     Program program = {.globals = str_map_create(arena), .library = options ? options->library : NULL};
     Loader loader = {arena, diag, error, program.library, str_map_create(arena), &program};
     if (!load_file(&loader, path, (Span){0}))
+        return NULL;
+    if (options && options->recipe && !load_recipe(&loader, options->recipe))
         return NULL;
     Sets sets = {0};
     if (options)
         sets_parse(arena, options->sets, options->set_count, &sets, diag);
     load_named_files(&loader, &sets);
     sema_check(arena, &program, diag);
-    const char *wanted = options ? options->entry : NULL;
-    const Ast *text = program.texts[0], *entry = NULL;
-    if (!wanted && options && options->prefer)
-        entry = find_entry(text, options->prefer);
+    const Ast *entry = choose_entry(&program, options, diag);
     if (!entry)
-        entry = find_entry(text, wanted);
-    if (!entry) {
-        if (wanted || diag_count_errors(diag) == 0)
-            report_no_entry(text, wanted, diag);
         return NULL;
-    }
-    const Ast *network = choose_network(arena, entry, &sets);
+    const Ast *network = choose_network(arena, &program, entry, &sets);
     check_sets(arena, &program, entry, network, &sets, diag);
     return lower_program(arena, &program, entry, network, &sets, diag);
+}
+
+IrModule *frontend_parse_data(Arena *arena, const char *text, Diag *diag) {
+    SourceFile *file = ARENA_NEW(arena, SourceFile);
+    *file = (SourceFile){"--data", text, strlen(text)};
+    const Ast *data = ast_parse_expression(arena, file, diag);
+    StrMap globals = str_map_create(arena);
+    Lower l = {.arena = arena,
+               .diag = diag,
+               .globals = &globals,
+               .constants = str_map_create(arena),
+               .alphas = str_map_create(arena),
+               .module = ir_module_create(arena, "data")};
+    if (data)
+        lower_data(&l, data);
+    return data && diag_count_errors(diag) == 0 ? l.module : NULL;
 }
 
 const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag,

@@ -157,6 +157,8 @@ const Ast *network_template(const StrMap *globals, const Ast *expression);
 /* Settings, then (unless there were mistakes) @forward of the network. clean: the definitions are right, so that the
  * space may be looked at. */
 void lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool clean);
+/* The settings data.* of a data line's value, outside of an experiment. */
+void lower_data(Lower *l, const Ast *data);
 const Ast *experiment_network(const Ast *experiment); /* the expression; NULL when there is none */
 
 /* What --set says. */

@@ -122,6 +122,14 @@ static void check_experiment_names(Sema *s, const Ast *text) {
         }
 }
 
+/* A recipe trains the genotype of another text, whatever it is called there. */
+static void bind_genotype(Program *program) {
+    const Ast *text = program->texts[0];
+    for (int i = 0; program->recipe && i < text->count; i++)
+        if (text->kids[i]->kind == AST_genotype)
+            str_map_set(&program->globals, "genotype", text->kids[i]);
+}
+
 void sema_check(Arena *arena, Program *program, Diag *diag) {
     for (int t = 0; t < program->text_count; t++)
         for (int i = 0; i < program->texts[t]->count; i++) {
@@ -131,11 +139,13 @@ void sema_check(Arena *arena, Program *program, Diag *diag) {
             if (definition->kind != AST_import && definition->kind != AST_experiment && !imported_entry)
                 define(program, definition, diag);
         }
-    if (program->text_count)
-        check_experiments(program->texts[0], diag);
     Sema s = {arena, diag, &program->globals};
-    if (program->text_count)
-        check_experiment_names(&s, program->texts[0]);
     for (size_t i = 0; i < program->globals.count; i++)
         check_definition(&s, program->globals.entries[i].value);
+    if (!program->text_count)
+        return;
+    const Ast *text = program->recipe ? program->recipe : program->texts[0];
+    bind_genotype(program);
+    check_experiments(text, diag);
+    check_experiment_names(&s, text);
 }

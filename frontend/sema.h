@@ -8,8 +8,9 @@
 /* A text and all it imports. */
 typedef struct Program {
     int text_count, text_capacity;
-    Ast **texts;    /* [0]: the text itself */
-    StrMap globals; /* definitions by name */
+    Ast **texts;       /* [0]: the text itself */
+    const Ast *recipe; /* one of the texts, or NULL: its `genotype` is the last one that texts[0] defines */
+    StrMap globals;    /* definitions by name */
     const char *library;
 } Program;
 

@@ -34,16 +34,25 @@ static IrModule *parse_ir(Arena *arena, const char *path, int set_count, Diag *d
     return source ? ir_parse_module(arena, source, diag) : NULL;
 }
 
-IrModule *rt_text_load(Arena *arena, const char *path, const char *const *sets, int set_count, Error *error) {
-    FrontendOptions options = {.sets = sets, .set_count = set_count, .library = rt_library_path(arena)};
+IrModule *rt_text_load_options(Arena *arena, const RtProgramOptions *o, Error *error) {
+    FrontendOptions options = {.sets = o->sets,
+                               .set_count = o->set_count,
+                               .entry = o->entry,
+                               .recipe = o->recipe,
+                               .library = rt_library_path(arena)};
     Diag *diag = diag_create(arena, stderr);
-    IrModule *ir = str_ends_with(path, ".ir") ? parse_ir(arena, path, set_count, diag, error)
-                                              : frontend_load(arena, path, &options, diag, error);
+    IrModule *ir = str_ends_with(o->path, ".ir") ? parse_ir(arena, o->path, o->set_count, diag, error)
+                                                 : frontend_load(arena, o->path, &options, diag, error);
     int mistakes = diag_count_errors(diag);
     if (ir && mistakes == 0)
         return ir;
-    error_set(error, ERROR_INPUT, "%s: %d mistake%s", path, mistakes, mistakes == 1 ? "" : "s");
+    error_set(error, ERROR_INPUT, "%s: %d mistake%s", o->path, mistakes, mistakes == 1 ? "" : "s");
     return NULL;
+}
+
+IrModule *rt_text_load(Arena *arena, const char *path, const char *const *sets, int set_count, Error *error) {
+    RtProgramOptions options = {.path = path, .sets = sets, .set_count = set_count};
+    return rt_text_load_options(arena, &options, error);
 }
 
 static int64_t choose_batch(const IrModule *ir, const RtProgramOptions *o) {
@@ -160,7 +169,7 @@ static bool generate(RtProgram *p, IrModule *ir, const RtProgramOptions *o, CgOp
 
 /* arena: what compiling takes, which is many times what the program keeps. */
 static bool compile_text(RtProgram *p, Arena *arena, const RtProgramOptions *o, Error *error) {
-    IrModule *ir = rt_text_load(arena, o->path, o->sets, o->set_count, error);
+    IrModule *ir = rt_text_load_options(arena, o, error);
     CgOptions cg;
     if (!ir || !choose_options(p, ir, o, &cg, error))
         return false;

@@ -1,5 +1,5 @@
-/* search_options.c: the command line of `ndarts-run search` and the settings of a search. */
-#include "runtime/search.h"
+/* loop_options.c: the command line that search and train share. */
+#include "runtime/loop.h"
 
 #include "base/str.h"
 
@@ -7,9 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-void search_print_usage(FILE *out) {
-    fputs("usage: ndarts-run search SPEC.nd [options]\n"
-          "  --out DIR                folder of the results (default runs/SPEC)\n"
+void loop_print_options(FILE *out) {
+    fputs("  --out DIR                folder of the results (default runs/ and the text's name)\n"
           "  --resume                 go on from DIR/checkpoint.safetensors\n"
           "  --allow-different-build  resume although the module or the settings differ\n"
           "  --init W.safetensors     start from these weights\n"
@@ -31,7 +30,7 @@ static const char *default_folder(Arena *arena, const char *path) {
     return arena_printf(arena, "runs/%.*s", (int)length, name);
 }
 
-static bool parse_number(const char *option, const char *text, uint64_t most, uint64_t *value, Error *error) {
+bool loop_parse_number(const char *option, const char *text, uint64_t most, uint64_t *value, Error *error) {
     char *end = NULL;
     errno = 0;
     *value = strtoull(text, &end, 10);
@@ -50,8 +49,19 @@ static bool parse_precision(const char *text, CgPrecision *precision, Error *err
     return true;
 }
 
+static bool take_extra(const LoopCommand *command, const char *name, const char *value) {
+    for (int i = 0; i < command->extra_count; i++) {
+        if (str_equal(command->extras[i].name, name)) {
+            *command->extras[i].to = value;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* An option that takes a value. *known is false when there is none of that name. */
-static bool take_value(Arena *arena, const char *name, const char *value, SearchOptions *o, bool *known, Error *error) {
+static bool take_value(Arena *arena, const LoopCommand *command, const char *name, const char *value, LoopOptions *o,
+                       bool *known, Error *error) {
     uint64_t number = 0;
     *known = true;
     if (str_equal(name, "--out")) {
@@ -62,9 +72,9 @@ static bool take_value(Arena *arena, const char *name, const char *value, Search
         ARENA_PUSH(arena, o->sets, o->set_count, o->set_capacity, value);
     } else if (str_equal(name, "--seed")) {
         o->has_seed = true;
-        return parse_number(name, value, UINT64_MAX, &o->seed, error);
+        return loop_parse_number(name, value, UINT64_MAX, &o->seed, error);
     } else if (str_equal(name, "--threads")) {
-        if (!parse_number(name, value, 1024, &number, error))
+        if (!loop_parse_number(name, value, 1024, &number, error))
             return false;
         o->threads = (int)number;
     } else if (str_equal(name, "--device")) {
@@ -72,12 +82,12 @@ static bool take_value(Arena *arena, const char *name, const char *value, Search
     } else if (str_equal(name, "--precision")) {
         return parse_precision(value, &o->precision, error);
     } else {
-        *known = false;
+        *known = take_extra(command, name, value);
     }
     return true;
 }
 
-static bool take_flag(const char *name, SearchOptions *o) {
+static bool take_flag(const char *name, LoopOptions *o) {
     if (str_equal(name, "--resume"))
         o->resume = true;
     else if (str_equal(name, "--allow-different-build"))
@@ -89,41 +99,50 @@ static bool take_flag(const char *name, SearchOptions *o) {
     return true;
 }
 
-static const char *const option_names[] = {
-    "--out", "--resume", "--allow-different-build", "--init", "--seed", "--set", "--threads", "--device", "--precision", "--help"};
-
-static bool unknown_option(const char *name, Error *error) {
-    const char *near = diag_suggest(name, option_names, sizeof(option_names) / sizeof(option_names[0]));
-    return error_set(error, ERROR_INPUT, "unknown option '%s' of search%s%s%s", name, near ? "; did you mean '" : "",
-                     near ? near : "", near ? "'?" : "");
+static bool unknown_option(const LoopCommand *command, const char *name, Error *error) {
+    static const char *const common[] = {"--out", "--resume",  "--allow-different-build", "--init", "--seed",
+                                         "--set", "--threads", "--device", "--precision", "--help"};
+    enum { COMMON = sizeof(common) / sizeof(common[0]), MOST = COMMON + 8 };
+    const char *names[MOST];
+    int count = 0;
+    for (int i = 0; i < COMMON; i++)
+        names[count++] = common[i];
+    for (int i = 0; i < command->extra_count && count < MOST; i++)
+        names[count++] = command->extras[i].name;
+    const char *near = diag_suggest(name, names, (size_t)count);
+    return error_set(error, ERROR_INPUT, "unknown option '%s' of %s%s%s%s", name, command->name,
+                     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 /* --name value and --name=value. */
-static bool parse_option(Arena *arena, int argc, char **argv, int *i, SearchOptions *o, Error *error) {
+static bool parse_option(Arena *arena, int argc, char **argv, int *i, const LoopCommand *command, LoopOptions *o,
+                         Error *error) {
     const char *argument = argv[*i], *equals = strchr(argument, '=');
     if (!equals && take_flag(argument, o))
         return true;
     const char *name = equals ? arena_strndup(arena, argument, (size_t)(equals - argument)) : argument;
     const char *value = equals ? equals + 1 : *i + 1 < argc ? argv[*i + 1] : NULL;
     bool known;
-    if (!take_value(arena, name, value ? value : "", o, &known, error))
+    if (!take_value(arena, command, name, value ? value : "", o, &known, error))
         return false;
     if (!known)
-        return unknown_option(argument, error);
+        return unknown_option(command, argument, error);
     if (!value)
         return error_set(error, ERROR_INPUT, "%s needs a value", name);
     *i += equals ? 0 : 1;
     return true;
 }
 
-bool search_options_parse(Arena *arena, int argc, char **argv, SearchOptions *options, Error *error) {
+bool loop_options_parse(Arena *arena, int argc, char **argv, const LoopCommand *command, LoopOptions *options,
+                        Error *error) {
     memset(options, 0, sizeof(*options));
     for (int i = 1; i < argc; i++) {
         if (argv[i][0] == '-' && argv[i][1]) {
-            if (!parse_option(arena, argc, argv, &i, options, error))
+            if (!parse_option(arena, argc, argv, &i, command, options, error))
                 return false;
         } else if (options->path) {
-            return error_set(error, ERROR_INPUT, "search takes one text, found '%s' and '%s'", options->path, argv[i]);
+            return error_set(error, ERROR_INPUT, "%s takes one text, found '%s' and '%s'", command->name, options->path,
+                             argv[i]);
         } else {
             options->path = argv[i];
         }
@@ -131,37 +150,14 @@ bool search_options_parse(Arena *arena, int argc, char **argv, SearchOptions *op
     if (options->help)
         return true;
     if (!options->path)
-        return error_set(error, ERROR_INPUT,
-                         "search needs a text, for example  ndarts-run search specs/fashion_quick.nd");
+        return error_set(error, ERROR_INPUT, "%s needs a text, for example  %s", command->name, command->example);
     if (str_equal(options->path, "-"))
         return error_set(error, ERROR_INPUT,
-                         "search reads its text from a file, not from standard input: --resume needs it again");
+                         "%s reads its text from a file, not from standard input: --resume needs it again",
+                         command->name);
     if (options->resume && options->init)
         return error_set(error, ERROR_INPUT, "--init and --resume exclude each other");
     if (!options->out)
         options->out = default_folder(arena, options->path);
     return true;
-}
-
-bool search_settings_read(const IrModule *module, SearchSettings *settings, Error *error) {
-    const char *kind = ir_module_get_string(module, "kind", "search");
-    if (!str_equal(kind, "search"))
-        return error_set(error, ERROR_INPUT, "the text describes a %s, not a search", kind);
-    if (str_equal(ir_module_get_string(module, "search.order", "first"), "second"))
-        return error_set(error, ERROR_INPUT,
-                         "the second-order search (order second) is not there yet; use order first");
-    settings->epochs = ir_module_get_int(module, "search.epochs", 50);
-    settings->frozen_epochs = ir_module_get_int(module, "search.frozen_epochs", 0);
-    settings->seed = (uint64_t)ir_module_get_int(module, "search.seed", 10);
-    settings->alphas_lr = ir_module_get_float(module, "search.alphas.lr", 3e-4);
-    settings->beta1 = ir_module_get_float(module, "search.alphas.beta1", 0.5);
-    settings->beta2 = ir_module_get_float(module, "search.alphas.beta2", 0.999);
-    settings->drop_keep = 1.0 - ir_module_get_float(module, "drop_path.probability", 0.0);
-    if (settings->epochs < 1 || settings->epochs > 1000000)
-        return error_set(error, ERROR_INPUT, "search.epochs is %lld; expected 1 to 1000000",
-                         (long long)settings->epochs);
-    if (!(settings->drop_keep > 0 && settings->drop_keep <= 1))
-        return error_set(error, ERROR_INPUT, "the drop path probability is %g; expected at least 0 and below 1",
-                         1.0 - settings->drop_keep);
-    return schedule_read(module, "search.weights", &settings->weights_lr, error);
 }

@@ -1,0 +1,61 @@
+/* evaluate.c: loss, top-1 and top-5 accuracy. */
+#include "runtime/evaluate.h"
+
+#include "runtime/progress.h"
+
+#include <math.h>
+#include <string.h>
+
+int64_t evaluate_count_correct(const Tensor *logits, const int32_t *labels, int first) {
+    int64_t images = logits->shape[0], classes = logits->shape[1], correct = 0;
+    for (int64_t n = 0; n < images; n++) {
+        double own = tensor_get(logits, n * classes + labels[n]);
+        int64_t before = 0;
+        for (int64_t c = 0; c < classes; c++) {
+            double other = tensor_get(logits, n * classes + c);
+            before += other > own || (other == own && c < labels[n]);
+        }
+        correct += before < first;
+    }
+    return correct;
+}
+
+bool evaluate_batch(RtProgram *program, RtRun run, const Batch *batch, PassResult *result, Error *error) {
+    RtInput inputs[] = {{"input", batch->images}, {"labels", batch->labels}};
+    run.batch = batch->count;
+    run.image_base = (uint64_t)batch->position;
+    run.input_count = 2;
+    run.inputs = inputs;
+    if (!rt_run(program, &run, error))
+        return false;
+    Arena *arena = arena_create();
+    Tensor logits = rt_output_get(program, run.kind, "logits", arena);
+    result->correct = evaluate_count_correct(&logits, batch->labels, 1);
+    result->correct5 = evaluate_count_correct(&logits, batch->labels, 5);
+    result->loss = rt_output_scalar(program, run.kind, "loss");
+    arena_destroy(arena);
+    return true;
+}
+
+bool evaluate_images(RtProgram *program, Loader *loader, bool (*stop)(void), Evaluation *result, Error *error) {
+    double loss = 0, started = progress_clock();
+    int64_t correct = 0, correct5 = 0, images = 0;
+    const Batch *batch;
+    loader_start(loader, 0, 0, 0);
+    while (!(stop && stop()) && (batch = loader_next(loader))) {
+        PassResult one;
+        RtRun run = {.kind = GRAPH_eval, .drop_keep = 1, .noise_decay = 1};
+        if (!evaluate_batch(program, run, batch, &one, error))
+            return false;
+        loss += one.loss * (double)batch->count;
+        correct += one.correct;
+        correct5 += one.correct5;
+        images += batch->count;
+    }
+    *result = (Evaluation){.loss = images > 0 ? loss / (double)images : NAN,
+                           .accuracy = images > 0 ? (double)correct / (double)images : NAN,
+                           .accuracy5 = images > 0 ? (double)correct5 / (double)images : NAN,
+                           .images = images,
+                           .seconds = progress_clock() - started};
+    return true;
+}

@@ -1,0 +1,29 @@
+/* evaluate.h: how good a program's parameters are on some images. */
+#ifndef NDARTS_RUNTIME_EVALUATE_H
+#define NDARTS_RUNTIME_EVALUATE_H
+
+#include "runtime/data.h"
+#include "runtime/runtime.h"
+
+/* Of one run of one graph. */
+typedef struct PassResult {
+    double loss;
+    int64_t correct, correct5; /* images whose label is the largest logit, is among the five largest */
+} PassResult;
+
+/* Means over images; NaN when there were none. */
+typedef struct Evaluation {
+    double loss, accuracy, accuracy5; /* accuracies in 0..1 */
+    int64_t images;
+    double seconds;
+} Evaluation;
+
+/* How many labels are among the `first` largest logits of their image (N x classes); of equal logits the first counts as
+ * larger. */
+int64_t evaluate_count_correct(const Tensor *logits, const int32_t *labels, int first);
+/* Runs one graph that has the inputs "input" and "labels" and the outputs "logits" and "loss". */
+bool evaluate_batch(RtProgram *program, RtRun run, const Batch *batch, PassResult *result, Error *error);
+/* The graph eval on all images of the loader. Stops early, with true, when *stop (may be NULL) becomes true. */
+bool evaluate_images(RtProgram *program, Loader *loader, bool (*stop)(void), Evaluation *result, Error *error);
+
+#endif

@@ -1,0 +1,124 @@
+/* loop.c: opening a program and its data for a loop, and running one pass. */
+#include "runtime/loop.h"
+
+#include "base/str.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number) {
+    (void)number;
+    interrupted = 1;
+}
+
+void loop_catch_signals(void) {
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is reported like a full disk */
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+bool loop_interrupted(void) {
+    return interrupted != 0;
+}
+
+const char *loop_file(const Loop *l, const char *name) {
+    return arena_printf(l->arena, "%s/%s", l->options.out, name);
+}
+
+RtProgramOptions loop_program_options(const Loop *l) {
+    return (RtProgramOptions){.path = l->options.path,
+                              .entry = l->entry,
+                              .recipe = l->recipe,
+                              .sets = l->options.sets,
+                              .set_count = l->options.set_count,
+                              .seed = l->at.seed,
+                              .threads = l->options.threads,
+                              .device = l->options.device,
+                              .precision = l->options.precision,
+                              .vector_bytes = RT_VECTOR_HOST};
+}
+
+bool loop_load_text(Loop *l, Error *error) {
+    RtProgramOptions options = loop_program_options(l);
+    l->module = rt_text_load_options(l->arena, &options, error);
+    return l->module != NULL;
+}
+
+bool loop_make_folders(Arena *arena, const char *path, Error *error) {
+    char *copy = arena_strdup(arena, path);
+    for (char *p = copy + 1;; p++) {
+        if (*p != '/' && *p != '\0')
+            continue;
+        char kept = *p;
+        *p = '\0';
+        if (mkdir(copy, 0777) != 0 && errno != EEXIST)
+            return error_set(error, errno == ENOSPC || errno == EROFS ? ERROR_MACHINE : ERROR_INPUT,
+                             "cannot make the folder '%s': %s", copy, strerror(errno));
+        *p = kept;
+        if (kept == '\0')
+            break;
+    }
+    struct stat status;
+    if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode))
+        return error_set(error, ERROR_INPUT, "'%s' is not a folder", path);
+    return true;
+}
+
+bool loop_open_data(Loop *l, Error *error) {
+    if (!data_open(&l->data_options, DATA_train, &l->data, error))
+        return false;
+    augment_prepare(&l->data_options, true, &l->augment);
+    augment_prepare(&l->data_options, false, &l->no_augment);
+    return true;
+}
+
+bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *error) {
+    RtProgramOptions options = loop_program_options(l);
+    options.kinds = kinds;
+    options.kind_count = kind_count;
+    double started = progress_clock();
+    l->program = rt_program_open(&options, error);
+    if (!l->program)
+        return false;
+    rt_state_initialize(l->program, l->at.seed);
+    fprintf(stderr, "module ready after %.1f s: %d threads, %.0f MB, %s\n", progress_clock() - started,
+            rt_program_threads(l->program), (double)rt_program_memory(l->program) / 1e6,
+            rt_program_identity(l->program));
+    return true;
+}
+
+LoaderOptions loop_loader_options(const Loop *l) {
+    return (LoaderOptions){.data = &l->data,
+                           .batch = rt_program_batch(l->program),
+                           .augment = &l->augment,
+                           .seed = l->at.seed,
+                           .f64 = l->options.precision == PRECISION_f64,
+                           .threads = 1 + rt_program_threads(l->program) / 8};
+}
+
+bool loop_run(Loop *l, RtRun run, const Batch *batch, PassResult *result, Error *error) {
+    if (!evaluate_batch(l->program, run, batch, result, error))
+        return false;
+    if (!isfinite(result->loss))
+        return error_set(error, ERROR_INPUT,
+                         "the loss became %g in epoch %lld, step %lld (%s); the last checkpoint is of before; a "
+                         "smaller learning rate may help",
+                         result->loss, (long long)l->at.epoch + 1, (long long)l->at.step + 1,
+                         graph_kind_name(run.kind));
+    return true;
+}
+
+void loop_close(Loop *l) {
+    rt_program_close(l->program);
+    data_close(&l->data);
+    arena_destroy(l->restored_arena);
+    l->program = NULL;
+    l->restored_arena = NULL;
+}

@@ -1,0 +1,98 @@
+/* loop.h: what the long-running commands, search and train, have in common: command line, compiling, batches of one
+ * pass, evaluation, checkpoints, Ctrl-C. Private to loop*.c, search*.c and train*.c. */
+#ifndef NDARTS_RUNTIME_LOOP_H
+#define NDARTS_RUNTIME_LOOP_H
+
+#include "runtime/checkpoint.h"
+#include "runtime/data.h"
+#include "runtime/evaluate.h"
+#include "runtime/progress.h"
+#include "runtime/runtime.h"
+
+/* ---- the command line (loop_options.c) ---- */
+typedef struct LoopOptions {
+    const char *path;
+    const char *out;  /* folder of the results */
+    const char *init; /* weights to begin with, or NULL */
+    bool resume, allow_different_build, has_seed, help;
+    uint64_t seed;
+    int threads; /* 0: as many as there are cores */
+    const char *device;
+    CgPrecision precision;
+    const char **sets;
+    int set_count, set_capacity;
+} LoopOptions;
+
+/* An option that takes a value and that only one command has. */
+typedef struct LoopExtra {
+    const char *name;
+    const char **to;
+} LoopExtra;
+
+typedef struct LoopCommand {
+    const char *name;    /* "search" */
+    const char *example; /* of its use, for the message when there is no text */
+    int extra_count;
+    const LoopExtra *extras;
+} LoopCommand;
+
+/* ERROR_INPUT for a wrong command line. */
+bool loop_options_parse(Arena *arena, int argc, char **argv, const LoopCommand *command, LoopOptions *options,
+                        Error *error);
+bool loop_parse_number(const char *option, const char *text, uint64_t most, uint64_t *value, Error *error);
+/* The options above, one a line, as `--help` shows them. */
+void loop_print_options(FILE *out);
+
+/* ---- a loop at work ---- */
+typedef struct Loop {
+    Arena *arena;
+    LoopOptions options;
+    const char *what;         /* "search", "training": for messages */
+    const char *entry;        /* RtProgramOptions.entry */
+    const char *recipe;       /* a text, or NULL */
+    const char *const *lines; /* names of the results that have one line per epoch; NULL at the end */
+    const IrModule *module;   /* of the text: its settings */
+    DataOptions data_options;
+    Dataset data; /* the training images */
+    Augment augment, no_augment;
+    RtProgram *program;
+    int64_t steps;       /* per epoch */
+    Checkpoint at;       /* the position; its tensors are filled only while saving and loading */
+    Checkpoint restored; /* as read, until it is taken */
+    Arena *restored_arena;
+    Progress progress;
+    double epoch_started, epoch_rate; /* seconds; images per second in its steps */
+} Loop;
+
+/* SIGINT and SIGTERM set loop_interrupted(); the second one of a kind ends the program at once. */
+void loop_catch_signals(void);
+bool loop_interrupted(void);
+
+/* The options of the program; what loop_open_program compiles. */
+RtProgramOptions loop_program_options(const Loop *l);
+bool loop_load_text(Loop *l, Error *error); /* module and data_options */
+bool loop_make_folders(Arena *arena, const char *path, Error *error);
+/* Opens the training images and prepares both augmentations. */
+bool loop_open_data(Loop *l, Error *error);
+/* Compiles and sets the initial state that at.seed names. */
+bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *error);
+/* What loaders have in common: the training images, augmented, in batches of the program. */
+LoaderOptions loop_loader_options(const Loop *l);
+/* Runs a graph on a batch; run->kind, seed, step and the scalars are the caller's. A loss that is no number is an error. */
+bool loop_run(Loop *l, RtRun run, const Batch *batch, PassResult *result, Error *error);
+const char *loop_file(const Loop *l, const char *name); /* OUT/name */
+void loop_close(Loop *l);
+
+/* ---- state and checkpoints (loop_checkpoint.c) ---- */
+bool loop_save_checkpoint(Loop *l, Error *error);
+/* Reads the file that the state comes from, OUT's checkpoint or --init, and sees that it is of this experiment: before
+ * anything slow is done. */
+bool loop_read_state(Loop *l, Error *error);
+/* Then, with the program open, takes its values and position, and puts the results in OUT in order. */
+bool loop_set_state(Loop *l, Error *error);
+/* Saves, says so, and returns false with ERROR_INTERRUPTED. */
+bool loop_stop_interrupted(Loop *l, Error *error);
+/* The epoch is complete: the position moves to the next, and the checkpoint is written. */
+bool loop_next_epoch(Loop *l, Error *error);
+
+#endif

@@ -1,0 +1,123 @@
+/* loop_checkpoint.c: where a loop's state comes from and how it is kept. */
+#include "runtime/loop.h"
+
+#include "base/str.h"
+#include "runtime/metrics.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char file_name[] = "checkpoint.safetensors";
+static const char hint[] = "--allow-different-build goes on anyway, with other bits";
+
+bool loop_save_checkpoint(Loop *l, Error *error) {
+    Arena *arena = arena_create();
+    Checkpoint c = l->at;
+    c.identity = rt_program_identity(l->program);
+    c.settings = checkpoint_settings(arena, l->module);
+    rt_state_get(l->program, arena, &c.tensors);
+    bool ok = checkpoint_write(loop_file(l, file_name), &c, error);
+    arena_destroy(arena);
+    return ok;
+}
+
+/* Whether the checkpoint is of this experiment. */
+static bool check_experiment(Loop *l, const char *path, const Checkpoint *c, Error *error) {
+    const char *here = checkpoint_settings(l->restored_arena, l->module);
+    const char *difference = checkpoint_compare_settings(l->restored_arena, here, c->settings);
+    if (l->options.has_seed && l->options.seed != c->seed)
+        return error_set(error, ERROR_INPUT, "%s: the %s began with seed %llu, not %llu", path, l->what,
+                         (unsigned long long)c->seed, (unsigned long long)l->options.seed);
+    if (difference && !l->options.allow_different_build)
+        return error_set(error, ERROR_INPUT, "%s is of another %s: %s; %s", path, l->what, difference, hint);
+    return true;
+}
+
+static bool read_checkpoint(Loop *l, Error *error) {
+    const char *path = loop_file(l, file_name);
+    if (access(path, F_OK) != 0)
+        return error_set(error, ERROR_INPUT, "nothing to resume: there is no file '%s'", path);
+    if (!checkpoint_read(l->restored_arena, path, &l->restored, error) ||
+        !check_experiment(l, path, &l->restored, error))
+        return false;
+    l->at.seed = l->restored.seed;
+    return true;
+}
+
+bool loop_read_state(Loop *l, Error *error) {
+    l->restored_arena = arena_create();
+    if (l->options.resume)
+        return read_checkpoint(l, error);
+    return !l->options.init || safetensors_read(l->restored_arena, l->options.init, &l->restored.tensors, error);
+}
+
+/* The same experiment, compiled the same way: only then are the bits the same. */
+static bool take_checkpoint(Loop *l, Error *error) {
+    const char *path = loop_file(l, file_name), *identity = rt_program_identity(l->program);
+    int64_t epochs = l->at.epochs;
+    if (!l->options.allow_different_build && !str_equal(identity, l->restored.identity))
+        return error_set(error, ERROR_INPUT, "%s is of another build: expected '%s', found '%s'; %s", path, identity,
+                         l->restored.identity, hint);
+    if (!rt_state_set(l->program, &l->restored.tensors, RT_STATE_all, error))
+        return false;
+    l->at = l->restored;
+    l->at.tensors = (TensorFile){0};
+    l->at.identity = l->at.settings = NULL; /* they go with the arena */
+    l->at.epochs = epochs;
+    fprintf(stderr, "resuming in epoch %lld after %lld steps\n", (long long)l->at.epoch + 1, (long long)l->at.step);
+    return true;
+}
+
+/* What is started anew beside an older checkpoint keeps that file under another name. */
+static bool set_old_results_aside(Loop *l, Error *error) {
+    const char *path = loop_file(l, file_name), *kept = loop_file(l, "checkpoint.old.safetensors");
+    if (access(path, F_OK) == 0) {
+        if (rename(path, kept) != 0)
+            return error_set(error, ERROR_MACHINE, "cannot rename '%s' to '%s': %s", path, kept, strerror(errno));
+        fprintf(stderr, "an earlier %s is in %s: its checkpoint is now %s\n", l->what, l->options.out, kept);
+    }
+    for (int i = 0; l->lines[i]; i++) {
+        const char *file = loop_file(l, l->lines[i]);
+        if (unlink(file) != 0 && errno != ENOENT)
+            return error_set(error, ERROR_MACHINE, "cannot remove '%s': %s", file, strerror(errno));
+    }
+    return true;
+}
+
+static bool trim_results(Loop *l, Error *error) {
+    for (int i = 0; l->lines[i]; i++) {
+        if (!metrics_trim(loop_file(l, l->lines[i]), l->at.epoch, error))
+            return false;
+    }
+    return true;
+}
+
+bool loop_set_state(Loop *l, Error *error) {
+    bool ok;
+    if (l->options.resume)
+        ok = take_checkpoint(l, error) && trim_results(l, error);
+    else
+        ok = (!l->options.init || rt_state_set(l->program, &l->restored.tensors, RT_STATE_weights, error)) &&
+             set_old_results_aside(l, error);
+    arena_destroy(l->restored_arena);
+    l->restored_arena = NULL;
+    return ok;
+}
+
+bool loop_stop_interrupted(Loop *l, Error *error) {
+    progress_clear(&l->progress);
+    if (!loop_save_checkpoint(l, error))
+        return false;
+    fprintf(stderr, "interrupted in epoch %lld after %lld of %lld steps; saved in %s; --resume goes on\n",
+            (long long)l->at.epoch + 1, (long long)l->at.step, (long long)l->steps, l->options.out);
+    error->kind = ERROR_INTERRUPTED;
+    return false;
+}
+
+bool loop_next_epoch(Loop *l, Error *error) {
+    l->at.epoch++;
+    l->at.step = 0;
+    memset(&l->at.sums, 0, sizeof(l->at.sums));
+    return loop_save_checkpoint(l, error);
+}
