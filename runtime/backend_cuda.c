@@ -187,14 +187,18 @@ static bool cuda_check_memory(RtDevice *d, const Plan *plan, Error *error) {
     size_t images = n.work + n.private_values + n.inputs, needed = n.state + images;
     if (needed <= available)
         return true;
-    double fits = available > n.state ? (double)plan->batch * (double)(available - n.state) / (double)images : 0;
-    return error_set(error, ERROR_MACHINE,
-                     "out of memory on the GPU: %.1f MB needed, %.1f of %.1f MB free; for a batch of %lld images: "
-                     "parameters %.1f MB, values of all stages %.1f MB, values within a stage %.1f MB, inputs %.1f MB; "
-                     "%s %lld images would fit (--set batch=...)",
-                     (double)needed / 1e6, (double)available / 1e6, (double)total / 1e6, (long long)plan->batch,
-                     (double)n.state / 1e6, (double)n.work / 1e6, (double)n.private_values / 1e6,
-                     (double)n.inputs / 1e6, fits >= 1 ? "about" : "not even 1 of", (long long)fits);
+    int64_t fits =
+        available > n.state ? (int64_t)((double)plan->batch * (double)(available - n.state) / (double)images) : 0;
+    const char *advice =
+        fits > 0 ? arena_printf(d->arena, "a batch of about %lld would fit (--set batch=%lld, --batch %lld)",
+                                (long long)fits, (long long)fits, (long long)fits)
+                 : "not even a batch of 1 would fit";
+    return error_set(
+        error, ERROR_MACHINE,
+        "out of memory on the GPU: %.2f MB needed, %.2f of %.2f MB free; for a batch of %lld images: "
+        "parameters %.2f MB, values of all stages %.2f MB, values within a stage %.2f MB, inputs %.2f MB; %s",
+        (double)needed / 1e6, (double)available / 1e6, (double)total / 1e6, (long long)plan->batch,
+        (double)n.state / 1e6, (double)n.work / 1e6, (double)n.private_values / 1e6, (double)n.inputs / 1e6, advice);
 }
 
 /* ---- binding ---- */

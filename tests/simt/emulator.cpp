@@ -1,5 +1,5 @@
-/* emulator.cpp: the emulator's own tests: kernels with barriers, shuffles, votes and atomics give what a device gives, in every
- * order of the threads; and what is wrong with a kernel is found. */
+/* emulator.cpp: the emulator's own tests: kernels with barriers, shuffles, votes and atomics give what a device gives,
+ * in every order of the threads; and what is wrong with a kernel is found. */
 #include "simt_host.h"
 
 #include <cmath>
@@ -103,7 +103,8 @@ SimtModule *build(const std::string &text, const char *options = "") {
     return module;
 }
 
-bool launch(SimtModule *module, const char *name, unsigned blocks, unsigned threads, const void *x, void *y, size_t shared = 0) {
+bool launch(SimtModule *module, const char *name, unsigned blocks, unsigned threads, const void *x, void *y,
+            size_t shared = 0) {
     const unsigned grid[3] = {blocks, 1, 1}, block[3] = {threads, 1, 1};
     void *arguments[] = {&x, &y};
     return simt_launch(simt_module_kernel(module, name), grid, block, arguments, shared);
@@ -156,7 +157,8 @@ void check_faults(SimtModule *module) {
 }
 
 /* The result of a kernel that lacks its barrier is wrong in every order, by order or by poison. */
-void check_missing_barrier(const std::string &kernel, unsigned threads, std::function<bool(const float *x, const float *y)> right) {
+void check_missing_barrier(const std::string &kernel, unsigned threads,
+                           std::function<bool(const float *x, const float *y)> right) {
     std::string text = source;
     for (size_t at; (at = text.find("__syncthreads(); /* barrier */")) != std::string::npos;)
         text.erase(at, strlen("__syncthreads(); /* barrier */"));

@@ -1,6 +1,6 @@
-/* fake_cudart.cpp: a libcudart for tests, on the emulator: one device whose memory is the host's. What is put on a stream
- * waits until somebody waits for it, as late as the rules of streams allow: a runtime that forgets to wait, or that
- * changes what it has given to an asynchronous copy, computes something else. New memory holds NaN.
+/* fake_cudart.cpp: a libcudart for tests, on the emulator: one device whose memory is the host's. What is put on a
+ * stream waits until somebody waits for it, as late as the rules of streams allow: a runtime that forgets to wait, or
+ * that changes what it has given to an asynchronous copy, computes something else. New memory holds NaN.
  *
  * $SIMT_ORDER: 0, 1, 2, the order of the threads; $SIMT_MEMORY: bytes of the device; $SIMT_NO_DEVICE: there is none;
  * $SIMT_KEEP_POISON: cudaMemset of zeros leaves NaN, so that what a kernel forgets to write is not zero by chance. */
@@ -20,8 +20,16 @@
 
 namespace {
 
-enum Status { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_IMAGE = 200, NO_DEVICE = 100, SYMBOL_NOT_FOUND = 500,
-              LAUNCH_FAILURE = 719, CAPTURE_UNSUPPORTED = 900 };
+enum Status {
+    SUCCESS = 0,
+    INVALID_VALUE = 1,
+    OUT_OF_MEMORY = 2,
+    INVALID_IMAGE = 200,
+    NO_DEVICE = 100,
+    SYMBOL_NOT_FOUND = 500,
+    LAUNCH_FAILURE = 719,
+    CAPTURE_UNSUPPORTED = 900
+};
 
 typedef std::function<int()> Operation;
 

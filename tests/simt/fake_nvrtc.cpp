@@ -1,5 +1,5 @@
-/* fake_nvrtc.cpp: a libnvrtc for tests: what it compiles is a shared object for the emulator, which fake_cudart.cpp loads.
- * $SIMT_OPTIONS: more options for g++. */
+/* fake_nvrtc.cpp: a libnvrtc for tests: what it compiles is a shared object for the emulator, which fake_cudart.cpp
+ * loads. $SIMT_OPTIONS: more options for g++. */
 #include "simt_host.h"
 
 #include <cstdio>
@@ -38,7 +38,8 @@ int nvrtcVersion(int *major, int *minor) {
     return SUCCESS;
 }
 
-int nvrtcCreateProgram(Program **program, const char *source, const char *, int, const char *const *, const char *const *) {
+int nvrtcCreateProgram(Program **program, const char *source, const char *, int, const char *const *,
+                       const char *const *) {
     *program = new Program{source, "", ""};
     return SUCCESS;
 }

@@ -1,7 +1,7 @@
-/* simt.cpp: runs CUDA kernels on the CPU, for tests. The threads of a block are fibers, switched by a few instructions of
- * assembly. A fiber takes one thread after the other for as long as none has to wait, so kernels without barriers need one
- * stack and no switch. A thread that waits (at a barrier, for the other lanes of its warp) keeps its fiber, and another
- * one goes on with the threads that have not begun.
+/* simt.cpp: runs CUDA kernels on the CPU, for tests. The threads of a block are fibers, switched by a few instructions
+ * of assembly. A fiber takes one thread after the other for as long as none has to wait, so kernels without barriers
+ * need one stack and no switch. A thread that waits (at a barrier, for the other lanes of its warp) keeps its fiber,
+ * and another one goes on with the threads that have not begun.
  *
  * Only one thread runs at a time, so nothing is undefined, but everything a race could do is done by some order of the
  * threads; tests run the same kernel in several orders, with shared memory full of NaN at first. */
@@ -44,11 +44,15 @@ enum { SAVED_WORDS = 6 };
 #elif defined(__aarch64__)
 asm(".text\n.globl simt_switch\n.type simt_switch,%function\nsimt_switch:\n"
     "sub sp, sp, #160\n"
-    "stp x19, x20, [sp]\nstp x21, x22, [sp, #16]\nstp x23, x24, [sp, #32]\nstp x25, x26, [sp, #48]\nstp x27, x28, [sp, #64]\n"
-    "stp x29, x30, [sp, #80]\nstp d8, d9, [sp, #96]\nstp d10, d11, [sp, #112]\nstp d12, d13, [sp, #128]\nstp d14, d15, [sp, #144]\n"
+    "stp x19, x20, [sp]\nstp x21, x22, [sp, #16]\nstp x23, x24, [sp, #32]\nstp x25, x26, [sp, #48]\nstp x27, x28, [sp, "
+    "#64]\n"
+    "stp x29, x30, [sp, #80]\nstp d8, d9, [sp, #96]\nstp d10, d11, [sp, #112]\nstp d12, d13, [sp, #128]\nstp d14, d15, "
+    "[sp, #144]\n"
     "mov x9, sp\nstr x9, [x0]\nmov sp, x1\n"
-    "ldp x19, x20, [sp]\nldp x21, x22, [sp, #16]\nldp x23, x24, [sp, #32]\nldp x25, x26, [sp, #48]\nldp x27, x28, [sp, #64]\n"
-    "ldp x29, x30, [sp, #80]\nldp d8, d9, [sp, #96]\nldp d10, d11, [sp, #112]\nldp d12, d13, [sp, #128]\nldp d14, d15, [sp, #144]\n"
+    "ldp x19, x20, [sp]\nldp x21, x22, [sp, #16]\nldp x23, x24, [sp, #32]\nldp x25, x26, [sp, #48]\nldp x27, x28, [sp, "
+    "#64]\n"
+    "ldp x29, x30, [sp, #80]\nldp d8, d9, [sp, #96]\nldp d10, d11, [sp, #112]\nldp d12, d13, [sp, #128]\nldp d14, d15, "
+    "[sp, #144]\n"
     "add sp, sp, #160\nret\n");
 #else
 #error "the emulator knows x86-64 and aarch64"
@@ -65,8 +69,8 @@ enum { STACK_BYTES = 256 * 1024, MOST_THREADS = 1024, MOST_SHARED = 227 * 1024 }
 struct Fiber {
     void *stack_pointer;
     char *stack;
-    unsigned thread;      /* it runs, or that waits on it */
-    void *fake_stack;     /* the sanitizer's */
+    unsigned thread;  /* it runs, or that waits on it */
+    void *fake_stack; /* the sanitizer's */
 };
 
 struct Warp {
@@ -121,7 +125,8 @@ void to_fiber(Fiber *fiber) {
         __sanitizer_finish_switch_fiber(scheduler_fake_stack, nullptr, nullptr);
 }
 
-/* Number i of count things, in the order that is asked for. 7919 is a prime and no divisor of the sizes of blocks and grids met. */
+/* Number i of count things, in the order that is asked for. 7919 is a prime and no divisor of the sizes of blocks and
+ * grids met. */
 unsigned ordered(unsigned i, unsigned count) {
     if (order == SIMT_descending)
         return count - 1 - i;
@@ -286,8 +291,8 @@ extern "C" void simt_warp(unsigned mask, void *slot, simt_warp_function *run) {
     if (block.threads - first < 32) /* lanes that do not exist */
         mask &= (1u << (block.threads - first)) - 1;
     if (warp->arrived && warp->wanted != mask) {
-        fprintf(stderr, "simt: %s: lanes of a warp disagree about who takes part: %08x and %08x\n", block.kernel->name.c_str(),
-                warp->wanted, mask);
+        fprintf(stderr, "simt: %s: lanes of a warp disagree about who takes part: %08x and %08x\n",
+                block.kernel->name.c_str(), warp->wanted, mask);
         abort();
     }
     warp->wanted = mask;
@@ -324,12 +329,13 @@ long simt_fiber_count(void) {
     return fibers;
 }
 
-bool simt_launch(SimtKernel *kernel, const unsigned grid[3], const unsigned size[3], void **arguments, size_t shared_bytes) {
+bool simt_launch(SimtKernel *kernel, const unsigned grid[3], const unsigned size[3], void **arguments,
+                 size_t shared_bytes) {
     std::lock_guard<std::mutex> guard(lock);
     unsigned threads = size[0] * size[1] * size[2];
     if (!threads || threads > MOST_THREADS || !grid[0] || !grid[1] || !grid[2] || grid[1] > 65535 || grid[2] > 65535)
-        return fail("%s: a grid of %u x %u x %u blocks of %u threads cannot be launched", kernel->name.c_str(), grid[0], grid[1],
-                    grid[2], threads);
+        return fail("%s: a grid of %u x %u x %u blocks of %u threads cannot be launched", kernel->name.c_str(), grid[0],
+                    grid[1], grid[2], threads);
     if (shared_bytes > MOST_SHARED)
         return fail("%s: %zu bytes of shared memory are more than there are", kernel->name.c_str(), shared_bytes);
     block.kernel = kernel;
@@ -371,10 +377,11 @@ std::string kernel_name(const std::string &source, size_t at) {
 }
 
 std::string wrapper_text(const std::string &source) {
-    std::string text = "#include \"kernels.cu\"\n"
-                       "extern \"C\" unsigned char __start_simt_shared[] __attribute__((weak, visibility(\"hidden\")));\n"
-                       "extern \"C\" unsigned char __stop_simt_shared[] __attribute__((weak, visibility(\"hidden\")));\n"
-                       "extern \"C\" unsigned char *const simt_shared_bounds[2] = {__start_simt_shared, __stop_simt_shared};\n";
+    std::string text =
+        "#include \"kernels.cu\"\n"
+        "extern \"C\" unsigned char __start_simt_shared[] __attribute__((weak, visibility(\"hidden\")));\n"
+        "extern \"C\" unsigned char __stop_simt_shared[] __attribute__((weak, visibility(\"hidden\")));\n"
+        "extern \"C\" unsigned char *const simt_shared_bounds[2] = {__start_simt_shared, __stop_simt_shared};\n";
     const std::string mark = "__global__";
     for (size_t at = source.find(mark); at != std::string::npos; at = source.find(mark, at + mark.size()))
         text += "SIMT_ENTRY(" + kernel_name(source, at + mark.size()) + ")\n";
@@ -406,9 +413,10 @@ bool simt_build(const char *source, const char *options, const char *path, char 
         return false;
     std::string at = folder;
     const char *compiler = getenv("CXX");
-    std::string command = std::string(compiler ? compiler : "g++") + " -std=c++17 -O1 -g1 -w -fPIC -shared -fno-strict-aliasing " +
-                          "-ffp-contract=off -ftrivial-auto-var-init=pattern " + options + " -include " SIMT_FOLDER "/simt.h -o " + path +
-                          " " + at + "/wrapper.cpp " SIMT_LIBRARY " -lm > " + at + "/log 2>&1";
+    std::string command =
+        std::string(compiler ? compiler : "g++") + " -std=c++17 -O1 -g1 -w -fPIC -shared -fno-strict-aliasing " +
+        "-ffp-contract=off -ftrivial-auto-var-init=pattern " + options + " -include " SIMT_FOLDER "/simt.h -o " + path +
+        " " + at + "/wrapper.cpp " SIMT_LIBRARY " -lm > " + at + "/log 2>&1";
     bool done = write_file(at + "/kernels.cu", source) && write_file(at + "/wrapper.cpp", wrapper_text(source)) &&
                 system(command.c_str()) == 0;
     snprintf(log, log_size, "%s", read_file(at + "/log").c_str());

@@ -1,6 +1,6 @@
-/* simt.h: put in front of emitted CUDA source (g++ -include simt.h), it makes a C++ program of it that the emulator runs.
- * It includes nothing: the source defines int64_t and the like itself, as NVRTC's users must, and the system's headers
- * would define them otherwise. simt.cpp runs the threads, simt_host.h is the side of who launches kernels. */
+/* simt.h: put in front of emitted CUDA source (g++ -include simt.h), it makes a C++ program of it that the emulator
+ * runs. It includes nothing: the source defines int64_t and the like itself, as NVRTC's users must, and the system's
+ * headers would define them otherwise. simt.cpp runs the threads, simt_host.h is the side of who launches kernels. */
 #pragma once
 
 /* ---- qualifiers ---- */
@@ -45,8 +45,10 @@ static inline void __syncwarp(unsigned mask = 0xffffffffu) {
 static inline unsigned __activemask() {
     return 0xffffffffu;
 }
-static inline void __threadfence() {}
-static inline void __threadfence_block() {}
+static inline void __threadfence() {
+}
+static inline void __threadfence_block() {
+}
 
 template <class V> struct simt_exchange {
     V in, out;
@@ -140,19 +142,19 @@ template <class V, class W> static V atomicCAS(V *address, W compare, W value) {
 }
 
 /* ---- vectors; aligned as on the device, which the build for the sanitizer checks ---- */
-#define SIMT_VECTOR2(name, type, alignment)                                                                                    \
-    struct alignas(alignment) name {                                                                                           \
-        type x, y;                                                                                                             \
-    };                                                                                                                         \
-    static inline name make_##name(type x, type y) {                                                                           \
-        return {x, y};                                                                                                         \
+#define SIMT_VECTOR2(name, type, alignment)                                                                            \
+    struct alignas(alignment) name {                                                                                   \
+        type x, y;                                                                                                     \
+    };                                                                                                                 \
+    static inline name make_##name(type x, type y) {                                                                   \
+        return {x, y};                                                                                                 \
     }
-#define SIMT_VECTOR4(name, type, alignment)                                                                                    \
-    struct alignas(alignment) name {                                                                                           \
-        type x, y, z, w;                                                                                                       \
-    };                                                                                                                         \
-    static inline name make_##name(type x, type y, type z, type w) {                                                           \
-        return {x, y, z, w};                                                                                                   \
+#define SIMT_VECTOR4(name, type, alignment)                                                                            \
+    struct alignas(alignment) name {                                                                                   \
+        type x, y, z, w;                                                                                               \
+    };                                                                                                                 \
+    static inline name make_##name(type x, type y, type z, type w) {                                                   \
+        return {x, y, z, w};                                                                                           \
     }
 SIMT_VECTOR2(float2, float, 8)
 SIMT_VECTOR2(int2, int, 8)
@@ -168,9 +170,11 @@ template <class V> static inline V __ldg(const V *address) {
 
 /* ---- arithmetic ---- */
 extern "C" {
-float fabsf(float), expf(float), logf(float), sqrtf(float), tanhf(float), sinf(float), cosf(float), fmaf(float, float, float);
+float fabsf(float), expf(float), logf(float), sqrtf(float), tanhf(float), sinf(float), cosf(float),
+    fmaf(float, float, float);
 float fmaxf(float, float), fminf(float, float), floorf(float);
-double fabs(double), exp(double), log(double), sqrt(double), tanh(double), sin(double), cos(double), fma(double, double, double);
+double fabs(double), exp(double), log(double), sqrt(double), tanh(double), sin(double), cos(double),
+    fma(double, double, double);
 double fmax(double, double), fmin(double, double), floor(double);
 }
 static inline float cospif(float x) {
@@ -222,10 +226,9 @@ static inline int __ffs(int x) {
 /* ---- entries: a kernel called with pointers to its arguments, as cudaLaunchKernel has them ---- */
 template <int... I> struct simt_numbers {};
 template <int N, int... I> struct simt_count : simt_count<N - 1, N - 1, I...> {};
-template <int... I> struct simt_count<0, I...> {
-    typedef simt_numbers<I...> type;
-};
-template <class... A, int... I> static inline void simt_apply(void (*kernel)(A...), void **arguments, simt_numbers<I...>) {
+template <int... I> struct simt_count<0, I...> { typedef simt_numbers<I...> type; };
+template <class... A, int... I>
+static inline void simt_apply(void (*kernel)(A...), void **arguments, simt_numbers<I...>) {
     kernel(*(A *)arguments[I]...);
 }
 template <class... A> static inline void simt_apply(void (*kernel)(A...), void **arguments) {
@@ -235,10 +238,10 @@ template <class... A> static constexpr int simt_arity(void (*)(A...)) {
     static_assert(((sizeof(A) == 8) && ...), "arguments of 8 bytes, as the host's side passes them");
     return sizeof...(A);
 }
-#define SIMT_ENTRY(kernel)                                                                                                     \
-    extern "C" {                                                                                                               \
-    extern const int simt_count_##kernel = simt_arity(kernel);                                                                 \
-    }                                                                                                                          \
-    extern "C" void simt_entry_##kernel(void **arguments) {                                                                    \
-        simt_apply(kernel, arguments);                                                                                         \
+#define SIMT_ENTRY(kernel)                                                                                             \
+    extern "C" {                                                                                                       \
+    extern const int simt_count_##kernel = simt_arity(kernel);                                                         \
+    }                                                                                                                  \
+    extern "C" void simt_entry_##kernel(void **arguments) {                                                            \
+        simt_apply(kernel, arguments);                                                                                 \
     }

@@ -25,9 +25,10 @@ void *simt_module_symbol(SimtModule *module, const char *name);
 typedef enum SimtOrder { SIMT_ascending, SIMT_descending, SIMT_shuffled, SIMT_ORDER_COUNT } SimtOrder;
 void simt_set_order(SimtOrder order);
 
-/* Runs a kernel to its end; arguments point to the values. Shared memory holds NaN (all bits set) when a block begins. False
- * when threads wait for others that never come: simt_message() says where. */
-bool simt_launch(SimtKernel *kernel, const unsigned grid[3], const unsigned block[3], void **arguments, size_t shared_bytes);
+/* Runs a kernel to its end; arguments point to the values. Shared memory holds NaN (all bits set) when a block begins.
+ * False when threads wait for others that never come: simt_message() says where. */
+bool simt_launch(SimtKernel *kernel, const unsigned grid[3], const unsigned block[3], void **arguments,
+                 size_t shared_bytes);
 const char *simt_message(void);
 /* Since the program began: what the tests of the emulator itself look at. */
 long simt_barrier_count(void); /* barriers that all threads of a block have passed */

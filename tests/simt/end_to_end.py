@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""`ndarts-run trace|infer|search --device=cuda`, unmodified, on stand-ins for the CUDA libraries: the results are the CPU's, and
+what can be missing on a machine is named."""
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+
+import _compare
+
+BUILD, HERE = os.environ['NDARTS_BUILD'], os.path.dirname(os.path.abspath(__file__))
+RUN, COMPILER = os.path.join(BUILD, 'bin', 'ndarts-run'), os.path.join(BUILD, 'bin', 'ndartsc')
+TOOL, FAKE = os.path.join(BUILD, 'tests', 'ref_tool'), os.path.join(BUILD, 'tests', 'simt', 'fake')
+NETWORK, SEARCH = os.path.join(HERE, 'network.nd'), os.path.join(HERE, 'search.nd')
+SHAPE = '4,3,16,16'
+failures = []
+
+
+def call(command, code=0, fake=FAKE, **environment):
+    environment = {**os.environ, **environment}
+    if fake:
+        environment['LD_LIBRARY_PATH'] = fake
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    if done.returncode != code:
+        raise AssertionError(f'{" ".join(command)[:200]}: exit {done.returncode}, expected {code}\n{done.stdout[-3000:]}')
+    return done.stdout
+
+
+def check(title, function, *arguments):
+    try:
+        print(f'{title}: {function(*arguments) or "right"}', flush=True)
+    except (AssertionError, OSError) as failure:
+        failures.append(title)
+        print(f'{title}: FAILED: {failure}', flush=True)
+
+
+def compare(found, expected):
+    values, gradients, wrong = _compare.worst(found, expected)
+    assert not wrong, '\n' + '\n'.join(wrong[:10])
+    return f'relative error of values {values:.2g}, of gradients {gradients:.2g}'
+
+
+def same_bytes(a, b):
+    with open(a, 'rb') as x, open(b, 'rb') as y:
+        return x.read() == y.read()
+
+
+class Trace:
+    def __init__(self, folder, text, feed, *options):
+        self.folder, self.text, self.options = folder, text, options
+        call([TOOL, 'weights', self.path('weights'), text, '', '1'])
+        call([TOOL, 'tensors', self.path('feed'), *feed])
+
+    def path(self, name):
+        return os.path.join(self.folder, f'{os.path.basename(self.text)}.{name}.safetensors')
+
+    def run(self, name, *options, **environment):
+        call([RUN, 'trace', self.text, '--weights', self.path('weights'), '--feed', self.path('feed'), '-o', self.path(name),
+              *self.options, *options], **environment)
+        return self.path(name)
+
+    def compare(self):
+        """Near the CPU's values; the same bits in other orders of the threads and when run again."""
+        expected = self.run('cpu')
+        found = self.run('cuda', '--device=cuda', SIMT_KEEP_POISON='1')
+        said = compare(found, expected)
+        for order in ('1', '2'):
+            again = self.run('again', '--device=cuda:0', SIMT_ORDER=order)
+            assert same_bytes(found, again), f'other bits in order {order}'
+        return said
+
+
+def npy(path):
+    """The numbers of a float32 file."""
+    with open(path, 'rb') as file:
+        data = file.read()
+    size = 10 + int.from_bytes(data[8:10], 'little')
+    return memoryview(data[size:]).cast('f').tolist()
+
+
+def write_images(path, count):
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, 3, 16, 16), }}"
+    header = header.ljust(117) + '\n'
+    values = [math.sin(0.37 * i) for i in range(count * 3 * 256)]
+    import array
+    with open(path, 'wb') as file:
+        file.write(b'\x93NUMPY\x01\x00' + len(header).to_bytes(2, 'little') + header.encode() + array.array('f', values).tobytes())
+
+
+def infer(folder, weights):
+    """A text, and a .cubin with its plan inside; 10 images in batches of 4, the last one smaller."""
+    images, cubin = os.path.join(folder, 'x.npy'), os.path.join(folder, 'net.cubin')
+    write_images(images, 10)
+    call([COMPILER, NETWORK, '--graph=infer', '--batch=4', '-o', cubin])
+    results = []
+    for name, net, options in (('cpu', NETWORK, []), ('text', NETWORK, ['--device=cuda']), ('cubin', cubin, []),
+                               ('cubin', cubin, ['--device=auto'])):
+        out = os.path.join(folder, name + '.npy')
+        call([RUN, 'infer', net, '--weights', weights, '--input', images, '--output', out, '--batch', '4', *options])
+        results.append(npy(out))
+    expected = results[0]
+    assert len(expected) == 100
+    size = math.sqrt(sum(x * x for x in expected))
+    for found in results[1:]:
+        error = math.sqrt(sum((x - y) ** 2 for x, y in zip(found, expected))) / size
+        assert error < 1e-5, f'relative error {error}'
+    assert results[1] == results[2] == results[3], 'the module file gives other numbers than the text'
+
+
+def search(folder):
+    lines = []
+    for device in ('cpu', 'cuda'):
+        out = os.path.join(folder, device)
+        call([RUN, 'search', SEARCH, '--out', out, f'--device={device}'])
+        with open(os.path.join(out, 'metrics.jsonl')) as file:
+            lines.append(json.loads(file.readline()))
+    for key in ('train_loss', 'alphas_loss', 'valid_loss', 'grad_norm', 'alphas_entropy'):
+        error = abs(lines[0][key] - lines[1][key]) / abs(lines[0][key])
+        assert error < 1e-4, f'{key}: {lines[0][key]} and {lines[1][key]}'
+
+
+def said(code, expected, arguments, **environment):
+    output = call([RUN, *arguments], code=code, **environment)
+    assert expected in output, f'expected "{expected}":\n{output}'
+
+
+def messages(folder):
+    images, out = os.path.join(folder, 'x.npy'), os.path.join(folder, 'y.npy')
+    weights = os.path.join(folder, 'network.nd.weights.safetensors')
+    infer_with = ['infer', NETWORK, '--weights', weights, '--input', images, '--output', out, '--batch', '4']
+    said(1, "--device gpu: expected cpu, cuda, cuda:N or auto", [*infer_with, '--device=gpu'])
+    said(2, 'no GPU number 3; this machine has 1', [*infer_with, '--device=cuda:3'])
+    said(2, 'no GPU was found', [*infer_with, '--device=cuda'], SIMT_NO_DEVICE='1')
+    said(0, 'device: cpu (no GPU was found', [*infer_with, '--device=auto'], SIMT_NO_DEVICE='1')
+    said(0, 'device: cuda:0, emulated device', [*infer_with, '--device=auto'])
+    said(2, 'not even a batch of 1 would fit', [*infer_with, '--device=cuda'], SIMT_MEMORY='30000')
+    said(2, 'a batch of about 3 would fit', [*infer_with, '--device=cuda'], SIMT_MEMORY='250000')
+    said(2, 'the CUDA runtime 12.4 is too old: it lacks cudaLibraryLoadData; install the CUDA toolkit 12.8 or later',
+         [*infer_with, '--device=cuda'], fake=os.path.join(FAKE, 'old'))
+    said(1, 'is not a module', ['infer', weights + '.cubin', '--weights', weights, '--input', images, '--output', out])
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        network = Trace(folder, NETWORK, [f'input=input:{SHAPE}', 'labels=label/10:4'], '--epoch', '1')
+        supernet = Trace(folder, SEARCH, [f'input=input:{SHAPE}', 'labels=label/10:4', f'input_valid=input:{SHAPE}',
+                                          'labels_valid=label/10:4', 'alphas_normal=unit:14,7', 'alphas_reduce=unit:14,7'],
+                         '--steps', '1')
+        check('trace of a network', network.compare)
+        check('trace of a supernet', supernet.compare)
+        check('infer', infer, folder, network.path('weights'))
+        check('search', search, folder)
+        with open(network.path('weights') + '.cubin', 'wb') as file:
+            file.write(b'\x7fELF\x02' + b'\0' * 200)
+        check('messages', messages, folder)
+    sys.exit(1 if failures else 0)
+
+
+main()
