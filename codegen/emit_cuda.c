@@ -1,10 +1,9 @@
-/* emit_cuda.c: the CUDA dialect, plain schedule: one kernel a step, one thread an element of the result, images side by
- * side. Partial sums: one thread for each (chunk, element) walks over the chunk's images in order, so the order of
- * additions is the one of the C dialect's plain schedule and does not depend on the launch.
+/* emit_cuda.c: the CUDA dialect: one kernel a step, one thread an element of the result, images side by side; sums over
+ * images are in cuda_sum.c.
  *
  * Arguments of a kernel: its buffers in order, its constants (long long), the run-time block on the device, and the
  * distance between two images' private memories in bytes. Nothing is included: NVRTC may have no headers. */
-#include "codegen/emit.h"
+#include "codegen/cuda.h"
 
 static const char types_text[] = "typedef signed char int8_t;\n"
                                  "typedef unsigned char uint8_t;\n"
@@ -25,7 +24,7 @@ static const char types_text[] = "typedef signed char int8_t;\n"
                                  "ND_FN T nd_gt(T a, T b) { return a > b ? 1 : 0; }\n"
                                  "ND_FN T nd_select(T c, T a, T b) { return c != 0 ? a : b; }\n"
                                  "ND_FN T nd_select_gt(T l, T r, T a, T b) { return l > r ? a : b; }\n"
-    "ND_FN double nd_widen(T a) { return a; }\n"
+                                 "ND_FN double nd_widen(T a) { return a; }\n"
                                  "ND_FN T nd_narrow(double a) { return (T)a; }\n"
                                  "ND_FN T nd_sigmoid(T a) { return 1 / (1 + nd_exp(-a)); }\n"
                                  "ND_FN void nd_argmax(T *best, T *where, T x, T position) {\n"
@@ -106,8 +105,7 @@ static void add_parameters(const CgPrinter *p, const CgStep *step, Str *text) {
     }
 }
 
-/* Private memory of the present image. */
-static void add_private_bases(CgPrinter *p, const CgStep *step) {
+void cuda_print_private_bases(CgPrinter *p, const CgStep *step) {
     for (int i = 0; i < p->buffer_count; i++) {
         const CgBuffer *buffer = p->buffers[i];
         const char *constant = buffer == step->out ? "" : "const ", *element = cg_c_element(buffer);
@@ -117,85 +115,69 @@ static void add_private_bases(CgPrinter *p, const CgStep *step) {
     }
 }
 
-/* The thread's element: axes from the innermost in memory outward. Returns the elements of one image (or of all). */
-static int64_t count_threads(const CgStep *step) {
+void cuda_print_indices(CgPrinter *p, const int *axes, int count) {
+    for (int i = count - 1; i >= 0; i--) {
+        int64_t extent = p->step->axes[axes[i]].extent;
+        if (extent <= 1)
+            continue;
+        p->axis_name[axes[i]] = cg_c_name(p, "i");
+        cg_c_line(p, "const int64_t %s = rest %% %lld;", p->axis_name[axes[i]], (long long)extent);
+        cg_c_line(p, "rest /= %lld;", (long long)extent);
+    }
+}
+
+void cuda_print_element(CgPrinter *p, const CgStep *step) {
+    cuda_print_indices(p, step->out->order, step->out->type.rank);
+}
+
+/* Elements of one image, of one chunk, or of all, as the launch is. */
+static int64_t count_elements(const CgStep *step) {
     int64_t count = 1;
     for (int d = 0; d < step->out->type.rank; d++)
         count *= step->axes[d].extent > 0 ? step->axes[d].extent : 1;
     return count;
 }
 
-static void open_threads(CgPrinter *p, const CgStep *step, const char *outer, const char *outer_count, int64_t count) {
-    const char *total = outer ? arena_printf(p->arena, "%s * %lld", outer_count, (long long)count)
-                              : arena_printf(p->arena, "%lld", (long long)count);
-    cg_c_open(p,
-              "for (int64_t thread = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; thread < %s; thread += "
-              "(int64_t)gridDim.x * blockDim.x)",
-              total);
-    cg_c_line(p, "int64_t rest = thread;");
-    for (int i = step->out->type.rank - 1; i >= 0; i--) {
-        int axis = step->out->order[i];
-        int64_t extent = step->axes[axis].extent;
-        if (extent <= 1)
-            continue;
-        p->axis_name[axis] = cg_c_name(p, "i");
-        cg_c_line(p, "const int64_t %s = rest %% %lld;", p->axis_name[axis], (long long)extent);
-        cg_c_line(p, "rest /= %lld;", (long long)extent);
-    }
-    if (outer)
-        cg_c_line(p, "const int64_t %s = rest;", outer);
-}
-
-static void emit_element(CgPrinter *p, const CgStep *step) {
-    add_private_bases(p, step);
-    cg_c_store(p, step->out, cg_c_result_offset(p), cg_c_print_scalar(p, step->value), false);
-}
-
-/* Images of chunk k are [k * batch / K, (k + 1) * batch / K). */
-static void emit_chunk(CgPrinter *p, const CgStep *step) {
-    cg_c_line(p, "T total = 0;");
-    cg_c_open(p, "for (int64_t image = chunk * run->batch / run->chunks; image < (chunk + 1) * run->batch / "
-                 "run->chunks; image++)");
-    add_private_bases(p, step);
-    cg_c_line(p, "total += %s;", cg_c_print_scalar(p, step->value));
-    cg_c_close(p);
-    cg_c_store(p, step->out, cg_c_result_offset(p), "total", false);
-}
-
-static CgLaunch print_kernel(CgPrinter *p, const CgStep *step, int64_t count) {
+static CgLaunch choose_launch(const CgStep *step) {
     int64_t front = step->out->type.rank ? step->axes[0].extent : 1;
-    CgLaunch launch = step->partial || front == IR_DIM_K ? LAUNCH_chunks
-                      : front == IR_DIM_N                ? LAUNCH_images
-                                                         : LAUNCH_once;
+    return step->partial || front == IR_DIM_K ? LAUNCH_chunks : front == IR_DIM_N ? LAUNCH_images : LAUNCH_once;
+}
+
+/* One thread an element. */
+static void print_elements(CgPrinter *p, const CgStep *step, CgLaunch launch, int64_t count) {
     const char *outer = launch == LAUNCH_chunks ? "chunk" : launch == LAUNCH_images ? "image" : NULL;
-    p->indent = 1;
-    open_threads(p, step, outer, launch == LAUNCH_chunks ? "run->chunks" : "run->batch", count);
-    if (step->partial) {
-        p->axis_name[0] = "image";
-        emit_chunk(p, step);
-    } else {
-        if (outer)
-            p->axis_name[0] = outer;
-        emit_element(p, step);
+    const char *times = launch == LAUNCH_chunks ? "run->chunks * " : launch == LAUNCH_images ? "run->batch * " : "";
+    cg_c_open(p,
+              "for (int64_t thread = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; thread < %s%lld; thread += "
+              "(int64_t)gridDim.x * blockDim.x)",
+              times, (long long)count);
+    cg_c_line(p, "int64_t rest = thread;");
+    cuda_print_element(p, step);
+    if (outer) {
+        cg_c_line(p, "const int64_t %s = rest;", outer);
+        p->axis_name[0] = outer;
     }
+    cuda_print_private_bases(p, step);
+    cg_c_store(p, step->out, cg_c_result_offset(p), cg_c_print_scalar(p, step->value), false);
     cg_c_close(p);
-    return launch;
 }
 
 static void emit_step(CgModule *module, const CgStep *step, CgCallStage *calls) {
     Str body = str_create(module->arena), text = str_create(module->arena);
     CgPrinter *p = cg_printer_create(module->arena, &body, step);
-    int64_t count = count_threads(step);
-    CgLaunch launch = print_kernel(p, step, count);
+    CgCall call = {.int_count = step->int_count, .ints = step->ints, .launch = choose_launch(step)};
+    p->indent = 1;
+    call.threads = count_elements(step);
+    if (!cuda_print_sum(p, step, call.threads, call.launch, &call.threads)) {
+        if (step->partial)
+            bug("partial sum %%%d of a number of terms that is not constant", step->node->id);
+        print_elements(p, step, call.launch, call.threads);
+    }
     add_parameters(p, step, &text);
     str_add_bytes(&text, body.data, body.length);
     str_add(&text, "}\n");
-    CgCall call = {.buffer_count = p->buffer_count,
-                   .buffers = p->buffers,
-                   .int_count = step->int_count,
-                   .ints = step->ints,
-                   .launch = launch,
-                   .threads = count};
+    call.buffer_count = p->buffer_count;
+    call.buffers = p->buffers;
     call.kernel = cg_module_add_kernel(module, text.data, step->node);
     cg_stage_add_call(module, calls, call);
 }

@@ -1,22 +1,47 @@
-/* codegen_simt.c: the emitted CUDA source, run on the CPU: compiled by g++ with the few built-ins it uses defined here,
- * each launch a loop over a small grid, so that a kernel's stride over its work is exercised. What it gives must be
- * what the C dialect gives; the plan's launches and memory are thereby checked without a GPU. */
+/* codegen_simt.c: the emitted CUDA source, run on the CPU: compiled by g++ with the few built-ins it uses defined here. A
+ * block's threads are threads, blocks run one after the other; the grid is small, so that a kernel's stride over its work
+ * is exercised. What it gives must be what the C dialect gives; the plan's launches and memory are thereby checked
+ * without a GPU. */
 #include "codegen_harness.h"
 
 static const char *const builtins =
     "#include <cmath>\n"
     "#include <cstring>\n"
+    "#include <pthread.h>\n"
+    "#include <cstdint>\n"
+    "#include <thread>\n"
+    "#include <vector>\n"
     "using std::fabs; using std::exp; using std::log; using std::sqrt; using std::tanh; using std::sin; using "
     "std::cos;\n"
     "#define __device__\n"
     "#define __global__\n"
     "#define __forceinline__ inline\n"
+    "#define __shared__ static\n"
     "#define int8_t nd_int8_t\n"
     "#define int64_t nd_int64_t\n"
     "#define uint64_t nd_uint64_t\n"
     "struct Dim { unsigned x; };\n"
-    "static thread_local Dim blockIdx, threadIdx, blockDim = {4}, gridDim = {3};\n"
-    "extern \"C\" void simt_set(unsigned block, unsigned thread) { blockIdx.x = block; threadIdx.x = thread; }\n"
+    "static thread_local Dim blockIdx, threadIdx;\n"
+    "static Dim blockDim = {256}, gridDim = {3};\n"
+    "static pthread_barrier_t barrier;\n"
+    "static void __syncthreads() { pthread_barrier_wait(&barrier); }\n"
+    "typedef void Kernel(intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, "
+    "intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t);\n"
+    "extern \"C\" void simt_launch(Kernel *k, const intptr_t *a) {\n"
+    "    pthread_barrier_init(&barrier, nullptr, blockDim.x);\n"
+    "    for (unsigned b = 0; b < gridDim.x; b++) {\n"
+    "        std::vector<std::thread> threads;\n"
+    "        for (unsigned t = 0; t < blockDim.x; t++)\n"
+    "            threads.emplace_back([=] {\n"
+    "                blockIdx.x = b;\n"
+    "                threadIdx.x = t;\n"
+    "                k(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14], "
+    "a[15]);\n"
+    "            });\n"
+    "        for (auto &thread : threads)\n"
+    "            thread.join();\n"
+    "    }\n"
+    "}\n"
     "static inline double __longlong_as_double(long long x) { double y; memcpy(&y, &x, 8); return y; }\n"
     "static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((unsigned long long)a * b >> 32); }\n"
     "static inline float cospif(float x) { return (float)std::cos(3.14159265358979323846 * x); }\n";
@@ -24,7 +49,7 @@ static const char *const builtins =
 typedef struct Simt {
     Harness *h;
     void *library;
-    void (*set)(unsigned, unsigned);
+    void (*launch)(void *kernel, const intptr_t *arguments);
     char *private; /* of all images */
 } Simt;
 
@@ -35,7 +60,8 @@ static void *load(Arena *arena, const char *source) {
     FILE *file = fopen(path, "w");
     fprintf(file, "%s%s", builtins, source);
     fclose(file);
-    const char *command = arena_printf(arena, "g++ -w -O1 -std=c++17 -shared -fPIC -o %s/m.so %s", folder, path);
+    const char *command =
+        arena_printf(arena, "g++ -w -O1 -std=c++17 -shared -fPIC -pthread -o %s/m.so %s", folder, path);
     if (system(command))
         fail_msg("%s failed", command);
     void *library = dlopen(arena_printf(arena, "%s/m.so", folder), RTLD_NOW);
@@ -46,10 +72,7 @@ static void *load(Arena *arena, const char *source) {
     return library;
 }
 
-/* Calls with any number of arguments: all are words, and the ABI passes surplus ones harmlessly. */
-typedef void Kernel(intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t,
-                    intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t);
-
+/* Sixteen arguments always: all are words, and the ABI passes surplus ones harmlessly. */
 static void launch(Simt *s, json_t *step, int64_t private_bytes) {
     Harness *h = s->h;
     intptr_t a[16] = {0};
@@ -66,14 +89,9 @@ static void launch(Simt *s, json_t *step, int64_t private_bytes) {
     a[count++] = (intptr_t)&h->run;
     a[count++] = private_bytes;
     assert_true(count <= 16);
-    Kernel *function;
     void *address = dlsym(s->library, json_string_value(json_object_get(kernel, "name")));
     assert_non_null(address);
-    memcpy(&function, &address, sizeof address);
-    for (unsigned thread = 0; thread < 12; thread++) {
-        s->set(thread / 4, thread % 4);
-        function(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15]);
-    }
+    s->launch(address, a);
 }
 
 static const char *const text =
@@ -99,7 +117,9 @@ static const char *const text =
     "  %18 = sub %1, %17\n"
     "  %19 = assign %18 {param=\"w\"}\n"
     "  %20 = tanh %11\n"
-    "  return \"loss\"=%15, \"dx\"=%8, \"tanh\"=%20\n"
+    "  %21 = mul %10, %10\n"
+    "  %22 = reduce_sum %21 {axes=[0,1,2,3]}\n"
+    "  return \"norm\"=%22, \"loss\"=%15, \"dx\"=%8, \"tanh\"=%20\n"
     "}\n";
 
 static IrModule *annotated(Arena *arena, const CgOptions *options) {
@@ -145,8 +165,8 @@ static Harness *run_cuda(Arena *arena, int64_t batch) {
     set_inputs(h);
     Simt s = {
         .h = h, .library = load(arena, output->units[0]), .private = harness_memory(arena, private_bytes * batch)};
-    void *set = dlsym(s.library, "simt_set");
-    memcpy(&s.set, &set, sizeof set);
+    void *launcher = dlsym(s.library, "simt_launch");
+    memcpy(&s.launch, &launcher, sizeof launcher);
     size_t i, j;
     json_array_foreach(json_object_get(g, "stages"), i, stage)
         json_array_foreach(json_object_get(stage, "steps"), j, step) launch(&s, step, private_bytes);
@@ -161,6 +181,7 @@ static void check_batch(Arena *arena, int64_t batch) {
     set_inputs(c);
     harness_run(c);
     harness_compare("loss", harness_output(cuda, "loss"), harness_output(c, "loss"), 1, 1e-5);
+    harness_compare("norm", harness_output(cuda, "norm"), harness_output(c, "norm"), 1, 1e-5);
     harness_compare("dx", harness_output(cuda, "dx"), harness_output(c, "dx"), batch * 120, 1e-5);
     harness_compare("tanh", harness_output(cuda, "tanh"), harness_output(c, "tanh"), batch * 4, 1e-5);
     harness_compare("w", harness_param(cuda, "w"), harness_param(c, "w"), 288, 1e-5);
