@@ -98,7 +98,7 @@ bool lower_bind(Lower *l, Frame *frame, const Ast *params, const Bindings *given
             value = param->kids[0] ? lower_eval(l, frame, param->kids[0])
                                    : lower_error(l, frame->caller, frame->call,
                                                  "'%s' needs '%s', which is neither given nor known here",
-                                                 frame->definition->name, param->name);
+                                                 frame->name ? frame->name : frame->definition->name, param->name);
         if (value.kind == VALUE_error)
             return false;
         lower_set_variable(l, frame, param->name, value);

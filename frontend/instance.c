@@ -170,6 +170,7 @@ Instance *lower_instance(Lower *l, Frame *f, const Stage *op, int count, const I
         return NULL;
     }
     Frame *frame = lower_frame(l, f, op->definition, span);
+    frame->name = op->name;
     Bindings args = {0};
     for (int i = 0; i + 2 < op->definition->count; i++)
         if (!lower_bind(l, frame, op->definition->kids[i], &op->args, &args))

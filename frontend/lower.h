@@ -26,6 +26,7 @@ struct Frame {
     Frame *caller;
     StrMap variables;          /* Value * */
     const Ast *definition;     /* NULL: outside of all */
+    const char *name;          /* what the user calls it, when that is not the definition's name: sep_conv_3x3 */
     Span call;                 /* where it is used */
     struct Instance *instance; /* the function it makes; NULL: written out in the caller's graph */
     bool returned;

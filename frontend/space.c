@@ -5,6 +5,7 @@
  * first of their row. */
 #include "frontend/lower.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -279,6 +280,36 @@ static const char *import_path(Lower *l, const Ast *definition) {
     return arena_strdup(l->arena, ours ? slash + 1 : path);
 }
 
+static bool is_name_char(char c) {
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+/* The cell's value as a genotype's cell returns it: nodes written out as a list of states. */
+static const char *output_text(Lower *l, const Space *space) {
+    static const char word[] = "nodes";
+    Str printed = str_create(l->arena), out = str_create(l->arena);
+    ast_print(space->output, &printed);
+    for (const char *c = printed.data; *c; c++) {
+        bool whole = strncmp(c, word, sizeof word - 1) == 0 && !is_name_char(c[sizeof word - 1]) &&
+                     (c == printed.data || !is_name_char(c[-1]));
+        if (!whole) {
+            str_add_bytes(&out, c, 1);
+            continue;
+        }
+        for (int i = 0; i < space->nodes; i++)
+            str_addf(&out, "%ss%d", i ? ", " : "[", space->inputs + i);
+        str_add(&out, "]");
+        c += sizeof word - 2;
+    }
+    return out.data;
+}
+
+static bool is_concat_of_nodes(const Ast *output) {
+    return output->kind == AST_call && output->count == 2 && output->kids[0]->kind == AST_name &&
+           str_equal(output->kids[0]->name, "concat") && output->kids[1]->kind == AST_name &&
+           str_equal(output->kids[1]->name, "nodes");
+}
+
 void lower_space_settings(Lower *l, Frame *f, const Ast *definition) {
     Space space = read_space(l, f, definition);
     Span span = definition->name_span;
@@ -286,6 +317,8 @@ void lower_space_settings(Lower *l, Frame *f, const Ast *definition) {
     const Ast *network = find_setting(definition, "network");
     if (network && network->kids[0]->kind == AST_name)
         ir_module_set(l->module, "space.network", ir_attr_string("", network->kids[0]->name), network->span);
+    if (space.output && !is_concat_of_nodes(space.output))
+        ir_module_set(l->module, "space.output", ir_attr_string("", output_text(l, &space)), space.output->span);
     const char *import = import_path(l, definition);
     if (import)
         ir_module_set(l->module, "space.import", ir_attr_string("", import), span);

@@ -57,6 +57,7 @@ typedef struct GenotypeText {
     const char *name;    /* "noisy_darts_a" */
     const char *import;  /* "darts.nd"; NULL: none */
     const char *network; /* the line behind "network main = ", "cifar(noisy_darts_a, C=36, layers=20)"; NULL: none */
+    const char *output;  /* what a cell returns, "s4"; NULL: concat of its nodes */
 } GenotypeText;
 /* import "darts.nd"  genotype NAME { normal { s2 = op(s1) + op(s0) ... return concat(s2, ...) } reduce { ... } };
  * reduce may be NULL. The text compiles. */

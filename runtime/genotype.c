@@ -91,7 +91,8 @@ bool genotype_build(Arena *arena, const IrModule *settings, const char *spec, co
         return false;
     GenotypeText text = {.name = genotype->name,
                          .import = import_path(arena, settings, spec),
-                         .network = network_line(arena, settings, genotype->name)};
+                         .network = network_line(arena, settings, genotype->name),
+                         .output = ir_module_get_string(settings, "space.output", NULL)};
     genotype->text = genotype_print(arena, &text, &genotype->normal, genotype->has_reduce ? &genotype->reduce : NULL);
     return true;
 }
