@@ -27,6 +27,8 @@ typedef struct CgOutput {
 
 /* Generates one module from the step graphs of ir (one kernel text serves all places that need it). */
 CgOutput *cg_generate(Arena *arena, IrModule *module, IrGraph *const *graphs, int graph_count, const CgOptions *options);
+/* Source text of an array of bytes as string literals, with octal escapes. */
+void cg_add_byte_string(Str *s, const unsigned char *bytes, size_t size);
 /* The stages of the graphs, printed (--emit=stages). */
 const char *cg_print_stages(Arena *arena, IrModule *module, IrGraph *const *graphs, int graph_count, const CgOptions *options);
 

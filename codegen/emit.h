@@ -13,6 +13,12 @@ typedef struct CgKernel {
     int use_count;    /* nodes seen; only the first few are named */
 } CgKernel;
 
+/* The loops that kernels of one shape share, in C: what differs between edges (copies, operands) stays in the kernels. */
+typedef struct CgFunction {
+    const char *name;
+    const char *text;   /* the body, between braces */
+} CgFunction;
+
 /* How many threads CUDA starts: count for each image, for each chunk, or once. */
 typedef enum CgLaunch { LAUNCH_once, LAUNCH_images, LAUNCH_chunks } CgLaunch;
 
@@ -44,17 +50,20 @@ typedef struct CgModule {
     int kernel_count, kernel_capacity;
     CgKernel *kernels;
     StrMap kernel_of_text; /* to index + 1 */
+    int function_count, function_capacity;
+    CgFunction *functions;
+    StrMap function_of_text;
     int64_t scratch_bytes; /* largest request of any kernel */
 } CgModule;
 
 /* The kernel with this text (made when new); origin: whom it is for. */
 int cg_module_add_kernel(CgModule *module, const char *text, const IrNode *origin);
+/* The name of the function (const T *x, const T *y, T *z, int64_t first) with this body; made when new. */
+const char *cg_module_add_function(CgModule *module, const char *text);
 void cg_stage_add_call(CgModule *module, CgCallStage *stage, CgCall call);
 
 /* One comment line that names a node, its shape and its source line. */
 const char *cg_describe_origin(Arena *arena, const IrNode *node);
-/* Source text of an array of bytes as string literals, with octal escapes. */
-void cg_add_byte_string(Str *s, const unsigned char *bytes, size_t size);
 /* The plan as JSON, and with its 16 bytes of header. */
 const char *cg_plan_json(CgModule *module);
 unsigned char *cg_plan_bytes(Arena *arena, const char *json, size_t *size);

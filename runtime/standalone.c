@@ -9,7 +9,6 @@
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
 typedef struct Standalone {
@@ -79,33 +78,18 @@ static void fill_state(const Standalone *s, const TensorFile *weights, char *sta
     }
 }
 
-/* Numbers in decimal, so that the file means the same on every machine; the bits come back exactly. */
-static void add_number(const Standalone *s, Str *out, const char *bytes) {
-    double number = 0;
-    float single;
-    memcpy(&number, bytes, s->element == 8 ? sizeof number : 0);
-    memcpy(&single, bytes, sizeof single);
-    number = s->element == 8 ? number : (double)single;
-    if (isfinite(number))
-        str_addf(out, s->element == 8 ? "%.17g," : "%.9g,", number);
-    else
-        str_add(out, isnan(number) ? "ND_NAN," : number > 0 ? "ND_INFINITY," : "-ND_INFINITY,");
-}
-
+/* As one string of bytes: compilers read that ten times as fast as a list of numbers, and its bits are exact. */
 static void add_state(const Standalone *s, const TensorFile *weights, Str *out) {
-    enum { PER_LINE = 12 };
-    int64_t count = s->plan->state_bytes / s->element;
     char *state = arena_alloc(s->arena, (size_t)s->plan->state_bytes + 1);
     fill_state(s, weights, state);
     str_addf(out,
-             "\n/* The parameters, as the kernels want them. */\nstatic const T nd_state[%" PRId64 "] ND_ALIGNED = {",
-             count ? count : 1);
-    for (int64_t i = 0; i < count; i++) {
-        if (i % PER_LINE == 0)
-            str_add(out, "\n");
-        add_number(s, out, state + i * s->element);
-    }
-    str_add(out, count ? "\n};\n" : "0};\n");
+             "\n/* The parameters, as the kernels want them. */\n"
+             "#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__\n"
+             "#error \"the weights below are little-endian\"\n#endif\n"
+             "static const unsigned char nd_state[%" PRId64 "] ND_ALIGNED =\n",
+             s->plan->state_bytes + 1);
+    cg_add_byte_string(out, (const unsigned char *)state, (size_t)s->plan->state_bytes);
+    str_add(out, ";\n");
 }
 
 /* ---- calls ---- */
@@ -116,14 +100,14 @@ static void add_arena(const Standalone *s, Str *out, const char *name, int64_t b
 }
 
 static void add_buffer(const Standalone *s, Str *out, const PlanBuffer *buffer) {
-    if (buffer->place == PLACE_input) {
+    if (buffer->place == PLACE_input)
         str_add(out, "nd_image");
-        return;
-    }
-    if (buffer->offset % s->element)
+    else if (buffer->offset % s->element)
         bug("a buffer at %" PRId64 ", between two numbers", buffer->offset);
-    const char *cast = buffer->place == PLACE_state ? "(T *)" : "";
-    str_addf(out, "%snd_%s + %" PRId64, cast, ir_place_name(buffer->place), buffer->offset / s->element);
+    else if (buffer->place == PLACE_state)
+        str_addf(out, "(void *)(nd_state + %" PRId64 ")", buffer->offset);
+    else
+        str_addf(out, "nd_%s + %" PRId64, ir_place_name(buffer->place), buffer->offset / s->element);
 }
 
 static void add_step(const Standalone *s, Str *out, const PlanStep *step, bool images) {
@@ -197,14 +181,13 @@ static const char *make_source(const Standalone *s, const TensorFile *weights) {
     Str out = str_create(s->arena);
     const char *slash = strrchr(s->header, '/');
     int vector = s->plan->vector_bytes;
-    str_addf(
-        &out,
-        "/* Written by ndarts: a network with its weights, see %s. GNU C99 (gcc, clang).\n *     cc -std=gnu99 -O2 "
-        "-ffp-contract=off%s -c FILE.c\n * The options keep the bits what ndarts itself computes. */\n",
-        slash ? slash + 1 : s->header,
-        vector == 64   ? " -march=x86-64-v4"
-        : vector == 32 ? " -march=x86-64-v3"
-                       : "");
+    str_addf(&out,
+             "/* Written by ndarts: a network with its weights, see %s. C99 for gcc and clang.\n *     cc -std=c99 -O2 "
+             "-ffp-contract=off%s -c FILE.c\n * The options keep the bits what ndarts itself computes. */\n",
+             slash ? slash + 1 : s->header,
+             vector == 64   ? " -march=x86-64-v4"
+             : vector == 32 ? " -march=x86-64-v3"
+                            : "");
     if (vector >= 32)
         str_addf(&out, "#if defined(__x86_64__) && !defined(%s)\n#error \"compile with %s\"\n#endif\n",
                  vector == 64 ? "__AVX512F__" : "__FMA__", vector == 64 ? "-march=x86-64-v4" : "-march=x86-64-v3");
