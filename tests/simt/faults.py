@@ -30,6 +30,8 @@ def main():
     for fault in ('store', 'write', 'read'):
         expect(f'{fault}, by its results', 'simt_graphs', [NETWORK, 'infer', '--orders', '1', '--fault', fault], 0,
                'the planted fault was found', **plain)
+    expect('barrier, by its results', 'simt_graphs', [NETWORK, 'gradients', '--fault', 'barrier'], 0,
+           'the planted fault was found', **plain)
     for fault in ('write', 'read'):
         expect(f'{fault}, by the address sanitizer', 'simt_graphs_asan', [NETWORK, 'infer', '--orders', '1', '--fault', fault],
                99, 'use-after-poison', **watched)

@@ -122,6 +122,14 @@ static const char *replace_first(const Test *t, const char *from, const char *ol
     return arena_printf(t->arena, "%.*s%s%s", (int)(at - t->source), t->source, new, at + strlen(old));
 }
 
+static void blank_all(char *text, const char *what, const char **result) {
+    *result = text;
+    if (!strstr(text, what))
+        die("nothing to plant a fault in:", what);
+    while ((text = strstr(text, what)))
+        memset(text, ' ', strlen(what));
+}
+
 /* In the first kernel of the last stage's graph the place is easy to find: the first that matches. */
 static void plant_fault(Test *t) {
     const char *kernels = strstr(t->source, "__global__");
@@ -134,9 +142,7 @@ static void plant_fault(Test *t) {
     } else if (str_equal(t->fault, "read")) {
         t->source = replace_first(t, kernels, " b1[", " b1[1 + ");
     } else if (str_equal(t->fault, "barrier")) {
-        do
-            t->source = replace_first(t, kernels, "__syncthreads();", "");
-        while (strstr(t->source, "__syncthreads();"));
+        blank_all(arena_strdup(t->arena, t->source), "__syncthreads();", &t->source);
     } else {
         die("unknown fault", t->fault);
     }
