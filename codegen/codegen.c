@@ -34,6 +34,17 @@ int cg_module_add_kernel(CgModule *module, const char *text, const IrNode *origi
     return number;
 }
 
+const char *cg_module_add_function(CgModule *module, const char *text) {
+    int number = (int)(intptr_t)str_map_get(&module->function_of_text, text) - 1;
+    if (number < 0) {
+        number = module->function_count;
+        CgFunction function = {.name = arena_printf(module->arena, "nd_loop%d", number), .text = arena_strdup(module->arena, text)};
+        ARENA_PUSH(module->arena, module->functions, module->function_count, module->function_capacity, function);
+        str_map_set(&module->function_of_text, text, (void *)(intptr_t)(number + 1));
+    }
+    return module->functions[number].name;
+}
+
 void cg_stage_add_call(CgModule *module, CgCallStage *stage, CgCall call) {
     ARENA_PUSH(module->arena, stage->calls, stage->call_count, stage->call_capacity, call);
 }
@@ -85,6 +96,15 @@ static void add_kernel_table(const CgModule *module, Str *out) {
     str_add(out, "\n    0};\n");
 }
 
+/* All are declared in every unit, and defined in one. */
+static void add_functions(const CgModule *module, int unit, Str *out) {
+    static const char parameters[] = "(const T *restrict x, const T *restrict y, T *restrict z, int64_t first)";
+    for (int i = 0; i < module->function_count; i++)
+        str_addf(out, "ND_HIDDEN void %s%s;\n", module->functions[i].name, parameters);
+    for (int i = unit; i < module->function_count; i += module->options->unit_count)
+        str_addf(out, "\nND_HIDDEN void %s%s\n{\n%s}\n", module->functions[i].name, parameters, module->functions[i].text);
+}
+
 /* Kernels go to the units in turn: neighbours are alike in size, so the units are too. */
 static const char *c_unit(const CgModule *module, const char *json, int unit) {
     Str out = str_create(module->arena);
@@ -92,6 +112,7 @@ static const char *c_unit(const CgModule *module, const char *json, int unit) {
     cg_c_add_prelude(&out, module->options);
     if (module->options->standalone)
         str_add(&out, "#undef ND_HIDDEN\n#define ND_HIDDEN static __attribute__((noinline))\n");
+    add_functions(module, unit, &out);
     for (int i = unit; i < module->kernel_count; i += module->options->unit_count)
         add_kernel(&out, &module->kernels[i]);
     if (unit == 0 && !module->options->standalone) {
@@ -147,7 +168,8 @@ static CgModule *module_create(Arena *arena, IrModule *ir, IrGraph *const *graph
                          .ir = ir,
                          .options = options,
                          .names = ARENA_NEW(arena, CgNames),
-                         .kernel_of_text = str_map_create(arena)};
+                         .kernel_of_text = str_map_create(arena),
+                          .function_of_text = str_map_create(arena)};
     build_programs(module, graphs, graph_count);
     return module;
 }

@@ -54,7 +54,7 @@ void cg_emit_need_scratch(CgEmitC *e, int64_t bytes);
 void cg_emit_store_partial(CgPrinter *p, const char *offset, const char *name, bool vector);
 
 /* schedule_window.c: convolutions and the gradients of their weights. */
-CgSchedule cg_schedule_convolution, cg_schedule_convolution_gradient;
+CgSchedule cg_schedule_window;
 /* map_c.c: loops over the result, vectors along its innermost axis in memory; adjacent steps over the same
  * [N,H,W,C] elements (maps and sums over an image) in one loop nest. */
 CgSchedule cg_schedule_map;

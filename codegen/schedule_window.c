@@ -1,152 +1,64 @@
 /* schedule_window.c: convolutions and the gradients of their weights, one image per call, on the loops of schedule_core.c.
  *
- *     copy: the operand at every pixel that a window touches, padding included, into scratch   (normalise, relu, ... here)
+ *     copy: an operand at every pixel that a window touches, padding included, into scratch   (normalise, relu, ... here)
  *     loop: depthwise | dense | gradient of either, from the copy into the result
  *
- * An operand that is simply stored, and needs no padding, is read where it lies. Gradients add to the chunk's partial sum.
- * Taken are convolutions with one group, or depthwise ones with as many inputs as outputs; the rest is left to others. */
+ * Steps that follow each other in a stage make one kernel, so that what several of them read (the relu of a state, a
+ * gradient through a batch norm) is copied once, with the padding of the one that needs most. The loops are functions of
+ * their own, shared by all kernels of a shape. An operand that is simply stored, and needs no padding, is read where it
+ * lies. Gradients add to the chunk's partial sum. Taken are convolutions with one group, or depthwise ones with as many
+ * inputs as outputs; the rest is left to others. */
 #include "codegen/schedule.h"
 #include "codegen/schedule_core.h"
 
-enum { SCRATCH_ALIGNMENT = 64 };
+enum { SCRATCH_ALIGNMENT = 64, MAX_RUN = 16, MAX_OPERANDS = 2 };
 
-/* Where a window's source is, after padding. */
+/* Pixels of an operand, in its own coordinates: rows [top, bottom), columns [left, right). Outside of it are zeros. */
 typedef struct Region {
-    int64_t height, width, channels;
-    int64_t top, left;             /* the region's pixel (y, x) is the operand's (y - top, x - left) */
+    int64_t top, left, bottom, right;
 } Region;
 
-/* What the loops read: a pointer's name and its pitches. */
-typedef struct Operand {
-    const char *name;
-    int64_t row_pitch, pixel_pitch;
-} Operand;
+/* A step that this schedule takes. */
+typedef struct WindowStep {
+    CgStep *step;
+    CoreWindow core;
+    bool depthwise, gradient, flipped;
+    IrNode *weight;                /* of a convolution: as stored */
+    int operand_count;
+    IrNode *operands[MAX_OPERANDS]; /* source; for gradients dy too */
+    Region regions[MAX_OPERANDS];
+} WindowStep;
 
-typedef struct WindowSchedule {
+/* An operand in scratch. */
+typedef struct Copy {
+    IrNode *operand;
+    Region region;
+    int last;                      /* step of the run that reads it last */
+    int64_t offset, size;          /* elements of scratch */
+    const char *name;              /* NULL: not made yet */
+} Copy;
+
+typedef struct WindowRun {
     CgEmitC *e;
     CgPrinter *p;
     CgProgram *program;
-    CgStep *step;
-    IrNode *node;
-    int64_t scratch;               /* elements taken so far */
-    CoreWindow core;
-    bool depthwise;
-} WindowSchedule;
+    int max_width;
+    int step_count;
+    WindowStep steps[MAX_RUN];
+    int copy_count;
+    Copy copies[MAX_RUN * MAX_OPERANDS];
+} WindowRun;
 
-/* ---- operands ---- */
-
-/* The operand's element at the region's pixel: axes are image, y, x, c. parameters read before their assignment are fine
- * here since the step itself was checked when it was built. */
-static CgStep *describe_region(WindowSchedule *s, IrNode *operand, const Region *region) {
-    Arena *arena = s->e->arena;
-    CgProgram *program = ARENA_NEW(arena, CgProgram);
-    *program = *s->program;
-    program->arena = arena;
-    program->assigned = str_map_create(arena);
-    CgStep *step = ARENA_NEW(arena, CgStep);
-    CgBuild *b = ARENA_NEW(arena, CgBuild);
-    *b = (CgBuild){.program = program, .step = step};
-    step->node = s->node;
-    step->out = s->step->out;
-    int image = cg_add_axis(b, IR_DIM_N, false), y = cg_add_axis(b, region->height, false);
-    int x = cg_add_axis(b, region->width, false), c = cg_add_axis(b, region->channels, false);
-    CgIndex index[4] = {cg_index_axis(image), cg_index_shift(cg_index_axis(y), -region->top),
-                        cg_index_shift(cg_index_axis(x), -region->left), cg_index_axis(c)};
-    step->value = cg_value_at(b, operand, index);
-    return step;
-}
-
-static bool covers(const Region *region, const IrNode *operand) {
-    return region->top == 0 && region->left == 0 && region->height <= operand->type.dim[1] && region->width <= operand->type.dim[2];
-}
-
-static void print_zeros(CgPrinter *p, const char *name, const char *from, int64_t count) {
-    if (count > 0)
-        cg_c_line(p, "for (int64_t i = 0; i < %lld; i++) %s[%s + i] = 0;", (long long)count, name, from);
-}
-
-/* Loops over the vectors of a pixel, all of one width, and stores the value. */
-static void print_copy_vectors(WindowSchedule *s, const CgStep *copy, const Region *region, const char *name, int from, int to, int width) {
-    CgPrinter *p = s->p;
-    cg_c_open(p, "for (int64_t c = %d; c < %d; c += %d)", from, to, width);
-    p->axis_name[3] = "c";
-    p->vector_axis = 3;
-    p->width = width;
-    cg_c_set_range(p, 3, from, to - 1);
-    const char *value = cg_c_print_vector(p, copy->value);
-    const char *target = arena_printf(p->arena, "%s + (y * %lld + x) * %lld + c", name, (long long)region->width, (long long)region->channels);
-    if (width > 1)
-        cg_c_line(p, "*(nd_u%d *)(%s) = %s;", width, target, value);
-    else
-        cg_c_line(p, "*(%s) = %s;", target, value);
-    cg_c_close(p);
-    p->vector_axis = -1;
-    p->width = 1;
-}
-
-static void print_copy_pixels(WindowSchedule *s, const CgStep *copy, const Region *region, const char *name, const int64_t columns[2]) {
-    static int offsets[CG_MAX_SEGMENTS], widths[CG_MAX_SEGMENTS];
-    CgPrinter *p = s->p;
-    int count = cg_c_segments(region->channels, s->core.max_width, offsets, widths);
-    cg_c_open(p, "for (int64_t x = %lld; x < %lld; x++)", (long long)columns[0], (long long)columns[1]);
-    p->axis_name[2] = "x";
-    cg_c_set_range(p, 2, columns[0], columns[1] - 1);
-    for (int i = 0, end; i < count; i = end) {
-        for (end = i + 1; end < count && widths[end] == widths[i]; end++)
-            continue;
-        print_copy_vectors(s, copy, region, name, offsets[i], offsets[end - 1] + widths[end - 1], widths[i]);
-    }
-    cg_c_close(p);
-}
-
-/* The part of [0, extent) that falls on the operand's `size` pixels. */
-static void valid_range(int64_t extent, int64_t before, int64_t size, int64_t range[2]) {
-    range[0] = before > 0 ? before : 0;
-    range[1] = before + size < extent ? before + size : extent;
-    if (range[1] < range[0])
-        range[1] = range[0];
-}
-
-static void print_copy(WindowSchedule *s, const CgStep *copy, const IrNode *operand, const Region *region, const char *name) {
-    CgPrinter *p = s->p;
-    int64_t rows[2], columns[2], pitch = region->width * region->channels;
-    valid_range(region->height, region->top, operand->type.dim[1], rows);
-    valid_range(region->width, region->left, operand->type.dim[2], columns);
-    print_zeros(p, name, "0", rows[0] * pitch);
-    cg_c_open(p, "for (int64_t y = %lld; y < %lld; y++)", (long long)rows[0], (long long)rows[1]);
-    p->axis_name[1] = "y";
-    cg_c_set_range(p, 1, rows[0], rows[1] - 1);
-    print_zeros(p, name, arena_printf(p->arena, "y * %lld", (long long)pitch), columns[0] * region->channels);
-    print_copy_pixels(s, copy, region, name, columns);
-    print_zeros(p, name, arena_printf(p->arena, "y * %lld + %lld", (long long)pitch, (long long)(columns[1] * region->channels)),
-                (region->width - columns[1]) * region->channels);
-    cg_c_close(p);
-    print_zeros(p, name, arena_printf(p->arena, "%lld", (long long)(rows[1] * pitch)), (region->height - rows[1]) * pitch);
-}
-
-/* Declares NAME and makes it point at the region. */
-static Operand prepare_operand(WindowSchedule *s, IrNode *operand, const Region *region, const char *name) {
-    CgPrinter *p = s->p;
-    CgBuffer *buffer = s->program->buffer_of[operand->id];
-    if (buffer && covers(region, operand)) {
-        cg_c_line(p, "const T *const %s = b%d + image * %lld;", name, cg_c_buffer(p, buffer), (long long)buffer->stride[0]);
-        return (Operand){name, buffer->stride[1], buffer->stride[2]};
-    }
-    CgStep *copy = describe_region(s, operand, region);
-    cg_emit_continue(s->e, p, copy);
-    cg_c_line(p, "T *const %s = (T *)scratch + %lld;", name, (long long)s->scratch);
-    s->scratch += (region->height * region->width * region->channels + SCRATCH_ALIGNMENT - 1) / SCRATCH_ALIGNMENT * SCRATCH_ALIGNMENT;
-    cg_c_open(p, "%s", "");
-    print_copy(s, copy, operand, region, name);
-    cg_c_close(p);
-    return (Operand){name, region->width * region->channels, region->channels};
-}
+/* What the loops read. */
+typedef struct Operand {
+    const char *pointer;
+    int64_t row_pitch, pixel_pitch;
+} Operand;
 
 /* ---- which steps ---- */
 
 /* The convolution's weight as stored; *flipped when a flip_weight stands between that only reverses. */
 static IrNode *stored_weight(const CgProgram *program, IrNode *weight, bool depthwise, bool *flipped) {
-    *flipped = false;
     if (!program->buffer_of[weight->id] && weight->op == OP_flip_weight && depthwise) {
         *flipped = true;
         weight = weight->inputs[0];
@@ -154,34 +66,234 @@ static IrNode *stored_weight(const CgProgram *program, IrNode *weight, bool dept
     return program->buffer_of[weight->id] ? weight : NULL;
 }
 
-/* kernel and channels of a weight [O, I/groups, kh, kw]; false when the groups are of another kind. */
-static bool set_weight_shape(WindowSchedule *s, const int64_t *weight, const IrNode *source) {
-    int64_t groups = ir_attr_get_int(s->node, "groups", 1);
+/* windows: the type whose height and width count them; weight: [O, I/groups, kh, kw]. False for other kinds of groups. */
+static bool set_shape(WindowStep *s, const IrType *windows, const int64_t *weight, const IrNode *source, int max_width) {
+    const IrNode *node = s->step->node;
+    const int64_t *stride = ir_attr_get_ints(node, "stride"), *dilation = ir_attr_get_ints(node, "dilation");
+    int64_t groups = ir_attr_get_int(node, "groups", 1);
     s->depthwise = groups > 1 && groups == weight[0] && weight[1] == 1 && source->type.dim[3] == groups;
-    s->core.kernel[0] = weight[2];
-    s->core.kernel[1] = weight[3];
-    s->core.channels = weight[0];
-    s->core.in_channels = weight[1];
+    s->core = (CoreWindow){.height = windows->dim[1], .width = windows->dim[2], .channels = weight[0], .in_channels = weight[1],
+                           .kernel = {weight[2], weight[3]}, .stride = {stride[0], stride[1]}, .dilation = {dilation[0], dilation[1]},
+                           .max_width = max_width};
     return s->depthwise || groups == 1;
 }
 
-static Region window_region(const WindowSchedule *s, const int64_t *pad) {
+static Region window_region(const WindowStep *s) {
     const CoreWindow *c = &s->core;
-    return (Region){.height = (c->height - 1) * c->stride[0] + (c->kernel[0] - 1) * c->dilation[0] + 1,
-                    .width = (c->width - 1) * c->stride[1] + (c->kernel[1] - 1) * c->dilation[1] + 1,
-                    .channels = s->depthwise ? c->channels : c->in_channels,
-                    .top = pad[0],
-                    .left = pad[1]};
+    const int64_t *pad = ir_attr_get_ints(s->step->node, "pad");
+    return (Region){.top = -pad[0],
+                    .left = -pad[1],
+                    .bottom = (c->height - 1) * c->stride[0] + (c->kernel[0] - 1) * c->dilation[0] + 1 - pad[0],
+                    .right = (c->width - 1) * c->stride[1] + (c->kernel[1] - 1) * c->dilation[1] + 1 - pad[1]};
 }
 
-/* windows: dy's or the result's height and width; false when the step is not over images or nothing can be gained. */
-static bool begin_window(WindowSchedule *s, CgEmitC *e, CgProgram *program, CgStep *step, const IrType *windows) {
-    const int64_t *stride = ir_attr_get_ints(step->node, "stride"), *dilation = ir_attr_get_ints(step->node, "dilation");
-    *s = (WindowSchedule){.e = e, .program = program, .step = step, .node = step->node};
-    s->core = (CoreWindow){.height = windows->dim[1], .width = windows->dim[2], .stride = {stride[0], stride[1]},
-                           .dilation = {dilation[0], dilation[1]}, .max_width = cg_c_max_width(program->options)};
-    return e->stage->domain == DOMAIN_images && s->core.max_width > 1;
+static void add_operand(WindowStep *s, IrNode *operand, Region region) {
+    s->operands[s->operand_count] = operand;
+    s->regions[s->operand_count++] = region;
 }
+
+static bool describe_convolution(const CgProgram *program, WindowStep *s, int max_width) {
+    IrNode *node = s->step->node;
+    if (!set_shape(s, &node->type, node->inputs[1]->type.dim, node->inputs[0], max_width))
+        return false;
+    s->weight = stored_weight(program, node->inputs[1], s->depthwise, &s->flipped);
+    add_operand(s, node->inputs[0], window_region(s));
+    return s->weight != NULL;
+}
+
+static bool describe_gradient(WindowStep *s, int max_width) {
+    IrNode *node = s->step->node, *dy = node->inputs[0];
+    if (!s->step->partial || !set_shape(s, &dy->type, node->type.dim + 1, node->inputs[1], max_width))
+        return false;
+    s->gradient = true;
+    add_operand(s, node->inputs[1], window_region(s));
+    add_operand(s, dy, (Region){0, 0, dy->type.dim[1], dy->type.dim[2]});
+    return true;
+}
+
+static bool describe_step(const CgProgram *program, CgStep *step, int max_width, WindowStep *s) {
+    *s = (WindowStep){.step = step};
+    if (step->node->op == OP_conv2d)
+        return describe_convolution(program, s, max_width);
+    return step->node->op == OP_conv2d_grad_weight && describe_gradient(s, max_width);
+}
+
+/* ---- copies ---- */
+
+static bool covers(const Region *outer, const Region *inner) {
+    return outer->top <= inner->top && outer->left <= inner->left && outer->bottom >= inner->bottom && outer->right >= inner->right;
+}
+
+static bool is_direct(const WindowRun *run, const IrNode *operand, const Region *region) {
+    Region whole = {0, 0, operand->type.dim[1], operand->type.dim[2]};
+    return run->program->buffer_of[operand->id] && covers(&whole, region);
+}
+
+static Region join(const Region *a, const Region *b) {
+    return (Region){a->top < b->top ? a->top : b->top, a->left < b->left ? a->left : b->left,
+                    a->bottom > b->bottom ? a->bottom : b->bottom, a->right > b->right ? a->right : b->right};
+}
+
+static Copy *find_copy(WindowRun *run, const IrNode *operand) {
+    for (int i = 0; i < run->copy_count; i++)
+        if (run->copies[i].operand == operand)
+            return &run->copies[i];
+    return NULL;
+}
+
+/* Says which operands are copied, and how much of each. */
+static void plan_copies(WindowRun *run) {
+    for (int i = 0; i < run->step_count; i++) {
+        for (int j = 0; j < run->steps[i].operand_count; j++) {
+            IrNode *operand = run->steps[i].operands[j];
+            const Region *region = &run->steps[i].regions[j];
+            Copy *copy = find_copy(run, operand);
+            if (is_direct(run, operand, region))
+                continue;
+            if (!copy)
+                run->copies[run->copy_count++] = (Copy){.operand = operand, .region = *region, .last = i};
+            else
+                copy->region = join(&copy->region, region), copy->last = i;
+        }
+    }
+}
+
+/* The first place in scratch that no copy still needed takes. */
+static void place_copy(WindowRun *run, Copy *copy, int step) {
+    const Region *r = &copy->region;
+    int64_t count = (r->bottom - r->top) * (r->right - r->left) * copy->operand->type.dim[3];
+    copy->size = (count + SCRATCH_ALIGNMENT - 1) / SCRATCH_ALIGNMENT * SCRATCH_ALIGNMENT;
+    copy->offset = 0;
+    for (int i = 0; i < run->copy_count; i++) {
+        const Copy *other = &run->copies[i];
+        bool meets = other != copy && other->name && other->last >= step && other->offset < copy->offset + copy->size &&
+                     copy->offset < other->offset + other->size;
+        if (meets) {
+            copy->offset = other->offset + other->size;
+            i = -1;
+        }
+    }
+    cg_emit_need_scratch(run->e, (copy->offset + copy->size) * cg_element_size(run->program->options, DTYPE_f32));
+}
+
+/* ---- printing copies ---- */
+
+/* The operand's element at the region's pixel; axes: image, y, x, c. Parameters that are assigned later may be read: the
+ * step itself was checked when it was built. */
+static CgStep *describe_copy(WindowRun *run, const Copy *copy, const CgStep *reader) {
+    Arena *arena = run->e->arena;
+    CgProgram *program = ARENA_NEW(arena, CgProgram);
+    *program = *run->program;
+    program->arena = arena;
+    program->assigned = str_map_create(arena);
+    CgStep *step = ARENA_NEW(arena, CgStep);
+    CgBuild *b = ARENA_NEW(arena, CgBuild);
+    *b = (CgBuild){.program = program, .step = step};
+    step->node = reader->node;
+    step->out = reader->out;
+    const Region *r = &copy->region;
+    int image = cg_add_axis(b, IR_DIM_N, false), y = cg_add_axis(b, r->bottom - r->top, false);
+    int x = cg_add_axis(b, r->right - r->left, false), c = cg_add_axis(b, copy->operand->type.dim[3], false);
+    CgIndex index[4] = {cg_index_axis(image), cg_index_shift(cg_index_axis(y), r->top),
+                        cg_index_shift(cg_index_axis(x), r->left), cg_index_axis(c)};
+    step->value = cg_value_at(b, copy->operand, index);
+    return step;
+}
+
+static void print_zeros(CgPrinter *p, const char *name, const char *from, int64_t count) {
+    if (count > 0)
+        cg_c_line(p, "for (int64_t i = 0; i < %lld; i++) %s[%s + i] = 0;", (long long)count, name, from);
+}
+
+/* The vectors of a pixel that are all of one width. */
+static void print_copy_vectors(CgPrinter *p, const CgStep *step, const Copy *copy, int from, int to, int width) {
+    int64_t pitch = copy->region.right - copy->region.left, channels = copy->operand->type.dim[3];
+    cg_c_open(p, "for (int64_t c = %d; c < %d; c += %d)", from, to, width);
+    p->axis_name[3] = "c";
+    p->vector_axis = 3;
+    p->width = width;
+    cg_c_set_range(p, 3, from, to - 1);
+    const char *value = cg_c_print_vector(p, step->value);
+    const char *target = arena_printf(p->arena, "%s + (y * %lld + x) * %lld + c", copy->name, (long long)pitch, (long long)channels);
+    cg_c_line(p, "*(nd_u%d *)(%s) = %s;", width, target, value);
+    cg_c_close(p);
+    p->vector_axis = -1;
+    p->width = 1;
+}
+
+static void print_copy_pixels(WindowRun *run, const CgStep *step, const Copy *copy, const int64_t columns[2]) {
+    static int offsets[CG_MAX_SEGMENTS], widths[CG_MAX_SEGMENTS];
+    CgPrinter *p = run->p;
+    int count = cg_c_segments(copy->operand->type.dim[3], run->max_width, offsets, widths);
+    cg_c_open(p, "for (int64_t x = %lld; x < %lld; x++)", (long long)columns[0], (long long)columns[1]);
+    p->axis_name[2] = "x";
+    cg_c_set_range(p, 2, columns[0], columns[1] - 1);
+    for (int i = 0, end; i < count; i = end) {
+        for (end = i + 1; end < count && widths[end] == widths[i]; end++)
+            continue;
+        print_copy_vectors(p, step, copy, offsets[i], offsets[end - 1] + widths[end - 1], widths[i]);
+    }
+    cg_c_close(p);
+}
+
+/* Which of [begin, end) lie within [0, size), counted from begin. */
+static void valid_range(int64_t begin, int64_t end, int64_t size, int64_t range[2]) {
+    range[0] = (begin > 0 ? begin : 0) - begin;
+    range[1] = (end < size ? end : size) - begin;
+    if (range[1] < range[0])
+        range[1] = range[0];
+}
+
+static void print_copy(WindowRun *run, const CgStep *step, const Copy *copy) {
+    CgPrinter *p = run->p;
+    const Region *r = &copy->region;
+    int64_t rows[2], columns[2], channels = copy->operand->type.dim[3], width = r->right - r->left, pitch = width * channels;
+    valid_range(r->top, r->bottom, copy->operand->type.dim[1], rows);
+    valid_range(r->left, r->right, copy->operand->type.dim[2], columns);
+    print_zeros(p, copy->name, "0", rows[0] * pitch);
+    cg_c_open(p, "for (int64_t y = %lld; y < %lld; y++)", (long long)rows[0], (long long)rows[1]);
+    p->axis_name[1] = "y";
+    cg_c_set_range(p, 1, rows[0], rows[1] - 1);
+    print_zeros(p, copy->name, arena_printf(p->arena, "y * %lld", (long long)pitch), columns[0] * channels);
+    print_copy_pixels(run, step, copy, columns);
+    print_zeros(p, copy->name, arena_printf(p->arena, "y * %lld + %lld", (long long)pitch, (long long)(columns[1] * channels)),
+                (width - columns[1]) * channels);
+    cg_c_close(p);
+    print_zeros(p, copy->name, arena_printf(p->arena, "%lld", (long long)(rows[1] * pitch)), (r->bottom - r->top - rows[1]) * pitch);
+}
+
+static void make_copy(WindowRun *run, Copy *copy, int number) {
+    CgPrinter *p = run->p;
+    CgStep *step = describe_copy(run, copy, run->steps[number].step);
+    place_copy(run, copy, number);
+    cg_emit_continue(run->e, p, step);
+    copy->name = cg_c_name(p, "x");
+    cg_c_line(p, "T *const %s = (T *)scratch + %lld;", copy->name, (long long)copy->offset);
+    cg_c_open(p, "%s", "");
+    print_copy(run, step, copy);
+    cg_c_close(p);
+}
+
+/* Makes sure that the operand's region can be read, and says where. */
+static Operand prepare_operand(WindowRun *run, int number, int which) {
+    IrNode *operand = run->steps[number].operands[which];
+    const Region *region = &run->steps[number].regions[which];
+    Arena *arena = run->e->arena;
+    if (is_direct(run, operand, region)) {
+        CgBuffer *buffer = run->program->buffer_of[operand->id];
+        return (Operand){arena_printf(arena, "b%d + image * %lld + %lld", cg_c_buffer(run->p, buffer), (long long)buffer->stride[0],
+                                      (long long)(region->top * buffer->stride[1] + region->left * buffer->stride[2])),
+                         buffer->stride[1], buffer->stride[2]};
+    }
+    Copy *copy = find_copy(run, operand);
+    if (!copy->name)
+        make_copy(run, copy, number);
+    int64_t channels = operand->type.dim[3], pitch = (copy->region.right - copy->region.left) * channels;
+    int64_t offset = (region->top - copy->region.top) * pitch + (region->left - copy->region.left) * channels;
+    return (Operand){arena_printf(arena, "%s + %lld", copy->name, (long long)offset), pitch, channels};
+}
+
+/* ---- steps ---- */
 
 /* A 1x1 window at stride 1 over rows without gaps is one long row. */
 static void join_rows(CoreWindow *c) {
@@ -192,65 +304,64 @@ static void join_rows(CoreWindow *c) {
     }
 }
 
-static const char *result_pointer(WindowSchedule *s, const char *unit) {
-    cg_c_line(s->p, "T *const result = b0 + %s * %lld;", unit, (long long)s->step->out->stride[0]);
-    return "result";
+static const char *loop_function(WindowRun *run, const WindowStep *s) {
+    Str body = str_create(run->e->arena);
+    str_add(&body, s->gradient ? "" : "(void)first;\n");
+    if (s->gradient && s->depthwise)
+        core_print_depthwise_gradient(&body, &s->core, "x", "y", "z");
+    else if (s->gradient)
+        core_print_dense_gradient(&body, &s->core, "x", "y", "z");
+    else if (s->depthwise)
+        core_print_depthwise(&body, &s->core, s->flipped, "x", "y", "z");
+    else
+        core_print_dense(&body, &s->core, "x", "y", "z");
+    return cg_module_add_function(run->e->module, body.data);
 }
 
-static void end_window(WindowSchedule *s) {
-    cg_emit_need_scratch(s->e, s->scratch * cg_element_size(s->program->options, DTYPE_f32));
-    cg_emit_end(s->e, s->p);
+static void print_step(WindowRun *run, int number) {
+    CgPrinter *p = run->p;
+    WindowStep *s = &run->steps[number];
+    Operand source = prepare_operand(run, number, 0), dy = {0};
+    if (s->gradient)
+        dy = prepare_operand(run, number, 1);
+    s->core.row_pitch = source.row_pitch;
+    s->core.pixel_pitch = source.pixel_pitch;
+    if (!s->depthwise)
+        join_rows(&s->core);
+    const char *other = s->gradient ? dy.pointer : arena_printf(p->arena, "b%d", cg_c_buffer(p, run->program->buffer_of[s->weight->id]));
+    cg_c_line(p, "%s(%s, %s, b%d + %s * %lld, first);", loop_function(run, s), source.pointer, other,
+              cg_c_buffer(p, s->step->out), s->gradient ? "chunk" : "image", (long long)s->step->out->stride[0]);
 }
 
-bool cg_schedule_convolution(CgEmitC *e, CgProgram *program, CgStep *step) {
-    IrNode *node = step->node;
-    WindowSchedule s;
-    bool flipped;
-    if (node->op != OP_conv2d || !begin_window(&s, e, program, step, &node->type) ||
-        !set_weight_shape(&s, node->inputs[1]->type.dim, node->inputs[0]))
-        return false;
-    IrNode *weight = stored_weight(program, node->inputs[1], s.depthwise, &flipped);
-    if (!weight)
-        return false;
-    Str body = str_create(e->arena);
-    s.p = cg_emit_begin(e, &body, step);
-    Region region = window_region(&s, ir_attr_get_ints(node, "pad"));
-    Operand source = prepare_operand(&s, node->inputs[0], &region, "source");
-    s.core.row_pitch = source.row_pitch;
-    s.core.pixel_pitch = source.pixel_pitch;
-    const char *kernel = arena_printf(s.p->arena, "b%d", cg_c_buffer(s.p, program->buffer_of[weight->id]));
-    const char *result = result_pointer(&s, "image");
-    if (s.depthwise) {
-        core_print_depthwise(&body, &s.core, flipped, source.name, kernel, result);
-    } else {
-        join_rows(&s.core);
-        core_print_dense(&body, &s.core, source.name, kernel, result);
+/* As many steps from the stage's present position as there are, and as one kernel can hold. */
+static void collect_run(WindowRun *run) {
+    const CgStage *stage = run->e->stage;
+    int buffers = 0;
+    for (int i = run->e->position; i < stage->step_count && run->step_count < MAX_RUN; i++) {
+        buffers += stage->steps[i]->buffer_count;
+        if (buffers > CG_MAX_BUFFERS || !describe_step(run->program, stage->steps[i], run->max_width, &run->steps[run->step_count]))
+            return;
+        run->step_count++;
     }
-    end_window(&s);
-    return true;
 }
 
-bool cg_schedule_convolution_gradient(CgEmitC *e, CgProgram *program, CgStep *step) {
-    IrNode *node = step->node;
-    WindowSchedule s;
-    if (node->op != OP_conv2d_grad_weight || !step->partial || !begin_window(&s, e, program, step, &node->inputs[0]->type) ||
-        !set_weight_shape(&s, node->type.dim + 1, node->inputs[1]))
+bool cg_schedule_window(CgEmitC *e, CgProgram *program, CgStep *step) {
+    WindowRun *run = ARENA_NEW(e->arena, WindowRun);
+    *run = (WindowRun){.e = e, .program = program, .max_width = cg_c_max_width(program->options)};
+    if (e->stage->domain != DOMAIN_images || run->max_width == 1)
         return false;
+    collect_run(run);
+    if (run->step_count == 0)
+        return false;
+    plan_copies(run);
     Str body = str_create(e->arena);
-    s.p = cg_emit_begin(e, &body, step);
-    Region windows = {.height = s.core.height, .width = s.core.width, .channels = s.core.channels};
-    Region region = window_region(&s, ir_attr_get_ints(node, "pad"));
-    Operand dy = prepare_operand(&s, node->inputs[0], &windows, "dy");
-    Operand source = prepare_operand(&s, node->inputs[1], &region, "source");
-    s.core.row_pitch = source.row_pitch;
-    s.core.pixel_pitch = source.pixel_pitch;
-    const char *gradient = result_pointer(&s, "chunk");
-    if (s.depthwise) {
-        core_print_depthwise_gradient(&body, &s.core, source.name, dy.name, gradient);
-    } else {
-        join_rows(&s.core);
-        core_print_dense_gradient(&body, &s.core, source.name, dy.name, gradient);
+    run->p = cg_emit_begin(e, &body, step);
+    for (int i = 0; i < run->step_count; i++) {
+        if (i > 0)
+            cg_emit_continue(e, run->p, run->steps[i].step);
+        print_step(run, i);
     }
-    end_window(&s);
+    e->consumed = run->step_count;
+    cg_emit_end(e, run->p);
     return true;
 }
