@@ -7,8 +7,8 @@ import sys
 LAYERS = ['base', 'ir', 'frontend', 'passes', 'codegen', 'runtime', 'tools']
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 SUFFIXES = ('.c', '.h', '.y', '.l', '.def')
-# Made by flex and bison, on the include path of frontend/ only.
-GENERATED = {'parser.h', 'lexer.h'}
+# Made by flex, bison and protoc-c, on the include path of one folder only.
+GENERATED = {'frontend': {'parser.h', 'lexer.h'}, 'runtime': {'onnx.pb-c.h'}}
 
 
 def check_file(source, layer, path):
@@ -18,7 +18,7 @@ def check_file(source, layer, path):
     name = os.path.relpath(path, source)
     for included in INCLUDE.findall(text):
         folder = included.split('/')[0]
-        if layer == 'frontend' and os.path.basename(included) in GENERATED:
+        if os.path.basename(included) in GENERATED.get(layer, ()):
             continue
         if '/' not in included or folder not in LAYERS:
             yield f'{name}: "{included}" is not a path from the root (folder/file)'

@@ -136,7 +136,7 @@ def test_infer():
     npy('bad.npy', (3, 3, 8, 8), count=100)
     expect('picture cut short', 1, 'bad.npy', infer(x='bad.npy'))
     expect('no weights', 1, 'infer needs --weights', ('infer', 'text.ir', '--input', 'x.npy', '--output', 'y.npy'))
-    expect('cubin', 2, 'running on a GPU is not there yet', infer(net='net.cubin'))
+    expect('cubin without a GPU', 2, 'CUDA runtime', infer(net='net.cubin'))
     write('net.so', b'\x7fELF' + bytes(100))
     expect('broken module', 1, 'net.so is not a module', infer(net='net.so'))
 
