@@ -11,6 +11,7 @@ BUILD, SOURCE = os.environ['NDARTS_BUILD'], os.environ['NDARTS_SOURCE']
 TOOL = os.path.join(BUILD, 'tests', 'ref_tool')
 RUN = os.path.join(BUILD, 'bin', 'ndarts-run')
 HERE = os.path.dirname(os.path.abspath(__file__))
+DEVICE = os.environ.get('NDARTS_TEST_DEVICE', 'cpu')
 # The largest relative errors of values and of gradients, updates and search results; in single precision one gradient in fifty
 # may be off because an input of a relu or a max pool fell on the other side of its kink (ref_tool.c).
 TOLERANCES = {'f64': ('1e-6', '1e-6'), 'f32': ('1e-5', '5e-3', 'kinks=0.02')}
@@ -60,7 +61,7 @@ class Case:
     def trace(self, precision):
         sets = [f'--set={item}' for item in self.sets]
         call(RUN, 'trace', self.text, '--weights', self.path('weights.safetensors'), '--feed', self.path('feed.safetensors'),
-             f'--precision={precision}', *sets, *self.options, '-o', self.path('out.safetensors'))
+             f'--precision={precision}', f'--device={DEVICE}', *sets, *self.options, '-o', self.path('out.safetensors'))
 
     def compare(self, precision):
         return call(TOOL, 'compare', reference(self.name), self.key, self.path('out.safetensors'), *TOLERANCES[precision], *self.rules)

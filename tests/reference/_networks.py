@@ -24,7 +24,7 @@ def build(case, folder):
     text = f'''import "{case["genotype"]}.nd"
 train {{
     network {network_text(case)}
-    data synthetic
+    data synthetic(classes={case["classes"]}, H={case["H"]}, W={case["W"]})
     epochs 1  batch {case["N"]}
     weights sgd(lr=0.025, momentum=0.9, decay=3e-4, clip={case["clip"]})
     drop_path {case["drop_path"]}
