@@ -1,0 +1,161 @@
+/* steps.c: how long one run of each step graph takes, on any device.
+ *
+ *     bench_steps TEXT GRAPH[,GRAPH...] [--device D] [--batch N] [--steps N] [--threads N] [--precision f32|f64] [--set NAME=VALUE]...
+ *
+ * Prints one line of JSON for each graph: the median and the best time of a run that copies its inputs to the device and waits
+ * for its end, images per second, and what opening took. The first three runs are not counted. */
+#include "base/diag.h"
+#include "base/str.h"
+#include "runtime/runtime.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { MAX_SETS = 32, MAX_INPUTS = 4, WARM_UP = 3, MAX_STEPS = 10000 };
+
+typedef struct Bench {
+    RtProgramOptions options;
+    GraphKind kinds[GRAPH_KIND_COUNT];
+    const char *sets[MAX_SETS];
+    int steps;
+    RtProgram *program;
+    double opened; /* seconds */
+} Bench;
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int64_t count_elements(const RtTensorInfo *info, int64_t batch) {
+    int64_t count = 1;
+    for (int i = 0; i < info->rank; i++)
+        count *= info->shape[i] == -1 ? batch : info->shape[i];
+    return count;
+}
+
+/* Numbers in [-1, 1), or labels from 0 to 9. */
+static void *make_input(const RtTensorInfo *info, int64_t batch) {
+    int64_t count = count_elements(info, batch);
+    char *data = malloc((size_t)count * 8);
+    for (int64_t i = 0; data && i < count; i++) {
+        double u = (double)((uint64_t)i * 2654435761u >> 8 & 0xffff) / 32768.0 - 1;
+        if (info->type == TENSOR_i32)
+            ((int32_t *)data)[i] = (int32_t)(i % 10);
+        else if (info->type == TENSOR_f64)
+            ((double *)data)[i] = u;
+        else
+            ((float *)data)[i] = (float)u;
+    }
+    return data;
+}
+
+static int compare_doubles(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static bool run_once(const Bench *b, GraphKind kind, int count, const RtInput *inputs, uint64_t step, Error *error) {
+    RtRun run = {.kind = kind,
+                 .batch = rt_program_batch(b->program),
+                 .seed = 10,
+                 .step = step,
+                 .lr = 0.025,
+                 .alphas_lr = 3e-4,
+                 .drop_keep = 0.7,
+                 .noise_decay = 1,
+                 .adam_bias1 = 0.5,
+                 .adam_bias2 = 0.001,
+                 .input_count = count,
+                 .inputs = inputs};
+    return rt_run(b->program, &run, error);
+}
+
+static void print_line(const Bench *b, GraphKind kind, double *seconds) {
+    qsort(seconds, (size_t)b->steps, sizeof *seconds, compare_doubles);
+    double median = seconds[b->steps / 2];
+    int64_t batch = rt_program_batch(b->program);
+    printf("{\"text\": \"%s\", \"graph\": \"%s\", \"device\": \"%s\", \"batch\": %lld, \"median_s\": %.6g, \"best_s\": %.6g, "
+           "\"images_per_s\": %.6g, \"memory_mb\": %.1f, \"open_s\": %.3f, \"module\": \"%s\"}\n",
+           b->options.path, graph_kind_name(kind), b->options.device ? b->options.device : "cpu", (long long)batch, median,
+           seconds[0], (double)batch / median, (double)rt_program_memory(b->program) / 1e6, b->opened,
+           rt_program_identity(b->program));
+    fflush(stdout);
+}
+
+static bool time_graph(const Bench *b, GraphKind kind, Error *error) {
+    RtInput inputs[MAX_INPUTS];
+    int count = rt_input_count(b->program, kind);
+    bool ok = count <= MAX_INPUTS || error_set(error, ERROR_INPUT, "more inputs than this program makes");
+    for (int i = 0; ok && i < count; i++) {
+        const RtTensorInfo *info = rt_input_info_at(b->program, kind, i);
+        inputs[i] = (RtInput){info->name, make_input(info, rt_program_batch(b->program))};
+    }
+    double *seconds = calloc((size_t)b->steps, sizeof *seconds);
+    for (int s = -WARM_UP; ok && s < b->steps; s++) {
+        double begin = now();
+        ok = run_once(b, kind, count, inputs, (uint64_t)(s + WARM_UP), error);
+        if (s >= 0)
+            seconds[s] = now() - begin;
+    }
+    if (ok)
+        print_line(b, kind, seconds);
+    free(seconds);
+    return ok;
+}
+
+static bool parse_kinds(Bench *b, char *list, Error *error) {
+    for (char *name = strtok(list, ","); name; name = strtok(NULL, ",")) {
+        if (b->options.kind_count == GRAPH_KIND_COUNT || !graph_kind_parse(name, &b->kinds[b->options.kind_count++]))
+            return error_set(error, ERROR_INPUT, "unknown graph '%s'", name);
+    }
+    return true;
+}
+
+static bool parse_option(Bench *b, const char *name, const char *value) {
+    if (str_equal(name, "--device"))
+        b->options.device = value;
+    else if (str_equal(name, "--batch"))
+        b->options.batch = atol(value);
+    else if (str_equal(name, "--steps"))
+        b->steps = atoi(value);
+    else if (str_equal(name, "--threads"))
+        b->options.threads = atoi(value);
+    else if (str_equal(name, "--precision"))
+        b->options.precision = str_equal(value, "f64") ? PRECISION_f64 : PRECISION_f32;
+    else if (str_equal(name, "--set") && b->options.set_count < MAX_SETS)
+        b->sets[b->options.set_count++] = value;
+    else
+        return false;
+    return true;
+}
+
+static bool parse(Bench *b, int argc, char **argv, Error *error) {
+    if (argc < 3)
+        return error_set(error, ERROR_INPUT, "usage: bench_steps TEXT GRAPH[,GRAPH...] [--device D] [--batch N] [--steps N] ...");
+    b->options.path = argv[1];
+    for (int i = 3; i < argc; i += 2) {
+        if (i + 1 == argc || !parse_option(b, argv[i], argv[i + 1]))
+            return error_set(error, ERROR_INPUT, "unknown option '%s', or one without a value", argv[i]);
+    }
+    b->steps = b->steps < 1 || b->steps > MAX_STEPS ? 20 : b->steps;
+    return parse_kinds(b, argv[2], error);
+}
+
+int main(int argc, char **argv) {
+    Bench b = {.steps = 20, .options = {.seed = 10, .batch = 64, .vector_bytes = RT_VECTOR_HOST}};
+    Error error = {ERROR_NONE, ""};
+    b.options.kinds = b.kinds;
+    b.options.sets = b.sets;
+    bool ok = parse(&b, argc, argv, &error);
+    double begin = now();
+    ok = ok && (b.program = rt_program_open(&b.options, &error));
+    b.opened = now() - begin;
+    for (int i = 0; ok && i < b.options.kind_count; i++)
+        ok = time_graph(&b, b.kinds[i], &error);
+    rt_program_close(b.program);
+    return ok ? 0 : error_report(&error);
+}
