@@ -49,13 +49,14 @@ static const Spec specs[] = {
     {"train.warm_up", 'i', NULL},
     {"train.weights.every", 'w', "epoch|step"},
     WEIGHTS("train"),
-    {"data.source", 'w', "mnist|fashion_mnist|kmnist|cifar10|cifar100|synthetic"},
+    {"data.source", 'w', "mnist|fashion_mnist|kmnist|cifar10|cifar100|image_folder|synthetic"},
     {"data.path", 'w', NULL},
     {"data.split", 'f', NULL},
     {"data.limit", 'i', NULL},
     {"data.crop", 'i', NULL},
     {"data.flip", 'b', NULL},
     {"data.cutout", 'i', NULL},
+    {"data.resize", 'i', NULL},
     {"data.mean.0", 'f', NULL},
     {"data.mean.1", 'f', NULL},
     {"data.mean.2", 'f', NULL},
@@ -260,7 +261,8 @@ typedef struct Source {
     int classes, size, channels;
 } Source;
 static const Source sources[] = {{"mnist", 10, 32, 1},   {"fashion_mnist", 10, 32, 1}, {"kmnist", 10, 32, 1},
-                                 {"cifar10", 10, 32, 3}, {"cifar100", 100, 32, 3},     {"synthetic", 10, 32, 3}};
+                                 {"cifar10", 10, 32, 3}, {"cifar100", 100, 32, 3},     {"synthetic", 10, 32, 3},
+                                 {"image_folder", 1000, 224, 3}};
 enum { SOURCE_COUNT = sizeof sources / sizeof sources[0] };
 
 static void set_channels(Lower *l, Frame *f, const char *name, const Ast *value) {
@@ -277,7 +279,7 @@ static void set_channels(Lower *l, Frame *f, const char *name, const Ast *value)
 }
 
 static void set_data_argument(Lower *l, Frame *f, const Ast *argument, const char *source) {
-    static const char *const names[] = {"path", "split", "limit", "crop", "flip", "cutout", "mean", "std"};
+    static const char *const names[] = {"path", "split", "limit", "crop", "flip", "cutout", "mean", "std", "resize"};
     static const char *const shape[] = {"classes", "H", "W", "channels"};
     if (argument->kind != AST_arg) {
         set_expression(l, f, "data.path", argument);
@@ -285,12 +287,12 @@ static void set_data_argument(Lower *l, Frame *f, const Ast *argument, const cha
     }
     if (str_equal(argument->name, "mean") || str_equal(argument->name, "std"))
         set_channels(l, f, argument->name, argument->kids[0]);
-    else if (find_name(names, 8, argument->name) >= 0)
+    else if (find_name(names, 9, argument->name) >= 0)
         set_expression(l, f, key_in(l, "data", argument->name), argument->kids[0]);
-    else if (find_name(shape, 4, argument->name) >= 0 && str_equal(source, "synthetic"))
+    else if (find_name(shape, 4, argument->name) >= 0 && !str_ends_with(source, "mnist"))
         lower_set_variable(l, f, argument->name, lower_eval(l, f, argument->kids[0]));
     else
-        report_argument(l, argument, source, names, 8);
+        report_argument(l, argument, source, names, 9);
 }
 
 /* data cifar10("path", crop = 4, ...): the settings data.*, and what the network may take from its surroundings. */

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "runtime/data.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 void augment_prepare(const DataOptions *options, bool enabled, Augment *augment) {
@@ -63,16 +64,13 @@ static double pixel_value(const Augment *a, const Dataset *data, const uint8_t *
     return a->table[c][inside ? image[(from_y * data->width + from_x) * data->channels + c] : 0];
 }
 
-void augment_image(const Augment *augment, const Dataset *data, int64_t index, uint64_t seed, uint32_t epoch, bool f64,
-                   void *out) {
-    Placement p = place_image(augment, data, (uint32_t)index, seed, epoch);
-    size_t size = (size_t)data->height * (size_t)data->width * (size_t)data->channels;
-    const uint8_t *image = data->pixels + (size_t)index * size;
+static void write_image(const Augment *augment, const Dataset *data, const uint8_t *image, const Placement *p, bool f64,
+                        void *out) {
     size_t i = 0;
     for (int y = 0; y < data->height; y++) {
         for (int x = 0; x < data->width; x++) {
             for (int c = 0; c < data->channels; c++, i++) {
-                double value = pixel_value(augment, data, image, &p, y, x, c);
+                double value = pixel_value(augment, data, image, p, y, x, c);
                 if (f64)
                     ((double *)out)[i] = value;
                 else
@@ -80,4 +78,20 @@ void augment_image(const Augment *augment, const Dataset *data, int64_t index, u
             }
         }
     }
+}
+
+bool augment_image(const Augment *augment, const Dataset *data, int64_t index, uint64_t seed, uint32_t epoch, bool f64,
+                   void *out) {
+    Placement p = place_image(augment, data, (uint32_t)index, seed, epoch);
+    size_t size = (size_t)data->height * (size_t)data->width * (size_t)data->channels;
+    if (!data->load) {
+        write_image(augment, data, data->pixels + (size_t)index * size, &p, f64, out);
+        return true;
+    }
+    uint8_t *image = malloc(size);
+    bool good = image && data->load(data, index, image);
+    if (good)
+        write_image(augment, data, image, &p, f64, out);
+    free(image);
+    return good;
 }

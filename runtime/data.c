@@ -35,6 +35,7 @@ static const DataSource sources[] = {
      {0.49139968, 0.48215827, 0.44653124},
      {0.24703233, 0.24348505, 0.26158768}},
     {"cifar100", data_read_cifar, true, 4, true, {0.5071, 0.4865, 0.4409}, {0.2673, 0.2564, 0.2762}},
+    {"image_folder", data_read_image_folder, true, 0, true, {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}},
     {"synthetic", data_make_synthetic, false, 0, false, {0.5, 0.5, 0.5}, {0.25, 0.25, 0.25}},
 };
 enum { SOURCE_COUNT = sizeof(sources) / sizeof(sources[0]) };
@@ -48,7 +49,7 @@ static const DataSource *source_find(const char *name, Error *error) {
     }
     const char *near = diag_suggest(name, names, SOURCE_COUNT);
     error_set(error, ERROR_INPUT,
-              "unknown data source '%s'%s%s%s; known: mnist, fashion_mnist, kmnist, cifar10, cifar100, synthetic", name,
+              "unknown data source '%s'%s%s%s; known: mnist, fashion_mnist, kmnist, cifar10, cifar100, image_folder, synthetic", name,
               near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     return NULL;
 }
@@ -72,8 +73,8 @@ static bool check_options(const DataOptions *o, const DataSource *source, Error 
                          DATA_MAX_CHANNELS);
     if (!(o->split > 0 && o->split <= 1))
         return error_set(error, ERROR_INPUT, "data.split is %g; expected a number above 0 and at most 1", o->split);
-    if (o->limit < 0 || o->crop < 0 || o->cutout < 0)
-        return error_set(error, ERROR_INPUT, "data.limit, data.crop and data.cutout must not be negative");
+    if (o->limit < 0 || o->crop < 0 || o->cutout < 0 || o->resize < 0)
+        return error_set(error, ERROR_INPUT, "data.limit, data.crop, data.cutout and data.resize must not be negative");
     for (int c = 0; c < o->channels; c++) {
         if (!(o->std[c] > 0) || !isfinite(o->mean[c]))
             return error_set(error, ERROR_INPUT, "data.std of channel %d is %g; expected a number above 0", c,
@@ -97,6 +98,7 @@ bool data_options_read(const IrModule *module, DataOptions *options, Error *erro
     options->crop = (int)ir_module_get_int(module, "data.crop", source->crop);
     options->flip = ir_module_get_int(module, "data.flip", source->flip) != 0;
     options->cutout = (int)ir_module_get_int(module, "data.cutout", 0);
+    options->resize = (int)ir_module_get_int(module, "data.resize", 0);
     options->height = (int)ir_module_get_int(module, "input.height", 32);
     options->width = (int)ir_module_get_int(module, "input.width", 32);
     options->channels = (int)ir_module_get_int(module, "input.channels", 3);
@@ -119,6 +121,8 @@ bool data_open(const DataOptions *options, DataPart part, Dataset *data, Error *
 }
 
 void data_close(Dataset *data) {
+    if (data->close)
+        data->close(data->source);
     free(data->pixels);
     free(data->labels);
     memset(data, 0, sizeof(*data));

@@ -15,13 +15,14 @@ enum { DATA_MAX_CHANNELS = 4 };
 
 /* What an experiment says about its data (the settings data.*; data_options_read gives the defaults). */
 typedef struct DataOptions {
-    const char *source; /* "mnist" (and its relatives by name), "cifar10", "cifar100", "synthetic" */
+    const char *source; /* "mnist" (and its relatives by name), "cifar10", "cifar100", "image_folder", "synthetic" */
     const char *path;   /* folder with the files; unused by synthetic */
     double split;       /* this part of the training images, from the first, trains the weights; the rest the alphas */
     int64_t limit;      /* only the first so many training images; 0: all */
     int crop;           /* zero padding of the random crop; 0: no crop */
     bool flip;
     int cutout; /* side of the square; 0: none */
+    int resize; /* image_folder: the short side before the middle is cut out; 0: 256 for images of 224, in proportion */
     float mean[DATA_MAX_CHANNELS], std[DATA_MAX_CHANNELS];
     int height, width, channels, classes; /* what the network takes; the files must fit */
 } DataOptions;
@@ -31,12 +32,17 @@ bool data_options_read(const IrModule *module, DataOptions *options, Error *erro
 
 typedef enum DataPart { DATA_train, DATA_test } DataPart;
 
-/* Images in file order. Owns its arrays; data_close frees them. */
+/* Images in file order. Owns its arrays; data_close frees them. A set that is too large for memory has no pixels but a
+ * function that makes them, called by several threads at once: it writes height x width x channels bytes, or returns
+ * false for a broken image, which it has noted. */
 typedef struct Dataset {
     int64_t count;
     int height, width, channels, classes;
     uint8_t *pixels; /* count x height x width x channels */
     int32_t *labels;
+    bool (*load)(const struct Dataset *data, int64_t index, uint8_t *out); /* NULL: pixels holds them */
+    void *source;                                                           /* what load needs */
+    void (*close)(void *source);
 } Dataset;
 
 /* A missing, truncated or foreign file is ERROR_INPUT, named, with what was expected and found. */
@@ -48,6 +54,7 @@ bool data_allocate(const DataOptions *options, int64_t count, Dataset *data, Err
 bool data_check_label(const DataOptions *options, const char *path, int64_t image, int label, Error *error);
 bool data_read_idx(const DataOptions *options, DataPart part, Dataset *data, Error *error);
 bool data_read_cifar(const DataOptions *options, DataPart part, Dataset *data, Error *error);
+bool data_read_image_folder(const DataOptions *options, DataPart part, Dataset *data, Error *error);
 bool data_make_synthetic(const DataOptions *options, DataPart part, Dataset *data, Error *error);
 
 /* ---- augmentation (augment.c) ---- */
@@ -61,8 +68,8 @@ typedef struct Augment {
 
 void augment_prepare(const DataOptions *options, bool enabled, Augment *augment);
 /* Writes image `index` of data, height x width x channels floats (doubles when f64), to out. The draws are named
- * "augment.crop", "augment.flip", "augment.cutout" and keyed by (seed, epoch, index). */
-void augment_image(const Augment *augment, const Dataset *data, int64_t index, uint64_t seed, uint32_t epoch, bool f64,
+ * "augment.crop", "augment.flip", "augment.cutout" and keyed by (seed, epoch, index). False: a broken image. */
+bool augment_image(const Augment *augment, const Dataset *data, int64_t index, uint64_t seed, uint32_t epoch, bool f64,
                    void *out);
 
 /* ---- batches (loader.c) ---- */
@@ -78,7 +85,7 @@ typedef struct LoaderOptions {
 } LoaderOptions;
 
 typedef struct Batch {
-    int64_t count;    /* images */
+    int64_t count;    /* images; fewer than asked for when some are broken, but never 0 */
     int64_t position; /* of its first image in the round */
     void *images;     /* count x height x width x channels, float or double */
     int32_t *labels;

@@ -5,6 +5,7 @@
  *
  * Pixels of a record are planes (channel, row, column); they are stored here with the channel innermost. */
 #include "runtime/data.h"
+#include "runtime/image.h"
 
 #include "base/str.h"
 
@@ -96,11 +97,7 @@ static bool read_files(const DataOptions *o, DataPart part, CifarFiles *files, D
     return true;
 }
 
-bool data_read_cifar(const DataOptions *options, DataPart part, Dataset *data, Error *error) {
-    if (options->height != SIDE || options->width != SIDE || options->channels != CHANNELS)
-        return error_set(error, ERROR_INPUT,
-                         "CIFAR images are 32 x 32 with 3 channels; the network takes %d x %d with %d", options->height,
-                         options->width, options->channels);
+static bool read_all(const DataOptions *options, DataPart part, Dataset *data, Error *error) {
     CifarFiles *files = calloc(1, sizeof(*files));
     if (!files)
         return error_set(error, ERROR_MACHINE, "no memory to read CIFAR files");
@@ -112,4 +109,49 @@ bool data_read_cifar(const DataOptions *options, DataPart part, Dataset *data, E
     }
     free(files);
     return ok;
+}
+
+/* ---- for networks that take larger images ---- */
+
+static bool load_resized(const Dataset *data, int64_t index, uint8_t *out) {
+    const Dataset *small = data->source;
+    Image from = {SIDE, SIDE, small->pixels + index * PIXELS}, to;
+    if (!image_resize(&from, (ImageBox){0, 0, SIDE, SIDE}, data->height, data->width, &to))
+        return false;
+    memcpy(out, to.pixels, (size_t)data->height * (size_t)data->width * CHANNELS);
+    image_free(&to);
+    return true;
+}
+
+static void close_small(void *source) {
+    data_close(source);
+    free(source);
+}
+
+static bool read_resized(const DataOptions *options, DataPart part, Dataset *data, Error *error) {
+    DataOptions small = *options;
+    small.height = small.width = SIDE;
+    Dataset *source = calloc(1, sizeof *source);
+    if (!source)
+        return error_set(error, ERROR_MACHINE, "no memory to read CIFAR files");
+    data->source = source;
+    data->close = close_small;
+    if (!read_all(&small, part, source, error))
+        return false;
+    data->count = source->count;
+    data->height = options->height;
+    data->width = options->width;
+    data->channels = CHANNELS;
+    data->classes = options->classes;
+    data->load = load_resized;
+    data->labels = source->labels;
+    source->labels = NULL;
+    return true;
+}
+
+bool data_read_cifar(const DataOptions *options, DataPart part, Dataset *data, Error *error) {
+    if (options->channels != CHANNELS)
+        return error_set(error, ERROR_INPUT, "CIFAR images have 3 channels; the network takes %d", options->channels);
+    bool same = options->height == SIDE && options->width == SIDE;
+    return same ? read_all(options, part, data, error) : read_resized(options, part, data, error);
 }

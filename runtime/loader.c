@@ -45,12 +45,13 @@ static void fill_slot(Loader *loader, Slot *slot, int64_t number, uint32_t epoch
     const LoaderOptions *o = &loader->options;
     int64_t position = number * o->batch;
     slot->batch.position = position;
-    slot->batch.count = o->count - position < o->batch ? o->count - position : o->batch;
-    for (int64_t i = 0; i < slot->batch.count; i++) {
-        int64_t image = loader->order[position + i];
-        slot->batch.labels[i] = o->data->labels[image];
-        augment_image(&loader->augment, o->data, image, o->seed, epoch, o->f64,
-                      (char *)slot->batch.images + (size_t)i * image_bytes(o));
+    slot->batch.count = 0;
+    int64_t wanted = o->count - position < o->batch ? o->count - position : o->batch;
+    for (int64_t i = 0; i < wanted; i++) {
+        int64_t image = loader->order[position + i], at = slot->batch.count;
+        slot->batch.labels[at] = o->data->labels[image];
+        slot->batch.count += augment_image(&loader->augment, o->data, image, o->seed, epoch, o->f64,
+                                           (char *)slot->batch.images + (size_t)at * image_bytes(o));
     }
 }
 
@@ -189,7 +190,8 @@ void loader_start(Loader *loader, uint32_t epoch, uint32_t round, int64_t first_
 const Batch *loader_next(Loader *loader) {
     pthread_mutex_lock(&loader->lock);
     const Batch *batch = NULL;
-    if (loader->next_give < loader->batch_count) {
+    /* A batch whose images are all broken is passed over. */
+    while (!(batch && batch->count) && loader->next_give < loader->batch_count) {
         int64_t number = loader->next_give++;
         Slot *slot = &loader->slots[number % loader->slot_count];
         pthread_cond_broadcast(&loader->changed); /* the batch before this one is free */
@@ -198,5 +200,5 @@ const Batch *loader_next(Loader *loader) {
         batch = &slot->batch;
     }
     pthread_mutex_unlock(&loader->lock);
-    return batch;
+    return batch && batch->count ? batch : NULL;
 }

@@ -237,10 +237,34 @@ static void test_cifar_mistakes(void **state) {
     expect_error(&options, DATA_train, "data_batch_3.bin: truncated: expected 2 images as in");
     write_cifar("data_batch_3.bin", 1, 2, 99);
     expect_error(&options, DATA_train, "data_batch_3.bin: image 0 has label 99; the network has 10 classes");
-    options.width = 28;
-    expect_error(&options, DATA_train, "CIFAR images are 32 x 32 with 3 channels; the network takes 32 x 28 with 3");
+    options.channels = 1;
+    expect_error(&options, DATA_train, "CIFAR images have 3 channels; the network takes 1");
     options.source = "cifar1O";
     expect_error(&options, DATA_train, "unknown data source 'cifar1O'; did you mean 'cifar10'?");
+}
+
+/* For a network that takes larger images they are made larger when a batch needs them. */
+static void test_cifar_resized(void **state) {
+    (void)state;
+    write_cifar10();
+    DataOptions options = options_of("cifar10", 48, 3), same = options_of("cifar10", 32, 3);
+    Error error = {ERROR_NONE, ""};
+    Dataset large, small;
+    if (!data_open(&options, DATA_train, &large, &error) || !data_open(&same, DATA_train, &small, &error))
+        fail_msg("%s", error.message);
+    assert_int_equal(large.count, small.count);
+    assert_memory_equal(large.labels, small.labels, sizeof(int32_t) * (size_t)small.count);
+    uint8_t *image = malloc(48 * 48 * 3);
+    assert_true(large.load(&large, 1, image));
+    const uint8_t *from = small.pixels + 32 * 32 * 3;
+    for (int corner = 0; corner < 4; corner++) {
+        int y = corner / 2, x = corner % 2;
+        for (int c = 0; c < 3; c++)
+            assert_int_equal(image[(47 * y * 48 + 47 * x) * 3 + c], from[(31 * y * 32 + 31 * x) * 3 + c]);
+    }
+    free(image);
+    data_close(&large);
+    data_close(&small);
 }
 
 static void test_synthetic(void **state) {
@@ -265,7 +289,8 @@ int main(void) {
         cmocka_unit_test(test_idx_is_padded),  cmocka_unit_test(test_idx_limit),
         cmocka_unit_test(test_idx_mistakes),   cmocka_unit_test(test_idx_wrong_headers),
         cmocka_unit_test(test_cifar10),        cmocka_unit_test(test_cifar100_takes_the_fine_label),
-        cmocka_unit_test(test_cifar_mistakes), cmocka_unit_test(test_synthetic),
+        cmocka_unit_test(test_cifar_mistakes), cmocka_unit_test(test_cifar_resized),
+        cmocka_unit_test(test_synthetic),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,0 +1,40 @@
+/* image.h: pictures from files, as a network wants them: decoded, the short side resized as Pillow does, the middle cut
+ * out. Pixels are bytes, red, green, blue, row by row. */
+#ifndef NDARTS_RUNTIME_IMAGE_H
+#define NDARTS_RUNTIME_IMAGE_H
+
+#include "base/diag.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { IMAGE_CHANNELS = 3, IMAGE_MAX_PIXELS = 1 << 27 };
+
+typedef struct Image {
+    int height, width;
+    uint8_t *pixels; /* height x width x 3, from malloc */
+} Image;
+
+/* JPEG or PNG, by what is in it: grey, palette and CMYK become RGB, alpha is dropped. A broken or truncated file is
+ * ERROR_INPUT and named. */
+bool image_read(const char *path, Image *image, Error *error);
+bool image_decode(const char *path, const uint8_t *bytes, size_t size, Image *image, Error *error);
+void image_free(Image *image); /* a zeroed Image is allowed */
+bool image_allocate(const char *path, uint64_t height, uint64_t width, Image *image, Error *error);
+bool image_decode_jpeg(const char *path, const uint8_t *bytes, size_t size, Image *image, Error *error);
+bool image_decode_png(const char *path, const uint8_t *bytes, size_t size, Image *image, Error *error);
+
+typedef struct ImageBox {
+    int top, left, height, width;
+} ImageBox;
+
+/* The part of from in box (which lies inside), resized to height x width: bilinear, antialiased when it shrinks, the
+ * same bytes as Pillow's Image.crop(box).resize((width, height), BILINEAR). False: no memory. */
+bool image_resize(const Image *from, ImageBox box, int height, int width, Image *to);
+/* Resizes so that the short side has `side` pixels, then cuts height x width out of the middle, as torchvision's
+ * Resize(side) and CenterCrop do; height and width are at most side. out: height x width x 3 bytes. */
+bool image_center(const Image *from, int side, int height, int width, uint8_t *out);
+/* The side that belongs to a network for images of this size: 256 for 224. */
+int image_side_for(int height, int width);
+
+#endif

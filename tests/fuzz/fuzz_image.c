@@ -1,0 +1,13 @@
+/* fuzz_image.c: any bytes at all as a picture. */
+#include "runtime/image.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    Error error = {ERROR_NONE, ""};
+    Image image;
+    uint8_t out[8 * 8 * IMAGE_CHANNELS];
+    if (image_decode("fuzz", data, size, &image, &error)) {
+        image_center(&image, 9, 8, 8, out);
+        image_free(&image);
+    }
+    return 0;
+}
