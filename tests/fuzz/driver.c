@@ -4,14 +4,12 @@
  *     fuzz_TARGET COUNT SEED_FILE... */
 #include "base/arena.h"
 #include "base/diag.h"
+#include "tests/fuzz/fuzz.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static uint64_t state = 1;
 

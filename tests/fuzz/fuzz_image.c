@@ -1,6 +1,8 @@
 /* fuzz_image.c: any bytes at all as a picture. */
 #include "runtime/image.h"
 
+#include "tests/fuzz/fuzz.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     Error error = {ERROR_NONE, ""};
     Image image;

@@ -1,6 +1,8 @@
 /* fuzz_import.c: any bytes at all as a checkpoint, and as a bare pickle. */
 #include "runtime/import.h"
 
+#include "tests/fuzz/fuzz.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     Arena *arena = arena_create();
     Error error = {ERROR_NONE, ""}, second = {ERROR_NONE, ""};
