@@ -38,6 +38,8 @@ static const Field fields[] = {
     FIELD("sums.alphas_correct", i64, sums.alphas_correct),
     FIELD("sums.alphas_images", i64, sums.alphas_images),
     FIELD("sums.steps", i64, sums.steps),
+    FIELD("best.epoch", i64, best_epoch),
+    FIELD("best.accuracy", double, best_accuracy),
     FIELD("identity", string, identity),
     FIELD("settings", string, settings),
 };

@@ -25,6 +25,8 @@ typedef struct Checkpoint {
     int64_t global_step;    /* steps of all epochs that are done */
     int64_t alphas_updates; /* Adam's t */
     SearchSums sums;
+    int64_t best_epoch;   /* of a training: the epoch with the best accuracy so far, -1 before the first */
+    double best_accuracy; /* 0..1 */
     const char *identity; /* of the module */
     const char *settings; /* checkpoint_settings of the text */
     TensorFile tensors;

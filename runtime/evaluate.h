@@ -18,8 +18,8 @@ typedef struct Evaluation {
     double seconds;
 } Evaluation;
 
-/* How many labels are among the `first` largest logits of their image (N x classes); of equal logits the first counts as
- * larger. */
+/* How many labels are among the `first` largest logits of their image (N x classes); of equal logits the first counts
+ * as larger. */
 int64_t evaluate_count_correct(const Tensor *logits, const int32_t *labels, int first);
 /* Runs one graph that has the inputs "input" and "labels" and the outputs "logits" and "loss". */
 bool evaluate_batch(RtProgram *program, RtRun run, const Batch *batch, PassResult *result, Error *error);

@@ -34,7 +34,7 @@ const char *loop_file(const Loop *l, const char *name) {
 
 RtProgramOptions loop_program_options(const Loop *l) {
     return (RtProgramOptions){.path = l->options.path,
-                              .entry = l->entry,
+                              .prefer = l->prefer,
                               .recipe = l->recipe,
                               .sets = l->options.sets,
                               .set_count = l->options.set_count,

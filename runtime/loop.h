@@ -48,7 +48,7 @@ typedef struct Loop {
     Arena *arena;
     LoopOptions options;
     const char *what;         /* "search", "training": for messages */
-    const char *entry;        /* RtProgramOptions.entry */
+    const char *prefer;       /* RtProgramOptions.prefer */
     const char *recipe;       /* a text, or NULL */
     const char *const *lines; /* names of the results that have one line per epoch; NULL at the end */
     const IrModule *module;   /* of the text: its settings */
@@ -70,7 +70,7 @@ bool loop_interrupted(void);
 
 /* The options of the program; what loop_open_program compiles. */
 RtProgramOptions loop_program_options(const Loop *l);
-bool loop_load_text(Loop *l, Error *error); /* module and data_options */
+bool loop_load_text(Loop *l, Error *error); /* module */
 bool loop_make_folders(Arena *arena, const char *path, Error *error);
 /* Opens the training images and prepares both augmentations. */
 bool loop_open_data(Loop *l, Error *error);
@@ -78,10 +78,16 @@ bool loop_open_data(Loop *l, Error *error);
 bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *error);
 /* What loaders have in common: the training images, augmented, in batches of the program. */
 LoaderOptions loop_loader_options(const Loop *l);
-/* Runs a graph on a batch; run->kind, seed, step and the scalars are the caller's. A loss that is no number is an error. */
+/* Runs a graph on a batch; run->kind, seed, step and the scalars are the caller's. A loss that is no number is an
+ * error. */
 bool loop_run(Loop *l, RtRun run, const Batch *batch, PassResult *result, Error *error);
 const char *loop_file(const Loop *l, const char *name); /* OUT/name */
 void loop_close(Loop *l);
+
+/* network.ir, the module itself, and run.json, what is run on what (loop_describe.c). */
+bool loop_describe(const Loop *l, const char *command, Error *error);
+/* All weights and statistics under their names, as OUT/NAME. */
+bool loop_save_weights(const Loop *l, const char *name, Error *error);
 
 /* ---- state and checkpoints (loop_checkpoint.c) ---- */
 bool loop_save_checkpoint(Loop *l, Error *error);

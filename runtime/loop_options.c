@@ -100,8 +100,9 @@ static bool take_flag(const char *name, LoopOptions *o) {
 }
 
 static bool unknown_option(const LoopCommand *command, const char *name, Error *error) {
-    static const char *const common[] = {"--out", "--resume",  "--allow-different-build", "--init", "--seed",
-                                         "--set", "--threads", "--device", "--precision", "--help"};
+    static const char *const common[] = {
+        "--out",       "--resume", "--allow-different-build", "--init", "--seed", "--set", "--threads", "--device",
+        "--precision", "--help"};
     enum { COMMON = sizeof(common) / sizeof(common[0]), MOST = COMMON + 8 };
     const char *names[MOST];
     int count = 0;

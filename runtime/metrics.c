@@ -62,6 +62,27 @@ bool metrics_append(const char *path, const EpochMetrics *m, Error *error) {
     return ok;
 }
 
+bool metrics_append_train(const char *path, const TrainMetrics *m, Error *error) {
+    Arena *arena = arena_create();
+    Str s = str_create(arena);
+    str_addf(&s, "{\"epoch\": %lld, \"steps\": %lld", (long long)m->epoch, (long long)m->steps);
+    add_member(&s, "lr", m->lr);
+    add_member(&s, "drop_path", m->drop_path);
+    add_member(&s, "train_loss", m->train_loss);
+    add_member(&s, "train_accuracy", m->train_accuracy);
+    add_member(&s, "grad_norm", m->grad_norm);
+    str_addf(&s, ", \"valid_data\": \"%s\"", m->valid_data);
+    add_member(&s, "valid_loss", m->valid_loss);
+    add_member(&s, "valid_accuracy", m->valid_accuracy);
+    add_member(&s, "valid_accuracy5", m->valid_accuracy5);
+    str_addf(&s, ", \"best_epoch\": %lld", (long long)m->best_epoch);
+    add_member(&s, "best_accuracy", m->best_accuracy);
+    str_add(&s, "}");
+    bool ok = append_line(path, s.data, error);
+    arena_destroy(arena);
+    return ok;
+}
+
 bool metrics_append_timing(const char *path, int64_t epoch, double seconds, double images_per_second, Error *error) {
     char line[160];
     snprintf(line, sizeof(line), "{\"epoch\": %lld, \"seconds\": %.3f, \"images_per_second\": %.1f}", (long long)epoch,

@@ -15,8 +15,20 @@ typedef struct EpochMetrics {
     double alphas_entropy;                        /* mean over edges; log(candidates) when uniform */
 } EpochMetrics;
 
+/* Of one epoch of a training. */
+typedef struct TrainMetrics {
+    int64_t epoch, steps;
+    double lr, drop_path; /* of its last step */
+    double train_loss, train_accuracy, grad_norm;
+    const char *valid_data; /* what the next are of: "test", "hold_out" */
+    double valid_loss, valid_accuracy, valid_accuracy5;
+    int64_t best_epoch;
+    double best_accuracy;
+} TrainMetrics;
+
 /* All append one line; ERROR_MACHINE when it cannot be written. */
 bool metrics_append(const char *path, const EpochMetrics *metrics, Error *error);
+bool metrics_append_train(const char *path, const TrainMetrics *metrics, Error *error);
 bool metrics_append_timing(const char *path, int64_t epoch, double seconds, double images_per_second, Error *error);
 /* Softmax over the last axis of every alpha parameter, under the parameter's name: {"epoch": 0, "alphas_normal":
  * [[...], ...]}. */

@@ -37,10 +37,14 @@ static IrModule *parse_ir(Arena *arena, const char *path, int set_count, Diag *d
 IrModule *rt_text_load_options(Arena *arena, const RtProgramOptions *o, Error *error) {
     FrontendOptions options = {.sets = o->sets,
                                .set_count = o->set_count,
-                               .entry = o->entry,
+                               .prefer = o->prefer,
                                .recipe = o->recipe,
                                .library = rt_library_path(arena)};
     Diag *diag = diag_create(arena, stderr);
+    if (o->recipe && str_ends_with(o->path, ".ir")) {
+        error_set(error, ERROR_INPUT, "%s: a recipe is for texts in the language, not for IR", o->path);
+        return NULL;
+    }
     IrModule *ir = str_ends_with(o->path, ".ir") ? parse_ir(arena, o->path, o->set_count, diag, error)
                                                  : frontend_load(arena, o->path, &options, diag, error);
     int mistakes = diag_count_errors(diag);

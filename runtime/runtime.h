@@ -28,7 +28,7 @@ enum { RT_VECTOR_HOST = -1 };
 
 typedef struct RtProgramOptions {
     const char *path;        /* a text; "-" is standard input */
-    const char *entry;       /* FrontendOptions.entry: what of the text is meant; NULL: the frontend chooses */
+    const char *prefer;      /* FrontendOptions.prefer: which of several experiments of the text is meant; or NULL */
     const char *recipe;      /* FrontendOptions.recipe: a text whose training is applied to what path defines; or NULL */
     const char *const *sets; /* --set NAME=VALUE, in order */
     int set_count;
@@ -51,7 +51,7 @@ typedef struct RtProgramOptions {
 /* A text in the language, or IR as --emit=ir prints it (a path that ends in ".ir"). Mistakes are printed to stderr as
  * they are found; NULL and ERROR_INPUT then. */
 IrModule *rt_text_load(Arena *arena, const char *path, const char *const *sets, int set_count, Error *error);
-/* The same, by the options path, entry, recipe and sets. */
+/* The same, by the options path, prefer, recipe and sets. */
 IrModule *rt_text_load_options(Arena *arena, const RtProgramOptions *options, Error *error);
 /* Compiles (or finds in the cache) and loads; parameters have their initial values. Mistakes in the text are printed to
  * stderr as they are found, error then says ERROR_INPUT and how many there were. NULL on failure. */
@@ -148,7 +148,6 @@ int rt_info_main(int argc, char **argv);
 int rt_search_main(int argc, char **argv); /* search.c */
 int rt_train_main(int argc, char **argv);  /* train.c */
 int rt_eval_main(int argc, char **argv);   /* eval.c */
-int rt_report_main(int argc, char **argv); /* report.c */
 int rt_derive_main(int argc, char **argv); /* derive.c */
 int rt_import_main(int argc, char **argv); /* import.c */
 int rt_export_main(int argc, char **argv); /* export.c */

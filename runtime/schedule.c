@@ -14,6 +14,8 @@ bool schedule_read(const IrModule *module, const char *prefix, LearningRate *rat
     snprintf(key, sizeof(key), "%s.lr_min", prefix);
     const char *otherwise = ir_module_get(module, key) ? "cosine" : "constant";
     rate->min = ir_module_get_float(module, key, 0.0);
+    snprintf(key, sizeof(key), "%s.every", prefix);
+    rate->per_step = str_equal(ir_module_get_string(module, key, "epoch"), "step");
     snprintf(key, sizeof(key), "%s.schedule", prefix);
     const char *name = ir_module_get_string(module, key, otherwise);
     if (str_equal(name, "cosine"))
@@ -27,8 +29,7 @@ bool schedule_read(const IrModule *module, const char *prefix, LearningRate *rat
     return true;
 }
 
-double schedule_lr(const LearningRate *rate, int64_t epoch, int64_t epochs) {
-    double part = epochs > 0 ? (double)epoch / (double)epochs : 0.0;
+static double rate_at(const LearningRate *rate, double part) {
     switch (rate->schedule) {
     case SCHEDULE_cosine:
         return rate->min + (rate->max - rate->min) * (1.0 + cos(pi * part)) / 2.0;
@@ -38,6 +39,16 @@ double schedule_lr(const LearningRate *rate, int64_t epoch, int64_t epochs) {
         break;
     }
     return rate->max;
+}
+
+double schedule_lr(const LearningRate *rate, int64_t epoch, int64_t epochs) {
+    return rate_at(rate, epochs > 0 ? (double)epoch / (double)epochs : 0.0);
+}
+
+double schedule_step_lr(const LearningRate *rate, int64_t epoch, int64_t epochs, int64_t step, int64_t steps) {
+    double done = rate->per_step ? (double)epoch + (double)step / (double)steps : (double)epoch; /* epochs */
+    double lr = rate_at(rate, done / (double)epochs), next = done + (rate->per_step ? 1.0 / (double)steps : 1.0);
+    return next < (double)rate->warm_up ? lr * next / (double)rate->warm_up : lr;
 }
 
 double schedule_noise_decay(int64_t epoch) {

@@ -126,9 +126,9 @@ static void print_epoch(Search *s, const EpochMetrics *m) {
     fprintf(stderr,
             "epoch %lld/%lld: train loss %.4f accuracy %.2f %%, validation loss %.4f accuracy %.2f %%, entropy of the "
             "alphas %.4f%s, %.1f s, %.0f images/s\n%s",
-            (long long)m->epoch + 1, (long long)s->loop.at.epochs, m->train_loss, 100 * m->train_accuracy, m->valid_loss,
-            100 * m->valid_accuracy, m->alphas_entropy, m->frozen ? " (frozen)" : "",
-            progress_clock() - s->loop.epoch_started, s->loop.epoch_rate, search_genotype_text(s, arena));
+            (long long)m->epoch + 1, (long long)s->loop.at.epochs, m->train_loss, 100 * m->train_accuracy,
+            m->valid_loss, 100 * m->valid_accuracy, m->alphas_entropy, m->frozen ? " (frozen)" : "",
+            progress_clock() - s->loop.epoch_started, s->loop.epoch_rate, search_genotype_text(s, arena, false));
     arena_destroy(arena);
 }
 
@@ -138,8 +138,8 @@ static bool finish_epoch(Search *s, EpochMetrics *m, Error *error) {
     print_epoch(s, m);
     if (!metrics_append(loop_file(&s->loop, "metrics.jsonl"), m, error) ||
         !metrics_append_alphas(loop_file(&s->loop, "alphas.jsonl"), s->loop.at.epoch, s->loop.program, error) ||
-        !metrics_append_timing(loop_file(&s->loop, "timing.jsonl"), s->loop.at.epoch, progress_clock() - s->loop.epoch_started,
-                               s->loop.epoch_rate, error) ||
+        !metrics_append_timing(loop_file(&s->loop, "timing.jsonl"), s->loop.at.epoch,
+                               progress_clock() - s->loop.epoch_started, s->loop.epoch_rate, error) ||
         !search_save_genotype(s, error))
         return false;
     return loop_next_epoch(&s->loop, error);
@@ -171,7 +171,7 @@ static int search_main_in(Arena *arena, int argc, char **argv) {
     Error error = {0};
     static const LoopCommand command = {.name = "search", .example = "ndarts-run search specs/fashion_quick.nd"};
     static const char *const lines[] = {"metrics.jsonl", "alphas.jsonl", "timing.jsonl", NULL};
-    Search s = {.loop = {.arena = arena, .what = "search", .lines = lines}};
+    Search s = {.loop = {.arena = arena, .what = "search", .prefer = "search", .lines = lines}};
     if (!loop_options_parse(arena, argc, argv, &command, &s.loop.options, &error))
         return error_report(&error);
     if (s.loop.options.help) {
@@ -184,7 +184,7 @@ static int search_main_in(Arena *arena, int argc, char **argv) {
     ok = ok && search_run(&s, &error);
     progress_clear(&s.loop.progress);
     if (ok) {
-        fputs(search_genotype_text(&s, arena), stdout);
+        fputs(search_genotype_text(&s, arena, true), stdout);
         fprintf(stderr, "results are in %s\n", s.loop.options.out);
     }
     search_close(&s);

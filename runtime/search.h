@@ -28,7 +28,8 @@ void search_close(Search *s);
 
 /* search_save.c: genotype.nd and the drawings of its cells. */
 bool search_save_genotype(Search *s, Error *error);
-const char *search_genotype_text(Search *s, Arena *arena);
+/* with_training: and a `train` on the data of the search. */
+const char *search_genotype_text(Search *s, Arena *arena, bool with_training);
 /* normal.svg and reduce.svg, when Graphviz is installed. */
 void search_draw_cells(Search *s);
 

@@ -23,21 +23,67 @@ static bool current_genotype(Search *s, Arena *arena, Genotype *genotype, Error 
             return error_set(error, ERROR_INPUT, "the search has no architecture parameters '%s'", names[i]);
         alphas[i] = rt_param_get(s->loop.program, names[i], arena);
     }
-    return genotype_build(arena, s->loop.module, s->loop.options.path, text_name(s, arena), alphas, count, genotype, error);
+    return genotype_build(arena, s->loop.module, s->loop.options.path, text_name(s, arena), alphas, count, genotype,
+                          error);
 }
 
-const char *search_genotype_text(Search *s, Arena *arena) {
+/* Mean and deviation of the channels, where the text of the search sets them. */
+static void add_channels(Str *out, const IrModule *module, const char *name) {
+    char key[32];
+    snprintf(key, sizeof(key), "data.%s.0", name);
+    if (!ir_module_get(module, key))
+        return;
+    str_addf(out, ", %s = [", name);
+    for (int c = 0; c < 3; c++) {
+        snprintf(key, sizeof(key), "data.%s.%d", name, c);
+        str_add(out, c ? ", " : "");
+        str_add_double(out, ir_module_get_float(module, key, 0));
+    }
+    str_add(out, "]");
+}
+
+/* The images of the search, all of them. */
+static void add_data(Str *out, const Search *s) {
+    const DataOptions *o = &s->loop.data_options;
+    str_addf(out, "    data %s(", o->source);
+    if (o->path)
+        str_add_quoted(out, o->path);
+    else
+        str_addf(out, "classes = %d, H = %d, W = %d, channels = %d", o->classes, o->height, o->width, o->channels);
+    str_addf(out, ", crop = %d, flip = %s, cutout = %d", o->crop, o->flip ? "true" : "false", o->height / 2);
+    add_channels(out, s->loop.module, "mean");
+    add_channels(out, s->loop.module, "std");
+    str_add(out, ")\n");
+}
+
+/* The published training, on the data of the search. */
+static const char *training_text(const Search *s, Arena *arena) {
+    Str out = str_create(arena);
+    str_add(
+        &out,
+        "\n# The published training, on the data of the search. `ndarts-run train` on this file runs it; --recipe NAME "
+        "replaces it.\ntrain {\n    network main\n");
+    add_data(&out, s);
+    str_add(&out, "    epochs 600  batch 96  seed 0  drop_path 0.2\n"
+                  "    weights sgd(lr = cosine(0.025, 0), momentum = 0.9, decay = 3e-4, clip = 5)\n}\n");
+    return out.data;
+}
+
+const char *search_genotype_text(Search *s, Arena *arena, bool with_training) {
     Genotype genotype;
     Error error = {0};
-    return current_genotype(s, arena, &genotype, &error) ? genotype.text : "";
+    if (!current_genotype(s, arena, &genotype, &error))
+        return "";
+    return with_training ? arena_printf(arena, "%s%s", genotype.text, training_text(s, arena)) : genotype.text;
 }
 
 bool search_save_genotype(Search *s, Error *error) {
     Arena *arena = arena_create();
     Genotype genotype;
-    bool ok = current_genotype(s, arena, &genotype, error) &&
-              file_write_atomic(loop_file(&s->loop, "genotype.nd"), genotype.text, strlen(genotype.text), error) &&
-              genotype_write_dot(arena, s->loop.options.out, &genotype, error);
+    bool ok = current_genotype(s, arena, &genotype, error);
+    const char *text = ok ? search_genotype_text(s, arena, true) : "";
+    ok = ok && file_write_atomic(loop_file(&s->loop, "genotype.nd"), text, strlen(text), error) &&
+         genotype_write_dot(arena, s->loop.options.out, &genotype, error);
     arena_destroy(arena);
     return ok;
 }

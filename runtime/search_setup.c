@@ -73,7 +73,7 @@ bool search_open(Search *s, Error *error) {
     l->at.seed = l->options.has_seed ? l->options.seed : s->settings.seed;
     l->at.epochs = s->settings.epochs;
     return loop_read_state(l, error) && open_data(s, error) && open_program(s, error) && loop_set_state(l, error) &&
-           open_loaders(s, error);
+           loop_describe(l, "search", error) && open_loaders(s, error);
 }
 
 void search_close(Search *s) {

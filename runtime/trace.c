@@ -289,7 +289,7 @@ static void add_updates(Trace *t, const char *prefix) {
 }
 
 static double weights_rate(const Trace *t, const char *section, Error *error) {
-    LearningRate rate = {SCHEDULE_constant, 0.025, 0};
+    LearningRate rate = {.schedule = SCHEDULE_constant, .max = 0.025};
     schedule_read(t->text, arena_printf(t->arena, "%s.weights", section), &rate, error);
     return schedule_lr(&rate, t->epoch, ir_module_get_int(t->text, arena_printf(t->arena, "%s.epochs", section), 50));
 }

@@ -16,6 +16,12 @@ static const RtCommand commands[] = {
     {"search", rt_search_main,
      "SPEC.nd [--out DIR] [--resume] [--seed N] [--threads N] [--set NAME=VALUE] [--init W.safetensors]",
      "searches for a genotype"},
+    {"train", rt_train_main,
+     "TEXT.nd [--recipe cifar] [--out DIR] [--resume] [--seed N | --seeds 0..3] [--set NAME=VALUE] ...",
+     "trains a genotype or a network"},
+    {"eval", rt_eval_main,
+     "NET.nd|NET.ir|NET.so --weights W.safetensors [--data 'SOURCE(\"PATH\")'] [--part test|train] ...",
+     "top-1, top-5, loss and images per second on a data set"},
     {"derive", rt_derive_main, "ALPHAS.safetensors|CHECKPOINT [...]", "prints the genotype that the alphas say"},
     {"trace", rt_trace_main,
      "TEXT --weights W.safetensors --feed F.safetensors [--epoch E] [--steps K] -o OUT.safetensors\n"

@@ -1,0 +1,165 @@
+/* eval.c: `ndarts-run eval`: loss, top-1 and top-5 accuracy of given weights on a data set, and how fast. */
+#include "base/str.h"
+#include "frontend/frontend.h"
+#include "runtime/args.h"
+#include "runtime/evaluate.h"
+#include "runtime/recipe.h"
+
+#include <string.h>
+
+typedef struct Eval {
+    Arena *arena;
+    const char *net, *weights, *data, *recipe, *part;
+    int64_t batch;
+    bool json;
+    ProgramArgs program_args;
+    RtProgram *program;
+    DataOptions data_options;
+    Dataset images;
+} Eval;
+
+static bool is_module(const Eval *e) {
+    return str_ends_with(e->net, ".so") || str_ends_with(e->net, ".cubin");
+}
+
+static bool parse_command(Eval *e, int argc, char **argv, Error *error) {
+    Arg args[PROGRAM_ARG_COUNT + 7];
+    args_add_program(args, &e->program_args);
+    Arg *own = args + PROGRAM_ARG_COUNT;
+    own[0] = (Arg){NULL, ARG_text, &e->net, 0, 0};
+    own[1] = (Arg){"--weights", ARG_text, &e->weights, 0, 0};
+    own[2] = (Arg){"--data", ARG_text, &e->data, 0, 0};
+    own[3] = (Arg){"--part", ARG_text, &e->part, 0, 0};
+    own[4] = (Arg){"--recipe", ARG_text, &e->recipe, 0, 0};
+    own[5] = (Arg){"--batch", ARG_int, &e->batch, 1, 1 << 20};
+    own[6] = (Arg){"--json", ARG_flag, &e->json, 0, 0};
+    if (!args_parse(e->arena, argc, argv, args, PROGRAM_ARG_COUNT + 7, error))
+        return false;
+    if (!e->net)
+        return error_set(error, ERROR_INPUT,
+                         "eval needs a network (a text, a .ir, a .so or a .cubin) and --weights W.safetensors");
+    if (e->part && !str_equal(e->part, "test") && !str_equal(e->part, "train"))
+        return error_set(error, ERROR_INPUT, "--part takes test or train, found '%s'", e->part);
+    if (e->recipe && is_module(e))
+        return error_set(error, ERROR_INPUT, "--recipe is for texts, not for a module");
+    return !e->recipe || (e->recipe = recipe_find(e->arena, e->recipe, error)) != NULL;
+}
+
+static bool open_program(Eval *e, Error *error) {
+    static const GraphKind kinds[] = {GRAPH_eval};
+    if (is_module(e)) {
+        e->program = rt_program_load_on(e->program_args.device, e->net, (int)e->program_args.threads,
+                                        (uint64_t)e->program_args.seed, error);
+        return e->program &&
+               (rt_has_graph(e->program, GRAPH_eval) ||
+                error_set(error, ERROR_INPUT, "%s has no graph 'eval'; ndartsc --graph=eval makes one", e->net));
+    }
+    RtProgramOptions o = args_program_options(&e->program_args, e->net);
+    o.prefer = "train"; /* its data; the network of a genotype file is the same */
+    o.recipe = e->recipe;
+    o.batch = e->batch ? e->batch : 64;
+    o.kinds = kinds;
+    o.kind_count = 1;
+    e->program = rt_program_open(&o, error);
+    return e->program != NULL;
+}
+
+static bool set_weights(Eval *e, Error *error) {
+    TensorFile file = {0};
+    Error inner = {ERROR_NONE, ""};
+    if (!e->weights)
+        return rt_program_has_weights(e->program) ||
+               error_set(error, ERROR_INPUT, "eval needs --weights W.safetensors: %s holds none", e->net);
+    if (!safetensors_read(e->arena, e->weights, &file, error))
+        return false;
+    return rt_state_set(e->program, &file, RT_STATE_weights, &inner) ||
+           error_set(error, inner.kind, "%s: %s", e->weights, inner.message);
+}
+
+/* SOURCE("PATH", ...) as in a text; SOURCE:PATH and SOURCE are short for it. */
+static IrModule *parse_data(Eval *e, Error *error) {
+    const char *text = e->data, *colon = strchr(text, ':');
+    if (!strchr(text, '(') && colon) {
+        Str s = str_create(e->arena);
+        str_add_bytes(&s, text, (size_t)(colon - text));
+        str_add(&s, "(");
+        str_add_quoted(&s, colon + 1);
+        str_add(&s, ")");
+        text = s.data;
+    }
+    IrModule *module = frontend_parse_data(e->arena, text, diag_create(e->arena, stderr));
+    if (!module)
+        error_set(error, ERROR_INPUT, "--data %s: expected SOURCE(\"PATH\"), as in cifar10(\"data/cifar-10\")",
+                  e->data);
+    return module;
+}
+
+/* The network's own shape and classes; the text's data unless --data says otherwise. */
+static bool read_data_options(Eval *e, Error *error) {
+    const IrModule *text = rt_program_module(e->program);
+    IrModule *settings = e->data ? parse_data(e, error) : (IrModule *)text;
+    if (!settings && !e->data)
+        return error_set(error, ERROR_INPUT, "%s names no data; --data SOURCE(\"PATH\") does", e->net);
+    if (!settings)
+        return false;
+    const RtTensorInfo *input = rt_input_info(e->program, GRAPH_eval, "input");
+    const RtTensorInfo *logits = rt_output_info(e->program, GRAPH_eval, "logits");
+    if (!input || input->rank != 4 || !logits || logits->rank != 2)
+        return error_set(error, ERROR_INPUT, "%s does not tell images apart", e->net);
+    if (e->data) {
+        const char *const keys[] = {"input.channels", "input.height", "input.width", "classes"};
+        const int64_t values[] = {input->shape[1], input->shape[2], input->shape[3], logits->shape[1]};
+        for (int i = 0; i < 4; i++)
+            ir_module_set(settings, keys[i], ir_attr_int("", values[i]), (Span){0});
+    }
+    return data_options_read(settings, &e->data_options, error);
+}
+
+static void print_result(const Eval *e, const Evaluation *r) {
+    double rate = r->seconds > 0 ? (double)r->images / r->seconds : 0;
+    const char *part = e->part ? e->part : "test";
+    if (e->json)
+        printf("{\"data\": \"%s\", \"part\": \"%s\", \"images\": %lld, \"accuracy\": %.17g, \"accuracy5\": %.17g, "
+               "\"loss\": %.17g, \"images_per_second\": %.1f}\n",
+               e->data_options.source, part, (long long)r->images, r->accuracy, r->accuracy5, r->loss, rate);
+    else
+        printf("%s, %s: %lld images\ntop-1     %.2f %%\ntop-5     %.2f %%\nloss      %.4f\nimages/s  %.0f\n",
+               e->data_options.source, part, (long long)r->images, 100 * r->accuracy, 100 * r->accuracy5, r->loss,
+               rate);
+}
+
+static bool evaluate(Eval *e, Error *error) {
+    Augment augment;
+    augment_prepare(&e->data_options, false, &augment);
+    LoaderOptions o = {.data = &e->images,
+                       .count = e->images.count,
+                       .batch = rt_program_batch(e->program),
+                       .augment = &augment,
+                       .f64 = rt_program_precision(e->program) == PRECISION_f64,
+                       .threads = 1 + rt_program_threads(e->program) / 8};
+    Loader *loader = loader_create(&o, error);
+    Evaluation result;
+    bool ok = loader && evaluate_images(e->program, loader, NULL, &result, error);
+    loader_destroy(loader);
+    if (ok)
+        print_result(e, &result);
+    return ok;
+}
+
+static bool eval(Eval *e, int argc, char **argv, Error *error) {
+    return parse_command(e, argc, argv, error) && open_program(e, error) && set_weights(e, error) &&
+           read_data_options(e, error) &&
+           data_open(&e->data_options, str_equal(e->part ? e->part : "test", "test") ? DATA_test : DATA_train,
+                     &e->images, error) &&
+           evaluate(e, error);
+}
+
+int rt_eval_main(int argc, char **argv) {
+    Eval e = {.arena = arena_create()};
+    Error error = {ERROR_NONE, ""};
+    bool ok = eval(&e, argc, argv, &error);
+    rt_program_close(e.program);
+    data_close(&e.images);
+    arena_destroy(e.arena);
+    return ok ? 0 : error_report(&error);
+}

@@ -1,0 +1,204 @@
+/* train_result.c: how a training ended, as files and as text. */
+#include "runtime/train.h"
+
+#include "base/str.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the end of a training ---- */
+
+/* With a hold-out: the only look at the test images, with the weights that the hold-out chose. */
+static bool evaluate_test(Train *t, Error *error) {
+    Loop *l = &t->loop;
+    TensorFile best = {0};
+    LoaderOptions o = loop_loader_options(l);
+    o.data = &t->test, o.count = t->test.count, o.augment = &l->no_augment;
+    if (!safetensors_read(l->arena, loop_file(l, "best.safetensors"), &best, error) ||
+        !rt_state_set(l->program, &best, RT_STATE_weights, error))
+        return false;
+    Loader *loader = loader_create(&o, error);
+    Evaluation e = {0};
+    bool ok = loader && evaluate_images(l->program, loader, NULL, &e, error);
+    loader_destroy(loader);
+    t->result.has_test = true;
+    t->result.test_accuracy = e.accuracy;
+    t->result.test_accuracy5 = e.accuracy5;
+    t->result.test_loss = e.loss;
+    t->result.test_images = e.images;
+    return ok;
+}
+
+/* After a resume without a further epoch. */
+static bool evaluate_last(Train *t, Error *error) {
+    Evaluation e = {0};
+    if (!evaluate_images(t->loop.program, t->valid_loader, NULL, &e, error))
+        return false;
+    t->result.last_accuracy = e.accuracy;
+    t->result.last_loss = e.loss;
+    return true;
+}
+
+static json_t *result_json(const TrainResult *r) {
+    json_t *json = json_pack("{s:I, s:s, s:I, s:I, s:{s:I, s:f, s:f}, s:{s:I, s:f}}", "seed", (json_int_t)r->seed,
+                             "data", r->data, "images", (json_int_t)r->images, "epochs", (json_int_t)r->epochs, "last",
+                             "epoch", (json_int_t)r->epochs - 1, "accuracy", r->last_accuracy, "loss", r->last_loss,
+                             "best", "epoch", (json_int_t)r->best_epoch, "accuracy", r->best_accuracy);
+    if (r->has_test)
+        json_object_set_new(json, "test",
+                            json_pack("{s:I, s:f, s:f, s:f, s:I}", "epoch", (json_int_t)r->best_epoch, "accuracy",
+                                      r->test_accuracy, "accuracy5", r->test_accuracy5, "loss", r->test_loss, "images",
+                                      (json_int_t)r->test_images));
+    return json;
+}
+
+/* Takes json. */
+static bool write_json(const char *path, json_t *json, Error *error) {
+    char *text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
+    bool ok = text ? file_write_atomic(path, text, strlen(text), error)
+                   : error_set(error, ERROR_MACHINE, "no memory for %s", path);
+    free(text);
+    json_decref(json);
+    return ok;
+}
+
+static double number_at(json_t *object, const char *key) {
+    return json_number_value(json_object_get(object, key));
+}
+
+bool train_read_result(Arena *arena, const char *path, TrainResult *r) {
+    json_t *json = json_load_file(path, 0, NULL);
+    json_t *last = json_object_get(json, "last"), *best = json_object_get(json, "best"),
+           *test = json_object_get(json, "test");
+    const char *data = json_string_value(json_object_get(json, "data"));
+    bool ok = data && json_is_object(last) && json_is_object(best);
+    if (ok)
+        *r = (TrainResult){.seed = (uint64_t)json_integer_value(json_object_get(json, "seed")),
+                           .data = arena_strdup(arena, data),
+                           .images = (int64_t)number_at(json, "images"),
+                           .epochs = (int64_t)number_at(json, "epochs"),
+                           .best_epoch = (int64_t)number_at(best, "epoch"),
+                           .best_accuracy = number_at(best, "accuracy"),
+                           .last_accuracy = number_at(last, "accuracy"),
+                           .last_loss = number_at(last, "loss"),
+                           .has_test = json_is_object(test),
+                           .test_accuracy = number_at(test, "accuracy"),
+                           .test_accuracy5 = number_at(test, "accuracy5"),
+                           .test_loss = number_at(test, "loss"),
+                           .test_images = (int64_t)number_at(test, "images")};
+    json_decref(json);
+    return ok;
+}
+
+bool train_finish(Train *t, Error *error) {
+    Loop *l = &t->loop;
+    const char *path = loop_file(l, "result.json");
+    TrainResult before;
+    if (!t->has_last && train_read_result(l->arena, path, &before) && before.epochs == l->at.epochs) {
+        t->result = before;
+        return true;
+    }
+    t->result.seed = l->at.seed;
+    t->result.epochs = l->at.epochs;
+    t->result.best_epoch = l->at.best_epoch;
+    t->result.best_accuracy = l->at.best_accuracy;
+    if (!loop_save_weights(l, "weights.safetensors", error) || (!t->has_last && !evaluate_last(t, error)) ||
+        (t->settings.hold_out > 0 && !evaluate_test(t, error)))
+        return false;
+    return write_json(path, result_json(&t->result), error);
+}
+
+/* ---- for people ---- */
+
+static const char *data_words(const TrainResult *r) {
+    return str_equal(r->data, "test") ? "test images" : "held-out training images";
+}
+
+void train_print_result(FILE *out, const TrainResult *r) {
+    fprintf(out, "last epoch (%lld): %.2f %% of the %lld %s\n", (long long)r->epochs, 100 * r->last_accuracy,
+            (long long)r->images, data_words(r));
+    fprintf(out, "best epoch (%lld): %.2f %% of the %lld %s%s\n", (long long)r->best_epoch + 1, 100 * r->best_accuracy,
+            (long long)r->images, data_words(r), r->has_test ? "" : ", which also chose it");
+    if (r->has_test)
+        fprintf(out,
+                "test: %.2f %% of the %lld test images, top-5 %.2f %%, loss %.4f, with the weights of epoch %lld; "
+                "looked at once\n",
+                100 * r->test_accuracy, (long long)r->test_images, 100 * r->test_accuracy5, r->test_loss,
+                (long long)r->best_epoch + 1);
+}
+
+/* Mean and sample deviation; the deviation of one number is not defined. */
+typedef struct Spread {
+    double mean, deviation;
+} Spread;
+
+typedef double ResultNumber(const TrainResult *result);
+
+static double get_last(const TrainResult *r) {
+    return r->last_accuracy;
+}
+
+static double get_best(const TrainResult *r) {
+    return r->best_accuracy;
+}
+
+static double get_test(const TrainResult *r) {
+    return r->test_accuracy;
+}
+
+static Spread spread_of(const TrainResult *results, int count, ResultNumber *number) {
+    double sum = 0, squares = 0;
+    for (int i = 0; i < count; i++)
+        sum += number(&results[i]);
+    for (int i = 0; i < count; i++)
+        squares += (number(&results[i]) - sum / count) * (number(&results[i]) - sum / count);
+    return (Spread){sum / count, count > 1 ? sqrt(squares / (count - 1)) : NAN};
+}
+
+static json_t *spread_json(Spread s) {
+    return json_pack("{s:f, s:o}", "mean", s.mean, "deviation",
+                     isnan(s.deviation) ? json_null() : json_real(s.deviation));
+}
+
+static void print_number(FILE *out, double accuracy) {
+    if (isnan(accuracy))
+        fprintf(out, " %9s", "-");
+    else
+        fprintf(out, " %7.2f %%", 100 * accuracy);
+}
+
+static void print_row(FILE *out, const char *name, const double *numbers, int count) {
+    fprintf(out, "%-10s", name);
+    for (int i = 0; i < count; i++)
+        print_number(out, numbers[i]);
+    fputc('\n', out);
+}
+
+bool train_summarize(Arena *arena, const char *folder, const TrainResult *results, int count, FILE *out, Error *error) {
+    static ResultNumber *const numbers[] = {get_last, get_best, get_test};
+    static const char *const names[] = {"last", "best", "test"};
+    int columns = results[0].has_test ? 3 : 2;
+    double means[3], deviations[3];
+    json_t *json = json_pack("{s:s, s:[]}", "data", results[0].data, "seeds");
+    fprintf(out, "accuracy; last and best epoch: on the %s%s\n%-10s", data_words(&results[0]),
+            columns == 3 ? "; test: with the weights of the best epoch" : ", which also choose the best", "seed");
+    for (int c = 0; c < columns; c++)
+        fprintf(out, " %9s", names[c]);
+    fputc('\n', out);
+    for (int i = 0; i < count; i++) {
+        double row[3] = {results[i].last_accuracy, results[i].best_accuracy, results[i].test_accuracy};
+        print_row(out, arena_printf(arena, "%llu", (unsigned long long)results[i].seed), row, columns);
+        json_array_append_new(json_object_get(json, "seeds"), result_json(&results[i]));
+    }
+    for (int c = 0; c < columns; c++) {
+        Spread s = spread_of(results, count, numbers[c]);
+        means[c] = s.mean;
+        deviations[c] = s.deviation;
+        json_object_set_new(json, names[c], spread_json(s));
+    }
+    print_row(out, "mean", means, columns);
+    print_row(out, "deviation", deviations, columns);
+    return write_json(arena_printf(arena, "%s/summary.json", folder), json, error);
+}

@@ -1,0 +1,104 @@
+/* train_setup.c: from a command line to a training that is ready to take its next step. What can be found wrong quickly
+ * (text, data, checkpoint file) is looked at before anything is compiled. */
+#include "runtime/train.h"
+
+#include "base/str.h"
+#include "runtime/recipe.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- settings ---- */
+
+static bool check_settings(const TrainSettings *s, Error *error) {
+    if (s->epochs < 1 || s->epochs > 1000000)
+        return error_set(error, ERROR_INPUT, "train.epochs is %lld; expected 1 to 1000000", (long long)s->epochs);
+    if (!(s->hold_out >= 0 && s->hold_out < 1))
+        return error_set(error, ERROR_INPUT, "train.hold_out is %g; expected at least 0 and below 1", s->hold_out);
+    if (!(s->drop_path >= 0 && s->drop_path < 1))
+        return error_set(error, ERROR_INPUT, "train.drop_path is %g; expected at least 0 and below 1", s->drop_path);
+    return true;
+}
+
+static bool read_settings(Loop *l, TrainSettings *s, Error *error) {
+    const IrModule *module = l->module;
+    const char *kind = ir_module_get_string(module, "kind", "network");
+    if (!str_equal(kind, "train"))
+        return error_set(error, ERROR_INPUT,
+                         "%s describes a %s and has no 'train { ... }'; --recipe NAME says how to train it (%s)",
+                         l->options.path, kind, recipe_list(l->arena));
+    s->epochs = ir_module_get_int(module, "train.epochs", 600);
+    s->seed = (uint64_t)ir_module_get_int(module, "train.seed", 0);
+    s->hold_out = ir_module_get_float(module, "train.hold_out", 0);
+    s->drop_path = ir_module_get_float(module, "train.drop_path", 0);
+    if (!schedule_read(module, "train.weights", &s->rate, error))
+        return false;
+    s->rate.warm_up = ir_module_get_int(module, "train.warm_up", 0);
+    return check_settings(s, error);
+}
+
+/* ---- data ---- */
+
+static bool open_data(Train *t, Error *error) {
+    Loop *l = &t->loop;
+    if (!loop_open_data(l, error) || !data_open(&l->data_options, DATA_test, &t->test, error))
+        return false;
+    int64_t held_out = (int64_t)floor(t->settings.hold_out * (double)l->data.count);
+    t->train_images = l->data.count - held_out;
+    if (t->train_images < 1 || (t->settings.hold_out > 0 && held_out < 1))
+        return error_set(error, ERROR_INPUT, "train.hold_out %g of %lld training images leaves %lld and %lld",
+                         t->settings.hold_out, (long long)l->data.count, (long long)t->train_images,
+                         (long long)held_out);
+    t->result.data = held_out ? "hold_out" : "test";
+    t->result.images = held_out ? held_out : t->test.count;
+    return true;
+}
+
+static bool open_loaders(Train *t, Error *error) {
+    LoaderOptions o = loop_loader_options(&t->loop);
+    o.count = t->train_images, o.shuffle_stream = "shuffle.train";
+    t->train_loader = loader_create(&o, error);
+    o.shuffle_stream = NULL, o.augment = &t->loop.no_augment;
+    if (t->settings.hold_out > 0)
+        o.first = t->train_images, o.count = t->loop.data.count - t->train_images;
+    else
+        o.data = &t->test, o.count = t->test.count;
+    t->valid_loader = t->train_loader ? loader_create(&o, error) : NULL;
+    t->loop.steps = t->valid_loader ? loader_batch_count(t->train_loader) : 0;
+    return t->valid_loader != NULL;
+}
+
+/* ---- the whole ---- */
+
+static bool set_results_aside(const Loop *l, Error *error) {
+    static const char *const names[] = {"result.json", "best.safetensors", "weights.safetensors"};
+    for (size_t i = 0; !l->options.resume && i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *path = loop_file(l, names[i]);
+        if (unlink(path) != 0 && errno != ENOENT)
+            return error_set(error, ERROR_MACHINE, "cannot remove '%s': %s", path, strerror(errno));
+    }
+    return true;
+}
+
+bool train_open(Train *t, Error *error) {
+    static const GraphKind kinds[] = {GRAPH_train, GRAPH_eval};
+    Loop *l = &t->loop;
+    if (!loop_load_text(l, error) || !read_settings(l, &t->settings, error) ||
+        !data_options_read(l->module, &l->data_options, error) || !loop_make_folders(l->arena, l->options.out, error))
+        return false;
+    l->at.seed = l->options.has_seed ? l->options.seed : t->settings.seed;
+    l->at.epochs = t->settings.epochs;
+    l->at.best_epoch = -1;
+    return loop_read_state(l, error) && open_data(t, error) &&
+           loop_open_program(l, kinds, sizeof(kinds) / sizeof(kinds[0]), error) && loop_set_state(l, error) &&
+           set_results_aside(l, error) && loop_describe(l, "train", error) && open_loaders(t, error);
+}
+
+void train_close(Train *t) {
+    loader_destroy(t->train_loader);
+    loader_destroy(t->valid_loader);
+    loop_close(&t->loop);
+    data_close(&t->test);
+}

@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""ndarts-run eval: the numbers agree with those of a program that counts them from the logits of infer; texts, IR and modules;
+data from the text or the command line; mistakes."""
+import gzip
+import json
+import math
+import os
+import random
+import struct
+import sys
+
+from _run import COMPILER, RUN, expect, main, read, run, write
+
+NETWORK = '''network main(classes ?= 10, H = 32, W = 32, channels = 1) on x {
+    return x | conv: conv(6, 3, pad = 1) | batch_norm | relu | global_avg_pool | classifier: linear(classes)
+}
+'''
+TRAIN = NETWORK + '''train {
+    network main
+    data mnist("images", mean = 0.5, std = 0.25)
+    epochs 1  batch 16
+    weights sgd(lr = 0.1, momentum = 0.9, decay = 0, clip = 0)
+}
+'''
+IMAGES, SIZE, CLASSES = 70, 32, 10
+
+
+def make_images():
+    """An MNIST-like folder of our own: pixels and labels drawn here."""
+    draw = random.Random(3)
+    os.makedirs('images')
+    pixels = {}
+    for part, count in (('train', 40), ('t10k', IMAGES)):
+        labels = bytes(draw.randrange(CLASSES) for _ in range(count))
+        data = bytes(min(255, max(0, int(draw.gauss(20 * labels[i // SIZE**2] + 20, 30)))) for i in range(count * SIZE**2))
+        with gzip.open(f'images/{part}-images-idx3-ubyte.gz', 'wb') as file:
+            file.write(struct.pack('>IIII', 0x803, count, SIZE, SIZE) + data)
+        with gzip.open(f'images/{part}-labels-idx1-ubyte.gz', 'wb') as file:
+            file.write(struct.pack('>II', 0x801, count) + labels)
+        pixels[part] = data, labels
+    return pixels
+
+
+def write_npy(path, shape, numbers):
+    header = str({'descr': '<f4', 'fortran_order': False, 'shape': tuple(shape)}).encode()
+    header += b' ' * (63 - (len(header) + 10) % 64) + b'\n'
+    with open(path, 'wb') as file:
+        file.write(b'\x93NUMPY\x01\x00' + struct.pack('<H', len(header)) + header + struct.pack(f'<{len(numbers)}f', *numbers))
+
+
+def read_npy(path):
+    data = read(path)
+    return struct.unpack(f'<{IMAGES * CLASSES}f', data[-4 * IMAGES * CLASSES:])
+
+
+def count(logits, labels):
+    """Top-1, top-5 and the mean cross entropy."""
+    top = [0, 0]
+    loss = 0.0
+    for n, label in enumerate(labels):
+        row = logits[n * CLASSES:(n + 1) * CLASSES]
+        order = sorted(range(CLASSES), key=lambda c: -row[c])
+        top[0] += order[0] == label
+        top[1] += label in order[:5]
+        largest = max(row)
+        loss += largest + math.log(sum(math.exp(v - largest) for v in row)) - row[label]
+    return top[0] / len(labels), top[1] / len(labels), loss / len(labels)
+
+
+PIXELS = {}
+
+
+def prepare():
+    PIXELS.update(make_images())
+    write('net.nd', NETWORK)
+    write('train.nd', TRAIN)
+    run(RUN, 'train', 'train.nd', '--out', 'run')
+
+
+def evaluate(*arguments, net='train.nd'):
+    stdout, _ = run(RUN, 'eval', net, '--weights', 'run/weights.safetensors', '--json', *arguments)
+    return json.loads(stdout)
+
+
+def test_numbers():
+    found = evaluate()
+    pixels, labels = PIXELS['t10k']
+    write_npy('x.npy', (IMAGES, 1, SIZE, SIZE), [(p / 255 - 0.5) / 0.25 for p in pixels])
+    run(RUN, 'infer', 'net.nd', '--weights', 'run/weights.safetensors', '--input', 'x.npy', '--output', 'y.npy')
+    top1, top5, loss = count(read_npy('y.npy'), labels)
+    expect(found['images'] == IMAGES and found['accuracy'] == top1 and found['accuracy5'] == top5, f'{found} {top1} {top5}')
+    expect(abs(found['loss'] - loss) < 1e-4, f'{found} {loss}')
+    stdout, _ = run(RUN, 'eval', 'train.nd', '--weights', 'run/weights.safetensors')
+    expect(f'top-1     {100 * top1:.2f} %' in stdout and 'images/s' in stdout, stdout)
+
+
+def test_sources_of_data_and_networks():
+    first = evaluate()
+    first.pop('images_per_second')
+    run(COMPILER, 'net.nd', '--graph=infer,eval', '-o', 'net.so')
+    data = 'mnist("images", mean = 0.5, std = 0.25)'
+    for arguments, net in (((), 'run/network.ir'), (('--data', data), 'net.nd'), (('--data', data), 'net.so'),
+                           (('--batch', '7', '--threads', '2'), 'train.nd')):
+        found = evaluate(*arguments, net=net)
+        found.pop('images_per_second')
+        expect(abs(found.pop('loss') - first['loss']) < 1e-5, f'{net}: {found}')
+        expect(found == {key: first[key] for key in found}, f'{net}: {found}, expected {first}')
+    # Without mean and deviation the pixels are normalised as the data set's own.
+    expect(evaluate('--data', 'mnist:images')['loss'] != first['loss'], 'mnist:images')
+    expect(evaluate('--part', 'train')['images'] == 40, 'part')
+
+
+def test_mistakes():
+    run(RUN, 'eval', code=1, says='eval needs a network')
+    run(RUN, 'eval', 'train.nd', code=1, says='eval needs --weights')
+    weights = ('--weights', 'run/weights.safetensors')
+    run(RUN, 'eval', 'net.nd', *weights, code=1, says='the experiment names no data')
+    run(RUN, 'eval', 'net.nd', *weights, '--data', 'mnits("images")', code=1, says='mnits')
+    run(RUN, 'eval', 'net.nd', *weights, '--data', 'mnist("nowhere")', code=1, says='nowhere')
+    run(RUN, 'eval', 'net.nd', *weights, '--data', 'mnist(', code=1, says='--data')
+    run(RUN, 'eval', 'train.nd', *weights, '--part', 'all', code=1, says='--part takes test or train')
+    run(RUN, 'eval', 'train.nd', '--weights', 'missing.safetensors', code=1, says='missing.safetensors')
+    run(RUN, 'eval', 'net.nd', *weights, '--set', 'classes=7', '--data', 'mnist:images', code=1, says='classifier.weight')
+
+
+if __name__ == '__main__':
+    sys.exit(main([prepare, test_numbers, test_sources_of_data_and_networks, test_mistakes]))
