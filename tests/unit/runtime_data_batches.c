@@ -187,8 +187,9 @@ static void test_batches_do_not_depend_on_threads_or_start(void **state) {
 
 static void test_schedules(void **state) {
     (void)state;
-    LearningRate cosine = {SCHEDULE_cosine, 0.05, 0.001}, linear = {SCHEDULE_linear, 0.05, 0.01},
-                 constant = {SCHEDULE_constant, 0.05, 0};
+    LearningRate cosine = {.schedule = SCHEDULE_cosine, .max = 0.05, .min = 0.001};
+    LearningRate linear = {.schedule = SCHEDULE_linear, .max = 0.05, .min = 0.01};
+    LearningRate constant = {.schedule = SCHEDULE_constant, .max = 0.05};
     assert_true(schedule_lr(&cosine, 0, 50) == 0.05);
     assert_true(fabs(schedule_lr(&cosine, 25, 50) - 0.0255) < 1e-12);
     assert_true(fabs(schedule_lr(&linear, 25, 50) - 0.03) < 1e-12);
