@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """`ndarts-run trace|infer|search --device=cuda`, unmodified, on stand-ins for the CUDA libraries: the results are the CPU's, and
-what can be missing on a machine is named."""
+what can be missing on a machine is named. With NDARTS_REAL_GPU=1 on the libraries and the GPU that are there."""
 import json
 import math
 import os
@@ -14,13 +14,14 @@ BUILD, HERE = os.environ['NDARTS_BUILD'], os.path.dirname(os.path.abspath(__file
 RUN, COMPILER = os.path.join(BUILD, 'bin', 'ndarts-run'), os.path.join(BUILD, 'bin', 'ndartsc')
 TOOL, FAKE = os.path.join(BUILD, 'tests', 'ref_tool'), os.path.join(BUILD, 'tests', 'simt', 'fake')
 NETWORK, SEARCH = os.path.join(HERE, 'network.nd'), os.path.join(HERE, 'search.nd')
+REAL = os.environ.get('NDARTS_REAL_GPU') == '1'
 SHAPE = '4,3,16,16'
 failures = []
 
 
 def call(command, code=0, fake=FAKE, **environment):
     environment = {**os.environ, **environment}
-    if fake:
+    if fake and not REAL:
         environment['LD_LIBRARY_PATH'] = fake
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     if done.returncode != code:
@@ -154,7 +155,8 @@ def main():
         check('search', search, folder)
         with open(network.path('weights') + '.cubin', 'wb') as file:
             file.write(b'\x7fELF\x02' + b'\0' * 200)
-        check('messages', messages, folder)
+        if not REAL:
+            check('messages', messages, folder)
     sys.exit(1 if failures else 0)
 
 
