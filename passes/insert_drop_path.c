@@ -1,10 +1,14 @@
 /* insert_drop_path.c: drops whole images of an operation's result, and divides the survivors by the probability to
- * survive (the run-time scalar drop_keep), in training graphs. In a search, on the candidate drop_path.candidate,
- * behind its noise: %1 = mixed %x, %w {candidates=[@skip_connect_16_1_noise, ...], ...}
- *  => %1 = mixed %x, %w {candidates=[@skip_connect_16_1_noise_drop, ...], ...}      mask named by the mixed operation
- * In training (train.drop_path > 0), on every operation of a genotype that is not the identity:
+ * survive (the run-time scalar drop_keep), in training graphs.
+ *
+ * In a search, on the candidate drop_path.candidate, behind its noise; the mask is named by the mixed operation:
+ *     %1 = mixed %x, %w {candidates=[@skip_connect_16_1_noise, ...], ...}
+ *  => %1 = mixed %x, %w {candidates=[@skip_connect_16_1_noise_drop, ...], ...}
+ *
+ * In training (train.drop_path > 0), on every operation of a genotype that is not the identity; named by the call:
  *     %1 = call %x {callee=[@sep_conv_3x3_36_1], name="cells.0._ops.3", edge=true}
- *  => %1 = call %x {callee=[@sep_conv_3x3_36_1_drop], ...}                          mask named by the call
+ *  => %1 = call %x {callee=[@sep_conv_3x3_36_1_drop], ...}
+ *
  * Changes nothing in evaluation and inference. */
 #include "passes/rewrite.h"
 

@@ -6,11 +6,15 @@
  *
  * Settings: noise.candidate, noise.distribution, noise.mixture, noise.std, noise.mean, noise.relative, noise.decay,
  * noise.at. With lambda = noise.std, d the run-time scalar noise_decay (1 unless noise.decay), z a standard normal and
- * u a uniform draw in [0, 1), expand computes Gaussian additive        y = x + d * (mean + lambda * std(x) * z) std(x)
- * over the whole tensor; 1 unless relative uniform  additive        y = x + d * (mean + (1 - 2u) * sqrt(3 * lambda))
- * lambda is the variance; never relative Gaussian multiplicative  y = x * (mean + lambda * z) * d uniform
- * multiplicative  y = x * (mean + (1 - 2u) * sqrt(3 * lambda)) * d as the published implementation does. Changes
- * nothing in evaluation and inference, and where the text has no noise. */
+ * u a uniform draw in [0, 1), expand computes, as the published implementation does:
+ *
+ *     Gaussian additive         y = x + d * (mean + lambda * std(x) * z)
+ *     uniform additive          y = x + d * (mean + (1 - 2u) * sqrt(3 * lambda))
+ *     Gaussian multiplicative   y = x * (mean + lambda * z) * d
+ *     uniform multiplicative    y = x * (mean + (1 - 2u) * sqrt(3 * lambda)) * d
+ *
+ * std(x) is over the whole tensor, and 1 unless noise.relative; of uniform noise lambda is the variance, never relative.
+ * Changes nothing in evaluation and inference, and where the text has no noise. */
 #include "passes/rewrite.h"
 
 static IrNode *add_noise(IrBuilder *b, IrNode *x, const void *data) {

@@ -121,12 +121,12 @@ static void dump(PassContext *ctx, const PassInfo *pass, IrGraph *g, const char 
         diag_error(ctx->diag, (Span){0}, "cannot write '%s': %s", path, strerror(errno));
 }
 
-static void show_result(PassContext *ctx, const PassInfo *pass, IrGraph *g, const char *before) {
-    bool wanted = ctx->print_after_all || list_has(ctx->print_after, pass->name);
-    if (!wanted && !before && !ctx->dump_to)
+static void show_result(PassContext *ctx, const PassInfo *pass, IrGraph *g, bool changed) {
+    bool wanted = changed || ctx->print_after_all || list_has(ctx->print_after, pass->name);
+    if (!wanted && !ctx->dump_to)
         return;
     const char *text = print_complete(g);
-    if (wanted || (before && !str_equal(before, text)))
+    if (wanted)
         print_titled(ctx, "after", pass, g, text);
     if (ctx->dump_to)
         dump(ctx, pass, g, text);
@@ -193,11 +193,13 @@ bool pass_run(PassContext *ctx, const PassInfo *pass, IrGraph *g) {
     if (diag_count_errors(ctx->diag) > errors)
         return false;
     verify_all_since(ctx, pass, g, graph_count);
+    /* Compared before the note of how far the pipeline has come, which every pass changes. */
+    bool differs = before && !str_equal(before, print_complete(g));
     if (!ctx->only)
         ir_module_set(ctx->module, progress_key(ctx, g), ir_attr_string("", pass->name), g->span);
     if (ctx->timing)
         fprintf(ctx->out, "%-14s %-18s %10.3f ms %8d nodes\n", g->name, pass->name, took, count_nodes(g));
-    show_result(ctx, pass, g, before);
+    show_result(ctx, pass, g, differs);
     return changed;
 }
 

@@ -19,6 +19,9 @@ typedef struct Job {
     Diag *diag;
     Error error;
     IrModule *module;
+    bool has_steps; /* the input has step graphs instead of @forward: these kinds */
+    int step_count;
+    GraphKind steps[GRAPH_KIND_COUNT];
     int graph_count;
     IrGraph *graphs[GRAPH_KIND_COUNT];
     CgOptions cg;
@@ -59,6 +62,26 @@ static const char *preferred_entry(const Options *o) {
     return o->kind_count && o->kinds[0] == GRAPH_infer ? "main" : NULL;
 }
 
+/* A module without @forward, as --dump-to writes it: its step graphs are what there is. */
+static bool use_steps(Job *job) {
+    Options *o = job->o;
+    job->has_steps = true;
+    for (int kind = 0; kind < GRAPH_KIND_COUNT; kind++)
+        if (ir_graph_find(job->module, graph_kind_name((GraphKind)kind)))
+            job->steps[job->step_count++] = (GraphKind)kind;
+    if (job->step_count == 0)
+        return error_set(&job->error, ERROR_INPUT,
+                         "%s has neither @forward nor the graph of a step (@infer, @train, ...); ndarts-opt runs passes "
+                         "on other graphs",
+                         o->input);
+    for (int i = 0; i < o->kind_count; i++)
+        if (!ir_graph_find(job->module, graph_kind_name(o->kinds[i])))
+            return error_set(&job->error, ERROR_INPUT, "%s has neither @forward nor @%s", o->input,
+                             graph_kind_name(o->kinds[i]));
+    return o->emit != EMIT_stats ||
+           error_set(&job->error, ERROR_INPUT, "%s has no @forward, which is what statistics are of", o->input);
+}
+
 static bool load(Job *job) {
     Options *o = job->o;
     FrontendOptions frontend = {.sets = o->sets,
@@ -74,10 +97,7 @@ static bool load(Job *job) {
         return error_set(&job->error, ERROR_INPUT, "--set and --network are for texts in the language, not for IR");
     SourceFile *source = source_read(o->arena, o->input, &job->error);
     job->module = source ? ir_parse_module(o->arena, source, job->diag) : NULL;
-    if (job->module && !ir_graph_find(job->module, "forward"))
-        return error_set(&job->error, ERROR_INPUT, "%s has no graph @forward; ndarts-opt runs passes on other graphs",
-                         o->input);
-    return job->module != NULL;
+    return job->module && (ir_graph_find(job->module, "forward") || use_steps(job));
 }
 
 /* ---- step graphs ---- */
@@ -88,8 +108,8 @@ static void choose_kinds(Job *job) {
                            search[] = {GRAPH_search_alphas, GRAPH_search_weights, GRAPH_eval};
     const char *kind = ir_module_get_string(job->module, "kind", "network");
     bool is_search = str_equal(kind, "search"), is_train = str_equal(kind, "train");
-    const GraphKind *kinds = is_search ? search : is_train ? train : network;
-    int count = is_search ? 3 : is_train ? 2 : 1;
+    const GraphKind *kinds = job->has_steps ? job->steps : is_search ? search : is_train ? train : network;
+    int count = job->has_steps ? job->step_count : is_search ? 3 : is_train ? 2 : 1;
     if (job->o->kind_count)
         return;
     job->o->kind_count = count;
@@ -101,6 +121,18 @@ static int64_t choose_batch(const Job *job) {
         return job->o->batch;
     int64_t batch = ir_module_get_int(job->module, "search.batch", ir_module_get_int(job->module, "train.batch", 16));
     return batch > 0 ? batch : 16;
+}
+
+/* Goes on with a graph where its dump left off. The plan of memory is made anew: batch and precision may differ. */
+static IrGraph *finish_step(PassContext *ctx) {
+    const char *name = graph_kind_name(ctx->kind), *progress = arena_printf(ctx->arena, "pipeline.%s", name);
+    bool planned = str_equal(ir_module_get_string(ctx->module, progress, ""), "plan-memory");
+    IrGraph *graph = ir_graph_find(ctx->module, name);
+    if (!pipeline_run(ctx, graph))
+        return NULL;
+    if (planned && !ctx->only)
+        pass_run(ctx, pass_find("plan-memory"), graph);
+    return graph;
 }
 
 static bool build_graphs(Job *job) {
@@ -123,7 +155,7 @@ static bool build_graphs(Job *job) {
         ctx.chunks = job->cg.chunks;
         ctx.element_size = o->precision == PRECISION_f64 ? 8 : 4;
         ctx.memory_budget = o->memory_budget;
-        IrGraph *graph = pipeline_build_graph(&ctx);
+        IrGraph *graph = job->has_steps ? finish_step(&ctx) : pipeline_build_graph(&ctx);
         if (!graph)
             return error_set(&job->error, ERROR_INPUT, "%s: no graph '%s' can be made of this text", o->input,
                              graph_kind_name(o->kinds[i]));
@@ -166,7 +198,9 @@ static bool emit_dot(Job *job) {
     Str text = str_create(job->o->arena);
     for (int i = 0; i < job->graph_count; i++)
         ir_print_dot(job->graphs[i], &text);
-    if (!job->graph_count)
+    for (int i = 0; !job->graph_count && i < job->step_count; i++)
+        ir_print_dot(ir_graph_find(job->module, graph_kind_name(job->steps[i])), &text);
+    if (!job->graph_count && !job->has_steps)
         ir_print_dot(ir_graph_find(job->module, "forward"), &text);
     return write_text(job, text.data);
 }

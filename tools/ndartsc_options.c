@@ -36,7 +36,7 @@ static const char usage[] =
     "  --passes=A,B             run only these passes\n"
     "  --disable-pass=A,B       leave these out\n"
     "  --print-ir-before=PASS, --print-ir-after=PASS, --print-ir-after-all, --print-ir-after-change   on stderr\n"
-    "  --dump-to=DIR            one file per pass, each a valid input of ndarts-opt\n"
+    "  --dump-to=DIR            one file per pass and graph, each a valid input again\n"
     "  --timing                 time of each pass, on stderr\n"
     "  --mem-report             every buffer with its place, size and life, on stderr\n"
     "  --memory-budget BYTES    for the pass recompute\n"
