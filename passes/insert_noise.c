@@ -13,7 +13,7 @@
  *     Gaussian multiplicative   y = x * (mean + lambda * z) * d
  *     uniform multiplicative    y = x * (mean + (1 - 2u) * sqrt(3 * lambda)) * d
  *
- * std(x) is over the whole tensor, and 1 unless noise.relative; of uniform noise lambda is the variance, never relative.
+ * std(x) is over the whole tensor, and 1 unless noise.relative; of uniform noise lambda is the variance, not relative.
  * Changes nothing in evaluation and inference, and where the text has no noise. */
 #include "passes/rewrite.h"
 

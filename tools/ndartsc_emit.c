@@ -70,10 +70,11 @@ static bool use_steps(Job *job) {
         if (ir_graph_find(job->module, graph_kind_name((GraphKind)kind)))
             job->steps[job->step_count++] = (GraphKind)kind;
     if (job->step_count == 0)
-        return error_set(&job->error, ERROR_INPUT,
-                         "%s has neither @forward nor the graph of a step (@infer, @train, ...); ndarts-opt runs passes "
-                         "on other graphs",
-                         o->input);
+        return error_set(
+            &job->error, ERROR_INPUT,
+            "%s has neither @forward nor the graph of a step (@infer, @train, ...); ndarts-opt runs passes "
+            "on other graphs",
+            o->input);
     for (int i = 0; i < o->kind_count; i++)
         if (!ir_graph_find(job->module, graph_kind_name(o->kinds[i])))
             return error_set(&job->error, ERROR_INPUT, "%s has neither @forward nor @%s", o->input,
