@@ -48,8 +48,15 @@ static void add_data(Str *out, const Search *s) {
     str_addf(out, "    data %s(", o->source);
     if (o->path)
         str_add_quoted(out, o->path);
-    else
-        str_addf(out, "classes = %d, H = %d, W = %d, channels = %d", o->classes, o->height, o->width, o->channels);
+    /* Sources whose images have one size only say it themselves. */
+    bool any_size = str_equal(o->source, "image_folder") || str_equal(o->source, "synthetic");
+    if (any_size)
+        str_addf(out, "%sclasses = %d, H = %d, W = %d, channels = %d", o->path ? ", " : "", o->classes, o->height,
+                 o->width, o->channels);
+    else if (o->height != 32 || o->width != 32)
+        str_addf(out, ", H = %d, W = %d", o->height, o->width);
+    if (o->resize)
+        str_addf(out, ", resize = %d", o->resize);
     str_addf(out, ", crop = %d, flip = %s, cutout = %d", o->crop, o->flip ? "true" : "false", o->height / 2);
     add_channels(out, s->loop.module, "mean");
     add_channels(out, s->loop.module, "std");
