@@ -24,6 +24,8 @@ typedef struct NdWork {
     int64_t chunk;
     int64_t first;
     const NdRun *run;
+    int64_t band, bands;  /* modules with "bands": rows [h * band / bands, h * (band + 1) / bands) of the result's h are wanted;
+                             kernels that do not compute by rows do everything for band 0 and nothing for the others */
     void *scratch;        /* per thread, as large as the plan says, 64-byte aligned; contents undefined */
 } NdWork;
 

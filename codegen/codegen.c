@@ -98,7 +98,7 @@ static void add_kernel_table(const CgModule *module, Str *out) {
 
 /* All are declared in every unit, and defined in one. */
 static void add_functions(const CgModule *module, int unit, Str *out) {
-    static const char parameters[] = "(const T *restrict x, const T *restrict y, T *restrict z, int64_t first)";
+    static const char parameters[] = "(const T *restrict x, const T *restrict y, T *restrict z, int64_t from, int64_t to, int64_t first)";
     for (int i = 0; i < module->function_count; i++)
         str_addf(out, "ND_HIDDEN void %s%s;\n", module->functions[i].name, parameters);
     for (int i = unit; i < module->function_count; i += module->options->unit_count)
@@ -148,6 +148,7 @@ static void build_programs(CgModule *module, IrGraph *const *graphs, int graph_c
 
 static void emit_stages(CgModule *module) {
     module->stages = ARENA_ARRAY(module->arena, CgCallStage *, module->program_count);
+    module->stage_counts = ARENA_ARRAY(module->arena, int, module->program_count);
     for (int i = 0; i < module->program_count; i++) {
         CgProgram *program = module->programs[i];
         module->stages[i] = ARENA_ARRAY(module->arena, CgCallStage, program->stage_count + 1);
@@ -158,6 +159,9 @@ static void emit_stages(CgModule *module) {
             (module->options->target == TARGET_c ? cg_c_emit_stage : cg_cuda_emit_stage)(module, program,
                                                                                          program->stages[j], calls);
         }
+        module->stage_counts[i] = program->stage_count;
+        if (module->options->target == TARGET_cuda)
+            module->stages[i] = cg_cuda_order_calls(module, module->stages[i], &module->stage_counts[i]);
     }
 }
 

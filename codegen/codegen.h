@@ -16,6 +16,7 @@ typedef struct CgOptions {
     int unit_count;        /* how many compilation units to split the kernels into, at least 1 */
     int64_t batch;         /* as in the PassContext */
     int chunks;
+    bool bands;            /* C target: kernels can compute bands of rows, for fewer images than threads (abi.h) */
     bool standalone;       /* C target, one unit: kernels are static, no nd_plan and nd_kernels (runtime/standalone.c) */
 } CgOptions;
 

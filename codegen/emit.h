@@ -46,7 +46,8 @@ typedef struct CgModule {
     CgNames *names;
     int program_count;
     CgProgram **programs;
-    CgCallStage **stages; /* of each program, as many as the program has */
+    CgCallStage **stages; /* of each program */
+    int *stage_counts;
     int kernel_count, kernel_capacity;
     CgKernel *kernels;
     StrMap kernel_of_text; /* to index + 1 */
@@ -58,7 +59,8 @@ typedef struct CgModule {
 
 /* The kernel with this text (made when new); origin: whom it is for. */
 int cg_module_add_kernel(CgModule *module, const char *text, const IrNode *origin);
-/* The name of the function (const T *x, const T *y, T *z, int64_t first) with this body; made when new. */
+/* The name of the function (const T *x, const T *y, T *z, int64_t from, int64_t to, int64_t first) with this body; made
+ * when new. */
 const char *cg_module_add_function(CgModule *module, const char *text);
 void cg_stage_add_call(CgModule *module, CgCallStage *stage, CgCall call);
 
@@ -74,5 +76,8 @@ void cg_cuda_add_prelude(Str *out, const CgOptions *options);
 /* Kernels and calls of one stage. */
 void cg_c_emit_stage(CgModule *module, CgProgram *program, const CgStage *stage, CgCallStage *calls);
 void cg_cuda_emit_stage(CgModule *module, CgProgram *program, const CgStage *stage, CgCallStage *calls);
+/* The calls of a graph's stages, put into stages of independent calls, as few as there can be; *count: of stages, before and
+ * after. Calls of one kernel are neighbours. */
+CgCallStage *cg_cuda_order_calls(CgModule *module, const CgCallStage *stages, int *count);
 
 #endif

@@ -23,6 +23,7 @@ CgPrinter *cg_emit_begin(CgEmitC *e, Str *body, const CgStep *step) {
     CgPrinter *p = cg_printer_create(e->arena, body, step);
     p->indent = 1;
     e->int_count = e->step_count = 0;
+    e->banded = false;
     begin_step(e, p, step);
     return p;
 }
@@ -90,6 +91,8 @@ static const char *kernel_text(const CgEmitC *e, const CgPrinter *p) {
                    "    const int64_t image = work->image, chunk = work->chunk, first = work->first;\n"
                    "    char *const scratch = work->scratch;\n"
                    "    (void)run, (void)image, (void)chunk, (void)first, (void)scratch, (void)ints;\n");
+    if (e->module->options->bands)
+        str_add(&text, e->banded ? "    const int64_t band = work->band, bands = work->bands;\n" : "    if (work->band > 0)\n        return;\n");
     add_empty_chunk(e, p, &text);
     str_add_bytes(&text, p->out->data, p->out->length);
     str_add(&text, "}\n");

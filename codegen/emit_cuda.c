@@ -1,8 +1,8 @@
 /* emit_cuda.c: the CUDA dialect: one kernel a step, one thread an element of the result, images side by side; sums over
  * images are in cuda_sum.c.
  *
- * Arguments of a kernel: its buffers in order, its constants (long long), the run-time block on the device, and the
- * distance between two images' private memories in bytes. Nothing is included: NVRTC may have no headers. */
+ * Arguments of a kernel: a table with a row for each of the calls that are launched together (its buffers in order, then
+ * its constants), the run-time block on the device, and the distance between two images' private memories in bytes. Nothing is included: NVRTC may have no headers. */
 #include "codegen/cuda.h"
 
 static const char types_text[] = "typedef signed char int8_t;\n"
@@ -86,23 +86,18 @@ void cg_cuda_add_prelude(Str *out, const CgOptions *options) {
 
 /* ---- kernels ---- */
 
+/* A row of the table holds one call's buffers and constants; blockIdx.y says which call this block belongs to. */
 static void add_parameters(const CgPrinter *p, const CgStep *step, Str *text) {
-    str_add(text, "extern \"C\" __global__ void @(");
-    for (int i = 0; i < p->buffer_count; i++)
-        str_addf(text, "%s%s *p%d, ", p->buffers[i] == step->out ? "" : "const ", cg_c_element(p->buffers[i]), i);
-    for (int i = 0; i < step->int_count; i++)
-        str_addf(text, "int64_t n%d, ", i);
-    str_add(text, "const NdRun *run, int64_t private_bytes)\n{\n");
-    for (int i = 0; i < p->buffer_count; i++)
-        if (p->buffers[i]->place != PLACE_private)
-            str_addf(text, "    %s%s *const b%d = p%d;\n", p->buffers[i] == step->out ? "" : "const ",
-                     cg_c_element(p->buffers[i]), i, i);
-    if (step->int_count) {
-        str_addf(text, "    const int64_t ints[%d] = {", step->int_count);
-        for (int i = 0; i < step->int_count; i++)
-            str_addf(text, i ? ", n%d" : "n%d", i);
-        str_add(text, "};\n");
+    str_add(text, "extern \"C\" __global__ void @(const int64_t *rows, const NdRun *run, int64_t private_bytes)\n{\n");
+    str_addf(text, "    const int64_t *const row = rows + (int64_t)blockIdx.y * %d;\n", p->buffer_count + step->int_count);
+    for (int i = 0; i < p->buffer_count; i++) {
+        bool private_value = p->buffers[i]->place == PLACE_private, out = p->buffers[i] == step->out;
+        const char *constant = out ? "" : "const ", *element = cg_c_element(p->buffers[i]);
+        str_addf(text, "    %s%s *%sconst %c%d = (%s%s *)row[%d];\n", constant, element, out ? "" : "__restrict__ ",
+                 private_value ? 'p' : 'b', i, constant, element, i);
     }
+    if (step->int_count)
+        str_addf(text, "    const int64_t *const ints = row + %d;\n", p->buffer_count);
 }
 
 void cuda_print_private_bases(CgPrinter *p, const CgStep *step) {

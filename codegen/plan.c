@@ -106,11 +106,11 @@ static json_t *call_json(const CgModule *module, const CgCall *call) {
     return object;
 }
 
-static json_t *stages_json(const CgModule *module, const CgProgram *program, const CgCallStage *stages, bool prepared) {
+static json_t *stages_json(const CgModule *module, const CgCallStage *stages, int count, bool prepared) {
     static const char *const domains[] = {
         [DOMAIN_images] = "images", [DOMAIN_parallel] = "parallel", [DOMAIN_serial] = "serial"};
     json_t *array = json_array();
-    for (int i = 0; i < program->stage_count; i++) {
+    for (int i = 0; i < count; i++) {
         if (stages[i].prepared != prepared)
             continue;
         json_t *steps = json_array();
@@ -131,8 +131,8 @@ static json_t *graphs_json(const CgModule *module) {
         json_object_set_new(object, "private_bytes", json_integer(program->private_bytes));
         json_object_set_new(object, "inputs", inputs_json(program->graph));
         json_object_set_new(object, "outputs", outputs_json(program));
-        json_object_set_new(object, "prepare", stages_json(module, program, module->stages[i], true));
-        json_object_set_new(object, "stages", stages_json(module, program, module->stages[i], false));
+        json_object_set_new(object, "prepare", stages_json(module, module->stages[i], module->stage_counts[i], true));
+        json_object_set_new(object, "stages", stages_json(module, module->stages[i], module->stage_counts[i], false));
         json_array_append_new(array, object);
     }
     return array;
@@ -162,6 +162,7 @@ const char *cg_plan_json(CgModule *module) {
     json_object_set_new(plan, "target", json_string(options->target == TARGET_c ? "c" : "cuda"));
     json_object_set_new(plan, "precision", json_string(options->precision == PRECISION_f32 ? "f32" : "f64"));
     json_object_set_new(plan, "vector_bytes", json_integer(options->vector_bytes));
+    json_object_set_new(plan, "bands", json_boolean(options->bands));
     json_object_set_new(plan, "batch", json_integer(options->batch));
     json_object_set_new(plan, "chunks", json_integer(options->chunks));
     json_object_set_new(plan, "scalars", names_json(module));

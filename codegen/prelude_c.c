@@ -22,6 +22,7 @@ static const char types_text[] =
     "typedef struct NdWork {\n"
     "    int64_t image, chunk, first;\n"
     "    const NdRun *run;\n"
+    "    int64_t band, bands;\n"
     "    void *scratch;\n"
     "} NdWork;\n"
     "typedef void NdKernel(void *const *buffers, const int64_t *ints, const NdWork *work);\n"

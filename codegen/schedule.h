@@ -34,6 +34,7 @@ typedef struct CgEmitC {
     CgCallStage *calls;
     const CgStep *steps[64]; /* of the kernel between begin and end */
     int step_count;
+    bool banded;             /* the kernel between begin and end heeds band and bands */
     int64_t ints[CG_MAX_INTS * 8];
     int int_count;
 } CgEmitC;

@@ -60,8 +60,8 @@ void core_print_depthwise(Str *out, const CoreWindow *s, bool flipped, const cha
     for (int i = 0; i < count;) {
         int end = i;
         while (end < count && widths[end] == widths[i]) end++;
-        str_addf(out, "for (long c = %d; c < %d; c += %d)\nfor (long h = 0; h < %ld; h++) {\n", offsets[i],
-                 offsets[end - 1] + widths[end - 1], widths[i], (long)s->height);
+        str_addf(out, "for (long c = %d; c < %d; c += %d)\nfor (long h = from; h < to; h++) {\n", offsets[i],
+                 offsets[end - 1] + widths[end - 1], widths[i]);
         int64_t full = s->width / tile * tile;
         str_addf(out, "for (long w = 0; w < %ld; w += %ld) {\n", (long)full, (long)tile);
         print_depthwise_tile(out, s, flipped, widths[i], tile, source, weight, result);
@@ -130,7 +130,7 @@ void core_print_dense(Str *out, const CoreWindow *s, const char *source, const c
     for (int g = 0; g < group_count; g++) {
         int64_t tile = min64(s->width, min64(core_accumulators(s) / groups[g].count, 16)), full = s->width / tile * tile;
         if (tile > 8) tile = s->width % 8 == 0 && s->width % tile != 0 ? 8 : tile, full = s->width / tile * tile;
-        str_addf(out, "for (long h = 0; h < %ld; h++) {\nfor (long w = 0; w < %ld; w += %ld) {\n", (long)s->height, (long)full, (long)tile);
+        str_addf(out, "for (long h = from; h < to; h++) {\nfor (long w = 0; w < %ld; w += %ld) {\n", (long)full, (long)tile);
         print_dense_tile(out, s, &groups[g], tile, source, weight, result);
         str_add(out, "}\n");
         if (full < s->width) {

@@ -19,7 +19,8 @@ typedef struct CoreWindow {
     int max_width;                /* elements of the widest vector: 16, 8, 4 */
 } CoreWindow;
 
-/* out[h][w][c] = sum over kh, kw of source * weight[kh][kw][c] (weight index counted down from the end when flipped). */
+/* Rows from <= h < to, two variables, are computed.
+ * out[h][w][c] = sum over kh, kw of source * weight[kh][kw][c] (weight index counted down from the end when flipped). */
 void core_print_depthwise(Str *out, const CoreWindow *shape, bool flipped, const char *source, const char *weight, const char *result);
 /* out[h][w][o] = sum over kh, kw, i of source * weight[kh][kw][i][o]. */
 void core_print_dense(Str *out, const CoreWindow *shape, const char *source, const char *weight, const char *result);

@@ -6,7 +6,8 @@
  * Steps that follow each other in a stage make one kernel, so that what several of them read (the relu of a state, a
  * gradient through a batch norm) is copied once, with the padding of the one that needs most. The loops are functions of
  * their own, shared by all kernels of a shape. An operand that is simply stored, and needs no padding, is read where it
- * lies. Gradients add to the chunk's partial sum. Taken are convolutions with one group, or depthwise ones with as many
+ * lies. Gradients add to the chunk's partial sum. In modules with bands (abi.h) every convolution is a kernel, which copies
+ * and computes the rows of its band. Taken are convolutions with one group, or depthwise ones with as many
  * inputs as outputs; the rest is left to others. */
 #include "codegen/schedule.h"
 #include "codegen/schedule_core.h"
@@ -43,6 +44,7 @@ typedef struct WindowRun {
     CgPrinter *p;
     CgProgram *program;
     int max_width;
+    bool bands;                    /* rows from <= h < to of the result only: variables of the kernel */
     int step_count;
     WindowStep steps[MAX_RUN];
     int copy_count;
@@ -244,6 +246,17 @@ static void valid_range(int64_t begin, int64_t end, int64_t size, int64_t range[
         range[1] = range[0];
 }
 
+/* Of the rows that exist, those that the band's windows touch. The copy is the only step's own. */
+static void open_band_rows(WindowRun *run, const int64_t rows[2]) {
+    const CoreWindow *c = &run->steps[0].core;
+    CgPrinter *p = run->p;
+    cg_c_line(p, "int64_t low = from * %lld, high = (to - 1) * %lld + %lld;", (long long)c->stride[0], (long long)c->stride[0],
+              (long long)((c->kernel[0] - 1) * c->dilation[0] + 1));
+    cg_c_line(p, "low = low < %lld ? %lld : low;", (long long)rows[0], (long long)rows[0]);
+    cg_c_line(p, "high = from == to ? low : high > %lld ? %lld : high;", (long long)rows[1], (long long)rows[1]);
+    cg_c_open(p, "for (int64_t y = low; y < high; y++)");
+}
+
 static void print_copy(WindowRun *run, const CgStep *step, const Copy *copy) {
     CgPrinter *p = run->p;
     const Region *r = &copy->region;
@@ -251,7 +264,10 @@ static void print_copy(WindowRun *run, const CgStep *step, const Copy *copy) {
     valid_range(r->top, r->bottom, copy->operand->type.dim[1], rows);
     valid_range(r->left, r->right, copy->operand->type.dim[2], columns);
     print_zeros(p, copy->name, "0", rows[0] * pitch);
-    cg_c_open(p, "for (int64_t y = %lld; y < %lld; y++)", (long long)rows[0], (long long)rows[1]);
+    if (run->bands)
+        open_band_rows(run, rows);
+    else
+        cg_c_open(p, "for (int64_t y = %lld; y < %lld; y++)", (long long)rows[0], (long long)rows[1]);
     p->axis_name[1] = "y";
     cg_c_set_range(p, 1, rows[0], rows[1] - 1);
     print_zeros(p, copy->name, arena_printf(p->arena, "y * %lld", (long long)pitch), columns[0] * channels);
@@ -306,7 +322,7 @@ static void join_rows(CoreWindow *c) {
 
 static const char *loop_function(WindowRun *run, const WindowStep *s) {
     Str body = str_create(run->e->arena);
-    str_add(&body, s->gradient ? "" : "(void)first;\n");
+    str_add(&body, s->gradient ? "(void)from, (void)to;\n" : "(void)first;\n");
     if (s->gradient && s->depthwise)
         core_print_depthwise_gradient(&body, &s->core, "x", "y", "z");
     else if (s->gradient)
@@ -326,18 +342,20 @@ static void print_step(WindowRun *run, int number) {
         dy = prepare_operand(run, number, 1);
     s->core.row_pitch = source.row_pitch;
     s->core.pixel_pitch = source.pixel_pitch;
-    if (!s->depthwise)
+    if (!s->depthwise && !run->bands)
         join_rows(&s->core);
     const char *other = s->gradient ? dy.pointer : arena_printf(p->arena, "b%d", cg_c_buffer(p, run->program->buffer_of[s->weight->id]));
-    cg_c_line(p, "%s(%s, %s, b%d + %s * %lld, first);", loop_function(run, s), source.pointer, other,
-              cg_c_buffer(p, s->step->out), s->gradient ? "chunk" : "image", (long long)s->step->out->stride[0]);
+    const char *rows = run->bands ? "from, to" : arena_printf(p->arena, "0, %lld", (long long)s->core.height);
+    cg_c_line(p, "%s(%s, %s, b%d + %s * %lld, %s, first);", loop_function(run, s), source.pointer, other,
+              cg_c_buffer(p, s->step->out), s->gradient ? "chunk" : "image", (long long)s->step->out->stride[0], rows);
 }
 
 /* As many steps from the stage's present position as there are, and as one kernel can hold. */
 static void collect_run(WindowRun *run) {
     const CgStage *stage = run->e->stage;
     int buffers = 0;
-    for (int i = run->e->position; i < stage->step_count && run->step_count < MAX_RUN; i++) {
+    int most = run->bands ? 1 : MAX_RUN;
+    for (int i = run->e->position; i < stage->step_count && run->step_count < most; i++) {
         buffers += stage->steps[i]->buffer_count;
         if (buffers > CG_MAX_BUFFERS || !describe_step(run->program, stage->steps[i], run->max_width, &run->steps[run->step_count]))
             return;
@@ -347,7 +365,7 @@ static void collect_run(WindowRun *run) {
 
 bool cg_schedule_window(CgEmitC *e, CgProgram *program, CgStep *step) {
     WindowRun *run = ARENA_NEW(e->arena, WindowRun);
-    *run = (WindowRun){.e = e, .program = program, .max_width = cg_c_max_width(program->options)};
+    *run = (WindowRun){.e = e, .program = program, .max_width = cg_c_max_width(program->options), .bands = program->options->bands};
     if (e->stage->domain != DOMAIN_images || run->max_width == 1)
         return false;
     collect_run(run);
@@ -356,6 +374,11 @@ bool cg_schedule_window(CgEmitC *e, CgProgram *program, CgStep *step) {
     plan_copies(run);
     Str body = str_create(e->arena);
     run->p = cg_emit_begin(e, &body, step);
+    if (run->bands) {
+        long long height = (long long)run->steps[0].core.height;
+        e->banded = true;
+        cg_c_line(run->p, "const int64_t from = band * %lld / bands, to = (band + 1) * %lld / bands;", height, height);
+    }
     for (int i = 0; i < run->step_count; i++) {
         if (i > 0)
             cg_emit_continue(e, run->p, run->steps[i].step);

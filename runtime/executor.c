@@ -239,6 +239,31 @@ static void call(RtExecutor *x, ThreadMemory *memory, const BoundStep *step, con
     memory->calls[step->kernel_number]++;
 }
 
+/* Fewer images than threads: all work on each image, a band of rows each, and meet after every step. The private values
+ * are those of thread 0. An empty chunk is announced by thread 0 alone. */
+static void run_bands(RtExecutor *x, const BoundStage *stage, int thread, NdWork *work) {
+    const NdRun *run = x->run;
+    for (work->chunk = 0; work->chunk < run->chunks; work->chunk++) {
+        int64_t first = work->chunk * run->batch / run->chunks, end = (work->chunk + 1) * run->batch / run->chunks;
+        work->first = 1;
+        work->band = thread;
+        work->bands = rt_threads_count(x->threads);
+        for (int64_t image = first == end ? -1 : first; image < end; image++) {
+            work->image = image;
+            for (int i = 0; i < stage->step_count; i++) {
+                if (image >= 0 || thread == 0)
+                    call(x, &x->memory[0], &stage->steps[i], work);
+                rt_threads_barrier(x->threads);
+            }
+            work->first = 0;
+            if (image < 0)
+                break;
+        }
+    }
+    work->band = 0;
+    work->bands = 1;
+}
+
 /* All images of a chunk, each through all steps; a chunk without images is announced as image -1. */
 static void run_chunk(RtExecutor *x, ThreadMemory *memory, const BoundStage *stage, NdWork *work) {
     const NdRun *run = x->run;
@@ -262,7 +287,7 @@ static void run_piece(RtExecutor *x, ThreadMemory *memory, const BoundStage *sta
         work->chunk = piece;
         run_chunk(x, memory, stage, work);
     } else {
-        *work = (NdWork){.image = -1, .chunk = 0, .first = 1, .run = x->run, .scratch = work->scratch};
+        *work = (NdWork){.image = -1, .chunk = 0, .first = 1, .run = x->run, .bands = 1, .scratch = work->scratch};
         call(x, memory, &stage->steps[piece], work);
     }
 }
@@ -273,6 +298,10 @@ static void run_stage(RtExecutor *x, const BoundStage *stage, Share *shares, int
     if (stage->domain == DOMAIN_serial) {
         for (int i = 0; thread == 0 && i < stage->step_count; i++)
             run_piece(x, memory, stage, i, work);
+        return;
+    }
+    if (stage->domain == DOMAIN_images && x->module->plan->bands && x->run->batch < threads) {
+        run_bands(x, stage, thread, work);
         return;
     }
     int64_t pieces = stage->domain == DOMAIN_images ? x->run->chunks : stage->step_count;
@@ -295,7 +324,7 @@ static void clear_shares(RtExecutor *x, int which) {
 
 /* The shares of the next stage are cleared while nobody can be using them: all have left the one before this. */
 static int run_stages(RtExecutor *x, const BoundStage *stages, int count, int thread, int which) {
-    NdWork work = {.run = x->run, .scratch = x->memory[thread].arena + x->private_bytes};
+    NdWork work = {.run = x->run, .bands = 1, .scratch = x->memory[thread].arena + x->private_bytes};
     for (int i = 0; i < count; i++) {
         if (thread == 0)
             clear_shares(x, 1 - which);

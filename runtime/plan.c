@@ -350,6 +350,7 @@ static bool read_numbers(PlanReader *r, json_t *root) {
     p->target = (CgTarget)target;
     p->precision = (CgPrecision)precision;
     p->vector_bytes = (int)vector;
+    p->bands = json_is_true(json_object_get(root, "bands"));
     const int64_t most = INT64_MAX / 4;
     return read_int(r, root, "batch", 1, 1 << 24, &p->batch) && read_int(r, root, "chunks", 1, 1 << 16, &p->chunks) &&
            read_int(r, root, "scratch_bytes", 0, most, &p->scratch_bytes) &&

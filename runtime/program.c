@@ -77,6 +77,7 @@ static bool build_graphs(IrModule *ir, const RtProgramOptions *o, const CgOption
             .chunks = cg->chunks,
             .element_size = o->precision == PRECISION_f64 ? 8 : 4,
             .memory_budget = o->memory_budget,
+            .wide = cg->target == TARGET_cuda && o->memory_budget == 0,
             .fed_streams = o->fed_streams,
             .fed_stream_count = o->fed_stream_count,
             .grad_output_loss = o->grad_output_loss,
@@ -147,6 +148,9 @@ static const char *text_key(RtProgram *p, const IrModule *ir, const RtProgramOpt
     return key;
 }
 
+/* Modules of so few images, that only infer, are made to share an image among threads. */
+enum { MOST_BANDED = 4 };
+
 static bool choose_options(RtProgram *p, const IrModule *ir, const RtProgramOptions *o, CgOptions *cg, Error *error) {
     int64_t batch = choose_batch(ir, o);
     if (batch < 1 || batch > 1 << 20)
@@ -157,7 +161,8 @@ static bool choose_options(RtProgram *p, const IrModule *ir, const RtProgramOpti
                       .batch = batch,
                       .chunks = batch < 16 ? (int)batch : 16};
     if (cg->target == TARGET_c)
-        cg->vector_bytes = o->vector_bytes == RT_VECTOR_HOST ? machine_vector_bytes() : o->vector_bytes;
+        cg->bands = batch <= MOST_BANDED && o->kind_count == 1 && o->kinds[0] == GRAPH_infer;
+    cg->vector_bytes = o->vector_bytes == RT_VECTOR_HOST ? machine_vector_bytes() : o->vector_bytes;
     return true;
 }
 

@@ -149,8 +149,8 @@ static void add_memory(const Standalone *s, Str *out) {
     for (int i = 0; i < ND_SCALAR_COUNT; i++)
         str_add(out, i ? ", 1" : "1");
     str_add(out, "}};\n"
-                 "static const NdWork nd_per_image = {0, 0, 1, &nd_run, nd_scratch};\n"
-                 "static const NdWork nd_once = {-1, 0, 1, &nd_run, nd_scratch};\n");
+                 "static const NdWork nd_per_image = {0, 0, 1, &nd_run, 0, 1, nd_scratch};\n"
+                 "static const NdWork nd_once = {-1, 0, 1, &nd_run, 0, 1, nd_scratch};\n");
 }
 
 static void add_entry(const Standalone *s, Str *out) {

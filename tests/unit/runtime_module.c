@@ -21,7 +21,7 @@
 static const char kernels[] =
     "#include <stdint.h>\n"
     "typedef struct NdRun { uint64_t seed, step, image_base; int64_t batch, chunks; double scalar[16]; } NdRun;\n"
-    "typedef struct NdWork { int64_t image, chunk, first; const NdRun *run; void *scratch; } NdWork;\n"
+    "typedef struct NdWork { int64_t image, chunk, first; const NdRun *run; int64_t band, bands; void *scratch; } NdWork;\n"
     "typedef void NdKernel(void *const *, const int64_t *, const NdWork *);\n"
     "static void k_double(void *const *b, const int64_t *i, const NdWork *w) {\n"
     "    (void)w; for (int c = 0; c < 3; c++) ((float *)b[1])[c] = (float)i[0] * ((float *)b[0])[c]; }\n"
