@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Every graph kind becomes machine code for one architecture, a network for all of them, with the plan inside. Skipped without NVRTC."""
+import json
+import os
+import struct
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from subprocess import PIPE, run
+
+COMPILER = os.path.join(os.environ['NDARTS_BUILD'], 'bin', 'ndartsc')
+SOURCE = os.environ['NDARTS_SOURCE']
+SEARCH, NETWORK = os.path.join(SOURCE, 'specs/noisy_darts_a.nd'), os.path.join(SOURCE, 'genotypes/noisy_darts_a.nd')
+SMALL = ['--set', 'C=2', '--set', 'layers=3', '--batch', '4']
+ARCHITECTURES = ['sm_75', 'sm_80', 'sm_86', 'sm_89', 'sm_90', 'sm_100', 'sm_120']
+TINY = 'network main(H = 8, W = 8, channels = 2) on x { return x | a: conv(4, 3, pad = 1) | relu | global_avg_pool | c: linear(3) }'
+
+
+def symbol(data, name):
+    """The bytes of a symbol of a 64-bit ELF file."""
+    at, count = struct.unpack_from('<Q', data, 40)[0], struct.unpack_from('<H', data, 60)[0]
+    sections = [struct.unpack_from('<IIQQQQIIQQ', data, at + 64 * i) for i in range(count)]
+    for table in (s for s in sections if s[1] == 2):
+        names = sections[table[6]][4]
+        for entry in range(table[4], table[4] + table[5], 24):
+            name_at, _, _, section, value, size = struct.unpack_from('<IBBHQQ', data, entry)
+            if data[names + name_at:data.index(b'\0', names + name_at)].decode() == name:
+                begin = sections[section][4] + value
+                return data[begin:begin + size]
+    return None
+
+
+def check(path, graphs, architecture):
+    with open(path, 'rb') as file:
+        data = file.read()
+    assert data[:4] == b'\x7fELF', f'{path} is no ELF file'
+    plan = symbol(data, 'nd_plan')
+    assert plan, f'{path} has no symbol nd_plan'
+    assert plan[:8] == b'ndplan\0\1', plan[:8]
+    plan = json.loads(plan[16:16 + struct.unpack_from('<Q', plan, 8)[0]])
+    assert plan['target'] == 'cuda' and sorted(g['name'] for g in plan['graphs']) == sorted(graphs), plan['graphs']
+    for kernel in plan['kernels']:
+        assert symbol(data, kernel['name']), f'{path}: no kernel {kernel["name"]}'
+    print(f'{architecture}: {", ".join(graphs)}: {len(plan["kernels"])} kernels, {len(data)} bytes', flush=True)
+
+
+def compile_for(path, text, graphs, options, architecture='sm_90'):
+    command = [COMPILER, text, f'--graph={",".join(graphs)}', *options, '--arch', architecture, '-o', path]
+    done = run(command, stdout=PIPE, stderr=PIPE, text=True)
+    if done.returncode == 2 and 'libnvrtc is not installed' in done.stderr:
+        assert not os.path.exists(path), 'a file was left behind'
+        print('skipped: NVRTC is not installed')
+        os._exit(77)
+    assert done.returncode == 0, f'{" ".join(command)}\n{done.stderr}'
+    check(path, graphs, architecture)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
+        tiny = os.path.join(folder, 'tiny.nd')
+        with open(tiny, 'w') as file:
+            file.write(TINY)
+        jobs = [('search', SEARCH, ['search-alphas', 'search-weights', 'eval', 'gradients'], SMALL),
+                ('train', NETWORK, ['infer', 'eval', 'train', 'gradients'], SMALL)]
+        jobs += [(name, tiny, ['infer'], [], name) for name in ARCHITECTURES]
+        for job in [pool.submit(compile_for, os.path.join(folder, j[0] + '.cubin'), *j[1:]) for j in jobs]:
+            job.result()
+    return 0
+
+
+sys.exit(main())
