@@ -148,6 +148,7 @@ int rt_info_main(int argc, char **argv);
 int rt_search_main(int argc, char **argv); /* search.c */
 int rt_train_main(int argc, char **argv);  /* train.c */
 int rt_eval_main(int argc, char **argv);   /* eval.c */
+int rt_report_main(int argc, char **argv); /* report.c */
 int rt_derive_main(int argc, char **argv); /* derive.c */
 int rt_import_main(int argc, char **argv); /* import.c */
 int rt_export_main(int argc, char **argv); /* export.c */

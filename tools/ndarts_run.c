@@ -34,6 +34,7 @@ static const RtCommand commands[] = {
      "weights out of a PyTorch checkpoint"},
     {"export", rt_export_main, "NET.nd --weights W.safetensors -o NET.onnx|W.safetensors [--set NAME=VALUE]",
      "a network as ONNX, or exactly its weights"},
+    {"report", rt_report_main, "OUT... [-o PAGE.html]", "one HTML page about one or several runs"},
     {"info", rt_info_main, "", "shows the machine, its compiler, backends and versions"},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

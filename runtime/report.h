@@ -1,0 +1,57 @@
+/* report.h: the parts of `ndarts-run report`, private to report*.c. */
+#ifndef NDARTS_RUNTIME_REPORT_H
+#define NDARTS_RUNTIME_REPORT_H
+
+#include "base/str.h"
+#include "passes/derive.h"
+#include "runtime/runtime.h"
+
+#include <jansson.h>
+
+/* A folder of results. The json values are NULL when the file is missing. */
+typedef struct ReportRun {
+    const char *folder, *name;
+    json_t *run;                       /* run.json */
+    json_t *metrics, *timing, *alphas; /* arrays of the lines */
+    json_t *result;                    /* result.json */
+    const IrModule *module;            /* network.ir; or NULL */
+} ReportRun;
+
+/* Numbers to draw; NaN is a gap. */
+typedef struct ReportSeries {
+    const char *title;
+    int count;
+    const double *y; /* at 1, 2, ...: epochs */
+} ReportSeries;
+
+typedef struct ReportPlot {
+    const char *title, *y_label;
+    bool from_zero; /* the y axis begins there */
+    int series_count;
+    ReportSeries *series;
+} ReportPlot;
+
+/* report_plot.c: plots in rows of `columns`, as an SVG document made by gnuplot. NULL when there is no gnuplot, or it
+ * fails. */
+const char *report_draw(Arena *arena, const ReportPlot *plots, int count, int columns, int width, int height);
+/* FOLDER/NAME.svg, or else NAME.dot drawn by Graphviz; NULL when neither is to be had. */
+const char *report_read_cell(Arena *arena, const char *folder, const char *name);
+
+/* report_data.c */
+/* False, with ERROR_INPUT, when there is no run in the folder. */
+bool report_load(Arena *arena, const char *folder, ReportRun *run, Error *error);
+void report_free(ReportRun *run);
+/* The member `key` of every line. */
+ReportSeries report_series(Arena *arena, const json_t *lines, const char *key, const char *title);
+/* The softmax weights of one edge: a series for each of its candidates. */
+ReportPlot report_edge(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas, int edge);
+/* The names of the runs' architecture parameters: 0, 1 or 2; their space. */
+int report_alphas(Arena *arena, const ReportRun *run, const char *names[2], DeriveSpace spaces[2]);
+/* How many edges of the genotype after each epoch are skip connections. */
+ReportSeries report_skips(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas,
+                          const char *title);
+
+/* report_html.c: the page. */
+const char *report_page(Arena *arena, const ReportRun *runs, int count);
+
+#endif

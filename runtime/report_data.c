@@ -1,0 +1,145 @@
+/* report_data.c: reads what a run left behind. */
+#include "runtime/report.h"
+
+#include "runtime/genotype.h"
+
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The lines that are JSON objects; NULL when there is no such file. */
+static json_t *load_lines(Arena *arena, const char *folder, const char *name) {
+    const char *path = arena_printf(arena, "%s/%s", folder, name);
+    Error ignored = {0};
+    SourceFile *file = access(path, R_OK) == 0 ? source_read(arena, path, &ignored) : NULL;
+    if (!file)
+        return NULL;
+    json_t *lines = json_array();
+    for (const char *text = file->text; *text;) {
+        size_t length = strcspn(text, "\n");
+        json_t *line = json_loadb(text, length, 0, NULL);
+        if (json_is_object(line))
+            json_array_append(lines, line);
+        json_decref(line);
+        text += length + (text[length] == '\n');
+    }
+    return lines;
+}
+
+static const IrModule *load_module(Arena *arena, const char *folder) {
+    const char *path = arena_printf(arena, "%s/network.ir", folder);
+    Error ignored = {0};
+    return access(path, R_OK) == 0 ? rt_text_load(arena, path, NULL, 0, &ignored) : NULL;
+}
+
+bool report_load(Arena *arena, const char *folder, ReportRun *run, Error *error) {
+    size_t length = strlen(folder);
+    while (length > 1 && folder[length - 1] == '/')
+        length--;
+    *run = (ReportRun){.folder = arena_strndup(arena, folder, length)};
+    run->name = run->folder;
+    json_error_t where;
+    const char *path = arena_printf(arena, "%s/run.json", run->folder);
+    run->run = json_load_file(path, 0, &where);
+    if (!json_is_object(run->run))
+        return error_set(error, ERROR_INPUT, "there is no run in '%s': %s: %s", folder, path, where.text);
+    run->metrics = load_lines(arena, run->folder, "metrics.jsonl");
+    run->timing = load_lines(arena, run->folder, "timing.jsonl");
+    run->alphas = load_lines(arena, run->folder, "alphas.jsonl");
+    run->result = json_load_file(arena_printf(arena, "%s/result.json", run->folder), 0, NULL);
+    run->module = load_module(arena, run->folder);
+    return true;
+}
+
+void report_free(ReportRun *run) {
+    json_decref(run->run);
+    json_decref(run->metrics);
+    json_decref(run->timing);
+    json_decref(run->alphas);
+    json_decref(run->result);
+}
+
+static double number_or_nan(const json_t *value) {
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+ReportSeries report_series(Arena *arena, const json_t *lines, const char *key, const char *title) {
+    int count = (int)json_array_size(lines);
+    double *y = ARENA_ARRAY(arena, double, count + 1);
+    for (int i = 0; i < count; i++)
+        y[i] = number_or_nan(json_object_get(json_array_get(lines, (size_t)i), key));
+    return (ReportSeries){title, count, y};
+}
+
+static json_t *weight_row(const ReportRun *run, int epoch, const char *alphas, int edge) {
+    json_t *rows = json_object_get(json_array_get(run->alphas, (size_t)epoch), alphas);
+    return json_array_get(rows, (size_t)edge);
+}
+
+/* Node i of a cell has an edge from every earlier state. */
+static const char *edge_name(Arena *arena, const DeriveSpace *space, int edge) {
+    int node = 0, first = 0;
+    while (edge >= first + space->inputs + node)
+        first += space->inputs + node++;
+    return arena_printf(arena, "s%d to s%d", edge - first, space->inputs + node);
+}
+
+ReportPlot report_edge(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas, int edge) {
+    int epochs = (int)json_array_size(run->alphas), candidates = space->edges[edge].count;
+    ReportPlot plot = {.title = edge_name(arena, space, edge),
+                       .from_zero = true,
+                       .series_count = candidates,
+                       .series = ARENA_ARRAY(arena, ReportSeries, candidates)};
+    for (int c = 0; c < candidates; c++) {
+        double *y = ARENA_ARRAY(arena, double, epochs + 1);
+        for (int e = 0; e < epochs; e++)
+            y[e] = number_or_nan(json_array_get(weight_row(run, e, alphas, edge), (size_t)c));
+        plot.series[c] = (ReportSeries){space->edges[edge].operations[c], epochs, y};
+    }
+    return plot;
+}
+
+int report_alphas(Arena *arena, const ReportRun *run, const char *names[2], DeriveSpace spaces[2]) {
+    Error ignored = {0};
+    if (!run->alphas || !run->module || json_array_size(run->alphas) == 0)
+        return 0;
+    int count = genotype_alpha_names(run->module, names);
+    for (int i = 0; i < count; i++) {
+        if (!derive_space_from_module(arena, run->module, names[i], &spaces[i], &ignored) ||
+            !weight_row(run, 0, names[i], spaces[i].edge_count - 1))
+            return i;
+    }
+    return count;
+}
+
+static int count_skips(const GenotypeCell *cell) {
+    int count = 0;
+    for (int n = 0; n < cell->node_count; n++)
+        for (int e = 0; e < cell->nodes[n].edge_count; e++)
+            count += str_starts_with(cell->nodes[n].edges[e].operation, "skip_connect");
+    return count;
+}
+
+/* The genotype of the softmax weights: that of their logarithms as alphas. */
+static int skips_after(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas, int epoch) {
+    int width = 1;
+    for (int e = 0; e < space->edge_count; e++)
+        width = space->edges[e].count > width ? space->edges[e].count : width;
+    double *values = ARENA_ARRAY(arena, double, space->edge_count *width);
+    for (int e = 0; e < space->edge_count; e++)
+        for (int c = 0; c < width; c++) {
+            double weight = number_or_nan(json_array_get(weight_row(run, epoch, alphas, e), (size_t)c));
+            values[e * width + c] = weight > 0 ? log(weight) : -1e9;
+        }
+    GenotypeCell cell = derive_cell(arena, space, values, width);
+    return count_skips(&cell);
+}
+
+ReportSeries report_skips(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas,
+                          const char *title) {
+    int epochs = (int)json_array_size(run->alphas);
+    double *y = ARENA_ARRAY(arena, double, epochs + 1);
+    for (int e = 0; e < epochs; e++)
+        y[e] = skips_after(arena, run, space, alphas, e);
+    return (ReportSeries){title, epochs, y};
+}

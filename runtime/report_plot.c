@@ -1,0 +1,125 @@
+/* report_plot.c: pictures for the report, drawn by other programs: curves by gnuplot, cells by Graphviz. */
+#include "runtime/report.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Output of a command; NULL when it fails. */
+static const char *read_command(Arena *arena, const char *command) {
+    FILE *pipe = popen(command, "r");
+    if (!pipe)
+        return NULL;
+    Str out = str_create(arena);
+    str_add(&out, "");
+    char buffer[4096];
+    size_t got;
+    while ((got = fread(buffer, 1, sizeof(buffer), pipe)) > 0)
+        str_add_bytes(&out, buffer, got);
+    return pclose(pipe) == 0 && out.length > 0 ? out.data : NULL;
+}
+
+/* The document from its <svg> element on. */
+static const char *strip_prolog(const char *svg) {
+    const char *begin = svg ? strstr(svg, "<svg") : NULL;
+    return begin;
+}
+
+/* ---- gnuplot ---- */
+
+/* In double quotes gnuplot interprets backslashes only. */
+static void add_string(Str *s, const char *text) {
+    str_add(s, "\"");
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            str_add(s, "\\");
+        if ((unsigned char)*text >= ' ')
+            str_add_bytes(s, text, 1);
+    }
+    str_add(s, "\"");
+}
+
+static void add_data(Str *s, int id, const ReportSeries *series) {
+    str_addf(s, "$d%d << EOD\n", id);
+    for (int i = 0; i < series->count; i++) {
+        if (isfinite(series->y[i]))
+            str_addf(s, "%d %.9g\n", i + 1, series->y[i]);
+        else
+            str_addf(s, "%d NaN\n", i + 1);
+    }
+    str_add(s, "EOD\n");
+}
+
+static int longest(const ReportPlot *plot) {
+    int count = 1;
+    for (int i = 0; i < plot->series_count; i++)
+        count = plot->series[i].count > count ? plot->series[i].count : count;
+    return count;
+}
+
+static void add_plot(Str *s, int first, const ReportPlot *plot) {
+    int epochs = longest(plot);
+    str_addf(s, "%s\nset xtics %s\nset title ", plot->series_count > 1 ? "set key" : "unset key",
+             epochs <= 12 ? "1" : "autofreq");
+    add_string(s, plot->title);
+    str_add(s, "\nset ylabel ");
+    add_string(s, plot->y_label ? plot->y_label : "");
+    str_addf(s, "\nset xrange [%g:%g]\nset yrange [%s:*]\nplot ", epochs > 1 ? 1.0 : 0.5, epochs > 1 ? epochs : 1.5,
+             plot->from_zero ? "0" : "*");
+    for (int i = 0; i < plot->series_count; i++) {
+        str_addf(s, "%s$d%d using 1:2 with %s title ", i ? ", " : "", first + i,
+                 plot->series[i].count > 1 ? "lines lw 2" : "points pt 7");
+        add_string(s, plot->series[i].title);
+    }
+    str_add(s, "\n");
+}
+
+static const char *plot_script(Arena *arena, const ReportPlot *plots, int count, int columns, int width, int height) {
+    static const char *const colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9",
+                                          "#e69f00", "#666666", "#8c510a", "#6a51a3", "#a50f15"};
+    Str s = str_create(arena);
+    str_addf(&s, "set terminal svg size %d,%d noenhanced font 'sans-serif,12'\n", width, height);
+    for (int i = 0; i < (int)(sizeof(colours) / sizeof(colours[0])); i++)
+        str_addf(&s, "set linetype %d lc rgb '%s'\n", i + 1, colours[i]);
+    str_add(&s, "set key outside right top\nset grid lc rgb '#cccccc'\nset xlabel 'epoch'\nset tics font ',10'\n");
+    int id = 0;
+    for (int p = 0; p < count; p++)
+        for (int i = 0; i < plots[p].series_count; i++)
+            add_data(&s, id++, &plots[p].series[i]);
+    if (count > 1)
+        str_addf(&s, "set multiplot layout %d,%d\n", (count + columns - 1) / columns, columns);
+    id = 0;
+    for (int p = 0; p < count; p++) {
+        add_plot(&s, id, &plots[p]);
+        id += plots[p].series_count;
+    }
+    return s.data;
+}
+
+const char *report_draw(Arena *arena, const ReportPlot *plots, int count, int columns, int width, int height) {
+    char path[] = "/tmp/ndarts-report-XXXXXX";
+    int file = mkstemp(path);
+    if (file < 0)
+        return NULL;
+    const char *script = plot_script(arena, plots, count, columns, width, height);
+    bool ok = write(file, script, strlen(script)) == (ssize_t)strlen(script);
+    close(file);
+    const char *svg = ok ? read_command(arena, arena_printf(arena, "gnuplot '%s' 2>/dev/null", path)) : NULL;
+    unlink(path);
+    return strip_prolog(svg);
+}
+
+/* ---- Graphviz ---- */
+
+const char *report_read_cell(Arena *arena, const char *folder, const char *name) {
+    Error ignored = {0};
+    const char *svg = arena_printf(arena, "%s/%s.svg", folder, name),
+               *dot = arena_printf(arena, "%s/%s.dot", folder, name);
+    SourceFile *file = access(svg, R_OK) == 0 ? source_read(arena, svg, &ignored) : NULL;
+    if (file)
+        return strip_prolog(file->text);
+    if (access(dot, R_OK) != 0 || strchr(dot, '\''))
+        return NULL;
+    return strip_prolog(read_command(arena, arena_printf(arena, "dot -Tsvg '%s' 2>/dev/null", dot)));
+}

@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""ndarts-run report: a page about a search, a training and several seeds; it is well-formed, needs nothing from outside, and every
+picture in it can be read. Without gnuplot and Graphviz the page says what is missing."""
+import html.parser
+import os
+import re
+import shutil
+import sys
+import urllib.parse
+import xml.etree.ElementTree
+
+from _run import RUN, expect, main, read, run, write
+
+SEARCH = '''import "darts.nd"
+search {
+    space darts   network cifar_search(C=2, layers=3)
+    data synthetic(limit=64, H=8, W=8, classes=4)
+    epochs 2  batch 8  seed 5
+    weights sgd(lr=0.05, momentum=0.9, decay=3e-4, clip=5)
+    alphas adam(lr=1e-2, betas=(0.5, 0.999), decay=1e-3)
+}
+'''
+TRAIN = '''import "noisy_darts_a.nd"
+train {
+    network cifar(noisy_darts_a, C=2, layers=3)
+    data synthetic(limit=64, H=8, W=8, classes=4)
+    epochs 2  batch 8
+    weights sgd(lr=cosine(0.1, 0), momentum=0.9, decay=3e-4, clip=5)
+}
+'''
+VOID = ('meta', 'link', 'img', 'br')
+
+
+class Page(html.parser.HTMLParser):
+    """Checks that elements nest, and collects pictures and addresses."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.pictures, self.addresses, self.text = [], [], [], ''
+        self.feed(text)
+        self.close()
+        expect(not self.open, f'not closed: {self.open}')
+
+    def handle_starttag(self, tag, attrs):
+        for name, value in attrs:
+            if name in ('src', 'href', 'srcset', 'action', 'data', 'poster'):
+                self.addresses.append(value)
+        if tag == 'img':
+            self.pictures.append(dict(attrs))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        expect(self.open and self.open[-1] == tag, f'</{tag}> closes {self.open[-1:]}')
+        self.open.pop()
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def check_page(path):
+    text = read(path).decode()
+    page = Page(text)
+    expect(all(address.startswith('data:') for address in page.addresses), 'something comes from outside')
+    expect('http://' not in text and 'https://' not in text and 'url(' not in text and '@import' not in text, 'an external URL')
+    expect('<script' not in text, 'a script')
+    expect('prefers-color-scheme: dark' in text, 'no dark colours')
+    for picture in page.pictures:
+        svg = urllib.parse.unquote(picture['src'].split(',', 1)[1])
+        root = xml.etree.ElementTree.fromstring(svg)
+        expect(root.tag.endswith('svg') and picture['alt'], picture['alt'])
+        expect(not re.search(r'(href|src)=["\'](?!#)', svg), f'{picture["alt"]} refers to something outside')
+    return page
+
+
+def prepare():
+    write('search.nd', SEARCH)
+    write('train & <b>.nd', TRAIN)
+    run(RUN, 'search', 'search.nd', '--out', 'found')
+    run(RUN, 'train', 'train & <b>.nd', '--out', 'trained')
+    run(RUN, 'train', 'train & <b>.nd', '--out', 'seeds', '--seeds', '0..1', '--set', 'train.hold_out=0.5')
+
+
+def test_search():
+    stdout, _ = run(RUN, 'report', 'found')
+    expect(stdout == 'found/report.html\n', stdout)
+    page = check_page('found/report.html')
+    alts = [picture['alt'] for picture in page.pictures]
+    wanted = []
+    if shutil.which('gnuplot'):
+        wanted += ['loss, accuracy, rate, gradient, speed', 'number of skip connections', 'alphas of the normal cell',
+                   'alphas of the reduce cell']
+    if shutil.which('dot'):
+        wanted += ['normal cell', 'reduce cell']
+    expect(sorted(alts) == sorted(wanted), alts)
+    for part in ('search.weights.lr', 'processor', 'multiply-adds', 'space.candidates'):
+        expect(part in page.text, f'no {part}')
+
+
+def test_training():
+    run(RUN, 'report', 'trained', '-o', 'page.html')
+    page = check_page('page.html')
+    expect('train & <b>.nd' in page.text and 'test images' in page.text, page.text)
+
+
+def test_several_runs():
+    run(RUN, 'report', 'found', 'seeds/', 'trained', '-o', 'all.html')
+    page = check_page('all.html')
+    for part in ('found', 'seed-0', 'seed-1', 'trained', 'Comparison', 'held-out training images'):
+        expect(part in page.text, f'no {part}')
+
+
+def test_without_programs():
+    os.makedirs('bin', exist_ok=True)
+    if not os.path.exists('bin/sh'):
+        os.symlink('/bin/sh', 'bin/sh')
+    shutil.copytree('found', 'bare')
+    for name in ('normal.svg', 'reduce.svg'):
+        if os.path.exists(f'bare/{name}'):
+            os.remove(f'bare/{name}')
+    run(RUN, 'report', 'bare', env={**os.environ, 'PATH': os.path.abspath('bin')})
+    page = check_page('bare/report.html')
+    expect(not page.pictures and 'gnuplot is not installed' in page.text and 'Graphviz is not installed' in page.text, page.text)
+
+
+def test_unfinished_run():
+    shutil.copytree('trained', 'begun')
+    os.remove('begun/metrics.jsonl')
+    run(RUN, 'report', 'begun')
+    expect('No epoch is finished yet' in check_page('begun/report.html').text, 'unfinished')
+
+
+def test_mistakes():
+    run(RUN, 'report', code=1, says='report needs the folders of runs')
+    run(RUN, 'report', 'nowhere', code=1, says="there is no run in 'nowhere'")
+    run(RUN, 'report', 'found', '--out', 'x', code=1, says="unknown option '--out' of report")
+    shutil.copytree('trained', 'broken')
+    write('broken/run.json', '{')
+    run(RUN, 'report', 'broken', code=1, says="there is no run in 'broken'")
+
+
+if __name__ == '__main__':
+    sys.exit(main([prepare, test_search, test_training, test_several_runs, test_without_programs, test_unfinished_run,
+                   test_mistakes]))
