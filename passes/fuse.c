@@ -35,6 +35,7 @@ typedef struct Value {
     int users;
     IrNode *user; /* one of them */
     bool window_user, pool_user, wider_user, later_user, placed;
+    bool merged; /* read with several dimensions as one, which only memory can give */
 } Value;
 
 typedef struct Fusion {
@@ -86,6 +87,23 @@ static bool is_wider(const IrNode *n, const IrNode *x) {
            n->op != OP_place && n->op != OP_concat && n->op != OP_dilate;
 }
 
+/* Does a reshape join or split dimensions, rather than add or drop ones of extent 1? */
+static bool merges_dimensions(const IrNode *n) {
+    const IrType *from = &n->inputs[0]->type, *to = &n->type;
+    for (int f = 0, t = 0; f < from->rank || t < to->rank; f++, t++) {
+        while (f < from->rank && from->dim[f] == 1) {
+            f++;
+        }
+        while (t < to->rank && to->dim[t] == 1) {
+            t++;
+        }
+        if ((f < from->rank) != (t < to->rank) || (f < from->rank && from->dim[f] != to->dim[t])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- facts ---- */
 
 static void note_uses(Fusion *f, IrNode *n) {
@@ -94,6 +112,7 @@ static void note_uses(Fusion *f, IrNode *n) {
         bool again = i > 0 && n->inputs[i] == n->inputs[i - 1];
         x->users += !again;
         x->user = n;
+        x->merged = x->merged || (n->op == OP_reshape && merges_dimensions(n));
         x->window_user = x->window_user || (!is_light(n) && !is_reduction(n) && n->op != OP_assign);
         x->pool_user = x->pool_user || is_pool(n->op);
         x->wider_user = x->wider_user || is_wider(n, n->inputs[i]);
@@ -203,7 +222,7 @@ static bool should_inline(const IrNode *n, const Value *v) {
         return !v->is_output;
     }
     int most_loads = schedule_is_images(n) ? MOST_LOADS : MOST_ONCE_LOADS;
-    if (!is_light(n) || is_transposition(n) || v->is_output || v->users == 0 || v->tensors > MOST_TENSORS ||
+    if (!is_light(n) || is_transposition(n) || v->merged || v->is_output || v->users == 0 || v->tensors > MOST_TENSORS ||
         v->loads > most_loads) {
         return false;
     }
