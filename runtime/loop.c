@@ -16,7 +16,8 @@ static void on_signal(int number) {
     interrupted = 1;
 }
 
-void loop_catch_signals(void) {
+/* SIGINT and SIGTERM set interrupted; the second one of a kind ends the program at once. */
+static void catch_signals(void) {
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is reported like a full disk */
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
     sigemptyset(&action.sa_mask);
@@ -84,7 +85,13 @@ bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *e
     options.kinds = kinds;
     options.kind_count = kind_count;
     double started = progress_clock();
+    catch_signals(); /* the compiler ends by the same Ctrl-C, and what it left is removed */
+    fprintf(stderr, "compiling %s\n", l->options.path);
     l->program = rt_program_open(&options, error);
+    if (!l->program && interrupted) {
+        fprintf(stderr, "interrupted before the first step; there is nothing to save\n");
+        error->kind = ERROR_INTERRUPTED;
+    }
     if (!l->program)
         return false;
     rt_state_initialize(l->program, l->at.seed);

@@ -64,8 +64,7 @@ typedef struct Loop {
     double epoch_started, epoch_rate; /* seconds; images per second in its steps */
 } Loop;
 
-/* SIGINT and SIGTERM set loop_interrupted(); the second one of a kind ends the program at once. */
-void loop_catch_signals(void);
+/* Whether SIGINT or SIGTERM came since loop_open_program; the second one of a kind ends the program at once. */
 bool loop_interrupted(void);
 
 /* The options of the program; what loop_open_program compiles. */

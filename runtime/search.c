@@ -179,9 +179,7 @@ static int search_main_in(Arena *arena, int argc, char **argv) {
         loop_print_options(stdout);
         return 0;
     }
-    bool ok = search_open(&s, &error);
-    loop_catch_signals();
-    ok = ok && search_run(&s, &error);
+    bool ok = search_open(&s, &error) && search_run(&s, &error);
     progress_clear(&s.loop.progress);
     if (ok) {
         fputs(search_genotype_text(&s, arena, true), stdout);

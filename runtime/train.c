@@ -140,9 +140,7 @@ static bool train_once(Arena *arena, const LoopOptions *options, const char *rec
     Train *t = ARENA_NEW(arena, Train);
     t->loop = (Loop){
         .arena = arena, .options = *options, .what = "training", .prefer = "train", .recipe = recipe, .lines = lines};
-    bool ok = train_open(t, error);
-    loop_catch_signals();
-    ok = ok && train_run(t, error);
+    bool ok = train_open(t, error) && train_run(t, error);
     progress_clear(&t->loop.progress);
     ok = ok && train_finish(t, error);
     *result = t->result;
