@@ -1,14 +1,16 @@
-/* cuda_order.c: the calls of a graph, as they were planned for the CPU (edge after edge, so that little memory is needed), put into
- * an order for a GPU: as many calls side by side as the values allow.
+/* cuda_order.c: the calls of a graph, as they were planned for the CPU (edge after edge, so that little memory is
+ * needed), put into an order for a GPU: as many calls side by side as the values allow.
  *
- * A call's level is one more than the highest level of the calls it has to wait for: those that write what it reads, and those
- * that read or write what it overwrites. Memory is compared byte by byte, so values that share memory over time come one
- * after the other. Each level becomes a stage whose calls are independent; the runtime starts those with one kernel together. */
+ * A call's level is one more than the highest level of the calls it has to wait for: those that write what it reads,
+ * and those that read or write what it overwrites. Memory is compared byte by byte, so values that share memory over
+ * time come one after the other. Each level becomes a stage whose calls are independent; the runtime starts those with
+ * one kernel together. */
 #include "codegen/cuda.h"
 
 #include <string.h>
 
-/* Bytes of a place that were last written and read by calls of these levels. Segments of a place are sorted and disjoint. */
+/* Bytes of a place that were last written and read by calls of these levels. Segments of a place are sorted and
+ * disjoint. */
 typedef struct Segment {
     int64_t begin, end;
     int written, read;
@@ -142,7 +144,8 @@ static void add_to_level(Order *o, int level, bool prepared, CgCall call) {
 /* Calls of one kernel become neighbours, in their old order. */
 static void group_calls(Order *o, CgCallStage *stage, int kernel_count) {
     CgCall *calls = ARENA_ARRAY(o->arena, CgCall, stage->call_count);
-    int *first = ARENA_ARRAY(o->arena, int, kernel_count), *next = ARENA_ARRAY(o->arena, int, stage->call_count), at = 0;
+    int *first = ARENA_ARRAY(o->arena, int, kernel_count), *next = ARENA_ARRAY(o->arena, int, stage->call_count),
+        at = 0;
     for (int i = stage->call_count - 1; i >= 0; i--) {
         next[i] = first[stage->calls[i].kernel];
         first[stage->calls[i].kernel] = i + 1;

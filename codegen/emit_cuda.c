@@ -91,10 +91,10 @@ static void add_parameters(const CgPrinter *p, const CgStep *step, Str *text) {
     str_add(text, "extern \"C\" __global__ void @(const int64_t *rows, const NdRun *run, int64_t private_bytes)\n{\n");
     str_addf(text, "    const int64_t *const row = rows + (int64_t)blockIdx.y * %d;\n", p->buffer_count + step->int_count);
     for (int i = 0; i < p->buffer_count; i++) {
-        bool private_value = p->buffers[i]->place == PLACE_private, out = p->buffers[i] == step->out;
-        const char *constant = out ? "" : "const ", *element = cg_c_element(p->buffers[i]);
-        str_addf(text, "    %s%s *%sconst %c%d = (%s%s *)row[%d];\n", constant, element, out ? "" : "__restrict__ ",
-                 private_value ? 'p' : 'b', i, constant, element, i);
+        bool private_value = p->buffers[i]->place == PLACE_private;
+        const char *constant = p->buffers[i] == step->out ? "" : "const ", *element = cg_c_element(p->buffers[i]);
+        str_addf(text, "    %s%s *const %c%d = (%s%s *)row[%d];\n", constant, element, private_value ? 'p' : 'b', i, constant,
+                 element, i);
     }
     if (step->int_count)
         str_addf(text, "    const int64_t *const ints = row + %d;\n", p->buffer_count);

@@ -181,7 +181,11 @@ static void consider_takeover(void *data, IrNode *reader, IrNode *value) {
 
 /* ---- offsets ---- */
 
-static void place_value(Plan *plan, Heap *heap, PlanValue *v) {
+static void place_value(const PassContext *ctx, Plan *plan, Heap *heap, PlanValue *v) {
+    if (ctx->wide) {
+        v->node->offset = heap_take(heap, v->bytes);
+        return;
+    }
     Takeover search = {plan, v};
     schedule_visit_loads(v->node, consider_takeover, &search);
     if (v->takes_over) {
@@ -216,8 +220,8 @@ static int64_t assign_work(PassContext *ctx, IrGraph *g, Plan *plan, int stage_c
         for (; stage < v->first; stage++) {
             free_stage(plan, &heap, first_ending, next_ending, stage);
         }
-        place_value(plan, &heap, v);
-        if (v->last < stage_count) {
+        place_value(ctx, plan, &heap, v);
+        if (v->last < stage_count && !ctx->wide) {
             next_ending[n->id] = first_ending[v->last];
             first_ending[v->last] = n->id;
         }
@@ -234,9 +238,9 @@ static int64_t assign_private(PassContext *ctx, IrGraph *g, Plan *plan) {
     for (IrNode *n = g->first; n; n = n->next) {
         PlanValue *v = &plan->values[n->id];
         if (v->node && n->place == PLACE_private) {
-            place_value(plan, &heap, v);
+            place_value(ctx, plan, &heap, v);
             next_ending[n->id] = first_ending[v->last_step];
-            first_ending[v->last_step] = n->id;
+            first_ending[v->last_step] = ctx->wide ? -1 : n->id;
         }
         free_stage(plan, &heap, first_ending, next_ending, n->id);
     }

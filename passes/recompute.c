@@ -83,7 +83,7 @@ static IrNode *find_replacement(IrBuilder *b, IrNode *n) {
 
 bool pass_recompute(PassContext *ctx, IrGraph *g) {
     IrNode *loss = ir_graph_find_output(g, "loss");
-    if (!loss || !graph_kind_is_training(ctx->kind)) {
+    if (!loss || !graph_kind_is_training(ctx->kind) || ctx->wide) {
         return false;
     }
     Recompute r = {.ctx = ctx, .g = g, .left = ctx->memory_budget};

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_THREADS = 256, ALIGNMENT = 256, MOST_ARGUMENTS = 128 };
+enum { BLOCK_THREADS = 256, ALIGNMENT = 256 };
 
 struct RtDevice {
     CudaApi api;
@@ -29,10 +29,19 @@ struct RtDevice {
     bool profile;
 };
 
-/* What is replayed: captured as a CUDA graph, or launched kernel by kernel. */
+/* Calls of one kernel that are started together: grid.y of them, each with a row of the table. */
+typedef struct Launch {
+    int kernel;
+    CudaDim grid;
+    void *rows;
+} Launch;
+
+/* What is replayed: captured as a CUDA graph, or launched one by one. */
 typedef struct Part {
     const PlanStage *stages;
     int count;
+    int launch_count;
+    Launch *launches;
     void *captured;
 } Part;
 
@@ -49,7 +58,7 @@ struct RtBound {
     Part prepare, stages;
     Input *inputs;
     NdRun *run_pinned;
-    void *run; /* on the device */
+    void *run, *table; /* on the device */
     size_t private_image_bytes, bytes;
     double *milliseconds; /* by kernel, when profiling */
     long *calls;
@@ -250,6 +259,7 @@ static void cuda_unbind(RtDevice *d, RtBound *b) {
             d->api.FreeHost(b->inputs[i].pinned);
     }
     cuda_release(d, b->run, sizeof(NdRun));
+    cuda_release(d, b->table, 0);
     if (b->run_pinned)
         d->api.FreeHost(b->run_pinned);
     arena_destroy(b->arena);
@@ -260,8 +270,8 @@ static RtBound *cuda_bind(RtDevice *d, const RtModule *module, const PlanGraph *
     Arena *arena = arena_create();
     RtBound *b = ARENA_NEW(arena, RtBound);
     *b = (RtBound){.module = (const CudaModule *)module, .graph = graph, .arenas = *arenas, .arena = arena};
-    b->prepare = (Part){graph->prepare, graph->prepare_count, NULL};
-    b->stages = (Part){graph->stages, graph->stage_count, NULL};
+    b->prepare = (Part){.stages = graph->prepare, .count = graph->prepare_count};
+    b->stages = (Part){.stages = graph->stages, .count = graph->stage_count};
     b->inputs = ARENA_ARRAY(arena, Input, graph->input_count);
     b->private_image_bytes = image_private_bytes(graph);
     b->milliseconds = ARENA_ARRAY(arena, double, module->plan->kernel_count);
@@ -298,7 +308,7 @@ static void *resolve(const RtDevice *d, const RtBound *b, const PlanBuffer *buff
     }
 }
 
-/* Enough blocks for the largest batch. Kernels stride over what is left when there are fewer. */
+/* Enough blocks of one call for the largest batch. Kernels stride over what is left when there are fewer. */
 static unsigned count_blocks(const Plan *plan, const PlanStep *step) {
     enum { MOST = 1 << 20 };
     int64_t outer = step->launch == LAUNCH_images ? plan->batch : step->launch == LAUNCH_chunks ? plan->chunks : 1;
@@ -306,56 +316,100 @@ static unsigned count_blocks(const Plan *plan, const PlanStep *step) {
     return (unsigned)(blocks < 1 ? 1 : blocks < MOST ? blocks : MOST);
 }
 
-/* Arguments: buffers, constants, the run-time block, the distance of two images' private values (codegen/emit_cuda.c).
- */
-static int launch_step(RtDevice *d, RtBound *b, const PlanStep *step) {
-    void *buffers[MOST_ARGUMENTS], *arguments[MOST_ARGUMENTS];
-    int64_t private_bytes = (int64_t)b->private_image_bytes;
-    int count = 0;
-    for (int i = 0; i < step->buffer_count; i++) {
-        buffers[i] = resolve(d, b, &step->buffers[i]);
-        arguments[count++] = &buffers[i];
-    }
+/* The steps of a stage are independent of each other: neighbours with one kernel are started together. */
+static int count_together(const PlanStage *stage, int first) {
+    enum { MOST = 65535 };
+    int end = first + 1;
+    while (end < stage->step_count && end - first < MOST && stage->steps[end].kernel == stage->steps[first].kernel)
+        end++;
+    return end - first;
+}
+
+/* Kernel arguments: a row of the table for each call (codegen/emit_cuda.c), the run-time block, the distance of two
+ * images' private values. */
+static int64_t *add_row(const RtDevice *d, const RtBound *b, const PlanStep *step, int64_t *row) {
+    for (int i = 0; i < step->buffer_count; i++)
+        *row++ = (int64_t)(uintptr_t)resolve(d, b, &step->buffers[i]);
     for (int i = 0; i < step->int_count; i++)
-        arguments[count++] = &step->ints[i];
-    arguments[count++] = &b->run;
-    arguments[count++] = &private_bytes;
-    CudaDim grid = {count_blocks(b->module->base.plan, step), 1, 1}, block = {BLOCK_THREADS, 1, 1};
-    return d->api.LaunchKernel(b->module->kernels[step->kernel], grid, block, arguments, 0, d->stream);
+        *row++ = step->ints[i];
+    return row;
 }
 
-static bool step_fits(const PlanStep *step) {
-    return step->buffer_count + step->int_count + 2 <= MOST_ARGUMENTS;
+static size_t count_words(const Part *part) {
+    size_t words = 0;
+    for (int i = 0; i < part->count; i++) {
+        for (int j = 0; j < part->stages[i].step_count; j++)
+            words += (size_t)(part->stages[i].steps[j].buffer_count + part->stages[i].steps[j].int_count);
+    }
+    return words;
 }
 
-static int profile_step(RtDevice *d, RtBound *b, const PlanStep *step) {
+static int64_t *make_launches(const RtDevice *d, RtBound *b, Part *part, int64_t *rows, int64_t *row) {
+    int capacity = 0;
+    for (int i = 0; i < part->count; i++) {
+        const PlanStage *stage = &part->stages[i];
+        for (int j = 0, count; j < stage->step_count; j += count) {
+            const PlanStep *step = &stage->steps[j];
+            count = count_together(stage, j);
+            Launch launch = {step->kernel,
+                             {count_blocks(b->module->base.plan, step), (unsigned)count, 1},
+                             (char *)b->table + (row - rows) * (ptrdiff_t)sizeof *rows};
+            ARENA_PUSH(b->arena, part->launches, part->launch_count, capacity, launch);
+            for (int k = 0; k < count; k++)
+                row = add_row(d, b, &stage->steps[j + k], row);
+        }
+    }
+    return row;
+}
+
+/* Before the first run: by then all graphs are bound and the private memory lies where it will stay. */
+static bool make_table(RtDevice *d, RtBound *b, Error *error) {
+    if (b->table)
+        return true;
+    size_t bytes = (count_words(&b->prepare) + count_words(&b->stages)) * sizeof(int64_t);
+    int64_t *rows = malloc(bytes + 1);
+    b->table = cuda_allocate(d, bytes);
+    if (!rows || !b->table) {
+        free(rows);
+        return error_set(error, ERROR_MACHINE, "out of memory on the GPU: %zu bytes for the table of calls", bytes);
+    }
+    make_launches(d, b, &b->stages, rows, make_launches(d, b, &b->prepare, rows, rows));
+    cuda_upload(d, b->table, rows, bytes);
+    free(rows);
+    return d->failure.kind == ERROR_NONE || error_set(error, d->failure.kind, "%s", d->failure.message);
+}
+
+static int start(RtDevice *d, RtBound *b, const Launch *launch) {
+    int64_t private_bytes = (int64_t)b->private_image_bytes;
+    void *rows = launch->rows, *arguments[] = {&rows, &b->run, &private_bytes};
+    CudaDim block = {BLOCK_THREADS, 1, 1};
+    return d->api.LaunchKernel(b->module->kernels[launch->kernel], launch->grid, block, arguments, 0, d->stream);
+}
+
+static int profile_launch(RtDevice *d, RtBound *b, const Launch *launch) {
     void *begin, *end;
     float milliseconds = 0;
     d->api.EventCreateWithFlags(&begin, 0);
     d->api.EventCreateWithFlags(&end, 0);
     d->api.EventRecord(begin, d->stream);
-    int status = launch_step(d, b, step);
+    int status = start(d, b, launch);
     d->api.EventRecord(end, d->stream);
     d->api.StreamSynchronize(d->stream);
     d->api.EventElapsedTime(&milliseconds, begin, end);
     d->api.EventDestroy(begin);
     d->api.EventDestroy(end);
-    b->milliseconds[step->kernel] += milliseconds;
-    b->calls[step->kernel]++;
+    b->milliseconds[launch->kernel] += milliseconds;
+    b->calls[launch->kernel]++;
     return status;
 }
 
 static bool launch_part(RtDevice *d, RtBound *b, const Part *part, Error *error) {
     bool profile = d->profile && d->api.EventElapsedTime;
-    for (int i = 0; i < part->count; i++) {
-        for (int j = 0; j < part->stages[i].step_count; j++) {
-            const PlanStep *step = &part->stages[i].steps[j];
-            if (!step_fits(step))
-                return error_set(error, ERROR_INPUT, "bad plan: a kernel with too many arguments");
-            int status = (profile ? profile_step : launch_step)(d, b, step);
-            if (!cuda_check(&d->api, status, b->module->base.plan->kernels[step->kernel], error))
-                return false;
-        }
+    for (int i = 0; i < part->launch_count; i++) {
+        const Launch *launch = &part->launches[i];
+        int status = (profile ? profile_launch : start)(d, b, launch);
+        if (!cuda_check(&d->api, status, b->module->base.plan->kernels[launch->kernel], error))
+            return false;
     }
     return true;
 }
@@ -403,7 +457,7 @@ static bool cuda_launch(RtDevice *d, RtBound *b, const void *const *inputs, cons
                         Error *error) {
     if (d->failure.kind != ERROR_NONE)
         return error_set(error, d->failure.kind, "%s", d->failure.message);
-    return cuda_check(&d->api, d->api.SetDevice(d->number), "choosing the GPU", error) &&
+    return cuda_check(&d->api, d->api.SetDevice(d->number), "choosing the GPU", error) && make_table(d, b, error) &&
            send_inputs(d, b, inputs, run, error) && (!prepare || run_part(d, b, &b->prepare, error)) &&
            run_part(d, b, &b->stages, error) &&
            cuda_check(&d->api, d->api.StreamSynchronize(d->stream), "running a step on the GPU", error);

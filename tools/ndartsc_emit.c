@@ -156,6 +156,7 @@ static bool build_graphs(Job *job) {
         ctx.chunks = job->cg.chunks;
         ctx.element_size = o->precision == PRECISION_f64 ? 8 : 4;
         ctx.memory_budget = o->memory_budget;
+        ctx.wide = job->cg.target == TARGET_cuda && o->memory_budget == 0;
         IrGraph *graph = job->has_steps ? finish_step(&ctx) : pipeline_build_graph(&ctx);
         if (!graph)
             return error_set(&job->error, ERROR_INPUT, "%s: no graph '%s' can be made of this text", o->input,

@@ -99,6 +99,7 @@ static void build_graphs(Test *t) {
                            .batch = BATCH,
                            .chunks = BATCH,
                            .element_size = 4,
+                           .wide = true,
                            .out = stderr};
         t->graphs[i] = pipeline_build_graph(&ctx);
         if (!t->graphs[i])
@@ -284,31 +285,35 @@ static void *resolve(const Test *t, const PlanBuffer *b) {
     }
 }
 
-static bool launch(Test *t, const PlanStep *step) {
-    void *buffers[128], *arguments[128];
-    int64_t private_bytes = (int64_t)t->private_bytes;
-    int count = 0;
-    for (int i = 0; i < step->buffer_count; i++) {
-        buffers[i] = resolve(t, &step->buffers[i]);
-        arguments[count++] = &buffers[i];
+/* As the runtime does: neighbours with one kernel are started together, each with its row of the table. */
+static bool launch(Test *t, const PlanStep *steps, int count) {
+    int length = steps->buffer_count + steps->int_count, at = 0;
+    int64_t *rows = malloc(sizeof *rows * (size_t)(length * count)), private_bytes = (int64_t)t->private_bytes;
+    for (int k = 0; k < count; k++) {
+        for (int i = 0; i < steps[k].buffer_count; i++)
+            rows[at++] = (int64_t)(uintptr_t)resolve(t, &steps[k].buffers[i]);
+        for (int i = 0; i < steps[k].int_count; i++)
+            rows[at++] = steps[k].ints[i];
     }
-    for (int i = 0; i < step->int_count; i++)
-        arguments[count++] = &step->ints[i];
-    arguments[count++] = &t->run_address;
-    arguments[count++] = &private_bytes;
-    int64_t outer = step->launch == LAUNCH_images ? BATCH : step->launch == LAUNCH_chunks ? t->plan->chunks : 1;
-    unsigned blocks = (unsigned)((step->threads * outer + BLOCK_THREADS - 1) / BLOCK_THREADS);
-    const unsigned grid[3] = {blocks ? blocks : 1, 1, 1}, block[3] = {BLOCK_THREADS, 1, 1};
-    if (simt_kernel_argument_count(t->kernels[step->kernel]) != count)
-        die("another number of arguments than its plan says:", t->plan->kernels[step->kernel]);
-    return simt_launch(t->kernels[step->kernel], grid, block, arguments, 0);
+    int64_t outer = steps->launch == LAUNCH_images ? BATCH : steps->launch == LAUNCH_chunks ? t->plan->chunks : 1;
+    unsigned blocks = (unsigned)((steps->threads * outer + BLOCK_THREADS - 1) / BLOCK_THREADS);
+    const unsigned grid[3] = {blocks ? blocks : 1, (unsigned)count, 1}, block[3] = {BLOCK_THREADS, 1, 1};
+    void *arguments[] = {&rows, &t->run_address, &private_bytes};
+    bool ok = simt_launch(t->kernels[steps->kernel], grid, block, arguments, 0);
+    free(rows);
+    return ok;
 }
 
 static bool run_stages(Test *t, const PlanStage *stages, int count) {
-    for (int i = 0; i < count; i++)
-        for (int j = 0; j < stages[i].step_count; j++)
-            if (!launch(t, &stages[i].steps[j]))
+    for (int i = 0; i < count; i++) {
+        for (int j = 0, together; j < stages[i].step_count; j += together) {
+            const PlanStep *steps = &stages[i].steps[j];
+            for (together = 1; j + together < stages[i].step_count && steps[together].kernel == steps->kernel;)
+                together++;
+            if (!launch(t, steps, together))
                 return false;
+        }
+    }
     return true;
 }
 

@@ -20,13 +20,12 @@ static const char *const builtins =
     "#define int8_t nd_int8_t\n"
     "#define int64_t nd_int64_t\n"
     "#define uint64_t nd_uint64_t\n"
-    "struct Dim { unsigned x; };\n"
+    "struct Dim { unsigned x, y; };\n"
     "static thread_local Dim blockIdx, threadIdx;\n"
     "static Dim blockDim = {256}, gridDim = {3};\n"
     "static pthread_barrier_t barrier;\n"
     "static void __syncthreads() { pthread_barrier_wait(&barrier); }\n"
-    "typedef void Kernel(intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, "
-    "intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t);\n"
+    "typedef void Kernel(intptr_t, intptr_t, intptr_t);\n"
     "extern \"C\" void simt_launch(Kernel *k, const intptr_t *a) {\n"
     "    pthread_barrier_init(&barrier, nullptr, blockDim.x);\n"
     "    for (unsigned b = 0; b < gridDim.x; b++) {\n"
@@ -35,8 +34,7 @@ static const char *const builtins =
     "            threads.emplace_back([=] {\n"
     "                blockIdx.x = b;\n"
     "                threadIdx.x = t;\n"
-    "                k(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14], "
-    "a[15]);\n"
+    "                k(a[0], a[1], a[2]);\n"
     "            });\n"
     "        for (auto &thread : threads)\n"
     "            thread.join();\n"
@@ -72,10 +70,10 @@ static void *load(Arena *arena, const char *source) {
     return library;
 }
 
-/* Sixteen arguments always: all are words, and the ABI passes surplus ones harmlessly. */
+/* One call: a table of one row. */
 static void launch(Simt *s, json_t *step, int64_t private_bytes) {
     Harness *h = s->h;
-    intptr_t a[16] = {0};
+    int64_t row[64];
     int count = 0;
     size_t i;
     json_t *item, *kernel = json_array_get(json_object_get(h->plan, "kernels"), (size_t)harness_int(step, "kernel"));
@@ -83,15 +81,13 @@ static void launch(Simt *s, json_t *step, int64_t private_bytes) {
         const char *place = json_string_value(json_array_get(item, 0));
         int64_t offset = json_integer_value(json_array_get(item, 1));
         char *base = *place == 's' ? h->state : *place == 'w' ? h->work : place[2] == 'i' ? s->private : h->prepared;
-        a[count++] = *place == 'i' ? (intptr_t)h->inputs[offset] : (intptr_t)(base + offset);
+        row[count++] = *place == 'i' ? (intptr_t)h->inputs[offset] : (intptr_t)(base + offset);
     }
-    json_array_foreach(json_object_get(step, "ints"), i, item) a[count++] = json_integer_value(item);
-    a[count++] = (intptr_t)&h->run;
-    a[count++] = private_bytes;
-    assert_true(count <= 16);
+    json_array_foreach(json_object_get(step, "ints"), i, item) row[count++] = json_integer_value(item);
+    assert_true(count <= 64);
     void *address = dlsym(s->library, json_string_value(json_object_get(kernel, "name")));
     assert_non_null(address);
-    s->launch(address, a);
+    s->launch(address, (intptr_t[]){(intptr_t)row, (intptr_t)&h->run, private_bytes});
 }
 
 static const char *const text =
