@@ -160,8 +160,9 @@ static bool choose_options(RtProgram *p, const IrModule *ir, const RtProgramOpti
                       .plain = o->plain,
                       .batch = batch,
                       .chunks = batch < 16 ? (int)batch : 16};
-    if (cg->target == TARGET_c)
-        cg->bands = batch <= MOST_BANDED && o->kind_count == 1 && o->kinds[0] == GRAPH_infer;
+    if (cg->target != TARGET_c)
+        return true;
+    cg->bands = batch <= MOST_BANDED && o->kind_count == 1 && o->kinds[0] == GRAPH_infer;
     cg->vector_bytes = o->vector_bytes == RT_VECTOR_HOST ? machine_vector_bytes() : o->vector_bytes;
     return true;
 }
@@ -188,6 +189,28 @@ static bool compile_text(RtProgram *p, Arena *arena, const RtProgramOptions *o, 
         return false;
     p->module = p->backend->find(p->device, key, cg.vector_bytes, p->arena, &p->identity);
     return p->module || generate(p, ir, o, &cg, key, error);
+}
+
+static bool compile(RtProgram *p, const RtProgramOptions *o, Error *error) {
+    Arena *arena = arena_create();
+    bool compiled = compile_text(p, arena, o, error);
+    arena_destroy(arena);
+    return compiled;
+}
+
+/* A GPU that cannot hold all values side by side gets a module that shares memory over time and recomputes. */
+static bool compile_to_fit(RtProgram *p, const RtProgramOptions *o, Error *error) {
+    Error ignored = {ERROR_NONE, ""};
+    if (!compile(p, o, error))
+        return false;
+    if (!p->backend->check_memory || o->memory_budget > 0 ||
+        p->backend->check_memory(p->device, p->module->plan, &ignored))
+        return true;
+    RtProgramOptions narrow = *o;
+    narrow.memory_budget = 1;
+    p->backend->unload(p->device, p->module);
+    p->module = NULL;
+    return compile(p, &narrow, error);
 }
 
 /* ---- memory ---- */
@@ -294,10 +317,7 @@ static bool finish(RtProgram *p, uint64_t seed, Error *error) {
 
 RtProgram *rt_program_open(const RtProgramOptions *options, Error *error) {
     RtProgram *p = create(options->device, options->threads, error);
-    Arena *arena = arena_create();
-    bool compiled = p && compile_text(p, arena, options, error);
-    arena_destroy(arena);
-    if (compiled && finish(p, options->seed, error))
+    if (p && compile_to_fit(p, options, error) && finish(p, options->seed, error))
         return p;
     rt_program_close(p);
     return NULL;
