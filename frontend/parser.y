@@ -394,6 +394,8 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, Par
     yysymbol_kind_t expected[MOST];
     int count = yypcontext_expected_tokens(context, expected, MOST);
     const Span *at = yypcontext_location(context);
+    if (state->error_line == at->line && state->error_col == at->col)
+        return 0; /* the same token, tried again as the beginning of something new */
     Str message = str_create(state->arena);
     if (yypcontext_token(context) == YYSYMBOL_YYEOF)
         str_add(&message, "the text ends too early");
@@ -405,8 +407,30 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, Par
     return 0;
 }
 
+/* A zero byte would end every string it is in: whatever has one is no text, and is not looked at any further. */
+static bool check_zero_bytes(const SourceFile *source, Diag *diag)
+{
+    const char *zero = memchr(source->text, '\0', source->size);
+    if (!zero)
+        return true;
+    Span at = {source, 1, 1, 1, 1};
+    for (const char *c = source->text; c < zero; c++) {
+        at.col++;
+        if (*c == '\n') {
+            at.line++;
+            at.col = 1;
+        }
+    }
+    at.end_line = at.line;
+    at.end_col = at.col + 1;
+    diag_error(diag, at, "unexpected byte 0x00: this is not a text");
+    return false;
+}
+
 static Ast *parse(Arena *arena, const SourceFile *source, Diag *diag, int start)
 {
+    if (!check_zero_bytes(source, diag))
+        return NULL;
     ParseState state = {.arena = arena, .diag = diag, .source = source, .start = start, .line = 1, .col = 1};
     void *scanner;
     if (lexer_lex_init(&scanner))
