@@ -42,9 +42,9 @@ static bool read_sum(Sum *s) {
 static void print_terms(const Sum *s) {
     CgPrinter *p = s->p;
     cg_c_line(p, "%s part = 0;", s->type);
-    cg_c_open(p, "for (int64_t term = slice; term < %lld; term += %d)", (long long)s->terms,
+    cg_c_open(p, "for (%s term = slice; term < %lld; term += %d)", p->index_type, (long long)s->terms,
               CUDA_BLOCK_THREADS / s->lanes);
-    cg_c_line(p, "int64_t rest = term;");
+    cg_c_line(p, "%s rest = term;", p->index_type);
     cuda_print_indices(p, s->axes, s->axis_count);
     cg_c_line(p, "part += %s;", cg_c_print_scalar(p, s->body));
     cg_c_close(p);
@@ -77,7 +77,7 @@ static uint32_t loop_axes(const Sum *s) {
 static void print_block(const Sum *s) {
     CgPrinter *p = s->p;
     cg_c_line(p, "%s total = 0;", s->type);
-    cg_c_line(p, "int64_t rest = element < %lld ? element : 0;", (long long)s->elements);
+    cg_c_line(p, "%s rest = element < %lld ? element : 0;", p->index_type, (long long)s->elements);
     cuda_print_element(p, s->step);
     cg_c_hoist(p, s->body, loop_axes(s));
     cg_c_open(p, "if (element < %lld)", (long long)s->elements);
@@ -103,10 +103,10 @@ bool cuda_print_sum(CgPrinter *p, const CgStep *step, int64_t elements, CgLaunch
     cg_c_line(p, "__shared__ %s sums[%d];", s.type, CUDA_BLOCK_THREADS);
     cg_c_line(p, "const int lane = threadIdx.x %% %d, slice = threadIdx.x / %d;", s.lanes, s.lanes);
     if (step->partial)
-        cg_c_open(p, "for (int64_t block = blockIdx.x; block < run->chunks * %lld; block += gridDim.x)", blocks);
+        cg_c_open(p, "for (%s block = blockIdx.x; block < run->chunks * %lld; block += gridDim.x)", p->index_type, blocks);
     else
-        cg_c_open(p, "for (int64_t block = blockIdx.x; block < %lld; block += gridDim.x)", blocks);
-    cg_c_line(p, "const int64_t chunk = block / %lld, element = block %% %lld * %d + lane;", blocks, blocks, s.lanes);
+        cg_c_open(p, "for (%s block = blockIdx.x; block < %lld; block += gridDim.x)", p->index_type, blocks);
+    cg_c_line(p, "const %s chunk = block / %lld, element = block %% %lld * %d + lane;", p->index_type, blocks, blocks, s.lanes);
     print_block(&s);
     cg_c_close(p);
     *threads = blocks * CUDA_BLOCK_THREADS;

@@ -116,7 +116,7 @@ void cuda_print_indices(CgPrinter *p, const int *axes, int count) {
         if (extent <= 1)
             continue;
         p->axis_name[axes[i]] = cg_c_name(p, "i");
-        cg_c_line(p, "const int64_t %s = rest %% %lld;", p->axis_name[axes[i]], (long long)extent);
+        cg_c_line(p, "const %s %s = rest %% %lld;", p->index_type, p->axis_name[axes[i]], (long long)extent);
         cg_c_line(p, "rest /= %lld;", (long long)extent);
     }
 }
@@ -138,15 +138,22 @@ static CgLaunch choose_launch(const CgStep *step) {
     return step->partial || front == IR_DIM_K ? LAUNCH_chunks : front == IR_DIM_N ? LAUNCH_images : LAUNCH_once;
 }
 
+/* Are numbers of threads, and of elements of an image or of what has no images, below 2^30? */
+static bool is_narrow(const CgOptions *options, const CgStep *step, int64_t threads) {
+    const int64_t most = INT64_C(1) << 30;
+    for (int i = 0; i < step->buffer_count; i++)
+        if (ir_type_count(&step->buffers[i]->type, 1, options->chunks) > most)
+            return false;
+    return threads * (options->batch + options->chunks) < most;
+}
+
 /* One thread an element. */
 static void print_elements(CgPrinter *p, const CgStep *step, CgLaunch launch, int64_t count) {
     const char *outer = launch == LAUNCH_chunks ? "chunk" : launch == LAUNCH_images ? "image" : NULL;
     const char *times = launch == LAUNCH_chunks ? "run->chunks * " : launch == LAUNCH_images ? "run->batch * " : "";
-    cg_c_open(p,
-              "for (int64_t thread = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; thread < %s%lld; thread += "
-              "(int64_t)gridDim.x * blockDim.x)",
-              times, (long long)count);
-    cg_c_line(p, "int64_t rest = thread;");
+    cg_c_open(p, "for (%s thread = (%s)blockIdx.x * blockDim.x + threadIdx.x; thread < %s%lld; thread += (%s)gridDim.x * blockDim.x)",
+              p->index_type, p->index_type, times, (long long)count, p->index_type);
+    cg_c_line(p, "%s rest = thread;", p->index_type);
     cuda_print_element(p, step);
     if (outer) {
         cg_c_line(p, "const int64_t %s = rest;", outer);
@@ -157,12 +164,14 @@ static void print_elements(CgPrinter *p, const CgStep *step, CgLaunch launch, in
     cg_c_close(p);
 }
 
-static void emit_step(CgModule *module, const CgStep *step, CgCallStage *calls) {
+static void emit_step(CgModule *module, CgDomain domain, const CgStep *step, CgCallStage *calls) {
     Str body = str_create(module->arena), text = str_create(module->arena);
     CgPrinter *p = cg_printer_create(module->arena, &body, step);
     CgCall call = {.int_count = step->int_count, .ints = step->ints, .launch = choose_launch(step)};
     p->indent = 1;
     call.threads = count_elements(step);
+    if (is_narrow(module->options, step, call.threads))
+        p->index_type = "int";
     if (!cuda_print_sum(p, step, call.threads, call.launch, &call.threads)) {
         if (step->partial)
             bug("partial sum %%%d of a number of terms that is not constant", step->node->id);
@@ -173,12 +182,12 @@ static void emit_step(CgModule *module, const CgStep *step, CgCallStage *calls) 
     str_add(&text, "}\n");
     call.buffer_count = p->buffer_count;
     call.buffers = p->buffers;
-    call.kernel = cg_module_add_kernel(module, text.data, step->node);
+    call.kernel = cg_module_add_kernel(module, text.data, domain, &step, 1);
     cg_stage_add_call(module, calls, call);
 }
 
 void cg_cuda_emit_stage(CgModule *module, CgProgram *program, const CgStage *stage, CgCallStage *calls) {
     (void)program;
     for (int i = 0; i < stage->step_count; i++)
-        emit_step(module, stage->steps[i], calls);
+        emit_step(module, stage->domain, stage->steps[i], calls);
 }

@@ -15,7 +15,7 @@ static void name_unit_axes(CgPrinter *p) {
 
 CgPrinter *cg_printer_create(Arena *arena, Str *out, const CgStep *step) {
     CgPrinter *p = ARENA_NEW(arena, CgPrinter);
-    *p = (CgPrinter){.arena = arena, .out = out, .vector_axis = -1, .width = 1, .ints = "ints"};
+    *p = (CgPrinter){.arena = arena, .out = out, .vector_axis = -1, .width = 1, .ints = "ints", .index_type = "int64_t"};
     p->buffers = ARENA_ARRAY(arena, CgBuffer *, CG_MAX_BUFFERS);
     cg_c_set_step(p, step, 0);
     return p;
@@ -90,10 +90,10 @@ void cg_c_open_axis(CgPrinter *p, int axis) {
     const char *name = cg_c_name(p, "i");
     p->axis_name[axis] = name;
     if (extent < 0)
-        cg_c_open(p, "for (int64_t %s = 0; %s < run->%s; %s++)", name, name, extent == IR_DIM_N ? "batch" : "chunks",
-                  name);
+        cg_c_open(p, "for (%s %s = 0; %s < run->%s; %s++)", p->index_type, name, name,
+                  extent == IR_DIM_N ? "batch" : "chunks", name);
     else
-        cg_c_open(p, "for (int64_t %s = 0; %s < %lld; %s++)", name, name, (long long)extent, name);
+        cg_c_open(p, "for (%s %s = 0; %s < %lld; %s++)", p->index_type, name, name, (long long)extent, name);
 }
 
 const char *cg_c_name(CgPrinter *p, const char *prefix) {

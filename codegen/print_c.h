@@ -40,6 +40,7 @@ typedef struct CgPrinter {
     int width;          /* lanes: 16, 8, 4, 2; 1 is scalar code */
     CgBuffer **buffers; /* buffer i of the kernel is called bi */
     int buffer_count;
+    const char *index_type; /* of loop variables: "int64_t", or "int" where that is enough and faster (CUDA) */
     const char *ints; /* expression of the array of the call's constants; "ints" */
     int int_base;     /* where the present step's constants begin in it */
     CgEntry *entries;

@@ -240,7 +240,7 @@ static const char *condition(CgPrinter *p, const CgScalar *s, bool *never, bool 
         /* One comparison tests both bounds: a negative value is a large unsigned one. */
         add_condition(
             p, &text,
-            arena_printf(p->arena, "(uint64_t)(%s) < %lldu", value, (long long)(s->upper[i] * index->divisor)));
+            arena_printf(p->arena, "(u%s)(%s) < %lldu", str_equal(p->index_type, "int") ? "int32_t" : p->index_type, value, (long long)(s->upper[i] * index->divisor)));
         if (index->divisor != 1)
             add_condition(p, &text, arena_printf(p->arena, "(%s) %% %lld == 0", value, (long long)index->divisor));
     }
