@@ -36,6 +36,11 @@ typedef struct ReportPlot {
 const char *report_draw(Arena *arena, const ReportPlot *plots, int count, int columns, int width, int height);
 /* FOLDER/NAME.svg, or else NAME.dot drawn by Graphviz; NULL when neither is to be had. */
 const char *report_read_cell(Arena *arena, const char *folder, const char *name);
+const char *report_draw_dot(Arena *arena, const char *dot);
+
+/* report_cells.c: the first normal cell, or the first reduction, of a network of genotype cells, for Graphviz. NULL
+ * when it has none. */
+const char *report_cell_dot(Arena *arena, const IrModule *module, bool reduction);
 
 /* report_data.c */
 /* False, with ERROR_INPUT, when there is no run in the folder. */

@@ -241,20 +241,17 @@ static void add_alphas(Arena *arena, Str *s, const ReportRun *run) {
     }
 }
 
-/* The cells that a search found; of a training of a search's genotype, those beside that text. */
+/* The cells that a search found, or of the network that was trained. */
 static void add_cells(Arena *arena, Str *s, const ReportRun *run) {
     static const char *const names[] = {"normal", "reduce"};
-    const char *text = json_string_value(json_object_get(run->run, "text"));
-    const char *slash = text ? strrchr(text, '/') : NULL;
-    const char *beside = slash ? arena_strndup(arena, text, (size_t)(slash - text)) : ".";
     for (int i = 0; i < 2; i++) {
         const char *svg = report_read_cell(arena, run->folder, names[i]);
-        if (!svg && !run->alphas)
-            svg = report_read_cell(arena, beside, names[i]);
-        if (!svg && !(run->alphas && i == 0))
+        const char *dot = run->alphas ? NULL : report_cell_dot(arena, run->module, i == 1);
+        if (!svg && !dot && !run->alphas)
             continue;
         str_addf(s, "<h3>The %s cell</h3>\n", i == 0 ? "normal" : "reduction");
-        add_picture(s, svg, arena_printf(arena, "%s cell", names[i]), "Graphviz");
+        add_picture(s, svg || !dot ? svg : report_draw_dot(arena, dot), arena_printf(arena, "%s cell", names[i]),
+                    "Graphviz");
     }
 }
 

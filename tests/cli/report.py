@@ -100,6 +100,8 @@ def test_search():
 def test_training():
     run(RUN, 'report', 'trained', '-o', 'page.html')
     page = check_page('page.html')
+    alts = [picture['alt'] for picture in page.pictures]
+    expect(not shutil.which('dot') or alts[-2:] == ['normal cell', 'reduce cell'], alts)
     expect('train & <b>.nd' in page.text and 'test images' in page.text, page.text)
 
 

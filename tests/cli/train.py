@@ -137,6 +137,15 @@ def test_seeds():
     expect(stderr.count('epoch 1/1:') == 1 and again.splitlines()[2:4] == stdout.splitlines()[2:4], stderr + again)
 
 
+def test_interrupted_seeds():
+    train('whole', '--seeds', '3,7')
+    interrupt('epoch 1/3:', 0.02, RUN, 'train', 'tiny.nd', '--out', 'parts', '--seeds', '3,7', '--threads', '1')
+    train('parts', '--seeds', '3,7', '--resume')
+    for seed in (3, 7):
+        expect_same(f'whole/seed-{seed}', f'parts/seed-{seed}', RESULTS)
+    expect_same('whole', 'parts', ['summary.json'])
+
+
 def test_recipe():
     genotype = os.path.join(os.environ['NDARTS_SOURCE'], 'genotypes', 'noisy_darts_b.nd')
     train('recipe', '--recipe', './recipe.nd', text=genotype)
@@ -197,4 +206,4 @@ def prepare():
 if __name__ == '__main__':
     sys.exit(main([prepare, test_threads_do_not_matter, test_interrupted_and_resumed, test_finished_training_resumes_to_nothing,
                    test_hold_out, test_best_weights_are_kept, test_weights_have_their_names, test_auxiliary_head, test_seeds,
-                   test_recipe, test_recipe_of_a_network, test_genotype_of_a_search, test_mistakes]))
+                   test_interrupted_seeds, test_recipe, test_recipe_of_a_network, test_genotype_of_a_search, test_mistakes]))

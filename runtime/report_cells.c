@@ -1,0 +1,132 @@
+/* report_cells.c: the cells of a network that was trained, read back from its graph: the calls with edge=true of cell K
+ * are named cells.K._ops.I; a node is the sum of its edges, a state that no other sum adds further. The first cell
+ * stands for the normal ones, the first one that halves the image for the reductions. */
+#include "runtime/report.h"
+
+#include "runtime/genotype.h"
+
+#include <ctype.h>
+#include <string.h>
+
+enum { MAX_EDGES = 64, MAX_STATES = 64, MAX_CELLS = 200 };
+
+typedef struct CellGraph {
+    int edge_count, input_count, node_count;
+    const IrNode *edges[MAX_EDGES];
+    const IrNode *inputs[MAX_STATES], *nodes[MAX_STATES];
+} CellGraph;
+
+static bool is_edge_of(const IrNode *n, const char *prefix) {
+    return n->op == OP_call && ir_attr_get_int(n, "edge", 0) &&
+           str_starts_with(ir_attr_get_string(n, "name", ""), prefix);
+}
+
+/* An edge of the cell or a sum of such. */
+static bool is_inside(const IrNode *n, const char *prefix) {
+    if (n->op == OP_add)
+        return is_inside(n->inputs[0], prefix) && is_inside(n->inputs[1], prefix);
+    return is_edge_of(n, prefix);
+}
+
+static bool is_added_further(const IrNode *n, const char *prefix) {
+    for (const IrNode *user = n->next; user; user = user->next)
+        if (user->op == OP_add && (user->inputs[0] == n || user->inputs[1] == n) && is_inside(user, prefix))
+            return true;
+    return false;
+}
+
+static void add_once(const IrNode **list, int *count, const IrNode *n) {
+    for (int i = 0; i < *count; i++)
+        if (list[i] == n)
+            return;
+    if (*count < MAX_STATES)
+        list[(*count)++] = n;
+}
+
+static bool read_graph(const IrGraph *g, const char *prefix, CellGraph *cell) {
+    memset(cell, 0, sizeof(*cell));
+    for (const IrNode *n = g->first; n; n = n->next) {
+        if (is_edge_of(n, prefix) && cell->edge_count < MAX_EDGES)
+            cell->edges[cell->edge_count++] = n;
+        if (is_inside(n, prefix) && !is_added_further(n, prefix))
+            add_once(cell->nodes, &cell->node_count, n);
+    }
+    /* Inputs in the order of the graph: the output of the cell before the last is preprocessed first. */
+    for (const IrNode *n = g->first; n; n = n->next)
+        for (int e = 0; e < cell->edge_count; e++)
+            if (cell->edges[e]->inputs[0] == n && !is_inside(n, prefix))
+                add_once(cell->inputs, &cell->input_count, n);
+    return cell->edge_count > 0;
+}
+
+static bool halves(const CellGraph *cell) {
+    for (int e = 0; e < cell->edge_count; e++)
+        if (cell->edges[e]->type.dim[1] < cell->edges[e]->inputs[0]->type.dim[1])
+            return true;
+    return false;
+}
+
+/* Where "_" and digits begin at the end of the first `length` characters; 0 when they do not. */
+static size_t strip_number(const char *name, size_t length) {
+    size_t i = length;
+    while (i > 0 && isdigit((unsigned char)name[i - 1]))
+        i--;
+    return i < length && i > 1 && name[i - 1] == '_' ? i - 1 : 0;
+}
+
+/* sep_conv_3x3_36_1 and sep_conv_3x3_36_1_8x8, the function for 36 channels and stride 1, are sep_conv_3x3. */
+static const char *operation_name(Arena *arena, const IrNode *edge) {
+    const char *name = ir_attr(edge, "callee")->symbols[0];
+    size_t length = strlen(name), i = length;
+    while (i > 0 && (isdigit((unsigned char)name[i - 1]) || name[i - 1] == 'x'))
+        i--;
+    bool shaped =
+        i < length && i > 1 && name[i - 1] == '_' && memchr(name + i, 'x', length - i) && strip_number(name, i - 1);
+    size_t end = shaped ? i - 1 : length;
+    for (int parameters = 0; parameters < 2 && strip_number(name, end); parameters++)
+        end = strip_number(name, end);
+    return arena_strndup(arena, name, end);
+}
+
+static int state_of(const CellGraph *cell, const IrNode *n) {
+    for (int i = 0; i < cell->input_count; i++)
+        if (cell->inputs[i] == n)
+            return i;
+    for (int i = 0; i < cell->node_count; i++)
+        if (cell->nodes[i] == n)
+            return cell->input_count + i;
+    return 0;
+}
+
+static bool adds(const IrNode *sum, const IrNode *edge) {
+    return sum == edge || (sum->op == OP_add && (adds(sum->inputs[0], edge) || adds(sum->inputs[1], edge)));
+}
+
+static GenotypeCell make_cell(Arena *arena, const CellGraph *graph) {
+    GenotypeCell cell = {.inputs = graph->input_count,
+                         .node_count = graph->node_count,
+                         .nodes = ARENA_ARRAY(arena, GenotypeNode, graph->node_count)};
+    for (int i = 0; i < graph->node_count; i++) {
+        GenotypeNode *node = &cell.nodes[i];
+        *node = (GenotypeNode){.edges = ARENA_ARRAY(arena, GenotypeEdge, graph->edge_count)};
+        for (int e = 0; e < graph->edge_count; e++)
+            if (adds(graph->nodes[i], graph->edges[e]))
+                node->edges[node->edge_count++] = (GenotypeEdge){.source = state_of(graph, graph->edges[e]->inputs[0]),
+                                                                 .operation = operation_name(arena, graph->edges[e])};
+    }
+    return cell;
+}
+
+const char *report_cell_dot(Arena *arena, const IrModule *module, bool reduction) {
+    const IrGraph *g = module ? ir_graph_find(module, "forward") : NULL;
+    CellGraph graph;
+    for (int k = 0; g && k < MAX_CELLS; k++) {
+        if (!read_graph(g, arena_printf(arena, "cells.%d._ops.", k), &graph))
+            return NULL;
+        if (halves(&graph) != reduction)
+            continue;
+        GenotypeCell cell = make_cell(arena, &graph);
+        return genotype_dot(arena, reduction ? "reduce" : "normal", &cell);
+    }
+    return NULL;
+}
