@@ -86,18 +86,18 @@ void cg_cuda_add_prelude(Str *out, const CgOptions *options) {
 
 /* ---- kernels ---- */
 
-/* A row of the table holds one call's buffers and constants; blockIdx.y says which call this block belongs to. */
+/* A row of the table holds a call's buffers and constants; blockIdx.y says which call this block belongs to. */
 static void add_parameters(const CgPrinter *p, const CgStep *step, Str *text) {
     str_add(text, "extern \"C\" __global__ void @(const int64_t *rows, const NdRun *run, int64_t private_bytes)\n{\n");
-    str_addf(text, "    const int64_t *const row = rows + (int64_t)blockIdx.y * %d;\n", p->buffer_count + step->int_count);
+    str_addf(text, "    const int64_t *const call = rows + (int64_t)blockIdx.y * %d;\n", p->buffer_count + step->int_count);
     for (int i = 0; i < p->buffer_count; i++) {
         bool private_value = p->buffers[i]->place == PLACE_private;
         const char *constant = p->buffers[i] == step->out ? "" : "const ", *element = cg_c_element(p->buffers[i]);
-        str_addf(text, "    %s%s *const %c%d = (%s%s *)row[%d];\n", constant, element, private_value ? 'p' : 'b', i, constant,
+        str_addf(text, "    %s%s *const %c%d = (%s%s *)call[%d];\n", constant, element, private_value ? 'p' : 'b', i, constant,
                  element, i);
     }
     if (step->int_count)
-        str_addf(text, "    const int64_t *const ints = row + %d;\n", p->buffer_count);
+        str_addf(text, "    const int64_t *const ints = call + %d;\n", p->buffer_count);
 }
 
 void cuda_print_private_bases(CgPrinter *p, const CgStep *step) {
@@ -172,7 +172,8 @@ static void emit_step(CgModule *module, CgDomain domain, const CgStep *step, CgC
     call.threads = count_elements(step);
     if (is_narrow(module->options, step, call.threads))
         p->index_type = "int";
-    if (!cuda_print_sum(p, step, call.threads, call.launch, &call.threads)) {
+    if (!(!module->options->plain && cuda_print_product(p, step, call.launch, &call.threads)) &&
+        !cuda_print_sum(p, step, call.threads, call.launch, &call.threads)) {
         if (step->partial)
             bug("partial sum %%%d of a number of terms that is not constant", step->node->id);
         print_elements(p, step, call.launch, call.threads);

@@ -12,6 +12,7 @@
 #define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
 #define __grid_constant__
+#define __align__(n) __attribute__((aligned(n)))
 /* All shared memory lies in one section of the module, so that the emulator can poison it before each block. */
 #define __shared__ static __attribute__((section("simt_shared")))
 /* Dynamic shared memory: the emitted source asks for it by this macro, which its own prelude defines otherwise. */

@@ -1,0 +1,337 @@
+/* cuda_product.c: sums of products (dense convolutions, the gradients of their weights, matrix products) by tiles.
+ *
+ *     result[m, n] = sum over k of x[m, k] * y[n, k]
+ *
+ * m stands for the result's axes that only x depends on, n for those that only y depends on, k for the axes of the sum. Which is
+ * which follows from the description of an element, so one schedule serves them all; padding is part of x or y. A block
+ * brings a tile of x and one of y into shared memory, a few k at a time: there what stands inline (batch norm, relu) is computed
+ * once, not once for each product. Each thread keeps 4 x 4 results in registers. When a tile has fewer results than threads, slices of
+ * threads share the k, and their sums are added in order. So the order of additions depends on shapes only.
+ *
+ * A tile lies in one image. Partial sums: a tile belongs to a chunk, and the block walks over the chunk's images in order. */
+#include "codegen/cuda.h"
+
+enum { EACH = 4 /* results of a thread, each way */, PAD = 4, LEAST_TERMS = 8, LEAST_ROWS = 8, LEAST_COLUMNS = 4 };
+
+typedef struct Operand {
+    const CgScalar *value;
+    const char *name;             /* of its tile */
+    int axes[CG_MAX_AXES], axis_count; /* of the result, that only it depends on; the innermost in memory last */
+    int64_t count;                /* their extents' product */
+    int tile;
+    bool along_terms;             /* neighbours in memory are neighbours in k */
+} Operand;
+
+typedef struct Product {
+    CgPrinter *p;
+    const CgStep *step;
+    Operand x, y;
+    int axes[CG_MAX_AXES], axis_count; /* of the sum, without the images of a chunk */
+    int64_t terms;
+    int slices, depth;            /* depth: k in a tile */
+    CgLaunch launch;
+} Product;
+
+/* ---- is it a product? ---- */
+
+static uint32_t guard_axes(const CgScalar *guard) {
+    uint32_t mask = 0;
+    for (int i = 0; i < guard->index_count; i++)
+        mask |= cg_index_axes(&guard->index[i]);
+    return mask;
+}
+
+/* The same guard around one factor. */
+static const CgScalar *guard_factor(Arena *arena, const CgScalar *guard, CgScalar *factor) {
+    CgScalar *copy = ARENA_NEW(arena, CgScalar);
+    *copy = *guard;
+    copy->args = ARENA_ARRAY(arena, CgScalar *, 2);
+    copy->args[0] = factor;
+    copy->args[1] = guard->args[1];
+    copy->axes = guard_axes(guard) | factor->axes;
+    return copy;
+}
+
+static bool is_zero(const CgScalar *s) {
+    return s->kind == SCALAR_constant && s->value == 0;
+}
+
+/* The factors of a term; what guards the product goes to the factor that depends on all that it tests. */
+static bool read_factors(Product *q, const CgScalar *term, uint32_t term_axes) {
+    const CgScalar *guard = term->kind == SCALAR_guard ? term : NULL, *product = guard ? guard->args[0] : term;
+    if (product->kind != SCALAR_op || product->op != OP_mul || (guard && !is_zero(guard->args[1])))
+        return false;
+    q->x.value = product->args[0];
+    q->y.value = product->args[1];
+    if (!guard)
+        return true;
+    uint32_t tests = guard_axes(guard) & ~term_axes;
+    if (!(tests & ~q->x.value->axes))
+        q->x.value = guard_factor(q->p->arena, guard, product->args[0]);
+    else if (!(tests & ~q->y.value->axes))
+        q->y.value = guard_factor(q->p->arena, guard, product->args[1]);
+    return q->x.value->kind == SCALAR_guard || q->y.value->kind == SCALAR_guard;
+}
+
+/* Axes of the sum, which a chunk's images are not among. */
+static const CgScalar *read_sum(Product *q) {
+    const CgScalar *value = q->step->value;
+    bool is_sum = value->kind == SCALAR_reduce && value->reduce == REDUCE_sum && !value->wide;
+    if (!is_sum)
+        return NULL;
+    q->terms = 1;
+    for (int i = 0; i < value->reduce_count; i++) {
+        int axis = value->reduce_axes[i];
+        if (q->step->axes[axis].extent < 0)
+            return NULL;
+        q->terms *= q->step->axes[axis].extent;
+        q->axes[q->axis_count++] = axis;
+    }
+    return value->args[0];
+}
+
+static void give_axis(Operand *o, int axis, int64_t extent) {
+    o->axes[o->axis_count++] = axis;
+    o->count *= extent;
+}
+
+/* Every axis of the result belongs to one of the operands; an axis of both (a depthwise channel) makes it no product. */
+static bool read_axes(Product *q) {
+    const CgStep *step = q->step;
+    q->x.count = q->y.count = 1;
+    for (int i = 0; i < step->out->type.rank; i++) {
+        int axis = step->out->order[i];
+        int64_t extent = step->axes[axis].extent;
+        if (extent == 1 || (axis == 0 && q->launch != LAUNCH_once))
+            continue;
+        uint32_t bit = UINT32_C(1) << axis, in_x = q->x.value->axes & bit, in_y = q->y.value->axes & bit;
+        if (extent < 0 || in_x == in_y)
+            return false;
+        give_axis(in_x ? &q->x : &q->y, axis, extent);
+    }
+    return true;
+}
+
+/* ---- sizes of tiles ---- */
+
+static const CgScalar *first_load(const CgScalar *s) {
+    if (s->kind == SCALAR_load)
+        return s;
+    for (int i = 0; i < s->arg_count; i++) {
+        const CgScalar *load = first_load(s->args[i]);
+        if (load && load->buffer->type.rank > 1)
+            return load;
+    }
+    return NULL;
+}
+
+static int64_t memory_stride(const CgScalar *load, int axis) {
+    int64_t stride = 0;
+    for (int d = 0; d < load->index_count; d++)
+        stride += load->index[d].divisor == 1 ? load->index[d].coef[axis] * load->buffer->stride[d] : 0;
+    return stride;
+}
+
+static bool is_along_terms(const Product *q, const Operand *o) {
+    const CgScalar *load = first_load(o->value);
+    for (int i = 0; load && i < q->axis_count; i++)
+        if (memory_stride(load, q->axes[i]) == 1)
+            return true;
+    return false;
+}
+
+/* Padding costs its share of the work, a narrow tile more loads for each product. */
+static int choose_columns(int64_t count) {
+    int best = 64;
+    for (int tile = 32; tile >= 16; tile /= 2) {
+        double cost = (double)((count + tile - 1) / tile * tile) * (1 + 8.0 / tile);
+        double other = (double)((count + best - 1) / best * best) * (1 + 8.0 / best);
+        if (cost < other)
+            best = tile;
+    }
+    return best;
+}
+
+static void choose_tiles(Product *q) {
+    int results = CUDA_BLOCK_THREADS * EACH * EACH;
+    q->y.tile = choose_columns(q->y.count);
+    q->x.tile = results / q->y.tile;
+    while (q->x.tile > 16 && q->x.tile / 2 >= q->x.count)
+        q->x.tile /= 2;
+    q->slices = results / (q->x.tile * q->y.tile);
+    q->depth = q->slices * EACH > 16 ? q->slices * EACH : 16;
+    q->x.along_terms = is_along_terms(q, &q->x);
+    q->y.along_terms = is_along_terms(q, &q->y);
+}
+
+/* ---- printing ---- */
+
+/* `const int` for the axes, from a number that stands for all of them. */
+static void print_axes(CgPrinter *p, const int *axes, int count, const char *number) {
+    const char *rest = cg_c_name(p, "r");
+    cg_c_line(p, "int %s = %s;", rest, number);
+    for (int i = count - 1; i >= 0; i--) {
+        long long extent = (long long)p->step->axes[axes[i]].extent;
+        if (extent <= 1)
+            continue;
+        p->axis_name[axes[i]] = cg_c_name(p, "i");
+        cg_c_line(p, "const int %s = %s %% %lld;", p->axis_name[axes[i]], rest, extent);
+        cg_c_line(p, "%s /= %lld;", rest, extent);
+    }
+}
+
+/* "m < 36 && k < 100", as far as a tile can be beyond the end. */
+static const char *inside(const Product *q, const char *m, const Operand *o, const char *k) {
+    bool all = o->count % o->tile == 0, all_terms = !k || q->terms % q->depth == 0;
+    if (all && all_terms)
+        return "true";
+    if (all || all_terms)
+        return arena_printf(q->p->arena, "%s < %lld", all ? k : m, (long long)(all ? q->terms : o->count));
+    return arena_printf(q->p->arena, "%s < %lld && %s < %lld", m, (long long)o->count, k, (long long)q->terms);
+}
+
+static void print_tile(const Product *q, const Operand *o) {
+    CgPrinter *p = q->p;
+    int fast = o->along_terms ? q->depth : o->tile;
+    cg_c_open(p, "for (int e = threadIdx.x; e < %d; e += %d)", q->depth * o->tile, CUDA_BLOCK_THREADS);
+    cg_c_line(p, "const int kk = e %s %d, mm = e %s %d, k = k0 + kk, m = %s0 + mm;", o->along_terms ? "%" : "/", fast,
+              o->along_terms ? "/" : "%", fast, o->name);
+    cg_c_line(p, "T value = 0;");
+    cg_c_open(p, "if (%s)", inside(q, "m", o, "k"));
+    print_axes(p, o->axes, o->axis_count, "m");
+    print_axes(p, q->axes, q->axis_count, "k");
+    cg_c_line(p, "value = %s;", cg_c_print_scalar(p, o->value));
+    cg_c_close(p);
+    cg_c_line(p, "%s[kk * %d + mm] = value;", o->name, o->tile + PAD);
+    cg_c_close(p);
+}
+
+static void print_multiply(const Product *q) {
+    CgPrinter *p = q->p;
+    cg_c_open(p, "for (int k = slice; k < %d; k += %d)", q->depth, q->slices);
+    cg_c_line(p, "T u[%d], v[%d];", EACH, EACH);
+    cg_c_line(p, "_Pragma(\"unroll\") for (int i = 0; i < %d; i++) u[i] = x[k * %d + row + i];", EACH, q->x.tile + PAD);
+    cg_c_line(p, "_Pragma(\"unroll\") for (int j = 0; j < %d; j++) v[j] = y[k * %d + column + j];", EACH, q->y.tile + PAD);
+    cg_c_line(p, "_Pragma(\"unroll\") for (int i = 0; i < %d; i++)", EACH);
+    cg_c_line(p, "    _Pragma(\"unroll\") for (int j = 0; j < %d; j++) total[i][j] += u[i] * v[j];", EACH);
+    cg_c_close(p);
+}
+
+/* All k of an image. */
+static void print_terms(const Product *q) {
+    CgPrinter *p = q->p;
+    cuda_print_private_bases(p, q->step);
+    cg_c_open(p, "for (int k0 = 0; k0 < %lld; k0 += %d)", (long long)q->terms, q->depth);
+    print_tile(q, &q->x);
+    print_tile(q, &q->y);
+    cg_c_line(p, "__syncthreads();");
+    print_multiply(q);
+    cg_c_line(p, "__syncthreads();");
+    cg_c_close(p);
+}
+
+static void print_store(const Product *q, const char *value) {
+    CgPrinter *p = q->p;
+    cg_c_line(p, "const int m = x0 + mm, n = y0 + nn;");
+    const char *rows = inside(q, "m", &q->x, NULL), *columns = inside(q, "n", &q->y, NULL);
+    cg_c_open(p, "if (%s && %s)", rows, columns);
+    print_axes(p, q->x.axes, q->x.axis_count, "m");
+    print_axes(p, q->y.axes, q->y.axis_count, "n");
+    cg_c_store(p, q->step->out, cg_c_result_offset(p), value, false);
+    cg_c_close(p);
+}
+
+static void print_results(const Product *q) {
+    CgPrinter *p = q->p;
+    cg_c_line(p, "_Pragma(\"unroll\")");
+    cg_c_open(p, "for (int i = 0; i < %d; i++)", EACH);
+    cg_c_line(p, "_Pragma(\"unroll\")");
+    cg_c_open(p, "for (int j = 0; j < %d; j++)", EACH);
+    if (q->slices == 1) {
+        cg_c_line(p, "const int mm = row + i, nn = column + j;");
+        print_store(q, "total[i][j]");
+    } else {
+        cg_c_line(p, "shared[(slice * %d + row + i) * %d + column + j] = total[i][j];", q->x.tile, q->y.tile);
+    }
+    cg_c_close(p);
+    cg_c_close(p);
+}
+
+/* The slices' sums, in order. */
+static void print_slices(const Product *q) {
+    CgPrinter *p = q->p;
+    int results = q->x.tile * q->y.tile;
+    cg_c_line(p, "__syncthreads();");
+    cg_c_open(p, "for (int e = threadIdx.x; e < %d; e += %d)", results, CUDA_BLOCK_THREADS);
+    cg_c_line(p, "const int mm = e / %d, nn = e %% %d;", q->y.tile, q->y.tile);
+    cg_c_line(p, "T sum = shared[e];");
+    cg_c_line(p, "for (int s = 1; s < %d; s++) sum += shared[s * %d + e];", q->slices, results);
+    print_store(q, "sum");
+    cg_c_close(p);
+    cg_c_line(p, "__syncthreads();");
+}
+
+static int shared_elements(const Product *q) {
+    int tiles = q->depth * (q->x.tile + q->y.tile + 2 * PAD), sums = q->slices > 1 ? CUDA_BLOCK_THREADS * EACH * EACH : 0;
+    return tiles > sums ? tiles : sums;
+}
+
+static void print_threads(const Product *q) {
+    CgPrinter *p = q->p;
+    int across = q->y.tile / EACH, each = across * (q->x.tile / EACH);
+    cg_c_line(p, "__shared__ __align__(16) T shared[%d];", shared_elements(q));
+    cg_c_line(p, "T *const x = shared, *const y = shared + %d;", q->depth * (q->x.tile + PAD));
+    cg_c_line(p, "const int slice = threadIdx.x / %d, place = threadIdx.x %% %d;", each, each);
+    cg_c_line(p, "const int row = place / %d * %d, column = place %% %d * %d;", across, EACH, across, EACH);
+}
+
+static void print_block(const Product *q) {
+    CgPrinter *p = q->p;
+    cg_c_line(p, "T total[%d][%d] = {};", EACH, EACH);
+    if (q->step->partial) {
+        cg_c_line(p, "const int64_t end = (chunk + 1) * run->batch / run->chunks;");
+        cg_c_open(p, "for (int64_t image = chunk * run->batch / run->chunks; image < end; image++)");
+        p->axis_name[0] = "image";
+        print_terms(q);
+        cg_c_close(p);
+    } else {
+        print_terms(q);
+    }
+    print_results(q);
+    if (q->slices > 1)
+        print_slices(q);
+}
+
+/* Tiles of an image, a chunk, or all. */
+static int64_t print_tiles(const Product *q) {
+    CgPrinter *p = q->p;
+    const char *outer = q->launch == LAUNCH_chunks ? "chunk" : q->launch == LAUNCH_images ? "image" : NULL;
+    const char *times = q->launch == LAUNCH_chunks ? "run->chunks * " : q->launch == LAUNCH_images ? "run->batch * " : "";
+    long long rows = (long long)((q->x.count + q->x.tile - 1) / q->x.tile);
+    long long columns = (long long)((q->y.count + q->y.tile - 1) / q->y.tile);
+    cg_c_open(p, "for (int block = blockIdx.x; block < %s%lld; block += gridDim.x)", times, rows * columns);
+    cg_c_line(p, "const int y0 = block %% %lld * %d, x0 = block / %lld %% %lld * %d;", columns, q->y.tile, columns, rows, q->x.tile);
+    if (outer)
+        cg_c_line(p, "const int64_t %s = block / %lld;", outer, rows * columns);
+    if (outer && !q->step->partial)
+        p->axis_name[0] = outer;
+    print_block(q);
+    cg_c_close(p);
+    return rows * columns;
+}
+
+bool cuda_print_product(CgPrinter *p, const CgStep *step, CgLaunch launch, int64_t *threads) {
+    Product q = {.p = p, .step = step, .launch = launch, .x.name = "x", .y.name = "y"};
+    const CgScalar *term = read_sum(&q);
+    uint32_t term_axes = step->partial ? 1 : 0;
+    for (int i = 0; i < q.axis_count; i++)
+        term_axes |= UINT32_C(1) << q.axes[i];
+    if (!term || !str_equal(p->index_type, "int") || !read_factors(&q, term, term_axes) || !read_axes(&q))
+        return false;
+    if (q.terms < LEAST_TERMS || q.x.count < LEAST_ROWS || q.y.count < LEAST_COLUMNS)
+        return false;
+    choose_tiles(&q);
+    print_threads(&q);
+    *threads = print_tiles(&q) * CUDA_BLOCK_THREADS;
+    return true;
+}
