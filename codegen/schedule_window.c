@@ -1,15 +1,16 @@
-/* schedule_window.c: convolutions and the gradients of their weights, one image per call, on the loops of schedule_core.c.
+/* schedule_window.c: convolutions and the gradients of their weights, one image per call, on the loops of
+ * schedule_core.c.
  *
- *     copy: an operand at every pixel that a window touches, padding included, into scratch   (normalise, relu, ... here)
- *     loop: depthwise | dense | gradient of either, from the copy into the result
+ *     copy: an operand at every pixel that a window touches, padding included, into scratch   (normalise, relu, ...
+ * here) loop: depthwise | dense | gradient of either, from the copy into the result
  *
  * Steps that follow each other in a stage make one kernel, so that what several of them read (the relu of a state, a
- * gradient through a batch norm) is copied once, with the padding of the one that needs most. The loops are functions of
- * their own, shared by all kernels of a shape. An operand that is simply stored, and needs no padding, is read where it
- * lies. Gradients add to the chunk's partial sum. In modules with bands (abi.h) every convolution is a kernel, which copies
- * and computes the rows of its band. Taken are convolutions with one group, or depthwise ones with as many
+ * gradient through a batch norm) is copied once, with the padding of the one that needs most. The loops are functions
+ * of their own, shared by all kernels of a shape. An operand that is simply stored, and needs no padding, is read where
+ * it lies. Gradients add to the chunk's partial sum. In modules with bands (abi.h) every convolution is a kernel, which
+ * copies and computes the rows of its band. Taken are convolutions with one group, or depthwise ones with as many
  * inputs as outputs; the rest is left to others. */
-#include "codegen/schedule.h"
+#include "codegen/map.h"
 #include "codegen/schedule_core.h"
 
 enum { SCRATCH_ALIGNMENT = 64, MAX_RUN = 16, MAX_OPERANDS = 2 };
@@ -24,7 +25,7 @@ typedef struct WindowStep {
     CgStep *step;
     CoreWindow core;
     bool depthwise, gradient, flipped;
-    IrNode *weight;                /* of a convolution: as stored */
+    IrNode *weight; /* of a convolution: as stored */
     int operand_count;
     IrNode *operands[MAX_OPERANDS]; /* source; for gradients dy too */
     Region regions[MAX_OPERANDS];
@@ -34,9 +35,9 @@ typedef struct WindowStep {
 typedef struct Copy {
     IrNode *operand;
     Region region;
-    int last;                      /* step of the run that reads it last */
-    int64_t offset, size;          /* elements of scratch */
-    const char *name;              /* NULL: not made yet */
+    int last;             /* step of the run that reads it last */
+    int64_t offset, size; /* elements of scratch */
+    const char *name;     /* NULL: not made yet */
 } Copy;
 
 typedef struct WindowRun {
@@ -44,7 +45,7 @@ typedef struct WindowRun {
     CgPrinter *p;
     CgProgram *program;
     int max_width;
-    bool bands;                    /* rows from <= h < to of the result only: variables of the kernel */
+    bool bands; /* rows from <= h < to of the result only: variables of the kernel */
     int step_count;
     WindowStep steps[MAX_RUN];
     int copy_count;
@@ -68,14 +69,21 @@ static IrNode *stored_weight(const CgProgram *program, IrNode *weight, bool dept
     return program->buffer_of[weight->id] ? weight : NULL;
 }
 
-/* windows: the type whose height and width count them; weight: [O, I/groups, kh, kw]. False for other kinds of groups. */
-static bool set_shape(WindowStep *s, const IrType *windows, const int64_t *weight, const IrNode *source, int max_width) {
+/* windows: the type whose height and width count them; weight: [O, I/groups, kh, kw]. False for other kinds of groups.
+ */
+static bool set_shape(WindowStep *s, const IrType *windows, const int64_t *weight, const IrNode *source,
+                      int max_width) {
     const IrNode *node = s->step->node;
     const int64_t *stride = ir_attr_get_ints(node, "stride"), *dilation = ir_attr_get_ints(node, "dilation");
     int64_t groups = ir_attr_get_int(node, "groups", 1);
     s->depthwise = groups > 1 && groups == weight[0] && weight[1] == 1 && source->type.dim[3] == groups;
-    s->core = (CoreWindow){.height = windows->dim[1], .width = windows->dim[2], .channels = weight[0], .in_channels = weight[1],
-                           .kernel = {weight[2], weight[3]}, .stride = {stride[0], stride[1]}, .dilation = {dilation[0], dilation[1]},
+    s->core = (CoreWindow){.height = windows->dim[1],
+                           .width = windows->dim[2],
+                           .channels = weight[0],
+                           .in_channels = weight[1],
+                           .kernel = {weight[2], weight[3]},
+                           .stride = {stride[0], stride[1]},
+                           .dilation = {dilation[0], dilation[1]},
                            .max_width = max_width};
     return s->depthwise || groups == 1;
 }
@@ -123,7 +131,8 @@ static bool describe_step(const CgProgram *program, CgStep *step, int max_width,
 /* ---- copies ---- */
 
 static bool covers(const Region *outer, const Region *inner) {
-    return outer->top <= inner->top && outer->left <= inner->left && outer->bottom >= inner->bottom && outer->right >= inner->right;
+    return outer->top <= inner->top && outer->left <= inner->left && outer->bottom >= inner->bottom &&
+           outer->right >= inner->right;
 }
 
 static bool is_direct(const WindowRun *run, const IrNode *operand, const Region *region) {
@@ -180,8 +189,8 @@ static void place_copy(WindowRun *run, Copy *copy, int step) {
 
 /* ---- printing copies ---- */
 
-/* The operand's element at the region's pixel; axes: image, y, x, c. Parameters that are assigned later may be read: the
- * step itself was checked when it was built. */
+/* The operand's element at the region's pixel; axes: image, y, x, c. Parameters that are assigned later may be read:
+ * the step itself was checked when it was built. */
 static CgStep *describe_copy(WindowRun *run, const Copy *copy, const CgStep *reader) {
     Arena *arena = run->e->arena;
     CgProgram *program = ARENA_NEW(arena, CgProgram);
@@ -207,34 +216,28 @@ static void print_zeros(CgPrinter *p, const char *name, const char *from, int64_
         cg_c_line(p, "for (int64_t i = 0; i < %lld; i++) %s[%s + i] = 0;", (long long)count, name, from);
 }
 
-/* The vectors of a pixel that are all of one width. */
-static void print_copy_vectors(CgPrinter *p, const CgStep *step, const Copy *copy, int from, int to, int width) {
+/* The vectors of a pixel that are side by side, of one width, and on one side of every border in the channels. */
+static void print_copy_vectors(CgPrinter *p, const CgStep *step, const Copy *copy, const MapRun *piece) {
     int64_t pitch = copy->region.right - copy->region.left, channels = copy->operand->type.dim[3];
-    cg_c_open(p, "for (int64_t c = %d; c < %d; c += %d)", from, to, width);
-    p->axis_name[3] = "c";
-    p->vector_axis = 3;
-    p->width = width;
-    cg_c_set_range(p, 3, from, to - 1);
+    map_open_run(p, 3, piece);
     const char *value = cg_c_print_vector(p, step->value);
-    const char *target = arena_printf(p->arena, "%s + (y * %lld + x) * %lld + c", copy->name, (long long)pitch, (long long)channels);
-    cg_c_line(p, "*(nd_u%d *)(%s) = %s;", width, target, value);
-    cg_c_close(p);
-    p->vector_axis = -1;
-    p->width = 1;
+    cg_c_line(p, "*(nd_u%d *)(%s + (y * %lld + x) * %lld + %s) = %s;", piece->width, copy->name, (long long)pitch,
+              (long long)channels, p->axis_name[3], value);
+    map_close_run(p, 3);
 }
 
 static void print_copy_pixels(WindowRun *run, const CgStep *step, const Copy *copy, const int64_t columns[2]) {
-    static int offsets[CG_MAX_SEGMENTS], widths[CG_MAX_SEGMENTS];
+    static MapRun pieces[MAP_MAX_RUNS];
+    int64_t borders[MAP_MAX_PIECES + 1], channels = copy->operand->type.dim[3];
+    int border_count = 0;
     CgPrinter *p = run->p;
-    int count = cg_c_segments(copy->operand->type.dim[3], run->max_width, offsets, widths);
+    map_add_borders(step->value, 3, channels, borders, &border_count);
+    int count = map_cut_runs(channels, borders, border_count, run->max_width, pieces);
     cg_c_open(p, "for (int64_t x = %lld; x < %lld; x++)", (long long)columns[0], (long long)columns[1]);
     p->axis_name[2] = "x";
     cg_c_set_range(p, 2, columns[0], columns[1] - 1);
-    for (int i = 0, end; i < count; i = end) {
-        for (end = i + 1; end < count && widths[end] == widths[i]; end++)
-            continue;
-        print_copy_vectors(p, step, copy, offsets[i], offsets[end - 1] + widths[end - 1], widths[i]);
-    }
+    for (int i = 0; i < count; i++)
+        print_copy_vectors(p, step, copy, &pieces[i]);
     cg_c_close(p);
 }
 
@@ -250,8 +253,8 @@ static void valid_range(int64_t begin, int64_t end, int64_t size, int64_t range[
 static void open_band_rows(WindowRun *run, const int64_t rows[2]) {
     const CoreWindow *c = &run->steps[0].core;
     CgPrinter *p = run->p;
-    cg_c_line(p, "int64_t low = from * %lld, high = (to - 1) * %lld + %lld;", (long long)c->stride[0], (long long)c->stride[0],
-              (long long)((c->kernel[0] - 1) * c->dilation[0] + 1));
+    cg_c_line(p, "int64_t low = from * %lld, high = (to - 1) * %lld + %lld;", (long long)c->stride[0],
+              (long long)c->stride[0], (long long)((c->kernel[0] - 1) * c->dilation[0] + 1));
     cg_c_line(p, "low = low < %lld ? %lld : low;", (long long)rows[0], (long long)rows[0]);
     cg_c_line(p, "high = from == to ? low : high > %lld ? %lld : high;", (long long)rows[1], (long long)rows[1]);
     cg_c_open(p, "for (int64_t y = low; y < high; y++)");
@@ -260,7 +263,8 @@ static void open_band_rows(WindowRun *run, const int64_t rows[2]) {
 static void print_copy(WindowRun *run, const CgStep *step, const Copy *copy) {
     CgPrinter *p = run->p;
     const Region *r = &copy->region;
-    int64_t rows[2], columns[2], channels = copy->operand->type.dim[3], width = r->right - r->left, pitch = width * channels;
+    int64_t rows[2], columns[2], channels = copy->operand->type.dim[3], width = r->right - r->left,
+                                 pitch = width * channels;
     valid_range(r->top, r->bottom, copy->operand->type.dim[1], rows);
     valid_range(r->left, r->right, copy->operand->type.dim[2], columns);
     print_zeros(p, copy->name, "0", rows[0] * pitch);
@@ -272,10 +276,12 @@ static void print_copy(WindowRun *run, const CgStep *step, const Copy *copy) {
     cg_c_set_range(p, 1, rows[0], rows[1] - 1);
     print_zeros(p, copy->name, arena_printf(p->arena, "y * %lld", (long long)pitch), columns[0] * channels);
     print_copy_pixels(run, step, copy, columns);
-    print_zeros(p, copy->name, arena_printf(p->arena, "y * %lld + %lld", (long long)pitch, (long long)(columns[1] * channels)),
+    print_zeros(p, copy->name,
+                arena_printf(p->arena, "y * %lld + %lld", (long long)pitch, (long long)(columns[1] * channels)),
                 (width - columns[1]) * channels);
     cg_c_close(p);
-    print_zeros(p, copy->name, arena_printf(p->arena, "%lld", (long long)(rows[1] * pitch)), (r->bottom - r->top - rows[1]) * pitch);
+    print_zeros(p, copy->name, arena_printf(p->arena, "%lld", (long long)(rows[1] * pitch)),
+                (r->bottom - r->top - rows[1]) * pitch);
 }
 
 static void make_copy(WindowRun *run, Copy *copy, int number) {
@@ -297,7 +303,8 @@ static Operand prepare_operand(WindowRun *run, int number, int which) {
     Arena *arena = run->e->arena;
     if (is_direct(run, operand, region)) {
         CgBuffer *buffer = run->program->buffer_of[operand->id];
-        return (Operand){arena_printf(arena, "b%d + image * %lld + %lld", cg_c_buffer(run->p, buffer), (long long)buffer->stride[0],
+        return (Operand){arena_printf(arena, "b%d + image * %lld + %lld", cg_c_buffer(run->p, buffer),
+                                      (long long)buffer->stride[0],
                                       (long long)(region->top * buffer->stride[1] + region->left * buffer->stride[2])),
                          buffer->stride[1], buffer->stride[2]};
     }
@@ -344,7 +351,9 @@ static void print_step(WindowRun *run, int number) {
     s->core.pixel_pitch = source.pixel_pitch;
     if (!s->depthwise && !run->bands)
         join_rows(&s->core);
-    const char *other = s->gradient ? dy.pointer : arena_printf(p->arena, "b%d", cg_c_buffer(p, run->program->buffer_of[s->weight->id]));
+    const char *other = s->gradient
+                            ? dy.pointer
+                            : arena_printf(p->arena, "b%d", cg_c_buffer(p, run->program->buffer_of[s->weight->id]));
     const char *rows = run->bands ? "from, to" : arena_printf(p->arena, "0, %lld", (long long)s->core.height);
     cg_c_line(p, "%s(%s, %s, b%d + %s * %lld, %s, first);", loop_function(run, s), source.pointer, other,
               cg_c_buffer(p, s->step->out), s->gradient ? "chunk" : "image", (long long)s->step->out->stride[0], rows);
@@ -357,7 +366,8 @@ static void collect_run(WindowRun *run) {
     int most = run->bands ? 1 : MAX_RUN;
     for (int i = run->e->position; i < stage->step_count && run->step_count < most; i++) {
         buffers += stage->steps[i]->buffer_count;
-        if (buffers > CG_MAX_BUFFERS || !describe_step(run->program, stage->steps[i], run->max_width, &run->steps[run->step_count]))
+        if (buffers > CG_MAX_BUFFERS ||
+            !describe_step(run->program, stage->steps[i], run->max_width, &run->steps[run->step_count]))
             return;
         run->step_count++;
     }
@@ -365,7 +375,8 @@ static void collect_run(WindowRun *run) {
 
 bool cg_schedule_window(CgEmitC *e, CgProgram *program, CgStep *step) {
     WindowRun *run = ARENA_NEW(e->arena, WindowRun);
-    *run = (WindowRun){.e = e, .program = program, .max_width = cg_c_max_width(program->options), .bands = program->options->bands};
+    *run = (WindowRun){
+        .e = e, .program = program, .max_width = cg_c_max_width(program->options), .bands = program->options->bands};
     if (e->stage->domain != DOMAIN_images || run->max_width == 1)
         return false;
     collect_run(run);
