@@ -8,16 +8,16 @@
  * multiply-adds of the forward pass, times 2 for flops, times 2 for the alphas' half (forward, gradient of the data) and 3 for the weights'), the share
  * of the peak, and the memory of the process. */
 #include "base/diag.h"
+#include "runtime/machine.h"
 #include "runtime/runtime.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
-enum { PEAK_ACCUMULATORS = 24, MAX_SETS = 32, MAX_STEPS = 1000 };
+enum { MAX_SETS = 32, MAX_STEPS = 1000 };
 
 static clockid_t clock_used = CLOCK_MONOTONIC;
 
@@ -25,47 +25,6 @@ static double now(void) {
     struct timespec t;
     clock_gettime(clock_used, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* ---- fused multiply-adds in registers, as many chains as hide their latency ---- */
-typedef float Vector __attribute__((vector_size(64)));
-
-__attribute__((noinline)) static float fma_chains(long rounds) {
-    Vector a[PEAK_ACCUMULATORS];
-    for (int i = 0; i < PEAK_ACCUMULATORS; i++)
-        for (int l = 0; l < 16; l++) a[i][l] = (float)i;
-    Vector x = a[1] * 1e-9f + 1.0f, y = a[2] * 1e-9f;
-    for (long r = 0; r < rounds; r++)
-#pragma GCC unroll 24
-        for (int i = 0; i < PEAK_ACCUMULATORS; i++) a[i] = a[i] * x + y;
-    float sum = 0;
-    for (int i = 0; i < PEAK_ACCUMULATORS; i++) sum += a[i][0];
-    return sum;
-}
-
-static void *peak_thread(void *out) {
-    enum { ROUNDS = 4000000 };
-    double best = 0;
-    for (int repeat = 0; repeat < 5; repeat++) {
-        double start = now();
-        volatile float keep = fma_chains(ROUNDS);
-        (void)keep;
-        double rate = 2.0 * 16 * PEAK_ACCUMULATORS * (double)ROUNDS / (now() - start);
-        if (rate > best) best = rate;
-    }
-    *(double *)out = best;
-    return NULL;
-}
-
-/* Floating-point operations per second of all threads together. */
-static double measure_peak(int threads) {
-    threads = threads > 64 ? 64 : threads;
-    pthread_t thread[64];
-    double rate[64], sum = 0;
-    for (int i = 0; i < threads; i++) pthread_create(&thread[i], NULL, peak_thread, &rate[i]);
-    for (int i = 0; i < threads; i++) pthread_join(thread[i], NULL);
-    for (int i = 0; i < threads; i++) sum += rate[i];
-    return sum;
 }
 
 /* ---- the step ---- */
@@ -119,7 +78,7 @@ static int run(const RtProgramOptions *options, int steps, double macs) {
     qsort(alphas, (size_t)steps, sizeof *alphas, compare_doubles);
     qsort(weights, (size_t)steps, sizeof *weights, compare_doubles);
     qsort(both, (size_t)steps, sizeof *both, compare_doubles);
-    double peak = measure_peak(rt_program_threads(b.program));
+    double peak = machine_measure_peak(rt_program_threads(b.program));
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     double work = 2 * macs * (double)b.batch * (2 + 3);

@@ -1,9 +1,11 @@
 /* steps.c: how long one run of each step graph takes, on any device.
  *
  *     bench_steps TEXT GRAPH[,GRAPH...] [--device D] [--batch N] [--steps N] [--threads N] [--precision f32|f64] [--set NAME=VALUE]...
+ *                [--profile TRACE|-]
  *
  * Prints one line of JSON for each graph: the median and the best time of a run that copies its inputs to the device and waits
- * for its end, images per second, and what opening took. The first three runs are not counted. */
+ * for its end, images per second, and what opening took. The first three runs are not counted.
+ * --profile adds tables of kernels, on stderr. */
 #include "base/diag.h"
 #include "base/str.h"
 #include "runtime/runtime.h"
@@ -20,6 +22,7 @@ typedef struct Bench {
     GraphKind kinds[GRAPH_KIND_COUNT];
     const char *sets[MAX_SETS];
     int steps;
+    const char *profile; /* where to write the trace, "-": nowhere; NULL: nothing is timed */
     RtProgram *program;
     double opened; /* seconds */
 } Bench;
@@ -126,6 +129,8 @@ static bool parse_option(Bench *b, const char *name, const char *value) {
         b->options.threads = atoi(value);
     else if (str_equal(name, "--precision"))
         b->options.precision = str_equal(value, "f64") ? PRECISION_f64 : PRECISION_f32;
+    else if (str_equal(name, "--profile"))
+        b->profile = value;
     else if (str_equal(name, "--set") && b->options.set_count < MAX_SETS)
         b->sets[b->options.set_count++] = value;
     else
@@ -154,8 +159,12 @@ int main(int argc, char **argv) {
     double begin = now();
     ok = ok && (b.program = rt_program_open(&b.options, &error));
     b.opened = now() - begin;
+    if (ok && b.profile)
+        rt_profile_begin(b.program);
     for (int i = 0; ok && i < b.options.kind_count; i++)
         ok = time_graph(&b, b.kinds[i], &error);
+    if (ok && b.profile)
+        ok = rt_profile_end(b.program, stderr, str_equal(b.profile, "-") ? NULL : b.profile, &error);
     rt_program_close(b.program);
     return ok ? 0 : error_report(&error);
 }

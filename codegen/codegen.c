@@ -18,19 +18,21 @@ const char *cg_describe_origin(Arena *arena, const IrNode *node) {
     return s.data;
 }
 
-int cg_module_add_kernel(CgModule *module, const char *text, const IrNode *origin) {
+int cg_module_add_kernel(CgModule *module, const char *text, CgDomain domain, const CgStep *const *steps, int count) {
     int number = (int)(intptr_t)str_map_get(&module->kernel_of_text, text) - 1;
     if (number < 0) {
         number = module->kernel_count;
         CgKernel kernel = {.name = arena_printf(module->arena, "nd_k%d", number),
                            .text = arena_strdup(module->arena, text),
-                           .origin = str_create(module->arena)};
+                           .origin = str_create(module->arena),
+                           .purpose = cg_describe_purpose(module->arena, steps, count),
+                           .work = cg_count_work(module->options, domain, steps, count)};
         ARENA_PUSH(module->arena, module->kernels, module->kernel_count, module->kernel_capacity, kernel);
         str_map_set(&module->kernel_of_text, text, (void *)(intptr_t)(number + 1));
     }
     CgKernel *kernel = &module->kernels[number];
     if (kernel->use_count++ < NAMED_ORIGINS)
-        str_addf(&kernel->origin, "/* %s */\n", cg_describe_origin(module->arena, origin));
+        str_addf(&kernel->origin, "/* %s */\n", cg_describe_origin(module->arena, steps[0]->node));
     return number;
 }
 

@@ -5,11 +5,19 @@
 
 #include "codegen/print_c.h"
 
+/* What one call of a kernel does (work.c). */
+typedef struct CgWork {
+    int64_t flops; /* a multiply-add counts 2 */
+    int64_t bytes; /* every element read or written, once */
+} CgWork;
+
 /* A kernel: one text, whoever calls it. */
 typedef struct CgKernel {
     const char *name;
     const char *text; /* head and body, without comments, the name written as "@" */
     Str origin;       /* comment lines: the nodes it was made for */
+    const char *purpose; /* for people: operations and shapes of its steps, tag of the first node */
+    CgWork work;
     int use_count;    /* nodes seen; only the first few are named */
 } CgKernel;
 
@@ -57,8 +65,11 @@ typedef struct CgModule {
     int64_t scratch_bytes; /* largest request of any kernel */
 } CgModule;
 
-/* The kernel with this text (made when new); origin: whom it is for. */
-int cg_module_add_kernel(CgModule *module, const char *text, const IrNode *origin);
+/* The kernel with this text (made when new), and the steps of one of the stages with that domain that it computes. */
+int cg_module_add_kernel(CgModule *module, const char *text, CgDomain domain, const CgStep *const *steps, int count);
+CgWork cg_count_work(const CgOptions *options, CgDomain domain, const CgStep *const *steps, int count);
+/* "conv2d: f32[N,32,32,16], f32[16,1,3,3] -> f32[N,32,32,16]; cells.0._ops.3" */
+const char *cg_describe_purpose(Arena *arena, const CgStep *const *steps, int count);
 /* The name of the function (const T *x, const T *y, T *z, int64_t from, int64_t to, int64_t first) with this body; made
  * when new. */
 const char *cg_module_add_function(CgModule *module, const char *text);

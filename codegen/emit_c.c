@@ -99,6 +99,16 @@ static const char *kernel_text(const CgEmitC *e, const CgPrinter *p) {
     return text.data;
 }
 
+/* Those of the stage: a schedule may have made further ones, such as copies of operands. */
+static int find_own_steps(const CgEmitC *e, const CgStep **own) {
+    int count = 0;
+    for (int i = 0; i < e->step_count; i++)
+        for (int j = e->position; j < e->position + e->consumed; j++)
+            if (e->steps[i] == e->stage->steps[j])
+                own[count++] = e->steps[i];
+    return count;
+}
+
 void cg_emit_end(CgEmitC *e, CgPrinter *p) {
     Arena *arena = e->module->arena;
     int64_t *ints = ARENA_ARRAY(arena, int64_t, e->int_count + 1);
@@ -106,7 +116,9 @@ void cg_emit_end(CgEmitC *e, CgPrinter *p) {
     CgBuffer **buffers = ARENA_ARRAY(arena, CgBuffer *, p->buffer_count);
     memcpy(buffers, p->buffers, sizeof(CgBuffer *) * (size_t)p->buffer_count);
     CgCall call = {.buffer_count = p->buffer_count, .buffers = buffers, .int_count = e->int_count, .ints = ints};
-    call.kernel = cg_module_add_kernel(e->module, kernel_text(e, p), e->steps[0]->node);
+    const CgStep *own[sizeof e->steps / sizeof e->steps[0]];
+    int own_count = find_own_steps(e, own);
+    call.kernel = cg_module_add_kernel(e->module, kernel_text(e, p), e->stage->domain, own, own_count);
     cg_stage_add_call(e->module, e->calls, call);
 }
 

@@ -145,10 +145,15 @@ static json_t *names_json(const CgModule *module) {
     return array;
 }
 
+static json_t *kernel_json(const CgKernel *kernel) {
+    return json_pack("{s:s,s:s,s:I,s:I}", "name", kernel->name, "origin", kernel->purpose, "flops",
+                     (json_int_t)kernel->work.flops, "bytes", (json_int_t)kernel->work.bytes);
+}
+
 static json_t *kernels_json(const CgModule *module) {
     json_t *array = json_array();
     for (int i = 0; i < module->kernel_count; i++)
-        json_array_append_new(array, json_pack("{s:s}", "name", module->kernels[i].name));
+        json_array_append_new(array, kernel_json(&module->kernels[i]));
     return array;
 }
 

@@ -49,6 +49,7 @@ static bool store(Arena *arena, const Arg *arg, const char *value, Error *error)
     ArgList *list = arg->to;
     switch (arg->kind) {
     case ARG_text:
+    case ARG_optional:
         *(const char **)arg->to = value;
         return true;
     case ARG_list:
@@ -91,9 +92,10 @@ bool args_parse(Arena *arena, int argc, char **argv, const Arg *args, int count,
             return report_unknown(args, count, arena_strndup(arena, text, length), error);
         if (arg->kind == ARG_flag && attached)
             return error_set(error, ERROR_INPUT, "%s takes no value", arg->name);
-        if (arg->kind != ARG_flag && !attached && ++i == argc)
+        bool alone = !attached && (arg->kind == ARG_flag || arg->kind == ARG_optional);
+        if (!alone && !attached && ++i == argc)
             return error_set(error, ERROR_INPUT, "%s needs a value", arg->name);
-        const char *value = attached ? text + length + 1 : arg->kind == ARG_flag ? "" : argv[i];
+        const char *value = attached ? text + length + 1 : alone ? "" : argv[i];
         if (!store(arena, arg, value, error))
             return false;
     }

@@ -10,6 +10,7 @@ typedef enum ArgKind {
     ARG_text,     /* to: const char ** */
     ARG_int,      /* to: int64_t *, low..high */
     ARG_flag,     /* to: bool * */
+    ARG_optional, /* to: const char **: --name=value, or "" for --name alone */
     ARG_list,     /* to: ArgList *; may be given several times */
     ARG_precision /* to: CgPrecision * */
 } ArgKind;

@@ -3,6 +3,7 @@
 #define NDARTS_RUNTIME_BACKEND_H
 
 #include "runtime/module.h"
+#include "runtime/profile.h"
 
 typedef struct RtDevice RtDevice; /* of a backend's own making */
 typedef struct RtBound RtBound;   /* a graph of a module, bound to memory */
@@ -38,6 +39,8 @@ typedef struct RtBackend {
     RtBound *(*bind)(RtDevice *device, const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
                      Error *error);
     void (*unbind)(RtDevice *device, RtBound *bound);
+    /* From now on every call of a kernel is timed, for profile. */
+    void (*profile)(RtDevice *device, RtBound *bound, ProfileGraph *profile);
     size_t (*bound_bytes)(const RtBound *bound);
     /* One run, finished on return. inputs are in the plan's order and stay the caller's; prepare: first compute what
      * depends on parameters only. */

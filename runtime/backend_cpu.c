@@ -130,6 +130,11 @@ static void cpu_unbind(RtDevice *device, RtBound *bound) {
     rt_executor_destroy((RtExecutor *)bound);
 }
 
+static void cpu_profile(RtDevice *device, RtBound *bound, ProfileGraph *profile) {
+    (void)device;
+    rt_executor_profile((RtExecutor *)bound, profile);
+}
+
 static size_t cpu_bound_bytes(const RtBound *bound) {
     return rt_executor_bytes((const RtExecutor *)bound);
 }
@@ -159,6 +164,7 @@ const RtBackend rt_backend_cpu = {
     .download = cpu_copy,
     .bind = cpu_bind,
     .unbind = cpu_unbind,
+    .profile = cpu_profile,
     .bound_bytes = cpu_bound_bytes,
     .launch = cpu_launch,
 };

@@ -2,9 +2,7 @@
  * run-time block from pinned memory and replays the graph's stages on one stream; the first time they are captured as a
  * CUDA graph, later a whole step is one launch. Kernels take any number of images up to the module's largest, so there
  * is one capture for all batches.
- *
- * With NDARTS_PROFILE=1 in the environment every kernel is timed by itself, without capture, and the times are printed
- * to stderr at the end. */
+ * With a profile every launch is timed by itself, without capture. */
 #include "runtime/backend.h"
 
 #include "base/str.h"
@@ -26,7 +24,6 @@ struct RtDevice {
     void *private_memory; /* one image's private values for each image; graphs run one at a time, so they share it */
     size_t private_bytes;
     Error failure; /* of a copy, which has no other way to say so */
-    bool profile;
 };
 
 /* Calls of one kernel that are started together: grid.y of them, each with a row of the table. */
@@ -60,8 +57,7 @@ struct RtBound {
     NdRun *run_pinned;
     void *run, *table; /* on the device */
     size_t private_image_bytes, bytes;
-    double *milliseconds; /* by kernel, when profiling */
-    long *calls;
+    ProfileGraph *profile; /* NULL: nothing is timed */
 };
 
 /* ---- the device ---- */
@@ -95,9 +91,7 @@ static void cuda_close(RtDevice *d) {
 static RtDevice *cuda_open(int number, int threads, Error *error) {
     Arena *arena = arena_create();
     RtDevice *d = ARENA_NEW(arena, RtDevice);
-    const char *profile = getenv("NDARTS_PROFILE");
     *d = (RtDevice){.arena = arena, .number = number, .threads = threads > 0 ? threads : machine_core_count()};
-    d->profile = profile && str_equal(profile, "1");
     if (open_device(d, error))
         return d;
     cuda_close(d);
@@ -244,11 +238,7 @@ static bool make_run_block(RtDevice *d, RtBound *b, Error *error) {
     return ok || error_set(error, ERROR_MACHINE, "out of memory on the GPU");
 }
 
-static void print_profile(const RtBound *b);
-
 static void cuda_unbind(RtDevice *d, RtBound *b) {
-    if (d->profile)
-        print_profile(b);
     if (b->prepare.captured)
         d->api.GraphExecDestroy(b->prepare.captured);
     if (b->stages.captured)
@@ -274,8 +264,6 @@ static RtBound *cuda_bind(RtDevice *d, const RtModule *module, const PlanGraph *
     b->stages = (Part){.stages = graph->stages, .count = graph->stage_count};
     b->inputs = ARENA_ARRAY(arena, Input, graph->input_count);
     b->private_image_bytes = image_private_bytes(graph);
-    b->milliseconds = ARENA_ARRAY(arena, double, module->plan->kernel_count);
-    b->calls = ARENA_ARRAY(arena, long, module->plan->kernel_count);
     bool ok =
         grow_private(d, b->private_image_bytes * (size_t)module->plan->batch, error) && make_run_block(d, b, error);
     for (int i = 0; ok && i < graph->input_count; i++)
@@ -287,6 +275,11 @@ static RtBound *cuda_bind(RtDevice *d, const RtModule *module, const PlanGraph *
 }
 
 /* The private memory is shared by all graphs; each counts it. */
+static void cuda_profile(RtDevice *d, RtBound *b, ProfileGraph *profile) {
+    (void)d;
+    b->profile = profile;
+}
+
 static size_t cuda_bound_bytes(const RtBound *b) {
     return b->bytes + b->private_image_bytes * (size_t)b->module->base.plan->batch;
 }
@@ -389,6 +382,7 @@ static int start(RtDevice *d, RtBound *b, const Launch *launch) {
 static int profile_launch(RtDevice *d, RtBound *b, const Launch *launch) {
     void *begin, *end;
     float milliseconds = 0;
+    double now = profile_clock();
     d->api.EventCreateWithFlags(&begin, 0);
     d->api.EventCreateWithFlags(&end, 0);
     d->api.EventRecord(begin, d->stream);
@@ -398,13 +392,12 @@ static int profile_launch(RtDevice *d, RtBound *b, const Launch *launch) {
     d->api.EventElapsedTime(&milliseconds, begin, end);
     d->api.EventDestroy(begin);
     d->api.EventDestroy(end);
-    b->milliseconds[launch->kernel] += milliseconds;
-    b->calls[launch->kernel]++;
+    profile_add_calls(b->profile, 0, launch->kernel, launch->grid.y, now, now + milliseconds * 1e-3);
     return status;
 }
 
 static bool launch_part(RtDevice *d, RtBound *b, const Part *part, Error *error) {
-    bool profile = d->profile && d->api.EventElapsedTime;
+    bool profile = b->profile && d->api.EventElapsedTime;
     for (int i = 0; i < part->launch_count; i++) {
         const Launch *launch = &part->launches[i];
         int status = (profile ? profile_launch : start)(d, b, launch);
@@ -431,7 +424,7 @@ static bool capture_part(RtDevice *d, RtBound *b, Part *part, Error *error) {
 static bool run_part(RtDevice *d, RtBound *b, Part *part, Error *error) {
     if (part->count == 0)
         return true;
-    if (d->profile || !cuda_api_has_graphs(&d->api))
+    if (b->profile || !cuda_api_has_graphs(&d->api))
         return launch_part(d, b, part, error);
     return (part->captured || capture_part(d, b, part, error)) &&
            cuda_check(&d->api, d->api.GraphLaunch(part->captured, d->stream), "launching a step", error);
@@ -453,8 +446,7 @@ static bool send_inputs(RtDevice *d, RtBound *b, const void *const *inputs, cons
     return send(d, b->run, b->run_pinned, run, sizeof *run, error);
 }
 
-static bool cuda_launch(RtDevice *d, RtBound *b, const void *const *inputs, const NdRun *run, bool prepare,
-                        Error *error) {
+static bool run_all(RtDevice *d, RtBound *b, const void *const *inputs, const NdRun *run, bool prepare, Error *error) {
     if (d->failure.kind != ERROR_NONE)
         return error_set(error, d->failure.kind, "%s", d->failure.message);
     return cuda_check(&d->api, d->api.SetDevice(d->number), "choosing the GPU", error) && make_table(d, b, error) &&
@@ -463,32 +455,14 @@ static bool cuda_launch(RtDevice *d, RtBound *b, const void *const *inputs, cons
            cuda_check(&d->api, d->api.StreamSynchronize(d->stream), "running a step on the GPU", error);
 }
 
-/* ---- the profile ---- */
-
-typedef struct ProfileLine {
-    const char *kernel;
-    double milliseconds;
-    long calls;
-} ProfileLine;
-
-static int compare_lines(const void *a, const void *b) {
-    double x = ((const ProfileLine *)a)->milliseconds, y = ((const ProfileLine *)b)->milliseconds;
-    return (x < y) - (x > y);
-}
-
-static void print_profile(const RtBound *b) {
-    const Plan *plan = b->module->base.plan;
-    ProfileLine *lines = ARENA_ARRAY(b->arena, ProfileLine, plan->kernel_count);
-    double total = 0;
-    for (int i = 0; i < plan->kernel_count; i++) {
-        lines[i] = (ProfileLine){plan->kernels[i], b->milliseconds[i], b->calls[i]};
-        total += b->milliseconds[i];
-    }
-    qsort(lines, (size_t)plan->kernel_count, sizeof *lines, compare_lines);
-    fprintf(stderr, "profile of %s: %.6f s in kernels\n", graph_kind_name(b->graph->kind), total / 1e3);
-    for (int i = 0; i < plan->kernel_count && lines[i].calls > 0; i++)
-        fprintf(stderr, "  %10.6f s %5.1f %% %10ld calls  %s\n", lines[i].milliseconds / 1e3,
-                100 * lines[i].milliseconds / total, lines[i].calls, lines[i].kernel);
+static bool cuda_launch(RtDevice *d, RtBound *b, const void *const *inputs, const NdRun *run, bool prepare,
+                        Error *error) {
+    if (b->profile)
+        profile_begin_run(b->profile);
+    bool ok = run_all(d, b, inputs, run, prepare, error);
+    if (b->profile)
+        profile_end_run(b->profile);
+    return ok;
 }
 
 const RtBackend rt_backend_cuda = {
@@ -509,6 +483,7 @@ const RtBackend rt_backend_cuda = {
     .download = cuda_download,
     .bind = cuda_bind,
     .unbind = cuda_unbind,
+    .profile = cuda_profile,
     .bound_bytes = cuda_bound_bytes,
     .launch = cuda_launch,
 };

@@ -1,18 +1,13 @@
 /* executor.c: the CPU's way through a plan. All addresses are resolved once; what is left per run is to put in those of
  * the inputs. In every stage a thread first takes the chunks (or steps) of its own share, in order, then helps the
  * others: who computes something never changes what is computed, since a chunk's results depend on nothing that the
- * thread holds.
- *
- * With NDARTS_PROFILE=1 in the environment the time spent in every kernel is printed to stderr at the end. */
+ * thread holds. */
 #include "runtime/executor.h"
 
 #include "runtime/machine.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 typedef struct BoundStep {
     NdKernel *kernel;
@@ -34,8 +29,6 @@ typedef struct InputSlot {
 typedef struct ThreadMemory {
     void **addresses; /* one per buffer of every step */
     char *arena;      /* private values of one image, then the kernels' scratch */
-    double *seconds;  /* by kernel, when profiling */
-    long *calls;
 } ThreadMemory;
 
 /* The next piece of a thread's share; a line of its own, since others look at it too. */
@@ -56,7 +49,7 @@ struct RtExecutor {
     ThreadMemory *memory; /* one per thread */
     Share *shares[2];     /* of this stage and the next */
     Arena *arena;
-    bool profile;
+    ProfileGraph *profile; /* NULL: nothing is timed */
     /* the run in progress */
     const NdRun *run;
     bool run_prepare;
@@ -123,8 +116,6 @@ static void find_slots(RtExecutor *x, const PlanStage *stages, int count, int *a
 
 static bool make_thread_memory(RtExecutor *x, ThreadMemory *memory) {
     memory->addresses = ARENA_ARRAY(x->arena, void *, x->buffer_count);
-    memory->seconds = ARENA_ARRAY(x->arena, double, x->module->plan->kernel_count);
-    memory->calls = ARENA_ARRAY(x->arena, long, x->module->plan->kernel_count);
     memory->arena = machine_pages_allocate(x->thread_bytes);
     if (!memory->arena)
         return false;
@@ -156,8 +147,6 @@ RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, c
     Arena *arena = arena_create();
     RtExecutor *x = ARENA_NEW(arena, RtExecutor);
     *x = (RtExecutor){.module = module, .graph = graph, .threads = threads, .arenas = *arenas, .arena = arena};
-    const char *profile = getenv("NDARTS_PROFILE");
-    x->profile = profile && strcmp(profile, "1") == 0;
     x->prepare_count = graph->prepare_count;
     x->stage_count = graph->stage_count;
     x->prepare = bind_stages(x, graph->prepare, graph->prepare_count);
@@ -172,48 +161,18 @@ RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, c
     return NULL;
 }
 
-/* ---- the profile ---- */
-
-typedef struct ProfileLine {
-    const char *kernel;
-    double seconds;
-    long calls;
-} ProfileLine;
-
-static int compare_lines(const void *a, const void *b) {
-    double x = ((const ProfileLine *)a)->seconds, y = ((const ProfileLine *)b)->seconds;
-    return (x < y) - (x > y);
-}
-
-static void print_profile(const RtExecutor *x) {
-    int count = x->module->plan->kernel_count;
-    ProfileLine *lines = ARENA_ARRAY(x->arena, ProfileLine, count);
-    double total = 0;
-    for (int i = 0; i < count; i++) {
-        lines[i].kernel = x->module->plan->kernels[i];
-        for (int t = 0; t < rt_threads_count(x->threads); t++) {
-            lines[i].seconds += x->memory[t].seconds[i];
-            lines[i].calls += x->memory[t].calls[i];
-        }
-        total += lines[i].seconds;
-    }
-    qsort(lines, (size_t)count, sizeof *lines, compare_lines);
-    fprintf(stderr, "profile of %s: %.6f s in kernels, all threads\n", graph_kind_name(x->graph->kind), total);
-    for (int i = 0; i < count && lines[i].calls > 0; i++)
-        fprintf(stderr, "  %10.6f s %5.1f %% %10ld calls  %s\n", lines[i].seconds, 100 * lines[i].seconds / total,
-                lines[i].calls, lines[i].kernel);
-}
-
 void rt_executor_destroy(RtExecutor *x) {
     if (!x)
         return;
-    if (x->profile && x->memory)
-        print_profile(x);
     for (int t = 0; x->memory && t < rt_threads_count(x->threads); t++)
         machine_pages_free(x->memory[t].arena, x->thread_bytes);
     free(x->shares[0]);
     free(x->shares[1]);
     arena_destroy(x->arena);
+}
+
+void rt_executor_profile(RtExecutor *x, ProfileGraph *profile) {
+    x->profile = profile;
 }
 
 size_t rt_executor_bytes(const RtExecutor *x) {
@@ -222,21 +181,15 @@ size_t rt_executor_bytes(const RtExecutor *x) {
 
 /* ---- running ---- */
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void call(RtExecutor *x, ThreadMemory *memory, const BoundStep *step, const NdWork *work) {
+/* thread is who calls; memory may be another's. */
+static void call(RtExecutor *x, int thread, ThreadMemory *memory, const BoundStep *step, const NdWork *work) {
     if (!x->profile) {
         step->kernel(memory->addresses + step->first_buffer, step->ints, work);
         return;
     }
-    double begin = now();
+    double begin = profile_clock();
     step->kernel(memory->addresses + step->first_buffer, step->ints, work);
-    memory->seconds[step->kernel_number] += now() - begin;
-    memory->calls[step->kernel_number]++;
+    profile_add_calls(x->profile, thread, step->kernel_number, work->band == 0, begin, profile_clock());
 }
 
 /* Fewer images than threads: all work on each image, a band of rows each, and meet after every step. The private values
@@ -252,7 +205,7 @@ static void run_bands(RtExecutor *x, const BoundStage *stage, int thread, NdWork
             work->image = image;
             for (int i = 0; i < stage->step_count; i++) {
                 if (image >= 0 || thread == 0)
-                    call(x, &x->memory[0], &stage->steps[i], work);
+                    call(x, thread, &x->memory[0], &stage->steps[i], work);
                 rt_threads_barrier(x->threads);
             }
             work->first = 0;
@@ -265,39 +218,39 @@ static void run_bands(RtExecutor *x, const BoundStage *stage, int thread, NdWork
 }
 
 /* All images of a chunk, each through all steps; a chunk without images is announced as image -1. */
-static void run_chunk(RtExecutor *x, ThreadMemory *memory, const BoundStage *stage, NdWork *work) {
+static void run_chunk(RtExecutor *x, int thread, const BoundStage *stage, NdWork *work) {
+    ThreadMemory *memory = &x->memory[thread];
     const NdRun *run = x->run;
     int64_t first = work->chunk * run->batch / run->chunks, end = (work->chunk + 1) * run->batch / run->chunks;
     work->first = 1;
     work->image = -1;
     if (first == end) {
         for (int i = 0; i < stage->step_count; i++)
-            call(x, memory, &stage->steps[i], work);
+            call(x, thread, memory, &stage->steps[i], work);
     }
     for (int64_t image = first; image < end; image++) {
         work->image = image;
         for (int i = 0; i < stage->step_count; i++)
-            call(x, memory, &stage->steps[i], work);
+            call(x, thread, memory, &stage->steps[i], work);
         work->first = 0;
     }
 }
 
-static void run_piece(RtExecutor *x, ThreadMemory *memory, const BoundStage *stage, int64_t piece, NdWork *work) {
+static void run_piece(RtExecutor *x, int thread, const BoundStage *stage, int64_t piece, NdWork *work) {
     if (stage->domain == DOMAIN_images) {
         work->chunk = piece;
-        run_chunk(x, memory, stage, work);
+        run_chunk(x, thread, stage, work);
     } else {
         *work = (NdWork){.image = -1, .chunk = 0, .first = 1, .run = x->run, .bands = 1, .scratch = work->scratch};
-        call(x, memory, &stage->steps[piece], work);
+        call(x, thread, &x->memory[thread], &stage->steps[piece], work);
     }
 }
 
 static void run_stage(RtExecutor *x, const BoundStage *stage, Share *shares, int thread, NdWork *work) {
     int threads = rt_threads_count(x->threads);
-    ThreadMemory *memory = &x->memory[thread];
     if (stage->domain == DOMAIN_serial) {
         for (int i = 0; thread == 0 && i < stage->step_count; i++)
-            run_piece(x, memory, stage, i, work);
+            run_piece(x, thread, stage, i, work);
         return;
     }
     if (stage->domain == DOMAIN_images && x->module->plan->bands && x->run->batch < threads) {
@@ -312,7 +265,7 @@ static void run_stage(RtExecutor *x, const BoundStage *stage, Share *shares, int
             int64_t piece = begin + atomic_fetch_add_explicit(&shares[owner].next, 1, memory_order_relaxed);
             if (piece >= end)
                 break;
-            run_piece(x, memory, stage, piece, work);
+            run_piece(x, thread, stage, piece, work);
         }
     }
 }
@@ -322,13 +275,22 @@ static void clear_shares(RtExecutor *x, int which) {
         atomic_store_explicit(&x->shares[which][t].next, 0, memory_order_relaxed);
 }
 
-/* The shares of the next stage are cleared while nobody can be using them: all have left the one before this. */
-static int run_stages(RtExecutor *x, const BoundStage *stages, int count, int thread, int which) {
+static void run_stage_timed(RtExecutor *x, const BoundStage *stage, int number, Share *shares, int thread,
+                            NdWork *work) {
+    double begin = x->profile ? profile_clock() : 0;
+    run_stage(x, stage, shares, thread, work);
+    if (x->profile)
+        profile_add_stage(x->profile, thread, number, begin, profile_clock());
+}
+
+/* The shares of the next stage are cleared while nobody can be using them: all have left the one before this. number:
+ * of the first stage, for the profile. */
+static int run_stages(RtExecutor *x, const BoundStage *stages, int count, int number, int thread, int which) {
     NdWork work = {.run = x->run, .bands = 1, .scratch = x->memory[thread].arena + x->private_bytes};
     for (int i = 0; i < count; i++) {
         if (thread == 0)
             clear_shares(x, 1 - which);
-        run_stage(x, &stages[i], x->shares[which], thread, &work);
+        run_stage_timed(x, &stages[i], number + i, x->shares[which], thread, &work);
         rt_threads_barrier(x->threads);
         which = 1 - which;
     }
@@ -339,8 +301,8 @@ static void executor_job(void *argument, int thread) {
     RtExecutor *x = argument;
     int which = 0;
     if (x->run_prepare)
-        which = run_stages(x, x->prepare, x->prepare_count, thread, which);
-    run_stages(x, x->stages, x->stage_count, thread, which);
+        which = run_stages(x, x->prepare, x->prepare_count, 0, thread, which);
+    run_stages(x, x->stages, x->stage_count, x->prepare_count, thread, which);
 }
 
 void rt_executor_run(RtExecutor *x, const void *const *inputs, const NdRun *run, bool prepare) {
@@ -351,5 +313,9 @@ void rt_executor_run(RtExecutor *x, const void *const *inputs, const NdRun *run,
     x->run = run;
     x->run_prepare = prepare;
     clear_shares(x, 0);
+    if (x->profile)
+        profile_begin_run(x->profile);
     rt_threads_run(x->threads, executor_job, x);
+    if (x->profile)
+        profile_end_run(x->profile);
 }

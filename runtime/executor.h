@@ -11,6 +11,8 @@ typedef struct RtExecutor RtExecutor;
 RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
                                RtThreads *threads, Error *error);
 void rt_executor_destroy(RtExecutor *executor); /* NULL is allowed */
+/* From now on every call is timed. */
+void rt_executor_profile(RtExecutor *executor, ProfileGraph *profile);
 size_t rt_executor_bytes(const RtExecutor *executor);
 void rt_executor_run(RtExecutor *executor, const void *const *inputs, const NdRun *run, bool prepare);
 

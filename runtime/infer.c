@@ -8,7 +8,7 @@
 
 typedef struct Infer {
     Arena *arena;
-    const char *net, *weights, *input, *output;
+    const char *net, *weights, *input, *output, *profile; /* profile: NULL, "" for tables only, or the trace's file */
     int64_t batch;
     ProgramArgs program_args;
     RtProgram *program;
@@ -16,7 +16,7 @@ typedef struct Infer {
 } Infer;
 
 static bool parse_command(Infer *f, int argc, char **argv, Error *error) {
-    Arg args[PROGRAM_ARG_COUNT + 5];
+    Arg args[PROGRAM_ARG_COUNT + 6];
     args_add_program(args, &f->program_args);
     Arg *own = args + PROGRAM_ARG_COUNT;
     own[0] = (Arg){NULL, ARG_text, &f->net, 0, 0};
@@ -24,7 +24,8 @@ static bool parse_command(Infer *f, int argc, char **argv, Error *error) {
     own[2] = (Arg){"--input", ARG_text, &f->input, 0, 0};
     own[3] = (Arg){"--output", ARG_text, &f->output, 0, 0};
     own[4] = (Arg){"--batch", ARG_int, &f->batch, 1, 1 << 20};
-    if (!args_parse(f->arena, argc, argv, args, PROGRAM_ARG_COUNT + 5, error))
+    own[5] = (Arg){"--profile", ARG_optional, &f->profile, 0, 0};
+    if (!args_parse(f->arena, argc, argv, args, PROGRAM_ARG_COUNT + 6, error))
         return false;
     if (!f->net || !f->input || !f->output)
         return error_set(error, ERROR_INPUT,
@@ -106,12 +107,15 @@ static bool infer(Infer *f, int argc, char **argv, Error *error) {
         !set_weights(f, error))
         return false;
     prepare_logits(f);
+    if (f->profile)
+        rt_profile_begin(f->program);
     int64_t images = f->images.shape[0], batch = rt_program_batch(f->program);
     for (int64_t first = 0; first < images; first += batch) {
         if (!run_batch(f, first, images - first < batch ? images - first : batch, error))
             return false;
     }
-    return npy_write(f->output, &f->logits, error);
+    return npy_write(f->output, &f->logits, error) &&
+           (!f->profile || rt_profile_end(f->program, stderr, *f->profile ? f->profile : NULL, error));
 }
 
 int rt_infer_main(int argc, char **argv) {

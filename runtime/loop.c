@@ -95,6 +95,8 @@ bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *e
     if (!l->program)
         return false;
     rt_state_initialize(l->program, l->at.seed);
+    if (l->options.profile)
+        rt_profile_begin(l->program);
     fprintf(stderr, "module ready after %.1f s: %d threads, %.0f MB, %s\n", progress_clock() - started,
             rt_program_threads(l->program), (double)rt_program_memory(l->program) / 1e6,
             rt_program_identity(l->program));
@@ -119,6 +121,16 @@ bool loop_run(Loop *l, RtRun run, const Batch *batch, PassResult *result, Error 
                          "smaller learning rate may help",
                          result->loss, (long long)l->at.epoch + 1, (long long)l->at.step + 1,
                          graph_kind_name(run.kind));
+    return true;
+}
+
+bool loop_finish_profile(Loop *l, Error *error) {
+    if (!l->options.profile || !l->program)
+        return true;
+    const char *path = *l->options.profile ? l->options.profile : loop_file(l, "profile.json");
+    if (!rt_profile_end(l->program, stderr, path, error))
+        return false;
+    fprintf(stderr, "the first runs, kernel by kernel, are in %s (for chrome://tracing or ui.perfetto.dev)\n", path);
     return true;
 }
 

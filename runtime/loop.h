@@ -18,6 +18,7 @@ typedef struct LoopOptions {
     uint64_t seed;
     int threads; /* 0: as many as there are cores */
     const char *device;
+    const char *profile; /* NULL; "" or the file of the trace: time all kernels */
     CgPrecision precision;
     const char **sets;
     int set_count, set_capacity;
@@ -80,6 +81,8 @@ LoaderOptions loop_loader_options(const Loop *l);
 /* Runs a graph on a batch; run->kind, seed, step and the scalars are the caller's. A loss that is no number is an
  * error. */
 bool loop_run(Loop *l, RtRun run, const Batch *batch, PassResult *result, Error *error);
+/* With --profile: prints it and writes OUT/profile.json, or the file that was named. */
+bool loop_finish_profile(Loop *l, Error *error);
 const char *loop_file(const Loop *l, const char *name); /* OUT/name */
 void loop_close(Loop *l);
 

@@ -16,6 +16,7 @@ void loop_print_options(FILE *out) {
           "  --threads N              worker threads (default: one per core)\n"
           "  --device D               cpu, cuda, cuda:N or auto (the GPU when there is one)\n"
           "  --precision f32|f64\n"
+          "  --profile[=FILE]         time every kernel; a trace for chrome://tracing in FILE (default DIR/profile.json)\n"
           "  --set NAME=VALUE         change a parameter of the text; may be repeated\n",
           out);
 }
@@ -79,6 +80,8 @@ static bool take_value(Arena *arena, const LoopCommand *command, const char *nam
         o->threads = (int)number;
     } else if (str_equal(name, "--device")) {
         o->device = value;
+    } else if (str_equal(name, "--profile")) {
+        o->profile = value;
     } else if (str_equal(name, "--precision")) {
         return parse_precision(value, &o->precision, error);
     } else {
@@ -92,6 +95,8 @@ static bool take_flag(const char *name, LoopOptions *o) {
         o->resume = true;
     else if (str_equal(name, "--allow-different-build"))
         o->allow_different_build = true;
+    else if (str_equal(name, "--profile"))
+        o->profile = "";
     else if (str_equal(name, "--help") || str_equal(name, "-h"))
         o->help = true;
     else
@@ -102,7 +107,7 @@ static bool take_flag(const char *name, LoopOptions *o) {
 static bool unknown_option(const LoopCommand *command, const char *name, Error *error) {
     static const char *const common[] = {
         "--out",       "--resume", "--allow-different-build", "--init", "--seed", "--set", "--threads", "--device",
-        "--precision", "--help"};
+        "--precision", "--profile", "--help"};
     enum { COMMON = sizeof(common) / sizeof(common[0]), MOST = COMMON + 8 };
     const char *names[MOST];
     int count = 0;

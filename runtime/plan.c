@@ -314,6 +314,14 @@ static bool read_graphs(PlanReader *r, json_t *root) {
     return true;
 }
 
+/* For people only: nothing here can be wrong. */
+static PlanWork read_work(PlanReader *r, json_t *kernel) {
+    const char *origin = json_string_value(json_object_get(kernel, "origin"));
+    return (PlanWork){arena_strdup(r->arena, origin ? origin : ""),
+                      json_integer_value(json_object_get(kernel, "flops")),
+                      json_integer_value(json_object_get(kernel, "bytes"))};
+}
+
 static bool read_names(PlanReader *r, json_t *root) {
     json_t *scalars = read_list(r, root, "scalars"), *kernels = read_list(r, root, "kernels");
     if (!scalars || !kernels)
@@ -328,9 +336,11 @@ static bool read_names(PlanReader *r, json_t *root) {
     }
     p->kernel_count = (int)json_array_size(kernels);
     p->kernels = ARENA_ARRAY(r->arena, const char *, p->kernel_count);
+    p->work = ARENA_ARRAY(r->arena, PlanWork, p->kernel_count);
     for (int i = 0; i < p->kernel_count; i++) {
         const char *name = json_string_value(json_object_get(json_array_get(kernels, (size_t)i), "name"));
         p->kernels[i] = arena_strdup(r->arena, name ? name : "");
+        p->work[i] = read_work(r, json_array_get(kernels, (size_t)i));
     }
     return true;
 }

@@ -59,6 +59,13 @@ typedef struct PlanGraph {
     bool changes_state; /* a step may write parameters: every graph but infer and eval */
 } PlanGraph;
 
+/* What a kernel is for, and what one call of it does: for one image in stages over images; on a GPU for all images of
+ * the largest batch. Zero and "" in plans that do not say. */
+typedef struct PlanWork {
+    const char *origin;
+    int64_t flops, bytes;
+} PlanWork;
+
 typedef struct Plan {
     CgTarget target;
     CgPrecision precision;
@@ -69,6 +76,7 @@ typedef struct Plan {
     const char *scalars[ND_SCALAR_COUNT];
     int kernel_count;
     const char **kernels;
+    PlanWork *work; /* of each kernel */
     int64_t scratch_bytes, state_bytes, prepared_bytes;
     int param_count;
     PlanTensor *params;

@@ -350,6 +350,7 @@ void rt_program_close(RtProgram *p) {
         if (p->graphs[i].bound)
             p->backend->unbind(p->device, p->graphs[i].bound);
     }
+    profile_destroy(p->profile);
     p->backend->release(p->device, p->memory.state, p->state_bytes);
     p->backend->release(p->device, p->memory.prepared, p->prepared_bytes);
     p->backend->release(p->device, p->memory.work, p->work_bytes);
@@ -482,6 +483,21 @@ bool rt_run(RtProgram *p, const RtRun *run, Error *error) {
         p->state_version++;
     g->last_batch = run->batch;
     return true;
+}
+
+void rt_profile_begin(RtProgram *p) {
+    bool cpu = p->backend->target == TARGET_c;
+    p->profile = profile_create(p->plan, cpu ? rt_program_threads(p) : 1);
+    for (int i = 0; i < GRAPH_KIND_COUNT; i++) {
+        ProgramGraph *g = &p->graphs[i];
+        if (g->bound)
+            p->backend->profile(p->device, g->bound, profile_add_graph(p->profile, g->plan));
+    }
+}
+
+bool rt_profile_end(RtProgram *p, FILE *out, const char *trace_path, Error *error) {
+    profile_print(p->profile, out);
+    return !trace_path || profile_write_trace(p->profile, trace_path, error);
 }
 
 void *rt_input_pack(const RtProgram *p, GraphKind kind, const char *name, const Tensor *tensor, int64_t first,

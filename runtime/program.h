@@ -28,6 +28,7 @@ struct RtProgram {
     ProgramGraph graphs[GRAPH_KIND_COUNT]; /* plan NULL: not compiled */
     RtTensorInfo *params;
     StrMap param_index;     /* name -> PlanTensor */
+    Profile *profile;       /* NULL: nothing is timed */
     uint64_t state_version; /* counts changes; starts at 1 */
 };
 

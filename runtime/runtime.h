@@ -22,6 +22,8 @@
 #include "ir/ir.h"
 #include "passes/pass.h"
 
+#include <stdio.h>
+
 typedef struct RtProgram RtProgram;
 
 enum { RT_VECTOR_HOST = -1 };
@@ -120,6 +122,11 @@ typedef struct RtRun {
     int input_count;
     const RtInput *inputs;
 } RtRun;
+
+/* From now on all runs are timed, kernel by kernel. */
+void rt_profile_begin(RtProgram *program);
+/* Prints what was timed as tables and, when there is a path, writes the first runs as a file for chrome://tracing. */
+bool rt_profile_end(RtProgram *program, FILE *out, const char *trace_path, Error *error);
 
 bool rt_has_graph(const RtProgram *program, GraphKind kind);
 bool rt_run(RtProgram *program, const RtRun *run, Error *error);

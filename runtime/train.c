@@ -142,6 +142,7 @@ static bool train_once(Arena *arena, const LoopOptions *options, const char *rec
         .arena = arena, .options = *options, .what = "training", .prefer = "train", .recipe = recipe, .lines = lines};
     bool ok = train_open(t, error) && train_run(t, error);
     progress_clear(&t->loop.progress);
+    ok = loop_finish_profile(&t->loop, error) && ok;
     ok = ok && train_finish(t, error);
     *result = t->result;
     train_close(t);
