@@ -108,6 +108,8 @@ static void print_line(Diag *diag, Span span) {
 }
 
 static void print_message(Diag *diag, Span span, const char *kind, const char *format, va_list args) {
+    if (!diag->out)
+        return;
     if (span.file && span.line)
         fprintf(diag->out, "%s:%u:%u: ", span.file->path, span.line, span.col);
     else if (span.file)
@@ -125,7 +127,7 @@ void diag_error(Diag *diag, Span span, const char *format, ...) {
     diag->errors++;
     if (diag->errors <= DIAG_MAX_ERRORS)
         print_message(diag, span, "error", format, args);
-    else if (!diag->muted)
+    else if (!diag->muted && diag->out)
         fputs("note: more errors follow; the first 50 are shown\n", diag->out);
     diag->muted = diag->errors > DIAG_MAX_ERRORS;
     va_end(args);

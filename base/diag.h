@@ -32,7 +32,7 @@ Span span_join(Span first, Span last);
 
 typedef struct Diag Diag;
 
-/* Messages go to out as they are found; at most 50 errors are printed, the rest is counted. */
+/* Messages go to out as they are found; at most 50 errors are printed, the rest is counted. out NULL: only counted. */
 Diag *diag_create(Arena *arena, FILE *out);
 /* Lower case, no full stop, the offending value named. */
 void diag_error(Diag *diag, Span span, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -272,6 +272,22 @@ IrModule *frontend_parse_data(Arena *arena, const char *text, Diag *diag) {
     return data && diag_count_errors(diag) == 0 ? l.module : NULL;
 }
 
+static bool is_plain_name(Arena *arena, const char *name, Diag *diag) {
+    SourceFile *file = ARENA_NEW(arena, SourceFile);
+    *file = (SourceFile){"name", name, strlen(name)};
+    const Ast *ast = ast_parse_expression(arena, file, diag);
+    return ast && ast->kind == AST_name && !str_equal(name, "main") && !builtin_find(name);
+}
+
+bool frontend_name_is_free(Arena *arena, const char *import, const char *library, const char *name) {
+    Error ignored = {0};
+    Diag *silent = diag_create(arena, NULL);
+    Program program = {.globals = str_map_create(arena), .library = library};
+    Loader loader = {arena, silent, &ignored, library, str_map_create(arena), &program};
+    return is_plain_name(arena, name, silent) && load_file(&loader, find_import(&loader, "", import), (Span){0}) &&
+           !defines(&program, name);
+}
+
 const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag,
                                Error *error) {
     Program program = {.globals = str_map_create(arena), .library = options ? options->library : NULL};

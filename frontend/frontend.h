@@ -21,6 +21,9 @@ IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *o
 /* The settings data.* that a data line would make, from its value alone: `cifar10("PATH", crop = 4)`. NULL on mistakes.
  */
 IrModule *frontend_parse_data(Arena *arena, const char *text, Diag *diag);
+/* Whether a text that imports the file `import` may call something of its own `name`: it is a name, and neither the
+ * language nor what is imported defines it. False when the file cannot be read. */
+bool frontend_name_is_free(Arena *arena, const char *import, const char *library, const char *name);
 /* The text's syntax tree, printed as text that parses again (--emit=ast). NULL on mistakes. */
 const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag,
                                Error *error);

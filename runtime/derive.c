@@ -141,16 +141,23 @@ static bool read_tensors(Arena *arena, const char *path, TensorFile *file, Error
 }
 
 /* ---- alphas.jsonl ---- */
+
+static size_t longest_row(json_t *rows) {
+    size_t longest = 0, r;
+    json_t *row;
+    json_array_foreach(rows, r, row) longest = json_array_size(row) > longest ? json_array_size(row) : longest;
+    return longest;
+}
+
+/* Edges with fewer candidates have shorter rows; what is beyond is never looked at. */
 static bool add_rows(Arena *arena, const char *path, const char *name, json_t *rows, TensorFile *file, Error *error) {
-    size_t width = json_array_size(json_array_get(rows, 0)), height = json_array_size(rows);
+    size_t width = longest_row(rows), height = json_array_size(rows), r, c;
     double *values = ARENA_ARRAY(arena, double, width *height + 1);
-    for (size_t r = 0; r < height; r++) {
-        json_t *row = json_array_get(rows, r);
-        if (json_array_size(row) != width || width == 0)
-            return error_set(error, ERROR_INPUT, "%s: row %zu of '%s' has %zu weights, expected %zu", path, r, name,
-                             json_array_size(row), width);
-        for (size_t c = 0; c < width; c++) {
-            json_t *value = json_array_get(row, c);
+    json_t *row, *value;
+    json_array_foreach(rows, r, row) {
+        if (json_array_size(row) == 0)
+            return error_set(error, ERROR_INPUT, "%s: row %zu of '%s' has no weights", path, r, name);
+        json_array_foreach(row, c, value) {
             if (!json_is_number(value))
                 return error_set(error, ERROR_INPUT, "%s: weight %zu in row %zu of '%s' is no number", path, c, r,
                                  name);
@@ -264,6 +271,10 @@ static int derive_main_in(Arena *arena, int argc, char **argv) {
     bool lines = str_ends_with(o.file, ".jsonl");
     bool ok = lines ? read_lines(arena, &o, &file, &error) : read_tensors(arena, o.file, &file, &error);
     IrModule *settings = ok ? choose_settings(arena, &o, &file, &error) : NULL;
+    if (settings && !o.spec && !str_equal(ir_module_get_string(settings, "space.name", "darts"), "darts"))
+        fprintf(stderr,
+                "the space '%s' is not of the library; with --spec the genotype imports the text that defines it\n",
+                ir_module_get_string(settings, "space.name", ""));
     ok = settings && find_alphas(&o, &file, settings, alphas, &count, &error) &&
          genotype_build(arena, settings, o.spec, o.name ? o.name : default_name(arena, o.file), alphas, count,
                         &genotype, &error) &&

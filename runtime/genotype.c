@@ -2,6 +2,8 @@
 #include "runtime/genotype.h"
 
 #include "base/str.h"
+#include "frontend/frontend.h"
+#include "runtime/runtime.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -81,16 +83,25 @@ static const char *import_path(Arena *arena, const IrModule *settings, const cha
     return path;
 }
 
+/* NAME, or NAME_found when the imported text calls something else so: `darts` is a space. */
+static const char *free_name(Arena *arena, const char *import, const char *name) {
+    const char *library = rt_library_path(arena), *found = as_identifier(arena, name);
+    for (int i = 0; i < 3 && !frontend_name_is_free(arena, import, library, found); i++)
+        found = arena_printf(arena, "%s_found", found);
+    return found;
+}
+
 bool genotype_build(Arena *arena, const IrModule *settings, const char *spec, const char *name, const Tensor *alphas,
                     int count, Genotype *genotype, Error *error) {
     memset(genotype, 0, sizeof(*genotype));
-    genotype->name = as_identifier(arena, name);
+    const char *import = import_path(arena, settings, spec);
+    genotype->name = free_name(arena, import, name);
     genotype->has_reduce = count > 1;
     if (!derive_from(arena, settings, &alphas[0], &genotype->normal, error) ||
         (count > 1 && !derive_from(arena, settings, &alphas[1], &genotype->reduce, error)))
         return false;
     GenotypeText text = {.name = genotype->name,
-                         .import = import_path(arena, settings, spec),
+                         .import = import,
                          .network = network_line(arena, settings, genotype->name),
                          .output = ir_module_get_string(settings, "space.output", NULL)};
     genotype->text = genotype_print(arena, &text, &genotype->normal, genotype->has_reduce ? &genotype->reduce : NULL);

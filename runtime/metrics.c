@@ -3,6 +3,7 @@
 #include "runtime/metrics.h"
 
 #include "base/str.h"
+#include "passes/derive.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -100,40 +101,63 @@ void metrics_softmax(const double *values, int64_t count, double *weights) {
         weights[i] /= sum;
 }
 
-/* The softmax weights of an alpha parameter, all rows; *rows and *width describe it. */
-static double *alpha_weights(const RtProgram *program, const char *name, Arena *arena, int64_t *rows, int64_t *width) {
-    Tensor t = rt_param_get(program, name, arena);
-    int64_t count = tensor_count(&t);
-    *width = t.rank > 0 ? t.shape[t.rank - 1] : 1;
-    *rows = *width > 0 ? count / *width : 0;
-    double *values = ARENA_ARRAY(arena, double, count), *weights = ARENA_ARRAY(arena, double, count);
-    for (int64_t i = 0; i < count; i++)
-        values[i] = tensor_get(&t, i);
-    for (int64_t r = 0; r < *rows; r++)
-        metrics_softmax(values + r * *width, *width, weights + r * *width);
-    return weights;
+/* An alpha parameter as softmax weights: a row per edge, with as many as the edge has candidates. */
+typedef struct AlphaWeights {
+    int64_t rows, width; /* width: of the parameter, whose rows are as long as the longest */
+    int64_t *counts;     /* per row */
+    double *weights;     /* rows x width */
+} AlphaWeights;
+
+/* How many candidates edge `row` has: all of the row, unless the space says less. */
+static int64_t row_count(const DeriveSpace *space, int64_t row, int64_t width) {
+    bool fewer = row < space->edge_count && space->edges[row].count > 0 && space->edges[row].count < width;
+    return fewer ? space->edges[row].count : width;
 }
 
-static void add_alphas(Str *s, const RtProgram *program, const char *name, Arena *arena) {
-    int64_t rows, width;
-    double *weights = alpha_weights(program, name, arena, &rows, &width);
+static AlphaWeights alpha_weights(const RtProgram *program, const IrModule *settings, const char *name, Arena *arena) {
+    Tensor t = rt_param_get(program, name, arena);
+    DeriveSpace space;
+    Error ignored = {0};
+    if (!derive_space_from_module(arena, settings, name, &space, &ignored))
+        space.edge_count = 0;
+    int64_t count = tensor_count(&t), width = t.rank > 0 ? t.shape[t.rank - 1] : 1;
+    AlphaWeights w = {.rows = width > 0 ? count / width : 0, .width = width};
+    w.counts = ARENA_ARRAY(arena, int64_t, w.rows);
+    w.weights = ARENA_ARRAY(arena, double, count);
+    double *values = ARENA_ARRAY(arena, double, count);
+    for (int64_t i = 0; i < count; i++)
+        values[i] = tensor_get(&t, i);
+    for (int64_t r = 0; r < w.rows; r++) {
+        w.counts[r] = row_count(&space, r, width);
+        metrics_softmax(values + r * width, w.counts[r], w.weights + r * width);
+    }
+    return w;
+}
+
+static void add_alphas(Str *s, const AlphaWeights *w, const char *name) {
     str_addf(s, ", \"%s\": [", name);
-    for (int64_t i = 0; i < rows * width; i++) {
-        str_add(s, i % width == 0 ? (i ? ", [" : "[") : ", ");
-        add_number(s, weights[i]);
-        if (i % width == width - 1)
-            str_add(s, "]");
+    for (int64_t r = 0; r < w->rows; r++) {
+        str_add(s, r ? ", [" : "[");
+        for (int64_t i = 0; i < w->counts[r]; i++) {
+            str_add(s, i ? ", " : "");
+            add_number(s, w->weights[r * w->width + i]);
+        }
+        str_add(s, "]");
     }
     str_add(s, "]");
 }
 
-bool metrics_append_alphas(const char *path, int64_t epoch, const RtProgram *program, Error *error) {
+bool metrics_append_alphas(const char *path, int64_t epoch, const RtProgram *program, const IrModule *settings,
+                           Error *error) {
     Arena *arena = arena_create();
     Str s = str_create(arena);
     str_addf(&s, "{\"epoch\": %lld", (long long)epoch);
-    for (int i = 0; i < rt_param_count(program); i++) {
-        if (rt_param_info(program, i)->kind == PARAM_alpha)
-            add_alphas(&s, program, rt_param_info(program, i)->name, arena);
+    for (int p = 0; p < rt_param_count(program); p++) {
+        if (rt_param_info(program, p)->kind != PARAM_alpha)
+            continue;
+        const char *name = rt_param_info(program, p)->name;
+        AlphaWeights w = alpha_weights(program, settings, name, arena);
+        add_alphas(&s, &w, name);
     }
     str_add(&s, "}");
     bool ok = append_line(path, s.data, error);
@@ -141,18 +165,24 @@ bool metrics_append_alphas(const char *path, int64_t epoch, const RtProgram *pro
     return ok;
 }
 
-double metrics_alphas_entropy(const RtProgram *program) {
+static double row_entropy(const double *weights, int64_t count) {
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++)
+        sum -= weights[i] > 0 ? weights[i] * log(weights[i]) : 0;
+    return sum;
+}
+
+double metrics_alphas_entropy(const RtProgram *program, const IrModule *settings) {
     Arena *arena = arena_create();
     double sum = 0;
     int64_t all_rows = 0;
     for (int p = 0; p < rt_param_count(program); p++) {
         if (rt_param_info(program, p)->kind != PARAM_alpha)
             continue;
-        int64_t rows, width;
-        double *weights = alpha_weights(program, rt_param_info(program, p)->name, arena, &rows, &width);
-        for (int64_t i = 0; i < rows * width; i++)
-            sum -= weights[i] > 0 ? weights[i] * log(weights[i]) : 0;
-        all_rows += rows;
+        AlphaWeights w = alpha_weights(program, settings, rt_param_info(program, p)->name, arena);
+        for (int64_t r = 0; r < w.rows; r++)
+            sum += row_entropy(w.weights + r * w.width, w.counts[r]);
+        all_rows += w.rows;
     }
     arena_destroy(arena);
     return all_rows > 0 ? sum / (double)all_rows : 0;

@@ -30,13 +30,14 @@ typedef struct TrainMetrics {
 bool metrics_append(const char *path, const EpochMetrics *metrics, Error *error);
 bool metrics_append_train(const char *path, const TrainMetrics *metrics, Error *error);
 bool metrics_append_timing(const char *path, int64_t epoch, double seconds, double images_per_second, Error *error);
-/* Softmax over the last axis of every alpha parameter, under the parameter's name: {"epoch": 0, "alphas_normal":
- * [[...], ...]}. */
-bool metrics_append_alphas(const char *path, int64_t epoch, const RtProgram *program, Error *error);
+/* The softmax weights of every alpha parameter, a row per edge with a number per candidate, under the parameter's name:
+ * {"epoch": 0, "alphas_normal": [[...], ...]}. settings: of the text, for the candidates of each edge. */
+bool metrics_append_alphas(const char *path, int64_t epoch, const RtProgram *program, const IrModule *settings,
+                           Error *error);
 /* Removes the lines of this epoch and later ones, and what is no JSON: before a search goes on. */
 bool metrics_trim(const char *path, int64_t epoch, Error *error);
-/* Mean entropy of the softmax over the last axis of all alphas. */
-double metrics_alphas_entropy(const RtProgram *program);
+/* Mean entropy of these rows. */
+double metrics_alphas_entropy(const RtProgram *program, const IrModule *settings);
 /* Softmax of one row. */
 void metrics_softmax(const double *values, int64_t count, double *weights);
 

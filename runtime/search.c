@@ -116,7 +116,7 @@ static EpochMetrics epoch_metrics(const Search *s) {
         .grad_norm = sums->grad_norm / (double)sums->steps,
         .alphas_loss = moved ? sums->alphas_loss / (double)sums->alphas_images : NAN,
         .alphas_accuracy = moved ? (double)sums->alphas_correct / (double)sums->alphas_images : NAN,
-        .alphas_entropy = metrics_alphas_entropy(s->loop.program),
+        .alphas_entropy = metrics_alphas_entropy(s->loop.program, s->loop.module),
     };
 }
 
@@ -137,7 +137,8 @@ static void print_epoch(Search *s, const EpochMetrics *m) {
 static bool finish_epoch(Search *s, EpochMetrics *m, Error *error) {
     print_epoch(s, m);
     if (!metrics_append(loop_file(&s->loop, "metrics.jsonl"), m, error) ||
-        !metrics_append_alphas(loop_file(&s->loop, "alphas.jsonl"), s->loop.at.epoch, s->loop.program, error) ||
+        !metrics_append_alphas(loop_file(&s->loop, "alphas.jsonl"), s->loop.at.epoch, s->loop.program, s->loop.module,
+                               error) ||
         !metrics_append_timing(loop_file(&s->loop, "timing.jsonl"), s->loop.at.epoch,
                                progress_clock() - s->loop.epoch_started, s->loop.epoch_rate, error) ||
         !search_save_genotype(s, error))
@@ -181,6 +182,7 @@ static int search_main_in(Arena *arena, int argc, char **argv) {
     }
     bool ok = search_open(&s, &error) && search_run(&s, &error);
     progress_clear(&s.loop.progress);
+    ok = loop_finish_profile(&s.loop, &error) && ok;
     if (ok) {
         fputs(search_genotype_text(&s, arena, true), stdout);
         fprintf(stderr, "results are in %s\n", s.loop.options.out);

@@ -3,6 +3,7 @@
 threads and for interrupted + resumed runs; broken checkpoints and data files are refused by name; a full disk keeps the
 checkpoint before it."""
 import json
+import math
 import os
 import resource
 import shutil
@@ -252,6 +253,41 @@ def test_derive():
     run(COMPILER, 'mine.nd', '--emit=stats')
 
 
+RAGGED = '''import "darts.nd"
+op mine(C, stride) = relu | conv(C, 1, stride) | batch_norm
+space ragged {
+    candidates = [none, skip_connect, mine]
+    edge normal(0, 2) = [skip_connect, mine]
+    cell { inputs 2  nodes 2  output concat(nodes)  keep 1 per node }
+}
+search {
+    space ragged   network cifar_search(C=2, layers=3)
+    data synthetic(limit=64, H=8, W=8, classes=4)
+    epochs 1  batch 8
+}
+'''
+
+
+def test_space_of_its_own():
+    """Edges with different candidates, and an operation of the text: all results speak of the candidates that there are."""
+    with open('ragged.nd', 'w', encoding='utf-8') as file:
+        file.write(RAGGED)
+    stdout, _ = run(RUN, 'search', 'ragged.nd', '--out', 'own', '--threads', '1')
+    alphas = lines_of('own', 'alphas.jsonl')[0]
+    expect([len(row) for row in alphas['alphas_normal']] == [2, 3, 3, 3, 3], f'rows of alphas_normal: {alphas}')
+    expect(all(abs(sum(row) - 1) < 1e-9 for row in alphas['alphas_normal']), f'softmax weights do not sum to 1: {alphas}')
+    entropy, uniform = lines_of('own', 'metrics.jsonl')[0]['alphas_entropy'], (9 * math.log(3) + math.log(2)) / 10
+    expect(abs(entropy - uniform) < 1e-4, f'entropy {entropy}, at first near {uniform}')
+    run(COMPILER, 'own/genotype.nd', '--emit=stats')
+    for file in ('own/alphas.jsonl', 'own/checkpoint.safetensors'):
+        derived, _ = run(RUN, 'derive', file, '--spec', 'ragged.nd')
+        expect(body(derived) == body(stdout), f'{file}: another genotype\n{derived}')
+    for name in ('darts', 'conv', 'main', 'if'):  # taken: by the library's space, the language, the text, a word
+        run(RUN, 'derive', 'own/alphas.jsonl', '--spec', 'ragged.nd', '--name', name, '-o', 'taken.nd')
+        run(COMPILER, 'taken.nd', '--emit=stats')
+    run(RUN, 'derive', 'own/checkpoint.safetensors', says="the space 'ragged' is not of the library; with --spec")
+
+
 def main():
     folder = tempfile.mkdtemp(prefix='ndarts-search-')
     os.chdir(folder)
@@ -259,7 +295,7 @@ def main():
         file.write(SPEC)
     tests = [test_command_line, test_threads_do_not_matter, test_seed_matters, test_interrupted_and_resumed,
              test_finished_search_resumes_to_nothing, test_full_disk_keeps_the_checkpoint, test_broken_checkpoints,
-             test_another_build_is_refused, test_init, test_data_mistakes, test_derive]
+             test_another_build_is_refused, test_init, test_data_mistakes, test_derive, test_space_of_its_own]
     chosen = sys.argv[1:]
     failed = 0
     for test in tests:
