@@ -124,6 +124,19 @@ static const char *c_unit(const CgModule *module, const char *json, int unit) {
     return out.data;
 }
 
+static void add_room(const char *name, size_t size, Str *out) {
+    if (size)
+        str_addf(out, "\nextern \"C\" __device__ uint64_t %s[%zu] = {1};\n", name, (size + 7) / 8);
+}
+
+/* Not zero throughout: it shall be in the file. */
+static void add_rooms(const CgModule *module, const char *json, Str *out) {
+    size_t size;
+    cg_plan_bytes(module->arena, json, &size);
+    add_room("nd_plan", size, out);
+    add_room("nd_weights", module->options->weights_size, out);
+}
+
 /* Kernel i is in unit i modulo their number, as in C. */
 static const char *cuda_unit(const CgModule *module, const char *json, int unit) {
     Str out = str_create(module->arena);
@@ -131,7 +144,9 @@ static const char *cuda_unit(const CgModule *module, const char *json, int unit)
     cg_cuda_add_prelude(&out, module->options);
     for (int i = unit; i < module->kernel_count; i += module->options->unit_count)
         add_kernel(&out, &module->kernels[i]);
-    if (unit == 0)
+    if (unit == 0 && module->options->rooms)
+        add_rooms(module, json, &out);
+    else if (unit == 0)
         add_plan(module, json, "extern \"C\" __device__ ", &out);
     return out.data;
 }

@@ -18,6 +18,8 @@ typedef struct CgOptions {
     int chunks;
     bool bands;            /* C target: kernels can compute bands of rows, for fewer images than threads (abi.h) */
     bool standalone;       /* C target, one unit: kernels are static, no nd_plan and nd_kernels (runtime/standalone.c) */
+    bool rooms;            /* CUDA target: nd_plan and nd_weights are only room, filled in after compiling (cubin.h) */
+    size_t weights_size;   /* with rooms: bytes of nd_weights; 0: none */
 } CgOptions;
 
 typedef struct CgOutput {

@@ -2,24 +2,26 @@
  *
  *     result[m, n] = sum over k of x[m, k] * y[n, k]
  *
- * m stands for the result's axes that only x depends on, n for those that only y depends on, k for the axes of the sum. Which is
- * which follows from the description of an element, so one schedule serves them all; padding is part of x or y. A block
- * brings a tile of x and one of y into shared memory, a few k at a time: there what stands inline (batch norm, relu) is computed
- * once, not once for each product. Each thread keeps 4 x 4 results in registers. When a tile has fewer results than threads, slices of
- * threads share the k, and their sums are added in order. So the order of additions depends on shapes only.
+ * m stands for the result's axes that only x depends on, n for those that only y depends on, k for the axes of the sum.
+ * Which is which follows from the description of an element, so one schedule serves them all; padding is part of x or
+ * y. A block brings a tile of x and one of y into shared memory, a few k at a time: there what stands inline (batch
+ * norm, relu) is computed once, not once for each product. Each thread keeps 4 x 4 results in registers. When a tile
+ * has fewer results than threads, slices of threads share the k, and their sums are added in order. So the order of
+ * additions depends on shapes only.
  *
- * A tile lies in one image. Partial sums: a tile belongs to a chunk, and the block walks over the chunk's images in order. */
+ * A tile lies in one image. Partial sums: a tile belongs to a chunk, and the block walks over the chunk's images in
+ * order. */
 #include "codegen/cuda.h"
 
 enum { EACH = 4 /* results of a thread, each way */, PAD = 4, LEAST_TERMS = 8, LEAST_ROWS = 8, LEAST_COLUMNS = 4 };
 
 typedef struct Operand {
     const CgScalar *value;
-    const char *name;             /* of its tile */
+    const char *name;                  /* of its tile */
     int axes[CG_MAX_AXES], axis_count; /* of the result, that only it depends on; the innermost in memory last */
-    int64_t count;                /* their extents' product */
+    int64_t count;                     /* their extents' product */
     int tile;
-    bool along_terms;             /* neighbours in memory are neighbours in k */
+    bool along_terms; /* neighbours in memory are neighbours in k */
 } Operand;
 
 typedef struct Product {
@@ -28,7 +30,7 @@ typedef struct Product {
     Operand x, y;
     int axes[CG_MAX_AXES], axis_count; /* of the sum, without the images of a chunk */
     int64_t terms;
-    int slices, depth;            /* depth: k in a tile */
+    int slices, depth; /* depth: k in a tile */
     CgLaunch launch;
 } Product;
 
@@ -95,7 +97,8 @@ static void give_axis(Operand *o, int axis, int64_t extent) {
     o->count *= extent;
 }
 
-/* Every axis of the result belongs to one of the operands; an axis of both (a depthwise channel) makes it no product. */
+/* Every axis of the result belongs to one of the operands; an axis of both (a depthwise channel) makes it no product.
+ */
 static bool read_axes(Product *q) {
     const CgStep *step = q->step;
     q->x.count = q->y.count = 1;
@@ -211,7 +214,8 @@ static void print_multiply(const Product *q) {
     cg_c_open(p, "for (int k = slice; k < %d; k += %d)", q->depth, q->slices);
     cg_c_line(p, "T u[%d], v[%d];", EACH, EACH);
     cg_c_line(p, "_Pragma(\"unroll\") for (int i = 0; i < %d; i++) u[i] = x[k * %d + row + i];", EACH, q->x.tile + PAD);
-    cg_c_line(p, "_Pragma(\"unroll\") for (int j = 0; j < %d; j++) v[j] = y[k * %d + column + j];", EACH, q->y.tile + PAD);
+    cg_c_line(p, "_Pragma(\"unroll\") for (int j = 0; j < %d; j++) v[j] = y[k * %d + column + j];", EACH,
+              q->y.tile + PAD);
     cg_c_line(p, "_Pragma(\"unroll\") for (int i = 0; i < %d; i++)", EACH);
     cg_c_line(p, "    _Pragma(\"unroll\") for (int j = 0; j < %d; j++) total[i][j] += u[i] * v[j];", EACH);
     cg_c_close(p);
@@ -272,7 +276,8 @@ static void print_slices(const Product *q) {
 }
 
 static int shared_elements(const Product *q) {
-    int tiles = q->depth * (q->x.tile + q->y.tile + 2 * PAD), sums = q->slices > 1 ? CUDA_BLOCK_THREADS * EACH * EACH : 0;
+    int tiles = q->depth * (q->x.tile + q->y.tile + 2 * PAD),
+        sums = q->slices > 1 ? CUDA_BLOCK_THREADS * EACH * EACH : 0;
     return tiles > sums ? tiles : sums;
 }
 
@@ -306,11 +311,14 @@ static void print_block(const Product *q) {
 static int64_t print_tiles(const Product *q) {
     CgPrinter *p = q->p;
     const char *outer = q->launch == LAUNCH_chunks ? "chunk" : q->launch == LAUNCH_images ? "image" : NULL;
-    const char *times = q->launch == LAUNCH_chunks ? "run->chunks * " : q->launch == LAUNCH_images ? "run->batch * " : "";
+    const char *times = q->launch == LAUNCH_chunks   ? "run->chunks * "
+                        : q->launch == LAUNCH_images ? "run->batch * "
+                                                     : "";
     long long rows = (long long)((q->x.count + q->x.tile - 1) / q->x.tile);
     long long columns = (long long)((q->y.count + q->y.tile - 1) / q->y.tile);
     cg_c_open(p, "for (int block = blockIdx.x; block < %s%lld; block += gridDim.x)", times, rows * columns);
-    cg_c_line(p, "const int y0 = block %% %lld * %d, x0 = block / %lld %% %lld * %d;", columns, q->y.tile, columns, rows, q->x.tile);
+    cg_c_line(p, "const int y0 = block %% %lld * %d, x0 = block / %lld %% %lld * %d;", columns, q->y.tile, columns,
+              rows, q->x.tile);
     if (outer)
         cg_c_line(p, "const int64_t %s = block / %lld;", outer, rows * columns);
     if (outer && !q->step->partial)

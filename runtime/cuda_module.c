@@ -6,10 +6,10 @@
 
 #include "base/hash.h"
 #include "base/str.h"
+#include "codegen/cubin.h"
 #include "codegen/nvrtc.h"
 #include "runtime/cache.h"
 
-#include <elf.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -61,64 +61,9 @@ static bool find_kernels(const CudaApi *api, CudaModule *m, Error *error) {
 
 /* ---- contents ---- */
 
-static bool inside(uint64_t offset, uint64_t size, uint64_t whole) {
-    return offset <= whole && size <= whole - offset;
-}
-
-static const Elf64_Shdr *section_at(const unsigned char *file, size_t size, unsigned index) {
-    const Elf64_Ehdr *header = (const Elf64_Ehdr *)file;
-    if (index >= header->e_shnum || header->e_shentsize != sizeof(Elf64_Shdr) || header->e_shoff % 8 != 0 ||
-        !inside(header->e_shoff, (uint64_t)header->e_shnum * sizeof(Elf64_Shdr), size))
-        return NULL;
-    const Elf64_Shdr *section = (const Elf64_Shdr *)(file + header->e_shoff) + index;
-    return section->sh_type == SHT_NOBITS || inside(section->sh_offset, section->sh_size, size) ? section : NULL;
-}
-
-/* The bytes of a symbol, to the end of its section. Values count from the section's beginning in a cubin, and from its
- * address in what is linked. */
-static const unsigned char *symbol_bytes(const unsigned char *file, size_t size, const Elf64_Sym *symbol,
-                                         size_t *available) {
-    const Elf64_Shdr *section = section_at(file, size, symbol->st_shndx);
-    if (!section || section->sh_type == SHT_NOBITS || symbol->st_value < section->sh_addr ||
-        symbol->st_value - section->sh_addr > section->sh_size)
-        return NULL;
-    uint64_t at = symbol->st_value - section->sh_addr;
-    *available = section->sh_size - at;
-    return file + section->sh_offset + at;
-}
-
-static const unsigned char *find_in_table(const unsigned char *file, size_t size, const Elf64_Shdr *table,
-                                          const char *name, size_t *available) {
-    const Elf64_Shdr *strings = section_at(file, size, table->sh_link);
-    if (!strings || table->sh_offset % 8 != 0)
-        return NULL;
-    const Elf64_Sym *symbols = (const Elf64_Sym *)(file + table->sh_offset);
-    size_t length = strlen(name) + 1;
-    for (uint64_t i = 0; i < table->sh_size / sizeof(Elf64_Sym); i++) {
-        if (inside(symbols[i].st_name, length, strings->sh_size) &&
-            memcmp(file + strings->sh_offset + symbols[i].st_name, name, length) == 0)
-            return symbol_bytes(file, size, &symbols[i], available);
-    }
-    return NULL;
-}
-
-static const unsigned char *find_symbol(const unsigned char *bytes, size_t size, const char *name, size_t *available) {
-    const Elf64_Ehdr *header = (const Elf64_Ehdr *)bytes;
-    if (size < sizeof *header || memcmp(bytes, ELFMAG, SELFMAG) != 0 || bytes[EI_CLASS] != ELFCLASS64)
-        return NULL;
-    for (unsigned i = 0; i < header->e_shnum; i++) {
-        const Elf64_Shdr *table = section_at(bytes, size, i);
-        const unsigned char *found =
-            table && table->sh_type == SHT_SYMTAB ? find_in_table(bytes, size, table, name, available) : NULL;
-        if (found)
-            return found;
-    }
-    return NULL;
-}
-
 static bool take_weights(RtModule *m, const char *name, const void *cubin, size_t size, Error *error) {
     size_t available = 0;
-    const unsigned char *bytes = find_symbol(cubin, size, "nd_weights", &available);
+    const unsigned char *bytes = cubin_find(cubin, size, "nd_weights", &available);
     if (!bytes)
         return true;
     uint64_t length = 0;
@@ -134,7 +79,7 @@ static bool take_weights(RtModule *m, const char *name, const void *cubin, size_
 /* Weights point into the cubin. */
 static bool read_contents(RtModule *m, const char *name, const void *cubin, size_t size, Error *error) {
     size_t available = 0;
-    const unsigned char *plan = find_symbol(cubin, size, "nd_plan", &available);
+    const unsigned char *plan = cubin_find(cubin, size, "nd_plan", &available);
     Error inner = {ERROR_NONE, ""};
     if (!plan)
         return error_set(error, ERROR_INPUT, "%s is not a module: expected an ELF file with the symbol nd_plan", name);
@@ -159,7 +104,7 @@ typedef struct Unit {
 typedef struct Build {
     Unit *units;
     int count;
-    const char *arch;
+    const char *arch, *plan; /* plan: goes into the first */
     atomic_int next;
 } Build;
 
@@ -167,7 +112,9 @@ static void *compile_units(void *argument) {
     Build *b = argument;
     for (int i; (i = atomic_fetch_add(&b->next, 1)) < b->count;) {
         Unit *u = &b->units[i];
-        cg_nvrtc_compile(u->arena, u->source, b->arch, false, &u->cubin, &u->size, &u->error);
+        if (cg_nvrtc_compile(u->arena, u->source, b->arch, false, &u->cubin, &u->size, &u->error) && i == 0 &&
+            !cubin_fill_plan(u->arena, b->plan, u->cubin, u->size))
+            error_set(&u->error, ERROR_MACHINE, "the compiled module has no room for its plan");
     }
     return NULL;
 }
@@ -284,7 +231,10 @@ CudaModule *cuda_module_build(const CudaApi *api, const CgOutput *output, const 
                               int threads, Arena *arena, const char **identity, Error *error) {
     const char *key = rt_cache_key(arena, output, arch, cuda_module_toolchain(arch, arena));
     CudaModule *m = find_entry(api, arch, key, arena, identity);
-    Build b = {.units = ARENA_ARRAY(arena, Unit, output->unit_count), .count = output->unit_count, .arch = arch};
+    Build b = {.units = ARENA_ARRAY(arena, Unit, output->unit_count),
+               .count = output->unit_count,
+               .arch = arch,
+               .plan = output->plan};
     for (int i = 0; !m && i < b.count; i++)
         b.units[i] = (Unit){.source = output->units[i], .arena = arena_create()};
     if (!m)

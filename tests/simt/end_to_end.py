@@ -91,15 +91,18 @@ def write_images(path, count):
 
 
 def infer(folder, weights):
-    """A text, and a .cubin with its plan inside; 10 images in batches of 4, the last one smaller."""
+    """A text, a .cubin with its plan inside, and one with its weights too; 10 images in batches of 4, the last one smaller."""
     images, cubin = os.path.join(folder, 'x.npy'), os.path.join(folder, 'net.cubin')
     write_images(images, 10)
     call([COMPILER, NETWORK, '--graph=infer', '--batch=4', '-o', cubin])
+    whole = os.path.join(folder, 'whole.cubin')
+    call([COMPILER, NETWORK, '--graph=infer', '--batch=4', '--weights', weights, '-o', whole])
     results = []
     for name, net, options in (('cpu', NETWORK, []), ('text', NETWORK, ['--device=cuda']), ('cubin', cubin, []),
-                               ('cubin', cubin, ['--device=auto'])):
+                               ('cubin', cubin, ['--device=auto']), ('whole', whole, [])):
         out = os.path.join(folder, name + '.npy')
-        call([RUN, 'infer', net, '--weights', weights, '--input', images, '--output', out, '--batch', '4', *options])
+        given = [] if name == 'whole' else ['--weights', weights]
+        call([RUN, 'infer', net, *given, '--input', images, '--output', out, '--batch', '4', *options])
         results.append(npy(out))
     expected = results[0]
     assert len(expected) == 100
@@ -107,7 +110,7 @@ def infer(folder, weights):
     for found in results[1:]:
         error = math.sqrt(sum((x - y) ** 2 for x, y in zip(found, expected))) / size
         assert error < 1e-5, f'relative error {error}'
-    assert results[1] == results[2] == results[3], 'the module file gives other numbers than the text'
+    assert results[1] == results[2] == results[3] == results[4], 'the module file gives other numbers than the text'
 
 
 def search(folder):

@@ -1,0 +1,21 @@
+/* cubin.h: data inside of compiled modules for CUDA: found, and filled in after compiling, since compilers are slow with large
+ * initialisers. A module compiled with the option `rooms` has arrays of the right sizes under the names of its symbols. */
+#ifndef NDARTS_CODEGEN_CUBIN_H
+#define NDARTS_CODEGEN_CUBIN_H
+
+#include "base/arena.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The bytes of a symbol and how many there are to the end of its section; NULL when there is no such symbol, or this is no ELF
+ * file, or a damaged one. */
+const unsigned char *cubin_find(const void *cubin, size_t size, const char *symbol, size_t *available);
+/* Writes nd_plan; false when the module has no room for it. */
+bool cubin_fill_plan(Arena *arena, const char *json, void *cubin, size_t size);
+/* Writes nd_weights: the bytes of a safetensors file. */
+bool cubin_fill_weights(const void *weights, size_t weights_size, void *cubin, size_t size);
+/* Header and bytes of nd_weights. */
+size_t cubin_weights_room(size_t weights_size);
+
+#endif
