@@ -49,10 +49,11 @@ static json_t *params_json(const CgModule *module) {
     static const char *const inits[] = {
         [INIT_zeros] = "zeros", [INIT_ones] = "ones", [INIT_uniform_fan_in] = "uniform", [INIT_normal] = "normal"};
     json_t *array = json_array();
+    const int64_t *offsets = cg_state_offsets(module->arena, module->ir, module->options);
     for (int i = 0; i < module->ir->param_count; i++) {
         const IrParam *param = &module->ir->params[i];
         json_t *object = value_json(param->name, &param->type);
-        json_object_set_new(object, "offset", json_integer(cg_state_offset(module->ir, module->options, param->name)));
+        json_object_set_new(object, "offset", json_integer(offsets[i]));
         json_object_set_new(object, "kind", json_string(kinds[param->kind]));
         json_object_set_new(object, "init", json_string(inits[param->init]));
         json_object_set_new(object, "init_scale", json_real(param->init_scale));
@@ -173,7 +174,7 @@ const char *cg_plan_json(CgModule *module) {
     json_object_set_new(plan, "scalars", names_json(module));
     json_object_set_new(plan, "kernels", kernels_json(module));
     json_object_set_new(plan, "scratch_bytes", json_integer(module->scratch_bytes));
-    json_object_set_new(plan, "state_bytes", json_integer(cg_state_offset(module->ir, options, NULL)));
+    json_object_set_new(plan, "state_bytes", json_integer(cg_state_offsets(module->arena, module->ir, options)[module->ir->param_count]));
     json_object_set_new(plan, "params", params_json(module));
     json_object_set_new(plan, "prepared_bytes", json_integer(prepared));
     json_object_set_new(plan, "graphs", graphs_json(module));

@@ -108,6 +108,7 @@ typedef struct CgProgram {          /* one graph */
     CgNames *names;
     int64_t prepared_base;          /* where this graph's part of the prepared memory begins, bytes */
     int64_t prepared_bytes, work_bytes, private_bytes;
+    int64_t *state_offsets;         /* cg_state_offsets */
     StrMap assigned;                /* parameters that a step so far has written */
     int stage_count, stage_capacity;
     CgStage **stages;
@@ -121,10 +122,10 @@ void cg_print_program(const CgProgram *program, Str *out);
 /* Bytes of one element, and of a whole value at the largest batch. */
 int64_t cg_element_size(const CgOptions *options, IrDtype dtype);
 int64_t cg_type_bytes(const CgOptions *options, const IrType *type);
-/* Where a parameter lies in the state: the module's parameters in order, each aligned to 64 bytes. NULL: bytes of all. */
-int64_t cg_state_offset(const IrModule *module, const CgOptions *options, const char *name);
-/* The order of a value's axes in memory, outermost first: HWIO for rank 4 (without N; K stays outermost), else row-major. */
+/* Where each of the module's parameters lies in the state, in their order, each aligned to 64 bytes; one more: bytes of all. */
+int64_t *cg_state_offsets(Arena *arena, const IrModule *module, const CgOptions *options);
 bool cg_buffers_overlap(const CgOptions *options, const CgBuffer *a, const CgBuffer *b); /* some byte in common */
+/* The order of a value's axes in memory, outermost first: HWIO for rank 4 (without N; K stays outermost), else row-major. */
 void cg_memory_order(const IrType *type, int order[IR_MAX_RANK]);
 
 /* ---- for the rules (stage_rules*.c) and the schedules ---- */

@@ -31,16 +31,18 @@ static int64_t align_up(int64_t bytes) {
     return (bytes + CG_ALIGNMENT - 1) / CG_ALIGNMENT * CG_ALIGNMENT;
 }
 
-int64_t cg_state_offset(const IrModule *module, const CgOptions *options, const char *name) {
-    int64_t offset = 0;
-    for (int i = 0; i < module->param_count; i++) {
-        if (name && str_equal(module->params[i].name, name))
-            return offset;
-        offset += align_up(cg_type_bytes(options, &module->params[i].type));
-    }
-    if (name)
+int64_t *cg_state_offsets(Arena *arena, const IrModule *module, const CgOptions *options) {
+    int64_t *offsets = ARENA_ARRAY(arena, int64_t, module->param_count + 1);
+    for (int i = 0; i < module->param_count; i++)
+        offsets[i + 1] = offsets[i] + align_up(cg_type_bytes(options, &module->params[i].type));
+    return offsets;
+}
+
+static int64_t state_offset(const CgProgram *p, const char *name) {
+    const IrParam *param = ir_module_find_param(p->graph->module, name);
+    if (!param)
         bug("parameter '%s' is not in the module's table", name);
-    return offset;
+    return p->state_offsets[param - p->graph->module->params];
 }
 
 void cg_memory_order(const IrType *type, int order[IR_MAX_RANK]) {
@@ -93,7 +95,7 @@ static CgBuffer *make_buffer(CgProgram *p, IrNode *node, int id) {
         (CgBuffer){.node = node, .id = id, .place = (IrPlace)node->place, .offset = node->offset, .type = node->type};
     if (is_state(node)) {
         buffer->place = PLACE_state;
-        buffer->offset = cg_state_offset(p->graph->module, p->options, param_name(node));
+        buffer->offset = state_offset(p, param_name(node));
     } else if (node->op == OP_input) {
         buffer->place = PLACE_input;
         buffer->offset = input_number(p->graph, node);
@@ -306,6 +308,7 @@ CgProgram *cg_build_stages(Arena *arena, IrGraph *graph, const CgOptions *option
     *p =
         (CgProgram){.arena = arena, .graph = graph, .options = options, .names = names, .prepared_base = prepared_base};
     p->assigned = str_map_create(arena);
+    p->state_offsets = cg_state_offsets(arena, graph->module, options);
     p->prepared_bytes = prepared_base;
     ir_graph_number(graph);
     p->buffer_of = ARENA_ARRAY(arena, CgBuffer *, graph->next_id);
