@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_THREADS = 256, ALIGNMENT = 256 };
+enum { BLOCK_THREADS = 256, ALIGNMENT = 256, LANES = 8 };
 
 struct RtDevice {
     CudaApi api;
@@ -21,6 +21,9 @@ struct RtDevice {
     int number, threads; /* threads: for compiling */
     const char *arch;    /* "sm_90" */
     void *stream;
+    /* For launches side by side: lane 0 is the stream; events say when the others may begin and have ended. */
+    void *lanes[LANES], *events[LANES];
+    int lane_count;
     void *private_memory; /* one image's private values for each image; graphs run one at a time, so they share it */
     size_t private_bytes;
     Error failure; /* of a copy, which has no other way to say so */
@@ -29,6 +32,7 @@ struct RtDevice {
 /* Calls of one kernel that are started together: grid.y of them, each with a row of the table. */
 typedef struct Launch {
     int kernel;
+    int stage; /* launches of one stage are independent of each other */
     CudaDim grid;
     void *rows;
 } Launch;
@@ -62,6 +66,19 @@ struct RtBound {
 
 /* ---- the device ---- */
 
+static bool make_lanes(RtDevice *d, Error *error) {
+    d->lanes[0] = d->stream;
+    d->lane_count = d->api.StreamWaitEvent && d->api.EventCreateWithFlags && d->api.EventRecord ? LANES : 1;
+    bool ok = true;
+    for (int i = 0; ok && d->lane_count > 1 && i < d->lane_count; i++) {
+        ok = cuda_check(&d->api, d->api.EventCreateWithFlags(&d->events[i], CUDA_EVENT_WITHOUT_TIME), "making an event",
+                        error) &&
+             (i == 0 || cuda_check(&d->api, d->api.StreamCreateWithFlags(&d->lanes[i], CUDA_NON_BLOCKING),
+                                   "making a stream", error));
+    }
+    return ok;
+}
+
 static bool open_device(RtDevice *d, Error *error) {
     int devices, major = 0, minor = 0;
     if (!cuda_api_load(&d->api, error) || !cuda_api_count_devices(&d->api, &devices, error))
@@ -77,12 +94,18 @@ static bool open_device(RtDevice *d, Error *error) {
                    error) &&
         cuda_check(&d->api, d->api.StreamCreateWithFlags(&d->stream, CUDA_NON_BLOCKING), "making a stream", error);
     d->arch = arena_printf(d->arena, "sm_%d%d", major, minor);
-    return ok;
+    return ok && make_lanes(d, error);
 }
 
 static void cuda_close(RtDevice *d) {
     if (d->private_memory)
         d->api.Free(d->private_memory);
+    for (int i = 0; i < LANES; i++) {
+        if (d->events[i])
+            d->api.EventDestroy(d->events[i]);
+        if (i > 0 && d->lanes[i])
+            d->api.StreamDestroy(d->lanes[i]);
+    }
     if (d->stream)
         d->api.StreamDestroy(d->stream);
     arena_destroy(d->arena);
@@ -280,8 +303,12 @@ static void cuda_profile(RtDevice *d, RtBound *b, ProfileGraph *profile) {
     b->profile = profile;
 }
 
+static size_t cuda_own_bytes(const RtDevice *d) {
+    return d->private_bytes;
+}
+
 static size_t cuda_bound_bytes(const RtBound *b) {
-    return b->bytes + b->private_image_bytes * (size_t)b->module->base.plan->batch;
+    return b->bytes;
 }
 
 /* ---- running ---- */
@@ -345,6 +372,7 @@ static int64_t *make_launches(const RtDevice *d, RtBound *b, Part *part, int64_t
             const PlanStep *step = &stage->steps[j];
             count = count_together(stage, j);
             Launch launch = {step->kernel,
+                             i,
                              {count_blocks(b->module->base.plan, step), (unsigned)count, 1},
                              (char *)b->table + (row - rows) * (ptrdiff_t)sizeof *rows};
             ARENA_PUSH(b->arena, part->launches, part->launch_count, capacity, launch);
@@ -372,11 +400,15 @@ static bool make_table(RtDevice *d, RtBound *b, Error *error) {
     return d->failure.kind == ERROR_NONE || error_set(error, d->failure.kind, "%s", d->failure.message);
 }
 
-static int start(RtDevice *d, RtBound *b, const Launch *launch) {
+static int start_on(RtDevice *d, RtBound *b, const Launch *launch, void *stream) {
     int64_t private_bytes = (int64_t)b->private_image_bytes;
     void *rows = launch->rows, *arguments[] = {&rows, &b->run, &private_bytes};
     CudaDim block = {BLOCK_THREADS, 1, 1};
-    return d->api.LaunchKernel(b->module->kernels[launch->kernel], launch->grid, block, arguments, 0, d->stream);
+    return d->api.LaunchKernel(b->module->kernels[launch->kernel], launch->grid, block, arguments, 0, stream);
+}
+
+static int start(RtDevice *d, RtBound *b, const Launch *launch) {
+    return start_on(d, b, launch, d->stream);
 }
 
 static int profile_launch(RtDevice *d, RtBound *b, const Launch *launch) {
@@ -407,12 +439,41 @@ static bool launch_part(RtDevice *d, RtBound *b, const Part *part, Error *error)
     return true;
 }
 
+static bool wait_for(RtDevice *d, void *stream, void *event, void *recorded_on, Error *error) {
+    return cuda_check(&d->api, d->api.EventRecord(event, recorded_on), "capturing a step", error) &&
+           cuda_check(&d->api, d->api.StreamWaitEvent(stream, event, 0), "capturing a step", error);
+}
+
+/* The launches of a stage, over several lanes; all have ended before the next stage begins. */
+static bool launch_stage(RtDevice *d, RtBound *b, const Launch *launches, int count, Error *error) {
+    int lanes = count < d->lane_count ? count : d->lane_count;
+    bool ok = true;
+    for (int i = 1; ok && i < lanes; i++)
+        ok = wait_for(d, d->lanes[i], d->events[0], d->stream, error);
+    for (int i = 0; ok && i < count; i++)
+        ok = cuda_check(&d->api, start_on(d, b, &launches[i], d->lanes[i % lanes]),
+                        b->module->base.plan->kernels[launches[i].kernel], error);
+    for (int i = 1; ok && i < lanes; i++)
+        ok = wait_for(d, d->stream, d->events[i], d->lanes[i], error);
+    return ok;
+}
+
+static bool launch_stages(RtDevice *d, RtBound *b, const Part *part, Error *error) {
+    for (int i = 0, end; i < part->launch_count; i = end) {
+        for (end = i + 1; end < part->launch_count && part->launches[end].stage == part->launches[i].stage;)
+            end++;
+        if (!launch_stage(d, b, &part->launches[i], end - i, error))
+            return false;
+    }
+    return true;
+}
+
 static bool capture_part(RtDevice *d, RtBound *b, Part *part, Error *error) {
     void *graph = NULL;
     if (!cuda_check(&d->api, d->api.StreamBeginCapture(d->stream, CUDA_CAPTURE_THREAD_LOCAL), "capturing a step",
                     error))
         return false;
-    bool ok = launch_part(d, b, part, error);
+    bool ok = launch_stages(d, b, part, error);
     ok = cuda_check(&d->api, d->api.StreamEndCapture(d->stream, &graph), "capturing a step", error) && ok;
     ok = ok &&
          cuda_check(&d->api, d->api.GraphInstantiateWithFlags(&part->captured, graph, 0), "capturing a step", error);
@@ -484,6 +545,7 @@ const RtBackend rt_backend_cuda = {
     .bind = cuda_bind,
     .unbind = cuda_unbind,
     .profile = cuda_profile,
+    .own_bytes = cuda_own_bytes,
     .bound_bytes = cuda_bound_bytes,
     .launch = cuda_launch,
 };

@@ -22,6 +22,7 @@ enum {
     CUDA_TO_HOST = 2,
     CUDA_NON_BLOCKING = 1,
     CUDA_CAPTURE_THREAD_LOCAL = 1,
+    CUDA_EVENT_WITHOUT_TIME = 2,
     CUDA_ATTRIBUTE_MAJOR = 75,
     CUDA_ATTRIBUTE_MINOR = 76,
     CUDA_KERNEL_DYNAMIC_SHARED = 8
@@ -60,6 +61,7 @@ enum {
     X(GraphLaunch, (void *executable, void *stream), false)                                                            \
     X(GraphExecDestroy, (void *executable), false)                                                                     \
     X(GraphDestroy, (void *graph), false)                                                                              \
+    X(StreamWaitEvent, (void *stream, void *event, unsigned flags), false)                                             \
     X(EventCreateWithFlags, (void **event, unsigned flags), false)                                                     \
     X(EventRecord, (void *event, void *stream), false)                                                                 \
     X(EventElapsedTime, (float *milliseconds, void *begin, void *end), false)                                          \

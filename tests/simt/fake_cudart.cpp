@@ -28,7 +28,8 @@ enum Status {
     NO_DEVICE = 100,
     SYMBOL_NOT_FOUND = 500,
     LAUNCH_FAILURE = 719,
-    CAPTURE_UNSUPPORTED = 900
+    CAPTURE_UNSUPPORTED = 900,
+    CAPTURE_UNJOINED = 904
 };
 
 typedef std::function<int()> Operation;
@@ -41,6 +42,7 @@ struct Stream {
     std::deque<Operation> waiting;
     bool blocking = true;
     Graph *capture = nullptr;
+    bool unjoined = false; /* of a capture that began on another stream: nobody waits for what it does */
 };
 
 struct Event {
@@ -97,9 +99,10 @@ Stream *stream_of(void *handle) {
 
 int put(void *handle, Operation operation) {
     Stream *stream = stream_of(handle);
-    if (stream->capture)
+    if (stream->capture) {
         stream->capture->operations.push_back(operation);
-    else
+        stream->unjoined = true;
+    } else
         stream->waiting.push_back(operation);
     return SUCCESS;
 }
@@ -203,6 +206,8 @@ const char *cudaGetErrorString(int status) {
         return "named symbol not found";
     case LAUNCH_FAILURE:
         return "unspecified launch failure";
+    case CAPTURE_UNJOINED:
+        return "capture was not ended because work on another stream is unjoined";
     case INVALID_IMAGE:
         return "device kernel image is invalid";
     default:
@@ -327,6 +332,8 @@ int cudaStreamWaitEvent(void *handle, void *waited, unsigned) {
     Stream *stream = stream_of(handle);
     if (event->stream && event->stream->capture) {
         stream->capture = event->stream->capture;
+        stream->unjoined = true;
+        event->stream->unjoined = false;
         return SUCCESS;
     }
     return put(handle, [=] {
@@ -346,11 +353,15 @@ int cudaStreamBeginCapture(void *handle, int) {
 
 int cudaStreamEndCapture(void *handle, void **graph) {
     Graph *made = stream_of(handle)->capture;
+    bool unjoined = false;
     *graph = made;
-    for (Stream *stream : streams)
-        if (stream->capture == made)
-            stream->capture = nullptr;
-    return made ? SUCCESS : CAPTURE_UNSUPPORTED;
+    for (Stream *stream : streams) {
+        if (stream->capture != made)
+            continue;
+        unjoined = unjoined || (stream->unjoined && stream != handle);
+        stream->capture = nullptr;
+    }
+    return unjoined ? CAPTURE_UNJOINED : made ? SUCCESS : CAPTURE_UNSUPPORTED;
 }
 
 int cudaGraphInstantiateWithFlags(void **executable, void *graph, unsigned long long) {
