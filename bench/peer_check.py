@@ -19,47 +19,11 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 import peer_torch
+from peer_formula import formula_weights, uniform
 from peer_torch import GenotypeNetwork, MobileBlocks, Noise, SearchNetwork, read_genotype, read_safetensors
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..')
 TOLERANCES = {'f64': (1e-6, 1e-6), 'f32': (1e-5, 5e-3)}
-
-
-# ---- the formulas ----
-
-def uniform(name, shape):
-    """u in [0, 1) of a tensor called name: FNV-1a, then a SplitMix64 stream."""
-    h = 0xcbf29ce484222325
-    for byte in name.encode():
-        h = (h ^ byte) * 0x100000001b3 & 0xffffffffffffffff
-    i = numpy.arange(1, math.prod(shape) + 1, dtype=numpy.uint64)
-    z = numpy.uint64(h) + i * numpy.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> numpy.uint64(30))) * numpy.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> numpy.uint64(27))) * numpy.uint64(0x94D049BB133111EB)
-    z = z ^ (z >> numpy.uint64(31))
-    return ((z >> numpy.uint64(40)).astype(numpy.float64) / 2**24).reshape(shape)
-
-
-def weight_value(name, shape, variance_scale=1.0):
-    u = uniform(name, shape)
-    if name.startswith('alphas'):
-        value = 2 * u - 1
-    elif len(shape) == 4:
-        value = (2 * u - 1) * math.sqrt(3 / math.prod(shape[1:])) * 1.4
-    elif len(shape) == 2:
-        value = (2 * u - 1) * math.sqrt(3 / shape[1])
-    elif name.endswith('running_mean'):
-        value = 0.2 * (u - 0.5)
-    elif name.endswith('running_var'):
-        value = variance_scale * (1 + 2 * u)
-    else:
-        value = u - 0.5 if name.endswith('bias') else 0.5 + u
-    return value.astype(numpy.float32)
-
-
-def formula_weights(network, variance_scale=1.0):
-    return {name: weight_value(name, tuple(t.shape), variance_scale) for name, t in network.state_dict().items()
-            if not name.endswith('num_batches_tracked')}
 
 
 class Feed:

@@ -112,17 +112,17 @@ class Noise:
     keep: float = 1.0
     feed: object = None  # (kind of draw, path of the mixed operation, shape) -> tensor, instead of random numbers
 
-    def draw(self, what, path, x):
+    def draw(self, what, mixed, x):
         shape = x.shape if what != 'mask' else (x.shape[0], 1, 1, 1)
         if self.feed:
-            return self.feed(what, path, shape, x.dtype)
+            return self.feed(what, mixed.path, shape, x.dtype)
         if what == 'mask':
             return torch.empty(shape, dtype=x.dtype).bernoulli_(self.keep)
         return torch.randn_like(x) if what == 'gaussian' else torch.rand_like(x)
 
-    def apply(self, x, path):
+    def apply(self, x, mixed):
         if self.kind:
-            u = self.draw(self.kind, path, x)
+            u = self.draw(self.kind, mixed, x)
             n = u * self.factor if self.kind == 'gaussian' else (1 - 2 * u) * math.sqrt(3 * self.factor)
             if self.multiplicative:
                 x = x * (self.mean + n) * self.decay
@@ -131,7 +131,7 @@ class Noise:
             else:
                 x = x + self.decay * (self.mean + n)
         if self.keep < 1:
-            x = x / self.keep * self.draw('mask', path, x)
+            x = x / self.keep * self.draw('mask', mixed, x)
         return x
 
 
@@ -148,7 +148,7 @@ class MixedOperation(nn.Module):
     def forward(self, x, weights):
         max_pool, avg_pool, skip = self._ops[0], self._ops[1], self._ops[2](x)
         if self.training:
-            skip = self.noise.apply(skip, self.path)
+            skip = self.noise.apply(skip, self)
         total = weights[0] * self.bn1(max_pool(x)) + weights[1] * self.bn2(avg_pool(x)) + weights[2] * skip
         for i in range(3, len(self._ops)):
             total = total + weights[i] * self._ops[i](x)
