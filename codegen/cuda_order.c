@@ -85,7 +85,8 @@ static void note_write(Order *o, Memory *m, int64_t begin, int64_t end, int leve
     int first = find_segment(m, begin), last = first;
     while (last < m->count && m->segments[last].begin < end)
         last++;
-    memmove(&m->segments[first], &m->segments[last], sizeof *m->segments * (size_t)(m->count - last));
+    if (last < m->count)
+        memmove(&m->segments[first], &m->segments[last], sizeof *m->segments * (size_t)(m->count - last));
     m->count -= last - first;
     insert_segment(o, m, first, (Segment){begin, end, level, 0});
 }

@@ -173,8 +173,8 @@ static void print_accumulate(Str *out, int width, const char *target, long index
 static void print_depthwise_gradient_rows(Str *out, const CoreWindow *s, int width, int64_t row0, int64_t rows,
                                           int64_t tile, const char *source, const char *dy) {
     for (int64_t j = 0; j < tile; j++)
-        str_addf(out, "const nd_v%d d%ld = *(const nd_u%d *)(%s + (h * %ld + w + %ld) * %ld + c);\n", width, (long)j,
-                 width, dy, (long)s->width, (long)j, (long)s->channels);
+        str_addf(out, "const nd_v%d d%ld = *(const nd_u%d *)(%s + h * %ld + (w + %ld) * %ld + c);\n", width, (long)j,
+                 width, dy, (long)s->dy_row_pitch, (long)j, (long)s->dy_pixel_pitch);
     int64_t columns = (tile - 1) * s->stride[1] + (s->kernel[1] - 1) * s->dilation[1] + 1;
     for (int64_t r = 0; r < rows; r++) {
         str_addf(out, "{ const T *s = %s + (h * %ld + %ld) * %ld + w * %ld + c;\n", source, (long)s->stride[0],
@@ -254,9 +254,9 @@ static void print_dense_gradient_block(Str *out, const CoreWindow *s, const Vect
     str_addf(out, "for (long h = 0; h < %ld; h++) {\n", (long)s->height);
     str_addf(out, "const T *s = %s + (h * %ld + kh * %ld) * %ld + kw * %ld + i;\n", source, (long)s->stride[0],
              (long)s->dilation[0], (long)s->row_pitch, (long)(s->dilation[1] * s->pixel_pitch));
-    str_addf(out, "const T *d = %s + h * %ld;\n", dy, (long)(s->width * s->channels));
+    str_addf(out, "const T *d = %s + h * %ld;\n", dy, (long)s->dy_row_pitch);
     str_addf(out, "for (long w = 0; w < %ld; w++, s += %ld, d += %ld) {\n", (long)s->width,
-             (long)(s->stride[1] * s->pixel_pitch), (long)s->channels);
+             (long)(s->stride[1] * s->pixel_pitch), (long)s->dy_pixel_pitch);
     for (int v = 0; v < group->count; v++)
         str_addf(out, "const nd_v%d d%d = *(const nd_u%d *)(d + %d);\n", group->width[v], v, group->width[v],
                  group->offset[v]);

@@ -321,7 +321,8 @@ static Operand prepare_operand(WindowRun *run, int number, int which) {
 /* A 1x1 window at stride 1 over rows without gaps is one long row. */
 static void join_rows(CoreWindow *c) {
     bool single = c->kernel[0] * c->kernel[1] == 1 && c->stride[0] == 1 && c->stride[1] == 1;
-    if (single && c->row_pitch == c->width * c->pixel_pitch) {
+    bool dense = c->row_pitch == c->width * c->pixel_pitch && c->dy_row_pitch == c->width * c->dy_pixel_pitch;
+    if (single && dense) {
         c->width *= c->height;
         c->height = 1;
     }
@@ -349,6 +350,8 @@ static void print_step(WindowRun *run, int number) {
         dy = prepare_operand(run, number, 1);
     s->core.row_pitch = source.row_pitch;
     s->core.pixel_pitch = source.pixel_pitch;
+    s->core.dy_row_pitch = dy.row_pitch; /* a copy made for another step may have padding */
+    s->core.dy_pixel_pitch = dy.pixel_pitch;
     if (!s->depthwise && !run->bands)
         join_rows(&s->core);
     const char *other = s->gradient

@@ -266,11 +266,10 @@ static void rules_match_differences(void **state) {
 
 int main(void) {
     static bool plain = true, fast = false;
-    static void *states[] = {&plain, &fast};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_rule_has_a_case),
-        {"rules_match_differences_plain", rules_match_differences, NULL, NULL, &states[0]},
-        {"rules_match_differences_fast", rules_match_differences, NULL, NULL, &states[1]},
+        {"rules_match_differences_plain", rules_match_differences, NULL, NULL, &plain},
+        {"rules_match_differences_fast", rules_match_differences, NULL, NULL, &fast},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
