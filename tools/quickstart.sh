@@ -12,6 +12,7 @@ say() {
 
 say "installing what is missing"
 bash tools/install_deps.sh
+. tools/as_user.sh
 
 say "building in build/ (Release)"
 [ -f build/CMakeCache.txt ] || cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release
