@@ -164,7 +164,7 @@ static void print_elements(CgPrinter *p, const CgStep *step, CgLaunch launch, in
     cg_c_close(p);
 }
 
-static void emit_step(CgModule *module, CgDomain domain, const CgStep *step, CgCallStage *calls) {
+static void emit_step(CgModule *module, const CgProgram *program, CgDomain domain, const CgStep *step, CgCallStage *calls) {
     Str body = str_create(module->arena), text = str_create(module->arena);
     CgPrinter *p = cg_printer_create(module->arena, &body, step);
     CgCall call = {.int_count = step->int_count, .ints = step->ints, .launch = choose_launch(step)};
@@ -172,8 +172,9 @@ static void emit_step(CgModule *module, CgDomain domain, const CgStep *step, CgC
     call.threads = count_elements(step);
     if (is_narrow(module->options, step, call.threads))
         p->index_type = "int";
-    if (!(!module->options->plain && cuda_print_product(p, step, call.launch, &call.threads)) &&
-        !cuda_print_sum(p, step, call.threads, call.launch, &call.threads)) {
+    bool tiled = !module->options->plain && (cuda_print_window(p, program, step, &call.threads) ||
+                                             cuda_print_product(p, step, call.launch, &call.threads));
+    if (!tiled && !cuda_print_sum(p, step, call.threads, call.launch, &call.threads)) {
         if (step->partial)
             bug("partial sum %%%d of a number of terms that is not constant", step->node->id);
         print_elements(p, step, call.launch, call.threads);
@@ -188,7 +189,6 @@ static void emit_step(CgModule *module, CgDomain domain, const CgStep *step, CgC
 }
 
 void cg_cuda_emit_stage(CgModule *module, CgProgram *program, const CgStage *stage, CgCallStage *calls) {
-    (void)program;
     for (int i = 0; i < stage->step_count; i++)
-        emit_step(module, stage->domain, stage->steps[i], calls);
+        emit_step(module, program, stage->domain, stage->steps[i], calls);
 }
