@@ -208,6 +208,14 @@ int error_report(const Error *error) {
     return (int)error->kind;
 }
 
+int error_check_stdout(int code) {
+    bool failed = fflush(stdout) != 0 || ferror(stdout);
+    if (!failed || code)
+        return code;
+    fputs("error: cannot write to stdout\n", stderr);
+    return ERROR_MACHINE;
+}
+
 void (*bug_hook)(FILE *out) = NULL;
 
 void bug_at(const char *file, int line, const char *format, ...) {

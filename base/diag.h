@@ -54,6 +54,8 @@ typedef struct Error {
 bool error_set(Error *error, ErrorKind kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Prints "error: MESSAGE" to stderr and returns the exit code. */
 int error_report(const Error *error);
+/* What a program ends with: code, or, with a message, ERROR_MACHINE when not all of stdout could be written. */
+int error_check_stdout(int code);
 
 /* Our own mistake: prints file:line and the message, runs the hook (which may print a graph), aborts. */
 #define bug(...) bug_at(__FILE__, __LINE__, __VA_ARGS__)

@@ -189,7 +189,7 @@ static int search_main_in(Arena *arena, int argc, char **argv) {
     }
     search_close(&s);
     if (ok)
-        return fflush(stdout) == 0 ? 0 : ERROR_MACHINE;
+        return 0;
     return error.kind == ERROR_INTERRUPTED ? ERROR_INTERRUPTED : error_report(&error);
 }
 

@@ -64,7 +64,7 @@ static int report_unknown(const char *name) {
     return error_report(&error);
 }
 
-int main(int argc, char **argv) {
+static int run(int argc, char **argv) {
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a failing write, which is reported */
     if (argc < 2) {
         print_usage(stderr);
@@ -80,4 +80,8 @@ int main(int argc, char **argv) {
     }
     const RtCommand *command = find_command(argv[1]);
     return command ? command->run(argc - 1, argv + 1) : report_unknown(argv[1]);
+}
+
+int main(int argc, char **argv) {
+    return error_check_stdout(run(argc, argv));
 }

@@ -16,7 +16,7 @@ static bool has_argument(int argc, char **argv, const char *name, const char *sh
     return false;
 }
 
-int main(int argc, char **argv) {
+static int run(int argc, char **argv) {
     if (argc < 2) {
         options_print_usage(stderr);
         return ERROR_INPUT;
@@ -36,4 +36,8 @@ int main(int argc, char **argv) {
     int code = options_parse(&options, argc, argv, &error) ? emit_run(&options) : error_report(&error);
     arena_destroy(arena);
     return code;
+}
+
+int main(int argc, char **argv) {
+    return error_check_stdout(run(argc, argv));
 }

@@ -194,6 +194,18 @@ def test_compilers():
     assert not left, left
 
 
+def test_stdout():
+    """Results that do not arrive are a failure, however long they are."""
+    bin_folder = os.path.dirname(RUN)
+    with open('/dev/full', 'wb') as full:
+        for command in (['ndartsc', 'text.ir', '--emit=c'], ['ndartsc', 'text.ir', '--emit=ir'], ['ndartsc', '--list-passes'], ['ndarts-opt', 'text.ir'],
+                        ['ndarts-run', 'info']):
+            done = subprocess.run([os.path.join(bin_folder, command[0]), *command[1:]], stdout=full, stderr=subprocess.PIPE, text=True)
+            if done.returncode != 2 or done.stderr != 'error: cannot write to stdout\n':
+                failures.append(f'stdout: {command}')
+                print(f'{command} > /dev/full: expected exit 2 and a message, found exit {done.returncode}:\n{done.stderr}')
+
+
 def test_disk():
     expect('output on a full disk', 2, '/dev/full', trace(out='/dev/full'))
     write('file', b'')
@@ -230,7 +242,7 @@ def main():
         os.chdir(folder)
         os.environ['XDG_CACHE_HOME'] = os.path.join(folder, 'cache')
         make_files()
-        for test in (test_command_line, test_weights, test_feed, test_infer, test_module, test_compilers, test_disk, test_memory, test_same_bits):
+        for test in (test_command_line, test_weights, test_feed, test_infer, test_module, test_compilers, test_stdout, test_disk, test_memory, test_same_bits):
             test()
         os.chdir('/')
     assert not failures, failures
