@@ -308,7 +308,7 @@ static bool has_argument(int argc, char **argv, const char *name) {
     return false;
 }
 
-int main(int argc, char **argv) {
+static int run(int argc, char **argv) {
     if (has_argument(argc, argv, "--help") || has_argument(argc, argv, "-h"))
         return fputs(usage, stdout) < 0;
     if (has_argument(argc, argv, "--version"))
@@ -323,4 +323,8 @@ int main(int argc, char **argv) {
     int code = parse_options(&o, argc, argv, &error) ? work(&o, &error) : error_report(&error);
     arena_destroy(arena);
     return code;
+}
+
+int main(int argc, char **argv) {
+    return error_check_stdout(run(argc, argv));
 }
