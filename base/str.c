@@ -106,6 +106,18 @@ bool str_ends_with(const char *text, const char *suffix) {
     return length >= tail && strcmp(text + length - tail, suffix) == 0;
 }
 
+bool str_parse_bytes(const char *text, int64_t *bytes) {
+    static const char suffixes[] = "KMG";
+    char *end;
+    double value = strtod(text, &end), unit = 1;
+    const char *suffix = *end ? strchr(suffixes, *end) : NULL;
+    for (const char *at = suffixes; suffix && at <= suffix; at++)
+        unit *= 1000;
+    end += suffix != NULL;
+    *bytes = value > 0 && value * unit < 9e18 ? (int64_t)(value * unit) : 0;
+    return text[0] >= '0' && text[0] <= '9' && *end == 0 && *bytes > 0;
+}
+
 StrMap str_map_create(Arena *arena) {
     return (StrMap){.arena = arena};
 }

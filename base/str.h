@@ -28,6 +28,9 @@ bool str_equal(const char *a, const char *b);
 bool str_starts_with(const char *text, const char *prefix);
 bool str_ends_with(const char *text, const char *suffix);
 
+/* "1500", "64K", "1.5M", "2G" (thousands, millions, thousand millions): false for anything else, or none at all. */
+bool str_parse_bytes(const char *text, int64_t *bytes);
+
 /* A map from strings to pointers, iterated in insertion order. */
 typedef struct StrMapEntry {
     const char *key;

@@ -1,4 +1,5 @@
-/* stats.c: parameters and multiply-adds of a graph as the frontend makes it, functions called included. */
+/* stats.c: parameters and multiply-adds of a graph as the frontend makes it, functions called included; and what single
+ * primitive nodes cost. */
 #include "ir/stats.h"
 
 /* Where the numbers of a node go. */
@@ -87,4 +88,35 @@ IrStats ir_count_stats(const IrGraph *forward) {
     IrStats stats = {0};
     count_graph(forward, (Counter){&stats, false});
     return stats;
+}
+
+/* ---- single nodes ---- */
+
+static double window_size(const IrNode *node) {
+    const int64_t *kernel = ir_attr_get_ints(node, "kernel");
+    return (double)(kernel[0] * kernel[1]);
+}
+
+double ir_count_operations(const IrNode *node, int64_t n) {
+    enum { DRAW_OPERATIONS = 60 }; /* ten rounds of Philox, a logarithm, a cosine, a root */
+    double elements = (double)ir_type_count(&node->type, n, 1);
+    const IrType *operand = node->input_count ? &node->inputs[0]->type : &node->type;
+    switch (node->op) {
+    case OP_conv2d:
+        operand = &node->inputs[1]->type;
+        return 2 * elements * (double)(ir_type_count(operand, 1, 1) / operand->dim[0]);
+    case OP_matmul:
+        return 2 * elements * (double)operand->dim[operand->rank - 1];
+    case OP_max_pool:
+    case OP_max_pool_index:
+    case OP_avg_pool:
+        return elements * window_size(node);
+    case OP_reduce_sum:
+    case OP_reduce_max:
+        return (double)ir_type_count(operand, n, 1);
+    case OP_draw:
+        return elements * DRAW_OPERATIONS;
+    default:
+        return elements;
+    }
 }

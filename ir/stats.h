@@ -16,4 +16,8 @@ typedef struct IrStats {
 
 IrStats ir_count_stats(const IrGraph *forward);
 
+/* Arithmetic operations that computing a primitive node takes, for n images; a multiply-add counts 2, a random draw what its
+ * generator does. An estimate: for choosing what is worth keeping, not for results. */
+double ir_count_operations(const IrNode *node, int64_t n);
+
 #endif

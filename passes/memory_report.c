@@ -3,10 +3,14 @@
  *       name   place         offset          bytes   first    last  tag
  *       %12    work               0        1048576       0       3  cells.0._ops.0
  *     work 61.5 MB, private 0.4 MB (per thread), prepared 0 B, state 17.2 MB */
+#include "passes/memory_report.h"
+
 #include "passes/plan_memory.h"
 
 #include <inttypes.h>
 #include <limits.h>
+#include <stdlib.h>
+#include <string.h>
 
 static const char *last_stage(Arena *arena, const PlanValue *v) {
     return v->last == INT_MAX ? "end" : arena_printf(arena, "%d", v->last);
@@ -49,4 +53,88 @@ void memory_report(PassContext *ctx, IrGraph *g, Str *out) {
     str_add(out, ", state ");
     print_size(out, plan.state_bytes);
     str_add(out, "\n");
+}
+
+/* ---- the stage that takes most ---- */
+
+const char *memory_owner(Arena *arena, const IrNode *node) {
+    const char *tag = node->tag, *dot = tag ? strchr(tag, '.') : NULL;
+    if (!tag)
+        return "the rest";
+    if (str_starts_with(tag, "cells."))
+        dot = strchr(dot + 1, '.');
+    return dot ? arena_strndup(arena, tag, (size_t)(dot - tag)) : tag;
+}
+
+static bool is_alive(const PlanValue *v, int stage) {
+    return v->node && v->node->place == PLACE_work && v->first <= stage && stage <= v->last;
+}
+
+static int find_peak(const Plan *plan, Arena *arena) {
+    int stages = 0, peak = 0;
+    for (int i = 0; i < plan->count; i++)
+        if (plan->values[i].node && plan->values[i].first >= stages)
+            stages = plan->values[i].first + 1;
+    int64_t *change = ARENA_ARRAY(arena, int64_t, stages + 1), alive = 0, most = 0;
+    for (int i = 0; i < plan->count; i++) {
+        const PlanValue *v = &plan->values[i];
+        if (!v->node || v->node->place != PLACE_work)
+            continue;
+        change[v->first] += v->bytes;
+        change[v->last < stages ? v->last + 1 : stages] -= v->bytes;
+    }
+    for (int s = 0; s < stages; s++) {
+        alive += change[s];
+        peak = alive > most ? s : peak;
+        most = alive > most ? alive : most;
+    }
+    return peak;
+}
+
+typedef struct Owner {
+    const char *name;
+    int64_t bytes;
+    int values;
+} Owner;
+
+static int compare_owners(const void *a, const void *b) {
+    int64_t x = ((const Owner *)a)->bytes, y = ((const Owner *)b)->bytes;
+    return (x < y) - (x > y);
+}
+
+static int collect_owners(Arena *arena, const Plan *plan, int stage, Owner *owners) {
+    StrMap known = str_map_create(arena);
+    int count = 0;
+    for (int i = 0; i < plan->count; i++) {
+        const PlanValue *v = &plan->values[i];
+        if (!is_alive(v, stage))
+            continue;
+        const char *name = memory_owner(arena, v->node);
+        Owner *owner = str_map_get(&known, name);
+        if (!owner) {
+            owner = &owners[count++];
+            owner->name = name;
+            str_map_set(&known, name, owner);
+        }
+        owner->bytes += v->bytes;
+        owner->values++;
+    }
+    return count;
+}
+
+const char *memory_describe_peak(PassContext *ctx, IrGraph *g) {
+    enum { MOST_OWNERS = 3 };
+    Plan plan = plan_describe(ctx, g);
+    int peak = find_peak(&plan, ctx->arena);
+    Owner *owners = ARENA_ARRAY(ctx->arena, Owner, plan.count + 1);
+    int count = collect_owners(ctx->arena, &plan, peak, owners);
+    qsort(owners, (size_t)count, sizeof *owners, compare_owners);
+    Str text = str_create(ctx->arena);
+    str_addf(&text, "stage %d:", peak);
+    for (int i = 0; i < count && i < MOST_OWNERS; i++) {
+        str_addf(&text, "%s %s ", i ? "," : "", owners[i].name);
+        print_size(&text, owners[i].bytes);
+        str_addf(&text, " (%d value%s)", owners[i].values, owners[i].values == 1 ? "" : "s");
+    }
+    return text.data;
 }

@@ -29,7 +29,8 @@ struct PassContext {
     int64_t batch;        /* largest number of images */
     int chunks;           /* K; 0: min(batch, 16) */
     size_t element_size;  /* 4, or 8 under f64: for plan-memory */
-    int64_t memory_budget;/* bytes, 0: none */
+    int64_t keep_bytes;   /* for recompute: values inside edges may take so much to be kept for the backward */
+    bool left_out;        /* set by recompute: not all of them could be */
     bool wide;            /* for a device that runs hundreds of steps at once: no memory is shared over time, nothing recomputed */
     /* Draws to be fed by the caller instead: stream names become graph inputs of the same name ("noise.P", "mask.P"). NULL: none. */
     const char *const *fed_streams;

@@ -1,4 +1,5 @@
-/* plan_memory.h: what a plan of memory is made of, for the pass, its report and its test. Private to passes/. */
+/* plan_memory.h: what a plan of memory is made of, for the pass, its report (memory_report.h) and its test. Private to
+ * passes/. */
 #ifndef NDARTS_PASSES_PLAN_MEMORY_H
 #define NDARTS_PASSES_PLAN_MEMORY_H
 
@@ -24,8 +25,5 @@ typedef struct Plan {
 /* Sizes and lives of the values of a graph whose stages are numbered; sets the nodes' places and ids, leaves their
  * offsets. */
 Plan plan_describe(PassContext *ctx, IrGraph *g);
-
-/* Text for --mem-report: a table of buffers and the sizes of the places. */
-void memory_report(PassContext *ctx, IrGraph *g, Str *out);
 
 #endif

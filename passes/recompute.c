@@ -6,60 +6,85 @@
  * A value of the forward that the backward reads is made again when it has images (N) and belongs to an edge. States,
  * and everything without images (statistics, scales), are kept; so a clone never waits for a reduction over the batch.
  * Each value is cloned once, right before its first use and with that user's tag: what several edges share is not
- * repeated. Draws are repeated too: they are functions of their counters. The forward ends with the output "loss". */
+ * repeated. Draws are repeated too: they are functions of their counters. The forward ends with the output "loss".
+ *
+ * When there is memory to spare (ctx->keep_bytes) the values that cost most to make again, per byte, are kept in it.
+ * Elementwise values never are: what they are made of is there, or is made again. */
+#include "ir/stats.h"
 #include "passes/schedule.h"
 
-typedef struct Recompute {
-    PassContext *ctx;
-    IrGraph *g;
-    int64_t left; /* bytes of the memory budget that kept values may still take */
-} Recompute;
+#include <stdlib.h>
 
-/* Marks of nodes. */
-enum { BACKWARD = 0, FORWARD = 1, KEPT = 2 };
+/* Marks of nodes: FORWARD until it is found that the backward needs the value of an edge, which AGAIN says, and KEPT
+ * that it is in memory. */
+enum { BACKWARD = 0, FORWARD = 1, AGAIN = 2, KEPT = 3 };
 
 static bool is_state(const IrNode *n) {
     return schedule_is_given(n) || !schedule_is_images(n) || !schedule_is_edge(n->tag);
 }
 
-/* ---- what fits into the budget ---- */
+/* ---- what is worth keeping ---- */
+
+typedef struct Candidate {
+    IrNode *node;
+    int64_t bytes;
+    double worth; /* operations saved per byte */
+    int position;
+} Candidate;
+
+typedef struct Choice {
+    PassContext *ctx;
+    int count, capacity;
+    Candidate *candidates;
+} Choice;
 
 static bool is_cheap(const IrNode *n) {
     return ir_op_info[n->op].flags & (OP_ELEMENTWISE | OP_VIEW);
 }
 
-static int64_t bytes_of(const Recompute *r, const IrNode *n) {
-    int64_t element = n->type.dtype == DTYPE_u8 ? 1 : n->type.dtype == DTYPE_i32 ? 4 : (int64_t)r->ctx->element_size;
-    return ir_type_count(&n->type, r->ctx->batch, 1) * element;
+static int64_t bytes_of(const PassContext *ctx, const IrNode *n) {
+    int64_t element = n->type.dtype == DTYPE_u8 ? 1 : n->type.dtype == DTYPE_i32 ? 4 : (int64_t)ctx->element_size;
+    return ir_type_count(&n->type, ctx->batch, 1) * element;
 }
 
-/* n, which the backward reads, is in memory, or what it is cheaply made of is. */
-static void keep(Recompute *r, IrNode *n) {
-    if (n->mark != FORWARD || schedule_is_given(n) || !schedule_is_images(n)) {
+/* n would be cloned, and so would what it is made of. */
+static void find_candidates(Choice *choice, IrNode *n) {
+    if (n->mark != FORWARD || is_state(n))
         return;
-    }
-    if (is_cheap(n)) {
-        for (int i = 0; i < n->input_count; i++) {
-            keep(r, n->inputs[i]);
-        }
-    } else if (is_state(n) || bytes_of(r, n) <= r->left) {
-        r->left -= bytes_of(r, n);
-        n->mark = KEPT;
-    }
+    n->mark = AGAIN;
+    for (int i = 0; i < n->input_count; i++)
+        find_candidates(choice, n->inputs[i]);
+    if (is_cheap(n))
+        return;
+    int64_t bytes = bytes_of(choice->ctx, n);
+    double worth = ir_count_operations(n, choice->ctx->batch) / (double)bytes;
+    Candidate candidate = {n, bytes, worth, choice->count};
+    ARENA_PUSH(choice->ctx->arena, choice->candidates, choice->count, choice->capacity, candidate);
 }
 
-/* The states come off the budget first. Then the backward's reads are served in its order: what is needed soonest is
- * kept for the shortest time. */
-static void spend_budget(Recompute *r, IrNode *loss) {
-    for (IrNode *n = r->g->first; n != loss->next; n = n->next) {
-        if (!schedule_is_given(n) && schedule_is_images(n) && is_state(n) && !is_cheap(n)) {
-            keep(r, n);
+static int compare_worth(const void *a, const void *b) {
+    const Candidate *x = a, *y = b;
+    if (x->worth != y->worth)
+        return x->worth < y->worth ? 1 : -1;
+    return x->position - y->position;
+}
+
+static void choose_kept(PassContext *ctx, IrNode *loss) {
+    Choice choice = {.ctx = ctx};
+    for (IrNode *n = loss->next; n; n = n->next)
+        for (int i = 0; i < n->input_count; i++)
+            find_candidates(&choice, n->inputs[i]);
+    if (choice.count > 0)
+        qsort(choice.candidates, (size_t)choice.count, sizeof *choice.candidates, compare_worth);
+    int64_t left = ctx->keep_bytes;
+    for (int i = 0; i < choice.count; i++) {
+        const Candidate *c = &choice.candidates[i];
+        if (c->bytes > left) {
+            ctx->left_out = true;
+            continue;
         }
-    }
-    for (IrNode *n = loss->next; n; n = n->next) {
-        for (int i = 0; i < n->input_count && r->left > 0; i++) {
-            keep(r, n->inputs[i]);
-        }
+        c->node->mark = KEPT;
+        left -= c->bytes;
     }
 }
 
@@ -67,7 +92,7 @@ static void spend_budget(Recompute *r, IrNode *loss) {
 
 /* scratch is the clone. */
 static IrNode *find_replacement(IrBuilder *b, IrNode *n) {
-    if (n->mark != FORWARD || is_state(n)) {
+    if (n->mark == BACKWARD || n->mark == KEPT || is_state(n)) {
         return n;
     }
     if (!n->scratch) {
@@ -86,13 +111,12 @@ bool pass_recompute(PassContext *ctx, IrGraph *g) {
     if (!loss || !graph_kind_is_training(ctx->kind) || ctx->wide) {
         return false;
     }
-    Recompute r = {.ctx = ctx, .g = g, .left = ctx->memory_budget};
     ir_clear_scratch(g);
     for (IrNode *n = g->first; n != loss->next; n = n->next) {
         n->mark = FORWARD;
     }
-    if (r.left > 0) {
-        spend_budget(&r, loss);
+    if (ctx->keep_bytes > 0) {
+        choose_kept(ctx, loss);
     }
     bool changed = false;
     for (IrNode *n = loss->next; n; n = n->next) {

@@ -41,6 +41,8 @@ typedef struct RtBackend {
     void (*unbind)(RtDevice *device, RtBound *bound);
     /* From now on every call of a kernel is timed, for profile. */
     void (*profile)(RtDevice *device, RtBound *bound, ProfileGraph *profile);
+    /* Memory that all bound graphs share, and that a graph has for itself. */
+    size_t (*own_bytes)(const RtDevice *device);
     size_t (*bound_bytes)(const RtBound *bound);
     /* One run, finished on return. inputs are in the plan's order and stay the caller's; prepare: first compute what
      * depends on parameters only. */

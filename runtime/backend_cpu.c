@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "runtime/cache.h"
 #include "runtime/executor.h"
+#include "runtime/fit.h"
 #include "runtime/machine.h"
 
 #include <stdlib.h>
@@ -12,11 +13,13 @@
 
 struct RtDevice {
     RtThreads *threads;
+    void **arenas; /* of each thread: private values and scratch of whichever graph runs; NULL before the first is bound */
+    size_t arena_bytes;
 };
 
 static RtDevice *cpu_open(int number, int threads, Error *error) {
     (void)number;
-    RtDevice *device = malloc(sizeof *device);
+    RtDevice *device = calloc(1, sizeof *device);
     if (!device) {
         error_set(error, ERROR_MACHINE, "out of memory");
         return NULL;
@@ -28,13 +31,16 @@ static RtDevice *cpu_open(int number, int threads, Error *error) {
     return NULL;
 }
 
-static void cpu_close(RtDevice *device) {
-    rt_threads_destroy(device->threads);
-    free(device);
-}
-
 static int cpu_thread_count(const RtDevice *device) {
     return rt_threads_count(device->threads);
+}
+
+static void cpu_close(RtDevice *device) {
+    for (int t = 0; device->arenas && t < cpu_thread_count(device); t++)
+        machine_pages_free(device->arenas[t], device->arena_bytes);
+    free(device->arenas);
+    rt_threads_destroy(device->threads);
+    free(device);
 }
 
 static const char *cpu_toolchain(RtDevice *device, int vector_bytes, Arena *arena, Error *error) {
@@ -120,9 +126,21 @@ static void cpu_copy(RtDevice *device, void *to, const void *from, size_t bytes)
     memcpy(to, from, bytes);
 }
 
+static bool make_arenas(RtDevice *device, const Plan *plan, Error *error) {
+    int threads = cpu_thread_count(device);
+    device->arena_bytes = (size_t)rt_plan_memory(plan, threads).each;
+    device->arenas = calloc((size_t)threads, sizeof *device->arenas);
+    bool ok = device->arenas != NULL;
+    for (int t = 0; ok && t < threads; t++)
+        ok = (device->arenas[t] = machine_pages_allocate(device->arena_bytes)) != NULL;
+    return ok || error_set(error, ERROR_MACHINE, "out of memory: %zu bytes for each of %d threads", device->arena_bytes, threads);
+}
+
 static RtBound *cpu_bind(RtDevice *device, const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
                          Error *error) {
-    return (RtBound *)rt_executor_create(module, graph, arenas, device->threads, error);
+    if (!device->arenas && !make_arenas(device, module->plan, error))
+        return NULL;
+    return (RtBound *)rt_executor_create(module, graph, arenas, device->arenas, device->threads, error);
 }
 
 static void cpu_unbind(RtDevice *device, RtBound *bound) {
@@ -135,8 +153,13 @@ static void cpu_profile(RtDevice *device, RtBound *bound, ProfileGraph *profile)
     rt_executor_profile((RtExecutor *)bound, profile);
 }
 
+static size_t cpu_own_bytes(const RtDevice *device) {
+    return device->arena_bytes * (size_t)cpu_thread_count(device);
+}
+
 static size_t cpu_bound_bytes(const RtBound *bound) {
-    return rt_executor_bytes((const RtExecutor *)bound);
+    (void)bound;
+    return 0;
 }
 
 static bool cpu_launch(RtDevice *device, RtBound *bound, const void *const *inputs, const NdRun *run, bool prepare,
@@ -165,6 +188,7 @@ const RtBackend rt_backend_cpu = {
     .bind = cpu_bind,
     .unbind = cpu_unbind,
     .profile = cpu_profile,
+    .own_bytes = cpu_own_bytes,
     .bound_bytes = cpu_bound_bytes,
     .launch = cpu_launch,
 };

@@ -4,8 +4,6 @@
  * thread holds. */
 #include "runtime/executor.h"
 
-#include "runtime/machine.h"
-
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -45,7 +43,7 @@ struct RtExecutor {
     BoundStage *prepare, *stages;
     int slot_count, buffer_count;
     InputSlot *slots;
-    size_t private_bytes, thread_bytes;
+    size_t private_bytes;
     ThreadMemory *memory; /* one per thread */
     Share *shares[2];     /* of this stage and the next */
     Arena *arena;
@@ -114,17 +112,14 @@ static void find_slots(RtExecutor *x, const PlanStage *stages, int count, int *a
     }
 }
 
-static bool make_thread_memory(RtExecutor *x, ThreadMemory *memory) {
+static void make_thread_memory(RtExecutor *x, ThreadMemory *memory, void *arena) {
     memory->addresses = ARENA_ARRAY(x->arena, void *, x->buffer_count);
-    memory->arena = machine_pages_allocate(x->thread_bytes);
-    if (!memory->arena)
-        return false;
+    memory->arena = arena;
     int at = fill_addresses(x, memory, x->graph->prepare, x->graph->prepare_count, 0);
     fill_addresses(x, memory, x->graph->stages, x->graph->stage_count, at);
-    return true;
 }
 
-static bool make_memory(RtExecutor *x) {
+static bool make_memory(RtExecutor *x, void *const *arenas) {
     int threads = rt_threads_count(x->threads), at = 0, found = 0;
     x->slots = ARENA_ARRAY(x->arena, InputSlot, x->slot_count);
     find_slots(x, x->graph->prepare, x->graph->prepare_count, &at, &found);
@@ -135,15 +130,13 @@ static bool make_memory(RtExecutor *x) {
         if (!x->shares[i])
             return false;
     }
-    for (int t = 0; t < threads; t++) {
-        if (!make_thread_memory(x, &x->memory[t]))
-            return false;
-    }
+    for (int t = 0; t < threads; t++)
+        make_thread_memory(x, &x->memory[t], arenas[t]);
     return true;
 }
 
 RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
-                               RtThreads *threads, Error *error) {
+                               void *const *thread_arenas, RtThreads *threads, Error *error) {
     Arena *arena = arena_create();
     RtExecutor *x = ARENA_NEW(arena, RtExecutor);
     *x = (RtExecutor){.module = module, .graph = graph, .threads = threads, .arenas = *arenas, .arena = arena};
@@ -152,11 +145,9 @@ RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, c
     x->prepare = bind_stages(x, graph->prepare, graph->prepare_count);
     x->stages = bind_stages(x, graph->stages, graph->stage_count);
     x->private_bytes = ((size_t)graph->private_bytes + 63) / 64 * 64;
-    x->thread_bytes = x->private_bytes + (size_t)module->plan->scratch_bytes;
-    if (make_memory(x))
+    if (make_memory(x, thread_arenas))
         return x;
-    error_set(error, ERROR_MACHINE, "out of memory: %zu bytes for each of %d threads", x->thread_bytes,
-              rt_threads_count(threads));
+    error_set(error, ERROR_MACHINE, "out of memory");
     rt_executor_destroy(x);
     return NULL;
 }
@@ -164,8 +155,6 @@ RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, c
 void rt_executor_destroy(RtExecutor *x) {
     if (!x)
         return;
-    for (int t = 0; x->memory && t < rt_threads_count(x->threads); t++)
-        machine_pages_free(x->memory[t].arena, x->thread_bytes);
     free(x->shares[0]);
     free(x->shares[1]);
     arena_destroy(x->arena);
@@ -173,10 +162,6 @@ void rt_executor_destroy(RtExecutor *x) {
 
 void rt_executor_profile(RtExecutor *x, ProfileGraph *profile) {
     x->profile = profile;
-}
-
-size_t rt_executor_bytes(const RtExecutor *x) {
-    return x->thread_bytes * (size_t)rt_threads_count(x->threads);
 }
 
 /* ---- running ---- */

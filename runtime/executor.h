@@ -7,13 +7,13 @@
 
 typedef struct RtExecutor RtExecutor;
 
-/* NULL with ERROR_MACHINE when there is no memory for the threads' private arenas. */
+/* thread_arenas: for each thread, room for the graph's private values and the kernels' scratch; graphs may share them, for
+ * they run one at a time. NULL with ERROR_MACHINE when there is no memory. */
 RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
-                               RtThreads *threads, Error *error);
+                               void *const *thread_arenas, RtThreads *threads, Error *error);
 void rt_executor_destroy(RtExecutor *executor); /* NULL is allowed */
 /* From now on every call is timed. */
 void rt_executor_profile(RtExecutor *executor, ProfileGraph *profile);
-size_t rt_executor_bytes(const RtExecutor *executor);
 void rt_executor_run(RtExecutor *executor, const void *const *inputs, const NdRun *run, bool prepare);
 
 #endif

@@ -43,6 +43,7 @@ RtProgramOptions loop_program_options(const Loop *l) {
                               .threads = l->options.threads,
                               .device = l->options.device,
                               .precision = l->options.precision,
+                              .memory_budget = l->options.memory_budget,
                               .vector_bytes = RT_VECTOR_HOST};
 }
 

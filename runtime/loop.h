@@ -18,6 +18,7 @@ typedef struct LoopOptions {
     uint64_t seed;
     int threads; /* 0: as many as there are cores */
     const char *device;
+    int64_t memory_budget;
     const char *profile; /* NULL; "" or the file of the trace: time all kernels */
     CgPrecision precision;
     const char **sets;

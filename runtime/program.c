@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "frontend/frontend.h"
 #include "runtime/device.h"
+#include "runtime/fit.h"
 #include "runtime/machine.h"
 #include "runtime/tensors.h"
 
@@ -65,19 +66,27 @@ static int64_t choose_batch(const IrModule *ir, const RtProgramOptions *o) {
     return ir_module_get_int(ir, "search.batch", ir_module_get_int(ir, "train.batch", 16));
 }
 
-static bool build_graphs(IrModule *ir, const RtProgramOptions *o, const CgOptions *cg, Diag *diag, IrGraph **graphs,
-                         Error *error) {
+/* What build_graphs needs. */
+typedef struct Request {
+    IrModule *ir;
+    const RtProgramOptions *options;
+    Diag *diag;
+} Request;
+
+static bool build_graphs(void *data, RtBuild *build, IrGraph **graphs, Error *error) {
+    const Request *r = data;
+    const RtProgramOptions *o = r->options;
     for (int i = 0; i < o->kind_count; i++) {
         PassContext ctx = {
-            .arena = ir->arena,
-            .diag = diag,
-            .module = ir,
+            .arena = r->ir->arena,
+            .diag = r->diag,
+            .module = r->ir,
             .kind = o->kinds[i],
-            .batch = cg->batch,
-            .chunks = cg->chunks,
+            .batch = build->cg->batch,
+            .chunks = build->cg->chunks,
             .element_size = o->precision == PRECISION_f64 ? 8 : 4,
-            .memory_budget = o->memory_budget,
-            .wide = cg->target == TARGET_cuda && o->memory_budget == 0,
+            .keep_bytes = build->keep_bytes,
+            .wide = build->wide,
             .fed_streams = o->fed_streams,
             .fed_stream_count = o->fed_stream_count,
             .grad_output_loss = o->grad_output_loss,
@@ -88,6 +97,7 @@ static bool build_graphs(IrModule *ir, const RtProgramOptions *o, const CgOption
         if (!graphs[i])
             return error_set(error, ERROR_INPUT, "%s: no graph '%s' can be made of this text", o->path,
                              graph_kind_name(o->kinds[i]));
+        build->left_out |= ctx.left_out;
     }
     return true;
 }
@@ -124,9 +134,11 @@ static void add_own_hash(Str *s) {
 }
 
 static void add_options(Str *s, const RtProgramOptions *o, const CgOptions *cg) {
-    str_addf(s, "precision %d vectors %d plain %d batch %lld chunks %d budget %lld grad_output %d input_gradient %d\n",
-             cg->precision, cg->vector_bytes, cg->plain, (long long)cg->batch, cg->chunks, (long long)o->memory_budget,
+    str_addf(s, "precision %d vectors %d plain %d batch %lld chunks %d narrow %d grad_output %d input_gradient %d\n",
+             cg->precision, cg->vector_bytes, cg->plain, (long long)cg->batch, cg->chunks, o->narrow,
              o->grad_output_loss, o->input_gradient);
+    if (o->memory_budget > 0)
+        str_addf(s, "budget %lld cores %d\n", (long long)o->memory_budget, machine_core_count());
     for (int i = 0; i < o->kind_count; i++)
         str_addf(s, "graph %s\n", graph_kind_name(o->kinds[i]));
     for (int i = 0; i < o->fed_stream_count; i++)
@@ -167,11 +179,28 @@ static bool choose_options(RtProgram *p, const IrModule *ir, const RtProgramOpti
     return true;
 }
 
+/* How the user says how large the batch is. */
+static const char *batch_option(const IrModule *ir, const RtProgramOptions *o) {
+    const char *key = ir_module_get(ir, "search.batch") ? "search" : "train";
+    return o->batch > 0 ? "--batch " : arena_printf(ir->arena, "--set %s.batch=", key);
+}
+
 static bool generate(RtProgram *p, IrModule *ir, const RtProgramOptions *o, CgOptions *cg, const char *key, Error *error) {
     IrGraph **graphs = ARENA_ARRAY(ir->arena, IrGraph *, o->kind_count);
-    if (!build_graphs(ir, o, cg, diag_create(ir->arena, stderr), graphs, error))
+    Request request = {ir, o, diag_create(ir->arena, stderr)};
+    RtFit fit = {.module = ir,
+                 .kind_count = o->kind_count,
+                 .cg = *cg,
+                 .threads = machine_core_count(), /* whatever --threads is: the bits must not depend on it */
+                 .budget = o->memory_budget,
+                 .wide = cg->target == TARGET_cuda && !o->narrow,
+                 .batch_option = batch_option(ir, o),
+                 .build = build_graphs,
+                 .data = &request};
+    if (!rt_fit_graphs(&fit, graphs, error))
         return false;
     cg->unit_count = choose_unit_count(graphs, o->kind_count);
+    cg->rooms = cg->target == TARGET_cuda;
     CgOutput *output = cg_generate(ir->arena, ir, graphs, o->kind_count, cg);
     p->module = p->backend->build(p->device, output, key, cg->vector_bytes, p->arena, &p->identity, error);
     return p->module != NULL;
@@ -198,16 +227,26 @@ static bool compile(RtProgram *p, const RtProgramOptions *o, Error *error) {
     return compiled;
 }
 
+/* More threads than cores may need more than was counted. */
+static bool check_budget(const RtProgram *p, const RtProgramOptions *o, Error *error) {
+    RtMemory memory = rt_plan_memory(p->module->plan, rt_program_threads(p));
+    return o->memory_budget == 0 || rt_memory_total(&memory) <= o->memory_budget ||
+           error_set(error, ERROR_INPUT,
+                     "the memory budget of %.2f MB is too small for %d threads, which need %.2f MB; this machine has %d cores",
+                     (double)o->memory_budget / 1e6, rt_program_threads(p), (double)rt_memory_total(&memory) / 1e6,
+                     machine_core_count());
+}
+
 /* A GPU that cannot hold all values side by side gets a module that shares memory over time and recomputes. */
 static bool compile_to_fit(RtProgram *p, const RtProgramOptions *o, Error *error) {
     Error ignored = {ERROR_NONE, ""};
     if (!compile(p, o, error))
         return false;
-    if (!p->backend->check_memory || o->memory_budget > 0 ||
+    if (!p->backend->check_memory || o->narrow ||
         p->backend->check_memory(p->device, p->module->plan, &ignored))
         return true;
     RtProgramOptions narrow = *o;
-    narrow.memory_budget = 1;
+    narrow.narrow = true;
     p->backend->unload(p->device, p->module);
     p->module = NULL;
     return compile(p, &narrow, error);
@@ -317,7 +356,7 @@ static bool finish(RtProgram *p, uint64_t seed, Error *error) {
 
 RtProgram *rt_program_open(const RtProgramOptions *options, Error *error) {
     RtProgram *p = create(options->device, options->threads, error);
-    if (p && compile_to_fit(p, options, error) && finish(p, options->seed, error))
+    if (p && compile_to_fit(p, options, error) && check_budget(p, options, error) && finish(p, options->seed, error))
         return p;
     rt_program_close(p);
     return NULL;
@@ -379,7 +418,7 @@ int rt_program_threads(const RtProgram *p) {
 }
 
 size_t rt_program_memory(const RtProgram *p) {
-    size_t bytes = p->state_bytes + p->prepared_bytes + p->work_bytes;
+    size_t bytes = p->state_bytes + p->prepared_bytes + p->work_bytes + p->backend->own_bytes(p->device);
     for (int i = 0; i < GRAPH_KIND_COUNT; i++) {
         if (p->graphs[i].bound)
             bytes += p->backend->bound_bytes(p->graphs[i].bound);

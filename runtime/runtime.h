@@ -47,7 +47,8 @@ typedef struct RtProgramOptions {
     bool plain;            /* only the plain schedule */
     bool grad_output_loss; /* loss = sum(logits * grad_output), grad_output being an input */
     bool input_gradient;   /* the gradients graph has the output grad/input too */
-    int64_t memory_budget; /* bytes, 0: none */
+    int64_t memory_budget; /* bytes that rt_program_memory may count, 0: none */
+    bool narrow;           /* share memory over time also on a GPU that would be faster without */
 } RtProgramOptions;
 
 /* A text in the language, or IR as --emit=ir prints it (a path that ends in ".ir"). Mistakes are printed to stderr as

@@ -29,7 +29,7 @@ static const char usage[] =
     "  --batch N                largest number of images (default 16)\n"
     "  --chunks N               chunks of the batch, K (default: min(batch, 16))\n"
     "  --precision f32|f64      for plan-memory: bytes per element\n"
-    "  --memory-budget BYTES    for recompute\n"
+    "  --keep-bytes BYTES       for recompute: what kept values of edges may take\n"
     "  --fed-streams=A,B        draws that the caller feeds: they become inputs\n"
     "  --print-ir-before=A,B, --print-ir-after=A,B, --print-ir-after-all, --print-ir-after-change\n"
     "  --dump-to=DIR            one file per pass, each a valid input again\n"
@@ -117,7 +117,7 @@ static const char *const value_options[] = {"--passes",
                                             "--batch",
                                             "--chunks",
                                             "--precision",
-                                            "--memory-budget",
+                                            "--keep-bytes",
                                             "--fed-streams",
                                             "--print-ir-before",
                                             "--print-ir-after",
@@ -149,8 +149,8 @@ static bool take_value(OptOptions *o, const char *name, const char *value, Error
         return take_chunks(o, value, error);
     else if (str_equal(name, "--precision"))
         return take_precision(o, value, error);
-    else if (str_equal(name, "--memory-budget"))
-        return take_number(name, value, &ctx->memory_budget, error);
+    else if (str_equal(name, "--keep-bytes"))
+        return take_number(name, value, &ctx->keep_bytes, error);
     else if (str_equal(name, "--print-ir-before"))
         ctx->print_before = value;
     else if (str_equal(name, "--print-ir-after"))

@@ -3,10 +3,12 @@
 
 #include "base/str.h"
 #include "base/tensor_file.h"
+#include "codegen/cubin.h"
 #include "codegen/nvrtc.h"
 #include "ir/stats.h"
-#include "passes/plan_memory.h"
+#include "passes/memory_report.h"
 #include "runtime/build.h"
+#include "runtime/fit.h"
 #include "runtime/machine.h"
 #include "runtime/runtime.h"
 #include "runtime/standalone.h"
@@ -136,6 +138,43 @@ static IrGraph *finish_step(PassContext *ctx) {
     return graph;
 }
 
+static PassContext make_context(Job *job, GraphKind kind, const RtBuild *build) {
+    PassContext ctx = job->o->passes;
+    ctx.arena = job->o->arena;
+    ctx.diag = job->diag;
+    ctx.module = job->module;
+    ctx.kind = kind;
+    ctx.batch = build->cg->batch;
+    ctx.chunks = build->cg->chunks;
+    ctx.element_size = build->cg->precision == PRECISION_f64 ? 8 : 4;
+    ctx.keep_bytes = build->keep_bytes;
+    ctx.wide = build->wide;
+    return ctx;
+}
+
+static bool build_with(void *data, RtBuild *build, IrGraph **graphs, Error *error) {
+    Job *job = data;
+    for (int i = 0; i < job->o->kind_count; i++) {
+        PassContext ctx = make_context(job, job->o->kinds[i], build);
+        current_graph = graphs[i] = job->has_steps ? finish_step(&ctx) : pipeline_build_graph(&ctx);
+        if (!graphs[i])
+            return error_set(error, ERROR_INPUT, "%s: no graph '%s' can be made of this text", job->o->input,
+                             graph_kind_name(job->o->kinds[i]));
+        build->left_out |= ctx.left_out;
+    }
+    return true;
+}
+
+static void report_memory(Job *job) {
+    RtBuild build = {.cg = &job->cg};
+    Str report = str_create(job->o->arena);
+    for (int i = 0; i < job->graph_count; i++) {
+        PassContext ctx = make_context(job, job->o->kinds[i], &build);
+        memory_report(&ctx, job->graphs[i], &report);
+    }
+    fputs(report.data, stderr);
+}
+
 static bool build_graphs(Job *job) {
     Options *o = job->o;
     choose_kinds(job);
@@ -146,35 +185,30 @@ static bool build_graphs(Job *job) {
                           .unit_count = o->emit == EMIT_so ? 4 : 1,
                           .batch = choose_batch(job)};
     job->cg.chunks = job->cg.batch < 16 ? (int)job->cg.batch : 16;
-    for (int i = 0; i < o->kind_count; i++) {
-        PassContext ctx = o->passes;
-        ctx.arena = o->arena;
-        ctx.diag = job->diag;
-        ctx.module = job->module;
-        ctx.kind = o->kinds[i];
-        ctx.batch = job->cg.batch;
-        ctx.chunks = job->cg.chunks;
-        ctx.element_size = o->precision == PRECISION_f64 ? 8 : 4;
-        ctx.memory_budget = o->memory_budget;
-        ctx.wide = job->cg.target == TARGET_cuda && o->memory_budget == 0;
-        IrGraph *graph = job->has_steps ? finish_step(&ctx) : pipeline_build_graph(&ctx);
-        if (!graph)
-            return error_set(&job->error, ERROR_INPUT, "%s: no graph '%s' can be made of this text", o->input,
-                             graph_kind_name(o->kinds[i]));
-        current_graph = job->graphs[job->graph_count++] = graph;
-        if (o->mem_report) {
-            Str report = str_create(o->arena);
-            memory_report(&ctx, graph, &report);
-            fputs(report.data, stderr);
-        }
-    }
+    if (o->memory_budget && (o->passes.only || o->passes.disabled_count))
+        return error_set(&job->error, ERROR_INPUT, "--mem-budget needs all passes");
+    RtFit fit = {.module = job->module,
+                 .kind_count = o->kind_count,
+                 .cg = job->cg,
+                 .threads = machine_core_count(),
+                 .budget = o->memory_budget,
+                 .wide = job->cg.target == TARGET_cuda,
+                 .fixed = job->has_steps,
+                 .batch_option = "--batch ",
+                 .build = build_with,
+                 .data = job};
+    if (!rt_fit_graphs(&fit, job->graphs, &job->error))
+        return false;
+    job->graph_count = o->kind_count;
+    if (o->mem_report)
+        report_memory(job);
     return true;
 }
 
 static bool wants_passes(const Options *o) {
     const PassContext *p = &o->passes;
     return o->kind_count || p->only || p->disabled_count || p->print_before || p->print_after || p->print_after_all ||
-           p->print_after_change || p->dump_to || p->timing || o->mem_report;
+           p->print_after_change || p->dump_to || p->timing || o->mem_report || o->memory_budget;
 }
 
 /* ---- what comes out ---- */
@@ -223,7 +257,8 @@ static bool emit_shared(Job *job, const CgOutput *output) {
                            &job->error);
 }
 
-static bool emit_cuda(Job *job, const CgOutput *output) {
+/* weights: of a cubin, or NULL. */
+static bool emit_cuda(Job *job, const CgOutput *output, const SourceFile *weights) {
     Options *o = job->o;
     void *bytes;
     size_t size;
@@ -232,7 +267,12 @@ static bool emit_cuda(Job *job, const CgOutput *output) {
         return error_set(&job->error, ERROR_INPUT, "a module needs a file: -o NET.cubin");
     if (!cg_nvrtc_compile(o->arena, output->units[0], o->arch, ptx, &bytes, &size, &job->error))
         return false;
-    return ptx ? write_text(job, bytes) : write_out(job, bytes, size);
+    if (ptx)
+        return write_text(job, bytes);
+    if (!cubin_fill_plan(o->arena, output->plan, bytes, size) ||
+        (weights && !cubin_fill_weights(weights->text, weights->size, bytes, size)))
+        return error_set(&job->error, ERROR_MACHINE, "nvrtc made a module without room for its plan and weights");
+    return write_out(job, bytes, size);
 }
 
 /* One C file for one image at a time, with weights. */
@@ -240,7 +280,7 @@ static bool emit_standalone(Job *job) {
     Options *o = job->o;
     TensorFile weights;
     if (!o->output || o->emit != EMIT_c)
-        return error_set(&job->error, ERROR_INPUT, "--weights makes a stand-alone C file: --emit=c -o NET.c");
+        return error_set(&job->error, ERROR_INPUT, "--weights makes a stand-alone C file (--emit=c -o NET.c) or goes into a .cubin");
     o->kind_count = 1;
     o->kinds[0] = GRAPH_infer;
     o->batch = 1;
@@ -252,12 +292,24 @@ static bool emit_standalone(Job *job) {
     return rt_standalone_write(o->arena, o->output, output, &weights, &job->error);
 }
 
+/* The file that goes into a cubin, held against the text; *weights NULL without --weights. */
+static bool read_weights(Job *job, SourceFile **weights) {
+    Options *o = job->o;
+    TensorFile tensors;
+    *weights = o->weights ? source_read(o->arena, o->weights, &job->error) : NULL;
+    return !o->weights || (*weights && safetensors_read(o->arena, o->weights, &tensors, &job->error) &&
+                           rt_weights_check(o->arena, job->module, o->input, o->weights, &tensors, &job->error));
+}
+
 static bool emit_generated(Job *job) {
     Options *o = job->o;
-    if (o->weights)
+    SourceFile *weights = NULL;
+    if (o->weights && o->emit != EMIT_cubin)
         return emit_standalone(job);
-    if (!build_graphs(job))
+    if (!build_graphs(job) || !read_weights(job, &weights))
         return false;
+    job->cg.rooms = o->emit == EMIT_cubin;
+    job->cg.weights_size = weights ? cubin_weights_room(weights->size) : 0;
     if (o->emit == EMIT_stages)
         return write_text(job, cg_print_stages(o->arena, job->module, job->graphs, job->graph_count, &job->cg));
     CgOutput *output = cg_generate(o->arena, job->module, job->graphs, job->graph_count, &job->cg);
@@ -268,7 +320,7 @@ static bool emit_generated(Job *job) {
         return emit_shared(job, output);
     case EMIT_ptx:
     case EMIT_cubin:
-        return emit_cuda(job, output);
+        return emit_cuda(job, output, weights);
     default:
         return write_text(job, output->units[0]);
     }

@@ -17,7 +17,7 @@ static const char usage[] =
     "\n"
     "  -o OUT                   write there instead of stdout; nothing is written when there are mistakes\n"
     "  --emit=KIND              ast, ir, stages, plan, c, so, cu, ptx, cubin, dot, stats\n"
-    "  --weights W.safetensors  with --emit=c: one stand-alone C file with these weights, and its header\n"
+    "  --weights W.safetensors  with --emit=c: one stand-alone C file with these weights, and its header; cubin: put into it\n"
     "  --graph=A,B              the steps to compile: infer, eval, search-alphas, search-weights, train, gradients. "
     "Default: infer for\n"
     "                           a network, search-alphas,search-weights,eval for a search, train,eval for a training; "
@@ -39,7 +39,7 @@ static const char usage[] =
     "  --dump-to=DIR            one file per pass and graph, each a valid input again\n"
     "  --timing                 time of each pass, on stderr\n"
     "  --mem-report             every buffer with its place, size and life, on stderr\n"
-    "  --memory-budget BYTES    for the pass recompute\n"
+    "  --mem-budget BYTES       keep to so much memory (K, M, G), or say that it cannot be done\n"
     "  --help, --version\n";
 
 void options_print_usage(FILE *out) {
@@ -63,7 +63,7 @@ static const char *const values[] = {"-o",
                                      "--print-ir-before",
                                      "--print-ir-after",
                                      "--dump-to",
-                                     "--memory-budget"};
+                                     "--mem-budget"};
 enum { FLAG_COUNT = sizeof flags / sizeof flags[0], VALUE_COUNT = sizeof values / sizeof values[0] };
 
 static bool is_in(const char *const *names, int count, const char *name) {
@@ -199,7 +199,8 @@ static bool take_value(Options *o, const char *name, const char *value, Error *e
     else if (str_equal(name, "--dump-to"))
         p->dump_to = value;
     else
-        return take_number(name, value, 0, INT64_MAX, &o->memory_budget, error);
+        return str_parse_bytes(value, &o->memory_budget) ||
+               error_set(error, ERROR_INPUT, "--mem-budget is a number of bytes, as in 500M, not '%s'", value);
     return true;
 }
 
