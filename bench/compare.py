@@ -26,7 +26,7 @@ ROOT = os.path.dirname(HERE)
 FULL_PEAK = 541.0  # GFLOP/s of the machine that the absolute bars are for
 
 SEARCH_WAYS = ['eager', 'channels_last']
-INFER_WAYS = ['eager', 'channels_last', 'compile', 'onnxruntime', 'openvino', 'openvino_torch']
+INFER_WAYS = ['eager', 'channels_last', 'compile', 'onnxruntime', 'openvino']
 
 
 class Failed(Exception):

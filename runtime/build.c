@@ -95,8 +95,9 @@ const char *rt_compiler_options(Arena *arena, int vector_bytes) {
     machine = " -mcpu=native";
     (void)vector_bytes;
 #endif
-    return arena_printf(arena, "-std=gnu11 -O2 -fPIC -ffp-contract=off -fno-math-errno -fno-trapping-math -w%s",
-                        machine);
+    const char *more = getenv("NDARTS_CFLAGS");
+    return arena_printf(arena, "-std=gnu11 -O2 -fPIC -ffp-contract=off -fno-math-errno -fno-trapping-math -w%s%s%s",
+                        machine, more && *more ? " " : "", more ? more : "");
 }
 
 /* One run of a program: what it printed is in the file messages. */

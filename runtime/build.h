@@ -16,7 +16,7 @@ typedef struct RtCompiler {
 
 /* $CC, or else the first of cc, gcc, clang that there is. ERROR_MACHINE when there is none. */
 bool rt_compiler_find(Arena *arena, RtCompiler *compiler, Error *error);
-/* The options that decide which instructions and which bits come out, separated by spaces. */
+/* The options that decide which instructions and which bits come out, separated by spaces; $NDARTS_CFLAGS last. */
 const char *rt_compiler_options(Arena *arena, int vector_bytes);
 /* Compiles the units side by side and links them into path, which appears whole or not at all. A compiler's error is
  * ERROR_MACHINE with its first lines. */

@@ -8,7 +8,7 @@ import tempfile
 BUILD, HERE = os.environ['NDARTS_BUILD'], os.path.dirname(os.path.abspath(__file__))
 FOLDER = os.path.join(BUILD, 'tests', 'simt')
 NETWORK = os.path.join(HERE, 'network.nd')
-SANITIZER = '-fsanitize=address -fsanitize=alignment -fno-sanitize-recover=all -fsanitize-sections=simt_shared'
+SANITIZER = '-fsanitize=address -fsanitize=alignment -fno-sanitize-recover=all -fsanitize-sections=simt_shared_*'
 failures = 0
 
 

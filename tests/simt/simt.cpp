@@ -7,6 +7,7 @@
  * threads; tests run the same kernel in several orders, with shared memory full of NaN at first. */
 #include "simt_host.h"
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -147,11 +148,11 @@ struct SimtKernel {
     SimtModule *module;
     Entry *entry;
     int argument_count;
+    unsigned char *const *shared; /* borders of its shared memory, to a null pointer */
     std::string name;
 };
 struct SimtModule {
     void *library;
-    unsigned char *shared_begin, *shared_end;
     std::vector<SimtKernel *> kernels;
 };
 
@@ -201,9 +202,10 @@ Fiber *take_idle() {
 }
 
 /* Not through memset: the bytes between variables are the sanitizer's. */
-__attribute__((no_sanitize("address"))) void poison(volatile unsigned char *begin, volatile unsigned char *end) {
-    for (volatile unsigned char *p = begin; p < end; p++)
-        *p = 0xff;
+__attribute__((no_sanitize("address"))) void poison(unsigned char *begin, unsigned char *end) {
+    volatile unsigned *words = (unsigned *)begin;
+    for (size_t i = 0; i < (size_t)(end - begin) / sizeof *words; i++)
+        words[i] = ~0u;
 }
 
 void describe_stuck() {
@@ -257,7 +259,8 @@ bool run_grid(const unsigned grid[3]) {
     for (unsigned i = 0; i < count; i++) {
         unsigned b = ordered(i, count);
         simt_block_index = {b % grid[0], b / grid[0] % grid[1], b / grid[0] / grid[1]};
-        poison(block.kernel->module->shared_begin, block.kernel->module->shared_end);
+        for (unsigned char *const *border = block.kernel->shared; *border; border += 2)
+            poison(border[0], border[1]);
         if (!run_block())
             return false;
     }
@@ -376,15 +379,40 @@ std::string kernel_name(const std::string &source, size_t at) {
     return "";
 }
 
+/* The sections of shared memory that lines [first, end) of the source define. */
+std::string shared_sections(const std::string &source, size_t begin, size_t end, size_t line,
+                            std::string *declarations) {
+    std::string list;
+    for (size_t at = begin; at < end; line++) {
+        size_t next = source.find('\n', at);
+        next = next == std::string::npos ? source.size() : next + 1;
+        if (source.find("__shared__ ", at) < next) {
+            std::string name = "simt_shared_" + std::to_string(line);
+            for (const char *border : {"__start_", "__stop_"})
+                *declarations +=
+                    "extern \"C\" unsigned char " + (border + name) + "[] __attribute__((visibility(\"hidden\")));\n";
+            list += "__start_" + name + ", __stop_" + name + ", ";
+        }
+        at = next;
+    }
+    return list;
+}
+
+/* Entries, and for each kernel the borders of its shared memory, a zero at the end. A kernel's lines end where the next
+ * begins. */
 std::string wrapper_text(const std::string &source) {
-    std::string text =
-        "#include \"kernels.cu\"\n"
-        "extern \"C\" unsigned char __start_simt_shared[] __attribute__((weak, visibility(\"hidden\")));\n"
-        "extern \"C\" unsigned char __stop_simt_shared[] __attribute__((weak, visibility(\"hidden\")));\n"
-        "extern \"C\" unsigned char *const simt_shared_bounds[2] = {__start_simt_shared, __stop_simt_shared};\n";
+    std::string text = "#include \"kernels.cu\"\n", declarations;
     const std::string mark = "__global__";
-    for (size_t at = source.find(mark); at != std::string::npos; at = source.find(mark, at + mark.size()))
-        text += "SIMT_ENTRY(" + kernel_name(source, at + mark.size()) + ")\n";
+    for (size_t at = source.find(mark), next; at != std::string::npos; at = next) {
+        next = source.find(mark, at + mark.size());
+        std::string name = kernel_name(source, at + mark.size());
+        size_t line = 1 + (size_t)std::count(source.begin(), source.begin() + (long)at, '\n');
+        std::string sections =
+            shared_sections(source, at, next == std::string::npos ? source.size() : next, line, &declarations);
+        text += declarations + "SIMT_ENTRY(" + name + ")\nextern \"C\" { unsigned char *simt_shared_of_" + name +
+                "[] = {" + sections + "nullptr}; }\n";
+        declarations.clear();
+    }
     return text;
 }
 
@@ -428,12 +456,11 @@ bool simt_build(const char *source, const char *options, const char *path, char 
 
 SimtModule *simt_module_open(const char *path) {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    auto shared = (unsigned char *const *)(library ? dlsym(library, "simt_shared_bounds") : nullptr);
-    if (!shared) {
+    if (!library) {
         fail("%s", dlerror());
         return nullptr;
     }
-    return new SimtModule{library, shared[0], shared[1], {}};
+    return new SimtModule{library, {}};
 }
 
 void simt_module_close(SimtModule *module) {
@@ -446,9 +473,10 @@ void simt_module_close(SimtModule *module) {
 SimtKernel *simt_module_kernel(SimtModule *module, const char *name) {
     auto entry = (Entry *)dlsym(module->library, (std::string("simt_entry_") + name).c_str());
     auto count = (const int *)dlsym(module->library, (std::string("simt_count_") + name).c_str());
-    if (!entry || !count)
+    auto shared = (unsigned char *const *)dlsym(module->library, (std::string("simt_shared_of_") + name).c_str());
+    if (!entry || !count || !shared)
         return nullptr;
-    module->kernels.push_back(new SimtKernel{module, entry, *count, name});
+    module->kernels.push_back(new SimtKernel{module, entry, *count, shared, name});
     return module->kernels.back();
 }
 

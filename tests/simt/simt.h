@@ -13,8 +13,11 @@
 #define __launch_bounds__(...)
 #define __grid_constant__
 #define __align__(n) __attribute__((aligned(n)))
-/* All shared memory lies in one section of the module, so that the emulator can poison it before each block. */
-#define __shared__ static __attribute__((section("simt_shared")))
+/* Shared memory lies in sections named after lines, so that the emulator finds a kernel's, to poison it before each
+ * block. */
+#define SIMT_TEXT(line) #line
+#define SIMT_SECTION(line) "simt_shared_" SIMT_TEXT(line)
+#define __shared__ static __attribute__((section(SIMT_SECTION(__LINE__))))
 /* Dynamic shared memory: the emitted source asks for it by this macro, which its own prelude defines otherwise. */
 #define ND_DYNAMIC_SHARED(name) unsigned char *const name = simt_dynamic_shared
 
