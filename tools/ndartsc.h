@@ -34,6 +34,7 @@ typedef struct Options {
     CgPrecision precision;
     const char *arch; /* sm_90 */
     bool plain, json, mem_report;
+    const char *mem_picture; /* --mem-report=FILE.svg */
     const char **sets;
     int set_count;
     const char *entry;  /* --network */

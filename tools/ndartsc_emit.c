@@ -165,14 +165,23 @@ static bool build_with(void *data, RtBuild *build, IrGraph **graphs, Error *erro
     return true;
 }
 
-static void report_memory(Job *job) {
+/* The table, and the picture as text unless a file is wanted. */
+static bool report_memory(Job *job) {
+    Options *o = job->o;
     RtBuild build = {.cg = &job->cg};
-    Str report = str_create(job->o->arena);
+    PassContext contexts[GRAPH_KIND_COUNT];
+    Str report = str_create(o->arena), picture = str_create(o->arena);
     for (int i = 0; i < job->graph_count; i++) {
-        PassContext ctx = make_context(job, job->o->kinds[i], &build);
-        memory_report(&ctx, job->graphs[i], &report);
+        contexts[i] = make_context(job, o->kinds[i], &build);
+        memory_report(&contexts[i], job->graphs[i], &report);
+        if (!o->mem_picture)
+            memory_picture_text(&contexts[i], job->graphs[i], &report);
     }
     fputs(report.data, stderr);
+    if (!o->mem_picture)
+        return true;
+    memory_picture_svg(contexts, job->graphs, job->graph_count, &picture);
+    return file_write_atomic(o->mem_picture, picture.data, picture.length, &job->error);
 }
 
 static bool build_graphs(Job *job) {
@@ -200,9 +209,7 @@ static bool build_graphs(Job *job) {
     if (!rt_fit_graphs(&fit, job->graphs, &job->error))
         return false;
     job->graph_count = o->kind_count;
-    if (o->mem_report)
-        report_memory(job);
-    return true;
+    return !o->mem_report || report_memory(job);
 }
 
 static bool wants_passes(const Options *o) {

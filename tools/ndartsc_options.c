@@ -38,7 +38,7 @@ static const char usage[] =
     "  --print-ir-before=PASS, --print-ir-after=PASS, --print-ir-after-all, --print-ir-after-change   on stderr\n"
     "  --dump-to=DIR            one file per pass and graph, each a valid input again\n"
     "  --timing                 time of each pass, on stderr\n"
-    "  --mem-report             every buffer with its place, size and life, on stderr\n"
+    "  --mem-report[=FILE.svg]  every buffer with its place, size and life, on stderr; a picture of it, as text or in FILE\n"
     "  --mem-budget BYTES       keep to so much memory (K, M, G), or say that it cannot be done\n"
     "  --help, --version\n";
 
@@ -204,6 +204,13 @@ static bool take_value(Options *o, const char *name, const char *value, Error *e
     return true;
 }
 
+static bool take_picture(Options *o, const char *path, Error *error) {
+    o->mem_report = true;
+    o->mem_picture = path;
+    return str_ends_with(path, ".svg") ||
+           error_set(error, ERROR_INPUT, "--mem-report writes an SVG: --mem-report=FILE.svg, not '%s'", path);
+}
+
 static bool report_unknown(Options *o, const char *name, Error *error) {
     const char **known = ARENA_ARRAY(o->arena, const char *, FLAG_COUNT + VALUE_COUNT);
     for (int i = 0; i < FLAG_COUNT; i++)
@@ -223,6 +230,8 @@ static bool take_argument(Options *o, int argc, char **argv, int *at, Error *err
     }
     if (take_flag(o, argument))
         return true;
+    if (str_starts_with(argument, "--mem-report="))
+        return take_picture(o, equals + 1, error);
     const char *name = equals ? arena_strndup(o->arena, argument, (size_t)(equals - argument)) : argument;
     if (!is_in(values, VALUE_COUNT, name))
         return report_unknown(o, name, error);
