@@ -47,6 +47,20 @@ const char *cg_module_add_function(CgModule *module, const char *text) {
     return module->functions[number].name;
 }
 
+const char *cg_module_add_loop(CgModule *module, CgLoop loop) {
+    Arena *arena = arena_create();
+    loop.key = cg_loop_key(arena, &loop, module->options->precision);
+    loop.shape.tile = cg_tiles_find(module->tiles, loop.key);
+    const char *name = cg_module_add_function(module, cg_loop_body(arena, &loop));
+    if (!str_map_get(&module->loop_of_key, loop.key)) {
+        loop.key = arena_strdup(module->arena, loop.key);
+        str_map_set(&module->loop_of_key, loop.key, module);
+        ARENA_PUSH(module->arena, module->loops, module->loop_count, module->loop_capacity, loop);
+    }
+    arena_destroy(arena);
+    return name;
+}
+
 void cg_stage_add_call(CgModule *module, CgCallStage *stage, CgCall call) {
     ARENA_PUSH(module->arena, stage->calls, stage->call_count, stage->call_capacity, call);
 }
@@ -190,7 +204,9 @@ static CgModule *module_create(Arena *arena, IrModule *ir, IrGraph *const *graph
                          .options = options,
                          .names = ARENA_NEW(arena, CgNames),
                          .kernel_of_text = str_map_create(arena),
-                          .function_of_text = str_map_create(arena)};
+                         .function_of_text = str_map_create(arena),
+                         .loop_of_key = str_map_create(arena),
+                         .tiles = options->tiles ? options->tiles : cg_tiles_create(arena)};
     build_programs(module, graphs, graph_count);
     return module;
 }
@@ -201,6 +217,8 @@ CgOutput *cg_generate(Arena *arena, IrModule *ir, IrGraph *const *graphs, int gr
     CgOutput *output = ARENA_NEW(arena, CgOutput);
     output->plan = cg_plan_json(module);
     output->unit_count = options->unit_count;
+    output->loop_count = module->loop_count;
+    output->loops = module->loops;
     output->units = ARENA_ARRAY(arena, const char *, output->unit_count);
     for (int i = 0; i < output->unit_count; i++)
         output->units[i] =

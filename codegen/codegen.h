@@ -8,6 +8,9 @@
 typedef enum CgTarget { TARGET_c, TARGET_cuda } CgTarget;
 typedef enum CgPrecision { PRECISION_f32, PRECISION_f64 } CgPrecision;
 
+typedef struct CgTiles CgTiles; /* tune.h, as is the next */
+typedef struct CgLoop CgLoop;
+
 typedef struct CgOptions {
     CgTarget target;
     CgPrecision precision;
@@ -20,12 +23,15 @@ typedef struct CgOptions {
     bool standalone;       /* C target, one unit: kernels are static, no nd_plan and nd_kernels (runtime/standalone.c) */
     bool rooms;            /* CUDA target: nd_plan and nd_weights are only room, filled in after compiling (cubin.h) */
     size_t weights_size;   /* with rooms: bytes of nd_weights; 0: none */
+    const CgTiles *tiles;  /* C target: the table of tiles; NULL: the one that is compiled in */
 } CgOptions;
 
 typedef struct CgOutput {
     int unit_count;
     const char **units;    /* source texts; unit 0 holds nd_plan and nd_kernels */
     const char *plan;      /* JSON */
+    int loop_count;        /* C target: loops with a tile, each key once */
+    const CgLoop *loops;
 } CgOutput;
 
 /* Generates one module from the step graphs of ir (one kernel text serves all places that need it). */

@@ -4,6 +4,7 @@
 #define NDARTS_CODEGEN_EMIT_H
 
 #include "codegen/print_c.h"
+#include "codegen/tune.h"
 
 /* What one call of a kernel does (work.c). */
 typedef struct CgWork {
@@ -62,6 +63,10 @@ typedef struct CgModule {
     int function_count, function_capacity;
     CgFunction *functions;
     StrMap function_of_text;
+    const CgTiles *tiles;
+    int loop_count, loop_capacity;
+    CgLoop *loops;      /* each key once */
+    StrMap loop_of_key;
     int64_t scratch_bytes; /* largest request of any kernel */
 } CgModule;
 
@@ -73,6 +78,8 @@ const char *cg_describe_purpose(Arena *arena, const CgStep *const *steps, int co
 /* The name of the function (const T *x, const T *y, T *z, int64_t from, int64_t to, int64_t first) with this body; made
  * when new. */
 const char *cg_module_add_function(CgModule *module, const char *text);
+/* The function of a loop, with the tile that the table says. */
+const char *cg_module_add_loop(CgModule *module, CgLoop loop);
 void cg_stage_add_call(CgModule *module, CgCallStage *stage, CgCall call);
 
 /* One comment line that names a node, its shape and its source line. */

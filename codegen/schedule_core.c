@@ -20,6 +20,10 @@ static int64_t min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
+static int64_t chosen(int64_t given, int64_t otherwise) {
+    return given > 0 ? given : otherwise;
+}
+
 /* ---- depthwise ---- */
 
 static void print_depthwise_tile(Str *out, const CoreWindow *s, bool flipped, int width, int64_t tile,
@@ -66,7 +70,7 @@ void core_print_depthwise(Str *out, const CoreWindow *s, bool flipped, const cha
                           const char *result) {
     int offsets[MAX_SEGMENTS], widths[MAX_SEGMENTS];
     int count = cg_c_segments(s->channels, s->max_width, offsets, widths);
-    int64_t tile = min64(s->width, s->max_width >= 16 ? 16 : 8);
+    int64_t tile = min64(s->width, chosen(s->tile.length, s->max_width >= 16 ? 16 : 8));
     for (int i = 0; i < count;) {
         int end = i;
         while (end < count && widths[end] == widths[i])
@@ -90,14 +94,15 @@ void core_print_depthwise(Str *out, const CoreWindow *s, bool flipped, const cha
 /* ---- dense ---- */
 
 typedef struct VectorGroup {
-    int count, offset[3], width[3];
+    int count, offset[CORE_MAX_VECTORS], width[CORE_MAX_VECTORS];
 } VectorGroup;
 
-/* Cuts channels into groups of at most three vectors, as even as they go. */
-static int group_vectors(int64_t channels, int max_width, VectorGroup *groups) {
+/* Cuts the result's channels into groups of at most three vectors (or so many as the tile says), as even as they go. */
+static int group_vectors(const CoreWindow *s, VectorGroup *groups) {
     int offsets[MAX_SEGMENTS], widths[MAX_SEGMENTS];
-    int count = cg_c_segments(channels, max_width, offsets, widths);
-    int group_count = (count + 2) / 3, next = 0;
+    int count = cg_c_segments(s->channels, s->max_width, offsets, widths);
+    int most = (int)min64(chosen(s->tile.width, 3), CORE_MAX_VECTORS);
+    int group_count = (count + most - 1) / most, next = 0;
     for (int g = 0; g < group_count; g++) {
         groups[g].count = (count - next + group_count - g - 1) / (group_count - g);
         for (int v = 0; v < groups[g].count; v++, next++) {
@@ -142,14 +147,18 @@ static void print_dense_tile(Str *out, const CoreWindow *s, const VectorGroup *g
                      (long)s->width, (long)j, (long)s->channels, group->offset[v], (long)j, v);
 }
 
+static int64_t dense_columns(const CoreWindow *s, int vectors) {
+    if (s->tile.length > 0)
+        return min64(s->width, s->tile.length);
+    int64_t tile = min64(s->width, min64(core_accumulators(s) / vectors, 16));
+    return tile > 8 && s->width % 8 == 0 && s->width % tile != 0 ? 8 : tile;
+}
+
 void core_print_dense(Str *out, const CoreWindow *s, const char *source, const char *weight, const char *result) {
     VectorGroup groups[MAX_SEGMENTS];
-    int group_count = group_vectors(s->channels, s->max_width, groups);
+    int group_count = group_vectors(s, groups);
     for (int g = 0; g < group_count; g++) {
-        int64_t tile = min64(s->width, min64(core_accumulators(s) / groups[g].count, 16)),
-                full = s->width / tile * tile;
-        if (tile > 8)
-            tile = s->width % 8 == 0 && s->width % tile != 0 ? 8 : tile, full = s->width / tile * tile;
+        int64_t tile = dense_columns(s, groups[g].count), full = s->width / tile * tile;
         str_addf(out, "for (long h = from; h < to; h++) {\nfor (long w = 0; w < %ld; w += %ld) {\n", (long)full,
                  (long)tile);
         print_dense_tile(out, s, &groups[g], tile, source, weight, result);
@@ -204,7 +213,7 @@ static void print_depthwise_gradient_block(Str *out, const CoreWindow *s, int wi
     for (int64_t r = 0; r < rows; r++)
         for (int64_t kw = 0; kw < s->kernel[1]; kw++)
             str_addf(out, "nd_v%d g%ld_%ld = {0};\n", width, (long)r, (long)kw);
-    int64_t tile = min64(s->width, s->max_width >= 16 ? 4 : 2), full = s->width / tile * tile;
+    int64_t tile = min64(s->width, chosen(s->tile.length, s->max_width >= 16 ? 4 : 2)), full = s->width / tile * tile;
     str_addf(out, "for (long h = 0; h < %ld; h++) {\nfor (long w = 0; w < %ld; w += %ld) {\n", (long)s->height,
              (long)full, (long)tile);
     print_depthwise_gradient_rows(out, s, width, row0, rows, tile, source, dy);
@@ -228,7 +237,7 @@ void core_print_depthwise_gradient(Str *out, const CoreWindow *s, const char *so
     int offsets[MAX_SEGMENTS], widths[MAX_SEGMENTS];
     int count = cg_c_segments(s->channels, s->max_width, offsets, widths);
     int64_t limit = s->max_width >= 16 ? 25 : 9;
-    int64_t rows = limit / s->kernel[1] > 0 ? limit / s->kernel[1] : 1;
+    int64_t rows = chosen(s->tile.width, limit / s->kernel[1] > 0 ? limit / s->kernel[1] : 1);
     for (int i = 0; i < count;) {
         int end = i;
         while (end < count && widths[end] == widths[i])
@@ -277,17 +286,24 @@ static void print_dense_gradient_block(Str *out, const CoreWindow *s, const Vect
                      (long)s->channels, group->offset[v], (long)j, v, (long)j, v);
 }
 
+/* Input channels at a time. */
+static int64_t gradient_block(const CoreWindow *s, int vectors) {
+    if (s->tile.length > 0)
+        return min64(s->in_channels, s->tile.length);
+    int64_t block = min64(s->in_channels, core_accumulators(s) / vectors);
+    if (s->in_channels % 8 == 0 && block >= 8)
+        block = block >= 16 && s->in_channels % 16 == 0 ? 16 : 8;
+    return block;
+}
+
 void core_print_dense_gradient(Str *out, const CoreWindow *s, const char *source, const char *dy,
                                const char *gradient) {
     VectorGroup groups[MAX_SEGMENTS];
-    int group_count = group_vectors(s->channels, s->max_width, groups);
+    int group_count = group_vectors(s, groups);
     str_addf(out, "for (long kh = 0; kh < %ld; kh++) for (long kw = 0; kw < %ld; kw++) {\n", (long)s->kernel[0],
              (long)s->kernel[1]);
     for (int g = 0; g < group_count; g++) {
-        int64_t block = min64(s->in_channels, core_accumulators(s) / groups[g].count);
-        if (s->in_channels % 8 == 0 && block >= 8)
-            block = block >= 16 && s->in_channels % 16 == 0 ? 16 : 8;
-        int64_t full = s->in_channels / block * block;
+        int64_t block = gradient_block(s, groups[g].count), full = s->in_channels / block * block;
         str_addf(out, "for (long i = 0; i < %ld; i += %ld) {\n", (long)full, (long)block);
         print_dense_gradient_block(out, s, &groups[g], block, source, dy, gradient);
         str_add(out, "}\n");

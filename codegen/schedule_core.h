@@ -7,6 +7,15 @@
 
 #include <stdint.h>
 
+enum { CORE_MAX_VECTORS = 4 };
+
+/* How much of the result a loop has in registers at a time. Zeros: chosen by the width of the vectors. */
+typedef struct CoreTile {
+    int length; /* columns; dense gradients: input channels */
+    int width;  /* dense, dense gradients: vectors of output channels, at most CORE_MAX_VECTORS; depthwise gradients: rows of
+                   the kernel; depthwise: not used */
+} CoreTile;
+
 /* A window sliding over a source image that already has its padding: output pixel (h, w) sees source pixels
  * (h * stride + kh * dilation, w * stride + kw * dilation). */
 typedef struct CoreWindow {
@@ -18,6 +27,7 @@ typedef struct CoreWindow {
     int64_t pixel_pitch;          /* elements from one source pixel to the next */
     int64_t dy_row_pitch, dy_pixel_pitch; /* gradients: likewise of dy */
     int max_width;                /* elements of the widest vector: 16, 8, 4 */
+    CoreTile tile;
 } CoreWindow;
 
 /* Rows from <= h < to, two variables, are computed.

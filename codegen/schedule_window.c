@@ -329,17 +329,9 @@ static void join_rows(CoreWindow *c) {
 }
 
 static const char *loop_function(WindowRun *run, const WindowStep *s) {
-    Str body = str_create(run->e->arena);
-    str_add(&body, s->gradient ? "(void)from, (void)to;\n" : "(void)first;\n");
-    if (s->gradient && s->depthwise)
-        core_print_depthwise_gradient(&body, &s->core, "x", "y", "z");
-    else if (s->gradient)
-        core_print_dense_gradient(&body, &s->core, "x", "y", "z");
-    else if (s->depthwise)
-        core_print_depthwise(&body, &s->core, s->flipped, "x", "y", "z");
-    else
-        core_print_dense(&body, &s->core, "x", "y", "z");
-    return cg_module_add_function(run->e->module, body.data);
+    CgLoopKind kind = s->gradient ? (s->depthwise ? LOOP_depthwise_gradient : LOOP_dense_gradient)
+                                  : (s->depthwise ? LOOP_depthwise : LOOP_dense);
+    return cg_module_add_loop(run->e->module, (CgLoop){.kind = kind, .flipped = s->flipped, .shape = s->core});
 }
 
 static void print_step(WindowRun *run, int number) {
