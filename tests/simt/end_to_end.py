@@ -113,6 +113,20 @@ def infer(folder, weights):
     assert results[1] == results[2] == results[3] == results[4], 'the module file gives other numbers than the text'
 
 
+def example(folder):
+    """docs/examples/classify.c: the first image of those above, with nothing but the CUDA runtime."""
+    program, image = os.path.join(folder, 'classify'), os.path.join(folder, 'image.f32')
+    source = os.path.join(HERE, '..', '..', 'docs', 'examples', 'classify.c')
+    call(['cc', '-O1', '-Wall', '-Wextra', '-Werror', source, '-o', program, os.path.join(FAKE, 'libcudart.so.13')])
+    with open(os.path.join(folder, 'x.npy'), 'rb') as file, open(image, 'wb') as out:
+        out.write(file.read()[-10 * 3072:][:3072])
+    said = call([program, os.path.join(folder, 'whole.cubin'), image])
+    logits = [float(line.split()[1]) for line in said.splitlines() if not line.startswith('class')]
+    expected = npy(os.path.join(folder, 'cpu.npy'))[:10]
+    assert len(logits) == 10 and all(abs(a - b) < 1e-4 for a, b in zip(logits, expected)), f'{logits} instead of {expected}'
+    assert said.splitlines()[-1] == f'class {max(range(10), key=lambda i: expected[i])}'
+
+
 def search(folder):
     lines = []
     for device in ('cpu', 'cuda'):
@@ -157,6 +171,8 @@ def main():
         check('trace of a supernet', supernet.compare)
         check('infer', infer, folder, network.path('weights'))
         check('search', search, folder)
+        if not REAL:
+            check('example', example, folder)
         with open(network.path('weights') + '.cubin', 'wb') as file:
             file.write(b'\x7fELF\x02' + b'\0' * 200)
         if not REAL:
