@@ -4,6 +4,7 @@
 #include "codegen/emit.h"
 
 #include <elf.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool inside(uint64_t offset, uint64_t size, uint64_t whole) {
@@ -60,6 +61,73 @@ const unsigned char *cubin_find(const void *cubin, size_t size, const char *name
             return found;
     }
     return NULL;
+}
+
+/* ---- kernels ---- */
+
+/* Records of the section .nv.info: format, attribute, size; those of format 4 hold a symbol's number and a value. */
+enum { INFO_SIZED = 4, INFO_STACK = 0x11, INFO_REGISTERS = 0x2f };
+
+static const Elf64_Shdr *find_section(const unsigned char *file, size_t size, const char *name) {
+    const Elf64_Ehdr *header = (const Elf64_Ehdr *)file;
+    const Elf64_Shdr *names = section_at(file, size, header->e_shstrndx);
+    size_t length = strlen(name) + 1;
+    for (unsigned i = 0; names && i < header->e_shnum; i++) {
+        const Elf64_Shdr *section = section_at(file, size, i);
+        if (section && inside(section->sh_name, length, names->sh_size) &&
+            memcmp(file + names->sh_offset + section->sh_name, name, length) == 0)
+            return section;
+    }
+    return NULL;
+}
+
+static int symbol_number(const unsigned char *file, size_t size, const Elf64_Shdr *table, const char *name) {
+    const Elf64_Shdr *strings = table ? section_at(file, size, table->sh_link) : NULL;
+    size_t length = strlen(name) + 1;
+    for (uint64_t i = 0; strings && i < table->sh_size / sizeof(Elf64_Sym); i++) {
+        const Elf64_Sym *symbol = (const Elf64_Sym *)(file + table->sh_offset) + i;
+        if (inside(symbol->st_name, length, strings->sh_size) &&
+            memcmp(file + strings->sh_offset + symbol->st_name, name, length) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+static void read_info(const unsigned char *info, size_t size, uint32_t symbol, CubinKernel *kernel) {
+    for (size_t at = 0; at + 4 <= size;) {
+        uint16_t length;
+        uint32_t record[2];
+        memcpy(&length, info + at + 2, sizeof length);
+        if (info[at] != INFO_SIZED) {
+            at += 4;
+            continue;
+        }
+        if (length >= sizeof record && at + 4 + sizeof record <= size) {
+            memcpy(record, info + at + 4, sizeof record);
+            if (record[0] == symbol && info[at + 1] == INFO_REGISTERS)
+                kernel->registers = (int)record[1];
+            if (record[0] == symbol && info[at + 1] == INFO_STACK)
+                kernel->stack_bytes = (int)record[1];
+        }
+        at += 4 + (size_t)length;
+    }
+}
+
+bool cubin_kernel(const void *cubin, size_t size, const char *name, CubinKernel *kernel) {
+    const unsigned char *file = cubin;
+    char section_name[256];
+    *kernel = (CubinKernel){0};
+    if (size < sizeof(Elf64_Ehdr) || memcmp(file, ELFMAG, SELFMAG) != 0)
+        return false;
+    const Elf64_Shdr *info = find_section(file, size, ".nv.info");
+    int symbol = symbol_number(file, size, find_section(file, size, ".symtab"), name);
+    if (!info || symbol < 0)
+        return false;
+    read_info(file + info->sh_offset, info->sh_size, (uint32_t)symbol, kernel);
+    snprintf(section_name, sizeof section_name, ".nv.shared.%s", name);
+    const Elf64_Shdr *shared = find_section(file, size, section_name);
+    kernel->shared_bytes = shared ? (int)shared->sh_size : 0;
+    return true;
 }
 
 /* ---- filling in ---- */

@@ -30,10 +30,12 @@ static int run(int argc, char **argv) {
     if (has_argument(argc, argv, "--list-passes", "--list-passes"))
         return list_passes();
     Arena *arena = arena_create();
-    Options options = {.arena = arena, .emit = EMIT_ir, .vector_bytes = -1, .arch = "sm_90"};
+    Options options = {.arena = arena, .emit = EMIT_ir, .vector_bytes = -1, .arch = "sm_90", .card = "h100"};
     options.passes.out = stderr;
     Error error = {ERROR_NONE, ""};
-    int code = options_parse(&options, argc, argv, &error) ? emit_run(&options) : error_report(&error);
+    int code = !options_parse(&options, argc, argv, &error) ? error_report(&error)
+               : options.emit == EMIT_resources             ? resources_run(&options)
+                                                            : emit_run(&options);
     arena_destroy(arena);
     return code;
 }

@@ -18,6 +18,7 @@ typedef enum Emit {
     EMIT_cubin,
     EMIT_dot,
     EMIT_stats,
+    EMIT_resources,
     EMIT_COUNT
 } Emit;
 extern const char *const emit_names[EMIT_COUNT];
@@ -33,7 +34,9 @@ typedef struct Options {
     int64_t vector_bytes;         /* -1: of this machine */
     CgPrecision precision;
     const char *arch; /* sm_90 */
+    const char *card; /* --card, for EMIT_resources */
     bool plain, json, mem_report;
+    const char *tune;        /* --tune */
     const char *mem_picture; /* --mem-report=FILE.svg */
     const char **sets;
     int set_count;
@@ -47,6 +50,8 @@ void options_print_usage(FILE *out);
 
 /* Makes what the options want of the input and writes it; the exit code. */
 int emit_run(Options *options);
+/* --emit=resources of a .cubin; the exit code. */
+int resources_run(const Options *options);
 /* --emit=stats of a module. */
 void emit_stats(const IrModule *module, bool json, Str *out);
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 const char *const emit_names[EMIT_COUNT] = {"ast", "ir",  "stages", "plan", "c",    "so",
-                                            "cu",  "ptx", "cubin",  "dot",  "stats"};
+                                            "cu",  "ptx", "cubin",  "dot",  "stats", "resources"};
 
 static const char usage[] =
     "usage: ndartsc FILE|- [-o OUT] [options]\n"
@@ -16,7 +16,7 @@ static const char usage[] =
     "from --emit.\n"
     "\n"
     "  -o OUT                   write there instead of stdout; nothing is written when there are mistakes\n"
-    "  --emit=KIND              ast, ir, stages, plan, c, so, cu, ptx, cubin, dot, stats\n"
+    "  --emit=KIND              ast, ir, stages, plan, c, so, cu, ptx, cubin, dot, stats; resources (of a .cubin)\n"
     "  --weights W.safetensors  with --emit=c: one stand-alone C file with these weights, and its header; cubin: put into it\n"
     "  --graph=A,B              the steps to compile: infer, eval, search-alphas, search-weights, train, gradients. "
     "Default: infer for\n"
@@ -30,7 +30,9 @@ static const char usage[] =
     "  --precision f32|f64      numbers of the compiled code\n"
     "  --vector BYTES           width of vectors: 64, 32, 16, or 0 for scalar code (default: this machine's)\n"
     "  --plain                  only the plain schedule\n"
+    "  --tune FILE              a table of tiles that ndarts-run tune wrote, instead of the user's own\n"
     "  --arch sm_75 ... sm_120  for ptx and cubin (default sm_90)\n"
+    "  --card NAME              for resources: h100 (the default), h200, a100, l4, t4, rtx3090, rtx4090\n"
     "  --json                   statistics as JSON\n"
     "  --list-passes            what passes there are\n"
     "  --passes=A,B             run only these passes\n"
@@ -58,12 +60,14 @@ static const char *const values[] = {"-o",
                                      "--precision",
                                      "--vector",
                                      "--arch",
+                                     "--card",
                                      "--passes",
                                      "--disable-pass",
                                      "--print-ir-before",
                                      "--print-ir-after",
                                      "--dump-to",
-                                     "--mem-budget"};
+                                     "--mem-budget",
+                                     "--tune"};
 enum { FLAG_COUNT = sizeof flags / sizeof flags[0], VALUE_COUNT = sizeof values / sizeof values[0] };
 
 static bool is_in(const char *const *names, int count, const char *name) {
@@ -186,8 +190,12 @@ static bool take_value(Options *o, const char *name, const char *value, Error *e
         return take_precision(o, value, error);
     else if (str_equal(name, "--vector"))
         return take_vector(o, value, error);
+    else if (str_equal(name, "--tune"))
+        o->tune = value;
     else if (str_equal(name, "--arch"))
         o->arch = value;
+    else if (str_equal(name, "--card"))
+        o->card = value;
     else if (str_equal(name, "--passes"))
         return take_pass_list(o, value, &p->only, &p->only_count, error);
     else if (str_equal(name, "--disable-pass"))

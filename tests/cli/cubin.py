@@ -41,6 +41,10 @@ def check(path, graphs, architecture):
     assert plan['target'] == 'cuda' and sorted(g['name'] for g in plan['graphs']) == sorted(graphs), plan['graphs']
     for kernel in plan['kernels']:
         assert symbol(data, kernel['name']), f'{path}: no kernel {kernel["name"]}'
+    done = run([COMPILER, path, '--emit=resources', '--card', 'h100'], stdout=PIPE, stderr=PIPE, text=True)
+    assert done.returncode == 0, done.stderr
+    summary = done.stdout.splitlines()[-1]
+    assert summary.startswith(f'{len(plan["kernels"])} kernels, 0 of them with a stack'), summary
     print(f'{architecture}: {", ".join(graphs)}: {len(plan["kernels"])} kernels, {len(data)} bytes', flush=True)
 
 

@@ -1,0 +1,119 @@
+/* ndartsc_resources.c: --emit=resources NET.cubin: what each kernel takes and does, and how long it would take a card
+ * that reached its peak of arithmetic or of memory (its roofline). */
+#include "tools/ndartsc.h"
+
+#include "base/str.h"
+#include "base/tensor_file.h"
+#include "codegen/cubin.h"
+#include "runtime/plan.h"
+
+#include <stdlib.h>
+
+/* Single precision without tensor cores, and memory, as the makers say. */
+typedef struct Card {
+    const char *name;
+    double flops, bytes; /* per second */
+} Card;
+static const Card cards[] = {{"h100", 66.9e12, 3350e9},   {"h200", 66.9e12, 4800e9}, {"a100", 19.5e12, 2039e9},
+                             {"l4", 30.3e12, 300e9},      {"t4", 8.1e12, 320e9},     {"rtx3090", 35.6e12, 936e9},
+                             {"rtx4090", 82.6e12, 1008e9}};
+enum { CARD_COUNT = sizeof cards / sizeof cards[0], BLOCK_THREADS = 256 };
+
+typedef struct Line {
+    int kernel;
+    int64_t calls, threads; /* in all graphs; of the largest call */
+    CubinKernel found;
+    double seconds; /* of all calls */
+} Line;
+
+static const Card *find_card(const char *name, Error *error) {
+    const char *names[CARD_COUNT];
+    for (int i = 0; i < CARD_COUNT; i++) {
+        names[i] = cards[i].name;
+        if (str_equal(cards[i].name, name))
+            return &cards[i];
+    }
+    const char *near = diag_suggest(name, names, CARD_COUNT);
+    error_set(error, ERROR_INPUT, "--card %s is not known%s%s%s; known are h100, h200, a100, l4, t4, rtx3090, rtx4090",
+              name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return NULL;
+}
+
+static void count_steps(const Plan *plan, const PlanStage *stages, int count, Line *lines) {
+    for (int i = 0; i < count; i++) {
+        for (int j = 0; j < stages[i].step_count; j++) {
+            const PlanStep *step = &stages[i].steps[j];
+            int64_t outer = step->launch == LAUNCH_images   ? plan->batch
+                            : step->launch == LAUNCH_chunks ? plan->chunks
+                                                            : 1;
+            Line *line = &lines[step->kernel];
+            line->calls++;
+            line->threads = step->threads * outer > line->threads ? step->threads * outer : line->threads;
+        }
+    }
+}
+
+static double roofline(const Card *card, const PlanWork *work) {
+    double compute = (double)work->flops / card->flops, memory = (double)work->bytes / card->bytes;
+    return compute > memory ? compute : memory;
+}
+
+static int compare_lines(const void *a, const void *b) {
+    const Line *x = a, *y = b;
+    return x->seconds != y->seconds ? (x->seconds < y->seconds ? 1 : -1) : x->kernel - y->kernel;
+}
+
+static void print_lines(const Plan *plan, const Card *card, const Line *lines) {
+    double total = 0;
+    int spilled = 0;
+    printf("kernel    calls  registers  shared  stack   blocks      MFLOP         MB   us each  us %-8s  for\n",
+           card->name);
+    for (int i = 0; i < plan->kernel_count; i++) {
+        const Line *l = &lines[i];
+        const PlanWork *w = &plan->work[l->kernel];
+        printf("%-8s %6lld %10d %7d %6d %8lld %10.2f %10.2f %9.2f %11.1f  %s\n", plan->kernels[l->kernel],
+               (long long)l->calls, l->found.registers, l->found.shared_bytes, l->found.stack_bytes,
+               (long long)((l->threads + BLOCK_THREADS - 1) / BLOCK_THREADS), 1e-6 * (double)w->flops,
+               1e-6 * (double)w->bytes, l->calls ? 1e6 * l->seconds / (double)l->calls : 0, 1e6 * l->seconds,
+               w->origin);
+        total += l->seconds;
+        spilled += l->found.stack_bytes > 0;
+    }
+    printf("%d kernels, %d of them with a stack; all calls of all graphs at the peak of %s: %.3f ms at batch %lld\n",
+           plan->kernel_count, spilled, card->name, 1e3 * total, (long long)plan->batch);
+}
+
+static bool list(const Options *o, Error *error) {
+    const Card *card = find_card(o->card, error);
+    SourceFile *file = card ? source_read(o->arena, o->input, error) : NULL;
+    size_t available = 0;
+    if (!file)
+        return false;
+    const unsigned char *bytes = cubin_find(file->text, file->size, "nd_plan", &available);
+    if (!bytes)
+        return error_set(error, ERROR_INPUT, "%s is not a module: expected an ELF file with the symbol nd_plan",
+                         o->input);
+    const Plan *plan = plan_read(o->arena, bytes, available, error);
+    if (!plan || plan->target != TARGET_cuda)
+        return error_set(error, ERROR_INPUT, "%s is not a module for CUDA", o->input);
+    Line *lines = ARENA_ARRAY(o->arena, Line, plan->kernel_count);
+    for (int i = 0; i < plan->graph_count; i++) {
+        count_steps(plan, plan->graphs[i].prepare, plan->graphs[i].prepare_count, lines);
+        count_steps(plan, plan->graphs[i].stages, plan->graphs[i].stage_count, lines);
+    }
+    for (int i = 0; i < plan->kernel_count; i++) {
+        lines[i].kernel = i;
+        lines[i].seconds = (double)lines[i].calls * roofline(card, &plan->work[i]);
+        if (!cubin_kernel(file->text, file->size, plan->kernels[i], &lines[i].found))
+            return error_set(error, ERROR_INPUT, "%s: the kernel %s of its plan is not there", o->input,
+                             plan->kernels[i]);
+    }
+    qsort(lines, (size_t)plan->kernel_count, sizeof *lines, compare_lines);
+    print_lines(plan, card, lines);
+    return true;
+}
+
+int resources_run(const Options *options) {
+    Error error = {ERROR_NONE, ""};
+    return list(options, &error) ? 0 : error_report(&error);
+}
