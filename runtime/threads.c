@@ -1,17 +1,21 @@
 /* threads.c: the worker pool. A job is announced by a new generation number; workers wait for it by spinning for about
  * a tenth of a millisecond and then on a condition variable. A barrier counts arrivals and flips its own generation. A
- * thread that has spun for long yields: there may be more threads than free cores. */
+ * thread that has spun for long yields, since another program may have its core; with more threads than cores it does
+ * so soon. */
 #include "runtime/threads.h"
+
+#include "runtime/machine.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { SPINS_BEFORE_SLEEP = 4000, SPINS_BEFORE_YIELD = 20000, CACHE_LINE = 64 };
+enum { SPINS_BEFORE_SLEEP = 4000, SPINS_BEFORE_YIELD = 20000, SPINS_CROWDED = 20, CACHE_LINE = 64 };
 
 struct RtThreads {
     int count;
+    int spins; /* before a thread that waits yields */
     pthread_t *workers; /* count - 1 */
     RtJob *job;
     void *argument;
@@ -38,9 +42,9 @@ static void pause_briefly(void) {
 }
 
 /* Waits until *value differs from old. */
-static void spin_while_equal(atomic_uint *value, unsigned old) {
+static void spin_while_equal(atomic_uint *value, unsigned old, int spins) {
     for (int i = 0; atomic_load_explicit(value, memory_order_acquire) == old; i++) {
-        if (i < SPINS_BEFORE_YIELD)
+        if (i < spins)
             pause_briefly();
         else
             sched_yield();
@@ -100,6 +104,7 @@ RtThreads *rt_threads_create(int count, Error *error) {
         return NULL;
     }
     *t = (RtThreads){.count = 1, .workers = workers};
+    t->spins = count > machine_core_count() ? SPINS_CROWDED : SPINS_BEFORE_YIELD;
     pthread_mutex_init(&t->mutex, NULL);
     pthread_cond_init(&t->wake, NULL);
     for (; t->count < count; t->count++) {
@@ -140,7 +145,7 @@ void rt_threads_run(RtThreads *t, RtJob *job, void *argument) {
     announce(t);
     job(argument, 0);
     for (int i = 0; atomic_load_explicit(&t->finished, memory_order_acquire) < t->count - 1; i++) {
-        if (i < SPINS_BEFORE_YIELD)
+        if (i < t->spins)
             pause_briefly();
         else
             sched_yield();
@@ -155,6 +160,6 @@ void rt_threads_barrier(RtThreads *t) {
         atomic_store_explicit(&t->arrived, 0, memory_order_relaxed);
         atomic_store_explicit(&t->phase, phase + 1, memory_order_release);
     } else {
-        spin_while_equal(&t->phase, phase);
+        spin_while_equal(&t->phase, phase, t->spins);
     }
 }
