@@ -167,6 +167,11 @@ static const char *cuda_unit(const CgModule *module, const char *json, int unit)
 
 /* ---- the module ---- */
 
+int cg_chunk_count(CgTarget target, int64_t batch) {
+    int most = target == TARGET_cuda ? 64 : 16;
+    return batch < most ? (int)batch : most;
+}
+
 static void build_programs(CgModule *module, IrGraph *const *graphs, int graph_count) {
     int64_t prepared = 0;
     module->program_count = graph_count;

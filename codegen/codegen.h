@@ -34,6 +34,8 @@ typedef struct CgOutput {
     const CgLoop *loops;
 } CgOutput;
 
+/* K: into how many chunks a batch is cut for sums over images; many, where many blocks run at once. */
+int cg_chunk_count(CgTarget target, int64_t batch);
 /* Generates one module from the step graphs of ir (one kernel text serves all places that need it). */
 CgOutput *cg_generate(Arena *arena, IrModule *module, IrGraph *const *graphs, int graph_count, const CgOptions *options);
 /* Source text of an array of bytes as string literals, with octal escapes. */

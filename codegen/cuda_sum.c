@@ -42,6 +42,7 @@ static bool read_sum(Sum *s) {
 static void print_terms(const Sum *s) {
     CgPrinter *p = s->p;
     cg_c_line(p, "%s part = 0;", s->type);
+    cg_c_line(p, "_Pragma(\"unroll 8\")"); /* so that loads do not wait for each other */
     cg_c_open(p, "for (%s term = slice; term < %lld; term += %d)", p->index_type, (long long)s->terms,
               CUDA_BLOCK_THREADS / s->lanes);
     cg_c_line(p, "%s rest = term;", p->index_type);
