@@ -111,6 +111,7 @@ void args_add_program(Arg *args, ProgramArgs *to) {
     args[4] = (Arg){"--vector", ARG_int, &to->vector_bytes, 0, 64};
     args[5] = (Arg){"--plain", ARG_flag, &to->plain, 0, 0};
     args[6] = (Arg){"--device", ARG_text, &to->device, 0, 0};
+    args[7] = (Arg){"--tune", ARG_text, &to->tune, 0, 0};
 }
 
 RtProgramOptions args_program_options(const ProgramArgs *args, const char *path) {
@@ -120,6 +121,7 @@ RtProgramOptions args_program_options(const ProgramArgs *args, const char *path)
                               .seed = (uint64_t)args->seed,
                               .threads = (int)args->threads,
                               .device = args->device,
+                              .tune = args->tune,
                               .precision = args->precision,
                               .vector_bytes = (int)args->vector_bytes,
                               .plain = args->plain};

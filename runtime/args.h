@@ -36,10 +36,10 @@ typedef struct ProgramArgs {
     int64_t threads, seed, vector_bytes;
     CgPrecision precision;
     bool plain;
-    const char *device;
+    const char *device, *tune;
 } ProgramArgs;
-enum { PROGRAM_ARG_COUNT = 7 };
-/* Fills args[0..PROGRAM_ARG_COUNT-1]: --set --threads --seed --precision --vector --plain --device, and sets the defaults. */
+enum { PROGRAM_ARG_COUNT = 8 };
+/* Fills args[0..PROGRAM_ARG_COUNT-1]: --set --threads --seed --precision --vector --plain --device --tune, and sets the defaults. */
 void args_add_program(Arg *args, ProgramArgs *to);
 RtProgramOptions args_program_options(const ProgramArgs *args, const char *path);
 

@@ -72,7 +72,7 @@ static bool try_batch(const Attempt *from, int64_t batch, Attempt *a, Error *err
     *a = *from;
     a->graphs = ARENA_ARRAY(from->fit->module->arena, IrGraph *, from->fit->kind_count);
     a->cg.batch = batch;
-    a->cg.chunks = batch < from->cg.chunks ? (int)batch : from->cg.chunks;
+    a->cg.chunks = cg_chunk_count(a->cg.target, batch);
     return try(a, 0, false, error);
 }
 

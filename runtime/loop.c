@@ -44,6 +44,7 @@ RtProgramOptions loop_program_options(const Loop *l) {
                               .device = l->options.device,
                               .precision = l->options.precision,
                               .memory_budget = l->options.memory_budget,
+                              .tune = l->options.tune,
                               .vector_bytes = RT_VECTOR_HOST};
 }
 

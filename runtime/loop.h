@@ -19,6 +19,7 @@ typedef struct LoopOptions {
     int threads; /* 0: as many as there are cores */
     const char *device;
     int64_t memory_budget;
+    const char *tune; /* RtProgramOptions.tune */
     const char *profile; /* NULL; "" or the file of the trace: time all kernels */
     CgPrecision precision;
     const char **sets;

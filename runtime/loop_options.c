@@ -17,6 +17,7 @@ void loop_print_options(FILE *out) {
           "  --device D               cpu, cuda, cuda:N or auto (the GPU when there is one)\n"
           "  --precision f32|f64\n"
           "  --mem-budget BYTES       keep to so much memory (500M, 2G), or say that it cannot be done\n"
+          "  --tune FILE              a table of tiles that ndarts-run tune wrote, instead of the user's own\n"
           "  --profile[=FILE]         time every kernel; a trace for chrome://tracing in FILE (default DIR/profile.json)\n"
           "  --set NAME=VALUE         change a parameter of the text; may be repeated\n",
           out);
@@ -84,6 +85,8 @@ static bool take_value(Arena *arena, const LoopCommand *command, const char *nam
     } else if (str_equal(name, "--mem-budget")) {
         return str_parse_bytes(value, &o->memory_budget) ||
                error_set(error, ERROR_INPUT, "--mem-budget takes a number of bytes, as in 500M, found '%s'", value);
+    } else if (str_equal(name, "--tune")) {
+        o->tune = value;
     } else if (str_equal(name, "--profile")) {
         o->profile = value;
     } else if (str_equal(name, "--precision")) {
@@ -111,7 +114,7 @@ static bool take_flag(const char *name, LoopOptions *o) {
 static bool unknown_option(const LoopCommand *command, const char *name, Error *error) {
     static const char *const common[] = {
         "--out",       "--resume", "--allow-different-build", "--init", "--seed", "--set", "--threads", "--device",
-        "--precision", "--profile", "--mem-budget", "--help"};
+        "--precision", "--profile", "--mem-budget", "--tune", "--help"};
     enum { COMMON = sizeof(common) / sizeof(common[0]), MOST = COMMON + 8 };
     const char *names[MOST];
     int count = 0;

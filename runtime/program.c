@@ -8,6 +8,7 @@
 #include "runtime/fit.h"
 #include "runtime/machine.h"
 #include "runtime/tensors.h"
+#include "runtime/tiles.h"
 
 #include <malloc.h>
 #include <stdlib.h>
@@ -133,7 +134,7 @@ static void add_own_hash(Str *s) {
     str_addf(s, "%s\n", digest);
 }
 
-static void add_options(Str *s, const RtProgramOptions *o, const CgOptions *cg) {
+static void add_options(Str *s, const RtProgramOptions *o, const CgOptions *cg, const RtTiles *tiles) {
     str_addf(s, "precision %d vectors %d plain %d batch %lld chunks %d narrow %d grad_output %d input_gradient %d\n",
              cg->precision, cg->vector_bytes, cg->plain, (long long)cg->batch, cg->chunks, o->narrow,
              o->grad_output_loss, o->input_gradient);
@@ -143,17 +144,19 @@ static void add_options(Str *s, const RtProgramOptions *o, const CgOptions *cg) 
         str_addf(s, "graph %s\n", graph_kind_name(o->kinds[i]));
     for (int i = 0; i < o->fed_stream_count; i++)
         str_addf(s, "fed %s\n", o->fed_streams[i]);
+    str_add(s, rt_tiles_text(s->arena, tiles));
 }
 
 /* NULL with an error when there is no compiler. */
-static const char *text_key(RtProgram *p, const IrModule *ir, const RtProgramOptions *o, const CgOptions *cg, Error *error) {
+static const char *text_key(RtProgram *p, const IrModule *ir, const RtProgramOptions *o, const CgOptions *cg,
+                            const RtTiles *tiles, Error *error) {
     Str s = str_create(ir->arena);
     const char *toolchain = p->backend->toolchain(p->device, cg->vector_bytes, ir->arena, error);
     if (!toolchain)
         return NULL;
     str_addf(&s, "%s\n", toolchain);
     add_own_hash(&s);
-    add_options(&s, o, cg);
+    add_options(&s, o, cg, tiles);
     ir_print_module(ir, &s);
     char *key = arena_alloc(ir->arena, 65);
     hash_sha256_hex(s.data, s.length, key);
@@ -163,17 +166,22 @@ static const char *text_key(RtProgram *p, const IrModule *ir, const RtProgramOpt
 /* Modules of so few images, that only infer, are made to share an image among threads. */
 enum { MOST_BANDED = 4 };
 
-static bool choose_options(RtProgram *p, const IrModule *ir, const RtProgramOptions *o, CgOptions *cg, Error *error) {
+static bool choose_options(CgTarget target, const IrModule *ir, const RtProgramOptions *o, CgOptions *cg, RtTiles *tiles,
+                           Error *error) {
     int64_t batch = choose_batch(ir, o);
     if (batch < 1 || batch > 1 << 20)
         return error_set(error, ERROR_INPUT, "the batch is %lld; it should be 1 to 1048576", (long long)batch);
-    *cg = (CgOptions){.target = p->backend->target,
+    *cg = (CgOptions){.target = target,
                       .precision = o->precision,
                       .plain = o->plain,
                       .batch = batch,
-                      .chunks = batch < 16 ? (int)batch : 16};
-    if (cg->target != TARGET_c)
+                      .chunks = cg_chunk_count(target, batch)};
+    *tiles = (RtTiles){0};
+    if (target != TARGET_c)
         return true;
+    if (!rt_tiles_read(ir->arena, o->tune, tiles, error))
+        return false;
+    cg->tiles = rt_tiles_table(ir->arena, tiles);
     cg->bands = batch <= MOST_BANDED && o->kind_count == 1 && o->kinds[0] == GRAPH_infer;
     cg->vector_bytes = o->vector_bytes == RT_VECTOR_HOST ? machine_vector_bytes() : o->vector_bytes;
     return true;
@@ -185,7 +193,7 @@ static const char *batch_option(const IrModule *ir, const RtProgramOptions *o) {
     return o->batch > 0 ? "--batch " : arena_printf(ir->arena, "--set %s.batch=", key);
 }
 
-static bool generate(RtProgram *p, IrModule *ir, const RtProgramOptions *o, CgOptions *cg, const char *key, Error *error) {
+static CgOutput *generate(IrModule *ir, const RtProgramOptions *o, CgOptions *cg, Error *error) {
     IrGraph **graphs = ARENA_ARRAY(ir->arena, IrGraph *, o->kind_count);
     Request request = {ir, o, diag_create(ir->arena, stderr)};
     RtFit fit = {.module = ir,
@@ -198,26 +206,36 @@ static bool generate(RtProgram *p, IrModule *ir, const RtProgramOptions *o, CgOp
                  .build = build_graphs,
                  .data = &request};
     if (!rt_fit_graphs(&fit, graphs, error))
-        return false;
+        return NULL;
     cg->unit_count = choose_unit_count(graphs, o->kind_count);
     cg->rooms = cg->target == TARGET_cuda;
-    CgOutput *output = cg_generate(ir->arena, ir, graphs, o->kind_count, cg);
-    p->module = p->backend->build(p->device, output, key, cg->vector_bytes, p->arena, &p->identity, error);
-    return p->module != NULL;
+    return cg_generate(ir->arena, ir, graphs, o->kind_count, cg);
+}
+
+const CgOutput *rt_text_generate(Arena *arena, const RtProgramOptions *o, CgOptions *cg, Error *error) {
+    IrModule *ir = rt_text_load_options(arena, o, error);
+    RtTiles tiles;
+    return ir && choose_options(TARGET_c, ir, o, cg, &tiles, error) ? generate(ir, o, cg, error) : NULL;
 }
 
 /* arena: what compiling takes, which is many times what the program keeps. */
 static bool compile_text(RtProgram *p, Arena *arena, const RtProgramOptions *o, Error *error) {
     IrModule *ir = rt_text_load_options(arena, o, error);
     CgOptions cg;
-    if (!ir || !choose_options(p, ir, o, &cg, error))
+    RtTiles tiles;
+    if (!ir || !choose_options(p->backend->target, ir, o, &cg, &tiles, error))
         return false;
     keep_settings(p, ir);
-    const char *key = text_key(p, ir, o, &cg, error);
+    const char *key = text_key(p, ir, o, &cg, &tiles, error);
     if (!key)
         return false;
     p->module = p->backend->find(p->device, key, cg.vector_bytes, p->arena, &p->identity);
-    return p->module || generate(p, ir, o, &cg, key, error);
+    if (p->module)
+        return true;
+    CgOutput *output = generate(ir, o, &cg, error);
+    p->module =
+        output ? p->backend->build(p->device, output, key, cg.vector_bytes, p->arena, &p->identity, error) : NULL;
+    return p->module != NULL;
 }
 
 static bool compile(RtProgram *p, const RtProgramOptions *o, Error *error) {

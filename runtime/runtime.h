@@ -47,6 +47,7 @@ typedef struct RtProgramOptions {
     bool plain;            /* only the plain schedule */
     bool grad_output_loss; /* loss = sum(logits * grad_output), grad_output being an input */
     bool input_gradient;   /* the gradients graph has the output grad/input too */
+    const char *tune;      /* a table of tiles (tiles.h) instead of the user's own; or NULL */
     int64_t memory_budget; /* bytes that rt_program_memory may count, 0: none */
     bool narrow;           /* share memory over time also on a GPU that would be faster without */
 } RtProgramOptions;
@@ -56,6 +57,8 @@ typedef struct RtProgramOptions {
 IrModule *rt_text_load(Arena *arena, const char *path, const char *const *sets, int set_count, Error *error);
 /* The same, by the options path, prefer, recipe and sets. */
 IrModule *rt_text_load_options(Arena *arena, const RtProgramOptions *options, Error *error);
+/* The C source that rt_program_open would compile, and the options it was made with. */
+const CgOutput *rt_text_generate(Arena *arena, const RtProgramOptions *options, CgOptions *cg, Error *error);
 /* Compiles (or finds in the cache) and loads; parameters have their initial values. Mistakes in the text are printed to
  * stderr as they are found, error then says ERROR_INPUT and how many there were. NULL on failure. */
 RtProgram *rt_program_open(const RtProgramOptions *options, Error *error);
@@ -160,6 +163,7 @@ int rt_report_main(int argc, char **argv); /* report.c */
 int rt_derive_main(int argc, char **argv); /* derive.c */
 int rt_import_main(int argc, char **argv); /* import.c */
 int rt_export_main(int argc, char **argv); /* export.c */
+int rt_tune_main(int argc, char **argv);   /* tune.c */
 
 /* The folder of the language's own definitions: $NDARTS_LIBRARY, else genotypes/ beside the sources the program was
  * built from or where it is installed. */

@@ -34,6 +34,8 @@ static const RtCommand commands[] = {
      "weights out of a PyTorch checkpoint"},
     {"export", rt_export_main, "NET.nd --weights W.safetensors -o NET.onnx|W.safetensors [--set NAME=VALUE]",
      "a network as ONNX, or exactly its weights"},
+    {"tune", rt_tune_main, "TEXT [--graph=A,B] [--tune FILE] [--batch N] [--set NAME=VALUE] [--precision f32|f64] [--vector BYTES]",
+     "finds the tiles with which a text's convolutions are fastest on this machine"},
     {"report", rt_report_main, "OUT... [-o PAGE.html]", "one HTML page about one or several runs"},
     {"info", rt_info_main, "", "shows the machine, its compiler, backends and versions"},
 };

@@ -13,6 +13,7 @@
 #include "runtime/runtime.h"
 #include "runtime/standalone.h"
 #include "runtime/step_graph.h"
+#include "runtime/tiles.h"
 
 #include <string.h>
 
@@ -193,7 +194,11 @@ static bool build_graphs(Job *job) {
                           .plain = o->plain,
                           .unit_count = o->emit == EMIT_so ? 4 : 1,
                           .batch = choose_batch(job)};
-    job->cg.chunks = job->cg.batch < 16 ? (int)job->cg.batch : 16;
+    job->cg.chunks = cg_chunk_count(job->cg.target, job->cg.batch);
+    RtTiles tiles;
+    if (!rt_tiles_read(o->arena, o->tune, &tiles, &job->error))
+        return false;
+    job->cg.tiles = rt_tiles_table(o->arena, &tiles);
     if (o->memory_budget && (o->passes.only || o->passes.disabled_count))
         return error_set(&job->error, ERROR_INPUT, "--mem-budget needs all passes");
     RtFit fit = {.module = job->module,
