@@ -1,10 +1,11 @@
 /* steps.c: how long one run of each step graph takes, on any device.
  *
- *     bench_steps TEXT GRAPH[,GRAPH...] [--device D] [--batch N] [--steps N] [--threads N] [--precision f32|f64] [--set NAME=VALUE]...
+ *     bench_steps TEXT GRAPH[,GRAPH...] [--device D] [--batch N] [--steps N] [--threads N] [--precision f32|f64] [--set
+ * NAME=VALUE]...
  *                [--profile TRACE|-]
  *
- * Prints one line of JSON for each graph: the median and the best time of a run that copies its inputs to the device and waits
- * for its end, images per second, and what opening took. The first three runs are not counted.
+ * Prints one line of JSON for each graph: the median and the best time of a run that copies its inputs to the device
+ * and waits for its end, images per second, and what opening took. The first three runs are not counted.
  * --profile adds tables of kernels, on stderr. */
 #include "base/diag.h"
 #include "base/str.h"
@@ -81,10 +82,11 @@ static void print_line(const Bench *b, GraphKind kind, double *seconds) {
     qsort(seconds, (size_t)b->steps, sizeof *seconds, compare_doubles);
     double median = seconds[b->steps / 2];
     int64_t batch = rt_program_batch(b->program);
-    printf("{\"text\": \"%s\", \"graph\": \"%s\", \"device\": \"%s\", \"batch\": %lld, \"median_s\": %.6g, \"best_s\": %.6g, "
+    printf("{\"text\": \"%s\", \"graph\": \"%s\", \"device\": \"%s\", \"batch\": %lld, \"median_s\": %.6g, \"best_s\": "
+           "%.6g, "
            "\"images_per_s\": %.6g, \"memory_mb\": %.1f, \"open_s\": %.3f, \"module\": \"%s\"}\n",
-           b->options.path, graph_kind_name(kind), b->options.device ? b->options.device : "cpu", (long long)batch, median,
-           seconds[0], (double)batch / median, (double)rt_program_memory(b->program) / 1e6, b->opened,
+           b->options.path, graph_kind_name(kind), b->options.device ? b->options.device : "cpu", (long long)batch,
+           median, seconds[0], (double)batch / median, (double)rt_program_memory(b->program) / 1e6, b->opened,
            rt_program_identity(b->program));
     fflush(stdout);
 }
@@ -140,7 +142,8 @@ static bool parse_option(Bench *b, const char *name, const char *value) {
 
 static bool parse(Bench *b, int argc, char **argv, Error *error) {
     if (argc < 3)
-        return error_set(error, ERROR_INPUT, "usage: bench_steps TEXT GRAPH[,GRAPH...] [--device D] [--batch N] [--steps N] ...");
+        return error_set(error, ERROR_INPUT,
+                         "usage: bench_steps TEXT GRAPH[,GRAPH...] [--device D] [--batch N] [--steps N] ...");
     b->options.path = argv[1];
     for (int i = 3; i < argc; i += 2) {
         if (i + 1 == argc || !parse_option(b, argv[i], argv[i + 1]))

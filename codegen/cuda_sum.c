@@ -104,10 +104,12 @@ bool cuda_print_sum(CgPrinter *p, const CgStep *step, int64_t elements, CgLaunch
     cg_c_line(p, "__shared__ %s sums[%d];", s.type, CUDA_BLOCK_THREADS);
     cg_c_line(p, "const int lane = threadIdx.x %% %d, slice = threadIdx.x / %d;", s.lanes, s.lanes);
     if (step->partial)
-        cg_c_open(p, "for (%s block = blockIdx.x; block < run->chunks * %lld; block += gridDim.x)", p->index_type, blocks);
+        cg_c_open(p, "for (%s block = blockIdx.x; block < run->chunks * %lld; block += gridDim.x)", p->index_type,
+                  blocks);
     else
         cg_c_open(p, "for (%s block = blockIdx.x; block < %lld; block += gridDim.x)", p->index_type, blocks);
-    cg_c_line(p, "const %s chunk = block / %lld, element = block %% %lld * %d + lane;", p->index_type, blocks, blocks, s.lanes);
+    cg_c_line(p, "const %s chunk = block / %lld, element = block %% %lld * %d + lane;", p->index_type, blocks, blocks,
+              s.lanes);
     print_block(&s);
     cg_c_close(p);
     *threads = blocks * CUDA_BLOCK_THREADS;
