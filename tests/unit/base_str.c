@@ -144,6 +144,22 @@ static void test_predicates(void **state) {
     assert_true(str_ends_with("", ""));
 }
 
+static void test_bytes(void **state) {
+    static const struct {
+        const char *text;
+        int64_t bytes;
+    } right[] = {{"1", 1}, {"1500", 1500}, {"64K", 64000}, {"1.5M", 1500000}, {"0.002G", 2000000}, {"2G", 2000000000}};
+    static const char *const wrong[] = {"", "0", "-1", "K", "1k", "1MB", "1 M", " 1", "+1", "0.1", "1e30", "inf"};
+    int64_t bytes;
+    (void)state;
+    for (size_t i = 0; i < sizeof right / sizeof *right; i++) {
+        assert_true(str_parse_bytes(right[i].text, &bytes));
+        assert_int_equal(bytes, right[i].bytes);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_false(str_parse_bytes(wrong[i], &bytes));
+}
+
 static void test_map(void **state) {
     (void)state;
     StrMap map = str_map_create(arena);
@@ -172,7 +188,7 @@ int main(void) {
         cmocka_unit_test(test_append),        cmocka_unit_test(test_append_at_the_edge),
         cmocka_unit_test(test_doubles_known), cmocka_unit_test(test_doubles_round_trip),
         cmocka_unit_test(test_quoted),        cmocka_unit_test(test_predicates),
-        cmocka_unit_test(test_map),
+        cmocka_unit_test(test_map),           cmocka_unit_test(test_bytes),
     };
     return cmocka_run_group_tests(tests, create_arena, destroy_arena);
 }
