@@ -202,8 +202,9 @@ const char *cg_describe_purpose(Arena *arena, const CgStep *const *steps, int co
     const IrNode *node = steps[0]->node;
     Str s = str_create(arena);
     add_operations(&s, steps, count);
+    str_add(&s, ":");
     for (int i = 0; i < node->input_count && i < MOST_OPERANDS; i++)
-        str_addf(&s, "%s%s", i ? ", " : ": ", ir_type_string(arena, &node->inputs[i]->type));
+        str_addf(&s, "%s%s", i ? ", " : " ", ir_type_string(arena, &node->inputs[i]->type));
     str_addf(&s, "%s -> %s", node->input_count > MOST_OPERANDS ? ", ..." : "", ir_type_string(arena, &node->type));
     if (node->tag)
         str_addf(&s, "; %s", node->tag);

@@ -64,7 +64,7 @@ static void add_event(ProfileThread *t, ProfileEvent event) {
 
 /* The first run is no measure for the others: it is the first to touch its memory. */
 void profile_begin_run(ProfileGraph *g) {
-    enum { RUNS = 3, ENOUGH_EVENTS = 40000 };
+    enum { RUNS = 3, ENOUGH_EVENTS = 20000 };
     g->keep = g->run_count >= 1 && g->run_count <= RUNS && count_events(g) < ENOUGH_EVENTS;
     g->run_began = profile_clock();
 }
