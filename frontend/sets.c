@@ -72,8 +72,10 @@ bool sets_resolve(Arena *arena, Sets *sets, const char *const *keys, int key_cou
         }
         if (matches == 0)
             report_unknown(arena, set, keys, key_count, diag);
-        else if (matches > 1)
+        if (matches > 1) {
             diag_error(diag, (Span){0}, "--set %s: '%s' could be any of %s", set->text, set->name, found.data);
+            set->key = NULL; /* so that its value is not held against one of them */
+        }
     }
     return diag_count_errors(diag) == before;
 }

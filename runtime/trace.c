@@ -54,7 +54,8 @@ static bool read_text(Trace *t, Error *error) {
         return false;
     t->is_search = str_equal(ir_module_get_string(t->text, "kind", "network"), "search");
     if (t->is_search && str_equal(ir_module_get_string(t->text, "search.order", "first"), "second"))
-        return error_set(error, ERROR_INPUT, "%s: order second is not there yet; only first", t->path);
+        return error_set(error, ERROR_INPUT,
+                         "%s: the second-order search (order second) is not there yet; use order first", t->path);
     return true;
 }
 
