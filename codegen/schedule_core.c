@@ -213,7 +213,7 @@ static void print_depthwise_gradient_block(Str *out, const CoreWindow *s, int wi
     for (int64_t r = 0; r < rows; r++)
         for (int64_t kw = 0; kw < s->kernel[1]; kw++)
             str_addf(out, "nd_v%d g%ld_%ld = {0};\n", width, (long)r, (long)kw);
-    int64_t tile = min64(s->width, chosen(s->tile.length, s->max_width >= 16 ? 4 : 2)), full = s->width / tile * tile;
+    int64_t tile = min64(s->width, chosen(s->tile.length, 4)), full = s->width / tile * tile;
     str_addf(out, "for (long h = 0; h < %ld; h++) {\nfor (long w = 0; w < %ld; w += %ld) {\n", (long)s->height,
              (long)full, (long)tile);
     print_depthwise_gradient_rows(out, s, width, row0, rows, tile, source, dy);
@@ -236,7 +236,7 @@ void core_print_depthwise_gradient(Str *out, const CoreWindow *s, const char *so
                                    const char *gradient) {
     int offsets[MAX_SEGMENTS], widths[MAX_SEGMENTS];
     int count = cg_c_segments(s->channels, s->max_width, offsets, widths);
-    int64_t limit = s->max_width >= 16 ? 25 : 9;
+    int64_t limit = s->max_width >= 16 ? 25 : 10;
     int64_t rows = chosen(s->tile.width, limit / s->kernel[1] > 0 ? limit / s->kernel[1] : 1);
     for (int i = 0; i < count;) {
         int end = i;
