@@ -168,6 +168,9 @@ def main():
                                           'labels_valid=label/10:4', 'alphas_normal=unit:14,7', 'alphas_reduce=unit:14,7'],
                          '--steps', '1')
         check('trace of a network', network.compare)
+        if not REAL:  # values then share memory over time, and the backward recomputes
+            check('trace of a network in little memory', lambda: compare(
+                network.run('small', '--device=cuda', SIMT_KEEP_POISON='1', SIMT_MEMORY='1400000'), network.path('cpu')))
         check('trace of a supernet', supernet.compare)
         check('infer', infer, folder, network.path('weights'))
         check('search', search, folder)
