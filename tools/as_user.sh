@@ -10,9 +10,14 @@ if [ "$(id -u)" -eq 0 ] && [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ] &
     echo "building as $SUDO_USER, who called sudo"
     exec sudo -n -u "$SUDO_USER" -H "PATH=$PATH" "CI=${CI:-}" bash "tools/$(basename "$0")" "$@"
 fi
+# What root made here earlier without sudo cannot be written by others.
 for folder in build build-check build-check-clang runs; do
-    if [ -e "$folder" ] && [ ! -w "$folder" ]; then
-        echo "$folder/ belongs to $(stat -c %U "$folder"): run this through sudo, or remove it" >&2
-        exit 2
+    if [ -e "$folder" ] && [ -n "$(find "$folder" ! -type l ! -writable -print -quit)" ]; then
+        if ! command -v sudo >/dev/null; then
+            echo "parts of $folder/ belong to another user: remove it, or run this as root" >&2
+            exit 2
+        fi
+        echo "taking over $folder/, parts of which belong to another user"
+        sudo chown -R "$(id -u):$(id -g)" "$folder"
     fi
 done
