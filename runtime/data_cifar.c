@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { SIDE = 32, CHANNELS = 3, PLANE = SIDE * SIDE, PIXELS = PLANE * CHANNELS, MAX_FILES = 5, PATH_SIZE = 4096 };
 
@@ -44,6 +45,9 @@ static bool open_file(CifarFiles *files, int i, Error *error) {
     if (!files->stream[i])
         return error_set(error, ERROR_INPUT, "%s: %s", path, strerror(errno));
     long record = files->label_bytes + PIXELS;
+    struct stat status; /* a folder opens too, and says that it is very long */
+    if (fstat(fileno(files->stream[i]), &status) == 0 && S_ISDIR(status.st_mode))
+        return error_set(error, ERROR_INPUT, "%s: %s", path, strerror(EISDIR));
     long size = fseek(files->stream[i], 0, SEEK_END) == 0 ? ftell(files->stream[i]) : -1;
     if (size < 0 || fseek(files->stream[i], 0, SEEK_SET) != 0)
         return error_set(error, ERROR_INPUT, "%s: cannot be read as a file: %s", path, strerror(errno));

@@ -85,6 +85,13 @@ static bool set_old_results_aside(Loop *l, Error *error) {
     return true;
 }
 
+/* --init: what is missing or left over is said of that file. */
+static bool take_weights(Loop *l, Error *error) {
+    Error inner = {0};
+    return !l->options.init || rt_state_set(l->program, &l->restored.tensors, RT_STATE_weights, &inner) ||
+           error_set(error, inner.kind, "%s: %s", l->options.init, inner.message);
+}
+
 static bool trim_results(Loop *l, Error *error) {
     for (int i = 0; l->lines[i]; i++) {
         if (!metrics_trim(loop_file(l, l->lines[i]), l->at.epoch, error))
@@ -98,8 +105,7 @@ bool loop_set_state(Loop *l, Error *error) {
     if (l->options.resume)
         ok = take_checkpoint(l, error) && trim_results(l, error);
     else
-        ok = (!l->options.init || rt_state_set(l->program, &l->restored.tensors, RT_STATE_weights, error)) &&
-             set_old_results_aside(l, error);
+        ok = take_weights(l, error) && set_old_results_aside(l, error);
     arena_destroy(l->restored_arena);
     l->restored_arena = NULL;
     return ok;

@@ -209,6 +209,8 @@ def test_init():
     loss = lines_of('begun', 'metrics.jsonl')[0]['train_loss']
     expect(loss < lines_of('one', 'metrics.jsonl')[0]['train_loss'], 'the given weights are not used')
     search('begun', '--init', 'missing.safetensors', code=1, says='missing.safetensors')
+    search('begun', '--init', 'one/checkpoint.safetensors', '--set', 'C=3', code=1,
+           says='error: one/checkpoint.safetensors: ')
 
 
 def test_data_mistakes():
