@@ -209,8 +209,9 @@ def test_init():
     loss = lines_of('begun', 'metrics.jsonl')[0]['train_loss']
     expect(loss < lines_of('one', 'metrics.jsonl')[0]['train_loss'], 'the given weights are not used')
     search('begun', '--init', 'missing.safetensors', code=1, says='missing.safetensors')
-    search('begun', '--init', 'one/checkpoint.safetensors', '--set', 'C=3', code=1,
-           says='error: one/checkpoint.safetensors: ')
+    with open('empty.safetensors', 'wb') as file:
+        file.write(struct.pack('<Q', 8) + b'{}      ')
+    search('begun', '--init', 'empty.safetensors', '--set', 'search.epochs=1', code=1, says='error: empty.safetensors: missing: ')
 
 
 def test_data_mistakes():
