@@ -114,7 +114,13 @@ void cg_emit_end(CgEmitC *e, CgPrinter *p) {
     int64_t *ints = ARENA_ARRAY(arena, int64_t, e->int_count + 1);
     memcpy(ints, e->ints, sizeof *ints * (size_t)e->int_count);
     CgBuffer **buffers = ARENA_ARRAY(arena, CgBuffer *, p->buffer_count);
-    memcpy(buffers, p->buffers, sizeof(CgBuffer *) * (size_t)p->buffer_count);
+    for (int i = 0; i < p->buffer_count; i++) {
+        buffers[i] = p->buffers[i];
+        if (buffers[i]->whole) { /* a part may have been made by a schedule, whose memory ends with the step */
+            buffers[i] = ARENA_NEW(arena, CgBuffer);
+            *buffers[i] = *p->buffers[i];
+        }
+    }
     CgCall call = {.buffer_count = p->buffer_count, .buffers = buffers, .int_count = e->int_count, .ints = ints};
     const CgStep *own[sizeof e->steps / sizeof e->steps[0]];
     int own_count = find_own_steps(e, own);
