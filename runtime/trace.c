@@ -2,6 +2,7 @@
  * (docs/cli.md lists the tensors). A search: one stand-alone pass for all gradients, then, from the initial state,
  * search steps. Anything else: evaluation, and when there are labels (or a fed gradient of the logits) one training
  * step. */
+#include "base/hash.h"
 #include "base/str.h"
 #include "runtime/args.h"
 #include "runtime/runtime.h"
@@ -203,15 +204,42 @@ static void read_drop_keep(Trace *t) {
 
 /* ---- running ---- */
 
-/* The fed tensor for an input of a graph in forward pass number step. */
-static const Tensor *fed_tensor(const Trace *t, const char *name, bool valid, int64_t step, Error *error) {
-    if (is_stream(name)) {
-        const Tensor *tensor = tensor_find(&t->feed_file, arena_printf(t->arena, "%s.step%lld", name, (long long)step));
-        return tensor         ? tensor
-               : has(t, name) ? need(t, name, error)
-                              : need(t, arena_printf(t->arena, "%s.step%lld", name, (long long)step), error);
+static double draw(const Trace *t, const char *stream, int64_t step, int64_t image, int64_t element) {
+    uint32_t hash = draw_stream_hash(stream), s = (uint32_t)step, i = (uint32_t)image, e = (uint32_t)element;
+    if (str_starts_with(stream, "noise.")) {
+        bool uniform = str_equal(ir_module_get_string(t->text, "noise.distribution", "gaussian"), "uniform");
+        return (uniform ? draw_uniform : draw_normal)(t->seed, hash, s, i, e);
     }
-    return need(t, valid ? arena_printf(t->arena, "%s_valid", name) : name, error);
+    double keep = t->program_args.precision == PRECISION_f64 ? t->drop_keep : (double)(float)t->drop_keep;
+    return draw_uniform(t->seed, hash, s, i, e) < keep;
+}
+
+/* A stream that is fed in other passes is an input of the graphs; in this one it gets what they would draw themselves.
+ * Elements are counted in the order inside, NHWC. */
+static const Tensor *drawn_tensor(Trace *t, const RtTensorInfo *info, int64_t step) {
+    Tensor *tensor = ARENA_NEW(t->arena, Tensor);
+    *tensor = (Tensor){.name = info->name, .type = TENSOR_f64, .rank = info->rank};
+    memcpy(tensor->shape, info->shape, sizeof tensor->shape);
+    tensor->shape[0] = t->images;
+    int64_t count = tensor_count(tensor), size = count / t->images;
+    int64_t channels = info->rank == 4 ? info->shape[1] : 1, pixels = size / channels;
+    double *values = ARENA_ARRAY(t->arena, double, count);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t at = i % size;
+        values[i] = draw(t, info->name, step, i / size, at % pixels * channels + at / pixels);
+    }
+    tensor->data = values;
+    return tensor;
+}
+
+/* The fed tensor for an input of a graph in forward pass number step. */
+static const Tensor *fed_tensor(Trace *t, const RtTensorInfo *info, bool valid, int64_t step, Error *error) {
+    if (!is_stream(info->name))
+        return need(t, valid ? arena_printf(t->arena, "%s_valid", info->name) : info->name, error);
+    const Tensor *tensor =
+        tensor_find(&t->feed_file, arena_printf(t->arena, "%s.step%lld", info->name, (long long)step));
+    tensor = tensor ? tensor : tensor_find(&t->feed_file, info->name);
+    return tensor ? tensor : drawn_tensor(t, info, step);
 }
 
 static bool run_graph(Trace *t, RtRun run, bool valid, Error *error) {
@@ -219,7 +247,7 @@ static bool run_graph(Trace *t, RtRun run, bool valid, Error *error) {
     RtInput *inputs = ARENA_ARRAY(t->arena, RtInput, count);
     for (int i = 0; i < count; i++) {
         const RtTensorInfo *info = rt_input_info_at(t->program, run.kind, i);
-        const Tensor *from = fed_tensor(t, info->name, valid, (int64_t)run.step, error);
+        const Tensor *from = fed_tensor(t, info, valid, (int64_t)run.step, error);
         if (!from)
             return false;
         inputs[i].name = info->name;

@@ -129,4 +129,5 @@ def main():
     return 0 if right == len(rules) else 1
 
 
-sys.exit(main())
+if __name__ == '__main__':
+    sys.exit(main())
