@@ -100,6 +100,23 @@ static void test_flip_is_half_of_the_images(void **state) {
     data_close(&data);
 }
 
+/* Each image of an epoch is flipped or not by itself. */
+static void test_images_are_flipped_one_by_one(void **state) {
+    (void)state;
+    DataOptions options = options_with(0, true, 0);
+    Dataset data = open_synthetic(&options);
+    Augment augment;
+    float out[IMAGE];
+    int flipped = 0;
+    augment_prepare(&options, true, &augment);
+    for (int i = 0; i < IMAGES; i++) {
+        augment_image(&augment, &data, i, 7, 0, false, out);
+        flipped += out[0] == (float)augment.table[0][data.pixels[i * IMAGE + (SIDE - 1) * CHANNELS]];
+    }
+    assert_in_range(flipped, 4, IMAGES - 4);
+    data_close(&data);
+}
+
 static void test_cutout_is_a_clipped_square_of_zeros(void **state) {
     (void)state;
     DataOptions options = options_with(0, false, 4);
@@ -204,6 +221,7 @@ int main(void) {
         cmocka_unit_test(test_plain_is_scaled_and_normalised),
         cmocka_unit_test(test_crop_shifts),
         cmocka_unit_test(test_flip_is_half_of_the_images),
+        cmocka_unit_test(test_images_are_flipped_one_by_one),
         cmocka_unit_test(test_cutout_is_a_clipped_square_of_zeros),
         cmocka_unit_test(test_batches_do_not_depend_on_threads_or_start),
         cmocka_unit_test(test_schedules),
