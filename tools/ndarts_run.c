@@ -10,34 +10,36 @@ typedef struct RtCommand {
     const char *name;
     int (*run)(int argc, char **argv);
     const char *usage, *help;
+    bool has_help; /* says more about itself with --help */
 } RtCommand;
 
 static const RtCommand commands[] = {
     {"search", rt_search_main,
      "SPEC.nd [--out DIR] [--resume] [--seed N] [--threads N] [--set NAME=VALUE] [--init W.safetensors]",
-     "searches for a genotype"},
+     "searches for a genotype", true},
     {"train", rt_train_main,
      "TEXT.nd [--recipe cifar] [--out DIR] [--resume] [--seed N | --seeds 0..3] [--set NAME=VALUE] ...",
-     "trains a genotype or a network"},
+     "trains a genotype or a network", true},
     {"eval", rt_eval_main,
      "NET.nd|NET.ir|NET.so --weights W.safetensors [--data 'SOURCE(\"PATH\")'] [--part test|train] ...",
-     "top-1, top-5, loss and images per second on a data set"},
-    {"derive", rt_derive_main, "ALPHAS.safetensors|CHECKPOINT [...]", "prints the genotype that the alphas say"},
+     "top-1, top-5, loss and images per second on a data set", false},
+    {"derive", rt_derive_main, "ALPHAS.safetensors|CHECKPOINT [...]", "prints the genotype that the alphas say", true},
     {"trace", rt_trace_main,
      "TEXT --weights W.safetensors --feed F.safetensors [--epoch E] [--steps K] -o OUT.safetensors\n"
      "           [--precision f32|f64] [--set NAME=VALUE] [--threads N] [--seed N] [--vector BYTES] [--plain]",
-     "writes down what a text computes for given inputs, weights and draws"},
+     "writes down what a text computes for given inputs, weights and draws", false},
     {"infer", rt_infer_main,
      "NET.nd|NET.so --weights W.safetensors --input x.npy --output y.npy [--batch N] [--threads N] ...",
-     "logits of images (float32, N x C x H x W)"},
+     "logits of images (float32, N x C x H x W)", false},
     {"import", rt_import_main, "W.pt -o W.safetensors [--key NAME] [--net NET.nd [--set NAME=VALUE]]",
-     "weights out of a PyTorch checkpoint"},
+     "weights out of a PyTorch checkpoint", false},
     {"export", rt_export_main, "NET.nd --weights W.safetensors -o NET.onnx|W.safetensors [--set NAME=VALUE]",
-     "a network as ONNX, or exactly its weights"},
-    {"tune", rt_tune_main, "TEXT [--graph=A,B] [--tune FILE] [--batch N] [--set NAME=VALUE] [--precision f32|f64] [--vector BYTES]",
-     "finds the tiles with which a text's convolutions are fastest on this machine"},
-    {"report", rt_report_main, "OUT... [-o PAGE.html]", "one HTML page about one or several runs"},
-    {"info", rt_info_main, "", "shows the machine, its compiler, backends and versions"},
+     "a network as ONNX, or exactly its weights", false},
+    {"tune", rt_tune_main,
+     "TEXT [--graph=A,B] [--tune FILE] [--batch N] [--set NAME=VALUE] [--precision f32|f64] [--vector BYTES]",
+     "finds the tiles with which a text's convolutions are fastest on this machine", false},
+    {"report", rt_report_main, "OUT... [-o PAGE.html]", "one HTML page about one or several runs", true},
+    {"info", rt_info_main, "", "shows the machine, its compiler, backends and versions", false},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
@@ -66,6 +68,20 @@ static int report_unknown(const char *name) {
     return error_report(&error);
 }
 
+static bool asks_for_help(int argc, char **argv) {
+    for (int i = 2; i < argc; i++) {
+        if (str_equal(argv[i], "--help") || str_equal(argv[i], "-h"))
+            return true;
+    }
+    return false;
+}
+
+static int print_command_usage(const RtCommand *command) {
+    printf("usage: ndarts-run %s %s\n\n%s; docs/cli.md has all options\n", command->name, command->usage,
+           command->help);
+    return 0;
+}
+
 static int run(int argc, char **argv) {
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a failing write, which is reported */
     if (argc < 2) {
@@ -81,6 +97,8 @@ static int run(int argc, char **argv) {
         return 0;
     }
     const RtCommand *command = find_command(argv[1]);
+    if (command && !command->has_help && asks_for_help(argc, argv))
+        return print_command_usage(command);
     return command ? command->run(argc - 1, argv + 1) : report_unknown(argv[1]);
 }
 

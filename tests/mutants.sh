@@ -1,0 +1,164 @@
+#!/usr/bin/env bash
+# Can the tests fail? Breaks one thing at a time in a copy of the sources, builds, and runs a test that has to turn red.
+#
+#   tests/mutants.sh [WORD...]      all mutants, or those whose names contain one of the words
+#
+# Not part of ctest: five to ten minutes on two cores. Prints a line for each mutant; the exit code is 0 when all of them
+# were caught, after all the tests used were green on the unchanged copy. A mutant whose edit no longer changes its file,
+# or no longer compiles, counts as an error: bring it up to date. JOBS says how many jobs the build runs side by side.
+set -uo pipefail
+source_folder=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+copy=$work/source build=$work/build
+export NDARTS_BUILD=$build NDARTS_SOURCE=$copy XDG_CACHE_HOME=$work/cache PYTHONDONTWRITEBYTECODE=1
+jobs=${JOBS:-$(nproc)}
+caught=0 survived=() broken=() known_green=$'\n'
+
+mkdir -p "$copy"
+git -C "$source_folder" ls-files -z --cached --others --exclude-standard |
+    tar -C "$source_folder" --null --ignore-failed-read -T - -cf - | tar -C "$copy" -xf -
+
+make_targets() { ninja -C "$build" -j "$jobs" "$@" >"$work/build.log" 2>&1; }
+
+# run_test PATH ARGUMENT...: a test below tests/, by the kind of file it is
+run_test() {
+    local path=$1
+    shift
+    case $path in
+    unit/*) make_targets "unit_${path#unit/}" && (cd "$build/tests" && timeout 300 "./unit_${path#unit/}") ;;
+    golden/*) timeout 300 python3 "$copy/tests/golden.py" "$copy/tests/$path.test" ;;
+    *) timeout 600 python3 "$copy/tests/$path.py" "$@" ;;
+    esac >"$work/test.log" 2>&1
+}
+
+wanted() {
+    local word
+    [ ${#words[@]} -eq 0 ] && return 0
+    for word in "${words[@]}"; do
+        [[ $1 == *"$word"* ]] && return 0
+    done
+    return 1
+}
+
+# mutant NAME FILE SED [FILE SED]... -- TEST ARGUMENT...
+mutant() {
+    local name=$1 files=() started=$SECONDS
+    shift
+    wanted "$name" || return 0
+    while [ "$1" != -- ]; do
+        files+=("$1")
+        cp "$copy/$1" "$work/original.${#files[@]}"
+        edits[${#files[@]}]=$2
+        shift 2
+    done
+    shift
+    if [[ $known_green != *$'\n'"$*"$'\n'* ]]; then
+        # What was built last may be the mutant before this one.
+        if ! make_targets ndartsc ndarts-run ndarts-opt ref_tool || ! run_test "$@"; then
+            echo "ERROR     $name: $* is red already: $(tail -n 1 "$work/test.log")"
+            broken+=("$name")
+            return 0
+        fi
+        known_green+="$*"$'\n'
+    fi
+    local i good=1
+    for i in "${!files[@]}"; do
+        sed -i -E "${edits[$((i + 1))]}" "$copy/${files[$i]}"
+        if cmp -s "$copy/${files[$i]}" "$work/original.$((i + 1))"; then
+            echo "ERROR     $name: the edit changes nothing in ${files[$i]}"
+            good=0
+        fi
+    done
+    if [ $good = 1 ] && ! make_targets ndartsc ndarts-run ndarts-opt ref_tool; then
+        echo "ERROR     $name does not compile: $(grep -m1 error "$work/build.log")"
+        good=0
+    fi
+    if [ $good = 0 ]; then
+        broken+=("$name")
+    elif run_test "$@"; then
+        echo "SURVIVED  $name: $* stays green ($((SECONDS - started)) s)"
+        survived+=("$name")
+    else
+        echo "caught    $name by $* ($((SECONDS - started)) s)"
+        caught=$((caught + 1))
+    fi
+    for i in "${!files[@]}"; do
+        cp "$work/original.$((i + 1))" "$copy/${files[$i]}"
+    done
+}
+
+words=("$@")
+declare -a edits
+cmake -S "$copy" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG=-O1 >"$work/build.log" 2>&1 &&
+    make_targets ndartsc ndarts-run ndarts-opt ref_tool || { cat "$work/build.log"; exit 2; }
+
+# ---- the optimisers ----
+mutant 'no clipping' passes/update.c 's/if \(u->clip > 0\)/if (false)/' -- reference/supernet_f64 darts/drop0.0
+mutant 'no weight decay' passes/update.c 's/u->decay = (setting\(u, prefix, "decay", 3e-4\))/u->decay = 0 * \1/' \
+    -- reference/supernet_f64 darts/drop0.0
+mutant 'no decay of the alphas' passes/update.c 's/u->decay = (setting\(u, prefix, "decay", 1e-3\))/u->decay = 0 * \1/' \
+    -- reference/supernet_f64 darts/drop0.0
+mutant 'no momentum' passes/update.c 's/if \(u->momentum != 0\)/if (false)/' -- reference/supernet_f64 darts/drop0.0
+mutant 'Adam without bias correction' passes/update.c 's/binary\(u, OP_div, m, u->bias1\)/m/' -- reference/supernet_f64 darts/drop0.0
+mutant 'no clipping in training' passes/update.c 's/if \(u->clip > 0\)/if (u->clip > 0 \&\& u->ctx->kind != GRAPH_train)/' \
+    -- reference/networks_f64 noisy_darts_b/small
+
+# ---- batch norm, the loss, the network ----
+mutant 'biased running variance' passes/expand_norm.c 's/(bn.running_var, )m.unbiased/\1m.variance/' -- reference/ops_f64 dil_conv_3x3/s2
+mutant 'unbiased variance normalises' passes/expand_norm.c 's/variance = m.variance/variance = m.unbiased/' -- reference/ops_f64 dil_conv_3x3/s2
+mutant 'batch norm in training mode while evaluating' passes/expand_norm.c \
+    's/if \(graph_kind_is_training\(e->ctx->kind\)\)/if (e->ctx->kind != GRAPH_infer)/' -- reference/supernet_f64 darts/drop0.0
+mutant 'shift of a folded batch norm lost' passes/expand_norm.c \
+    's/(rewrite_binary\(b, OP_mul, x, scale\)), shift/\1, ir_constant(b, 0)/' -- reference/networks_f64 noisy_darts_b/small
+mutant 'folded into the weights twice' passes/fold_batch_norm.c 's/reshape, scale, 1, &shape/reshape, rewrite_binary(\&b, OP_mul, scale, scale), 1, \&shape/' \
+    passes/fold_batch_norm.c 's/(#include "passes\/)pass.h"/\1rewrite.h"/' -- reference/networks_f64 noisy_darts_b/small
+mutant 'no auxiliary loss' passes/attach_loss.c 's/ir_constant\(b, weight\)/ir_constant(b, 0 * weight)/' -- reference/networks_f64 noisy_darts_b/small
+mutant 'average pool counts padding' codegen/stage_windows.c 's/return cg_op2\(b, OP_div, sum, window_size.*$/return cg_op2(b, OP_div, sum, cg_constant(b, (double)(w.kernel[0] * w.kernel[1]) + 0 * (double)dim[1]));/' \
+    -- reference/ops_f64 avg_pool_3x3/s1
+mutant 'candidates weighted by the alphas themselves' passes/expand_norm.c 's/^    return rewrite_binary\(b, OP_div, powers, .*$/    return powers;/' \
+    -- reference/supernet_f64 darts/drop0.0
+
+# ---- noise and drop path ----
+mutant 'noise in evaluation' passes/insert_noise.c 's/!graph_kind_is_training\(ctx->kind\) \|\| //' \
+    passes/expand_random.c '1,/^    if \(!graph_kind_is_training/s/^    if \(!graph_kind_is_training\(e->ctx->kind\)\)/    if (false)/' -- reference/noise
+mutant 'drop path in evaluation' passes/insert_drop_path.c 's/if \(!graph_kind_is_training\(ctx->kind\)\)/if (false)/' \
+    passes/expand_random.c 's/^    if \(!graph_kind_is_training\(e->ctx->kind\)\)/    if (e->ctx->kind == GRAPH_infer)/' -- reference/noise
+mutant 'survivors not divided by keep' passes/expand_random.c \
+    's/return rewrite_binary\(b, OP_div, (rewrite_binary\(b, OP_mul, inputs\[0\], mask\)), keep\)/return \1/' -- reference/supernet_f64 gaussian/drop0.3
+mutant 'no drop path in training' passes/insert_drop_path.c 's/"train.drop_path", 0\) > 0/"train.drop_path", 0) > 9/' \
+    -- reference/networks_f64 noisy_darts_a/small
+mutant 'drop path on the identity' passes/insert_drop_path.c 's/is_identity\(ctx->module, callee\) \|\| //' -- golden/passes/insert_drop_path
+mutant 'std of the noise is differentiated' passes/expand_random.c 's/rewrite_unary\(b, OP_detach, std\)/std/' -- reference/supernet_f64 gaussian/drop0.0
+mutant 'biased std of the noise' passes/expand_random.c 's/\.unbiased\)/.variance)/' -- reference/noise
+mutant 'std of uniform noise for its variance' passes/expand_random.c 's/sqrt\(3 \* (ir_attr_get_float\(n, "std", 0\))\)/sqrt(3.0) * \1/' -- reference/noise
+mutant 'noise does not decay' runtime/schedule.c 's/return \(1.0 \+ cos\(pi \* \(double\)epoch \/ 50.0\)\) \/ 2.0/return epoch < 0/' -- reference/noise
+mutant 'noise at the output when asked for at the input' passes/insert_noise.c 's/, "input"\);/, "inputs");/' -- reference/noise
+
+# ---- random numbers ----
+mutant 'nine rounds of Philox' base/hash.c 's/round < 10/round < 9/' -- unit/base_hash
+mutant 'uniform draws rounded' base/hash.c 's/\.word\[0\] >> 8\) \* 0x1p-24/.word[0] >> 7) * 0x1p-25/' -- unit/base_hash
+mutant 'image and element of the counter swapped' base/hash.c 's/\{\{element, image, stream_hash, step\}\}/{{image, element, stream_hash, step}}/' \
+    -- unit/codegen_plain
+mutant 'emitted Philox with one round less' codegen/prelude_c.c 's/round = 2; round < 9/round = 3; round < 9/' -- unit/codegen_fast
+mutant 'emitted draws ignore the image' codegen/prelude_c.c 's/\(run->image_base \+ \(uint64_t\)image\)/(run->image_base + (uint64_t)image * 0)/' -- unit/codegen_plain
+
+# ---- gradients and passes ----
+mutant 'gradient of a square root' passes/gradients_elementwise.c '/^void grad_sqrt/,/^}/s/constant\(g, 0\.5\)|constant\(g, 2\)/constant(g, 3)/' -- unit/gradients
+mutant 'gradient of a division' passes/gradients_elementwise.c '/^void grad_div/,/^}/s/gradients_unary\(g, OP_neg, quotient\)/quotient/' -- unit/gradients
+mutant 'minus a relu taken for its argument' passes/canonicalize.c 's/inputs\[0\]->op == OP_neg \?/inputs[0]->op == OP_relu ?/' -- golden/passes/canonicalize
+mutant 'derive counts none' passes/derive.c 's/strcmp\(edge->operations\[i\], "none"\) != 0 \&\& //' -- unit/passes_derive
+mutant 'derive takes the last of equals' passes/derive.c 's/weight > best.weight/weight >= best.weight/' -- unit/passes_derive
+mutant 'derive orders edges by state' passes/derive.c 's/edges\[at - 1\].weight < edge.weight/false/' -- reference/derive
+mutant 'statistics count the auxiliary head' ir/stats.c '/count_products/,/^}/s/if \(counter.auxiliary\)/if (false)/' -- reference/stats
+
+# ---- runs ----
+mutant 'chunks by the number of images of a batch' runtime/executor.c 's/work->chunk \* run->batch \/ run->chunks, end/work->chunk * (run->batch - 1) \/ run->chunks, end/' \
+    -- reference/supernet_f64 darts/drop0.0
+mutant 'alphas move in frozen epochs' runtime/search.c 's/\(!is_frozen\(s\) \&\& !step_alphas/(!step_alphas/' -- cli/search test_threads_do_not_matter
+mutant 'flips depend on the batch only' runtime/augment.c 's/place_image\(augment, data, \(uint32_t\)index, seed/place_image(augment, data, 0, seed/' \
+    -- unit/runtime_data_batches
+mutant 'order of images is that of the file' runtime/loader.c 's/if \(!o->shuffle_stream\)/if (true)/' -- unit/runtime_data_batches
+
+echo "$caught caught, ${#survived[@]} survived, ${#broken[@]} errors"
+[ ${#survived[@]} -eq 0 ] && [ ${#broken[@]} -eq 0 ]
