@@ -6,9 +6,10 @@
  *     with sums:   for vectors of C: for rows, columns: every member, sums in registers; then the sums are stored
  *
  * Order of a channel's sum: columns 0, U, 2U, ... of a row; likewise columns 1, 1 + U, ...; the U sums are added in
- * pairs, U = 4, 2 or 1 by the width of the image and the number of sums; then the sums of the rows in order. (Row by row,
- * because a sum that grows over a whole image loses three more bits: enough to move inputs of a relu across zero.) A sum
- * over channels as well adds up the channels' sums in order. Neither depends on the vector width.
+ * pairs, U = 4, 2 or 1 by the width of the image and the number of sums; then the sums of the rows in order, in double.
+ * (Row by row, because a sum that grows over a whole image loses three more bits: enough to move inputs of a relu
+ * across zero.) A sum over channels as well adds up the channels' sums in order, in double. Neither depends on the
+ * vector width.
  *
  * A value that a member stores and a later one reads is passed on in a register (print_c.h). Merging is legal when
  * members read each other's results, and memory that a member overwrites, only at the element itself. */
@@ -295,8 +296,16 @@ static void declare_totals(Group *g) {
         if (!g->members[i].sum)
             continue;
         g->members[i].total = cg_c_name(g->p, "t");
-        cg_c_line(g->p, "%s %s = {0};", cg_c_type(g->p, true), g->members[i].total);
+        if (g->p->width > 1)
+            cg_c_line(g->p, "nd_w%d %s = {0};", g->p->width, g->members[i].total);
+        else
+            cg_c_line(g->p, "double %s = 0;", g->members[i].total);
     }
+}
+
+/* "_v16": of the vectors of a run; "" for single elements. */
+static const char *lanes(const Group *g) {
+    return g->p->width > 1 ? arena_printf(g->p->arena, "_v%d", g->p->width) : "";
 }
 
 static const char *add_up(const Group *g, const Member *m) {
@@ -310,7 +319,7 @@ static void add_row(Group *g) {
     for (int i = 0; i < g->count; i++) {
         const Member *m = &g->members[i];
         if (m->sum)
-            cg_c_line(g->p, "%s = %s + (%s);", m->total, m->total, add_up(g, m));
+            cg_c_line(g->p, "%s += nd_widen%s(%s);", m->total, lanes(g), add_up(g, m));
     }
 }
 
@@ -322,7 +331,7 @@ static void store_channel_sums(Group *g, const MapRun *run) {
             continue;
         switch_to(g, m, run);
         const char *total = cg_c_name(p, "s");
-        cg_c_line(p, "const %s %s = %s;", cg_c_type(p, true), total, m->total);
+        cg_c_line(p, "const %s %s = nd_narrow%s(%s);", cg_c_type(p, true), total, lanes(g), m->total);
         if (m->full && p->width > 1)
             cg_c_line(p, "nd_store_u%d(%s + %s, %s);", p->width, m->array, g->name[g->rank - 1], total);
         else if (m->full)
@@ -377,10 +386,11 @@ static void store_full_sums(Group *g) {
             continue;
         cg_c_set_step(p, m->step, m->int_base);
         p->axis_name[0] = "image";
-        const char *total = cg_c_name(p, "s");
-        cg_c_line(p, "T %s = 0;", total);
+        const char *sum = cg_c_name(p, "s"), *total = cg_c_name(p, "s");
+        cg_c_line(p, "double %s = 0;", sum);
         cg_c_line(p, "for (int64_t i = 0; i < %lld; i++)", (long long)g->dim[g->rank - 1]);
-        cg_c_line(p, "    %s += %s[i];", total, m->array);
+        cg_c_line(p, "    %s += nd_widen(%s[i]);", sum, m->array);
+        cg_c_line(p, "const T %s = nd_narrow(%s);", total, sum);
         if (m->step->partial)
             cg_emit_store_partial(p, cg_c_result_offset(p), total, false);
         else
