@@ -20,7 +20,11 @@ struct Arena {
     size_t next_size;
 };
 
+_Thread_local jmp_buf *arena_escape = NULL;
+
 static void out_of_memory(size_t size) {
+    if (arena_escape)
+        longjmp(*arena_escape, 1);
     fprintf(stderr, "error: out of memory (%zu bytes wanted)\n", size);
     exit(2);
 }

@@ -3,12 +3,14 @@
 #ifndef NDARTS_BASE_ARENA_H
 #define NDARTS_BASE_ARENA_H
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 typedef struct Arena Arena;
 
-/* Makes an empty arena. Running out of memory while compiling ends the program with exit code 2 and a message. */
+/* Makes an empty arena. Running out of memory ends the program with exit code 2 and a message, unless arena_escape says
+ * otherwise. */
 Arena *arena_create(void);
 void arena_destroy(Arena *arena); /* NULL is allowed */
 
@@ -20,6 +22,10 @@ char *arena_strdup(Arena *arena, const char *text);
 char *arena_strndup(Arena *arena, const char *text, size_t length);
 char *arena_printf(Arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 char *arena_vprintf(Arena *arena, const char *format, va_list args);
+
+/* Where this thread jumps to when memory runs out, instead of ending the program; or NULL. For a library, which must not
+ * end the program of others; what was allocated on the way is lost. */
+extern _Thread_local jmp_buf *arena_escape;
 
 #define ARENA_NEW(arena, Type) ((Type *)arena_alloc((arena), sizeof(Type)))
 #define ARENA_ARRAY(arena, Type, count) ((Type *)arena_alloc((arena), sizeof(Type) * (size_t)(count)))

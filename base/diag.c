@@ -191,6 +191,12 @@ const char *diag_suggest(const char *name, const char *const *candidates, size_t
     return best;
 }
 
+_Thread_local FILE *diag_redirected = NULL;
+
+FILE *diag_stream(void) {
+    return diag_redirected ? diag_redirected : stderr;
+}
+
 bool error_set(Error *error, ErrorKind kind, const char *format, ...) {
     if (error->kind != ERROR_NONE)
         return false;

@@ -50,6 +50,10 @@ typedef struct Error {
     char message[1024];
 } Error;
 
+/* Where what is said to a person goes while it is found: stderr, unless this thread keeps it for itself. */
+extern _Thread_local FILE *diag_redirected;
+FILE *diag_stream(void);
+
 /* Records the first failure (a later one does not overwrite it); always returns false, so `return error_set(...)`. */
 bool error_set(Error *error, ErrorKind kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Prints "error: MESSAGE" to stderr and returns the exit code. */

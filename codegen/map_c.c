@@ -105,7 +105,7 @@ static void print_element(CgPrinter *p, int axis, const MapRun *runs, int count)
 }
 
 static void emit_single(CgEmitC *e, CgStep *step, int axis, int max_width) {
-    static MapRun runs[MAP_MAX_RUNS];
+    static _Thread_local MapRun runs[MAP_MAX_RUNS];
     int64_t borders[MAP_MAX_PIECES + 1];
     int border_count = 0, opened = 0;
     int64_t extent = step->axes[axis].extent;

@@ -411,7 +411,7 @@ static void print_sums(Group *g, const MapRun *runs, int run_count) {
 }
 
 bool map_emit_group(CgEmitC *e, CgProgram *program, CgStep *step) {
-    static MapRun runs[MAP_MAX_RUNS];
+    static _Thread_local MapRun runs[MAP_MAX_RUNS];
     int64_t borders[MAP_MAX_PIECES + 1];
     int border_count = 0;
     Group *g = ARENA_NEW(e->module->arena, Group);

@@ -227,7 +227,7 @@ static void print_copy_vectors(CgPrinter *p, const CgStep *step, const Copy *cop
 }
 
 static void print_copy_pixels(WindowRun *run, const CgStep *step, const Copy *copy, const int64_t columns[2]) {
-    static MapRun pieces[MAP_MAX_RUNS];
+    static _Thread_local MapRun pieces[MAP_MAX_RUNS];
     int64_t borders[MAP_MAX_PIECES + 1], channels = copy->operand->type.dim[3];
     int border_count = 0;
     CgPrinter *p = run->p;

@@ -28,9 +28,9 @@ static void choose_automatically(RtDeviceChoice *choice) {
     const char *name = find_gpu(arena, &reason);
     *choice = (RtDeviceChoice){name ? &rt_backend_cuda : &rt_backend_cpu, 0};
     if (name)
-        fprintf(stderr, "device: cuda:0, %s\n", name);
+        fprintf(diag_stream(), "device: cuda:0, %s\n", name);
     else
-        fprintf(stderr, "device: cpu (%s)\n", reason.message);
+        fprintf(diag_stream(), "device: cpu (%s)\n", reason.message);
     arena_destroy(arena);
 }
 

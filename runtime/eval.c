@@ -4,6 +4,7 @@
 #include "runtime/args.h"
 #include "runtime/evaluate.h"
 #include "runtime/recipe.h"
+#include "runtime/weights.h"
 
 #include <string.h>
 
@@ -17,10 +18,6 @@ typedef struct Eval {
     DataOptions data_options;
     Dataset images;
 } Eval;
-
-static bool is_module(const Eval *e) {
-    return str_ends_with(e->net, ".so") || str_ends_with(e->net, ".cubin");
-}
 
 static bool parse_command(Eval *e, int argc, char **argv, Error *error) {
     Arg args[PROGRAM_ARG_COUNT + 7];
@@ -40,20 +37,13 @@ static bool parse_command(Eval *e, int argc, char **argv, Error *error) {
                          "eval needs a network (a text, a .ir, a .so or a .cubin) and --weights W.safetensors");
     if (e->part && !str_equal(e->part, "test") && !str_equal(e->part, "train"))
         return error_set(error, ERROR_INPUT, "--part takes test or train, found '%s'", e->part);
-    if (e->recipe && is_module(e))
+    if (e->recipe && rt_is_module_file(e->net))
         return error_set(error, ERROR_INPUT, "--recipe is for texts, not for a module");
     return !e->recipe || (e->recipe = recipe_find(e->arena, e->recipe, error)) != NULL;
 }
 
 static bool open_program(Eval *e, Error *error) {
     static const GraphKind kinds[] = {GRAPH_eval};
-    if (is_module(e)) {
-        e->program = rt_program_load_on(e->program_args.device, e->net, (int)e->program_args.threads,
-                                        (uint64_t)e->program_args.seed, error);
-        return e->program &&
-               (rt_has_graph(e->program, GRAPH_eval) ||
-                error_set(error, ERROR_INPUT, "%s has no graph 'eval'; ndartsc --graph=eval makes one", e->net));
-    }
     RtProgramOptions o = args_program_options(&e->program_args, e->net);
     o.prefer = "train"; /* its data; the network of a genotype file is the same */
     o.recipe = e->recipe;
@@ -61,19 +51,9 @@ static bool open_program(Eval *e, Error *error) {
     o.kinds = kinds;
     o.kind_count = 1;
     e->program = rt_program_open(&o, error);
-    return e->program != NULL;
-}
-
-static bool set_weights(Eval *e, Error *error) {
-    TensorFile file = {0};
-    Error inner = {ERROR_NONE, ""};
-    if (!e->weights)
-        return rt_program_has_weights(e->program) ||
-               error_set(error, ERROR_INPUT, "eval needs --weights W.safetensors: %s holds none", e->net);
-    if (!safetensors_read(e->arena, e->weights, &file, error))
-        return false;
-    return rt_state_set(e->program, &file, RT_STATE_weights, &inner) ||
-           error_set(error, inner.kind, "%s: %s", e->weights, inner.message);
+    return e->program &&
+           (rt_has_graph(e->program, GRAPH_eval) ||
+            error_set(error, ERROR_INPUT, "%s has no graph 'eval'; ndartsc --graph=eval makes one", e->net));
 }
 
 /* SOURCE("PATH", ...) as in a text; SOURCE:PATH and SOURCE are short for it. */
@@ -147,8 +127,8 @@ static bool evaluate(Eval *e, Error *error) {
 }
 
 static bool eval(Eval *e, int argc, char **argv, Error *error) {
-    return parse_command(e, argc, argv, error) && open_program(e, error) && set_weights(e, error) &&
-           read_data_options(e, error) &&
+    return parse_command(e, argc, argv, error) && open_program(e, error) &&
+           weights_load(e->program, e->net, e->weights, error) && read_data_options(e, error) &&
            data_open(&e->data_options, str_equal(e->part ? e->part : "test", "test") ? DATA_test : DATA_train,
                      &e->images, error) &&
            evaluate(e, error);

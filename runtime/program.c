@@ -10,6 +10,8 @@
 #include "runtime/tensors.h"
 #include "runtime/tiles.h"
 
+#include <dlfcn.h>
+#include <link.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +44,7 @@ IrModule *rt_text_load_options(Arena *arena, const RtProgramOptions *o, Error *e
                                .prefer = o->prefer,
                                .recipe = o->recipe,
                                .library = rt_library_path(arena)};
-    Diag *diag = diag_create(arena, stderr);
+    Diag *diag = diag_create(arena, diag_stream());
     if (o->recipe && str_ends_with(o->path, ".ir")) {
         error_set(error, ERROR_INPUT, "%s: a recipe is for texts in the language, not for IR", o->path);
         return NULL;
@@ -92,7 +94,7 @@ static bool build_graphs(void *data, RtBuild *build, IrGraph **graphs, Error *er
             .fed_stream_count = o->fed_stream_count,
             .grad_output_loss = o->grad_output_loss,
             .input_gradient = o->input_gradient,
-            .out = stderr,
+            .out = diag_stream(),
         };
         graphs[i] = pipeline_build_graph(&ctx);
         if (!graphs[i])
@@ -124,11 +126,19 @@ static void keep_settings(RtProgram *p, const IrModule *ir) {
 
 /* ---- what a text's module depends on ---- */
 
+/* The file that this code is in: the program, or the shared library that it uses. */
+static const char *own_path(void) {
+    Dl_info info;
+    struct link_map *map = NULL;
+    bool found = dladdr1((void *)&ir_op_info, &info, (void **)&map, RTLD_DL_LINKMAP) && map && *map->l_name;
+    return found ? map->l_name : "/proc/self/exe";
+}
+
 /* The compiler that we are: another build of it may generate other code. */
 static void add_own_hash(Str *s) {
     char digest[65] = "";
     Error ignored = {ERROR_NONE, ""};
-    SourceFile *self = source_read(s->arena, "/proc/self/exe", &ignored);
+    SourceFile *self = source_read(s->arena, own_path(), &ignored);
     if (self)
         hash_sha256_hex(self->text, self->size, digest);
     str_addf(s, "%s\n", digest);
@@ -195,7 +205,7 @@ static const char *batch_option(const IrModule *ir, const RtProgramOptions *o) {
 
 static CgOutput *generate(IrModule *ir, const RtProgramOptions *o, CgOptions *cg, Error *error) {
     IrGraph **graphs = ARENA_ARRAY(ir->arena, IrGraph *, o->kind_count);
-    Request request = {ir, o, diag_create(ir->arena, stderr)};
+    Request request = {ir, o, diag_create(ir->arena, diag_stream())};
     RtFit fit = {.module = ir,
                  .kind_count = o->kind_count,
                  .cg = *cg,
@@ -372,7 +382,17 @@ static bool finish(RtProgram *p, uint64_t seed, Error *error) {
            make_memory(p, error) && bind_graphs(p, error) && program_make_state(p, seed, error);
 }
 
+bool rt_is_module_file(const char *path) {
+    return str_ends_with(path, ".so") || str_ends_with(path, ".cubin");
+}
+
 RtProgram *rt_program_open(const RtProgramOptions *options, Error *error) {
+    if (rt_is_module_file(options->path) && options->set_count > 0) {
+        error_set(error, ERROR_INPUT, "%s: --set is for texts in the language, not for a module", options->path);
+        return NULL;
+    }
+    if (rt_is_module_file(options->path))
+        return rt_program_load_on(options->device, options->path, options->threads, options->seed, error);
     RtProgram *p = create(options->device, options->threads, error);
     if (p && compile_to_fit(p, options, error) && check_budget(p, options, error) && finish(p, options->seed, error))
         return p;

@@ -29,7 +29,8 @@ typedef struct RtProgram RtProgram;
 enum { RT_VECTOR_HOST = -1 };
 
 typedef struct RtProgramOptions {
-    const char *path;        /* a text; "-" is standard input */
+    const char *path;        /* a text ("-" is standard input), IR, or a module file, for which only device, seed and
+                                threads matter */
     const char *prefer;      /* FrontendOptions.prefer: which of several experiments of the text is meant; or NULL */
     const char *recipe;      /* FrontendOptions.recipe: a text whose training is applied to what path defines; or NULL */
     const char *const *sets; /* --set NAME=VALUE, in order */
@@ -62,6 +63,7 @@ const CgOutput *rt_text_generate(Arena *arena, const RtProgramOptions *options, 
 /* Compiles (or finds in the cache) and loads; parameters have their initial values. Mistakes in the text are printed to
  * stderr as they are found, error then says ERROR_INPUT and how many there were. NULL on failure. */
 RtProgram *rt_program_open(const RtProgramOptions *options, Error *error);
+bool rt_is_module_file(const char *path); /* by its suffix */
 /* Loads a module file (.so, or .cubin for a GPU), which needs no compiler. Embedded weights (nd_weights) become the
  * parameters' values. device as in the options; NULL: what the file is for. */
 RtProgram *rt_program_load(const char *path, int threads, uint64_t seed, Error *error);
@@ -106,7 +108,8 @@ typedef enum RtStateMode {
                          otherwise */
     RT_STATE_all      /* a checkpoint: everything of the program must be there */
 } RtStateMode;
-/* Takes values by name. On an error (which lists what is missing) nothing is changed. */
+/* Takes values by name. When names or shapes do not fit, every difference is printed (diag_stream) and nothing is
+ * changed. */
 bool rt_state_set(RtProgram *program, const TensorFile *file, RtStateMode mode, Error *error);
 /* Appends every parameter, statistic and optimiser tensor (copies in the arena), exactly. */
 void rt_state_get(const RtProgram *program, Arena *arena, TensorFile *file);

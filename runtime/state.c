@@ -1,6 +1,7 @@
 /* state.c: the parameters of a program: initial values, weights from files, checkpoints. */
 #include "runtime/program.h"
 #include "runtime/tensors.h"
+#include "runtime/weights.h"
 
 #include "base/str.h"
 
@@ -88,54 +89,19 @@ void rt_state_initialize(RtProgram *p, uint64_t seed) {
 
 /* ---- whole files ---- */
 
-/* What a file of weights may hold beyond what the program uses. */
-static bool may_be_ignored(const char *name) {
-    return strchr(name, '/') || str_starts_with(name, "alphas") || str_starts_with(name, "auxiliary_head.") ||
-           str_ends_with(name, ".num_batches_tracked");
-}
-
 static bool is_required(const RtTensorInfo *info, RtStateMode mode) {
     return mode == RT_STATE_all || info->kind == PARAM_weight || info->kind == PARAM_statistic;
 }
 
-/* Adds a name to a list that ends in "and 17 more". */
-static void list_name(Str *list, int *count, const char *name) {
-    enum { SHOWN = 8 };
-    if (++*count <= SHOWN)
-        str_addf(list, "%s%s", *count > 1 ? ", " : "", name);
-}
-
-static bool report_list(const Str *list, int count, int shown, const char *what, Error *error) {
-    if (count == 0)
-        return true;
-    if (count > shown)
-        return error_set(error, ERROR_INPUT, "%s: %s and %d more", what, list->data, count - shown);
-    return error_set(error, ERROR_INPUT, "%s: %s", what, list->data);
-}
-
-static bool check_complete(const RtProgram *p, const TensorFile *file, RtStateMode mode, Arena *arena, Error *error) {
-    StrMap names = str_map_create(arena);
-    Str missing = str_create(arena), unknown = str_create(arena);
-    int missing_count = 0, unknown_count = 0;
-    for (size_t i = 0; i < file->count; i++) {
-        str_map_set(&names, file->tensors[i].name, &file->tensors[i]);
-        if (mode == RT_STATE_weights && rt_param_find(p, file->tensors[i].name) < 0 &&
-            !may_be_ignored(file->tensors[i].name))
-            list_name(&unknown, &unknown_count, file->tensors[i].name);
-    }
-    for (int i = 0; i < p->plan->param_count; i++) {
-        if (is_required(&p->params[i], mode) && !str_map_get(&names, p->params[i].name))
-            list_name(&missing, &missing_count, p->params[i].name);
-    }
-    return report_list(&missing, missing_count, 8, "missing", error) &&
-           report_list(&unknown, unknown_count, 8, "not of this network", error);
-}
-
 bool rt_state_set(RtProgram *p, const TensorFile *file, RtStateMode mode, Error *error) {
     Arena *arena = arena_create();
-    bool ok = check_complete(p, file, mode, arena, error);
-    for (size_t i = 0; ok && i < file->count; i++)
-        ok = rt_param_find(p, file->tensors[i].name) < 0 || check_shape(p, &file->tensors[i], error);
+    Error inner = {ERROR_NONE, ""};
+    int count = p->plan->param_count;
+    bool *required = ARENA_ARRAY(arena, bool, count);
+    for (int i = 0; i < count; i++)
+        required[i] = is_required(&p->params[i], mode);
+    bool ok = weights_fit(arena, p->params, required, count, file, mode == RT_STATE_all, &inner) ||
+              error_set(error, inner.kind, "does not fit the network: %s; nothing was loaded", inner.message);
     for (size_t i = 0; ok && i < file->count; i++) {
         if (rt_param_find(p, file->tensors[i].name) >= 0)
             set_param(p, &file->tensors[i], arena);

@@ -12,9 +12,7 @@
  * its parameters. */
 IrGraph *rt_inference_graph(Arena *arena, const char *path, const char *const *sets, int set_count, bool fold,
                             Error *error);
-/* Are the weights those of the network, by name and shape? Every difference is printed to stderr: what is missing, has
- * another shape, or is left over (counters, alphas, the auxiliary head and an optimiser's memory may be). net and path
- * name both in the message. */
+/* Are the weights those of the network, as weights_fit asks? net and path name both in the message. */
 bool rt_weights_check(Arena *arena, const IrModule *module, const char *net, const char *path, const TensorFile *file,
                       Error *error);
 

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 packages=(gcc g++ clang cmake ninja-build flex bison libjansson-dev zlib1g-dev libcmocka-dev graphviz libzip-dev
-    libprotobuf-c-dev protobuf-c-compiler libjpeg62-turbo-dev libpng-dev dataset-fashion-mnist gnuplot-nox python3 clang-format)
+    libprotobuf-c-dev protobuf-c-compiler libjpeg62-turbo-dev libpng-dev dataset-fashion-mnist gnuplot-nox python3 clang-format pkgconf)
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     echo "install_deps: no apt-get here; please install the equivalents of: ${packages[*]}" >&2

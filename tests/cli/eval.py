@@ -112,7 +112,7 @@ def test_sources_of_data_and_networks():
 
 def test_mistakes():
     run(RUN, 'eval', code=1, says='eval needs a network')
-    run(RUN, 'eval', 'train.nd', code=1, says='eval needs --weights')
+    run(RUN, 'eval', 'train.nd', code=1, says='train.nd holds no weights, so --weights W.safetensors is needed')
     weights = ('--weights', 'run/weights.safetensors')
     run(RUN, 'eval', 'net.nd', *weights, code=1, says='the experiment names no data')
     run(RUN, 'eval', 'net.nd', *weights, '--data', 'mnits("images")', code=1, says='mnits')

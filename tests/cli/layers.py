@@ -4,7 +4,7 @@ import os
 import re
 import sys
 
-LAYERS = ['base', 'ir', 'frontend', 'passes', 'codegen', 'runtime', 'tools']
+LAYERS = ['base', 'ir', 'frontend', 'passes', 'codegen', 'runtime', 'lib', 'tools']
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 SUFFIXES = ('.c', '.h', '.y', '.l', '.def')
 # Made by flex, bison and protoc-c, on the include path of one folder only.

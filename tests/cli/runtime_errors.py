@@ -103,12 +103,12 @@ def test_weights():
         write('cut.safetensors', whole[:cut])
         expect(f'weights cut: {name}', 1, 'cut.safetensors', trace(weights='cut.safetensors'))
     tensors('part.safetensors', WEIGHTS[0])
-    expect('weights missing', 1, 'error: part.safetensors: missing: bn.running_mean, bn.running_var', trace(weights='part.safetensors'))
+    expect('weights missing', 1, 'error: part.safetensors: does not fit the network: 2 missing, 0 of another shape, 0 left over; nothing was loaded', trace(weights='part.safetensors'))
     tensors('shape.safetensors', 'stem.weight=unit:4,3,3,3', *WEIGHTS[1:])
-    expect('weights of another shape', 1, 'shape.safetensors: stem.weight: expected shape [4, 3, 1, 1], found [4, 3, 3, 3]',
+    expect('weights of another shape', 1, '  stem.weight: expected [4, 3, 1, 1], found [4, 3, 3, 3]',
            trace(weights='shape.safetensors'))
     tensors('more.safetensors', 'cells.0.weight=unit:4', *WEIGHTS)
-    expect('weights of another network', 1, 'more.safetensors: not of this network: cells.0.weight', trace(weights='more.safetensors'))
+    expect('weights of another network', 1, '  left over: cells.0.weight [4]', trace(weights='more.safetensors'))
 
 
 def test_feed():
@@ -135,7 +135,7 @@ def test_infer():
     expect('picture of another type', 1, 'bad.npy: expected float32, found F64', infer(x='bad.npy'))
     npy('bad.npy', (3, 3, 8, 8), count=100)
     expect('picture cut short', 1, 'bad.npy', infer(x='bad.npy'))
-    expect('no weights', 1, 'infer needs --weights', ('infer', 'text.ir', '--input', 'x.npy', '--output', 'y.npy'))
+    expect('no weights', 1, 'text.ir holds no weights, so --weights W.safetensors is needed', ('infer', 'text.ir', '--input', 'x.npy', '--output', 'y.npy'))
     expect('cubin without a GPU', 2, 'CUDA runtime', infer(net='net.cubin'))
     write('net.so', b'\x7fELF' + bytes(100))
     expect('broken module', 1, 'net.so is not a module', infer(net='net.so'))

@@ -211,7 +211,7 @@ def test_init():
     search('begun', '--init', 'missing.safetensors', code=1, says='missing.safetensors')
     with open('empty.safetensors', 'wb') as file:
         file.write(struct.pack('<Q', 8) + b'{}      ')
-    search('begun', '--init', 'empty.safetensors', '--set', 'search.epochs=1', code=1, says='error: empty.safetensors: missing: ')
+    search('begun', '--init', 'empty.safetensors', '--set', 'search.epochs=1', code=1, says='error: empty.safetensors: does not fit the network: ')
 
 
 def test_data_mistakes():

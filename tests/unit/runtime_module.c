@@ -192,7 +192,7 @@ static void test_state(void **state) {
     error = (Error){0};
     TensorFile part = {.tensors = &file.tensors[0], .count = 1};
     assert_false(rt_state_set(q, &part, RT_STATE_weights, &error));
-    assert_string_equal(error.message, "missing: conv");
+    assert_string_equal(error.message, "does not fit the network: 1 missing, 0 of another shape, 0 left over; nothing was loaded");
     rt_program_close(p);
     rt_program_close(q);
 }
