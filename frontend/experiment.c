@@ -57,6 +57,15 @@ static const Spec specs[] = {
     {"data.flip", 'b', NULL},
     {"data.cutout", 'i', NULL},
     {"data.resize", 'i', NULL},
+    {"data.interpolation", 'w', "bilinear|bicubic"},
+    {"data.area.0", 'f', NULL},
+    {"data.area.1", 'f', NULL},
+    {"data.ratio.0", 'f', NULL},
+    {"data.ratio.1", 'f', NULL},
+    {"data.brightness", 'f', NULL},
+    {"data.contrast", 'f', NULL},
+    {"data.saturation", 'f', NULL},
+    {"data.hue", 'f', NULL},
     {"data.mean.0", 'f', NULL},
     {"data.mean.1", 'f', NULL},
     {"data.mean.2", 'f', NULL},
@@ -260,8 +269,8 @@ typedef struct Source {
     const char *name;
     int classes, size, channels;
 } Source;
-static const Source sources[] = {{"mnist", 10, 32, 1},   {"fashion_mnist", 10, 32, 1}, {"kmnist", 10, 32, 1},
-                                 {"cifar10", 10, 32, 3}, {"cifar100", 100, 32, 3},     {"synthetic", 10, 32, 3},
+static const Source sources[] = {{"mnist", 10, 32, 1},          {"fashion_mnist", 10, 32, 1}, {"kmnist", 10, 32, 1},
+                                 {"cifar10", 10, 32, 3},        {"cifar100", 100, 32, 3},     {"synthetic", 10, 32, 3},
                                  {"image_folder", 1000, 224, 3}};
 enum { SOURCE_COUNT = sizeof sources / sizeof sources[0] };
 
@@ -278,21 +287,38 @@ static void set_channels(Lower *l, Frame *f, const char *name, const Ast *value)
                       values.kind == VALUE_list ? values.items[count == 1 ? 0 : i] : values, value->span);
 }
 
+/* area = (0.08, 1), ratio = (0.75, 1.3333) */
+static void set_range(Lower *l, Frame *f, const char *name, const Ast *value) {
+    Value values = lower_eval(l, f, value);
+    if (values.kind != VALUE_list || values.count != 2) {
+        if (values.kind != VALUE_error)
+            diag_error(l->diag, value->span, "'%s' is two numbers, as in (0.08, 1)", name);
+        return;
+    }
+    for (int i = 0; i < 2; i++)
+        set_value(l, arena_printf(l->arena, "data.%s.%d", name, i), values.items[i], value->span);
+}
+
 static void set_data_argument(Lower *l, Frame *f, const Ast *argument, const char *source) {
-    static const char *const names[] = {"path", "split", "limit", "crop", "flip", "cutout", "mean", "std", "resize"};
+    static const char *const names[] = {"path",       "split",         "limit", "crop",  "flip",       "cutout",
+                                        "resize",     "interpolation", "area",  "ratio", "brightness", "contrast",
+                                        "saturation", "hue",           "mean",  "std"};
     static const char *const shape[] = {"classes", "H", "W", "channels"};
+    enum { NAMES = sizeof names / sizeof names[0] };
     if (argument->kind != AST_arg) {
         set_expression(l, f, "data.path", argument);
         return;
     }
     if (str_equal(argument->name, "mean") || str_equal(argument->name, "std"))
         set_channels(l, f, argument->name, argument->kids[0]);
-    else if (find_name(names, 9, argument->name) >= 0)
+    else if (str_equal(argument->name, "area") || str_equal(argument->name, "ratio"))
+        set_range(l, f, argument->name, argument->kids[0]);
+    else if (find_name(names, NAMES, argument->name) >= 0)
         set_expression(l, f, key_in(l, "data", argument->name), argument->kids[0]);
     else if (find_name(shape, 4, argument->name) >= 0 && !str_ends_with(source, "mnist"))
         lower_set_variable(l, f, argument->name, lower_eval(l, f, argument->kids[0]));
     else
-        report_argument(l, argument, source, names, 9);
+        report_argument(l, argument, source, names, NAMES);
 }
 
 /* data cifar10("path", crop = 4, ...): the settings data.*, and what the network may take from its surroundings. */

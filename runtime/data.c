@@ -1,7 +1,8 @@
 /* data.c: which source of images an experiment names, its defaults, and what all sources share.
  *
  * Defaults of settings that a text leaves out:
- *     split 0.5, limit 0, cutout 0; crop 4 and flip for CIFAR, no crop and no flip otherwise;
+ *     split 0.5, limit 0, cutout 0; crop 4 and flip for CIFAR, no crop and no flip otherwise; no random resized crop,
+ *     and when there is one, one of 0.08 to 1 of the area and ratios of 3/4 to 4/3; no colour jitter; bilinear;
  *     mean and std of the data set that the source names. */
 #include "runtime/data.h"
 
@@ -38,7 +39,7 @@ static const DataSource sources[] = {
     {"image_folder", data_read_image_folder, true, 0, true, {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}},
     {"synthetic", data_make_synthetic, false, 0, false, {0.5, 0.5, 0.5}, {0.25, 0.25, 0.25}},
 };
-enum { SOURCE_COUNT = sizeof(sources) / sizeof(sources[0]) };
+enum { SOURCE_COUNT = sizeof(sources) / sizeof(sources[0]), MNIST_SIDE = 28 };
 
 static const DataSource *source_find(const char *name, Error *error) {
     const char *names[SOURCE_COUNT];
@@ -49,8 +50,9 @@ static const DataSource *source_find(const char *name, Error *error) {
     }
     const char *near = diag_suggest(name, names, SOURCE_COUNT);
     error_set(error, ERROR_INPUT,
-              "unknown data source '%s'%s%s%s; known: mnist, fashion_mnist, kmnist, cifar10, cifar100, image_folder, synthetic", name,
-              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+              "unknown data source '%s'%s%s%s; known: mnist, fashion_mnist, kmnist, cifar10, cifar100, image_folder, "
+              "synthetic",
+              name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     return NULL;
 }
 
@@ -64,10 +66,28 @@ static void read_channels(const IrModule *module, const char *key, const double 
     }
 }
 
-static bool check_options(const DataOptions *o, const DataSource *source, Error *error) {
-    if (source->needs_path && (!o->path || !o->path[0]))
-        return error_set(error, ERROR_INPUT, "the data source '%s' needs the folder of its files (data.path)",
-                         o->source);
+static bool check_range(const char *name, const double *range, double least, double most, Error *error) {
+    return (range[0] >= least && range[0] <= range[1] && range[1] <= most) ||
+           error_set(error, ERROR_INPUT, "data.%s is %g to %g; expected two numbers, not falling, from %g to %g", name,
+                     range[0], range[1], least, most);
+}
+
+/* The random resized crop and the jitter. */
+static bool check_pictures(const DataOptions *o, Error *error) {
+    bool jitters = o->brightness != 0 || o->contrast != 0 || o->saturation != 0 || o->hue != 0;
+    if (o->area[1] != 0 &&
+        (!check_range("area", o->area, 1e-6, 1, error) || !check_range("ratio", o->ratio, 1e-3, 1e3, error)))
+        return false;
+    if (!(o->brightness >= 0 && o->contrast >= 0 && o->saturation >= 0))
+        return error_set(error, ERROR_INPUT, "data.brightness, data.contrast and data.saturation must not be negative");
+    if (!(o->hue >= 0 && o->hue <= 0.5))
+        return error_set(error, ERROR_INPUT, "data.hue is %g; expected 0 to 0.5", o->hue);
+    return (o->channels == IMAGE_CHANNELS || (!jitters && o->area[1] == 0)) ||
+           error_set(error, ERROR_INPUT,
+                     "a random resized crop and colour jitter need 3 channels; the network takes %d", o->channels);
+}
+
+static bool check_options(const DataOptions *o, Error *error) {
     if (o->channels < 1 || o->channels > DATA_MAX_CHANNELS)
         return error_set(error, ERROR_INPUT, "images of %d channels cannot be loaded; expected 1 to %d", o->channels,
                          DATA_MAX_CHANNELS);
@@ -80,7 +100,23 @@ static bool check_options(const DataOptions *o, const DataSource *source, Error 
             return error_set(error, ERROR_INPUT, "data.std of channel %d is %g; expected a number above 0", c,
                              (double)o->std[c]);
     }
-    return true;
+    return check_pictures(o, error);
+}
+
+/* What pictures of any size are made to, and how they are changed in training. */
+static void read_pictures(const IrModule *module, DataOptions *o) {
+    o->resize = (int)ir_module_get_int(module, "data.resize", 0);
+    const char *filter = ir_module_get_string(module, "data.interpolation", "bilinear");
+    o->interpolation = str_equal(filter, "bicubic") ? IMAGE_bicubic : IMAGE_bilinear;
+    bool crops = ir_module_get(module, "data.area.0") || ir_module_get(module, "data.area.1");
+    o->area[0] = crops ? ir_module_get_float(module, "data.area.0", 0.08) : 0;
+    o->area[1] = crops ? ir_module_get_float(module, "data.area.1", 1) : 0;
+    o->ratio[0] = ir_module_get_float(module, "data.ratio.0", 3.0 / 4.0);
+    o->ratio[1] = ir_module_get_float(module, "data.ratio.1", 4.0 / 3.0);
+    o->brightness = ir_module_get_float(module, "data.brightness", 0);
+    o->contrast = ir_module_get_float(module, "data.contrast", 0);
+    o->saturation = ir_module_get_float(module, "data.saturation", 0);
+    o->hue = ir_module_get_float(module, "data.hue", 0);
 }
 
 bool data_options_read(const IrModule *module, DataOptions *options, Error *error) {
@@ -98,14 +134,31 @@ bool data_options_read(const IrModule *module, DataOptions *options, Error *erro
     options->crop = (int)ir_module_get_int(module, "data.crop", source->crop);
     options->flip = ir_module_get_int(module, "data.flip", source->flip) != 0;
     options->cutout = (int)ir_module_get_int(module, "data.cutout", 0);
-    options->resize = (int)ir_module_get_int(module, "data.resize", 0);
+    read_pictures(module, options);
     options->height = (int)ir_module_get_int(module, "input.height", 32);
     options->width = (int)ir_module_get_int(module, "input.width", 32);
     options->channels = (int)ir_module_get_int(module, "input.channels", 3);
     options->classes = (int)ir_module_get_int(module, "classes", 10);
     read_channels(module, "data.mean", source->mean, options->mean);
     read_channels(module, "data.std", source->std, options->std);
-    return check_options(options, source, error);
+    return check_options(options, error);
+}
+
+int data_side(const DataOptions *options) {
+    int larger = options->height > options->width ? options->height : options->width;
+    if (options->resize)
+        return options->resize;
+    if (str_equal(options->source, "image_folder"))
+        return image_side_for(options->height, options->width);
+    bool padded = str_ends_with(options->source, "mnist") && larger >= MNIST_SIDE;
+    return padded ? MNIST_SIDE : larger;
+}
+
+bool data_check_side(const DataOptions *o, Error *error) {
+    int side = data_side(o);
+    return (side >= o->height && side >= o->width) ||
+           error_set(error, ERROR_INPUT, "data.resize is %d, less than the network's %d x %d", side, o->height,
+                     o->width);
 }
 
 bool data_open(const DataOptions *options, DataPart part, Dataset *data, Error *error) {
@@ -113,6 +166,9 @@ bool data_open(const DataOptions *options, DataPart part, Dataset *data, Error *
     const DataSource *source = source_find(options->source, error);
     if (!source)
         return false;
+    if (source->needs_path && (!options->path || !options->path[0]))
+        return error_set(error, ERROR_INPUT, "the data source '%s' needs the folder of its files (data.path)",
+                         options->source);
     if (!source->read(options, part, data, error)) {
         data_close(data);
         return false;

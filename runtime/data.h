@@ -6,6 +6,7 @@
 
 #include "base/diag.h"
 #include "ir/ir.h"
+#include "runtime/image.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,26 +23,36 @@ typedef struct DataOptions {
     int crop;           /* zero padding of the random crop; 0: no crop */
     bool flip;
     int cutout; /* side of the square; 0: none */
-    int resize; /* image_folder: the short side before the middle is cut out; 0: 256 for images of 224, in proportion */
+    /* Pictures of any size (data_side): the short side before the middle is cut out; 0: what the source does. */
+    int resize;
+    ImageFilter interpolation;
+    double area[2], ratio[2]; /* random resized crop: part of the picture's area, width / height; area[1] 0: none */
+    double brightness, contrast, saturation; /* colour jitter: factors of 1 - x to 1 + x; 0: none */
+    double hue;                              /* turned by -x to x of the circle */
     float mean[DATA_MAX_CHANNELS], std[DATA_MAX_CHANNELS];
     int height, width, channels, classes; /* what the network takes; the files must fit */
 } DataOptions;
 
 /* Reads the settings data.*, input.* and classes. Mistakes are ERROR_INPUT. */
 bool data_options_read(const IrModule *module, DataOptions *options, Error *error);
+/* The short side of a picture before the middle is cut out, for sources whose pictures have any size. */
+int data_side(const DataOptions *options);
+bool data_check_side(const DataOptions *options, Error *error); /* that it covers the network's input */
 
 typedef enum DataPart { DATA_train, DATA_test } DataPart;
 
-/* Images in file order. Owns its arrays; data_close frees them. A set that is too large for memory has no pixels but a
- * function that makes them, called by several threads at once: it writes height x width x channels bytes, or returns
- * false for a broken image, which it has noted. */
+/* Images in file order. Owns its arrays; data_close frees them. Pictures of another size than the network's, or too
+ * many for memory, have no pixels but a function that makes the picture, called by several threads at once: false for a
+ * broken one, which it has noted. */
 typedef struct Dataset {
     int64_t count;
     int height, width, channels, classes;
     uint8_t *pixels; /* count x height x width x channels */
     int32_t *labels;
-    bool (*load)(const struct Dataset *data, int64_t index, uint8_t *out); /* NULL: pixels holds them */
-    void *source;                                                           /* what load needs */
+    const char *const *class_names;                                        /* NULL: the source does not say */
+    bool (*load)(const struct Dataset *data, int64_t index, Image *image); /* NULL: pixels holds them */
+    bool slow;    /* load decodes files: worth a thread per core */
+    void *source; /* what load needs */
     void (*close)(void *source);
 } Dataset;
 
@@ -60,17 +71,22 @@ bool data_make_synthetic(const DataOptions *options, DataPart part, Dataset *dat
 /* ---- augmentation (augment.c) ---- */
 typedef struct Augment {
     bool enabled; /* false: scale and normalise only, as for evaluation */
-    int crop, cutout;
-    bool flip;
-    int channels;
+    const DataOptions *options;
     double table[DATA_MAX_CHANNELS][256]; /* byte -> (byte / 255 - mean) / std */
 } Augment;
 
+/* options must outlive it. */
 void augment_prepare(const DataOptions *options, bool enabled, Augment *augment);
 /* Writes image `index` of data, height x width x channels floats (doubles when f64), to out. The draws are named
- * "augment.crop", "augment.flip", "augment.cutout" and keyed by (seed, epoch, index). False: a broken image. */
+ * "augment.area", "augment.crop", "augment.flip", "augment.color", "augment.cutout" and keyed by (seed, epoch, index).
+ * False: a broken image. */
 bool augment_image(const Augment *augment, const Dataset *data, int64_t index, uint64_t seed, uint32_t epoch, bool f64,
                    void *out);
+/* A picture that is not of a data set, fitted to the network as those of the options' source are for evaluation, and
+ * normalised: height x width x channels doubles. False: no memory, or too long and narrow. */
+bool augment_picture(const Augment *augment, const Image *picture, double *out);
+/* The part of height x width pixels that a random resized crop takes, as torchvision's RandomResizedCrop chooses it. */
+ImageBox augment_area(const DataOptions *options, int height, int width, uint64_t seed, uint32_t epoch, uint32_t image);
 
 /* ---- batches (loader.c) ---- */
 typedef struct LoaderOptions {
@@ -83,6 +99,9 @@ typedef struct LoaderOptions {
     bool f64;
     int threads; /* in the background, at least 1 */
 } LoaderOptions;
+
+/* How many threads a program's loader should have: one per core to decode pictures, else few. */
+int loader_threads(const Dataset *data, int program_threads);
 
 typedef struct Batch {
     int64_t count;    /* images; fewer than asked for when some are broken, but never 0 */

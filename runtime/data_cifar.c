@@ -115,15 +115,15 @@ static bool read_all(const DataOptions *options, DataPart part, Dataset *data, E
     return ok;
 }
 
-/* ---- for networks that take larger images ---- */
+/* ---- for networks that take images of another size ---- */
 
-static bool load_resized(const Dataset *data, int64_t index, uint8_t *out) {
+static bool load_small(const Dataset *data, int64_t index, Image *image) {
+    static const char name[] = "an image of CIFAR";
     const Dataset *small = data->source;
-    Image from = {SIDE, SIDE, small->pixels + index * PIXELS}, to;
-    if (!image_resize(&from, (ImageBox){0, 0, SIDE, SIDE}, data->height, data->width, &to))
+    Error error = {ERROR_NONE, ""};
+    if (!image_allocate(name, SIDE, SIDE, image, &error))
         return false;
-    memcpy(out, to.pixels, (size_t)data->height * (size_t)data->width * CHANNELS);
-    image_free(&to);
+    memcpy(image->pixels, small->pixels + index * PIXELS, PIXELS);
     return true;
 }
 
@@ -135,6 +135,8 @@ static void close_small(void *source) {
 static bool read_resized(const DataOptions *options, DataPart part, Dataset *data, Error *error) {
     DataOptions small = *options;
     small.height = small.width = SIDE;
+    if (!data_check_side(options, error))
+        return false;
     Dataset *source = calloc(1, sizeof *source);
     if (!source)
         return error_set(error, ERROR_MACHINE, "no memory to read CIFAR files");
@@ -147,7 +149,7 @@ static bool read_resized(const DataOptions *options, DataPart part, Dataset *dat
     data->width = options->width;
     data->channels = CHANNELS;
     data->classes = options->classes;
-    data->load = load_resized;
+    data->load = load_small;
     data->labels = source->labels;
     source->labels = NULL;
     return true;
@@ -156,6 +158,6 @@ static bool read_resized(const DataOptions *options, DataPart part, Dataset *dat
 bool data_read_cifar(const DataOptions *options, DataPart part, Dataset *data, Error *error) {
     if (options->channels != CHANNELS)
         return error_set(error, ERROR_INPUT, "CIFAR images have 3 channels; the network takes %d", options->channels);
-    bool same = options->height == SIDE && options->width == SIDE;
+    bool same = options->height == SIDE && options->width == SIDE && data_side(options) == SIDE;
     return same ? read_all(options, part, data, error) : read_resized(options, part, data, error);
 }

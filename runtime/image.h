@@ -1,5 +1,5 @@
-/* image.h: pictures from files, as a network wants them: decoded, the short side resized as Pillow does, the middle cut
- * out. Pixels are bytes, red, green, blue, row by row. */
+/* image.h: pictures from files, as a network wants them: decoded, resized, cut out and recoloured as Pillow and
+ * torchvision do it. Pixels are bytes, red, green, blue, row by row. */
 #ifndef NDARTS_RUNTIME_IMAGE_H
 #define NDARTS_RUNTIME_IMAGE_H
 
@@ -28,13 +28,23 @@ typedef struct ImageBox {
     int top, left, height, width;
 } ImageBox;
 
-/* The part of from in box (which lies inside), resized to height x width: bilinear, antialiased when it shrinks, the
- * same bytes as Pillow's Image.crop(box).resize((width, height), BILINEAR). False: no memory. */
-bool image_resize(const Image *from, ImageBox box, int height, int width, Image *to);
+typedef enum ImageFilter { IMAGE_bilinear, IMAGE_bicubic } ImageFilter;
+
+/* The part of from in box (which lies inside), resized to height x width, antialiased when it shrinks: the same bytes
+ * as Pillow's Image.crop(box).resize((width, height), BILINEAR or BICUBIC). False: no memory. */
+bool image_resize(const Image *from, ImageBox box, int height, int width, ImageFilter filter, Image *to);
 /* Resizes so that the short side has `side` pixels, then cuts height x width out of the middle, as torchvision's
  * Resize(side) and CenterCrop do; height and width are at most side. out: height x width x 3 bytes. */
-bool image_center(const Image *from, int side, int height, int width, uint8_t *out);
+bool image_center(const Image *from, int side, int height, int width, ImageFilter filter, uint8_t *out);
 /* The side that belongs to a network for images of this size: 256 for 224. */
 int image_side_for(int height, int width);
+
+/* ---- colours (image_color.c), in place; count pixels; the bytes of torchvision's adjust_* on Pillow's images ---- */
+void image_adjust_brightness(uint8_t *pixels, size_t count, double factor); /* factors: at least 0; 1 changes nothing */
+void image_adjust_contrast(uint8_t *pixels, size_t count, double factor);
+void image_adjust_saturation(uint8_t *pixels, size_t count, double factor);
+void image_adjust_hue(uint8_t *pixels, size_t count, double turn); /* -0.5 to 0.5 of the whole circle */
+/* The grey of a pixel: Pillow's convert("L"). */
+uint8_t image_grey(const uint8_t *pixel);
 
 #endif

@@ -21,6 +21,7 @@ typedef struct ImageFolder {
     Arena *arena;
     const char *root;
     int side; /* of the short side before the middle is cut out */
+    const char *const *classes;
     const char **paths;
     int32_t *labels;
     size_t count, path_capacity, label_count, label_capacity;
@@ -95,6 +96,7 @@ static bool add_classes(ImageFolder *f, const DataOptions *o, Error *error) {
     if ((int64_t)folders.count != o->classes)
         return error_set(error, ERROR_INPUT, "%s: found %zu folders of classes; the network has %d classes", f->root,
                          folders.count, o->classes);
+    f->classes = folders.items;
     for (size_t i = 0; i < folders.count; i++) {
         if (!add_class(f, arena_printf(f->arena, "%s/%s", f->root, folders.items[i]), (int)i, 0, error))
             return false;
@@ -130,21 +132,27 @@ static void note_broken(ImageFolder *f, int64_t index, const char *why) {
     pthread_mutex_unlock(&f->lock);
 }
 
-static bool load_picture(const Dataset *data, int64_t index, uint8_t *out) {
+/* Resized to the short side it would have too many pixels. */
+static bool is_too_long(const ImageFolder *f, const Image *image) {
+    int64_t shorter = image->height < image->width ? image->height : image->width;
+    int64_t longer = image->height < image->width ? image->width : image->height;
+    return longer * f->side / shorter > IMAGE_MAX_PIXELS / f->side;
+}
+
+static bool load_picture(const Dataset *data, int64_t index, Image *image) {
     ImageFolder *f = data->source;
-    Image image;
     Error error = {ERROR_NONE, ""};
-    if (!image_read(f->paths[index], &image, &error)) {
+    if (!image_read(f->paths[index], image, &error)) {
         note_broken(f, index, error.message);
         return false;
     }
-    bool good = image_center(&image, f->side, data->height, data->width, out);
-    image_free(&image);
-    if (!good) {
+    if (is_too_long(f, image)) {
         error_set(&error, ERROR_INPUT, "%s: too large to be resized", f->paths[index]);
         note_broken(f, index, error.message);
+        image_free(image);
+        return false;
     }
-    return good;
+    return true;
 }
 
 static void close_folder(void *source) {
@@ -159,16 +167,13 @@ static void close_folder(void *source) {
 bool data_read_image_folder(const DataOptions *o, DataPart part, Dataset *data, Error *error) {
     Arena *arena = arena_create();
     ImageFolder *f = ARENA_NEW(arena, ImageFolder);
-    *f = (ImageFolder){.arena = arena, .side = o->resize ? o->resize : image_side_for(o->height, o->width)};
+    *f = (ImageFolder){.arena = arena, .side = data_side(o)};
     pthread_mutex_init(&f->lock, NULL);
     data->source = f;
     data->close = close_folder;
     if (o->channels != IMAGE_CHANNELS)
         return error_set(error, ERROR_INPUT, "pictures have 3 channels; the network takes %d", o->channels);
-    if (f->side < o->height || f->side < o->width)
-        return error_set(error, ERROR_INPUT, "data.resize is %d, less than the network's %d x %d", f->side, o->height,
-                         o->width);
-    if (!find_root(f, o, part, error) || !add_classes(f, o, error))
+    if (!data_check_side(o, error) || !find_root(f, o, part, error) || !add_classes(f, o, error))
         return false;
     int64_t count = (int64_t)f->count;
     f->broken = ARENA_ARRAY(arena, bool, count);
@@ -177,7 +182,9 @@ bool data_read_image_folder(const DataOptions *o, DataPart part, Dataset *data, 
     data->width = o->width;
     data->channels = o->channels;
     data->classes = o->classes;
+    data->class_names = f->classes;
     data->load = load_picture;
+    data->slow = true;
     data->labels = malloc(sizeof(int32_t) * (size_t)count);
     if (!data->labels)
         return error_set(error, ERROR_MACHINE, "no memory for %lld labels", (long long)count);

@@ -1,8 +1,9 @@
 /* loader.c: batches made ahead of time by background threads.
  *
- * A ring of slots; batch b goes to slot b mod SLOTS. Workers take batch numbers in order and may fill a slot as soon as
- * the caller has moved past the batch that was in it. What a batch holds depends on its number only, so the order in
- * which workers finish does not matter. */
+ * A ring of SLOTS slots; batch b goes to slot b mod SLOTS, once the caller has moved past the batch that was in it: so
+ * much memory and no more is used, whatever the number of threads. Workers take a few images at a time, batch after
+ * batch, each image to its place in the slot; who makes the last one closes the gaps that broken images left. What a
+ * batch holds depends on its number only, so it does not matter which worker does what, and when. */
 #include "runtime/data.h"
 
 #include "base/hash.h"
@@ -10,11 +11,14 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { MAX_WORKERS = 16, EXTRA_SLOTS = 2 };
+enum { MAX_WORKERS = 16, SLOTS = 3, GRAIN = 4 };
 
 typedef struct Slot {
     Batch batch;
+    bool *good;    /* image by image, of those that were wanted */
+    int64_t done;  /* images that were made or found broken; guarded by the lock */
     int64_t ready; /* number of the batch it holds, -1: none */
 } Slot;
 
@@ -22,14 +26,15 @@ struct Loader {
     LoaderOptions options;
     Augment augment;
     int64_t *order; /* images of the round */
-    int64_t batch_count, slot_count;
-    Slot *slots;
+    int64_t batch_count;
+    Slot slots[SLOTS];
     pthread_mutex_t lock;
     pthread_cond_t changed;
     /* guarded by lock */
-    int64_t next_fill; /* next batch that a worker takes */
-    int64_t next_give; /* next batch that the caller gets */
-    int filling;       /* workers at work */
+    int64_t next_fill;  /* batch that workers are at */
+    int64_t next_image; /* of it: the next one to be taken */
+    int64_t next_give;  /* next batch that the caller gets */
+    int filling;        /* workers at work */
     uint32_t epoch;
     bool closing;
     int worker_count;
@@ -41,24 +46,77 @@ static size_t image_bytes(const LoaderOptions *o) {
     return (size_t)d->height * (size_t)d->width * (size_t)d->channels * (o->f64 ? sizeof(double) : sizeof(float));
 }
 
-static void fill_slot(Loader *loader, Slot *slot, int64_t number, uint32_t epoch) {
+static int64_t images_in(const LoaderOptions *o, int64_t number) {
+    int64_t left = o->count - number * o->batch;
+    return left < o->batch ? left : o->batch;
+}
+
+/* Some images of a batch, for one worker. */
+typedef struct Share {
+    int64_t number, first, count;
+    uint32_t epoch;
+} Share;
+
+static void fill_share(Loader *loader, Slot *slot, const Share *share) {
     const LoaderOptions *o = &loader->options;
-    int64_t position = number * o->batch;
-    slot->batch.position = position;
-    slot->batch.count = 0;
-    int64_t wanted = o->count - position < o->batch ? o->count - position : o->batch;
-    for (int64_t i = 0; i < wanted; i++) {
-        int64_t image = loader->order[position + i], at = slot->batch.count;
+    for (int64_t at = share->first; at < share->first + share->count; at++) {
+        int64_t image = loader->order[share->number * o->batch + at];
         slot->batch.labels[at] = o->data->labels[image];
-        slot->batch.count += augment_image(&loader->augment, o->data, image, o->seed, epoch, o->f64,
-                                           (char *)slot->batch.images + (size_t)at * image_bytes(o));
+        slot->good[at] = augment_image(&loader->augment, o->data, image, o->seed, share->epoch, o->f64,
+                                       (char *)slot->batch.images + (size_t)at * image_bytes(o));
     }
+}
+
+/* Good images move up to where broken ones would be. */
+static void close_gaps(const LoaderOptions *o, Slot *slot, int64_t wanted) {
+    size_t bytes = image_bytes(o);
+    int64_t count = 0;
+    for (int64_t at = 0; at < wanted; at++) {
+        if (!slot->good[at])
+            continue;
+        if (count < at) {
+            memcpy((char *)slot->batch.images + (size_t)count * bytes, (char *)slot->batch.images + (size_t)at * bytes,
+                   bytes);
+            slot->batch.labels[count] = slot->batch.labels[at];
+        }
+        count++;
+    }
+    slot->batch.count = count;
 }
 
 /* The slot of the batch being used by the caller (next_give - 1) is not free yet. */
 static bool may_fill(const Loader *loader) {
     int64_t in_use = loader->next_give > 0 ? loader->next_give - 1 : 0;
-    return loader->next_fill < loader->batch_count && loader->next_fill < in_use + loader->slot_count;
+    return loader->next_fill < loader->batch_count && loader->next_fill < in_use + SLOTS;
+}
+
+static Share take_share(Loader *loader) {
+    Share share = {.number = loader->next_fill, .first = loader->next_image, .count = GRAIN, .epoch = loader->epoch};
+    int64_t wanted = images_in(&loader->options, share.number);
+    if (share.first == 0)
+        loader->slots[share.number % SLOTS].done = 0;
+    if (share.count > wanted - share.first)
+        share.count = wanted - share.first;
+    loader->next_image += share.count;
+    if (loader->next_image == wanted) {
+        loader->next_fill++;
+        loader->next_image = 0;
+    }
+    loader->filling++;
+    return share;
+}
+
+static void finish_share(Loader *loader, Slot *slot, const Share *share) {
+    int64_t wanted = images_in(&loader->options, share->number);
+    loader->filling--;
+    slot->done += share->count;
+    if (slot->done == wanted) {
+        close_gaps(&loader->options, slot, wanted);
+        slot->batch.position = share->number * loader->options.batch;
+        slot->ready = share->number;
+    }
+    if (slot->done == wanted || loader->filling == 0)
+        pthread_cond_broadcast(&loader->changed);
 }
 
 static void *work(void *argument) {
@@ -69,16 +127,12 @@ static void *work(void *argument) {
             pthread_cond_wait(&loader->changed, &loader->lock);
         if (loader->closing)
             break;
-        int64_t number = loader->next_fill++;
-        uint32_t epoch = loader->epoch;
-        Slot *slot = &loader->slots[number % loader->slot_count];
-        loader->filling++;
+        Share share = take_share(loader);
+        Slot *slot = &loader->slots[share.number % SLOTS];
         pthread_mutex_unlock(&loader->lock);
-        fill_slot(loader, slot, number, epoch);
+        fill_share(loader, slot, &share);
         pthread_mutex_lock(&loader->lock);
-        slot->ready = number;
-        loader->filling--;
-        pthread_cond_broadcast(&loader->changed);
+        finish_share(loader, slot, &share);
     }
     pthread_mutex_unlock(&loader->lock);
     return NULL;
@@ -87,19 +141,24 @@ static void *work(void *argument) {
 static bool allocate(Loader *loader, Error *error) {
     const LoaderOptions *o = &loader->options;
     loader->order = malloc((size_t)o->count * sizeof(int64_t));
-    loader->slots = calloc((size_t)loader->slot_count, sizeof(Slot));
-    if (!loader->order || !loader->slots)
+    if (!loader->order)
         return error_set(error, ERROR_MACHINE, "no memory for the order of %lld images", (long long)o->count);
-    for (int64_t i = 0; i < loader->slot_count; i++) {
+    for (int64_t i = 0; i < SLOTS; i++) {
         Slot *slot = &loader->slots[i];
         slot->ready = -1;
         size_t bytes = (size_t)o->batch * image_bytes(o);
         slot->batch.images = aligned_alloc(64, (bytes + 63) / 64 * 64);
         slot->batch.labels = malloc((size_t)o->batch * sizeof(int32_t));
-        if (!slot->batch.images || !slot->batch.labels)
+        slot->good = malloc((size_t)o->batch * sizeof(bool));
+        if (!slot->batch.images || !slot->batch.labels || !slot->good)
             return error_set(error, ERROR_MACHINE, "no memory for a batch of %lld images", (long long)o->batch);
     }
     return true;
+}
+
+int loader_threads(const Dataset *data, int program_threads) {
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return data->slow ? (int)(cores < MAX_WORKERS ? cores : MAX_WORKERS) : 1 + program_threads / 8;
 }
 
 Loader *loader_create(const LoaderOptions *options, Error *error) {
@@ -112,7 +171,6 @@ Loader *loader_create(const LoaderOptions *options, Error *error) {
     loader->augment = *options->augment;
     loader->batch_count = (options->count + options->batch - 1) / options->batch;
     int wanted = options->threads < 1 ? 1 : options->threads > MAX_WORKERS ? MAX_WORKERS : options->threads;
-    loader->slot_count = wanted + EXTRA_SLOTS;
     loader->next_fill = loader->batch_count; /* nothing to do before loader_start */
     loader->next_give = loader->batch_count;
     pthread_mutex_init(&loader->lock, NULL);
@@ -140,11 +198,11 @@ void loader_destroy(Loader *loader) {
     pthread_mutex_unlock(&loader->lock);
     for (int i = 0; i < loader->worker_count; i++)
         pthread_join(loader->workers[i], NULL);
-    for (int64_t i = 0; loader->slots && i < loader->slot_count; i++) {
+    for (int64_t i = 0; i < SLOTS; i++) {
         free(loader->slots[i].batch.images);
         free(loader->slots[i].batch.labels);
+        free(loader->slots[i].good);
     }
-    free(loader->slots);
     free(loader->order);
     pthread_cond_destroy(&loader->changed);
     pthread_mutex_destroy(&loader->lock);
@@ -177,11 +235,12 @@ void loader_start(Loader *loader, uint32_t epoch, uint32_t round, int64_t first_
     loader->next_fill = loader->batch_count; /* no new work while the old round is wound up */
     while (loader->filling > 0)
         pthread_cond_wait(&loader->changed, &loader->lock);
-    for (int64_t i = 0; i < loader->slot_count; i++)
+    for (int64_t i = 0; i < SLOTS; i++)
         loader->slots[i].ready = -1;
     shuffle(loader, epoch, round);
     loader->epoch = epoch;
     loader->next_fill = first_batch;
+    loader->next_image = 0;
     loader->next_give = first_batch;
     pthread_cond_broadcast(&loader->changed);
     pthread_mutex_unlock(&loader->lock);
@@ -193,7 +252,7 @@ const Batch *loader_next(Loader *loader) {
     /* A batch whose images are all broken is passed over. */
     while (!(batch && batch->count) && loader->next_give < loader->batch_count) {
         int64_t number = loader->next_give++;
-        Slot *slot = &loader->slots[number % loader->slot_count];
+        Slot *slot = &loader->slots[number % SLOTS];
         pthread_cond_broadcast(&loader->changed); /* the batch before this one is free */
         while (slot->ready != number)
             pthread_cond_wait(&loader->changed, &loader->lock);

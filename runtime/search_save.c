@@ -27,19 +27,40 @@ static bool current_genotype(Search *s, Arena *arena, Genotype *genotype, Error 
                           error);
 }
 
-/* Mean and deviation of the channels, where the text of the search sets them. */
-static void add_channels(Str *out, const IrModule *module, const char *name) {
+/* A list of the data's settings, as far as the text of the search sets it. */
+static void add_list(Str *out, const IrModule *module, const char *name, int count) {
     char key[32];
     snprintf(key, sizeof(key), "data.%s.0", name);
     if (!ir_module_get(module, key))
         return;
     str_addf(out, ", %s = [", name);
-    for (int c = 0; c < 3; c++) {
-        snprintf(key, sizeof(key), "data.%s.%d", name, c);
-        str_add(out, c ? ", " : "");
+    for (int i = 0; i < count; i++) {
+        snprintf(key, sizeof(key), "data.%s.%d", name, i);
+        str_add(out, i ? ", " : "");
         str_add_double(out, ir_module_get_float(module, key, 0));
     }
     str_add(out, "]");
+}
+
+static void add_number(Str *out, const char *name, double value) {
+    if (value == 0)
+        return;
+    str_addf(out, ", %s = ", name);
+    str_add_double(out, value);
+}
+
+/* How pictures are made to size and changed. */
+static void add_pictures(Str *out, const IrModule *module, const DataOptions *o) {
+    if (o->resize)
+        str_addf(out, ", resize = %d", o->resize);
+    if (o->interpolation == IMAGE_bicubic)
+        str_add(out, ", interpolation = bicubic");
+    add_list(out, module, "area", 2);
+    add_list(out, module, "ratio", 2);
+    add_number(out, "brightness", o->brightness);
+    add_number(out, "contrast", o->contrast);
+    add_number(out, "saturation", o->saturation);
+    add_number(out, "hue", o->hue);
 }
 
 /* The images of the search, all of them. */
@@ -55,11 +76,10 @@ static void add_data(Str *out, const Search *s) {
                  o->width, o->channels);
     else if (o->height != 32 || o->width != 32)
         str_addf(out, ", H = %d, W = %d", o->height, o->width);
-    if (o->resize)
-        str_addf(out, ", resize = %d", o->resize);
+    add_pictures(out, s->loop.module, o);
     str_addf(out, ", crop = %d, flip = %s, cutout = %d", o->crop, o->flip ? "true" : "false", o->height / 2);
-    add_channels(out, s->loop.module, "mean");
-    add_channels(out, s->loop.module, "std");
+    add_list(out, s->loop.module, "mean", 3);
+    add_list(out, s->loop.module, "std", 3);
     str_add(out, ")\n");
 }
 

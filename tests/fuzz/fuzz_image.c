@@ -8,7 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     Image image;
     uint8_t out[8 * 8 * IMAGE_CHANNELS];
     if (image_decode("fuzz", data, size, &image, &error)) {
-        image_center(&image, 9, 8, 8, out);
+        image_center(&image, 9, 8, 8, size % 2 ? IMAGE_bilinear : IMAGE_bicubic, out);
+        image_adjust_hue(image.pixels, (size_t)image.height * (size_t)image.width, 0.3);
         image_free(&image);
     }
     return 0;

@@ -254,15 +254,20 @@ static void test_cifar_resized(void **state) {
         fail_msg("%s", error.message);
     assert_int_equal(large.count, small.count);
     assert_memory_equal(large.labels, small.labels, sizeof(int32_t) * (size_t)small.count);
-    uint8_t *image = malloc(48 * 48 * 3);
-    assert_true(large.load(&large, 1, image));
+    Augment augment;
+    double *image = malloc(48 * 48 * 3 * sizeof *image);
+    augment_prepare(&options, false, &augment);
+    assert_true(augment_image(&augment, &large, 1, 0, 0, true, image));
     const uint8_t *from = small.pixels + 32 * 32 * 3;
     for (int corner = 0; corner < 4; corner++) {
         int y = corner / 2, x = corner % 2;
         for (int c = 0; c < 3; c++)
-            assert_int_equal(image[(47 * y * 48 + 47 * x) * 3 + c], from[(31 * y * 32 + 31 * x) * 3 + c]);
+            assert_true(image[(47 * y * 48 + 47 * x) * 3 + c] ==
+                        augment.table[c][from[(31 * y * 32 + 31 * x) * 3 + c]]);
     }
     free(image);
+    options.resize = 40;
+    expect_error(&options, DATA_train, "data.resize is 40, less than the network's 48 x 48");
     data_close(&large);
     data_close(&small);
 }

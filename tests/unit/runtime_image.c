@@ -21,7 +21,7 @@ static const char *picture(Arena *arena, const char *name) {
 
 /* ---- against Pillow ---- */
 
-static int largest_difference(const char *name, const char *expected_name) {
+static int largest_difference(const char *name, const char *expected_name, ImageFilter filter) {
     Arena *arena = arena_create();
     Error error = {ERROR_NONE, ""};
     Image image, expected;
@@ -29,7 +29,7 @@ static int largest_difference(const char *name, const char *expected_name) {
     if (!image_read(picture(arena, name), &image, &error) ||
         !image_read(picture(arena, expected_name), &expected, &error))
         fail_msg("%s", error.message);
-    assert_true(image_center(&image, SIDE, CROP, CROP, out));
+    assert_true(image_center(&image, SIDE, CROP, CROP, filter, out));
     assert_int_equal(expected.height, CROP);
     assert_int_equal(expected.width, CROP);
     int largest = 0;
@@ -52,10 +52,44 @@ static void test_same_as_pillow(void **state) {
         {"baseline.jpg", "baseline.expected.png"}, {"progressive.jpeg", "progressive.expected.png"},
         {"grey.jpg", "grey.expected.png"},         {"ink.jpg", "ink.expected.png"}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        int largest = largest_difference(names[i][0], names[i][1]);
+        int largest = largest_difference(names[i][0], names[i][1], IMAGE_bilinear);
         if (largest > (str_ends_with(names[i][0], ".png") ? 0 : 1))
             fail_msg("%s: differs by %d grey levels", names[i][0], largest);
     }
+}
+
+static void test_bicubic(void **state) {
+    (void)state;
+    assert_int_equal(largest_difference("rgb.png", "rgb.cubic.expected.png", IMAGE_bicubic), 0);
+    assert_int_equal(largest_difference("enlarged.png", "enlarged.cubic.expected.png", IMAGE_bicubic), 0);
+}
+
+typedef void Adjust(uint8_t *pixels, size_t count, double factor);
+
+static void test_colours(void **state) {
+    (void)state;
+    static const struct {
+        const char *expected;
+        Adjust *adjust;
+        double factor;
+    } cases[] = {{"alpha.brightness.expected.png", image_adjust_brightness, 1.3},
+                 {"alpha.contrast.expected.png", image_adjust_contrast, 0.6},
+                 {"alpha.saturation.expected.png", image_adjust_saturation, 1.4},
+                 {"alpha.hue.expected.png", image_adjust_hue, -0.15}};
+    Arena *arena = arena_create();
+    Error error = {ERROR_NONE, ""};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        Image image, expected;
+        assert_true(image_read(picture(arena, "alpha.png"), &image, &error));
+        assert_true(image_read(picture(arena, cases[i].expected), &expected, &error));
+        size_t count = (size_t)image.height * (size_t)image.width;
+        cases[i].adjust(image.pixels, count, cases[i].factor);
+        if (memcmp(image.pixels, expected.pixels, count * IMAGE_CHANNELS) != 0)
+            fail_msg("%s is not what Pillow makes", cases[i].expected);
+        image_free(&image);
+        image_free(&expected);
+    }
+    arena_destroy(arena);
 }
 
 static void test_resize_a_part(void **state) {
@@ -64,11 +98,11 @@ static void test_resize_a_part(void **state) {
     for (int i = 0; i < 16; i++)
         memset(pixels + 3 * i, 10 * i, 3);
     Image from = {4, 4, pixels}, to;
-    assert_true(image_resize(&from, (ImageBox){1, 2, 2, 2}, 1, 1, &to));
+    assert_true(image_resize(&from, (ImageBox){1, 2, 2, 2}, 1, 1, IMAGE_bilinear, &to));
     /* Pixels 6, 7, 10 and 11: their mean. */
     assert_int_equal(to.pixels[0], 85);
     image_free(&to);
-    assert_true(image_resize(&from, (ImageBox){0, 0, 4, 4}, 4, 4, &to));
+    assert_true(image_resize(&from, (ImageBox){0, 0, 4, 4}, 4, 4, IMAGE_bilinear, &to));
     assert_memory_equal(to.pixels, pixels, sizeof pixels);
     image_free(&to);
 }
@@ -193,19 +227,48 @@ static void test_tree(void **state) {
     const int32_t labels[] = {0, 0, 1, 1, 1};
     assert_memory_equal(data.labels, labels, sizeof labels);
     augment_prepare(&options, false, &augment);
-    LoaderOptions loading = {.data = &data, .count = 5, .batch = 2, .augment = &augment, .threads = 3};
-    Loader *loader = loader_create(&loading, &error);
-    assert_non_null(loader);
-    for (uint32_t epoch = 0; epoch < 2; epoch++) {
-        const int64_t counts[] = {1, 2, 1};
-        loader_start(loader, epoch, 0, 0);
-        for (int i = 0; i < 3; i++) {
-            const Batch *batch = loader_next(loader);
-            assert_non_null(batch);
-            assert_int_equal(batch->count, counts[i]);
-            assert_int_equal(batch->labels[0], i > 0);
+    for (int threads = 1; threads < 9; threads += 3) {
+        LoaderOptions loading = {.data = &data, .count = 5, .batch = 2, .augment = &augment, .threads = threads};
+        Loader *loader = loader_create(&loading, &error);
+        assert_non_null(loader);
+        for (uint32_t epoch = 0; epoch < 2; epoch++) {
+            const int64_t counts[] = {1, 2, 1};
+            loader_start(loader, epoch, 0, 0);
+            for (int i = 0; i < 3; i++) {
+                const Batch *batch = loader_next(loader);
+                assert_non_null(batch);
+                assert_int_equal(batch->count, counts[i]);
+                assert_int_equal(batch->labels[0], i > 0);
+            }
+            assert_null(loader_next(loader));
         }
-        assert_null(loader_next(loader));
+        loader_destroy(loader);
+    }
+    assert_string_equal(data.class_names[0], "cat");
+    assert_string_equal(data.class_names[1], "dog");
+    data_close(&data);
+}
+
+/* What is left of a batch moves together: the images are those of the labels. */
+static void test_gaps_are_closed(void **state) {
+    Tree *t = *state;
+    Error error = {ERROR_NONE, ""};
+    DataOptions options = options_of(t);
+    Dataset data;
+    Augment augment;
+    assert_true(data_open(&options, DATA_train, &data, &error));
+    augment_prepare(&options, false, &augment);
+    LoaderOptions loading = {.data = &data, .count = 5, .batch = 5, .augment = &augment, .threads = 2};
+    Loader *loader = loader_create(&loading, &error);
+    loader_start(loader, 0, 0, 0);
+    const Batch *batch = loader_next(loader);
+    const int32_t labels[] = {0, 1, 1, 1};
+    assert_int_equal(batch->count, 4);
+    assert_memory_equal(batch->labels, labels, sizeof labels);
+    float out[CROP * CROP * 3];
+    for (int i = 0; i < 4; i++) {
+        assert_true(augment_image(&augment, &data, i + 1, 0, 0, false, out)); /* 0 is broken */
+        assert_memory_equal((const float *)batch->images + i * CROP * CROP * 3, out, sizeof out);
     }
     loader_destroy(loader);
     data_close(&data);
@@ -278,10 +341,17 @@ static void test_wrong_trees(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_as_pillow), cmocka_unit_test(test_resize_a_part),
-        cmocka_unit_test(test_side),           cmocka_unit_test(test_broken_files),
-        cmocka_unit_test(test_claimed_size),   cmocka_unit_test(test_tree),
-        cmocka_unit_test(test_pixels),         cmocka_unit_test(test_validation_part),
+        cmocka_unit_test(test_same_as_pillow),
+        cmocka_unit_test(test_bicubic),
+        cmocka_unit_test(test_colours),
+        cmocka_unit_test(test_resize_a_part),
+        cmocka_unit_test(test_side),
+        cmocka_unit_test(test_broken_files),
+        cmocka_unit_test(test_claimed_size),
+        cmocka_unit_test(test_tree),
+        cmocka_unit_test(test_gaps_are_closed),
+        cmocka_unit_test(test_pixels),
+        cmocka_unit_test(test_validation_part),
         cmocka_unit_test(test_wrong_trees),
     };
 #if !defined(NDARTS_HAVE_JPEG) || !defined(NDARTS_HAVE_PNG)

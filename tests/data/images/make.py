@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Makes the pictures beside this script with Pillow, and what becomes of them: NAME.expected.png is Pillow's resize of the short side to 48
-(bilinear), of which the middle 42 x 42 is cut out as torchvision does. Nothing in the tests needs it again."""
+(bilinear), of which the middle 42 x 42 is cut out as torchvision does; NAME.cubic.expected.png the same with the bicubic filter;
+alpha.COLOUR.expected.png what torchvision's colour functions make of alpha.png. Nothing in the tests needs it again."""
 import math
 import os
 import random
 
-from PIL import Image
+import numpy
+from PIL import Image, ImageEnhance
 
 os.chdir(os.path.dirname(os.path.abspath(__file__)))
 SIDE, CROP = 48, 42
@@ -23,16 +25,16 @@ def picture(width, height):
     return image
 
 
-def expected(name):
+def expected(name, kind=Image.BILINEAR, ending='.expected.png'):
     image = Image.open(name).convert('RGB')
     width, height = image.size
     if width < height:
         size = SIDE, int(SIDE * height / width)
     else:
         size = int(SIDE * width / height), SIDE
-    image = image.resize(size, Image.BILINEAR)
+    image = image.resize(size, kind)
     top, left = round((image.height - CROP) / 2.0), round((image.width - CROP) / 2.0)
-    image.crop((left, top, left + CROP, top + CROP)).save(name.rsplit('.', 1)[0] + '.expected.png', optimize=True)
+    image.crop((left, top, left + CROP, top + CROP)).save(name.rsplit('.', 1)[0] + ending, optimize=True)
 
 
 wide, tall = picture(131, 97), picture(75, 120)
@@ -58,3 +60,18 @@ with open('truncated.png', 'wb') as file:
     file.write(data[:len(data) // 2])
 with open('garbled.png', 'wb') as file:
     file.write(data[:3000] + bytes(100) + data[3100:])
+
+
+def turned(image, hue):
+    """torchvision's adjust_hue, whose conversion of the number is numpy's."""
+    h, s, v = image.convert('HSV').split()
+    shifted = numpy.array(h, dtype=numpy.uint8) + numpy.int32(hue * 255).astype(numpy.uint8)
+    return Image.merge('HSV', (Image.fromarray(shifted), s, v)).convert('RGB')
+
+
+for name in ('rgb.png', 'enlarged.png'):
+    expected(name, Image.BICUBIC, '.cubic.expected.png')
+small = Image.open('alpha.png').convert('RGB')
+for colour, image in (('brightness', ImageEnhance.Brightness(small).enhance(1.3)), ('contrast', ImageEnhance.Contrast(small).enhance(0.6)),
+                      ('saturation', ImageEnhance.Color(small).enhance(1.4)), ('hue', turned(small, -0.15))):
+    image.save(f'alpha.{colour}.expected.png', optimize=True)
