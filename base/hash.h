@@ -11,6 +11,9 @@ uint64_t hash_string(const char *text);
 /* 32 bytes of SHA-256 as 64 hexadecimal digits and a zero byte: the name of a cache entry. */
 void hash_sha256_hex(const void *data, size_t size, char out[65]);
 
+/* The checksum CRC-32C (Castagnoli), as iSCSI and TFRecord have it. */
+uint32_t hash_crc32c(const void *data, size_t size);
+
 /* Philox 4x32-10 (Salmon et al., SC 2011): four 32-bit words from a 128-bit counter and a 64-bit key. */
 typedef struct PhiloxBlock {
     uint32_t word[4];

@@ -14,7 +14,7 @@ typedef struct LoopOptions {
     const char *path;
     const char *out;  /* folder of the results */
     const char *init; /* weights to begin with, or NULL */
-    bool resume, allow_different_build, has_seed, help;
+    bool resume, allow_different_build, has_seed, tensorboard, help;
     uint64_t seed;
     int threads; /* 0: as many as there are cores */
     const char *device;

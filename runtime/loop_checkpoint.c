@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "runtime/metrics.h"
+#include "runtime/tensorboard.h"
 
 #include <errno.h>
 #include <string.h>
@@ -69,6 +70,12 @@ static bool take_checkpoint(Loop *l, Error *error) {
     return true;
 }
 
+static bool remove_result(const Loop *l, const char *name, Error *error) {
+    const char *file = loop_file(l, name);
+    return unlink(file) == 0 || errno == ENOENT ||
+           error_set(error, ERROR_MACHINE, "cannot remove '%s': %s", file, strerror(errno));
+}
+
 /* What is started anew beside an older checkpoint keeps that file under another name. */
 static bool set_old_results_aside(Loop *l, Error *error) {
     const char *path = loop_file(l, file_name), *kept = loop_file(l, "checkpoint.old.safetensors");
@@ -78,11 +85,10 @@ static bool set_old_results_aside(Loop *l, Error *error) {
         fprintf(stderr, "an earlier %s is in %s: its checkpoint is now %s\n", l->what, l->options.out, kept);
     }
     for (int i = 0; l->lines[i]; i++) {
-        const char *file = loop_file(l, l->lines[i]);
-        if (unlink(file) != 0 && errno != ENOENT)
-            return error_set(error, ERROR_MACHINE, "cannot remove '%s': %s", file, strerror(errno));
+        if (!remove_result(l, l->lines[i], error))
+            return false;
     }
-    return true;
+    return remove_result(l, TENSORBOARD_FILE, error);
 }
 
 /* --init: what is missing or left over is said of that file. */
@@ -108,7 +114,9 @@ bool loop_set_state(Loop *l, Error *error) {
         ok = take_weights(l, error) && set_old_results_aside(l, error);
     arena_destroy(l->restored_arena);
     l->restored_arena = NULL;
-    return ok;
+    /* Once begun, an event file is kept up. */
+    l->options.tensorboard |= access(loop_file(l, TENSORBOARD_FILE), F_OK) == 0;
+    return ok && (!l->options.tensorboard || tensorboard_write_all(l->options.out, error));
 }
 
 bool loop_stop_interrupted(Loop *l, Error *error) {
@@ -122,6 +130,8 @@ bool loop_stop_interrupted(Loop *l, Error *error) {
 }
 
 bool loop_next_epoch(Loop *l, Error *error) {
+    if (l->options.tensorboard && !tensorboard_append_last(l->options.out, error))
+        return false;
     l->at.epoch++;
     l->at.step = 0;
     memset(&l->at.sums, 0, sizeof(l->at.sums));

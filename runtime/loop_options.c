@@ -2,6 +2,7 @@
 #include "runtime/loop.h"
 
 #include "base/str.h"
+#include "runtime/tensorboard.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ void loop_print_options(FILE *out) {
           "  --mem-budget BYTES       keep to so much memory (500M, 2G), or say that it cannot be done\n"
           "  --tune FILE              a table of tiles that ndarts-run tune wrote, instead of the user's own\n"
           "  --profile[=FILE]         time every kernel; a trace for chrome://tracing in FILE (default DIR/profile.json)\n"
+          "  --tensorboard            the metrics also as an event file for TensorBoard, in DIR\n"
           "  --set NAME=VALUE         change a parameter of the text; may be repeated\n",
           out);
 }
@@ -104,6 +106,8 @@ static bool take_flag(const char *name, LoopOptions *o) {
         o->allow_different_build = true;
     else if (str_equal(name, "--profile"))
         o->profile = "";
+    else if (str_equal(name, "--tensorboard"))
+        o->tensorboard = true;
     else if (str_equal(name, "--help") || str_equal(name, "-h"))
         o->help = true;
     else
@@ -114,7 +118,7 @@ static bool take_flag(const char *name, LoopOptions *o) {
 static bool unknown_option(const LoopCommand *command, const char *name, Error *error) {
     static const char *const common[] = {
         "--out",       "--resume", "--allow-different-build", "--init", "--seed", "--set", "--threads", "--device",
-        "--precision", "--profile", "--mem-budget", "--tune", "--help"};
+        "--precision", "--profile", "--mem-budget", "--tune", "--tensorboard", "--help"};
     enum { COMMON = sizeof(common) / sizeof(common[0]), MOST = COMMON + 8 };
     const char *names[MOST];
     int count = 0;
@@ -170,6 +174,8 @@ bool loop_options_parse(Arena *arena, int argc, char **argv, const LoopCommand *
                          command->name);
     if (options->resume && options->init)
         return error_set(error, ERROR_INPUT, "--init and --resume exclude each other");
+    if (options->tensorboard && !tensorboard_available(error))
+        return false;
     if (!options->out)
         options->out = default_folder(arena, options->path);
     return true;

@@ -6,7 +6,6 @@
 #include "passes/derive.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -216,4 +215,21 @@ bool metrics_trim(const char *path, int64_t epoch, Error *error) {
     }
     arena_destroy(arena);
     return ok;
+}
+
+json_t *metrics_load(Arena *arena, const char *path) {
+    Error ignored = {0};
+    SourceFile *file = access(path, R_OK) == 0 ? source_read(arena, path, &ignored) : NULL;
+    if (!file)
+        return NULL;
+    json_t *lines = json_array();
+    for (const char *text = file->text; *text;) {
+        size_t length = strcspn(text, "\n");
+        json_t *line = json_loadb(text, length, 0, NULL);
+        if (json_is_object(line))
+            json_array_append(lines, line);
+        json_decref(line);
+        text += length + (text[length] == '\n');
+    }
+    return lines;
 }

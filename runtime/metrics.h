@@ -5,6 +5,8 @@
 
 #include "runtime/runtime.h"
 
+#include <jansson.h>
+
 typedef struct EpochMetrics {
     int64_t epoch, steps, alphas_updates;
     bool frozen; /* the alphas did not move */
@@ -36,6 +38,8 @@ bool metrics_append_alphas(const char *path, int64_t epoch, const RtProgram *pro
                            Error *error);
 /* Removes the lines of this epoch and later ones, and what is no JSON: before a search goes on. */
 bool metrics_trim(const char *path, int64_t epoch, Error *error);
+/* The lines that are JSON objects, as an array that the caller gives back; NULL when there is no such file. */
+json_t *metrics_load(Arena *arena, const char *path);
 /* Mean entropy of these rows. */
 double metrics_alphas_entropy(const RtProgram *program, const IrModule *settings);
 /* Softmax of one row. */

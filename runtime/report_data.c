@@ -2,29 +2,11 @@
 #include "runtime/report.h"
 
 #include "runtime/genotype.h"
+#include "runtime/metrics.h"
 
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
-
-/* The lines that are JSON objects; NULL when there is no such file. */
-static json_t *load_lines(Arena *arena, const char *folder, const char *name) {
-    const char *path = arena_printf(arena, "%s/%s", folder, name);
-    Error ignored = {0};
-    SourceFile *file = access(path, R_OK) == 0 ? source_read(arena, path, &ignored) : NULL;
-    if (!file)
-        return NULL;
-    json_t *lines = json_array();
-    for (const char *text = file->text; *text;) {
-        size_t length = strcspn(text, "\n");
-        json_t *line = json_loadb(text, length, 0, NULL);
-        if (json_is_object(line))
-            json_array_append(lines, line);
-        json_decref(line);
-        text += length + (text[length] == '\n');
-    }
-    return lines;
-}
 
 static const IrModule *load_module(Arena *arena, const char *folder) {
     const char *path = arena_printf(arena, "%s/network.ir", folder);
@@ -43,9 +25,9 @@ bool report_load(Arena *arena, const char *folder, ReportRun *run, Error *error)
     run->run = json_load_file(path, 0, &where);
     if (!json_is_object(run->run))
         return error_set(error, ERROR_INPUT, "there is no run in '%s': %s: %s", folder, path, where.text);
-    run->metrics = load_lines(arena, run->folder, "metrics.jsonl");
-    run->timing = load_lines(arena, run->folder, "timing.jsonl");
-    run->alphas = load_lines(arena, run->folder, "alphas.jsonl");
+    run->metrics = metrics_load(arena, arena_printf(arena, "%s/metrics.jsonl", run->folder));
+    run->timing = metrics_load(arena, arena_printf(arena, "%s/timing.jsonl", run->folder));
+    run->alphas = metrics_load(arena, arena_printf(arena, "%s/alphas.jsonl", run->folder));
     run->result = json_load_file(arena_printf(arena, "%s/result.json", run->folder), 0, NULL);
     run->module = load_module(arena, run->folder);
     return true;

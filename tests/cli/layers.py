@@ -8,7 +8,7 @@ LAYERS = ['base', 'ir', 'frontend', 'passes', 'codegen', 'runtime', 'lib', 'tool
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 SUFFIXES = ('.c', '.h', '.y', '.l', '.def')
 # Made by flex, bison and protoc-c, on the include path of one folder only.
-GENERATED = {'frontend': {'parser.h', 'lexer.h'}, 'runtime': {'onnx.pb-c.h'}}
+GENERATED = {'frontend': {'parser.h', 'lexer.h'}, 'runtime': {'onnx.pb-c.h', 'tensorboard.pb-c.h'}}
 
 
 def check_file(source, layer, path):

@@ -37,6 +37,14 @@ static void test_sha256(void **state) {
     expect_sha256(million, 55, "9f4390f8d30c2dd92ec9f095b65e2b9ae9b0a925a5258e241c9f1e910f734318");
 }
 
+static void test_crc32c(void **state) {
+    (void)state;
+    static const unsigned char zeros[32]; /* RFC 3720, B.4 */
+    assert_true(hash_crc32c("123456789", 9) == 0xe3069283u);
+    assert_true(hash_crc32c(zeros, sizeof zeros) == 0x8a9136aau);
+    assert_true(hash_crc32c("", 0) == 0);
+}
+
 static void expect_philox(PhiloxBlock counter, uint64_t key, PhiloxBlock expected) {
     PhiloxBlock found = philox_4x32_10(counter, key);
     for (int i = 0; i < 4; i++)
@@ -116,7 +124,7 @@ static void test_normal_bits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fnv1a),          cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_fnv1a),          cmocka_unit_test(test_sha256), cmocka_unit_test(test_crc32c),
         cmocka_unit_test(test_philox),         cmocka_unit_test(test_draws_follow_their_definition),
         cmocka_unit_test(test_normal_moments), cmocka_unit_test(test_draws_differ),
         cmocka_unit_test(test_normal_bits),
