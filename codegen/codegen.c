@@ -152,11 +152,11 @@ static void add_rooms(const CgModule *module, const char *json, Str *out) {
 }
 
 /* Kernel i is in unit i modulo their number, as in C. */
-static const char *cuda_unit(const CgModule *module, const char *json, int unit) {
+static const char *cuda_unit(const CgModule *module, const char *json, int unit, int unit_count) {
     Str out = str_create(module->arena);
     str_add(&out, "/* Written by ndarts; docs/modules.md describes the interface. */\n");
     cg_cuda_add_prelude(&out, module->options);
-    for (int i = unit; i < module->kernel_count; i += module->options->unit_count)
+    for (int i = unit; i < module->kernel_count; i += unit_count)
         add_kernel(&out, &module->kernels[i]);
     if (unit == 0 && module->options->rooms)
         add_rooms(module, json, &out);
@@ -216,18 +216,25 @@ static CgModule *module_create(Arena *arena, IrModule *ir, IrGraph *const *graph
     return module;
 }
 
+/* A unit of CUDA pays for its prelude with as much time as one or two kernels take. */
+static int choose_unit_count(const CgModule *module) {
+    enum { KERNELS_OF_UNIT = 16 };
+    int wanted = 1 + module->kernel_count / KERNELS_OF_UNIT, most = module->options->unit_count;
+    return module->options->target == TARGET_cuda && wanted < most ? wanted : most;
+}
+
 CgOutput *cg_generate(Arena *arena, IrModule *ir, IrGraph *const *graphs, int graph_count, const CgOptions *options) {
     CgModule *module = module_create(arena, ir, graphs, graph_count, options);
     emit_stages(module);
     CgOutput *output = ARENA_NEW(arena, CgOutput);
     output->plan = cg_plan_json(module);
-    output->unit_count = options->unit_count;
+    output->unit_count = choose_unit_count(module);
     output->loop_count = module->loop_count;
     output->loops = module->loops;
     output->units = ARENA_ARRAY(arena, const char *, output->unit_count);
     for (int i = 0; i < output->unit_count; i++)
         output->units[i] =
-            options->target == TARGET_c ? c_unit(module, output->plan, i) : cuda_unit(module, output->plan, i);
+            options->target == TARGET_c ? c_unit(module, output->plan, i) : cuda_unit(module, output->plan, i, output->unit_count);
     return output;
 }
 

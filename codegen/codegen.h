@@ -16,7 +16,7 @@ typedef struct CgOptions {
     CgPrecision precision;
     int vector_bytes;      /* 64, 32, 16; 0: scalar code (plain schedule only). C target */
     bool plain;            /* only the plain schedule, for tests */
-    int unit_count;        /* how many compilation units to split the kernels into, at least 1 */
+    int unit_count;        /* how many compilation units to split the kernels into, at least 1; CUDA target: at most */
     int64_t batch;         /* as in the PassContext */
     int chunks;
     bool bands;            /* C target: kernels can compute bands of rows, for fewer images than threads (abi.h) */

@@ -1,4 +1,4 @@
-/* cuda.h: parts of the CUDA dialect (emit_cuda.c, cuda_product.c, cuda_sum.c, cuda_window.c). */
+/* cuda.h: parts of the CUDA dialect (emit_cuda.c, cuda_axes.c, cuda_product.c, cuda_sum.c, cuda_window.c). */
 #ifndef NDARTS_CODEGEN_CUDA_H
 #define NDARTS_CODEGEN_CUDA_H
 
@@ -7,10 +7,13 @@
 /* The runtime starts blocks of so many threads; kernels that share memory rely on it. */
 enum { CUDA_BLOCK_THREADS = 256 };
 
-/* Constants for the given axes out of the variable `rest`, the last of them varying fastest. */
-void cuda_print_indices(CgPrinter *p, const int *axes, int count);
-/* Those of the result's axes that are constant, the innermost in memory fastest. */
-void cuda_print_element(CgPrinter *p, const CgStep *step);
+/* Names the given axes of constant extent (the last of them varies fastest) by what `number`, a variable that counts
+ * through all of them, says. value: what will be read there, or NULL; stored: and the result written. */
+void cuda_print_axes(CgPrinter *p, CgScalar *value, bool stored, const int *axes, int count, const char *number);
+/* The same for the result's axes that are constant. */
+void cuda_print_element(CgPrinter *p, const CgStep *step, const char *number);
+/* Opens the loop over the images of the variable `chunk`; first: " + slice", or "". */
+void cuda_print_chunk(CgPrinter *p, const char *first, int step);
 /* Private memory of the variable `image`. */
 void cuda_print_private_bases(CgPrinter *p, const CgStep *step);
 

@@ -13,10 +13,10 @@
  * order. */
 #include "codegen/cuda.h"
 
-enum { EACH = 4 /* results of a thread, each way */, PAD = 4, LEAST_TERMS = 8, LEAST_ROWS = 8, LEAST_COLUMNS = 4 };
+enum { EACH = 4 /* results of a thread, each way */, PAD = 4, LEAST_TERMS = 8, LEAST_ROWS = 8, LEAST_COLUMNS = 4, MOST_UNROLLED = 4 };
 
 typedef struct Operand {
-    const CgScalar *value;
+    CgScalar *value;
     const char *name;                  /* of its tile */
     int axes[CG_MAX_AXES], axis_count; /* of the result, that only it depends on; the innermost in memory last */
     int64_t count;                     /* their extents' product */
@@ -44,7 +44,7 @@ static uint32_t guard_axes(const CgScalar *guard) {
 }
 
 /* The same guard around one factor. */
-static const CgScalar *guard_factor(Arena *arena, const CgScalar *guard, CgScalar *factor) {
+static CgScalar *guard_factor(Arena *arena, const CgScalar *guard, CgScalar *factor) {
     CgScalar *copy = ARENA_NEW(arena, CgScalar);
     *copy = *guard;
     copy->args = ARENA_ARRAY(arena, CgScalar *, 2);
@@ -76,8 +76,8 @@ static bool read_factors(Product *q, const CgScalar *term, uint32_t term_axes) {
 }
 
 /* Axes of the sum, which a chunk's images are not among. */
-static const CgScalar *read_sum(Product *q) {
-    const CgScalar *value = q->step->value;
+static CgScalar *read_sum(Product *q) {
+    CgScalar *value = q->step->value;
     bool is_sum = value->kind == SCALAR_reduce && value->reduce == REDUCE_sum && !value->wide;
     if (!is_sum)
         return NULL;
@@ -169,20 +169,6 @@ static void choose_tiles(Product *q) {
 
 /* ---- printing ---- */
 
-/* `const int` for the axes, from a number that stands for all of them. */
-static void print_axes(CgPrinter *p, const int *axes, int count, const char *number) {
-    const char *rest = cg_c_name(p, "r");
-    cg_c_line(p, "int %s = %s;", rest, number);
-    for (int i = count - 1; i >= 0; i--) {
-        long long extent = (long long)p->step->axes[axes[i]].extent;
-        if (extent <= 1)
-            continue;
-        p->axis_name[axes[i]] = cg_c_name(p, "i");
-        cg_c_line(p, "const int %s = %s %% %lld;", p->axis_name[axes[i]], rest, extent);
-        cg_c_line(p, "%s /= %lld;", rest, extent);
-    }
-}
-
 /* "m < 36 && k < 100", as far as a tile can be beyond the end. */
 static const char *inside(const Product *q, const char *m, const Operand *o, const char *k) {
     bool all = o->count % o->tile == 0, all_terms = !k || q->terms % q->depth == 0;
@@ -193,19 +179,34 @@ static const char *inside(const Product *q, const char *m, const Operand *o, con
     return arena_printf(q->p->arena, "%s < %lld && %s < %lld", m, (long long)o->count, k, (long long)q->terms);
 }
 
+static void print_number(const Product *q, const Operand *o, bool term) {
+    if (term)
+        cuda_print_axes(q->p, o->value, false, q->axes, q->axis_count, "k");
+    else
+        cuda_print_axes(q->p, o->value, false, o->axes, o->axis_count, "m");
+}
+
+/* Neighbouring threads take what are neighbours in memory; a thread's place along that way is always the same. */
 static void print_tile(const Product *q, const Operand *o) {
     CgPrinter *p = q->p;
-    int fast = o->along_terms ? q->depth : o->tile;
-    cg_c_open(p, "for (int e = threadIdx.x; e < %d; e += %d)", q->depth * o->tile, CUDA_BLOCK_THREADS);
-    cg_c_line(p, "const int kk = e %s %d, mm = e %s %d, k = k0 + kk, m = %s0 + mm;", o->along_terms ? "%" : "/", fast,
-              o->along_terms ? "/" : "%", fast, o->name);
+    int fast = o->along_terms ? q->depth : o->tile, slow = o->along_terms ? o->tile : q->depth;
+    int step = CUDA_BLOCK_THREADS / fast, turns = slow / step;
+    const char *place[2] = {arena_printf(p->arena, "threadIdx.x %% %d", fast),
+                            arena_printf(p->arena, "threadIdx.x / %d + turn * %d", fast, step)};
+    const char *const term = "const int kk = %s, k = k0 + kk;", *const row = "const int mm = %s, m = %s0 + mm;";
+    cg_c_open(p, "%s", "");
+    cg_c_line(p, o->along_terms ? term : row, place[0], o->name);
+    print_number(q, o, o->along_terms);
+    cg_c_line(p, "_Pragma(\"unroll %d\")", turns < MOST_UNROLLED ? turns : MOST_UNROLLED);
+    cg_c_open(p, "for (int turn = 0; turn < %d; turn++)", turns);
+    cg_c_line(p, o->along_terms ? row : term, place[1], o->name);
     cg_c_line(p, "T value = 0;");
     cg_c_open(p, "if (%s)", inside(q, "m", o, "k"));
-    print_axes(p, o->axes, o->axis_count, "m");
-    print_axes(p, q->axes, q->axis_count, "k");
+    print_number(q, o, !o->along_terms);
     cg_c_line(p, "value = %s;", cg_c_print_scalar(p, o->value));
     cg_c_close(p);
     cg_c_line(p, "%s[kk * %d + mm] = value;", o->name, o->tile + PAD);
+    cg_c_close(p);
     cg_c_close(p);
 }
 
@@ -239,8 +240,8 @@ static void print_store(const Product *q, const char *value) {
     cg_c_line(p, "const int m = x0 + mm, n = y0 + nn;");
     const char *rows = inside(q, "m", &q->x, NULL), *columns = inside(q, "n", &q->y, NULL);
     cg_c_open(p, "if (%s && %s)", rows, columns);
-    print_axes(p, q->x.axes, q->x.axis_count, "m");
-    print_axes(p, q->y.axes, q->y.axis_count, "n");
+    cuda_print_axes(p, NULL, true, q->x.axes, q->x.axis_count, "m");
+    cuda_print_axes(p, NULL, true, q->y.axes, q->y.axis_count, "n");
     cg_c_store(p, q->step->out, cg_c_result_offset(p), value, false);
     cg_c_close(p);
 }
@@ -294,8 +295,7 @@ static void print_block(const Product *q) {
     CgPrinter *p = q->p;
     cg_c_line(p, "T total[%d][%d] = {};", EACH, EACH);
     if (q->step->partial) {
-        cg_c_line(p, "const int64_t end = (chunk + 1) * run->batch / run->chunks;");
-        cg_c_open(p, "for (int64_t image = chunk * run->batch / run->chunks; image < end; image++)");
+        cuda_print_chunk(p, "", 1);
         p->axis_name[0] = "image";
         print_terms(q);
         cg_c_close(p);

@@ -1,17 +1,17 @@
 /* cuda_sum.c: sums over an image (partial sums of a chunk), and long sums that are computed once, shared by a block.
  *
  * A block of 256 threads has L lanes and 256 / L slices. A lane is an element of the result, neighbours in memory side
- * by side; the slices take every (256 / L)th term each, image after image. Then the slices are added up in order. So
+ * by side; the slices take every (256 / L)th term each, image after image. Then the slices are added up, half to half. So
  * the order of additions depends on shapes only, never on the grid. */
 #include "codegen/cuda.h"
 
-enum { MOST_LANES = 32, LEAST_TERMS = 64 };
+enum { MOST_LANES = 32, LEAST_TERMS = 64, MOST_UNROLLED = 8 };
 
 typedef struct Sum {
     CgPrinter *p;
     const CgStep *step;
-    const CgScalar *body; /* a term */
-    const int *axes;      /* of the sum */
+    CgScalar *body;  /* a term */
+    const int *axes; /* of the sum */
     int axis_count;
     int64_t elements, terms; /* of a chunk (or altogether); of one element in one image */
     int lanes;
@@ -20,7 +20,7 @@ typedef struct Sum {
 
 /* False when the terms are not constant in number. */
 static bool read_sum(Sum *s) {
-    const CgScalar *value = s->step->value;
+    CgScalar *value = s->step->value;
     bool is_sum = value->kind == SCALAR_reduce && value->reduce == REDUCE_sum;
     s->body = is_sum ? value->args[0] : value;
     s->axes = value->reduce_axes;
@@ -38,15 +38,38 @@ static bool read_sum(Sum *s) {
     return true;
 }
 
+static int slice_count(const Sum *s) {
+    return CUDA_BLOCK_THREADS / s->lanes;
+}
+
+/* So that loads do not wait for each other, without code for a rest where there is none. */
+static int choose_unroll(int64_t turns) {
+    int unroll = MOST_UNROLLED;
+    while (unroll > 4 && turns % unroll != 0)
+        unroll--;
+    return unroll;
+}
+
+static void open_terms(const Sum *s) {
+    CgPrinter *p = s->p;
+    int slices = slice_count(s);
+    int64_t turns = s->terms / slices;
+    if (s->terms % slices == 0) {
+        cg_c_line(p, "_Pragma(\"unroll %d\")", choose_unroll(turns));
+        cg_c_open(p, "for (int turn = 0; turn < %lld; turn++)", (long long)turns);
+        cg_c_line(p, "const %s term = turn * %d + slice;", p->index_type, slices);
+    } else {
+        cg_c_line(p, "_Pragma(\"unroll 4\")");
+        cg_c_open(p, "for (%s term = slice; term < %lld; term += %d)", p->index_type, (long long)s->terms, slices);
+    }
+}
+
 /* The slice's terms of one image, into `part`. */
 static void print_terms(const Sum *s) {
     CgPrinter *p = s->p;
     cg_c_line(p, "%s part = 0;", s->type);
-    cg_c_line(p, "_Pragma(\"unroll 8\")"); /* so that loads do not wait for each other */
-    cg_c_open(p, "for (%s term = slice; term < %lld; term += %d)", p->index_type, (long long)s->terms,
-              CUDA_BLOCK_THREADS / s->lanes);
-    cg_c_line(p, "%s rest = term;", p->index_type);
-    cuda_print_indices(p, s->axes, s->axis_count);
+    open_terms(s);
+    cuda_print_axes(p, s->body, false, s->axes, s->axis_count, "term");
     cg_c_line(p, "part += %s;", cg_c_print_scalar(p, s->body));
     cg_c_close(p);
     cg_c_line(p, "total += part;");
@@ -56,9 +79,7 @@ static void print_terms(const Sum *s) {
 static void print_images(const Sum *s) {
     CgPrinter *p = s->p;
     bool single = s->terms == 1;
-    cg_c_line(p, "const int64_t end = (chunk + 1) * run->batch / run->chunks;");
-    cg_c_open(p, "for (int64_t image = chunk * run->batch / run->chunks%s; image < end; image += %d)",
-              single ? " + slice" : "", single ? CUDA_BLOCK_THREADS / s->lanes : 1);
+    cuda_print_chunk(p, single ? " + slice" : "", single ? slice_count(s) : 1);
     cuda_print_private_bases(p, s->step);
     p->axis_name[0] = "image";
     if (single)
@@ -75,11 +96,23 @@ static uint32_t loop_axes(const Sum *s) {
     return mask;
 }
 
+/* Halves are added until one slice is left. */
+static void print_slices(const Sum *s) {
+    CgPrinter *p = s->p;
+    cg_c_line(p, "sums[threadIdx.x] = total;");
+    cg_c_line(p, "__syncthreads();");
+    cg_c_line(p, "_Pragma(\"unroll 1\")");
+    cg_c_open(p, "for (int half = %d; half >= %d; half /= 2)", CUDA_BLOCK_THREADS / 2, s->lanes);
+    cg_c_line(p, "if (threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];");
+    cg_c_line(p, "__syncthreads();");
+    cg_c_close(p);
+}
+
 static void print_block(const Sum *s) {
     CgPrinter *p = s->p;
     cg_c_line(p, "%s total = 0;", s->type);
-    cg_c_line(p, "%s rest = element < %lld ? element : 0;", p->index_type, (long long)s->elements);
-    cuda_print_element(p, s->step);
+    cg_c_line(p, "const %s place = element < %lld ? element : 0;", p->index_type, (long long)s->elements);
+    cuda_print_element(p, s->step, "place");
     cg_c_hoist(p, s->body, loop_axes(s));
     cg_c_open(p, "if (element < %lld)", (long long)s->elements);
     if (s->step->partial)
@@ -87,11 +120,9 @@ static void print_block(const Sum *s) {
     else
         print_terms(s);
     cg_c_close(p);
-    cg_c_line(p, "sums[threadIdx.x] = total;");
-    cg_c_line(p, "__syncthreads();");
+    print_slices(s);
     cg_c_open(p, "if (slice == 0 && element < %lld)", (long long)s->elements);
-    cg_c_line(p, "for (int i = 1; i < %d; i++) total += sums[i * %d + lane];", CUDA_BLOCK_THREADS / s->lanes, s->lanes);
-    cg_c_store(p, s->step->out, cg_c_result_offset(p), "total", false);
+    cg_c_store(p, s->step->out, cg_c_result_offset(p), "sums[lane]", false);
     cg_c_close(p);
     cg_c_line(p, "__syncthreads();");
 }

@@ -160,6 +160,7 @@ static void print_results(const Window *w) {
     CgPrinter *p = w->p;
     int64_t columns = w->tile[COLUMN];
     cg_c_set_step(p, w->step, 0);
+    cg_c_line(p, "_Pragma(\"unroll 1\")"); /* the taps are enough to do side by side */
     cg_c_open(p, "for (int e = threadIdx.x; e < %lld; e += %d)", (long long)(w->tile[ROW] * columns * w->lanes),
               CUDA_BLOCK_THREADS);
     cg_c_line(p, "const int ty = e / %lld, tx = e / %d %% %lld, y = y0 + ty, x = x0 + tx;",

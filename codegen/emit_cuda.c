@@ -110,19 +110,16 @@ void cuda_print_private_bases(CgPrinter *p, const CgStep *step) {
     }
 }
 
-void cuda_print_indices(CgPrinter *p, const int *axes, int count) {
-    for (int i = count - 1; i >= 0; i--) {
-        int64_t extent = p->step->axes[axes[i]].extent;
-        if (extent <= 1)
-            continue;
-        p->axis_name[axes[i]] = cg_c_name(p, "i");
-        cg_c_line(p, "const %s %s = rest %% %lld;", p->index_type, p->axis_name[axes[i]], (long long)extent);
-        cg_c_line(p, "rest /= %lld;", (long long)extent);
-    }
+/* 32-bit divisions, where they are enough, are a quarter of the code. */
+void cuda_print_chunk(CgPrinter *p, const char *first, int step) {
+    const char *type = p->index_type;
+    cg_c_line(p, "const %s images = (%s)run->batch, chunks = (%s)run->chunks, end = ((%s)chunk + 1) * images / chunks;", type,
+              type, type, type);
+    cg_c_open(p, "for (%s image = (%s)chunk * images / chunks%s; image < end; image += %d)", "int64_t", type, first, step);
 }
 
-void cuda_print_element(CgPrinter *p, const CgStep *step) {
-    cuda_print_indices(p, step->out->order, step->out->type.rank);
+void cuda_print_element(CgPrinter *p, const CgStep *step, const char *number) {
+    cuda_print_axes(p, step->value, true, step->out->order, step->out->type.rank, number);
 }
 
 /* Elements of one image, of one chunk, or of all, as the launch is. */
@@ -153,12 +150,12 @@ static void print_elements(CgPrinter *p, const CgStep *step, CgLaunch launch, in
     const char *times = launch == LAUNCH_chunks ? "run->chunks * " : launch == LAUNCH_images ? "run->batch * " : "";
     cg_c_open(p, "for (%s thread = (%s)blockIdx.x * blockDim.x + threadIdx.x; thread < %s%lld; thread += (%s)gridDim.x * blockDim.x)",
               p->index_type, p->index_type, times, (long long)count, p->index_type);
-    cg_c_line(p, "%s rest = thread;", p->index_type);
-    cuda_print_element(p, step);
     if (outer) {
-        cg_c_line(p, "const int64_t %s = rest;", outer);
+        cg_c_line(p, "const int64_t %s = thread / %lld;", outer, (long long)count);
+        cg_c_line(p, "const %s element = thread %% %lld;", p->index_type, (long long)count);
         p->axis_name[0] = outer;
     }
+    cuda_print_element(p, step, outer ? "element" : "thread");
     cuda_print_private_bases(p, step);
     cg_c_store(p, step->out, cg_c_result_offset(p), cg_c_print_scalar(p, step->value), false);
     cg_c_close(p);

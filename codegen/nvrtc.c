@@ -1,10 +1,8 @@
 /* nvrtc.c: NVRTC through dlopen. Its C interface is small and stable, so the six functions needed are declared here. */
 #include "codegen/nvrtc.h"
 
+#include "base/library.h"
 #include "base/str.h"
-
-#include <dlfcn.h>
-#include <string.h>
 
 typedef struct Program *NvrtcProgram;
 
@@ -22,31 +20,12 @@ typedef struct Nvrtc {
     const char *(*message)(int);
 } Nvrtc;
 
-/* The name a distribution gives it, then where NVIDIA's own installer puts it. */
-static void *open_library(void) {
-    static const char *const names[] = {"libnvrtc.so.13",
-                                        "libnvrtc.so.12",
-                                        "libnvrtc.so",
-                                        "/usr/local/cuda/lib64/libnvrtc.so.13",
-                                        "/usr/local/cuda/lib64/libnvrtc.so.12",
-                                        "/usr/local/cuda/lib64/libnvrtc.so"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        void *library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-        if (library)
-            return library;
-    }
-    return NULL;
-}
-
-/* A function pointer by name; POSIX lets dlsym's result be copied into one. */
-static bool find(Nvrtc *n, const char *name, void *function) {
-    void *address = dlsym(n->library, name);
-    memcpy(function, &address, sizeof address);
-    return address != NULL;
+static bool find(const Nvrtc *n, const char *name, void *function) {
+    return library_find(n->library, name, function);
 }
 
 static bool load(Nvrtc *n, bool ptx, Error *error) {
-    n->library = open_library();
+    n->library = library_open("nvrtc", 13, 12);
     if (!n->library)
         return error_set(error, ERROR_MACHINE,
                          "libnvrtc is not installed; install the CUDA toolkit's NVRTC (package cuda-nvrtc, or `pip "
@@ -90,18 +69,28 @@ static bool read_result(Arena *arena, const Nvrtc *n, NvrtcProgram program, cons
     return !status || error_set(error, ERROR_MACHINE, "nvrtc: %s", n->message(status));
 }
 
-bool cg_nvrtc_compile(Arena *arena, const char *source, const char *arch, bool ptx, void **bytes, size_t *size,
-                      Error *error) {
+/* -lineinfo leads a profiler from instructions to lines, whose comments name the graph's nodes. */
+static int compile(Arena *arena, const Nvrtc *n, NvrtcProgram program, const char *arch, NvrtcKind kind) {
+    const char *options[] = {arena_printf(arena, "--gpu-architecture=%s", arch),
+                             "--std=c++17",
+                             "--disable-warnings",
+                             "-modify-stack-limit=false",
+                             "-lineinfo",
+                             "--relocatable-device-code=true"};
+    int count = sizeof options / sizeof *options;
+    return n->compile(program, kind == NVRTC_part ? count : count - 1, options);
+}
+
+bool cg_nvrtc_compile(Arena *arena, const char *source, const char *arch, NvrtcKind kind, void **bytes,
+                      size_t *size, Error *error) {
     Nvrtc n = {0};
     NvrtcProgram program;
-    if (!load(&n, ptx, error))
+    if (!load(&n, kind == NVRTC_ptx, error))
         return false;
     int status = n.create(&program, source, "ndarts.cu", 0, NULL, NULL);
     if (status)
         return error_set(error, ERROR_MACHINE, "nvrtc: %s", n.message(status));
-    const char *options[] = {arena_printf(arena, "--gpu-architecture=%s", arch), "--std=c++17", "--disable-warnings",
-                             "-modify-stack-limit=false"};
-    status = n.compile(program, sizeof options / sizeof *options, options);
+    status = compile(arena, &n, program, arch, kind);
     bool done = status == 0 && read_result(arena, &n, program, arch, bytes, size, error);
     if (status)
         error_set(error, ERROR_MACHINE, "nvrtc: %s\n%s", n.message(status), read_log(arena, &n, program));

@@ -2,7 +2,8 @@
  *     PLACE_state     parameters and what assigns them; offsets are the code generator's, one table for all graphs
  *     PLACE_input     inputs; offset: which one
  *     PLACE_prepared  computed from parameters alone, in graphs that do not change them; never reused
- *     PLACE_private   one image per thread: made and read within one stage over images
+ *     PLACE_private   one image per thread: made and read within one stage over images; none of them when memory is not
+ *                     shared over time (wide), so that equal steps have equal kernels wherever they stand
  *     PLACE_work      the rest: the whole batch, all chunks
  * A work value lives from its stage to the last stage that reads it, also through inlined nodes; threads are at
  * different images of a stage, so two values of one stage never share memory. A private value lives from its step to
@@ -68,7 +69,7 @@ static void find_lives(IrGraph *g, Plan *plan) {
 
 /* ---- places ---- */
 
-static void choose_place(IrGraph *g, IrNode *n, const PlanValue *v, bool prepared) {
+static void choose_place(const PassContext *ctx, IrGraph *g, IrNode *n, const PlanValue *v, bool prepared) {
     n->offset = 0;
     if (n->op == OP_param || n->op == OP_assign) {
         n->place = PLACE_state;
@@ -83,7 +84,7 @@ static void choose_place(IrGraph *g, IrNode *n, const PlanValue *v, bool prepare
         n->place = PLACE_prepared;
     } else {
         bool image = n->type.rank > 0 && n->type.dim[0] == IR_DIM_N;
-        n->place = image && v->last == v->first ? PLACE_private : PLACE_work;
+        n->place = image && v->last == v->first && !ctx->wide ? PLACE_private : PLACE_work;
     }
 }
 
@@ -240,7 +241,7 @@ static int64_t assign_private(PassContext *ctx, IrGraph *g, Plan *plan) {
         if (v->node && n->place == PLACE_private) {
             place_value(ctx, plan, &heap, v);
             next_ending[n->id] = first_ending[v->last_step];
-            first_ending[v->last_step] = ctx->wide ? -1 : n->id;
+            first_ending[v->last_step] = n->id;
         }
         free_stage(plan, &heap, first_ending, next_ending, n->id);
     }
@@ -272,7 +273,7 @@ Plan plan_describe(PassContext *ctx, IrGraph *g) {
     find_lives(g, &plan);
     for (IrNode *n = g->first; n; n = n->next) {
         int64_t offset = n->offset;
-        choose_place(g, n, &plan.values[n->id], prepared[n->id]);
+        choose_place(ctx, g, n, &plan.values[n->id], prepared[n->id]);
         n->offset = n->place == PLACE_input ? n->offset : offset;
         plan.values[n->id].bytes = size_of(ctx, n);
     }

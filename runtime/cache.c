@@ -10,7 +10,9 @@
 #include "base/str.h"
 #include "base/tensor_file.h"
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,6 +174,23 @@ bool rt_cache_write(Arena *arena, const char *name, const void *bytes, size_t si
 }
 
 /* ---- texts ---- */
+
+/* The file that this code is in: the program, or the shared library that it uses. */
+static const char *own_path(void) {
+    Dl_info info;
+    struct link_map *map = NULL;
+    bool found = dladdr1((void *)&ir_op_info, &info, (void **)&map, RTLD_DL_LINKMAP) && map && *map->l_name;
+    return found ? map->l_name : "/proc/self/exe";
+}
+
+void rt_cache_add_own_hash(Str *s) {
+    char digest[65] = "";
+    Error ignored = {ERROR_NONE, ""};
+    SourceFile *self = source_read(s->arena, own_path(), &ignored);
+    if (self)
+        hash_sha256_hex(self->text, self->size, digest);
+    str_addf(s, "%s\n", digest);
+}
 
 static const char *text_path(Arena *arena, const char *text_key) {
     return arena_printf(arena, "%s/%s.key", rt_cache_folder(arena), text_key);

@@ -20,6 +20,8 @@ RtModule *rt_cache_load(const RtCompiler *compiler, const CgOutput *output, cons
 void *rt_cache_read(Arena *arena, const char *name, size_t *size);
 bool rt_cache_write(Arena *arena, const char *name, const void *bytes, size_t size, Error *error);
 
+/* The compiler that we are, as part of the key of a text: another build may generate other code. */
+void rt_cache_add_own_hash(Str *s);
 /* The key of the module that a text led to before, or NULL; text_key: 64 hexadecimal digits. */
 const char *rt_cache_recall(Arena *arena, const char *text_key);
 void rt_cache_remember(const char *text_key, const char *key);

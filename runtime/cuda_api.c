@@ -1,35 +1,13 @@
 /* cuda_api.c: finds libcudart and its functions when the program runs. */
 #include "runtime/cuda_api.h"
 
-#include <dlfcn.h>
+#include "base/library.h"
+
 #include <string.h>
 
 static const char install_runtime[] =
     "install the CUDA toolkit 12.8 or later (package cuda-cudart, or `pip install nvidia-cuda-runtime`) and let "
     "LD_LIBRARY_PATH name its folder; --device=cpu needs none of it";
-
-/* By its name, then where NVIDIA's own installer puts it. */
-static void *open_runtime(void) {
-    static const char *const names[] = {"libcudart.so.13",
-                                        "libcudart.so.12",
-                                        "libcudart.so",
-                                        "/usr/local/cuda/lib64/libcudart.so.13",
-                                        "/usr/local/cuda/lib64/libcudart.so.12",
-                                        "/usr/local/cuda/lib64/libcudart.so"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        void *library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-        if (library)
-            return library;
-    }
-    return NULL;
-}
-
-/* A function pointer by name; POSIX lets dlsym's result be copied into one. */
-static bool find(void *library, const char *name, void *function) {
-    void *address = dlsym(library, name);
-    memcpy(function, &address, sizeof address);
-    return address != NULL;
-}
 
 static bool find_functions(CudaApi *api, const char **missing) {
     const struct {
@@ -42,7 +20,7 @@ static bool find_functions(CudaApi *api, const char **missing) {
 #undef CUDA_FUNCTION
             {"cudaGetErrorString", &api->GetErrorString, true}};
     for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
-        if (!find(api->library, functions[i].name, functions[i].function) && functions[i].needed && !*missing)
+        if (!library_find(api->library, functions[i].name, functions[i].function) && functions[i].needed && !*missing)
             *missing = functions[i].name;
     }
     return *missing == NULL;
@@ -50,7 +28,7 @@ static bool find_functions(CudaApi *api, const char **missing) {
 
 bool cuda_api_load(CudaApi *api, Error *error) {
     memset(api, 0, sizeof *api);
-    api->library = open_runtime();
+    api->library = library_open("cudart", 13, 12);
     if (!api->library)
         return error_set(error, ERROR_MACHINE, "the CUDA runtime (libcudart) is not installed; %s", install_runtime);
     const char *missing = NULL;
@@ -85,8 +63,8 @@ bool cuda_api_has_graphs(const CudaApi *api) {
 /* The name is the first field of cudaDeviceProp, whose size differs from version to version: room for many of it. */
 const char *cuda_api_device_name(const CudaApi *api, int device, Arena *arena) {
     int (*get_properties)(void *, int);
-    if (!find(api->library, "cudaGetDeviceProperties_v2", &get_properties) &&
-        !find(api->library, "cudaGetDeviceProperties", &get_properties))
+    if (!library_find(api->library, "cudaGetDeviceProperties_v2", &get_properties) &&
+        !library_find(api->library, "cudaGetDeviceProperties", &get_properties))
         return "CUDA device";
     char *properties = arena_alloc(arena, 16384);
     if (get_properties(properties, device) != CUDA_SUCCESS)

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/str.h"
 #include "codegen/cubin.h"
+#include "codegen/nvjitlink.h"
 #include "codegen/nvrtc.h"
 #include "runtime/cache.h"
 
@@ -104,7 +105,8 @@ typedef struct Unit {
 typedef struct Build {
     Unit *units;
     int count;
-    const char *arch, *plan; /* plan: goes into the first */
+    NvrtcKind kind;
+    const char *arch;
     atomic_int next;
 } Build;
 
@@ -112,11 +114,25 @@ static void *compile_units(void *argument) {
     Build *b = argument;
     for (int i; (i = atomic_fetch_add(&b->next, 1)) < b->count;) {
         Unit *u = &b->units[i];
-        if (cg_nvrtc_compile(u->arena, u->source, b->arch, false, &u->cubin, &u->size, &u->error) && i == 0 &&
-            !cubin_fill_plan(u->arena, b->plan, u->cubin, u->size))
-            error_set(&u->error, ERROR_MACHINE, "the compiled module has no room for its plan");
+        cg_nvrtc_compile(u->arena, u->source, b->arch, b->kind, &u->cubin, &u->size, &u->error);
     }
     return NULL;
+}
+
+static void begin_build(Build *b, const CgOutput *output, const char *arch, NvrtcKind kind, Arena *arena) {
+    *b = (Build){ARENA_ARRAY(arena, Unit, output->unit_count), output->unit_count, kind, arch, 0};
+    for (int i = 0; i < b->count; i++)
+        b->units[i] = (Unit){.source = output->units[i], .arena = arena_create()};
+}
+
+static void end_build(Build *b) {
+    for (int i = 0; i < b->count; i++)
+        arena_destroy(b->units[i].arena);
+}
+
+static bool fill_plan(Arena *arena, const CgOutput *output, void *cubin, size_t size, Error *error) {
+    return cubin_fill_plan(arena, output->plan, cubin, size) ||
+           error_set(error, ERROR_MACHINE, "the compiled module has no room for its plan");
 }
 
 /* This thread works too; fewer helpers than wished for are no failure. */
@@ -214,15 +230,19 @@ CudaModule *cuda_module_find(const CudaApi *api, const char *text_key, const cha
     return key ? find_entry(api, arch, key, arena, identity) : NULL;
 }
 
-static CudaModule *compile(const CudaApi *api, Build *b, const char *key, int threads, Error *error) {
+static CudaModule *compile(const CudaApi *api, const CgOutput *output, const char *arch, const char *key, int threads,
+                           Error *error) {
     Arena *arena = arena_create();
     CudaModule *m = NULL;
-    if (compile_all(b, threads, error)) {
+    Build b;
+    begin_build(&b, output, arch, NVRTC_cubin, arena);
+    if (compile_all(&b, threads, error) && fill_plan(arena, output, b.units[0].cubin, b.units[0].size, error)) {
         size_t size;
-        void *container = pack_units(arena, b, &size);
+        void *container = pack_units(arena, &b, &size);
         if (rt_cache_write(arena, entry_name(arena, key), container, size, error))
-            m = load_container(api, container, size, b->arch, error);
+            m = load_container(api, container, size, arch, error);
     }
+    end_build(&b);
     arena_destroy(arena);
     return m;
 }
@@ -231,16 +251,8 @@ CudaModule *cuda_module_build(const CudaApi *api, const CgOutput *output, const 
                               int threads, Arena *arena, const char **identity, Error *error) {
     const char *key = rt_cache_key(arena, output, arch, cuda_module_toolchain(arch, arena));
     CudaModule *m = find_entry(api, arch, key, arena, identity);
-    Build b = {.units = ARENA_ARRAY(arena, Unit, output->unit_count),
-               .count = output->unit_count,
-               .arch = arch,
-               .plan = output->plan};
-    for (int i = 0; !m && i < b.count; i++)
-        b.units[i] = (Unit){.source = output->units[i], .arena = arena_create()};
     if (!m)
-        m = compile(api, &b, key, threads, error);
-    for (int i = 0; i < b.count; i++)
-        arena_destroy(b.units[i].arena);
+        m = compile(api, output, arch, key, threads, error);
     if (m) {
         rt_cache_remember(text_key, key);
         *identity = module_identity(arch, key, arena);
@@ -263,4 +275,25 @@ CudaModule *cuda_module_load(const CudaApi *api, const char *path, const char *a
     }
     cuda_module_unload(api, m);
     return NULL;
+}
+
+static bool join_units(const Build *b, Arena *arena, void **bytes, size_t *size, Error *error) {
+    NvPart *parts = ARENA_ARRAY(arena, NvPart, b->count);
+    for (int i = 0; i < b->count; i++)
+        parts[i] = (NvPart){b->units[i].cubin, b->units[i].size};
+    if (b->count > 1)
+        return nvjitlink_join(arena, b->arch, parts, b->count, bytes, size, error);
+    *size = parts->size;
+    *bytes = memcpy(arena_alloc(arena, *size), parts->bytes, *size);
+    return true;
+}
+
+bool cuda_module_compile(const CgOutput *output, const char *arch, int threads, Arena *arena, void **bytes, size_t *size,
+                         Error *error) {
+    Build b;
+    begin_build(&b, output, arch, output->unit_count > 1 ? NVRTC_part : NVRTC_cubin, arena);
+    bool ok = compile_all(&b, threads, error) && join_units(&b, arena, bytes, size, error) &&
+              fill_plan(arena, output, *bytes, *size, error);
+    end_build(&b);
+    return ok;
 }

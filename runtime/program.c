@@ -4,14 +4,13 @@
 #include "base/hash.h"
 #include "base/str.h"
 #include "frontend/frontend.h"
+#include "runtime/cache.h"
 #include "runtime/device.h"
 #include "runtime/fit.h"
 #include "runtime/machine.h"
 #include "runtime/tensors.h"
 #include "runtime/tiles.h"
 
-#include <dlfcn.h>
-#include <link.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,24 +125,6 @@ static void keep_settings(RtProgram *p, const IrModule *ir) {
 
 /* ---- what a text's module depends on ---- */
 
-/* The file that this code is in: the program, or the shared library that it uses. */
-static const char *own_path(void) {
-    Dl_info info;
-    struct link_map *map = NULL;
-    bool found = dladdr1((void *)&ir_op_info, &info, (void **)&map, RTLD_DL_LINKMAP) && map && *map->l_name;
-    return found ? map->l_name : "/proc/self/exe";
-}
-
-/* The compiler that we are: another build of it may generate other code. */
-static void add_own_hash(Str *s) {
-    char digest[65] = "";
-    Error ignored = {ERROR_NONE, ""};
-    SourceFile *self = source_read(s->arena, own_path(), &ignored);
-    if (self)
-        hash_sha256_hex(self->text, self->size, digest);
-    str_addf(s, "%s\n", digest);
-}
-
 static void add_options(Str *s, const RtProgramOptions *o, const CgOptions *cg, const RtTiles *tiles) {
     str_addf(s, "precision %d vectors %d plain %d batch %lld chunks %d narrow %d grad_output %d input_gradient %d\n",
              cg->precision, cg->vector_bytes, cg->plain, (long long)cg->batch, cg->chunks, o->narrow,
@@ -165,7 +146,7 @@ static const char *text_key(RtProgram *p, const IrModule *ir, const RtProgramOpt
     if (!toolchain)
         return NULL;
     str_addf(&s, "%s\n", toolchain);
-    add_own_hash(&s);
+    rt_cache_add_own_hash(&s);
     add_options(&s, o, cg, tiles);
     ir_print_module(ir, &s);
     char *key = arena_alloc(ir->arena, 65);

@@ -1,13 +1,17 @@
 /* ndartsc_emit.c: the forms of a text, one after the other: tree, IR, step graphs, stages, plan, source, module. */
 #include "tools/ndartsc.h"
 
+#include "base/hash.h"
 #include "base/str.h"
 #include "base/tensor_file.h"
 #include "codegen/cubin.h"
+#include "codegen/nvjitlink.h"
 #include "codegen/nvrtc.h"
 #include "ir/stats.h"
 #include "passes/memory_report.h"
 #include "runtime/build.h"
+#include "runtime/cache.h"
+#include "runtime/cuda_module.h"
 #include "runtime/fit.h"
 #include "runtime/machine.h"
 #include "runtime/runtime.h"
@@ -29,6 +33,8 @@ typedef struct Job {
     IrGraph *graphs[GRAPH_KIND_COUNT];
     CgOptions cg;
 } Job;
+
+enum { CUBIN_UNITS = 8 /* at most; compiled side by side */ };
 
 /* The graph that is being worked on, for bug(). */
 static const IrGraph *current_graph;
@@ -269,22 +275,11 @@ static bool emit_shared(Job *job, const CgOutput *output) {
                            &job->error);
 }
 
-/* weights: of a cubin, or NULL. */
-static bool emit_cuda(Job *job, const CgOutput *output, const SourceFile *weights) {
-    Options *o = job->o;
-    void *bytes;
+static bool emit_ptx(Job *job, const CgOutput *output) {
+    void *text;
     size_t size;
-    bool ptx = o->emit == EMIT_ptx;
-    if (!ptx && !o->output)
-        return error_set(&job->error, ERROR_INPUT, "a module needs a file: -o NET.cubin");
-    if (!cg_nvrtc_compile(o->arena, output->units[0], o->arch, ptx, &bytes, &size, &job->error))
-        return false;
-    if (ptx)
-        return write_text(job, bytes);
-    if (!cubin_fill_plan(o->arena, output->plan, bytes, size) ||
-        (weights && !cubin_fill_weights(weights->text, weights->size, bytes, size)))
-        return error_set(&job->error, ERROR_MACHINE, "nvrtc made a module without room for its plan and weights");
-    return write_out(job, bytes, size);
+    return cg_nvrtc_compile(job->o->arena, output->units[0], job->o->arch, NVRTC_ptx, &text, &size, &job->error) &&
+           write_text(job, text);
 }
 
 /* One C file for one image at a time, with weights. */
@@ -304,24 +299,94 @@ static bool emit_standalone(Job *job) {
     return rt_standalone_write(o->arena, o->output, output, &weights, &job->error);
 }
 
-/* The file that goes into a cubin, held against the text; *weights NULL without --weights. */
-static bool read_weights(Job *job, SourceFile **weights) {
-    Options *o = job->o;
+/* A file that goes into a .cubin. */
+typedef struct Weights {
+    const SourceFile *file; /* NULL without --weights */
     TensorFile tensors;
-    *weights = o->weights ? source_read(o->arena, o->weights, &job->error) : NULL;
-    return !o->weights || (*weights && safetensors_read(o->arena, o->weights, &tensors, &job->error) &&
-                           rt_weights_check(o->arena, job->module, o->input, o->weights, &tensors, &job->error));
+} Weights;
+
+static bool read_weights(Job *job, Weights *weights) {
+    Options *o = job->o;
+    *weights = (Weights){.file = o->weights ? source_read(o->arena, o->weights, &job->error) : NULL};
+    return !o->weights || (weights->file && safetensors_read(o->arena, o->weights, &weights->tensors, &job->error));
+}
+
+/* What the text is held against. */
+static void add_weights(const Weights *weights, Str *s) {
+    str_addf(s, "weights %zu\n", weights->file ? weights->file->size : 0);
+    for (size_t i = 0; i < weights->tensors.count; i++) {
+        const Tensor *t = &weights->tensors.tensors[i];
+        str_addf(s, "%s %d", t->name, t->type);
+        for (int d = 0; d < t->rank; d++)
+            str_addf(s, " %lld", (long long)t->shape[d]);
+        str_add(s, "\n");
+    }
+}
+
+/* All that decides the bytes of a .cubin. NULL when the passes are to be seen at work. */
+static const char *cubin_key(Job *job, const Weights *weights) {
+    Options *o = job->o;
+    const PassContext *p = &o->passes;
+    if (p->print_before || p->print_after || p->print_after_all || p->print_after_change || p->dump_to || p->timing ||
+        p->only || p->disabled_count || o->mem_report)
+        return NULL;
+    Str s = str_create(o->arena);
+    rt_cache_add_own_hash(&s);
+    str_addf(&s, "%s\nprecision %d plain %d batch %lld budget %lld\n", cuda_module_toolchain(o->arch, o->arena),
+             o->precision, o->plain, (long long)choose_batch(job), (long long)o->memory_budget);
+    add_weights(weights, &s);
+    choose_kinds(job);
+    for (int i = 0; i < o->kind_count; i++)
+        str_addf(&s, "graph %s\n", graph_kind_name(o->kinds[i]));
+    ir_print_module(job->module, &s);
+    char *name = arena_alloc(o->arena, 65 + sizeof ".cubin");
+    hash_sha256_hex(s.data, s.length, name);
+    return strcat(name, ".cubin");
+}
+
+/* The weights, if any, are filled in by who writes the file. */
+static bool compile_cubin(Job *job, const Weights *weights, void **bytes, size_t *size) {
+    Options *o = job->o;
+    if (!build_graphs(job) ||
+        (weights->file && !rt_weights_check(o->arena, job->module, o->input, o->weights, &weights->tensors, &job->error)))
+        return false;
+    job->cg.rooms = true;
+    job->cg.weights_size = weights->file ? cubin_weights_room(weights->file->size) : 0;
+    job->cg.unit_count = nvjitlink_is_there() ? CUBIN_UNITS : 1;
+    const CgOutput *output = cg_generate(o->arena, job->module, job->graphs, job->graph_count, &job->cg);
+    return cuda_module_compile(output, o->arch, machine_core_count(), o->arena, bytes, size, &job->error);
+}
+
+static bool emit_cubin(Job *job) {
+    Options *o = job->o;
+    Weights weights;
+    if (!o->output)
+        return error_set(&job->error, ERROR_INPUT, "a module needs a file: -o NET.cubin");
+    if (!read_weights(job, &weights))
+        return false;
+    size_t size;
+    const char *key = cubin_key(job, &weights);
+    void *bytes = key ? rt_cache_read(o->arena, key, &size) : NULL;
+    if (!bytes) {
+        Error ignored = {ERROR_NONE, ""}; /* of the cache: the next run compiles again */
+        if (!compile_cubin(job, &weights, &bytes, &size))
+            return false;
+        if (key)
+            rt_cache_write(o->arena, key, bytes, size, &ignored);
+    }
+    if (weights.file && !cubin_fill_weights(weights.file->text, weights.file->size, bytes, size))
+        return error_set(&job->error, ERROR_MACHINE, "the compiled module has no room for its weights");
+    return write_out(job, bytes, size);
 }
 
 static bool emit_generated(Job *job) {
     Options *o = job->o;
-    SourceFile *weights = NULL;
-    if (o->weights && o->emit != EMIT_cubin)
+    if (o->emit == EMIT_cubin)
+        return emit_cubin(job);
+    if (o->weights)
         return emit_standalone(job);
-    if (!build_graphs(job) || !read_weights(job, &weights))
+    if (!build_graphs(job))
         return false;
-    job->cg.rooms = o->emit == EMIT_cubin;
-    job->cg.weights_size = weights ? cubin_weights_room(weights->size) : 0;
     if (o->emit == EMIT_stages)
         return write_text(job, cg_print_stages(o->arena, job->module, job->graphs, job->graph_count, &job->cg));
     CgOutput *output = cg_generate(o->arena, job->module, job->graphs, job->graph_count, &job->cg);
@@ -331,8 +396,7 @@ static bool emit_generated(Job *job) {
     case EMIT_so:
         return emit_shared(job, output);
     case EMIT_ptx:
-    case EMIT_cubin:
-        return emit_cuda(job, output, weights);
+        return emit_ptx(job, output);
     default:
         return write_text(job, output->units[0]);
     }

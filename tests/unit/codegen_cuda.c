@@ -37,20 +37,20 @@ static const char *cuda_source(Arena *arena, CgPrecision precision) {
     return cg_generate(arena, module, module->graphs, 1, &options)->units[0];
 }
 
-static void check_compiles(Arena *arena, const char *source, const char *arch, bool ptx, const char *contains) {
+static void check_compiles(Arena *arena, const char *source, const char *arch, NvrtcKind kind, const char *contains) {
     void *bytes;
     size_t size;
     Error error = {0};
-    if (!cg_nvrtc_compile(arena, source, arch, ptx, &bytes, &size, &error))
+    if (!cg_nvrtc_compile(arena, source, arch, kind, &bytes, &size, &error))
         fail_msg("%s", error.message);
     assert_non_null(memmem(bytes, size, contains, strlen(contains)));
 }
 
 static void test_compile(void **state) {
     Arena *arena = *state = arena_create();
-    check_compiles(arena, cuda_source(arena, PRECISION_f32), "compute_80", true, "nd_k0");
-    check_compiles(arena, cuda_source(arena, PRECISION_f32), "sm_90", false, "ndplan");
-    check_compiles(arena, cuda_source(arena, PRECISION_f64), "sm_80", false, "ndplan");
+    check_compiles(arena, cuda_source(arena, PRECISION_f32), "compute_80", NVRTC_ptx, "nd_k0");
+    check_compiles(arena, cuda_source(arena, PRECISION_f32), "sm_90", NVRTC_cubin, "ndplan");
+    check_compiles(arena, cuda_source(arena, PRECISION_f64), "sm_80", NVRTC_cubin, "ndplan");
     arena_destroy(arena);
 }
 
@@ -59,8 +59,8 @@ static void test_error(void **state) {
     void *bytes;
     size_t size;
     Error error = {0};
-    assert_false(cg_nvrtc_compile(arena, "extern \"C\" __global__ void f() { nonsense; }", "sm_80", false, &bytes,
-                                  &size, &error));
+    assert_false(cg_nvrtc_compile(arena, "extern \"C\" __global__ void f() { nonsense; }", "sm_80", NVRTC_cubin,
+                                  &bytes, &size, &error));
     assert_int_equal(error.kind, ERROR_MACHINE);
     assert_non_null(strstr(error.message, "nonsense"));
     arena_destroy(arena);
