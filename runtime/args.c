@@ -66,13 +66,12 @@ static bool store(Arena *arena, const Arg *arg, const char *value, Error *error)
     return false;
 }
 
-/* An operand: the first nameless entry that has no value yet. */
-static bool store_operand(const Arg *args, int count, const char *value, Error *error) {
+/* An operand: the first nameless entry that has no value yet, or is a list. */
+static bool store_operand(Arena *arena, const Arg *args, int count, const char *value, Error *error) {
     for (int i = 0; i < count; i++) {
-        if (!args[i].name && *(const char **)args[i].to == NULL) {
-            *(const char **)args[i].to = value;
-            return true;
-        }
+        bool is_free = !args[i].name && (args[i].kind == ARG_list || *(const char **)args[i].to == NULL);
+        if (is_free)
+            return store(arena, &args[i], value, error);
     }
     return error_set(error, ERROR_INPUT, "unexpected argument '%s'", value);
 }
@@ -81,7 +80,7 @@ bool args_parse(Arena *arena, int argc, char **argv, const Arg *args, int count,
     for (int i = 1; i < argc; i++) {
         const char *text = argv[i];
         if (text[0] != '-' || text[1] == '\0') {
-            if (!store_operand(args, count, text, error))
+            if (!store_operand(arena, args, count, text, error))
                 return false;
             continue;
         }

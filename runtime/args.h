@@ -21,7 +21,7 @@ typedef struct ArgList {
 } ArgList;
 
 typedef struct Arg {
-    const char *name; /* "--threads", or "-o"; NULL: the command's operand */
+    const char *name; /* "--threads", or "-o"; NULL: the command's operand, ARG_list: all that are left */
     ArgKind kind;
     void *to;
     int64_t low, high;

@@ -1,8 +1,8 @@
 /* eval.c: `ndarts-run eval`: loss, top-1 and top-5 accuracy of given weights on a data set, and how fast. */
 #include "base/str.h"
-#include "frontend/frontend.h"
 #include "runtime/args.h"
 #include "runtime/evaluate.h"
+#include "runtime/net_data.h"
 #include "runtime/recipe.h"
 #include "runtime/weights.h"
 
@@ -15,6 +15,7 @@ typedef struct Eval {
     bool json;
     ProgramArgs program_args;
     RtProgram *program;
+    GraphKind kind;
     DataOptions data_options;
     Dataset images;
 } Eval;
@@ -51,61 +52,29 @@ static bool open_program(Eval *e, Error *error) {
     o.kinds = kinds;
     o.kind_count = 1;
     e->program = rt_program_open(&o, error);
-    return e->program &&
-           (rt_has_graph(e->program, GRAPH_eval) ||
-            error_set(error, ERROR_INPUT, "%s has no graph 'eval'; ndartsc --graph=eval makes one", e->net));
-}
-
-/* SOURCE("PATH", ...) as in a text; SOURCE:PATH and SOURCE are short for it. */
-static IrModule *parse_data(Eval *e, Error *error) {
-    const char *text = e->data, *colon = strchr(text, ':');
-    if (!strchr(text, '(') && colon) {
-        Str s = str_create(e->arena);
-        str_add_bytes(&s, text, (size_t)(colon - text));
-        str_add(&s, "(");
-        str_add_quoted(&s, colon + 1);
-        str_add(&s, ")");
-        text = s.data;
-    }
-    IrModule *module = frontend_parse_data(e->arena, text, diag_create(e->arena, stderr));
-    if (!module)
-        error_set(error, ERROR_INPUT, "--data %s: expected SOURCE(\"PATH\"), as in cifar10(\"data/cifar-10\")",
-                  e->data);
-    return module;
-}
-
-/* The network's own shape and classes; the text's data unless --data says otherwise. */
-static bool read_data_options(Eval *e, Error *error) {
-    const IrModule *text = rt_program_module(e->program);
-    IrModule *settings = e->data ? parse_data(e, error) : (IrModule *)text;
-    if (!settings && !e->data)
-        return error_set(error, ERROR_INPUT, "%s names no data; --data SOURCE(\"PATH\") does", e->net);
-    if (!settings)
+    if (!e->program)
         return false;
-    const RtTensorInfo *input = rt_input_info(e->program, GRAPH_eval, "input");
-    const RtTensorInfo *logits = rt_output_info(e->program, GRAPH_eval, "logits");
-    if (!input || input->rank != 4 || !logits || logits->rank != 2)
-        return error_set(error, ERROR_INPUT, "%s does not tell images apart", e->net);
-    if (e->data) {
-        const char *const keys[] = {"input.channels", "input.height", "input.width", "classes"};
-        const int64_t values[] = {input->shape[1], input->shape[2], input->shape[3], logits->shape[1]};
-        for (int i = 0; i < 4; i++)
-            ir_module_set(settings, keys[i], ir_attr_int("", values[i]), (Span){0});
-    }
-    return data_options_read(settings, &e->data_options, error);
+    e->kind = evaluate_kind(e->program);
+    return rt_has_graph(e->program, e->kind) ||
+           error_set(error, ERROR_INPUT, "%s has neither a graph 'eval' nor 'infer'; ndartsc --graph=eval makes one",
+                     e->net);
 }
 
 static void print_result(const Eval *e, const Evaluation *r) {
     double rate = r->seconds > 0 ? (double)r->images / r->seconds : 0;
     const char *part = e->part ? e->part : "test";
-    if (e->json)
-        printf("{\"data\": \"%s\", \"part\": \"%s\", \"images\": %lld, \"accuracy\": %.17g, \"accuracy5\": %.17g, "
-               "\"loss\": %.17g, \"images_per_second\": %.1f}\n",
-               e->data_options.source, part, (long long)r->images, r->accuracy, r->accuracy5, r->loss, rate);
-    else
-        printf("%s, %s: %lld images\ntop-1     %.2f %%\ntop-5     %.2f %%\nloss      %.4f\nimages/s  %.0f\n",
-               e->data_options.source, part, (long long)r->images, 100 * r->accuracy, 100 * r->accuracy5, r->loss,
-               rate);
+    long long skipped = (long long)(e->images.count - r->images);
+    if (e->json) {
+        printf("{\"data\": \"%s\", \"part\": \"%s\", \"images\": %lld, \"skipped\": %lld, \"accuracy\": %.17g, "
+               "\"accuracy5\": %.17g, \"loss\": %.17g, \"images_per_second\": %.1f}\n",
+               e->data_options.source, part, (long long)r->images, skipped, r->accuracy, r->accuracy5, r->loss, rate);
+        return;
+    }
+    printf("%s, %s: %lld images", e->data_options.source, part, (long long)r->images);
+    if (skipped)
+        printf(" (%lld were broken and skipped)", skipped);
+    printf("\ntop-1     %.2f %%\ntop-5     %.2f %%\nloss      %.4f\nimages/s  %.0f\n", 100 * r->accuracy,
+           100 * r->accuracy5, r->loss, rate);
 }
 
 static bool evaluate(Eval *e, Error *error) {
@@ -128,7 +97,8 @@ static bool evaluate(Eval *e, Error *error) {
 
 static bool eval(Eval *e, int argc, char **argv, Error *error) {
     return parse_command(e, argc, argv, error) && open_program(e, error) &&
-           weights_load(e->program, e->net, e->weights, error) && read_data_options(e, error) &&
+           weights_load(e->program, e->net, e->weights, error) &&
+           net_data_options(e->arena, e->program, e->kind, e->net, e->data, NULL, &e->data_options, error) &&
            data_open(&e->data_options, str_equal(e->part ? e->part : "test", "test") ? DATA_test : DATA_train,
                      &e->images, error) &&
            evaluate(e, error);

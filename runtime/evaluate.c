@@ -20,11 +20,29 @@ int64_t evaluate_count_correct(const Tensor *logits, const int32_t *labels, int 
     return correct;
 }
 
+double evaluate_loss(const Tensor *logits, const int32_t *labels) {
+    int64_t images = logits->shape[0], classes = logits->shape[1];
+    double sum = 0;
+    for (int64_t n = 0; n < images; n++) {
+        double largest = -INFINITY, exponentials = 0;
+        for (int64_t c = 0; c < classes; c++)
+            largest = fmax(largest, tensor_get(logits, n * classes + c));
+        for (int64_t c = 0; c < classes; c++)
+            exponentials += exp(tensor_get(logits, n * classes + c) - largest);
+        sum += largest + log(exponentials) - tensor_get(logits, n * classes + labels[n]);
+    }
+    return sum / (double)images;
+}
+
+GraphKind evaluate_kind(const RtProgram *program) {
+    return rt_has_graph(program, GRAPH_eval) ? GRAPH_eval : GRAPH_infer;
+}
+
 bool evaluate_batch(RtProgram *program, RtRun run, const Batch *batch, PassResult *result, Error *error) {
     RtInput inputs[] = {{"input", batch->images}, {"labels", batch->labels}};
     run.batch = batch->count;
     run.image_base = (uint64_t)batch->position;
-    run.input_count = 2;
+    run.input_count = run.kind == GRAPH_infer ? 1 : 2;
     run.inputs = inputs;
     if (!rt_run(program, &run, error))
         return false;
@@ -32,7 +50,8 @@ bool evaluate_batch(RtProgram *program, RtRun run, const Batch *batch, PassResul
     Tensor logits = rt_output_get(program, run.kind, "logits", arena);
     result->correct = evaluate_count_correct(&logits, batch->labels, 1);
     result->correct5 = evaluate_count_correct(&logits, batch->labels, 5);
-    result->loss = rt_output_scalar(program, run.kind, "loss");
+    result->loss =
+        run.kind == GRAPH_infer ? evaluate_loss(&logits, batch->labels) : rt_output_scalar(program, run.kind, "loss");
     arena_destroy(arena);
     return true;
 }
@@ -44,7 +63,7 @@ bool evaluate_images(RtProgram *program, Loader *loader, bool (*stop)(void), Eva
     loader_start(loader, 0, 0, 0);
     while (!(stop && stop()) && (batch = loader_next(loader))) {
         PassResult one;
-        RtRun run = {.kind = GRAPH_eval, .drop_keep = 1, .noise_decay = 1};
+        RtRun run = {.kind = evaluate_kind(program), .drop_keep = 1, .noise_decay = 1};
         if (!evaluate_batch(program, run, batch, &one, error))
             return false;
         loss += one.loss * (double)batch->count;
@@ -52,6 +71,8 @@ bool evaluate_images(RtProgram *program, Loader *loader, bool (*stop)(void), Eva
         correct5 += one.correct5;
         images += batch->count;
     }
+    if (images == 0 && !(stop && stop()))
+        return error_set(error, ERROR_INPUT, "there is nothing to evaluate: none of the images can be read");
     *result = (Evaluation){.loss = images > 0 ? loss / (double)images : NAN,
                            .accuracy = images > 0 ? (double)correct / (double)images : NAN,
                            .accuracy5 = images > 0 ? (double)correct5 / (double)images : NAN,

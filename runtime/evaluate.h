@@ -21,9 +21,15 @@ typedef struct Evaluation {
 /* How many labels are among the `first` largest logits of their image (N x classes); of equal logits the first counts
  * as larger. */
 int64_t evaluate_count_correct(const Tensor *logits, const int32_t *labels, int first);
-/* Runs one graph that has the inputs "input" and "labels" and the outputs "logits" and "loss". */
+/* The mean over images of the cross entropy, without label smoothing. */
+double evaluate_loss(const Tensor *logits, const int32_t *labels);
+/* The graph that evaluation runs: eval, or infer where a module has only that. */
+GraphKind evaluate_kind(const RtProgram *program);
+/* Runs one graph that has the inputs "input" and "labels" and the outputs "logits" and "loss"; or infer, which has
+ * neither labels nor loss. */
 bool evaluate_batch(RtProgram *program, RtRun run, const Batch *batch, PassResult *result, Error *error);
-/* The graph eval on all images of the loader. Stops early, with true, when *stop (may be NULL) becomes true. */
+/* The graph evaluate_kind on all images of the loader. Stops early, with true, when *stop (may be NULL) becomes true.
+ */
 bool evaluate_images(RtProgram *program, Loader *loader, bool (*stop)(void), Evaluation *result, Error *error);
 
 #endif

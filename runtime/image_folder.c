@@ -15,7 +15,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-enum { MAX_DEPTH = 8, MOST_NAMED = 20 };
+enum { MAX_DEPTH = 8, MOST_NAMED = 1000 };
 
 typedef struct ImageFolder {
     Arena *arena;

@@ -104,6 +104,7 @@ static bool finish_epoch(Train *t, const Evaluation *valid, Error *error) {
         if (!loop_save_weights(l, "best.safetensors", error))
             return false;
     }
+    t->result.images = valid->images;
     t->result.last_accuracy = valid->accuracy;
     t->result.last_loss = valid->loss;
     t->has_last = true;

@@ -36,6 +36,7 @@ static bool evaluate_last(Train *t, Error *error) {
     Evaluation e = {0};
     if (!evaluate_images(t->loop.program, t->valid_loader, NULL, &e, error))
         return false;
+    t->result.images = e.images;
     t->result.last_accuracy = e.accuracy;
     t->result.last_loss = e.loss;
     return true;

@@ -56,6 +56,15 @@ static bool open_data(Train *t, Error *error) {
     return true;
 }
 
+/* OUT/classes.txt, where the data says what its classes are called: for infer --classes. */
+static bool write_class_names(const Train *t, Error *error) {
+    const Dataset *data = &t->loop.data;
+    Str text = str_create(t->loop.arena);
+    for (int i = 0; data->class_names && i < data->classes; i++)
+        str_addf(&text, "%s\n", data->class_names[i]);
+    return !data->class_names || file_write_atomic(loop_file(&t->loop, "classes.txt"), text.data, text.length, error);
+}
+
 static bool open_loaders(Train *t, Error *error) {
     LoaderOptions o = loop_loader_options(&t->loop);
     o.count = t->train_images, o.shuffle_stream = "shuffle.train";
@@ -93,7 +102,8 @@ bool train_open(Train *t, Error *error) {
     l->at.best_epoch = -1;
     return loop_read_state(l, error) && open_data(t, error) &&
            loop_open_program(l, kinds, sizeof(kinds) / sizeof(kinds[0]), error) && loop_set_state(l, error) &&
-           set_results_aside(l, error) && loop_describe(l, "train", error) && open_loaders(t, error);
+           set_results_aside(l, error) && loop_describe(l, "train", error) && write_class_names(t, error) &&
+           open_loaders(t, error);
 }
 
 void train_close(Train *t) {

@@ -98,8 +98,10 @@ def test_sources_of_data_and_networks():
     first = evaluate()
     first.pop('images_per_second')
     run(COMPILER, 'net.nd', '--graph=infer,eval', '-o', 'net.so')
+    run(COMPILER, 'net.nd', '-o', 'infer.so')  # the loss is then computed from the logits
     data = 'mnist("images", mean = 0.5, std = 0.25)'
     for arguments, net in (((), 'run/network.ir'), (('--data', data), 'net.nd'), (('--data', data), 'net.so'),
+                           (('--data', data), 'infer.so'),
                            (('--batch', '7', '--threads', '2'), 'train.nd')):
         found = evaluate(*arguments, net=net)
         found.pop('images_per_second')
@@ -114,7 +116,7 @@ def test_mistakes():
     run(RUN, 'eval', code=1, says='eval needs a network')
     run(RUN, 'eval', 'train.nd', code=1, says='train.nd holds no weights, so --weights W.safetensors is needed')
     weights = ('--weights', 'run/weights.safetensors')
-    run(RUN, 'eval', 'net.nd', *weights, code=1, says='the experiment names no data')
+    run(RUN, 'eval', 'net.nd', *weights, code=1, says='net.nd names no data; --data SOURCE')
     run(RUN, 'eval', 'net.nd', *weights, '--data', 'mnits("images")', code=1, says='mnits')
     run(RUN, 'eval', 'net.nd', *weights, '--data', 'mnist("nowhere")', code=1, says='nowhere')
     run(RUN, 'eval', 'net.nd', *weights, '--data', 'mnist(', code=1, says='--data')

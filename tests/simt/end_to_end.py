@@ -113,6 +113,27 @@ def infer(folder, weights):
     assert results[1] == results[2] == results[3] == results[4], 'the module file gives other numbers than the text'
 
 
+def pictures(folder, weights):
+    """The best classes of pictures, and eval of a data set, by a .cubin: those of the text on the CPU."""
+    folder_of_pictures = os.path.join(HERE, '..', 'data', 'images')
+    names = [os.path.join(folder_of_pictures, name) for name in ('rgb.png', 'truncated.jpg', 'grey.jpg')]
+    cubin = os.path.join(folder, 'whole.cubin')
+    found = []
+    for command in ([RUN, 'infer', NETWORK, '--weights', weights], [RUN, 'infer', cubin]):
+        lines = call([*command, *names, '--json']).splitlines()
+        assert 'warning: 1 of 3 pictures were broken and skipped' in lines, lines
+        found.append([json.loads(line) for line in lines if line[0] == '{'])
+    assert [line['image'] for line in found[1]] == [names[0], names[2]], found[1]
+    for expected, got in zip(*found):
+        for a, b in zip(expected['best'], got['best']):
+            assert a['class'] == b['class'] and abs(a['probability'] - b['probability']) < 1e-4, f'{got}, expected {expected}'
+    results = []
+    for command in ([RUN, 'eval', NETWORK, '--weights', weights], [RUN, 'eval', cubin]):
+        results.append(json.loads(call([*command, '--data', 'synthetic(limit = 12)', '--json']).splitlines()[-1]))
+    for key in ('images', 'accuracy', 'accuracy5', 'loss'):
+        assert abs(results[0][key] - results[1][key]) < 1e-4, f'{key}: {results}'
+
+
 def example(folder):
     """docs/examples/classify.c: the first image of those above, with nothing but the CUDA runtime."""
     program, image = os.path.join(folder, 'classify'), os.path.join(folder, 'image.f32')
@@ -173,6 +194,7 @@ def main():
                 network.run('small', '--device=cuda', SIMT_KEEP_POISON='1', SIMT_MEMORY='1400000'), network.path('cpu')))
         check('trace of a supernet', supernet.compare)
         check('infer', infer, folder, network.path('weights'))
+        check('pictures', pictures, folder, network.path('weights'))
         check('search', search, folder)
         if not REAL:
             check('example', example, folder)

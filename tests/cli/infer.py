@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""ndarts-run infer on pictures: the best classes, by texts and modules, normalised as the network's data; names of classes; broken
+pictures; mistakes. And the data set that such pictures make, with a broken one among them, through eval."""
+import json
+import math
+import os
+import random
+import shutil
+import struct
+import sys
+import zlib
+
+from _run import COMPILER, RUN, SOURCE, expect, main, read, run, write
+
+SIDE, CLASSES = 12, 7
+NETWORK = '''network main(classes ?= 7, H ?= 12, W ?= 12, channels ?= 3) on x {
+    return x | conv: conv(6, 3, pad = 1) | batch_norm | relu | global_avg_pool | classifier: linear(classes)
+}
+'''
+TRAIN = NETWORK + '''train {
+    network main
+    data image_folder("tree", classes = 7, H = 12, W = 12, resize = 12, mean = 0.5, std = 0.25, area = (0.5, 1), brightness = 0.4)
+    epochs 1  batch 4
+    weights sgd(lr = 0.1)
+}
+'''
+PIXELS = {}
+
+
+def png(path, pixels, side=SIDE):
+    """An RGB picture, whose pixels are bytes."""
+    def chunk(kind, data):
+        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+    rows = b''.join(b'\0' + pixels[3 * side * y:3 * side * (y + 1)] for y in range(side))
+    with open(path, 'wb') as file:
+        file.write(b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', side, side, 8, 2, 0, 0, 0)) +
+                   chunk(b'IDAT', zlib.compress(rows)) + chunk(b'IEND', b''))
+
+
+def write_npy(path, shape, numbers):
+    header = str({'descr': '<f4', 'fortran_order': False, 'shape': tuple(shape)}).encode()
+    header += b' ' * (63 - (len(header) + 10) % 64) + b'\n'
+    with open(path, 'wb') as file:
+        file.write(b'\x93NUMPY\x01\x00' + struct.pack('<H', len(header)) + header + struct.pack(f'<{len(numbers)}f', *numbers))
+
+
+def read_npy(path, count):
+    return struct.unpack(f'<{count}f', read(path)[-4 * count:])
+
+
+def prepare():
+    draw = random.Random(5)
+    for part in ('train', 'val'):
+        for label in range(CLASSES):
+            os.makedirs(f'tree/{part}/{label}')
+            for i in range(2):
+                # Every class has a colour of its own.
+                PIXELS[f'tree/{part}/{label}/{i}.png'] = bytes(
+                    min(255, max(0, int(draw.gauss((40 * label, 250 - 30 * label, 128)[k % 3], 20)))) for k in range(3 * SIDE * SIDE))
+    for path, pixels in PIXELS.items():
+        png(path, pixels)
+    write('net.nd', NETWORK)
+    write('train.nd', TRAIN)
+    write('names.txt', ''.join(f'the {i}th "class"\r\n' for i in range(CLASSES)) + '\n')
+    run(RUN, 'train', 'train.nd', '--out', 'run')
+
+
+def infer(*arguments, net='train.nd', **more):
+    return run(RUN, 'infer', net, '--weights', 'run/weights.safetensors', *arguments, **more)
+
+
+def pictures(part='val'):
+    return sorted(path for path in PIXELS if f'/{part}/' in path)
+
+
+def test_the_logits_are_those_of_the_pixels():
+    paths = pictures()
+    planes = [(PIXELS[path][3 * i + c] / 255 - 0.5) / 0.25 for path in paths for c in range(3) for i in range(SIDE * SIDE)]
+    write_npy('x.npy', (len(paths), 3, SIDE, SIDE), planes)
+    infer('--input', 'x.npy', '--output', 'y.npy')
+    # Three ways to say what the pictures are; with a module there is no text. 14 pictures in batches of 4 and of 3.
+    run(COMPILER, 'net.nd', '--batch', '3', '-o', 'net.so')
+    data = ('--data', 'image_folder(mean = 0.5, std = 0.25, resize = 12)')
+    for net, options in (('train.nd', ()), ('run/network.ir', ()), ('net.nd', data), ('net.so', data)):
+        infer(*paths, '--output', 'p.npy', *options, net=net)
+        expect(read_npy('p.npy', len(paths) * CLASSES) == read_npy('y.npy', len(paths) * CLASSES), f'{net}: other logits')
+    # Without a word about them they are normalised as ImageNet's pictures.
+    infer(*paths, '--output', 'p.npy', net='net.so')
+    expect(read_npy('p.npy', len(paths) * CLASSES) != read_npy('y.npy', len(paths) * CLASSES), 'default normalisation')
+
+
+def test_best_classes():
+    paths = pictures()[:5]
+    stdout, _ = infer(*paths, '--json', '--classes', 'names.txt', '--output', 'y.npy')
+    logits = read_npy('y.npy', len(paths) * CLASSES)
+    lines = [json.loads(line) for line in stdout.splitlines()]
+    expect([line['image'] for line in lines] == paths, stdout)
+    for n, line in enumerate(lines):
+        row = logits[n * CLASSES:(n + 1) * CLASSES]
+        total = sum(math.exp(value) for value in row)
+        order = sorted(range(CLASSES), key=lambda i: -row[i])[:5]
+        expect([best['class'] for best in line['best']] == order, f'{line}, expected {order}')
+        for best in line['best']:
+            expect(abs(best['probability'] - math.exp(row[best['class']]) / total) < 1e-9, f'{best}')
+            expect(best['name'] == f'the {best["class"]}th "class"', f'{best}')
+    text, _ = infer(paths[0], '--classes', 'names.txt')
+    first = lines[0]['best'][0]
+    expect(text.splitlines()[0] == paths[0] and len(text.splitlines()) == 6, text)
+    expect(text.splitlines()[1] == f'  {100 * first["probability"]:6.2f} %  {first["name"]}', text)
+    text, _ = infer(paths[0])
+    expect(text.splitlines()[1].endswith(f' %  class {first["class"]}'), text)
+
+
+def test_broken_pictures():
+    broken = os.path.join(SOURCE, 'tests', 'data', 'images', 'truncated.jpg')
+    good = pictures()[:2]
+    stdout, stderr = infer(good[0], broken, 'missing.png', good[1], '--output', 'y.npy')
+    expect([line for line in stdout.splitlines() if not line.startswith('  ')] == good, stdout)
+    expect(f'skipped: {broken}: a broken JPEG file' in stderr and 'missing.png' in stderr, stderr)
+    expect('2 of 4 pictures were broken and skipped' in stderr, stderr)
+    infer(broken, code=1, says='none of the pictures can be read')
+
+
+def test_grey_pictures():
+    """A network of the MNIST family: 28 x 28 in the middle of zeros."""
+    write('grey.nd', NETWORK.replace('H ?= 12, W ?= 12, channels ?= 3', 'H = 32, W = 32, channels = 1'))
+    grey = bytes(random.Random(1).randrange(256) for _ in range(28 * 28))
+    png('grey.png', bytes(v for v in grey for _ in range(3)), 28)
+    padded = [grey[28 * (y - 2) + x - 2] if 2 <= y < 30 and 2 <= x < 30 else 0 for y in range(32) for x in range(32)]
+    write_npy('x.npy', (1, 1, 32, 32), [(p / 255 - 0.5) / 0.25 for p in padded])
+    run(RUN, 'train', 'grey.nd', '--recipe', './grey_recipe.nd', '--out', 'grey', code=1, says='grey_recipe.nd')
+    write('grey_recipe.nd', 'import "networks.nd"\ntrain {\n    network cifar(genotype, C = 2, layers = 2)\n'
+          '    data synthetic(limit = 8, H = 32, W = 32, channels = 1, classes = 7)\n    epochs 1\n    weights sgd(lr = 0.1)\n}\n')
+    run(RUN, 'train', 'grey.nd', '--recipe', './grey_recipe.nd', '--out', 'grey')
+    weights = ('--weights', 'grey/weights.safetensors')
+    run(RUN, 'infer', 'grey.nd', *weights, '--input', 'x.npy', '--output', 'y.npy')
+    run(RUN, 'infer', 'grey.nd', *weights, 'grey.png', '--data', 'fashion_mnist(mean = 0.5, std = 0.25)', '--output', 'p.npy')
+    expect(read_npy('p.npy', CLASSES) == read_npy('y.npy', CLASSES), 'a grey picture')
+
+
+def test_eval_skips_broken_pictures():
+    options = ('--weights', 'run/weights.safetensors', '--json')
+    whole = json.loads(run(RUN, 'eval', 'train.nd', *options)[0])
+    expect(whole['images'] == 14 and whole['skipped'] == 0, f'{whole}')
+    with open('tree/val/3/broken.png', 'wb') as file:
+        file.write(b'no picture')
+    stdout, stderr = run(RUN, 'eval', 'train.nd', *options)
+    found = json.loads(stdout)
+    expect(found['images'] == 14 and found['skipped'] == 1, f'{found}')
+    expect(all(found[key] == whole[key] for key in ('accuracy', 'accuracy5')) and abs(found['loss'] - whole['loss']) < 1e-6, f'{found}')
+    expect('skipped: tree/val/3/broken.png: neither a JPEG nor a PNG file' in stderr and
+           '1 of 15 images were broken and skipped' in stderr, stderr)
+    stdout, _ = run(RUN, 'train', 'train.nd', '--out', 'again')
+    expect('of the 14 test images' in stdout, stdout)
+    expect(read('again', 'classes.txt').decode().split() == [str(i) for i in range(CLASSES)], 'names of the classes')
+    shutil.copytree('tree', 'ruined')
+    for path in PIXELS:
+        if '/val/' in path:
+            os.remove(path.replace('tree', 'ruined'))
+    run(RUN, 'eval', 'train.nd', *options, '--set', 'data.path="ruined"', code=1, says='none of the images can be read')
+    os.remove('tree/val/3/broken.png')
+
+
+def test_mistakes():
+    picture = pictures()[0]
+    run(RUN, 'infer', 'train.nd', code=1, says='--input x.npy --output y.npy, or JPEG and PNG files')
+    run(RUN, 'infer', 'train.nd', picture, code=1, says='--weights')
+    infer(picture, '--input', 'x.npy', code=1, says='--input or pictures, not both')
+    infer('--input', 'x.npy', code=1, says='needs --output')
+    infer('--input', 'x.npy', '--output', 'y.npy', '--json', code=1, says='are for pictures')
+    write('few.txt', 'one\ntwo\n')
+    infer(picture, '--classes', 'few.txt', code=1, says='few.txt names 2 classes, one a line; train.nd has 7')
+    infer(picture, '--classes', 'none.txt', code=1, says='none.txt')
+    infer(picture, '--data', 'image_fodler', code=1, says='image_fodler')
+    infer(picture, '--recipe', 'cifar', net='net.so', code=1, says='--recipe is for texts')
+
+
+if __name__ == '__main__':
+    sys.exit(main([prepare, test_the_logits_are_those_of_the_pixels, test_best_classes, test_broken_pictures, test_grey_pictures,
+                   test_eval_skips_broken_pictures, test_mistakes]))
