@@ -120,7 +120,7 @@ def pictures(folder, weights):
     cubin = os.path.join(folder, 'whole.cubin')
     found = []
     for command in ([RUN, 'infer', NETWORK, '--weights', weights], [RUN, 'infer', cubin]):
-        lines = call([*command, *names, '--json']).splitlines()
+        lines = call([*command, *names, '--json', '--data', 'image_folder']).splitlines()
         assert 'warning: 1 of 3 pictures were broken and skipped' in lines, lines
         found.append([json.loads(line) for line in lines if line[0] == '{'])
     assert [line['image'] for line in found[1]] == [names[0], names[2]], found[1]
