@@ -10,18 +10,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A colour per family of operations, darker for larger kernels of it. */
+/* A hue per family of operations, darker for larger kernels of it; of middling lightness, so that they are seen on
+ * white and on black. */
 typedef struct OperationColour {
     const char *prefix, *colour;
 } OperationColour;
 static const OperationColour colours[] = {
-    {"skip_connect", "#888888"}, {"identity", "#888888"},     {"max_pool", "#e6550d"},     {"avg_pool", "#fdae6b"},
-    {"sep_conv_3x3", "#6baed6"}, {"sep_conv_5x5", "#2171b5"}, {"sep_conv_7x7", "#08306b"}, {"dil_conv_3x3", "#74c476"},
-    {"dil_conv_5x5", "#238b45"}, {"conv_7x1_1x7", "#9e9ac8"}, {"conv_9x9", "#6a51a3"},     {"none", "#dddddd"},
+    {"skip_connect", "#808080"}, {"identity", "#808080"},     {"max_pool", "#d94801"},     {"avg_pool", "#f09000"},
+    {"sep_conv_3x3", "#3f9bd8"}, {"sep_conv_5x5", "#1764ab"}, {"sep_conv_7x7", "#4338a0"}, {"dil_conv_3x3", "#3fae5a"},
+    {"dil_conv_5x5", "#157a3a"}, {"conv_7x1_1x7", "#9a78d0"}, {"conv_9x9", "#6a3fa0"},     {"none", "#b0b0b0"},
 };
-static const char *const others[] = {"#c51b8a", "#8c510a", "#01665e", "#b8860b", "#a50f15", "#54278f"};
+static const char *const others[] = {"#c51b8a", "#a0622d", "#0f8a80", "#a88400", "#c22f3d", "#7a4bc0"};
 
-static const char *operation_colour(const char *operation) {
+const char *genotype_operation_colour(const char *operation) {
     for (size_t i = 0; i < sizeof(colours) / sizeof(colours[0]); i++) {
         if (str_starts_with(operation, colours[i].prefix))
             return colours[i].colour;
@@ -42,19 +43,21 @@ const char *genotype_dot(Arena *arena, const char *name, const GenotypeCell *cel
     Str out = str_create(arena);
     str_add(&out, "digraph ");
     str_add_quoted(&out, name);
-    str_add(&out, " {\n  rankdir=LR;\n  node [shape=box, style=\"rounded,filled\", fontname=\"Helvetica\"];\n"
-                  "  edge [fontname=\"Helvetica\", fontsize=11];\n");
+    str_add(&out, " {\n  rankdir=LR;\n  ranksep=0.35;\n  nodesep=0.3;\n  bgcolor=\"transparent\";\n  node [shape=box, "
+                  "style=\"rounded,filled\", "
+                  "fontname=\"Helvetica\"];\n"
+                  "  edge [fontname=\"Helvetica\", fontsize=11, penwidth=2.5];\n");
     add_states(&out, cell);
     for (int i = 0; i < cell->node_count; i++) {
         for (int j = 0; j < cell->nodes[i].edge_count; j++) {
             const GenotypeEdge *edge = &cell->nodes[i].edges[j];
-            const char *colour = operation_colour(edge->operation);
-            str_addf(&out, "  s%d -> s%d [label=\"%s\", color=\"%s\", fontcolor=\"%s\", penwidth=2];\n", edge->source,
-                     cell->inputs + i, edge->operation, colour, colour);
+            /* A low second line, with nothing in it, keeps the name off its arrow. */
+            str_addf(&out, "  s%d -> s%d [label=<%s<br/><font point-size=\"7\"> </font>>, color=\"%s\"];\n",
+                     edge->source, cell->inputs + i, edge->operation, genotype_operation_colour(edge->operation));
         }
     }
     for (int i = 0; i < cell->node_count; i++)
-        str_addf(&out, "  s%d -> out [color=\"#bbbbbb\", style=dashed];\n", cell->inputs + i);
+        str_addf(&out, "  s%d -> out [color=\"#999999\", style=dashed, penwidth=1];\n", cell->inputs + i);
     str_add(&out, "}\n");
     return out.data;
 }

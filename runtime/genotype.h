@@ -23,6 +23,8 @@ bool genotype_build(Arena *arena, const IrModule *settings, const char *spec, co
 /* Graphviz (cells_dot.c): states as boxes, operations as coloured, labelled edges, the same colours in every drawing.
  */
 const char *genotype_dot(Arena *arena, const char *name, const GenotypeCell *cell);
+/* "#rrggbb", as in those drawings. */
+const char *genotype_operation_colour(const char *operation);
 /* FOLDER/normal.dot and reduce.dot. */
 bool genotype_write_dot(Arena *arena, const char *folder, const Genotype *genotype, Error *error);
 /* Runs dot on those two files, giving normal.svg and reduce.svg; false when Graphviz is not installed or fails. */

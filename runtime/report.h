@@ -21,14 +21,18 @@ typedef struct ReportRun {
 typedef struct ReportSeries {
     const char *title;
     int count;
-    const double *y; /* at 1, 2, ...: epochs */
+    const double *y;    /* at 1, 2, ...: epochs */
+    const char *colour; /* "#rrggbb"; NULL: the next of the usual ones */
 } ReportSeries;
 
 typedef struct ReportPlot {
-    const char *title, *y_label;
+    const char *title;
     bool from_zero; /* the y axis begins there */
     int series_count;
     ReportSeries *series;
+    bool whole;         /* y counts something */
+    bool no_key;        /* what is which is said elsewhere */
+    double bottom, top; /* of the y axis; both 0: as the data is */
 } ReportPlot;
 
 /* report_plot.c: plots in rows of `columns`, as an SVG document made by gnuplot. NULL when there is no gnuplot, or it
@@ -41,6 +45,16 @@ const char *report_draw_dot(Arena *arena, const char *dot);
 /* report_cells.c: the first normal cell, or the first reduction, of a network of genotype cells, for Graphviz. NULL
  * when it has none. */
 const char *report_cell_dot(Arena *arena, const IrModule *module, bool reduction);
+/* sep_conv_3x3_36_1 and sep_conv_3x3_36_1_8x8, functions for 36 channels and stride 1, are sep_conv_3x3. */
+const char *report_operation_name(Arena *arena, const char *function);
+
+/* report_cost.c: what the operations of a network cost, by kind, most multiply-adds first; the last row is all. */
+typedef struct ReportCost {
+    const char *name;
+    int times; /* in the network, or, of a candidate, on edges of the supernet */
+    int64_t parameters, macs;
+} ReportCost;
+int report_costs(Arena *arena, const IrModule *module, ReportCost **costs);
 
 /* report_data.c */
 /* False, with ERROR_INPUT, when there is no run in the folder. */
@@ -48,8 +62,8 @@ bool report_load(Arena *arena, const char *folder, ReportRun *run, Error *error)
 void report_free(ReportRun *run);
 /* The member `key` of every line. */
 ReportSeries report_series(Arena *arena, const json_t *lines, const char *key, const char *title);
-/* The softmax weights of one edge: a series for each of its candidates. */
-ReportPlot report_edge(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas, int edge);
+/* The softmax weights of each edge: a plot with a series for each of its candidates; all of one height. */
+ReportPlot *report_edges(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas);
 /* The names of the runs' architecture parameters: 0, 1 or 2; their space. */
 int report_alphas(Arena *arena, const ReportRun *run, const char *names[2], DeriveSpace spaces[2]);
 /* How many edges of the genotype after each epoch are skip connections. */

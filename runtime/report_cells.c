@@ -74,10 +74,8 @@ static size_t strip_number(const char *name, size_t length) {
     return i < length && i > 1 && name[i - 1] == '_' ? i - 1 : 0;
 }
 
-/* sep_conv_3x3_36_1 and sep_conv_3x3_36_1_8x8, the function for 36 channels and stride 1, are sep_conv_3x3. */
-static const char *operation_name(Arena *arena, const IrNode *edge) {
-    const char *name = ir_attr(edge, "callee")->symbols[0];
-    size_t length = strlen(name), i = length;
+const char *report_operation_name(Arena *arena, const char *name) {
+    size_t length = strlen(name) - (str_ends_with(name, "_after") ? strlen("_after") : 0), i = length;
     while (i > 0 && (isdigit((unsigned char)name[i - 1]) || name[i - 1] == 'x'))
         i--;
     bool shaped =
@@ -111,8 +109,9 @@ static GenotypeCell make_cell(Arena *arena, const CellGraph *graph) {
         *node = (GenotypeNode){.edges = ARENA_ARRAY(arena, GenotypeEdge, graph->edge_count)};
         for (int e = 0; e < graph->edge_count; e++)
             if (adds(graph->nodes[i], graph->edges[e]))
-                node->edges[node->edge_count++] = (GenotypeEdge){.source = state_of(graph, graph->edges[e]->inputs[0]),
-                                                                 .operation = operation_name(arena, graph->edges[e])};
+                node->edges[node->edge_count++] = (GenotypeEdge){
+                    .source = state_of(graph, graph->edges[e]->inputs[0]),
+                    .operation = report_operation_name(arena, ir_attr(graph->edges[e], "callee")->symbols[0])};
     }
     return cell;
 }

@@ -50,7 +50,7 @@ ReportSeries report_series(Arena *arena, const json_t *lines, const char *key, c
     double *y = ARENA_ARRAY(arena, double, count + 1);
     for (int i = 0; i < count; i++)
         y[i] = number_or_nan(json_object_get(json_array_get(lines, (size_t)i), key));
-    return (ReportSeries){title, count, y};
+    return (ReportSeries){title, count, y, NULL};
 }
 
 static json_t *weight_row(const ReportRun *run, int epoch, const char *alphas, int edge) {
@@ -66,19 +66,40 @@ static const char *edge_name(Arena *arena, const DeriveSpace *space, int edge) {
     return arena_printf(arena, "s%d to s%d", edge - first, space->inputs + node);
 }
 
-ReportPlot report_edge(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas, int edge) {
+static ReportPlot edge_plot(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas,
+                            int edge) {
     int epochs = (int)json_array_size(run->alphas), candidates = space->edges[edge].count;
     ReportPlot plot = {.title = edge_name(arena, space, edge),
-                       .from_zero = true,
+                       .bottom = 1,
+                       .no_key = true,
                        .series_count = candidates,
                        .series = ARENA_ARRAY(arena, ReportSeries, candidates)};
     for (int c = 0; c < candidates; c++) {
         double *y = ARENA_ARRAY(arena, double, epochs + 1);
-        for (int e = 0; e < epochs; e++)
+        for (int e = 0; e < epochs; e++) {
             y[e] = number_or_nan(json_array_get(weight_row(run, e, alphas, edge), (size_t)c));
-        plot.series[c] = (ReportSeries){space->edges[edge].operations[c], epochs, y};
+            plot.top = y[e] > plot.top ? y[e] : plot.top;
+            plot.bottom = y[e] < plot.bottom ? y[e] : plot.bottom;
+        }
+        const char *operation = space->edges[edge].operations[c];
+        plot.series[c] = (ReportSeries){operation, epochs, y, genotype_operation_colour(operation)};
     }
     return plot;
+}
+
+ReportPlot *report_edges(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas) {
+    ReportPlot *plots = ARENA_ARRAY(arena, ReportPlot, space->edge_count);
+    double bottom = 1, top = 0;
+    for (int e = 0; e < space->edge_count; e++) {
+        plots[e] = edge_plot(arena, run, space, alphas, e);
+        bottom = plots[e].bottom < bottom ? plots[e].bottom : bottom;
+        top = plots[e].top > top ? plots[e].top : top;
+    }
+    for (int e = 0; e < space->edge_count; e++) {
+        plots[e].bottom = floor(20 * bottom) / 20;
+        plots[e].top = ceil(20 * top) / 20;
+    }
+    return plots;
 }
 
 int report_alphas(Arena *arena, const ReportRun *run, const char *names[2], DeriveSpace spaces[2]) {
@@ -123,5 +144,5 @@ ReportSeries report_skips(Arena *arena, const ReportRun *run, const DeriveSpace 
     double *y = ARENA_ARRAY(arena, double, epochs + 1);
     for (int e = 0; e < epochs; e++)
         y[e] = skips_after(arena, run, space, alphas, e);
-    return (ReportSeries){title, epochs, y};
+    return (ReportSeries){title, epochs, y, NULL};
 }

@@ -1,6 +1,7 @@
 /* report_html.c: the page of `ndarts-run report`. Everything is in the one file: styles, and pictures as data URLs, so
  * that identifiers inside of different SVG documents do not meet. In dark mode pictures are inverted and their hues
  * turned back. */
+#include "runtime/genotype.h"
 #include "runtime/report.h"
 
 #include <ctype.h>
@@ -11,17 +12,23 @@ static const char style[] =
     ":root { color-scheme: light dark; }\n"
     "body { font: 15px/1.45 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem;\n"
     "       color: #1a1a1a; background: #ffffff; }\n"
-    "h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; border-bottom: 1px solid #cccccc; }\n"
-    "h3 { font-size: 1.05rem; } img { max-width: 100%; height: auto; display: block; }\n"
+    "h1 { font-size: 1.6rem; } h2 { font-size: 1.3rem; margin-top: 3rem; border-bottom: 1px solid #cccccc; }\n"
+    "h3 { font-size: 1.05rem; margin: 1.8rem 0 .6rem; } h4 { font-size: .92rem; margin: .8rem 0 .2rem; }\n"
+    "img { max-width: 100%; height: auto; display: block; }\n"
     "table { border-collapse: collapse; font-size: .92rem; } .wide { overflow-x: auto; }\n"
-    "th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #dddddd; vertical-align: top; "
+    "th, td { text-align: left; padding: .2rem 1rem .2rem 0; border-bottom: 1px solid #dddddd; vertical-align: top; }\n"
+    "td th, td:last-child, th:last-child { padding-right: 0; } tr.all td { font-weight: bold; }\n"
+    ".group th { font-weight: normal; color: #666666; } .group { max-width: 30rem; }\n"
+    "td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }\n"
+    ".columns { display: flex; flex-wrap: wrap; gap: .5rem 3rem; align-items: flex-start; } .missing { color: #777777; "
     "}\n"
-    "td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }\n"
-    ".columns { display: flex; flex-wrap: wrap; gap: 1rem 3rem; } .missing { color: #777777; }\n"
-    "summary { cursor: pointer; margin: .6rem 0; } code { font-size: .92em; overflow-wrap: anywhere; }\n"
+    ".legend { color: #1a1a1a; display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; margin: .4rem 0; }\n"
+    ".legend b { display: inline-block; width: 1.6em; height: .25em; margin-right: .4em; vertical-align: middle; }\n"
+    "summary { cursor: pointer; margin: 1.4rem 0 .6rem; font-weight: bold; }\n"
+    "code { font-size: .92em; } p code, .group code { overflow-wrap: anywhere; }\n"
     "@media (prefers-color-scheme: dark) {\n"
     "  body { color: #e6e6e6; background: #161616; } h2 { border-color: #444444; } th, td { border-color: #333333; }\n"
-    "  img { filter: invert(1) hue-rotate(180deg); }\n"
+    "  .group th { color: #999999; } img, .legend { filter: invert(1) hue-rotate(180deg); }\n"
     "}\n";
 
 /* ---- pieces ---- */
@@ -68,21 +75,30 @@ static void add_row(Str *s, const char *name, const char *value) {
     str_add(s, "</code></td></tr>\n");
 }
 
-/* Strings without quotes, anything else as JSON. */
+/* Strings without quotes, lists without brackets, anything else as JSON. */
 static const char *value_text(Arena *arena, const json_t *value) {
     if (json_is_string(value))
         return json_string_value(value);
+    if (json_is_array(value)) {
+        Str list = str_create(arena);
+        str_add(&list, "");
+        for (size_t i = 0; i < json_array_size(value); i++)
+            str_addf(&list, "%s%s", i ? ", " : "", value_text(arena, json_array_get(value, i)));
+        return list.data;
+    }
     char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
     const char *copy = arena_strdup(arena, text ? text : "");
     free(text);
     return copy;
 }
 
-static void add_table(Arena *arena, Str *s, const char *title, json_t *object) {
-    const char *key;
-    json_t *value;
-    str_addf(s, "<div><h3>%s</h3>\n<table>\n", title);
-    json_object_foreach(object, key, value) add_row(s, key, value_text(arena, value));
+static void begin_group(Str *s, const char *title) {
+    str_add(s, "<div class=\"group\"><h4>");
+    add_escaped(s, title);
+    str_add(s, "</h4>\n<table>\n");
+}
+
+static void end_group(Str *s) {
     str_add(s, "</table></div>\n");
 }
 
@@ -104,6 +120,14 @@ static const char *grouped(Arena *arena, json_int_t value) {
 
 static const char *percent(Arena *arena, const json_t *accuracy) {
     return json_is_number(accuracy) ? arena_printf(arena, "%.2f %%", 100 * json_number_value(accuracy)) : "";
+}
+
+static const char *duration(Arena *arena, double seconds) {
+    long long whole = (long long)(seconds + 0.5);
+    if (whole < 120)
+        return arena_printf(arena, "%lld s", whole);
+    return whole < 7200 ? arena_printf(arena, "%lld min", (whole + 30) / 60)
+                        : arena_printf(arena, "%lld h %02lld min", whole / 3600, whole % 3600 / 60);
 }
 
 /* ---- all runs beside each other ---- */
@@ -137,36 +161,46 @@ static const char *data_words(const ReportRun *run) {
                                      : "held-out training images";
 }
 
-static void add_overview_row(Arena *arena, Str *s, const ReportRun *run) {
+static const json_t *test_accuracy(const ReportRun *run) {
+    return json_object_get(json_object_get(run->result, "test"), "accuracy");
+}
+
+static void add_overview_row(Arena *arena, Str *s, const ReportRun *run, bool has_test) {
     json_t *network = json_object_get(run->run, "network");
+    const char *text = value_text(arena, json_object_get(run->run, "text")), *slash = strrchr(text, '/');
     str_add(s, "<tr><th>");
     add_escaped(s, run->name);
     str_add(s, "</th><td>");
     add_escaped(s, value_text(arena, json_object_get(run->run, "command")));
-    str_add(s, "</td><td><code>");
-    add_escaped(s, value_text(arena, json_object_get(run->run, "text")));
+    str_add(s, " <code>");
+    add_escaped(s, slash ? slash + 1 : text);
     str_add(s, "</code></td>");
     add_cell(s, value_text(arena, json_object_get(run->run, "seed")));
     add_cell(s, arena_printf(arena, "%zu", json_array_size(run->metrics)));
+    add_cell(s, percent(arena, json_object_get(last_line(run), "valid_accuracy")));
+    add_cell(s, best_accuracy(arena, run));
     str_add(s, "<td>");
     add_escaped(s, data_words(run));
     str_add(s, "</td>");
-    add_cell(s, percent(arena, json_object_get(last_line(run), "valid_accuracy")));
-    add_cell(s, best_accuracy(arena, run));
-    add_cell(s, percent(arena, json_object_get(json_object_get(run->result, "test"), "accuracy")));
+    if (has_test)
+        add_cell(s, percent(arena, test_accuracy(run)));
     add_cell(s, grouped(arena, json_integer_value(json_object_get(network, "parameters"))));
     add_cell(s, grouped(arena, json_integer_value(json_object_get(network, "macs"))));
-    add_cell(s, arena_printf(arena, "%.0f s", total_seconds(run)));
+    add_cell(s, duration(arena, total_seconds(run)));
     str_add(s, "</tr>\n");
 }
 
 static void add_overview(Arena *arena, Str *s, const ReportRun *runs, int count) {
-    str_add(s, "<div class=\"wide\"><table>\n<tr><th>run</th><th>command</th><th>text</th><th class=\"n\">seed</th>"
-               "<th class=\"n\">epochs</th><th>accuracy of</th><th class=\"n\">last</th><th class=\"n\">best</th>"
-               "<th class=\"n\">test, best epoch</th><th class=\"n\">parameters</th><th class=\"n\">multiply-adds</th>"
-               "<th class=\"n\">time</th></tr>\n");
+    bool has_test = false;
     for (int i = 0; i < count; i++)
-        add_overview_row(arena, s, &runs[i]);
+        has_test |= test_accuracy(&runs[i]) != NULL;
+    str_addf(s,
+             "<div class=\"wide\"><table>\n<tr><th>run</th><th>command</th><th class=\"n\">seed</th>"
+             "<th class=\"n\">epochs</th><th class=\"n\">accuracy</th><th class=\"n\">best</th><th>of the</th>%s"
+             "<th class=\"n\">parameters</th><th class=\"n\">multiply-adds</th><th class=\"n\">time</th></tr>\n",
+             has_test ? "<th class=\"n\">test, best epoch</th>" : "");
+    for (int i = 0; i < count; i++)
+        add_overview_row(arena, s, &runs[i], has_test);
     str_add(s, "</table></div>\n");
 }
 
@@ -181,7 +215,7 @@ static void add_comparison(Arena *arena, Str *s, const ReportRun *runs, int coun
             plots[p].series[i] = report_series(arena, runs[i].metrics, keys[p], runs[i].name);
     }
     str_add(s, "<h2>Comparison</h2>\n");
-    add_picture(s, report_draw(arena, plots, 2, 1, 1100, 640), "curves of all runs", "gnuplot");
+    add_picture(s, report_draw(arena, plots, 2, 2, 1180, 380), "curves of all runs", "gnuplot");
 }
 
 /* ---- one run ---- */
@@ -198,47 +232,72 @@ static void add_curves(Arena *arena, Str *s, const ReportRun *run, bool search) 
                  entropy = report_series(arena, m, "alphas_entropy", "entropy"),
                  drop = report_series(arena, m, "drop_path", "drop path"),
                  speed = report_series(arena, run->timing, "images_per_second", "images/s");
-    ReportPlot plots[] = {
-        {"loss", NULL, false, search ? 3 : 2, loss},
-        {"accuracy", NULL, false, search ? 3 : 2, accuracy},
-        {"learning rate", NULL, true, 1, &rate},
-        {"norm of the gradient", NULL, true, 1, &norm},
-        {search ? "entropy of the alphas" : "probability of drop path", NULL, !search, 1, search ? &entropy : &drop},
-        {"images per second", NULL, true, 1, &speed}};
+    ReportPlot plots[] = {{.title = "loss", .series_count = search ? 3 : 2, .series = loss},
+                          {.title = "accuracy", .series_count = search ? 3 : 2, .series = accuracy},
+                          {.title = search ? "entropy of the alphas" : "probability of drop path",
+                           .from_zero = !search,
+                           .series_count = 1,
+                           .series = search ? &entropy : &drop},
+                          {.title = "learning rate", .from_zero = true, .series_count = 1, .series = &rate},
+                          {.title = "norm of the gradient", .from_zero = true, .series_count = 1, .series = &norm},
+                          {.title = "images per second", .from_zero = true, .series_count = 1, .series = &speed}};
     str_add(s, "<h3>Curves</h3>\n");
-    add_picture(s, report_draw(arena, plots, 6, 2, 1100, 840), "loss, accuracy, rate, gradient, speed", "gnuplot");
+    add_picture(s, report_draw(arena, plots, 6, 3, 1180, 540), "loss, accuracy, rate, gradient, speed", "gnuplot");
 }
 
 static const char *cell_word(const char *alphas) {
-    return str_starts_with(alphas, "alphas_") ? alphas + strlen("alphas_") : alphas;
+    const char *word = str_starts_with(alphas, "alphas_") ? alphas + strlen("alphas_") : alphas;
+    return str_equal(word, "reduce") ? "reduction" : word;
+}
+
+/* Colours as in the drawings of the cells. */
+static void add_legend(Str *s, const DeriveEdge *edge) {
+    str_add(s, "<p class=\"legend\">");
+    for (int c = 0; c < edge->count; c++) {
+        str_addf(s, "<span><b style=\"background: %s\"></b>", genotype_operation_colour(edge->operations[c]));
+        add_escaped(s, edge->operations[c]);
+        str_add(s, "</span>");
+    }
+    str_add(s, "</p>\n");
+}
+
+static void add_edges(Arena *arena, Str *s, const ReportRun *run, const DeriveSpace *space, const char *alphas,
+                      bool open) {
+    enum { COLUMNS = 4, HEIGHT = 190 };
+    int edges = space->edge_count;
+    const ReportPlot *plots = report_edges(arena, run, space, alphas);
+    str_addf(s,
+             "<details%s><summary>Alphas of the %s cell over time: softmax weights, a plot for each edge</summary>\n",
+             open ? " open" : "", cell_word(alphas));
+    add_legend(s, &space->edges[0]);
+    add_picture(s, report_draw(arena, plots, edges, COLUMNS, 1180, HEIGHT * ((edges + COLUMNS - 1) / COLUMNS)),
+                arena_printf(arena, "alphas of the %s cell", cell_word(alphas)), "gnuplot");
+    str_add(s, "</details>\n");
 }
 
 static void add_alphas(Arena *arena, Str *s, const ReportRun *run) {
-    enum { COLUMNS = 2 };
     const char *names[2];
     DeriveSpace spaces[2];
     int count = report_alphas(arena, run, names, spaces);
     if (count == 0)
         return;
     ReportSeries skips[2];
-    for (int i = 0; i < count; i++)
-        skips[i] = report_skips(arena, run, &spaces[i], names[i], arena_printf(arena, "%s cell", cell_word(names[i])));
-    ReportPlot plot = {"skip connections in the genotype", NULL, true, count, skips};
-    str_add(s, "<h3>Skip connections over time</h3>\n");
-    add_picture(s, report_draw(arena, &plot, 1, 1, 800, 300), "number of skip connections", "gnuplot");
+    ReportPlot plots[2];
     for (int i = 0; i < count; i++) {
-        int edges = spaces[i].edge_count;
-        ReportPlot *plots = ARENA_ARRAY(arena, ReportPlot, edges);
-        for (int e = 0; e < edges; e++)
-            plots[e] = report_edge(arena, run, &spaces[i], names[i], e);
-        str_addf(
-            s,
-            "<details%s><summary>Alphas of the %s cell over time (softmax weights, a plot for each edge)</summary>\n",
-            i == 0 ? " open" : "", cell_word(names[i]));
-        add_picture(s, report_draw(arena, plots, edges, COLUMNS, 1100, 240 * ((edges + COLUMNS - 1) / COLUMNS)),
-                    arena_printf(arena, "alphas of the %s cell", cell_word(names[i])), "gnuplot");
-        str_add(s, "</details>\n");
+        skips[i] = report_skips(arena, run, &spaces[i], names[i], "");
+        plots[i] = (ReportPlot){.title = arena_printf(arena, "%s cell", cell_word(names[i])),
+                                .from_zero = true,
+                                .whole = true,
+                                .top = 1,
+                                .series_count = 1,
+                                .series = &skips[i]};
+        for (int e = 0; e < skips[i].count; e++)
+            plots[i].top = skips[i].y[e] > plots[i].top ? skips[i].y[e] : plots[i].top;
     }
+    str_add(s, "<h3>Skip connections in the genotype over time</h3>\n");
+    add_picture(s, report_draw(arena, plots, count, 2, 1180, 230), "number of skip connections", "gnuplot");
+    for (int i = 0; i < count; i++)
+        add_edges(arena, s, run, &spaces[i], names[i], i == 0);
 }
 
 /* The cells that a search found, or of the network that was trained. */
@@ -249,10 +308,86 @@ static void add_cells(Arena *arena, Str *s, const ReportRun *run) {
         const char *dot = run->alphas ? NULL : report_cell_dot(arena, run->module, i == 1);
         if (!svg && !dot && !run->alphas)
             continue;
-        str_addf(s, "<h3>The %s cell</h3>\n", i == 0 ? "normal" : "reduction");
-        add_picture(s, svg || !dot ? svg : report_draw_dot(arena, dot), arena_printf(arena, "%s cell", names[i]),
-                    "Graphviz");
+        str_addf(s, "<h3>The %s cell</h3>\n", cell_word(names[i]));
+        add_picture(s, svg || !dot ? svg : report_draw_dot(arena, dot),
+                    arena_printf(arena, "%s cell", cell_word(names[i])), "Graphviz");
     }
+}
+
+static void add_costs(Arena *arena, Str *s, const ReportRun *run) {
+    ReportCost *costs;
+    int count = report_costs(arena, run->module, &costs);
+    if (count == 0)
+        return;
+    str_addf(s,
+             "<h3>Cost of the operations, for one image%s</h3>\n<div class=\"wide\"><table>\n<tr><th>operation</th>"
+             "<th class=\"n\">times</th><th class=\"n\">parameters</th><th class=\"n\">multiply-adds</th>"
+             "<th class=\"n\">share</th></tr>\n",
+             run->alphas ? ": the supernet, every candidate on every edge" : "");
+    double all = (double)costs[count - 1].macs;
+    for (int i = 0; i < count; i++) {
+        str_add(s, i == count - 1 ? "<tr class=\"all\"><td>" : "<tr><td>");
+        add_escaped(s, costs[i].name);
+        str_add(s, "</td>");
+        add_cell(s, costs[i].times ? arena_printf(arena, "%d", costs[i].times) : "");
+        add_cell(s, grouped(arena, costs[i].parameters));
+        add_cell(s, grouped(arena, costs[i].macs));
+        add_cell(s, all > 0 ? arena_printf(arena, "%.1f %%", 100 * (double)costs[i].macs / all) : "");
+        str_add(s, "</tr>\n");
+    }
+    str_add(s, "</table></div>\n");
+}
+
+/* What comes before the first dot: "data", or "text" for what has none. */
+static const char *group_of(Arena *arena, const char *key) {
+    const char *dot = strchr(key, '.');
+    return dot ? arena_strndup(arena, key, (size_t)(dot - key)) : "text";
+}
+
+static void add_group(Arena *arena, Str *s, json_t *settings, const char *group) {
+    const char *key;
+    json_t *value;
+    begin_group(s, group);
+    json_object_foreach(settings, key, value) {
+        const char *dot = strchr(key, '.');
+        if (str_equal(group_of(arena, key), group))
+            add_row(s, dot ? dot + 1 : key, value_text(arena, value));
+    }
+    end_group(s);
+}
+
+/* A table for each group, in the order in which they come first. */
+static void add_settings(Arena *arena, Str *s, json_t *settings) {
+    StrMap done = str_map_create(arena);
+    const char *key;
+    json_t *value;
+    json_object_foreach(settings, key, value) {
+        const char *group = group_of(arena, key);
+        if (!str_map_get(&done, group))
+            add_group(arena, s, settings, group);
+        str_map_set(&done, group, value);
+    }
+}
+
+static void add_number_row(Arena *arena, Str *s, const char *name, const json_t *number) {
+    add_row(s, name, grouped(arena, json_integer_value(number)));
+}
+
+static void add_sizes(Arena *arena, Str *s, const ReportRun *run) {
+    json_t *network = json_object_get(run->run, "network"), *machine = json_object_get(run->run, "machine");
+    begin_group(s, "network");
+    add_number_row(arena, s, "parameters", json_object_get(network, "parameters"));
+    add_number_row(arena, s, "of the auxiliary head", json_object_get(network, "auxiliary_parameters"));
+    add_number_row(arena, s, "alphas", json_object_get(network, "alphas"));
+    add_number_row(arena, s, "multiply-adds", json_object_get(network, "macs"));
+    end_group(s);
+    begin_group(s, "machine");
+    const char *const keys[] = {"processor", "cores", "device", "threads"};
+    for (int i = 0; i < 4; i++)
+        add_row(s, keys[i], value_text(arena, json_object_get(machine, keys[i])));
+    add_row(s, "memory", arena_printf(arena, "%.1f GiB", json_number_value(json_object_get(machine, "memory_gib"))));
+    add_row(s, "time", duration(arena, total_seconds(run)));
+    end_group(s);
 }
 
 static void add_run(Arena *arena, Str *s, const ReportRun *run) {
@@ -266,14 +401,15 @@ static void add_run(Arena *arena, Str *s, const ReportRun *run) {
         str_add(s, "<p class=\"missing\">No epoch is finished yet.</p>\n");
     add_cells(arena, s, run);
     add_alphas(arena, s, run);
-    str_add(s, "<details open><summary>Settings, machine, size</summary>\n<div class=\"columns\">\n");
-    add_table(arena, s, "Settings", json_object_get(run->run, "settings"));
-    str_add(s, "<div>");
-    add_table(arena, s, "Network", json_object_get(run->run, "network"));
-    add_table(arena, s, "Machine", json_object_get(run->run, "machine"));
-    str_add(s, "<h3>Build</h3><p><code>");
+    add_costs(arena, s, run);
+    str_add(s, "<h3>Settings, network, machine</h3>\n<div class=\"columns\">\n");
+    add_settings(arena, s, json_object_get(run->run, "settings"));
+    add_sizes(arena, s, run);
+    str_add(s, "</div>\n<p><code>");
+    add_escaped(s, value_text(arena, json_object_get(run->run, "text")));
+    str_add(s, "</code> by <code>");
     add_escaped(s, value_text(arena, json_object_get(run->run, "identity")));
-    str_add(s, "</code></p></div>\n</div></details>\n");
+    str_add(s, "</code></p>\n");
 }
 
 const char *report_page(Arena *arena, const ReportRun *runs, int count) {

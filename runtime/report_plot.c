@@ -71,31 +71,47 @@ static int longest(const ReportPlot *plot) {
     return count;
 }
 
+/* Between the marks of the y axis. */
+static const char *y_step(const ReportPlot *plot) {
+    double range = plot->top - plot->bottom;
+    if (plot->whole)
+        return "1";
+    return range <= 0 ? "autofreq" : range > 0.5 ? "0.2" : range > 0.2 ? "0.1" : "0.05";
+}
+
 static void add_plot(Str *s, int first, const ReportPlot *plot) {
     int epochs = longest(plot);
-    str_addf(s, "%s\nset xtics %s\nset title ", plot->series_count > 1 ? "set key" : "unset key",
-             epochs <= 12 ? "1" : "autofreq");
+    str_addf(s, "%s\nset xtics %s\nset ytics %s\nset title ",
+             plot->series_count > 1 && !plot->no_key ? "set key" : "unset key", epochs <= 8 ? "1" : "autofreq",
+             y_step(plot));
     add_string(s, plot->title);
-    str_add(s, "\nset ylabel ");
-    add_string(s, plot->y_label ? plot->y_label : "");
-    str_addf(s, "\nset xrange [%g:%g]\nset yrange [%s:*]\nplot ", epochs > 1 ? 1.0 : 0.5, epochs > 1 ? epochs : 1.5,
-             plot->from_zero ? "0" : "*");
+    str_addf(s, "\nset xrange [%g:%g]\nset yrange ", epochs > 1 ? 1.0 : 0.5, epochs > 1 ? epochs : 1.5);
+    if (plot->top > plot->bottom)
+        str_addf(s, "[%g:%g]\nplot ", plot->bottom, plot->top);
+    else
+        str_addf(s, "[%s:*]\nplot ", plot->from_zero ? "0" : "*");
     for (int i = 0; i < plot->series_count; i++) {
-        str_addf(s, "%s$d%d using 1:2 with %s title ", i ? ", " : "", first + i,
-                 plot->series[i].count > 1 ? "lines lw 2" : "points pt 7");
-        add_string(s, plot->series[i].title);
+        const ReportSeries *series = &plot->series[i];
+        str_addf(s, "%s$d%d using 1:2 with %s ", i ? ", " : "", first + i,
+                 series->count > 1 ? "lines lw 2" : "points pt 7");
+        if (series->colour)
+            str_addf(s, "lc rgb '%s' ", series->colour);
+        str_add(s, "title ");
+        add_string(s, series->title);
     }
     str_add(s, "\n");
 }
 
 static const char *plot_script(Arena *arena, const ReportPlot *plots, int count, int columns, int width, int height) {
     static const char *const colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9",
-                                          "#e69f00", "#666666", "#8c510a", "#6a51a3", "#a50f15"};
+                                          "#e69f00", "#808080", "#a0622d", "#7a4bc0", "#c22f3d"};
     Str s = str_create(arena);
     str_addf(&s, "set terminal svg size %d,%d noenhanced font 'sans-serif,12'\n", width, height);
     for (int i = 0; i < (int)(sizeof(colours) / sizeof(colours[0])); i++)
         str_addf(&s, "set linetype %d lc rgb '%s'\n", i + 1, colours[i]);
-    str_add(&s, "set key outside right top\nset grid lc rgb '#cccccc'\nset xlabel 'epoch'\nset tics font ',10'\n");
+    str_add(&s, "set key bmargin center horizontal samplen 1.5 width -1 font ',10'\nset border 3 lc rgb '#777777'\n"
+                "set grid lt 1 lw 0.5 lc rgb '#cccccc'\nset tics nomirror out scale 0.5 font ',10'\n"
+                "set xlabel 'epoch' font ',10' offset 0,0.4\n");
     int id = 0;
     for (int p = 0; p < count; p++)
         for (int i = 0; i < plots[p].series_count; i++)

@@ -2,10 +2,19 @@
 # Everything that must hold before a change is done: builds without a warning with gcc and clang, runs all tests.
 # Prints `N passed, N failed` at the end, and how many were skipped (for want of NVRTC); the exit code is 0 only when
 # nothing failed.
+#   --peers   compares with PyTorch, ONNX Runtime, TensorBoard and Pillow too, in a Python environment of its own in
+#             build-check/peers (some gigabytes), and looks at the report in Chromium
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-bash tools/install_deps.sh
+peers=
+case ${1:-} in
+'') ;;
+--peers) peers=--peers ;;
+*) echo "check: unknown option '$1'; it has --peers" >&2; exit 1 ;;
+esac
+
+bash tools/install_deps.sh $peers
 . tools/as_user.sh
 
 jobs=$(nproc)
@@ -29,6 +38,12 @@ build() {
 
 build build-check gcc
 build build-check-clang clang
+
+if [ -n "$peers" ]; then
+    python3 -m venv build-check/peers
+    build-check/peers/bin/pip install --quiet numpy torch safetensors onnx onnxruntime tensorboard pillow
+    export NDARTS_PEERS=$PWD/build-check/peers
+fi
 
 log=build-check/ctest.log
 status=0

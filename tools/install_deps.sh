@@ -1,10 +1,19 @@
 #!/usr/bin/env bash
 # Installs what building and testing ndarts needs on Debian and its relatives, and says what it does. Nothing is
 # touched when everything is there. For an NVIDIA GPU nothing is needed at build time.
+#   --browser   Chromium too, in which the tests look at the page of ndarts-run report
+#   --peers     that, and what `tools/check.sh --peers` makes its Python environment with
 set -euo pipefail
 
 packages=(gcc g++ clang cmake ninja-build flex bison libjansson-dev zlib1g-dev libcmocka-dev graphviz libzip-dev
     libprotobuf-c-dev protobuf-c-compiler libjpeg62-turbo-dev libpng-dev dataset-fashion-mnist gnuplot-nox python3 clang-format pkgconf)
+for option in "$@"; do
+    case $option in
+    --browser) packages+=(chromium) ;;
+    --peers) packages+=(chromium python3-venv) ;;
+    *) echo "install_deps: unknown option '$option'; it has --browser and --peers" >&2; exit 1 ;;
+    esac
+done
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     echo "install_deps: no apt-get here; please install the equivalents of: ${packages[*]}" >&2

@@ -2,6 +2,7 @@
 """ndarts-run report: a page about a search, a training and several seeds; it is well-formed, needs nothing from outside, and every
 picture in it can be read. Without gnuplot and Graphviz the page says what is missing."""
 import html.parser
+import json
 import os
 import re
 import shutil
@@ -9,7 +10,7 @@ import sys
 import urllib.parse
 import xml.etree.ElementTree
 
-from _run import RUN, expect, main, read, run, write
+from _run import COMPILER, RUN, expect, main, read, run, write
 
 SEARCH = '''import "darts.nd"
 search {
@@ -89,20 +90,31 @@ def test_search():
     wanted = []
     if shutil.which('gnuplot'):
         wanted += ['loss, accuracy, rate, gradient, speed', 'number of skip connections', 'alphas of the normal cell',
-                   'alphas of the reduce cell']
+                   'alphas of the reduction cell']
     if shutil.which('dot'):
-        wanted += ['normal cell', 'reduce cell']
+        wanted += ['normal cell', 'reduction cell']
     expect(sorted(alts) == sorted(wanted), alts)
-    for part in ('search.weights.lr', 'processor', 'multiply-adds', 'space.candidates'):
+    for part in ('weights.lr', 'processor', 'multiply-adds', 'max_pool_3x3, avg_pool_3x3', 'every candidate on every edge'):
         expect(part in page.text, f'no {part}')
+    # Three cells of 14 edges, and what all of it costs as ndartsc counts it.
+    expect('sep_conv_5x542' in page.text and 'max_pool_3x34200' in page.text, page.text)
+    check_total(page, 'search.nd')
+
+
+def check_total(page, text):
+    stdout, _ = run(COMPILER, text, '--emit=stats', '--json')
+    stats = json.loads(stdout)
+    expect(f'all{stats["parameters"]:,}{stats["macs"]:,}100.0 %' in page.text, f'{stats} {page.text}')
 
 
 def test_training():
     run(RUN, 'report', 'trained', '-o', 'page.html')
     page = check_page('page.html')
     alts = [picture['alt'] for picture in page.pictures]
-    expect(not shutil.which('dot') or alts[-2:] == ['normal cell', 'reduce cell'], alts)
+    expect(not shutil.which('dot') or alts[-2:] == ['normal cell', 'reduction cell'], alts)
     expect('train & <b>.nd' in page.text and 'test images' in page.text, page.text)
+    expect('sep_conv_3x3' in page.text and 'Cost of the operations, for one image' in page.text, page.text)
+    check_total(page, 'train & <b>.nd')
 
 
 def test_several_runs():

@@ -41,8 +41,8 @@ static void test_text_and_drawing(void **state) {
     assert_non_null(strstr(g.text, "s1 = conv(s0)\n        s2 = skip_connect(s0)\n"));
     const char *dot = genotype_dot(arena, "normal", &g.normal);
     assert_non_null(strstr(dot, "digraph \"normal\""));
-    assert_non_null(strstr(dot, "s0 -> s1 [label=\"conv\""));
-    assert_non_null(strstr(dot, "s0 -> s2 [label=\"skip_connect\""));
+    assert_non_null(strstr(dot, "s0 -> s1 [label=<conv<br/>"));
+    assert_non_null(strstr(dot, "s0 -> s2 [label=<skip_connect<br/>"));
     arena_destroy(arena);
 }
 
