@@ -522,6 +522,14 @@ static void override_settings(Lower *l) {
     }
 }
 
+/* Folders of pictures, and images made up, have the shape and classes that --set gives the network. */
+static bool follows_network(Lower *l, const char *name) {
+    const char *source = ir_module_get_string(l->module, "data.source", "");
+    Value value;
+    return (str_equal(source, "image_folder") || str_equal(source, "synthetic")) &&
+           lower_override(l, "network", name, &value);
+}
+
 /* The network takes images of the data's shape and tells as many classes apart. */
 static void check_data_fits(Lower *l, Frame *f, const Ast *network) {
     static const char *const names[] = {"classes", "H", "W", "channels"};
@@ -531,7 +539,7 @@ static void check_data_fits(Lower *l, Frame *f, const Ast *network) {
         Value value;
         const IrAttr *of_network = ir_module_get(l->module, keys[i]);
         bool known = lower_lookup(f, l->arena, names[i], &value) && value.kind == VALUE_int && of_network;
-        if (!known || value.i == of_network->i)
+        if (!known || value.i == of_network->i || follows_network(l, names[i]))
             continue;
         bool shape = i == 1 || i == 2; /* images are padded to the network's size */
         if (!shape || value.i > of_network->i)

@@ -100,8 +100,9 @@ typedef struct LoaderOptions {
     int threads; /* in the background, at least 1 */
 } LoaderOptions;
 
-/* How many threads a program's loader should have: one per core to decode pictures, else few. */
-int loader_threads(const Dataset *data, int program_threads);
+/* How many threads a program's loader should have: to decode pictures as many as were asked for (0: one per core), else
+ * one for every eight of the program's. */
+int loader_threads(const Dataset *data, int asked, int program_threads);
 
 typedef struct Batch {
     int64_t count;    /* images; fewer than asked for when some are broken, but never 0 */

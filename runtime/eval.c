@@ -85,7 +85,8 @@ static bool evaluate(Eval *e, Error *error) {
                        .batch = rt_program_batch(e->program),
                        .augment = &augment,
                        .f64 = rt_program_precision(e->program) == PRECISION_f64,
-                       .threads = loader_threads(&e->images, rt_program_threads(e->program))};
+                       .threads =
+                           loader_threads(&e->images, (int)e->program_args.threads, rt_program_threads(e->program))};
     Loader *loader = loader_create(&o, error);
     Evaluation result;
     bool ok = loader && evaluate_images(e->program, loader, NULL, &result, error);

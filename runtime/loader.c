@@ -156,9 +156,10 @@ static bool allocate(Loader *loader, Error *error) {
     return true;
 }
 
-int loader_threads(const Dataset *data, int program_threads) {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return data->slow ? (int)(cores < MAX_WORKERS ? cores : MAX_WORKERS) : 1 + program_threads / 8;
+int loader_threads(const Dataset *data, int asked, int program_threads) {
+    if (!data->slow)
+        return 1 + program_threads / 8;
+    return asked > 0 ? asked : (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
 Loader *loader_create(const LoaderOptions *options, Error *error) {

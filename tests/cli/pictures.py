@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""ndarts-run infer on pictures: the best classes, by texts and modules, normalised as the network's data; names of classes; broken
-pictures; mistakes. And the data set that such pictures make, with a broken one among them, through eval."""
+"""Pictures: ndarts-run infer on them (the best classes, by texts and modules, normalised as the network's data; names of classes;
+broken pictures; mistakes); folders of them through eval, with a broken one among them; the recipe imagenet on them."""
 import json
 import math
 import os
@@ -10,7 +10,7 @@ import struct
 import sys
 import zlib
 
-from _run import COMPILER, RUN, SOURCE, expect, main, read, run, write
+from _run import COMPILER, RUN, SOURCE, expect, expect_same, interrupt, lines_of, main, read, run, write
 
 SIDE, CLASSES = 12, 7
 NETWORK = '''network main(classes ?= 7, H ?= 12, W ?= 12, channels ?= 3) on x {
@@ -161,6 +161,30 @@ def test_eval_skips_broken_pictures():
     os.remove('tree/val/3/broken.png')
 
 
+RECIPE = ('--recipe', 'imagenet', '--set', 'data.path="tree"', '--set', f'classes={CLASSES}', '--set', 'C=2', '--set', 'layers=3',
+          '--set', 'batch=4', '--set', 'epochs=3')
+RESULTS = ('weights.safetensors', 'metrics.jsonl', 'result.json', 'classes.txt')
+
+
+def test_imagenet_recipe():
+    """Crops, colours and all else are the same for any number of threads, and when the training is interrupted and resumed."""
+    genotype = os.path.join(SOURCE, 'genotypes', 'noisy_darts_a.nd')
+    os.environ['NDARTS_CFLAGS'] = '-O0'  # it is compiled in a third of the time
+    run(RUN, 'train', genotype, *RECIPE, '--out', 'one', '--threads', '1')
+    interrupt('epoch 1/3:', 0.05, RUN, 'train', genotype, *RECIPE, '--out', 'two')
+    run(RUN, 'train', genotype, *RECIPE, '--out', 'two', '--threads', '3', '--resume')
+    expect_same('one', 'two', RESULTS)
+    rates = [line['lr'] for line in lines_of('one', 'metrics.jsonl')]
+    expect(all(abs(rate - 0.1 * (1 - e / 3) * (e + 1) / 5) < 1e-12 for e, rate in enumerate(rates)), f'{rates}')  # five epochs of warm-up
+    run(RUN, 'train', genotype, *RECIPE, '--out', 'plain', '--set', 'hue=0')
+    expect(lines_of('plain', 'metrics.jsonl')[0]['train_loss'] != lines_of('one', 'metrics.jsonl')[0]['train_loss'], 'hue')
+    settings = json.loads(read('one', 'run.json'))['settings']
+    wanted = {'train.label_smoothing': 0.1, 'data.area.0': 0.08, 'data.brightness': 0.4, 'data.contrast': 0.4, 'data.saturation': 0.4,
+              'data.hue': 0.2, 'data.flip': True, 'train.weights.schedule': 'linear'}
+    expect(all(settings[key] == value for key, value in wanted.items()), f'{settings}')
+    del os.environ['NDARTS_CFLAGS']
+
+
 def test_mistakes():
     picture = pictures()[0]
     run(RUN, 'infer', 'train.nd', code=1, says='--input x.npy --output y.npy, or JPEG and PNG files')
@@ -177,4 +201,4 @@ def test_mistakes():
 
 if __name__ == '__main__':
     sys.exit(main([prepare, test_the_logits_are_those_of_the_pixels, test_best_classes, test_broken_pictures, test_grey_pictures,
-                   test_eval_skips_broken_pictures, test_mistakes]))
+                   test_eval_skips_broken_pictures, test_imagenet_recipe, test_mistakes]))
