@@ -5,7 +5,7 @@
 #include "runtime/loop.h"
 #include "runtime/schedule.h"
 
-/* What the text says, where it concerns the loop (docs/training.md). */
+/* What the text says, where it concerns the loop (docs/recipes.md). */
 typedef struct TrainSettings {
     int64_t epochs;
     uint64_t seed;

@@ -12,9 +12,9 @@ def stats(path, network, options=()):
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 
-def check(name, network, expected):
+def check(name, network, expected, file=None, options=()):
     """The published conventions add batch norm at 2 and at 4 per element."""
-    found = stats(f'{source}/genotypes/{name.lower()}.nd', network)
+    found = stats(f'{source}/genotypes/{file or name.lower()}.nd', network, options)
     macs = expected['conv_macs'] + expected['linear_macs']
     wanted = {key: expected[key] for key in ('parameters', 'parameters_with_auxiliary', 'conv_macs', 'linear_macs',
                                              'batch_norm_elements')}
@@ -47,6 +47,7 @@ def main():
     entries = json.load(open(f'{source}/tests/reference/genotypes.json'))
     checks = [check(e['name'], 'main', e['cifar']) for e in entries]
     checks += [check(e['name'], 'mobile', e['imagenet']) for e in entries if 'imagenet' in e]
+    checks += [check(e['name'], 'main', e['imagenet'], 'imagenet', ('--set', f'genotype={e["name"]}')) for e in entries if 'imagenet' in e]
     checks.append(check_noisy_darts_A())
     print(f'{sum(checks)} of {len(checks)} agree')
     return 0 if checks and all(checks) else 1
