@@ -1,6 +1,6 @@
 /* steps.c: how long one run of each step graph takes, on any device.
  *
- *     bench_steps TEXT GRAPH[,GRAPH...] [--device D] [--batch N] [--steps N] [--threads N] [--precision f32|f64] [--set
+ *     bench_steps TEXT GRAPH[,GRAPH...] [--device D] [--batch N] [--steps N] [--threads N] [--precision f32|f64|tf32|bf16] [--set
  * NAME=VALUE]...
  *                [--profile TRACE|-]
  *
@@ -130,7 +130,7 @@ static bool parse_option(Bench *b, const char *name, const char *value) {
     else if (str_equal(name, "--threads"))
         b->options.threads = atoi(value);
     else if (str_equal(name, "--precision"))
-        b->options.precision = str_equal(value, "f64") ? PRECISION_f64 : PRECISION_f32;
+        return cg_precision_parse(name, value, &b->options.precision, &(Error){ERROR_NONE, ""});
     else if (str_equal(name, "--profile"))
         b->profile = value;
     else if (str_equal(name, "--set") && b->options.set_count < MAX_SETS)

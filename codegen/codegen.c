@@ -228,6 +228,7 @@ CgOutput *cg_generate(Arena *arena, IrModule *ir, IrGraph *const *graphs, int gr
     emit_stages(module);
     CgOutput *output = ARENA_NEW(arena, CgOutput);
     output->plan = cg_plan_json(module);
+    output->precision = options->precision;
     output->unit_count = choose_unit_count(module);
     output->loop_count = module->loop_count;
     output->loops = module->loops;

@@ -2,11 +2,19 @@
 #ifndef NDARTS_CODEGEN_CODEGEN_H
 #define NDARTS_CODEGEN_CODEGEN_H
 
+#include "base/diag.h"
 #include "codegen/abi.h"
 #include "ir/ir.h"
 
 typedef enum CgTarget { TARGET_c, TARGET_cuda } CgTarget;
-typedef enum CgPrecision { PRECISION_f32, PRECISION_f64 } CgPrecision;
+/* tf32: f32, but products of tensors round their operands to 11 bits; bf16: the same with 8 bits, and images are stored
+ * so. Both are for CUDA: they use the tensor cores of sm_80 and later, and add up in f32. */
+typedef enum CgPrecision { PRECISION_f32, PRECISION_f64, PRECISION_tf32, PRECISION_bf16, PRECISION_COUNT } CgPrecision;
+const char *cg_precision_name(CgPrecision precision);
+/* Reads "f32", ...; false, and ERROR_INPUT with what there is, when text is none of them. */
+bool cg_precision_parse(const char *option, const char *text, CgPrecision *precision, Error *error);
+/* ERROR_INPUT when the target, or the architecture ("sm_75"; NULL: not known yet), cannot do it. */
+bool cg_precision_check(CgPrecision precision, CgTarget target, const char *arch, Error *error);
 
 typedef struct CgTiles CgTiles; /* tune.h, as is the next */
 typedef struct CgLoop CgLoop;
@@ -30,6 +38,7 @@ typedef struct CgOutput {
     int unit_count;
     const char **units;    /* source texts; unit 0 holds nd_plan and nd_kernels */
     const char *plan;      /* JSON */
+    CgPrecision precision;
     int loop_count;        /* C target: loops with a tile, each key once */
     const CgLoop *loops;
 } CgOutput;

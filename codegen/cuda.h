@@ -17,8 +17,8 @@ void cuda_print_chunk(CgPrinter *p, const char *first, int step);
 /* Private memory of the variable `image`. */
 void cuda_print_private_bases(CgPrinter *p, const CgStep *step);
 
-/* A sum of products by tiles in shared memory; false, and nothing printed, when it is none or too small. */
-bool cuda_print_product(CgPrinter *p, const CgStep *step, CgLaunch launch, int64_t *threads);
+/* A sum of products by tiles in shared memory, on tensor cores in tf32 and bf16; false, and nothing printed, when it is none or too small. */
+bool cuda_print_product(CgPrinter *p, CgPrecision precision, const CgStep *step, CgLaunch launch, int64_t *threads);
 /* A depthwise convolution by tiles in shared memory; false, and nothing printed, when it is none. */
 bool cuda_print_window(CgPrinter *p, const CgProgram *program, const CgStep *step, int64_t *threads);
 /* A sum shared by the threads of a block; false, and nothing printed, when one thread an element does as well. */

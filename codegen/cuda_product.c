@@ -9,30 +9,13 @@
  * has fewer results than threads, slices of threads share the k, and their sums are added in order. So the order of
  * additions depends on shapes only.
  *
+ * In tf32 and bf16 the same tiles are multiplied by tensor cores (cuda_mma.c).
+ *
  * A tile lies in one image. Partial sums: a tile belongs to a chunk, and the block walks over the chunk's images in
  * order. */
-#include "codegen/cuda.h"
+#include "codegen/cuda_product.h"
 
 enum { EACH = 4 /* results of a thread, each way */, PAD = 4, LEAST_TERMS = 8, LEAST_ROWS = 8, LEAST_COLUMNS = 4, MOST_UNROLLED = 4 };
-
-typedef struct Operand {
-    CgScalar *value;
-    const char *name;                  /* of its tile */
-    int axes[CG_MAX_AXES], axis_count; /* of the result, that only it depends on; the innermost in memory last */
-    int64_t count;                     /* their extents' product */
-    int tile;
-    bool along_terms; /* neighbours in memory are neighbours in k */
-} Operand;
-
-typedef struct Product {
-    CgPrinter *p;
-    const CgStep *step;
-    Operand x, y;
-    int axes[CG_MAX_AXES], axis_count; /* of the sum, without the images of a chunk */
-    int64_t terms;
-    int slices, depth; /* depth: k in a tile */
-    CgLaunch launch;
-} Product;
 
 /* ---- is it a product? ---- */
 
@@ -161,10 +144,14 @@ static void choose_tiles(Product *q) {
     q->x.tile = results / q->y.tile;
     while (q->x.tile > 16 && q->x.tile / 2 >= q->x.count)
         q->x.tile /= 2;
-    q->slices = results / (q->x.tile * q->y.tile);
-    q->depth = q->slices * EACH > 16 ? q->slices * EACH : 16;
     q->x.along_terms = is_along_terms(q, &q->x);
     q->y.along_terms = is_along_terms(q, &q->y);
+    if (mma_is_meant(q)) {
+        mma_choose_warps(q);
+        return;
+    }
+    q->slices = results / (q->x.tile * q->y.tile);
+    q->depth = q->slices * EACH > 16 ? q->slices * EACH : 16;
 }
 
 /* ---- printing ---- */
@@ -205,13 +192,20 @@ static void print_tile(const Product *q, const Operand *o) {
     print_number(q, o, !o->along_terms);
     cg_c_line(p, "value = %s;", cg_c_print_scalar(p, o->value));
     cg_c_close(p);
-    cg_c_line(p, "%s[kk * %d + mm] = value;", o->name, o->tile + PAD);
+    if (mma_is_meant(q))
+        mma_print_element(q, o);
+    else
+        cg_c_line(p, "%s[kk * %d + mm] = value;", o->name, o->tile + PAD);
     cg_c_close(p);
     cg_c_close(p);
 }
 
 static void print_multiply(const Product *q) {
     CgPrinter *p = q->p;
+    if (mma_is_meant(q)) {
+        mma_print_multiply(q);
+        return;
+    }
     cg_c_open(p, "for (int k = slice; k < %d; k += %d)", q->depth, q->slices);
     cg_c_line(p, "T u[%d], v[%d];", EACH, EACH);
     cg_c_line(p, "_Pragma(\"unroll\") for (int i = 0; i < %d; i++) u[i] = x[k * %d + row + i];", EACH, q->x.tile + PAD);
@@ -246,18 +240,26 @@ static void print_store(const Product *q, const char *value) {
     cg_c_close(p);
 }
 
+static void print_result(const Product *q) {
+    if (q->slices == 1)
+        print_store(q, "value");
+    else
+        cg_c_line(q->p, "sums[(slice * %d + mm) * %d + nn] = value;", q->x.tile, q->y.tile);
+}
+
 static void print_results(const Product *q) {
     CgPrinter *p = q->p;
+    if (mma_is_meant(q)) {
+        mma_print_results(q, print_result);
+        return;
+    }
     cg_c_line(p, "_Pragma(\"unroll\")");
     cg_c_open(p, "for (int i = 0; i < %d; i++)", EACH);
     cg_c_line(p, "_Pragma(\"unroll\")");
     cg_c_open(p, "for (int j = 0; j < %d; j++)", EACH);
-    if (q->slices == 1) {
-        cg_c_line(p, "const int mm = row + i, nn = column + j;");
-        print_store(q, "total[i][j]");
-    } else {
-        cg_c_line(p, "shared[(slice * %d + row + i) * %d + column + j] = total[i][j];", q->x.tile, q->y.tile);
-    }
+    cg_c_line(p, "const int mm = row + i, nn = column + j;");
+    cg_c_line(p, "const T value = total[i][j];");
+    print_result(q);
     cg_c_close(p);
     cg_c_close(p);
 }
@@ -269,8 +271,8 @@ static void print_slices(const Product *q) {
     cg_c_line(p, "__syncthreads();");
     cg_c_open(p, "for (int e = threadIdx.x; e < %d; e += %d)", results, CUDA_BLOCK_THREADS);
     cg_c_line(p, "const int mm = e / %d, nn = e %% %d;", q->y.tile, q->y.tile);
-    cg_c_line(p, "T sum = shared[e];");
-    cg_c_line(p, "for (int s = 1; s < %d; s++) sum += shared[s * %d + e];", q->slices, results);
+    cg_c_line(p, "T sum = sums[e];");
+    cg_c_line(p, "for (int s = 1; s < %d; s++) sum += sums[s * %d + e];", q->slices, results);
     print_store(q, "sum");
     cg_c_close(p);
     cg_c_line(p, "__syncthreads();");
@@ -284,16 +286,24 @@ static int shared_elements(const Product *q) {
 
 static void print_threads(const Product *q) {
     CgPrinter *p = q->p;
+    if (mma_is_meant(q)) {
+        mma_print_threads(q);
+        return;
+    }
     int across = q->y.tile / EACH, each = across * (q->x.tile / EACH);
     cg_c_line(p, "__shared__ __align__(16) T shared[%d];", shared_elements(q));
-    cg_c_line(p, "T *const x = shared, *const y = shared + %d;", q->depth * (q->x.tile + PAD));
+    cg_c_line(p, "T *const x = shared, *const y = shared + %d%s;", q->depth * (q->x.tile + PAD),
+              q->slices > 1 ? ", *const sums = shared" : "");
     cg_c_line(p, "const int slice = threadIdx.x / %d, place = threadIdx.x %% %d;", each, each);
     cg_c_line(p, "const int row = place / %d * %d, column = place %% %d * %d;", across, EACH, across, EACH);
 }
 
 static void print_block(const Product *q) {
     CgPrinter *p = q->p;
-    cg_c_line(p, "T total[%d][%d] = {};", EACH, EACH);
+    if (mma_is_meant(q))
+        cg_c_line(p, "T total[%d][%d][4] = {};", q->rows, q->columns);
+    else
+        cg_c_line(p, "T total[%d][%d] = {};", EACH, EACH);
     if (q->step->partial) {
         cuda_print_chunk(p, "", 1);
         p->axis_name[0] = "image";
@@ -328,8 +338,8 @@ static int64_t print_tiles(const Product *q) {
     return rows * columns;
 }
 
-bool cuda_print_product(CgPrinter *p, const CgStep *step, CgLaunch launch, int64_t *threads) {
-    Product q = {.p = p, .step = step, .launch = launch, .x.name = "x", .y.name = "y"};
+bool cuda_print_product(CgPrinter *p, CgPrecision precision, const CgStep *step, CgLaunch launch, int64_t *threads) {
+    Product q = {.p = p, .precision = precision, .step = step, .launch = launch, .x.name = "x", .y.name = "y"};
     const CgScalar *term = read_sum(&q);
     uint32_t term_axes = step->partial ? 1 : 0;
     for (int i = 0; i < q.axis_count; i++)

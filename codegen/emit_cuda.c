@@ -76,12 +76,46 @@ static const char draws_text[] =
     "ND_FN T nd_bernoulli(const NdRun *run, int64_t stream, int64_t image, int64_t element, T keep) { return "
     "nd_uniform(run, stream, image, element) < keep ? 1 : 0; }\n";
 
+/* What the tensor cores take. mma.sync multiplies 16 x 8 words by 8 x 8 words, a word being one tf32 or two bf16 (along
+ * k), and adds to 16 x 8 floats; how they lie in the lanes of a warp is in the PTX manual, and in cuda_mma.c. Whoever
+ * runs this source elsewhere defines ND_EMULATED and has these functions. */
+static const char tensor_text[] =
+    "typedef unsigned short uint16_t;\n"
+    "#ifndef ND_EMULATED\n"
+    "ND_FN uint32_t nd_to_tf32(float a) {\n"
+    "    uint32_t r;\n"
+    "    asm(\"cvt.rna.tf32.f32 %0, %1;\" : \"=r\"(r) : \"f\"(a));\n"
+    "    return r;\n"
+    "}\n"
+    "ND_FN uint16_t nd_to_bf16(float a) {\n"
+    "    uint16_t r;\n"
+    "    asm(\"cvt.rn.bf16.f32 %0, %1;\" : \"=h\"(r) : \"f\"(a));\n"
+    "    return r;\n"
+    "}\n"
+    "#define ND_MMA(name, shape) \\\n"
+    "    ND_FN void name(float c[4], const uint32_t a[4], const uint32_t b[2]) { \\\n"
+    "        asm volatile(\"mma.sync.aligned.\" shape \" {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};\" \\\n"
+    "            : \"+f\"(c[0]), \"+f\"(c[1]), \"+f\"(c[2]), \"+f\"(c[3]) \\\n"
+    "            : \"r\"(a[0]), \"r\"(a[1]), \"r\"(a[2]), \"r\"(a[3]), \"r\"(b[0]), \"r\"(b[1])); \\\n"
+    "    }\n"
+    "ND_MMA(nd_mma_tf32, \"m16n8k8.row.col.f32.tf32.tf32.f32\")\n"
+    "ND_MMA(nd_mma_bf16, \"m16n8k16.row.col.f32.bf16.bf16.f32\")\n"
+    "#endif\n"
+    "struct nd_bf16 {\n"
+    "    uint16_t bits;\n"
+    "    nd_bf16() = default;\n"
+    "    __device__ __forceinline__ explicit nd_bf16(float a) : bits(nd_to_bf16(a)) {}\n"
+    "    __device__ __forceinline__ operator float() const { return __uint_as_float((uint32_t)bits << 16); }\n"
+    "};\n";
+
 void cg_cuda_add_prelude(Str *out, const CgOptions *options) {
     bool f64 = options->precision == PRECISION_f64;
     str_add(out, f64 ? "typedef double T;\n" : "typedef float T;\n");
     str_addf(out, functions_text, f64 ? "" : "f");
     str_add(out, types_text);
     str_add(out, draws_text);
+    if (options->precision >= PRECISION_tf32)
+        str_add(out, tensor_text);
 }
 
 /* ---- kernels ---- */
@@ -170,7 +204,7 @@ static void emit_step(CgModule *module, const CgProgram *program, CgDomain domai
     if (is_narrow(module->options, step, call.threads))
         p->index_type = "int";
     bool tiled = !module->options->plain && (cuda_print_window(p, program, step, &call.threads) ||
-                                             cuda_print_product(p, step, call.launch, &call.threads));
+                                             cuda_print_product(p, module->options->precision, step, call.launch, &call.threads));
     if (!tiled && !cuda_print_sum(p, step, call.threads, call.launch, &call.threads)) {
         if (step->partial)
             bug("partial sum %%%d of a number of terms that is not constant", step->node->id);

@@ -147,8 +147,11 @@ static json_t *names_json(const CgModule *module) {
 }
 
 static json_t *kernel_json(const CgKernel *kernel) {
-    return json_pack("{s:s,s:s,s:I,s:I}", "name", kernel->name, "origin", kernel->purpose, "flops",
-                     (json_int_t)kernel->work.flops, "bytes", (json_int_t)kernel->work.bytes);
+    json_t *object = json_pack("{s:s,s:s,s:I,s:I}", "name", kernel->name, "origin", kernel->purpose, "flops",
+                               (json_int_t)kernel->work.flops, "bytes", (json_int_t)kernel->work.bytes);
+    if (strstr(kernel->text, "nd_mma_"))
+        json_object_set_new(object, "tensor", json_true());
+    return object;
 }
 
 static json_t *kernels_json(const CgModule *module) {
@@ -166,7 +169,7 @@ const char *cg_plan_json(CgModule *module) {
     json_t *plan = json_object();
     json_object_set_new(plan, "version", json_integer(1));
     json_object_set_new(plan, "target", json_string(options->target == TARGET_c ? "c" : "cuda"));
-    json_object_set_new(plan, "precision", json_string(options->precision == PRECISION_f32 ? "f32" : "f64"));
+    json_object_set_new(plan, "precision", json_string(cg_precision_name(options->precision)));
     json_object_set_new(plan, "vector_bytes", json_integer(options->vector_bytes));
     json_object_set_new(plan, "bands", json_boolean(options->bands));
     json_object_set_new(plan, "batch", json_integer(options->batch));

@@ -105,7 +105,9 @@ const char *cg_c_type(const CgPrinter *p, bool vector) {
 }
 
 const char *cg_c_element(const CgBuffer *buffer) {
-    return buffer->type.dtype == DTYPE_f32 ? "T" : buffer->type.dtype == DTYPE_i32 ? "int32_t" : "uint8_t";
+    static const char *const names[] = {
+        [DTYPE_f32] = "T", [DTYPE_i32] = "int32_t", [DTYPE_u8] = "uint8_t", [DTYPE_bf16] = "nd_bf16"};
+    return names[buffer->type.dtype];
 }
 
 int cg_c_buffer(const CgPrinter *p, const CgBuffer *buffer) {

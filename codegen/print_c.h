@@ -81,7 +81,7 @@ const char *cg_c_index(CgPrinter *p, const CgIndex *index);
 /* The element offset within a buffer. */
 const char *cg_c_offset(CgPrinter *p, const CgBuffer *buffer, const CgIndex *index);
 int cg_c_buffer(const CgPrinter *p, const CgBuffer *buffer);
-/* "T", "int32_t" or "uint8_t": elements of the buffer. */
+/* "T", "int32_t", "uint8_t" or "nd_bf16": elements of the buffer. */
 const char *cg_c_element(const CgBuffer *buffer);
 /* Stores a value at an offset; later loads of the same element in this block use the name. vector: name is nd_vW and
  * consecutive elements are written. */

@@ -20,7 +20,9 @@ struct CgMemo {
 /* ---- memory ---- */
 
 int64_t cg_element_size(const CgOptions *options, IrDtype dtype) {
-    return dtype == DTYPE_u8 ? 1 : dtype == DTYPE_i32 ? 4 : options->precision == PRECISION_f64 ? 8 : 4;
+    if (dtype == DTYPE_u8 || dtype == DTYPE_bf16)
+        return dtype == DTYPE_u8 ? 1 : 2;
+    return dtype == DTYPE_f32 && options->precision == PRECISION_f64 ? 8 : 4;
 }
 
 int64_t cg_type_bytes(const CgOptions *options, const IrType *type) {
@@ -104,6 +106,8 @@ static CgBuffer *make_buffer(CgProgram *p, IrNode *node, int id) {
     } else if (buffer->place != PLACE_work && buffer->place != PLACE_private) {
         bug("%%%d = %s of @%s has no memory; run plan-memory", node->id, ir_op_info[node->op].name, p->graph->name);
     }
+    if (node->half)
+        buffer->type.dtype = DTYPE_bf16;
     set_strides(buffer);
     return buffer;
 }

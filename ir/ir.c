@@ -85,7 +85,7 @@ int64_t ir_type_count(const IrType *type, int64_t n, int64_t k) {
 }
 
 const char *ir_dtype_name(IrDtype dtype) {
-    static const char *const names[] = {"f32", "i32", "u8"};
+    static const char *const names[] = {"f32", "i32", "u8", "bf16"};
     return names[dtype];
 }
 
@@ -303,6 +303,7 @@ static IrNode *node_clone(IrBuilder *b, IrNode *node) {
         ir_node_create(b, node->op, &node->type, node->input_count, node->inputs, node->attr_count, node->attrs);
     for (int i = 0; i < copy->input_count; i++)
         copy->inputs[i] = node->inputs[i]->scratch;
+    copy->half = node->half;
     copy->inlined = node->inlined;
     copy->stage = node->stage;
     copy->place = node->place;

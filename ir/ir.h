@@ -21,7 +21,7 @@
 enum { IR_MAX_RANK = 6, IR_MAX_ATTRS = 10 };
 
 /* f32 is "the precision of the module": float, or double under --precision=f64. */
-typedef enum IrDtype { DTYPE_f32, DTYPE_i32, DTYPE_u8 } IrDtype;
+typedef enum IrDtype { DTYPE_f32, DTYPE_i32, DTYPE_u8, DTYPE_bf16 /* of memory alone: no value has it */ } IrDtype;
 
 /* Symbolic extents. */
 enum { IR_DIM_N = -1, /* images of the batch */ IR_DIM_K = -2 /* chunks of the batch */ };
@@ -82,6 +82,7 @@ struct IrNode {
 
     /* Annotations of the passes; printed after the type: !{inline, stage=3, place="work", offset=4096,
      * tag="cells.0._ops.3"}. */
+    bool half;      /* plan-memory: its memory holds bf16, two bytes an element */
     bool inlined;   /* fuse: has no memory; its users compute it where they need it */
     int stage;      /* fuse: number of the stage that computes it; -1: none yet */
     int place;      /* plan-memory: an IrPlace */

@@ -44,6 +44,10 @@ static bool take_annotation(IrParser *p, void *context, const IrToken *name, con
         node->inlined = value->i;
         return value->kind == ATTR_bool || annotation_mistake(p, name, "true or false");
     }
+    if (str_equal(name->text, "half")) {
+        node->half = value->i;
+        return value->kind == ATTR_bool || annotation_mistake(p, name, "true or false");
+    }
     if (str_equal(name->text, "stage")) {
         node->stage = (int)value->i;
         return value->kind == ATTR_int || annotation_mistake(p, name, "an integer");
@@ -72,6 +76,7 @@ static bool parse_annotations(IrParser *p, IrNode *notes) {
 }
 
 static void set_annotations(IrNode *node, const IrNode *notes) {
+    node->half = notes->half;
     node->inlined = notes->inlined;
     node->stage = notes->stage;
     node->place = notes->place;

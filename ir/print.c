@@ -115,6 +115,8 @@ static void print_annotations(Str *out, const IrNode *node) {
         str_addf(out, "%splace=\"%s\"", separator(&count), ir_place_name(node->place));
     if (node->offset)
         str_addf(out, "%soffset=%lld", separator(&count), (long long)node->offset);
+    if (node->half)
+        str_addf(out, "%shalf=true", separator(&count));
     if (node->tag) {
         str_addf(out, "%stag=", separator(&count));
         str_add_quoted(out, node->tag);

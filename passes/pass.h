@@ -29,6 +29,7 @@ struct PassContext {
     int64_t batch;        /* largest number of images */
     int chunks;           /* K; 0: min(batch, 16) */
     size_t element_size;  /* 4, or 8 under f64: for plan-memory */
+    bool half;            /* plan-memory: images are stored as bf16 */
     int64_t keep_bytes;   /* for recompute: values inside edges may take so much to be kept for the backward */
     bool left_out;        /* set by recompute: not all of them could be */
     bool wide;            /* for a device that runs hundreds of steps at once: no memory is shared over time, nothing recomputed */

@@ -5,6 +5,7 @@
  *     PLACE_private   one image per thread: made and read within one stage over images; none of them when memory is not
  *                     shared over time (wide), so that equal steps have equal kernels wherever they stand
  *     PLACE_work      the rest: the whole batch, all chunks
+ * With `half` the images that are computed, unless somebody reads them after the run, are stored as bf16.
  * A work value lives from its stage to the last stage that reads it, also through inlined nodes; threads are at
  * different images of a stage, so two values of one stage never share memory. A private value lives from its step to
  * its last reader's. Offsets: in order of time, the smallest free gap that is large enough. An elementwise step whose
@@ -24,11 +25,16 @@ static int64_t align_up(int64_t bytes) {
 
 /* ---- liveness ---- */
 
+static int64_t element_size(const PassContext *ctx, const IrNode *n) {
+    if (n->half)
+        return 2;
+    return n->type.dtype == DTYPE_u8 ? 1 : n->type.dtype == DTYPE_i32 ? 4 : (int64_t)ctx->element_size;
+}
+
 static int64_t size_of(const PassContext *ctx, const IrNode *n) {
     int64_t chunks = ctx->chunks ? ctx->chunks : ctx->batch < 16 ? ctx->batch : 16;
     int64_t images = n->place == PLACE_private ? 1 : ctx->batch;
-    int64_t element = n->type.dtype == DTYPE_u8 ? 1 : n->type.dtype == DTYPE_i32 ? 4 : (int64_t)ctx->element_size;
-    return align_up(ir_type_count(&n->type, images, chunks) * element);
+    return align_up(ir_type_count(&n->type, images, chunks) * element_size(ctx, n));
 }
 
 typedef struct Liveness {
@@ -86,6 +92,13 @@ static void choose_place(const PassContext *ctx, IrGraph *g, IrNode *n, const Pl
         bool image = n->type.rank > 0 && n->type.dim[0] == IR_DIM_N;
         n->place = image && v->last == v->first && !ctx->wide ? PLACE_private : PLACE_work;
     }
+}
+
+/* Statistics, logits and losses are no images. */
+static bool is_half(const PassContext *ctx, const IrNode *n, const PlanValue *v) {
+    bool computed = n->place == PLACE_work || n->place == PLACE_private;
+    return ctx->half && computed && n->type.dtype == DTYPE_f32 && n->type.rank == 4 && n->type.dim[0] == IR_DIM_N &&
+           v->last != INT_MAX;
 }
 
 /* ---- gaps: free memory between the values that live ---- */
@@ -175,7 +188,7 @@ static void consider_takeover(void *data, IrNode *reader, IrNode *value) {
     bool dies = v->node && v->last_step == n->id && v->last == n->stage;
     bool alone = schedule_is_images(n) || v->readers == 1; /* other steps of a once stage may run at the same time */
     if (!taker->takes_over && dies && alone && !v->taken && value->place == n->place &&
-        ir_type_equal(&value->type, &n->type) && reads_in_step(n, value, true)) {
+        value->half == n->half && ir_type_equal(&value->type, &n->type) && reads_in_step(n, value, true)) {
         taker->takes_over = value;
     }
 }
@@ -275,6 +288,7 @@ Plan plan_describe(PassContext *ctx, IrGraph *g) {
         int64_t offset = n->offset;
         choose_place(ctx, g, n, &plan.values[n->id], prepared[n->id]);
         n->offset = n->place == PLACE_input ? n->offset : offset;
+        n->half = is_half(ctx, n, &plan.values[n->id]);
         plan.values[n->id].bytes = size_of(ctx, n);
     }
     plan.state_bytes = count_state(ctx, g);

@@ -39,10 +39,7 @@ static bool store_int(const Arg *arg, const char *value, Error *error) {
 }
 
 static bool store_precision(const Arg *arg, const char *value, Error *error) {
-    if (!str_equal(value, "f32") && !str_equal(value, "f64"))
-        return error_set(error, ERROR_INPUT, "%s %s: the CPU has f32 and f64", arg->name, value);
-    *(CgPrecision *)arg->to = str_equal(value, "f64") ? PRECISION_f64 : PRECISION_f32;
-    return true;
+    return cg_precision_parse(arg->name, value, arg->to, error);
 }
 
 static bool store(Arena *arena, const Arg *arg, const char *value, Error *error) {

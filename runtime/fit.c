@@ -108,7 +108,8 @@ static const char *explain(const Attempt *a) {
                        .module = a->fit->module,
                        .batch = a->cg.batch,
                        .chunks = a->cg.chunks,
-                       .element_size = a->cg.precision == PRECISION_f64 ? 8 : 4};
+                       .element_size = a->cg.precision == PRECISION_f64 ? 8 : 4,
+                       .half = a->cg.precision == PRECISION_bf16};
     graph_kind_parse(g->name, &ctx.kind);
     const char *peak = memory_describe_peak(&ctx, a->graphs[a->largest]);
     int64_t batch = find_batch(a);

@@ -16,7 +16,7 @@ void loop_print_options(FILE *out) {
           "  --seed N                 instead of the text's\n"
           "  --threads N              worker threads (default: one per core)\n"
           "  --device D               cpu, cuda, cuda:N or auto (the GPU when there is one)\n"
-          "  --precision f32|f64\n"
+          "  --precision f32|f64|tf32|bf16\n"
           "  --mem-budget BYTES       keep to so much memory (500M, 2G), or say that it cannot be done\n"
           "  --tune FILE              a table of tiles that ndarts-run tune wrote, instead of the user's own\n"
           "  --profile[=FILE]         time every kernel; a trace for chrome://tracing in FILE (default DIR/profile.json)\n"
@@ -41,16 +41,6 @@ bool loop_parse_number(const char *option, const char *text, uint64_t most, uint
     *value = strtoull(text, &end, 10);
     if (errno || end == text || *end || text[0] == '-' || *value > most)
         return error_set(error, ERROR_INPUT, "%s takes a whole number, found '%s'", option, text);
-    return true;
-}
-
-static bool parse_precision(const char *text, CgPrecision *precision, Error *error) {
-    if (str_equal(text, "f32"))
-        *precision = PRECISION_f32;
-    else if (str_equal(text, "f64"))
-        *precision = PRECISION_f64;
-    else
-        return error_set(error, ERROR_INPUT, "--precision takes f32 or f64, found '%s'", text);
     return true;
 }
 
@@ -92,7 +82,7 @@ static bool take_value(Arena *arena, const LoopCommand *command, const char *nam
     } else if (str_equal(name, "--profile")) {
         o->profile = value;
     } else if (str_equal(name, "--precision")) {
-        return parse_precision(value, &o->precision, error);
+        return cg_precision_parse("--precision", value, &o->precision, error);
     } else {
         *known = take_extra(command, name, value);
     }

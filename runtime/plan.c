@@ -319,7 +319,8 @@ static PlanWork read_work(PlanReader *r, json_t *kernel) {
     const char *origin = json_string_value(json_object_get(kernel, "origin"));
     return (PlanWork){arena_strdup(r->arena, origin ? origin : ""),
                       json_integer_value(json_object_get(kernel, "flops")),
-                      json_integer_value(json_object_get(kernel, "bytes"))};
+                      json_integer_value(json_object_get(kernel, "bytes")),
+                      json_is_true(json_object_get(kernel, "tensor"))};
 }
 
 static bool read_names(PlanReader *r, json_t *root) {
@@ -346,7 +347,7 @@ static bool read_names(PlanReader *r, json_t *root) {
 }
 
 static bool read_numbers(PlanReader *r, json_t *root) {
-    static const char *const targets[] = {"c", "cuda"}, *const precisions[] = {"f32", "f64"};
+    static const char *const targets[] = {"c", "cuda"}, *const precisions[] = {"f32", "f64", "tf32", "bf16"};
     Plan *p = r->plan;
     int64_t version, vector;
     if (!read_int(r, root, "version", 0, INT64_MAX, &version))
@@ -354,7 +355,7 @@ static bool read_numbers(PlanReader *r, json_t *root) {
     if (version != 1)
         return fail(r, arena_printf(r->arena, "version %lld; this program reads version 1", (long long)version));
     int target = read_choice(r, root, "target", targets, 2),
-        precision = read_choice(r, root, "precision", precisions, 2);
+        precision = read_choice(r, root, "precision", precisions, PRECISION_COUNT);
     if (target < 0 || precision < 0 || !read_int(r, root, "vector_bytes", 0, 4096, &vector))
         return false;
     p->target = (CgTarget)target;

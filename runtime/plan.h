@@ -64,6 +64,7 @@ typedef struct PlanGraph {
 typedef struct PlanWork {
     const char *origin;
     int64_t flops, bytes;
+    bool tensor; /* its products are made by tensor cores */
 } PlanWork;
 
 typedef struct Plan {

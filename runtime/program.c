@@ -87,6 +87,7 @@ static bool build_graphs(void *data, RtBuild *build, IrGraph **graphs, Error *er
             .batch = build->cg->batch,
             .chunks = build->cg->chunks,
             .element_size = o->precision == PRECISION_f64 ? 8 : 4,
+            .half = o->precision == PRECISION_bf16,
             .keep_bytes = build->keep_bytes,
             .wide = build->wide,
             .fed_streams = o->fed_streams,
@@ -168,6 +169,8 @@ static bool choose_options(CgTarget target, const IrModule *ir, const RtProgramO
                       .batch = batch,
                       .chunks = cg_chunk_count(target, batch)};
     *tiles = (RtTiles){0};
+    if (!cg_precision_check(o->precision, target, NULL, error))
+        return false;
     if (target != TARGET_c)
         return true;
     if (!rt_tiles_read(ir->arena, o->tune, tiles, error))
@@ -356,7 +359,7 @@ static bool finish(RtProgram *p, uint64_t seed, Error *error) {
     malloc_trim(0); /* compiling and reading the plan took more than running will */
     p->plan = p->module->plan;
     p->identity = arena_printf(p->arena, "ndarts %s, precision %s, vectors of %d bytes, batch %lld, %s", NDARTS_VERSION,
-                               p->plan->precision == PRECISION_f64 ? "f64" : "f32", p->plan->vector_bytes,
+                               cg_precision_name(p->plan->precision), p->plan->vector_bytes,
                                (long long)p->plan->batch, p->identity);
     return check_scalars(p->plan, error) &&
            (!p->backend->check_memory || p->backend->check_memory(p->device, p->plan, error)) &&

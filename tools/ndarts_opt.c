@@ -28,7 +28,7 @@ static const char usage[] =
     "                           name where that is a kind, else infer)\n"
     "  --batch N                largest number of images (default 16)\n"
     "  --chunks N               chunks of the batch, K (default: min(batch, 16))\n"
-    "  --precision f32|f64      for plan-memory: bytes per element\n"
+    "  --precision f32|f64|bf16 for plan-memory: bytes per element\n"
     "  --keep-bytes BYTES       for recompute: what kept values of edges may take\n"
     "  --fed-streams=A,B        draws that the caller feeds: they become inputs\n"
     "  --print-ir-before=A,B, --print-ir-after=A,B, --print-ir-after-all, --print-ir-after-change\n"
@@ -79,7 +79,8 @@ static bool take_number(const char *option, const char *value, int64_t *number, 
 
 static bool take_precision(OptOptions *o, const char *value, Error *error) {
     o->ctx.element_size = str_equal(value, "f64") ? 8 : 4;
-    return str_equal(value, "f32") || str_equal(value, "f64") ||
+    o->ctx.half = str_equal(value, "bf16");
+    return str_equal(value, "f32") || str_equal(value, "f64") || o->ctx.half ||
            error_set(error, ERROR_INPUT, "--precision is f32 or f64, not '%s'", value);
 }
 

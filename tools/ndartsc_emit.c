@@ -154,6 +154,7 @@ static PassContext make_context(Job *job, GraphKind kind, const RtBuild *build) 
     ctx.batch = build->cg->batch;
     ctx.chunks = build->cg->chunks;
     ctx.element_size = build->cg->precision == PRECISION_f64 ? 8 : 4;
+    ctx.half = build->cg->precision == PRECISION_bf16;
     ctx.keep_bytes = build->keep_bytes;
     ctx.wide = build->wide;
     return ctx;
@@ -201,6 +202,8 @@ static bool build_graphs(Job *job) {
                           .unit_count = o->emit == EMIT_so ? 4 : 1,
                           .batch = choose_batch(job)};
     job->cg.chunks = cg_chunk_count(job->cg.target, job->cg.batch);
+    if (!cg_precision_check(o->precision, job->cg.target, o->arch, &job->error))
+        return false;
     RtTiles tiles;
     if (!rt_tiles_read(o->arena, o->tune, &tiles, &job->error))
         return false;

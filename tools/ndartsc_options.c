@@ -27,7 +27,7 @@ static const char usage[] =
     "train\n"
     "  --set NAME=VALUE         change a parameter of the text: C=8, search.epochs=2; may be repeated\n"
     "  --batch N                largest number of images of one run (default: the text's batch, else 16)\n"
-    "  --precision f32|f64      numbers of the compiled code\n"
+    "  --precision P            numbers of the compiled code: f32, f64, or for CUDA tf32 or bf16\n"
     "  --vector BYTES           width of vectors: 64, 32, 16, or 0 for scalar code (default: this machine's)\n"
     "  --plain                  only the plain schedule\n"
     "  --tune FILE              a table of tiles that ndarts-run tune wrote, instead of the user's own\n"
@@ -164,12 +164,6 @@ static bool take_vector(Options *o, const char *value, Error *error) {
             error_set(error, ERROR_INPUT, "--vector is 64, 32, 16 or 0, not %s", value));
 }
 
-static bool take_precision(Options *o, const char *value, Error *error) {
-    o->precision = str_equal(value, "f64") ? PRECISION_f64 : PRECISION_f32;
-    return str_equal(value, "f32") || str_equal(value, "f64") ||
-           error_set(error, ERROR_INPUT, "--precision is f32 or f64, not '%s'", value);
-}
-
 static bool take_value(Options *o, const char *name, const char *value, Error *error) {
     PassContext *p = &o->passes;
     if (str_equal(name, "-o"))
@@ -187,7 +181,7 @@ static bool take_value(Options *o, const char *name, const char *value, Error *e
     else if (str_equal(name, "--batch"))
         return take_number(name, value, 1, 1 << 20, &o->batch, error);
     else if (str_equal(name, "--precision"))
-        return take_precision(o, value, error);
+        return cg_precision_parse(name, value, &o->precision, error);
     else if (str_equal(name, "--vector"))
         return take_vector(o, value, error);
     else if (str_equal(name, "--tune"))

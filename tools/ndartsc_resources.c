@@ -9,14 +9,17 @@
 
 #include <stdlib.h>
 
-/* Single precision without tensor cores, and memory, as the makers say. */
+/* Single precision without tensor cores, with them in tf32 and bf16 (dense, added up in single precision), and memory, as
+ * the makers say. */
 typedef struct Card {
     const char *name;
-    double flops, bytes; /* per second */
+    double flops, tf32, bf16, bytes; /* per second */
 } Card;
-static const Card cards[] = {{"h100", 66.9e12, 3350e9},   {"h200", 66.9e12, 4800e9}, {"a100", 19.5e12, 2039e9},
-                             {"l4", 30.3e12, 300e9},      {"t4", 8.1e12, 320e9},     {"rtx3090", 35.6e12, 936e9},
-                             {"rtx4090", 82.6e12, 1008e9}};
+static const Card cards[] = {
+    {"h100", 66.9e12, 494.7e12, 989.4e12, 3350e9}, {"h200", 66.9e12, 494.7e12, 989.4e12, 4800e9},
+    {"a100", 19.5e12, 156e12, 312e12, 2039e9},     {"l4", 30.3e12, 60e12, 121e12, 300e9},
+    {"t4", 8.1e12, 8.1e12, 8.1e12, 320e9},         {"rtx3090", 35.6e12, 35.6e12, 71e12, 936e9},
+    {"rtx4090", 82.6e12, 82.6e12, 165.2e12, 1008e9}};
 enum { CARD_COUNT = sizeof cards / sizeof cards[0], BLOCK_THREADS = 256 };
 
 typedef struct Line {
@@ -53,8 +56,9 @@ static void count_steps(const Plan *plan, const PlanStage *stages, int count, Li
     }
 }
 
-static double roofline(const Card *card, const PlanWork *work) {
-    double compute = (double)work->flops / card->flops, memory = (double)work->bytes / card->bytes;
+static double roofline(const Card *card, CgPrecision precision, const PlanWork *work) {
+    double peak = !work->tensor ? card->flops : precision == PRECISION_bf16 ? card->bf16 : card->tf32;
+    double compute = (double)work->flops / peak, memory = (double)work->bytes / card->bytes;
     return compute > memory ? compute : memory;
 }
 
@@ -103,7 +107,7 @@ static bool list(const Options *o, Error *error) {
     }
     for (int i = 0; i < plan->kernel_count; i++) {
         lines[i].kernel = i;
-        lines[i].seconds = (double)lines[i].calls * roofline(card, &plan->work[i]);
+        lines[i].seconds = (double)lines[i].calls * roofline(card, plan->precision, &plan->work[i]);
         if (!cubin_kernel(file->text, file->size, plan->kernels[i], &lines[i].found))
             return error_set(error, ERROR_INPUT, "%s: the kernel %s of its plan is not there", o->input,
                              plan->kernels[i]);

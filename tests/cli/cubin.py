@@ -38,6 +38,7 @@ def check(path, graphs, architecture):
     assert plan, f'{path} has no symbol nd_plan'
     assert plan[:8] == b'ndplan\0\1', plan[:8]
     plan = json.loads(plan[16:16 + struct.unpack_from('<Q', plan, 8)[0]])
+    assert (plan['precision'] in ('tf32', 'bf16')) == any(k.get('tensor') for k in plan['kernels']), 'tensor cores'
     assert plan['target'] == 'cuda' and sorted(g['name'] for g in plan['graphs']) == sorted(graphs), plan['graphs']
     for kernel in plan['kernels']:
         assert symbol(data, kernel['name']), f'{path}: no kernel {kernel["name"]}'
@@ -72,6 +73,13 @@ def compile_again(path, command):
         assert file.read() == first, f'{path}: other bytes from the cache'
 
 
+def refused(folder, said, *options):
+    path = os.path.join(folder, 'refused.cubin')
+    done = run([COMPILER, NETWORK, '-o', path, *options], stdout=PIPE, stderr=PIPE, text=True)
+    assert done.returncode == 1 and said in done.stderr, done.stderr
+    assert not os.path.exists(path)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
         tiny = os.path.join(folder, 'tiny.nd')
@@ -79,7 +87,11 @@ def main():
             file.write(TINY)
         jobs = [('search', SEARCH, ['search-alphas', 'search-weights', 'eval', 'gradients'], SMALL),
                 ('train', NETWORK, ['infer', 'eval', 'train', 'gradients'], SMALL)]
+        jobs += [(precision, NETWORK, ['infer', 'train'], [*SMALL, '--precision', precision], architecture)
+                 for precision, architecture in (('tf32', 'sm_80'), ('bf16', 'sm_90'))]
         jobs += [(name, tiny, ['infer'], [], name) for name in ARCHITECTURES]
+        refused(folder, '--precision tf32 needs a GPU of sm_80 or later, not sm_75', '--precision=tf32', '--arch=sm_75')
+        refused(folder, '--precision takes f32, f64, or on a GPU tf32 or bf16', '--precision=f16')
         for job in [pool.submit(compile_for, os.path.join(folder, j[0] + '.cubin'), *j[1:]) for j in jobs]:
             job.result()
     return 0

@@ -134,6 +134,19 @@ def pictures(folder, weights):
         assert abs(results[0][key] - results[1][key]) < 1e-4, f'{key}: {results}'
 
 
+def precisions(folder, weights):
+    """Images stored in two bytes, products on tensor cores, through the runtime; the CPU says that it cannot."""
+    images, out = os.path.join(folder, 'x.npy'), os.path.join(folder, 'rounded.npy')
+    expected = npy(os.path.join(folder, 'cpu.npy'))
+    size = math.sqrt(sum(x * x for x in expected))
+    command = [RUN, 'infer', NETWORK, '--weights', weights, '--input', images, '--output', out, '--batch', '4']
+    for precision, tolerance in (('tf32', 2e-3), ('bf16', 2e-2)):
+        call([*command, '--device=cuda', f'--precision={precision}'])
+        error = math.sqrt(sum((x - y) ** 2 for x, y in zip(npy(out), expected))) / size
+        assert 1e-6 < error < tolerance, f'{precision}: relative error {error}'
+    assert 'is for GPUs' in call([*command, '--precision=bf16'], code=1)
+
+
 def example(folder):
     """docs/examples/classify.c: the first image of those above, with nothing but the CUDA runtime."""
     program, image = os.path.join(folder, 'classify'), os.path.join(folder, 'image.f32')
@@ -195,6 +208,7 @@ def main():
         check('trace of a supernet', supernet.compare)
         check('infer', infer, folder, network.path('weights'))
         check('pictures', pictures, folder, network.path('weights'))
+        check('precisions', precisions, folder, network.path('weights'))
         check('search', search, folder)
         if not REAL:
             check('example', example, folder)

@@ -1,6 +1,6 @@
 /* graphs.c: every kernel of a text's step graphs on the emulator, against the CPU target.
  *
- *     simt_graphs TEXT.nd KIND[,KIND...] [--orders N] [--fault NAME]
+ *     simt_graphs TEXT.nd KIND[,KIND...] [--orders N] [--fault NAME] [--precision tf32|bf16]
  *
  * Each value of a graph gets memory of its own, with a gap around it, full of NaN; under the address sanitizer the gaps
  * may not be touched. The plan is walked as the runtime walks it, with the threads in several orders: outputs and state
@@ -37,6 +37,7 @@ typedef struct Test {
     Arena *arena;
     const char *text, *fault;
     int kind_count, orders;
+    CgPrecision precision;
     GraphKind kinds[MOST_KINDS];
     IrModule *ir;
     IrGraph *graphs[MOST_KINDS];
@@ -54,6 +55,8 @@ typedef struct Test {
     NdRun run;
     void *run_address;
     int wrong;
+    double largest[2];  /* relative errors met: of values, of gradients */
+    double together[2]; /* squares of the errors and of what is expected, of all gradients and updates in tf32 and bf16 */
 } Test;
 
 static _Noreturn void die(const char *what, const char *detail) {
@@ -71,7 +74,7 @@ static size_t value_bytes(const Test *t, const IrNode *n) {
     IrType type = n->type;
     if (n->place == PLACE_private)
         type.dim[0] = 1;
-    return (size_t)ir_type_count(&type, t->options.batch, t->options.chunks) * (n->type.dtype == DTYPE_u8 ? 1 : 4);
+    return (size_t)ir_type_count(&type, t->options.batch, t->options.chunks) * (n->half ? 2 : n->type.dtype == DTYPE_u8 ? 1 : 4);
 }
 
 /* Instead of sharing memory over time: every value has its own, and a gap behind it. */
@@ -89,7 +92,7 @@ static void spread_values(Test *t, int index) {
 }
 
 static void build_graphs(Test *t) {
-    t->options = (CgOptions){.target = TARGET_cuda, .unit_count = 1, .batch = BATCH, .chunks = BATCH};
+    t->options = (CgOptions){.target = TARGET_cuda, .precision = t->precision, .unit_count = 1, .batch = BATCH, .chunks = BATCH};
     Diag *diag = diag_create(t->arena, stderr);
     for (int i = 0; i < t->kind_count; i++) {
         PassContext ctx = {.arena = t->arena,
@@ -99,6 +102,7 @@ static void build_graphs(Test *t) {
                            .batch = BATCH,
                            .chunks = BATCH,
                            .element_size = 4,
+                           .half = t->precision == PRECISION_bf16,
                            .wide = true,
                            .out = stderr};
         t->graphs[i] = pipeline_build_graph(&ctx);
@@ -335,14 +339,39 @@ static Tensor fetch(Test *t, const PlanTensor *from, int64_t n, const Tensor *li
     return found;
 }
 
-static void compare(Test *t, const char *name, const Tensor *found, const Tensor *expected, double floor,
-                    double tolerance) {
+/* Relative errors that are allowed: of values and running statistics; of gradients, updates and what follows from them,
+ * where a relu within rounding of its kink makes a difference: in tf32 and bf16 of all of a graph's together. */
+typedef struct Tolerance {
+    double value, gradient;
+} Tolerance;
+static const Tolerance tolerances[PRECISION_COUNT] = {
+    [PRECISION_f32] = {1e-5, 5e-3}, [PRECISION_tf32] = {2e-3, 2e-2}, [PRECISION_bf16] = {2e-2, 1e-1}};
+
+static void compare(Test *t, const char *name, const Tensor *found, const Tensor *expected, double floor, bool loose) {
+    const Tolerance *allowed = &tolerances[t->precision];
     double scale = fmax(norm(expected, NULL), floor), error = norm(found, expected) / (scale > 0 ? scale : 1);
+    double tolerance = loose ? allowed->gradient : allowed->value;
+    if (loose && t->precision != PRECISION_f32) {
+        t->together[0] += error * error * scale * scale;
+        t->together[1] += scale * scale;
+        return;
+    }
+    t->largest[loose] = fmax(t->largest[loose], error);
     if (error <= tolerance)
         return;
     t->wrong++;
     if (t->wrong <= 10)
         printf("  %s: relative error %g\n", name, error);
+}
+
+static void compare_together(Test *t) {
+    double error = t->together[1] > 0 ? sqrt(t->together[0] / t->together[1]) : 0;
+    t->largest[1] = fmax(t->largest[1], error);
+    if (error > tolerances[t->precision].gradient) {
+        t->wrong++;
+        printf("  gradients and updates together: relative error %g\n", error);
+    }
+    t->together[0] = t->together[1] = 0;
 }
 
 static const PlanTensor *find_output(const PlanGraph *g, const char *name) {
@@ -376,7 +405,7 @@ static void compare_outputs(Test *t, const PlanGraph *g) {
         PlanBuffer at = {output->place, output->offset};
         Tensor found = fetch(t, output, IMAGES, &expected, resolve(t, &at));
         bool loose = is_gradient(output->name);
-        compare(t, output->name, &found, &expected, loose ? 1e-3 * gradients : 0, loose ? 5e-3 : 1e-5);
+        compare(t, output->name, &found, &expected, loose ? 1e-3 * gradients : 0, loose);
     }
 }
 
@@ -387,7 +416,7 @@ static void compare_state(Test *t) {
         Tensor found = fetch(t, p, 1, &expected, t->state.bytes + p->offset);
         bool statistic = p->kind == PARAM_statistic; /* a mean may be next to nothing beside its variance */
         double floor = statistic ? 1e-2 * sqrt((double)tensor_count(&expected)) : p->kind == PARAM_optimizer ? 1e-3 : 0;
-        compare(t, p->name, &found, &expected, floor, statistic ? 1e-5 : 5e-3);
+        compare(t, p->name, &found, &expected, floor, !statistic);
     }
 }
 
@@ -451,8 +480,11 @@ static void test_graph(Test *t, const PlanGraph *g, int index) {
     }
     run_cpu(t, g); /* now, as it changes the state that the emulated runs begin with */
     compare_outputs(t, g);
+    compare_together(t);
     compare_state(t);
-    printf("%s: %d stages, %d wrong\n", graph_kind_name(g->kind), g->stage_count, t->wrong - before);
+    compare_together(t);
+    printf("%s: %d stages, %d wrong; relative errors up to %.2g, of gradients %.2g\n", graph_kind_name(g->kind),
+           g->stage_count, t->wrong - before, t->largest[0], t->largest[1]);
     for (int i = 0; i < g->input_count; i++)
         free(t->inputs[i]);
 }
@@ -491,6 +523,11 @@ int main(int argc, char **argv) {
     for (int i = 3; i + 1 < argc; i += 2) {
         if (str_equal(argv[i], "--fault"))
             t.fault = argv[i + 1];
+        else if (str_equal(argv[i], "--precision")) {
+            Error error = {ERROR_NONE, ""};
+            if (!cg_precision_parse(argv[i], argv[i + 1], &t.precision, &error))
+                die("usage:", error.message);
+        }
         else
             t.orders = atoi(argv[i + 1]);
     }

@@ -227,6 +227,50 @@ static inline int __ffs(int x) {
     return __builtin_ffs(x);
 }
 
+/* ---- tensor cores: what the emitted source says in PTX otherwise. NaN stays NaN, or poison would be rounded away. ---- */
+#define ND_EMULATED
+static inline unsigned nd_to_tf32(float a) { /* 10 bits of fraction; halves away from zero */
+    unsigned bits = __float_as_uint(a);
+    return a != a ? bits : (bits + 0x1000u) & ~0x1fffu;
+}
+static inline unsigned short nd_to_bf16(float a) { /* 7 bits; halves to even */
+    unsigned bits = __float_as_uint(a);
+    return (unsigned short)(a != a ? 0x7fffu : (bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
+}
+struct simt_product {
+    float *c;
+    const unsigned *a, *b;
+};
+/* The 16 x 8 words of a and the 8 x 8 of b out of the lanes that hold them (PTX manual, m16n8k8 of tf32; for bf16 the
+ * same words hold two each, m16n8k16). A tf32 with bits beyond its ten is a mistake of who made it. */
+template <int EACH> static float simt_term(unsigned word, int part) {
+    if (EACH == 1 && word & 0x1fff && (word & 0x7fffffff) <= 0x7f800000)
+        return __uint_as_float(0x7fffffff);
+    return __uint_as_float(EACH == 1 ? word : part ? word & 0xffff0000u : word << 16);
+}
+template <int EACH> static void simt_product_run(void *const slots[32], unsigned) {
+    auto lane = [&](int l) { return (simt_product *)slots[l]; };
+    for (int row = 0; row < 16; row++) {
+        for (int column = 0; column < 8; column++) {
+            float *sum = &lane(row % 8 * 4 + column / 2)->c[row / 8 * 2 + column % 2];
+            for (int k = 0; k < 8 * EACH; k++) {
+                int word = k / EACH;
+                unsigned a = lane(row % 8 * 4 + word % 4)->a[word / 4 * 2 + row / 8];
+                unsigned b = lane(column * 4 + word % 4)->b[word / 4];
+                *sum += simt_term<EACH>(a, k % EACH) * simt_term<EACH>(b, k % EACH);
+            }
+        }
+    }
+}
+static inline void nd_mma_tf32(float c[4], const unsigned a[4], const unsigned b[2]) {
+    simt_product slot = {c, a, b};
+    simt_warp(0xffffffffu, &slot, simt_product_run<1>);
+}
+static inline void nd_mma_bf16(float c[4], const unsigned a[4], const unsigned b[2]) {
+    simt_product slot = {c, a, b};
+    simt_warp(0xffffffffu, &slot, simt_product_run<2>);
+}
+
 /* ---- entries: a kernel called with pointers to its arguments, as cudaLaunchKernel has them ---- */
 template <int... I> struct simt_numbers {};
 template <int N, int... I> struct simt_count : simt_count<N - 1, N - 1, I...> {};

@@ -1,0 +1,37 @@
+/* precision.c: the numbers that modules compute with. */
+#include "codegen/codegen.h"
+
+#include "base/str.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const names[PRECISION_COUNT] = {"f32", "f64", "tf32", "bf16"};
+
+const char *cg_precision_name(CgPrecision precision) {
+    return names[precision];
+}
+
+bool cg_precision_parse(const char *option, const char *text, CgPrecision *precision, Error *error) {
+    for (int i = 0; i < PRECISION_COUNT; i++) {
+        if (str_equal(names[i], text)) {
+            *precision = (CgPrecision)i;
+            return true;
+        }
+    }
+    return error_set(error, ERROR_INPUT, "%s takes f32, f64, or on a GPU tf32 or bf16, not '%s'", option, text);
+}
+
+bool cg_precision_check(CgPrecision precision, CgTarget target, const char *arch, Error *error) {
+    enum { TENSOR_CORES = 80 };
+    const char *number = arch ? strpbrk(arch, "0123456789") : NULL;
+    if (precision < PRECISION_tf32)
+        return true;
+    if (target == TARGET_c)
+        return error_set(error, ERROR_INPUT,
+                         "--precision %s is for GPUs (--device=cuda, .cubin); the CPU has f32 and f64",
+                         names[precision]);
+    return !number || atoi(number) >= TENSOR_CORES ||
+           error_set(error, ERROR_INPUT, "--precision %s needs a GPU of sm_80 or later, not %s", names[precision],
+                     arch);
+}
