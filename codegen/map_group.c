@@ -15,7 +15,7 @@
  * members read each other's results, and memory that a member overwrites, only at the element itself. */
 #include "codegen/map.h"
 
-enum { MOST_MEMBERS = 16, MOST_SUM_REGISTERS = 12 };
+enum { MOST_MEMBERS = 16, MOST_SUM_REGISTERS = 12, MOST_DRAWS = 8, MOST_ROW_ELEMENTS = 8192 };
 
 typedef struct Member {
     CgStep *step;
@@ -28,6 +28,13 @@ typedef struct Member {
     const char *array;   /* full: one sum for each channel */
 } Member;
 
+/* A draw of a member, made for a whole row of the image at once. */
+typedef struct DrawRow {
+    const Member *member;
+    const CgScalar *draw;
+    const char *row;
+} DrawRow;
+
 typedef struct Group {
     CgEmitC *e;
     CgProgram *program;
@@ -37,6 +44,8 @@ typedef struct Group {
     const char *name[IR_MAX_RANK]; /* of the loops */
     int count, sum_count, unroll;
     Member members[MOST_MEMBERS];
+    DrawRow draws[MOST_DRAWS];
+    int draw_count;
 } Group;
 
 /* ---- which steps ---- */
@@ -145,6 +154,47 @@ static bool may_join(const Group *g, const Member *m) {
     return are_compatible(g, m, m);
 }
 
+/* ---- draws ---- */
+
+/* The innermost loop but for the channels, and by how much it is unrolled. */
+static int column_dimension(const Group *g) {
+    for (int d = g->rank - 2; d > 0; d--)
+        if (g->dim[d] != 1)
+            return d;
+    return 0;
+}
+
+typedef struct DrawSearch {
+    Group *g;
+    const Member *member;
+} DrawSearch;
+
+/* Elements from one column to the next, when those of a row can be drawn together. */
+static int64_t draw_stride(const Group *g, const Member *m, const CgScalar *s) {
+    const CgIndex *element = &s->index[0], *image = &s->index[1];
+    int column = m->axis_of[column_dimension(g)], channel = m->axis_of[g->rank - 1];
+    bool together = s->draw != DRAW_bernoulli && element->divisor == 1 && element->coef[channel] == 1 &&
+                    !image->coef[channel] && !image->coef[column];
+    return together ? element->coef[column] : 0;
+}
+
+static void visit_draw(const CgScalar *s, DrawSearch *search) {
+    Group *g = search->g;
+    if (s->kind == SCALAR_draw && g->draw_count < MOST_DRAWS && draw_stride(g, search->member, s))
+        g->draws[g->draw_count++] = (DrawRow){search->member, s, NULL};
+    for (int i = 0; i < s->arg_count && s->kind != SCALAR_guard; i++)
+        visit_draw(s->args[i], search);
+}
+
+static void find_draws(Group *g) {
+    for (int i = 0; i < g->count && column_dimension(g); i++) {
+        DrawSearch search = {g, &g->members[i]};
+        visit_draw(g->members[i].body, &search);
+    }
+}
+
+/* ---- all of them ---- */
+
 static int count_buffers(const Group *g) {
     int count = 0;
     for (int i = 0; i < g->count; i++)
@@ -169,7 +219,8 @@ static bool gather(Group *g) {
         g->count++;
         g->sum_count += m->sum;
     }
-    return g->count > 1 || g->sum_count;
+    find_draws(g);
+    return g->count > 1 || g->sum_count || g->draw_count;
 }
 
 /* ---- printing ---- */
@@ -199,10 +250,52 @@ static void switch_to(Group *g, const Member *m, const MapRun *run) {
     cg_c_set_range(p, axis, run->from, run->to - 1);
 }
 
+/* ---- draws, a row at a time ---- */
+
+/* With sums the vectors of a row are those of the present channels; without, all of the row, whatever the channels. */
+static void draw_rows(Group *g, const MapRun *run) {
+    int d = column_dimension(g), last = g->rank - 1;
+    for (int i = 0; i < g->draw_count; i++) {
+        DrawRow *draw = &g->draws[i];
+        int64_t stride = draw_stride(g, draw->member, draw->draw), count = g->dim[d];
+        const char *channel = g->name[last];
+        draw->row = NULL;
+        if (!g->sum_count) {
+            if (stride != g->dim[last] || count * stride % run->width)
+                continue;
+            count = count * stride / run->width;
+            stride = run->width;
+            g->name[last] = "0";
+        }
+        if (count * run->width <= MOST_ROW_ELEMENTS) {
+            g->name[d] = "0";
+            switch_to(g, draw->member, run);
+            draw->row = cg_c_draw_row(g->p, draw->draw, stride, count);
+        }
+        g->name[last] = channel;
+    }
+}
+
+static void use_rows(Group *g, const Member *m, const MapRun *run) {
+    const char *column = g->name[column_dimension(g)];
+    for (int i = 0; i < g->draw_count; i++) {
+        const DrawRow *draw = &g->draws[i];
+        if (draw->member != m || !draw->row)
+            continue;
+        const char *offset = g->sum_count ? arena_printf(g->p->arena, "%s * %d", column, run->width)
+                                          : arena_printf(g->p->arena, "%s * %lld + %s", column,
+                                                         (long long)g->dim[g->rank - 1], g->name[g->rank - 1]);
+        cg_c_use_row(g->p, draw->draw, draw->row, offset);
+    }
+}
+
+/* ---- members ---- */
+
 static void print_members(Group *g, const MapRun *run, int lane) {
     for (int i = 0; i < g->count; i++) {
         Member *m = &g->members[i];
         switch_to(g, m, run);
+        use_rows(g, m, run);
         const char *value = cg_c_print_vector(g->p, m->body);
         if (m->sum)
             cg_c_line(g->p, "%s = %s + %s;", m->sums[lane], m->sums[lane], value);
@@ -256,7 +349,9 @@ static bool is_one_vector(const MapRun *runs, int run_count) {
 static void print_maps(Group *g, const MapRun *runs, int run_count) {
     g->name[g->rank - 1] = "0";
     hoist_members(g, &runs[0], is_one_vector(runs, run_count));
-    int opened = open_loops(g, 1, g->rank - 1);
+    int d = column_dimension(g), opened = open_loops(g, 1, d ? d : 1);
+    draw_rows(g, &runs[0]);
+    opened += open_loops(g, d ? d : 1, g->rank - 1);
     for (int i = 0; i < run_count; i++) {
         cg_c_set_step(g->p, g->members[0].step, 0);
         open_run(g, &runs[i]);
@@ -265,14 +360,6 @@ static void print_maps(Group *g, const MapRun *runs, int run_count) {
     }
     while (opened--)
         cg_c_close(g->p);
-}
-
-/* The innermost loop but for the channels, and by how much it is unrolled. */
-static int column_dimension(const Group *g) {
-    for (int d = g->rank - 2; d > 0; d--)
-        if (g->dim[d] != 1)
-            return d;
-    return 0;
 }
 
 static int choose_unroll(const Group *g) {
@@ -370,6 +457,7 @@ static void print_run_with_sums(Group *g, const MapRun *run) {
     hoist_members(g, run, true);
     int d = column_dimension(g), opened = open_loops(g, 1, d ? d : 1);
     declare_sums(g);
+    draw_rows(g, run);
     print_columns(g, run);
     add_row(g);
     while (opened--)

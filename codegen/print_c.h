@@ -68,11 +68,15 @@ const char *cg_c_name(CgPrinter *p, const char *prefix);
 
 /* Emits what computes s here; the name (or literal) of the result: T, or nd_vW when cg_c_is_vector(p, s). */
 const char *cg_c_print_scalar(CgPrinter *p, const CgScalar *s);
+/* The same, always nd_vW when the printer's width is above 1. */
+const char *cg_c_print_vector(CgPrinter *p, const CgScalar *s);
 /* Emits the parts of s that do not depend on the axes of mask (bit a: axis a), so that a loop over those finds them
  * computed. What stands in a guard stays there. */
 void cg_c_hoist(CgPrinter *p, const CgScalar *s, uint32_t mask);
-/* The same, always nd_vW when the printer's width is above 1. */
-const char *cg_c_print_vector(CgPrinter *p, const CgScalar *s);
+/* Draws in one go: `count` vectors of s, the first at the present axes, each `stride` elements after the one before; the
+ * name of the array they are in. cg_c_use_row says that s, at the present axes, is the vector at an offset in it. */
+const char *cg_c_draw_row(CgPrinter *p, const CgScalar *s, int64_t stride, int64_t count);
+void cg_c_use_row(CgPrinter *p, const CgScalar *s, const char *row, const char *offset);
 bool cg_c_is_vector(const CgPrinter *p, const CgScalar *s);
 /* "T" or "nd_v16". */
 const char *cg_c_type(const CgPrinter *p, bool vector);

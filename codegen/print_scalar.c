@@ -176,19 +176,47 @@ static const char *print_op(CgPrinter *p, const CgScalar *s) {
     return define(p, cg_c_type(p, vector), fill_template(p, ir_op_info[s->op].scalar, args, vector));
 }
 
-static const char *print_draw(CgPrinter *p, const CgScalar *s) {
-    static const char *const functions[] = {
+static const char *draw_name(CgDraw draw) {
+    static const char *const names[] = {
         [DRAW_uniform] = "nd_uniform", [DRAW_normal] = "nd_normal", [DRAW_bernoulli] = "nd_bernoulli"};
+    return names[draw];
+}
+
+/* The call that draws s at the present axes; NULL: it has no vector form. */
+static const char *draw_text(CgPrinter *p, const CgScalar *s) {
     bool vector = cg_c_is_vector(p, s);
     if (vector &&
         (s->index[0].coef[p->vector_axis] != 1 || s->index[1].coef[p->vector_axis] || s->draw == DRAW_bernoulli))
         return NULL;
     const char *keep = s->arg_count ? arena_printf(p->arena, ", %s", cg_c_print_scalar(p, s->args[0])) : "";
-    const char *suffix = vector ? arena_printf(p->arena, "_v%d", p->width) : "";
-    return define(p, cg_c_type(p, vector),
-                  arena_printf(p->arena, "%s%s(run, %s[%d], %s, %s%s)", functions[s->draw], suffix, p->ints,
-                               p->int_base + s->number, cg_c_index(p, &s->index[1]), cg_c_index(p, &s->index[0]),
-                               keep));
+    return arena_printf(p->arena, "%s%s(run, %s[%d], %s, %s%s)", draw_name(s->draw), suffix(p, vector), p->ints,
+                        p->int_base + s->number, cg_c_index(p, &s->index[1]), cg_c_index(p, &s->index[0]), keep);
+}
+
+static const char *print_draw(CgPrinter *p, const CgScalar *s) {
+    const char *text = draw_text(p, s);
+    return text ? define(p, cg_c_type(p, cg_c_is_vector(p, s)), text) : NULL;
+}
+
+const char *cg_c_draw_row(CgPrinter *p, const CgScalar *s, int64_t stride, int64_t count) {
+    const char *call = arena_printf(p->arena, "%s_row_v%d(run, %s[%d], %s, %s, %lld, %lld", draw_name(s->draw),
+                                    p->width, p->ints, p->int_base + s->number, cg_c_index(p, &s->index[1]),
+                                    cg_c_index(p, &s->index[0]), (long long)stride, (long long)count);
+    const char *row = find_entry(p, call);
+    if (row)
+        return row;
+    row = cg_c_name(p, "row");
+    cg_c_line(p, "T %s[%lld];", row, (long long)count * p->width);
+    cg_c_line(p, "%s, %s);", call, row);
+    add_entry(p, call, row);
+    return row;
+}
+
+void cg_c_use_row(CgPrinter *p, const CgScalar *s, const char *row, const char *offset) {
+    const char *text = draw_text(p, s);
+    if (!find_entry(p, text))
+        add_entry(p, text,
+                  define(p, cg_c_type(p, true), arena_printf(p->arena, "nd_load_u%d(%s + %s)", p->width, row, offset)));
 }
 
 /* ---- guards ---- */
@@ -238,9 +266,10 @@ static const char *condition(CgPrinter *p, const CgScalar *s, bool *never, bool 
         numerator.divisor = 1;
         const char *value = cg_c_index(p, &numerator);
         /* One comparison tests both bounds: a negative value is a large unsigned one. */
-        add_condition(
-            p, &text,
-            arena_printf(p->arena, "(u%s)(%s) < %lldu", str_equal(p->index_type, "int") ? "int32_t" : p->index_type, value, (long long)(s->upper[i] * index->divisor)));
+        add_condition(p, &text,
+                      arena_printf(p->arena, "(u%s)(%s) < %lldu",
+                                   str_equal(p->index_type, "int") ? "int32_t" : p->index_type, value,
+                                   (long long)(s->upper[i] * index->divisor)));
         if (index->divisor != 1)
             add_condition(p, &text, arena_printf(p->arena, "(%s) %% %lld == 0", value, (long long)index->divisor));
     }

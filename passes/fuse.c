@@ -4,7 +4,7 @@
  *     %n = add (mul %c, %scale), %shift        =>     %n = ...                 !{inline}
  *     %r = relu %n                                    %r = relu %n             !{inline}
  *     %d = conv2d %r, %w                              %d = conv2d %r, %w       !{stage=2}     reads %c, %scale, %shift
- * Only elementwise operations and views are inlined, and only when that is cheap:
+ * Only elementwise operations, draws and views are inlined, and only when that is cheap:
  *   - several users compute the value several times, so it must not cost much;
  *   - a window (convolution, matrix product) reads every element several times, or copies it, so still less, and from
  * one tensor; into a pool only views go;
@@ -65,6 +65,7 @@ static int cost_of(IrOp op) {
     case OP_sigmoid:
     case OP_sin:
     case OP_cos:
+    case OP_draw:
         return 16;
     case OP_detach:
         return 0;
@@ -226,7 +227,7 @@ static bool should_inline(const IrNode *n, const Value *v) {
         return !v->is_output;
     }
     int most_loads = schedule_is_images(n) ? MOST_LOADS : MOST_ONCE_LOADS;
-    if (!is_light(n) || is_transposition(n) || v->merged || v->is_output || v->users == 0 ||
+    if (!(is_light(n) || n->op == OP_draw) || is_transposition(n) || v->merged || v->is_output || v->users == 0 ||
         v->tensors > MOST_TENSORS || v->loads > most_loads) {
         return false;
     }
