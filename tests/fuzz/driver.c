@@ -11,6 +11,12 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1 /* as gcc says it */
+#endif
+#endif
+
 static uint64_t state = 1;
 
 static uint32_t draw(uint32_t below) {
@@ -18,14 +24,35 @@ static uint32_t draw(uint32_t below) {
     return below ? (uint32_t)((state >> 33) % below) : 0;
 }
 
-/* One of the damages that broken and hostile files have. Returns the new size. */
+enum { MOST_ADDED = 24, MOST_DAMAGES = 4 };
+
+/* The next number written in digits becomes one that nobody thought of. */
+static size_t damage_number(uint8_t *data, size_t size, size_t at) {
+    static const char *const numbers[] = {
+        "0",    "-1", "3", "1000", "65536", "2147483648", "4294967295", "9223372036854775807", "18446744073709551616",
+        "1e308"};
+    const char *number = numbers[draw(sizeof numbers / sizeof numbers[0])];
+    size_t length = strlen(number);
+    while (at < size && (data[at] < '0' || data[at] > '9'))
+        at++;
+    size_t end = at;
+    while (end < size && data[end] >= '0' && data[end] <= '9')
+        end++;
+    if (at == size || length > MOST_ADDED)
+        return size;
+    memmove(data + at + length, data + end, size - end);
+    memcpy(data + at, number, length);
+    return size - (end - at) + length;
+}
+
+/* One of the damages that broken and hostile files have. Returns the new size, at most MOST_ADDED more. */
 static size_t damage(uint8_t *data, size_t size) {
     static const uint8_t extremes[] = {0, 1, 0x7f, 0x80, 0xff};
     if (size == 0)
         return 0;
     size_t at = draw((uint32_t)size), length = 1 + draw(8);
     length = length < size - at ? length : size - at;
-    switch (draw(6)) {
+    switch (draw(7)) {
     case 0:
         data[at] ^= (uint8_t)(1u << draw(8));
         return size;
@@ -40,6 +67,8 @@ static size_t damage(uint8_t *data, size_t size) {
     case 4:
         memmove(data + at, data + at + length, size - at - length);
         return size - length;
+    case 5:
+        return damage_number(data, size, at);
     default:
         memmove(data + at, data + draw((uint32_t)(size - length) + 1), length);
         return size;
@@ -64,11 +93,11 @@ int main(int argc, char **argv) {
         const SourceFile *seed = source_read(arena, argv[2 + i % seeds], &error);
         if (!seed)
             return error_report(&error);
-        uint8_t *copy = malloc(seed->size + 1);
+        uint8_t *copy = malloc(seed->size + MOST_DAMAGES * MOST_ADDED);
         size_t size = seed->size;
         if (size)
             memcpy(copy, seed->text, size);
-        for (uint32_t k = i < seeds ? 0 : 1 + draw(4); k > 0; k--)
+        for (uint32_t k = i < seeds ? 0 : 1 + draw(MOST_DAMAGES); k > 0; k--)
             size = damage(copy, size);
         /* Of exactly its size, so that a sanitizer sees a read behind its end. */
         uint8_t *exact = malloc(size ? size : 1);

@@ -1,0 +1,36 @@
+/* fuzz_plan.c: any bytes at all as the plan of a module, with and without the head it has there; what is accepted is
+ * used for what a program uses it for before the first kernel runs. */
+#include "runtime/fit.h"
+#include "runtime/plan.h"
+#include "runtime/tensors.h"
+
+#include "tests/fuzz/fuzz.h"
+
+static void use_tensors(const Plan *plan, const PlanTensor *tensors, int count) {
+    for (int i = 0; i < count; i++) {
+        RtTensorInfo info = rt_tensor_describe(plan, &tensors[i]);
+        (void)info;
+        (void)plan_tensor_bytes(plan, &tensors[i], plan->batch);
+    }
+}
+
+static void use_plan(const Plan *plan) {
+    if (!plan)
+        return;
+    use_tensors(plan, plan->params, plan->param_count);
+    for (int i = 0; i < plan->graph_count; i++) {
+        use_tensors(plan, plan->graphs[i].inputs, plan->graphs[i].input_count);
+        use_tensors(plan, plan->graphs[i].outputs, plan->graphs[i].output_count);
+    }
+    RtMemory memory = rt_plan_memory(plan, 2);
+    (void)rt_memory_total(&memory);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    Arena *arena = arena_create();
+    Error error = {ERROR_NONE, ""}, second = {ERROR_NONE, ""};
+    use_plan(plan_parse(arena, (const char *)data, size, &error));
+    use_plan(plan_read(arena, data, size, &second));
+    arena_destroy(arena);
+    return 0;
+}
