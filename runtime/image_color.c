@@ -2,8 +2,6 @@
  * conversion to HSV and back), which is what torchvision's ColorJitter uses on pictures. */
 #include "runtime/image.h"
 
-#include <math.h>
-
 uint8_t image_grey(const uint8_t *pixel) {
     return (uint8_t)((pixel[0] * 19595 + pixel[1] * 38470 + pixel[2] * 7471 + 0x8000) >> 16);
 }
@@ -55,16 +53,23 @@ static Hsv hsv_of(const uint8_t *pixel) {
     float sixths = r == most   ? blue - green
                    : g == most ? (float)(2.0 + (double)red - (double)blue)
                                : (float)(4.0 + (double)green - (double)red);
-    float turn = (float)fmod((double)sixths / 6.0 + 1.0, 1.0);
+    double turns = (double)sixths / 6.0 + 1.0; /* 0 to 2, of which the fraction counts */
+    float turn = (float)(turns >= 1 ? turns - 1 : turns);
     return (Hsv){(uint8_t)((double)turn * 255.0), (uint8_t)((double)saturation * 255.0), (uint8_t)most};
+}
+
+/* To the nearest, halves up; x is not negative. */
+static uint8_t round_byte(double x) {
+    int whole = (int)x;
+    return (uint8_t)(whole + (x - whole >= 0.5));
 }
 
 static void write_hsv(Hsv color, uint8_t *pixel) {
     double sixths = (double)(float)color.h * 6.0 / 255.0, s = (double)(float)((float)color.s / 255.0f), v = color.v;
-    int sixth = (int)floor(sixths);
+    int sixth = (int)sixths;
     double part = (double)(float)(sixths - sixth);
-    uint8_t top = color.v, p = (uint8_t)round(v * (1.0 - s)), q = (uint8_t)round(v * (1.0 - s * part)),
-            t = (uint8_t)round(v * (1.0 - s * (1.0 - part)));
+    uint8_t top = color.v, p = round_byte(v * (1.0 - s)), q = round_byte(v * (1.0 - s * part)),
+            t = round_byte(v * (1.0 - s * (1.0 - part)));
     const uint8_t rgb[6][3] = {{top, t, p}, {q, top, p}, {p, top, t}, {p, q, top}, {t, p, top}, {top, p, q}};
     for (int c = 0; c < IMAGE_CHANNELS; c++)
         pixel[c] = color.s ? rgb[sixth % 6][c] : top;

@@ -156,8 +156,14 @@ mutant 'statistics count the auxiliary head' ir/stats.c '/count_products/,/^}/s/
 mutant 'chunks by the number of images of a batch' runtime/executor.c 's/work->chunk \* run->batch \/ run->chunks, end/work->chunk * (run->batch - 1) \/ run->chunks, end/' \
     -- reference/supernet_f64 darts/drop0.0
 mutant 'alphas move in frozen epochs' runtime/search.c 's/\(!is_frozen\(s\) \&\& !step_alphas/(!step_alphas/' -- cli/search test_threads_do_not_matter
-mutant 'flips depend on the batch only' runtime/augment.c 's/place_image\(augment, data, \(uint32_t\)index, seed/place_image(augment, data, 0, seed/' \
-    -- unit/runtime_data_batches
+mutant 'flips depend on the batch only' runtime/augment.c 's/(DrawKey key = \{seed, epoch, )\(uint32_t\)index/\10/' -- unit/runtime_data_batches
+mutant 'random crops keep their shape' runtime/augment.c 's/draw_between\(key, stream, at \+ 1, log/draw_between(key, stream, at, log/' -- unit/runtime_augment
+mutant 'jitter in one order' runtime/augment.c 's/int j = draw_int\(key, "augment.color", \(uint32_t\)\(4 \+ i\), i \+ 1\)/int j = i/' -- unit/runtime_augment
+mutant 'contrast around the middle grey' runtime/image_color.c 's/int mean = [^;]*/int mean = 128 + 0 * (int)sum/' -- unit/runtime_image
+mutant 'broken images leave gaps' runtime/loader.c 's/if \(count < at\) \{/if (false) {/' -- unit/runtime_image
+mutant 'evaluation crops at random' runtime/augment.c 's/bool random_part = a->enabled \&\& /bool random_part = /' -- unit/runtime_augment
+mutant 'pictures without deviation' runtime/infer_pictures.c 's/net_data_options\(f->arena, f->program, GRAPH_infer, f->net, f->data,/net_data_options(f->arena, f->program, GRAPH_infer, f->net, NULL,/' \
+    -- cli/pictures prepare test_the_logits_are_those_of_the_pixels
 mutant 'order of images is that of the file' runtime/loader.c 's/if \(!o->shuffle_stream\)/if (true)/' -- unit/runtime_data_batches
 
 echo "$caught caught, ${#survived[@]} survived, ${#broken[@]} errors"

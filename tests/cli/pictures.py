@@ -161,6 +161,30 @@ def test_eval_skips_broken_pictures():
     os.remove('tree/val/3/broken.png')
 
 
+def test_enlarged_cifar():
+    """CIFAR for a network of larger images: resized and cut as pictures of that size are, evaluated the same."""
+    draw = random.Random(9)
+    images = [bytes(draw.randrange(256) for _ in range(3 * 32 * 32)) for _ in range(6)]
+    labels = [draw.randrange(CLASSES) for _ in images]
+    os.makedirs('cifar')
+    with open('cifar/test_batch.bin', 'wb') as file:
+        for label, image in zip(labels, images):
+            file.write(bytes([label]) + bytes(image[3 * i + c] for c in range(3) for i in range(32 * 32)))
+    for n, image in enumerate(images):
+        png(f'cifar{n}.png', image, 32)
+    size = ('--set', 'H=40', '--set', 'W=40')
+    normal = 'resize = 44, interpolation = bicubic, mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225])'
+    infer(*(f'cifar{n}.png' for n in range(6)), '--data', f'image_folder({normal}', *size, '--output', 'y.npy', net='net.nd')
+    logits = read_npy('y.npy', 6 * CLASSES)
+    loss = sum(math.log(sum(math.exp(v) for v in logits[n * CLASSES:(n + 1) * CLASSES])) - logits[n * CLASSES + label]
+               for n, label in enumerate(labels)) / 6
+    options = ('net.nd', '--weights', 'run/weights.safetensors', *size, '--json', '--data')
+    found = json.loads(run(RUN, 'eval', *options, f'cifar10("cifar", {normal}')[0])
+    expect(found['images'] == 6 and abs(found['loss'] - loss) < 1e-5, f'{found}, expected {loss}')
+    other = json.loads(run(RUN, 'eval', *options, f'cifar10("cifar", {normal}'.replace('bicubic', 'bilinear'))[0])
+    expect(abs(other['loss'] - loss) > 1e-6, f'{other}')
+
+
 RECIPE = ('--recipe', 'imagenet', '--set', 'data.path="tree"', '--set', f'classes={CLASSES}', '--set', 'C=2', '--set', 'layers=3',
           '--set', 'batch=4', '--set', 'epochs=3')
 RESULTS = ('weights.safetensors', 'metrics.jsonl', 'result.json', 'classes.txt')
@@ -201,4 +225,5 @@ def test_mistakes():
 
 if __name__ == '__main__':
     sys.exit(main([prepare, test_the_logits_are_those_of_the_pixels, test_best_classes, test_broken_pictures, test_grey_pictures,
-                   test_eval_skips_broken_pictures, test_imagenet_recipe, test_mistakes]))
+                   test_eval_skips_broken_pictures, test_enlarged_cifar,
+                   test_imagenet_recipe, test_mistakes]))

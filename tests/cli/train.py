@@ -159,6 +159,29 @@ def test_recipe():
     for name in sorted(os.listdir(os.path.join(os.environ['NDARTS_SOURCE'], 'specs', 'recipes'))):
         path = os.path.join(os.environ['NDARTS_SOURCE'], 'specs', 'recipes', name)
         train('none', '--recipe', path, '--set', 'data.path="nowhere"', text=genotype, code=1, says='nowhere')
+    transferred = os.path.join(os.environ['NDARTS_SOURCE'], 'genotypes', 'noisy_darts_A_imagenet.nd')
+    train('none', '--recipe', 'cifar_transfer', '--set', 'network=transfer', '--set', 'data.path="nowhere"', text=transferred, code=1,
+          says='nowhere/data_batch_1.bin')
+
+
+def published(name, *lines):
+    text = read(os.environ['NDARTS_SOURCE'], 'specs', 'recipes', f'{name}.nd').decode()
+    for line in lines:
+        expect(line in text, f'{name}: no "{line}"')
+
+
+def test_recipes_are_as_published():
+    """What the small training below replaces, by the text; all else, as the run had it."""
+    published('cifar', 'C = 36, layers = 20, auxiliary = 0.4', 'epochs 600  batch 96', 'cifar10("data/cifar-10-batches-bin"')
+    published('imagenet', 'C = 48, layers = 14, auxiliary = 0.4', 'epochs 250  batch 128', 'image_folder("data/imagenet"')
+    genotype = os.path.join(os.environ['NDARTS_SOURCE'], 'genotypes', 'noisy_darts_b.nd')
+    train('cifar', '--recipe', 'cifar', '--set', 'C=2', '--set', 'layers=2', '--set', 'auxiliary=0', '--set', 'epochs=1', '--set', 'batch=8',
+          '--set', 'data.source=synthetic', '--set', 'data.limit=8', text=genotype)
+    settings = json.loads(read('cifar', 'run.json'))['settings']
+    wanted = {'train.weights.lr': 0.025, 'train.weights.lr_min': 0, 'train.weights.schedule': 'cosine', 'train.weights.momentum': 0.9,
+              'train.weights.decay': 3e-4, 'train.weights.clip': 5, 'train.drop_path': 0.2, 'data.crop': 4, 'data.flip': True,
+              'data.cutout': 16}
+    expect({key: settings[key] for key in wanted} == wanted, settings)
 
 
 def test_recipe_of_a_network():
@@ -206,4 +229,5 @@ def prepare():
 if __name__ == '__main__':
     sys.exit(main([prepare, test_threads_do_not_matter, test_interrupted_and_resumed, test_finished_training_resumes_to_nothing,
                    test_hold_out, test_best_weights_are_kept, test_weights_have_their_names, test_auxiliary_head, test_seeds,
-                   test_interrupted_seeds, test_recipe, test_recipe_of_a_network, test_genotype_of_a_search, test_mistakes]))
+                   test_interrupted_seeds, test_recipe, test_recipes_are_as_published, test_recipe_of_a_network,
+                   test_genotype_of_a_search, test_mistakes]))

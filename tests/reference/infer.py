@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""`ndarts-run infer`, on a text and on a module, gives the stored logits of a network; more images than a batch included."""
+"""`ndarts-run infer` gives the stored logits of every network of the reference; a module the same bits as its text, with more images
+than a batch."""
 import json
 import os
 import struct
 import tempfile
 
 import _common
+import _imagenet
 import _networks
 
-CASE = 'noisy_darts_g/small'
+WITH_MODULE = 'noisy_darts_g/small'
 
 
 def read_safetensors(path, name):
@@ -40,23 +42,36 @@ def read_npy(path):
     return data[10 + struct.unpack('<H', data[8:10])[0]:]
 
 
-def main():
-    described = next(c for c in _common.cases('networks') if c['key'] == CASE)
+def infer(case, described, net, *options):
+    """The bytes of the logits, compared with the stored ones."""
+    _common.call(_common.RUN, 'infer', net, '--weights', case.path('weights.safetensors'), '--input', case.path('x.npy'), '--output',
+                 case.path('y.npy'), *options)
+    logits = read_npy(case.path('y.npy'))
+    write_safetensors(case.path('out.safetensors'), 'eval/logits', [described['N'], described['classes']], logits)
+    print(case.compare('f32').rstrip(), flush=True)
+    return logits
+
+
+def check(build, described):
     with tempfile.TemporaryDirectory() as folder:
-        case = _networks.build(described, folder)
+        case = build(described, folder)
         case.rules.append('-train/')
         shape, images = read_safetensors(case.path('feed.safetensors'), 'input')
         write_npy(case.path('x.npy'), shape, images)
+        if described['key'] != WITH_MODULE:
+            infer(case, described, case.text)
+            return
         module = case.path('net.so')
         _common.call(os.path.join(_common.BUILD, 'bin', 'ndartsc'), case.text, '--graph=infer', '--batch', '3', '-o', module)
-        outputs = []
-        for net, options in ((case.text, ('--batch', '3')), (module, ()), (module, ('--threads', '1'))):
-            _common.call(_common.RUN, 'infer', net, '--weights', case.path('weights.safetensors'), '--input', case.path('x.npy'),
-                         '--output', case.path('y.npy'), *options)
-            outputs.append(read_npy(case.path('y.npy')))
-            write_safetensors(case.path('out.safetensors'), 'eval/logits', [described['N'], described['classes']], outputs[-1])
-            print(case.compare('f32').rstrip())
+        outputs = [infer(case, described, net, *options)
+                   for net, options in ((case.text, ('--batch', '3')), (module, ()), (module, ('--threads', '1')))]
         assert outputs[0] == outputs[1] == outputs[2], 'the text and its module give different bits'
+
+
+def main():
+    for file, build in (('networks', _networks.build), ('noisy_darts_A_imagenet', _imagenet.build)):
+        for described in _common.cases(file):
+            check(build, described)
 
 
 if __name__ == '__main__':
