@@ -87,10 +87,11 @@ static const char *kernel_text(const CgEmitC *e, const CgPrinter *p) {
         str_addf(&text, "    %s%s *%s b%d = buffers[%d];\n", is_written(e, p->buffers[i]) ? "" : "const ",
                  cg_c_element(p->buffers[i]), qualifier(e, p, p->buffers[i]), i, i);
     /* A copy, which stores through the buffers cannot change: what it gives leaves the loops. */
-    str_add(&text, "    const NdRun values = *work->run, *const run = &values;\n"
-                   "    const int64_t image = work->image, chunk = work->chunk, first = work->first;\n"
+    if (strstr(p->out->data, "run"))
+        str_add(&text, "    const NdRun values = *work->run, *const run = &values;\n");
+    str_add(&text, "    const int64_t image = work->image, chunk = work->chunk, first = work->first;\n"
                    "    char *const scratch = work->scratch;\n"
-                   "    (void)run, (void)image, (void)chunk, (void)first, (void)scratch, (void)ints;\n");
+                   "    (void)image, (void)chunk, (void)first, (void)scratch, (void)ints;\n");
     if (e->module->options->bands)
         str_add(&text, e->banded ? "    const int64_t band = work->band, bands = work->bands;\n" : "    if (work->band > 0)\n        return;\n");
     add_empty_chunk(e, p, &text);

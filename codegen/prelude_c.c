@@ -52,7 +52,7 @@ static const char vector_text[] =
     "#define nd_store_b@(address, value) nd_put_bytes_n@(address, __builtin_convertvector(value, nd_n@))\n"
     "#define nd_widen_v@(x) __builtin_convertvector(x, nd_w@)\n"
     "#define nd_narrow_v@(x) __builtin_convertvector(x, nd_v@)\n"
-    "ND_INLINE nd_v@ nd_splat_v@(T x) { return x - (nd_v@){0}; }\n"
+    "#define nd_splat_v@(x) ((T)(x) - (nd_v@){0})\n"
     "ND_INLINE nd_v@ nd_blend_v@(nd_m@ mask, nd_v@ a, nd_v@ b) { return (nd_v@)(((nd_m@)a & mask) | ((nd_m@)b & "
     "~mask)); }\n"
     "ND_INLINE nd_v@ nd_gt_v@(nd_v@ a, nd_v@ b) { return (nd_v@)((nd_m@)(a > b) & (nd_m@)nd_splat_v@(1)); }\n"

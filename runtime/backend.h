@@ -27,6 +27,8 @@ typedef struct RtBackend {
      * arena) says what decides its bits. */
     RtModule *(*build)(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes, Arena *arena,
                        const char **identity, Error *error);
+    /* The first half of build, for a process of its own: the module is in the cache then, for find. NULL: build does all. */
+    bool (*fill_cache)(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes, Error *error);
     RtModule *(*load)(RtDevice *device, const char *path, Arena *arena, const char **identity, Error *error);
     void (*unload)(RtDevice *device, RtModule *module);
     /* Is there room for all that the plan needs? The error says what is needed for what. NULL: no need to ask. */

@@ -82,6 +82,22 @@ static RtModule *cpu_build(RtDevice *device, const CgOutput *output, const char 
     return module;
 }
 
+static bool cpu_fill_cache(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes, Error *error) {
+    (void)device;
+    Arena *arena = arena_create();
+    RtCompiler compiler;
+    bool ok = rt_compiler_find(arena, &compiler, error);
+    if (ok) {
+        const char *options = rt_compiler_options(arena, vector_bytes);
+        const char *key = rt_cache_key(arena, output, options, compiler.version);
+        ok = rt_cache_fill(&compiler, output, options, key, error);
+        if (ok)
+            rt_cache_remember(text_key, key);
+    }
+    arena_destroy(arena);
+    return ok;
+}
+
 /* The file's own hash stands for compiler and source. */
 static const char *file_identity(Arena *arena, const char *path) {
     Error ignored = {ERROR_NONE, ""};
@@ -179,6 +195,7 @@ const RtBackend rt_backend_cpu = {
     .toolchain = cpu_toolchain,
     .find = cpu_find,
     .build = cpu_build,
+    .fill_cache = cpu_fill_cache,
     .load = cpu_load,
     .unload = cpu_unload,
     .allocate = cpu_allocate,

@@ -127,16 +127,26 @@ RtModule *rt_cache_find(const char *key) {
     return module;
 }
 
+bool rt_cache_fill(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *key, Error *error) {
+    RtModule *module = rt_cache_find(key);
+    bool found = module != NULL;
+    rt_module_unload(module);
+    if (found)
+        return true;
+    Arena *arena = arena_create();
+    bool ok = make_folders(arena, rt_cache_folder(arena), error) &&
+              build_entry(arena, compiler, output, options, entry_path(arena, key), error);
+    arena_destroy(arena);
+    return ok;
+}
+
 RtModule *rt_cache_load(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *key,
                         Error *error) {
     RtModule *module = rt_cache_find(key);
-    if (module)
+    if (module || !rt_cache_fill(compiler, output, options, key, error))
         return module;
     Arena *arena = arena_create();
-    const char *entry = entry_path(arena, key);
-    if (make_folders(arena, rt_cache_folder(arena), error) &&
-        build_entry(arena, compiler, output, options, entry, error))
-        module = rt_module_load(entry, error);
+    module = rt_module_load(entry_path(arena, key), error);
     arena_destroy(arena);
     return module;
 }

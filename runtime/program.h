@@ -1,4 +1,4 @@
-/* program.h: what a program consists of; shared by program.c (opening and running) and state.c (parameters). */
+/* program.h: what a program consists of; shared by program.c (opening and running), compile.c and state.c (parameters). */
 #ifndef NDARTS_RUNTIME_PROGRAM_H
 #define NDARTS_RUNTIME_PROGRAM_H
 
