@@ -104,25 +104,34 @@ def check_model(path, weights):
         fail(f'unexpected operators: {sorted(operators)}')
 
 
-def write_images(path, count):
+def write_images(path, count, side):
     generator = random.Random(1)
-    header = repr({'descr': '<f4', 'fortran_order': False, 'shape': (count, 3, 32, 32)}).ljust(117) + '\n'
-    numbers = [generator.uniform(-2, 2) for _ in range(count * 3 * 32 * 32)]
+    header = repr({'descr': '<f4', 'fortran_order': False, 'shape': (count, 3, side, side)}).ljust(117) + '\n'
+    numbers = [generator.uniform(-2, 2) for _ in range(count * 3 * side * side)]
     with open(path, 'wb') as file:
         file.write(b'\x93NUMPY\x01\x00' + struct.pack('<H', len(header)) + header.encode() + struct.pack(f'<{len(numbers)}f', *numbers))
 
 
-def check_peer(sets):
-    python = os.path.join(PEERS, 'bin', 'python')
-    write_images('x.npy', 3)
-    code, output = run('infer', NETWORK, '--weights', 'w.safetensors', '--input', 'x.npy', '--output', 'y.npy', '--batch', '3', *sets)
-    if code:
-        return fail(output)
+# Every operation that the texts of the library have: squeeze-and-excitation and swish, the other spaces' operations.
+PEER_NETWORKS = (('noisy_darts_a', SETS, 32), ('noisy_darts_A_imagenet', ('network=transfer', 'H=64', 'W=64'), 64),
+                 ('nasnet', SETS, 32), ('amoebanet', SETS, 32), ('nas_bench_201', (), 32))
+
+
+def check_peer(name, settings, side):
+    python, network = os.path.join(PEERS, 'bin', 'python'), os.path.join(SOURCE, 'genotypes', f'{name}.nd')
+    sets = [f'--set={item}' for item in settings]
+    write_images('x.npy', 3, side)
+    subprocess.run([TOOL, 'weights', 'peer.safetensors', network, '', '0.6', *settings], check=True)
+    weights = (network, '--weights', 'peer.safetensors', *sets)
+    for command in (('infer', *weights, '--input', 'x.npy', '--output', 'y.npy', '--batch', '3'), ('export', *weights, '-o', 'peer.onnx')):
+        code, output = run(*command)
+        if code:
+            return fail(output)
     with open('peer.py', 'w') as file:
         file.write(PEER_SCRIPT)
-    done = subprocess.run([python, 'peer.py', 'net.onnx', 'x.npy', 'y.npy'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run([python, 'peer.py', 'peer.onnx', 'x.npy', 'y.npy'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
-        fail(done.stdout)
+        fail(f'{name}: {done.stdout}')
 
 
 def expect(title, code, said, *arguments):
@@ -144,8 +153,8 @@ def main():
         fail(output)
     else:
         check_model('net.onnx', own)
-        if PEERS:
-            check_peer(sets)
+        for network in PEER_NETWORKS if PEERS else ():
+            check_peer(*network)
     _safetensors.write('more.safetensors', {**weights, 'momentum/stem.0.weight': ((1,), (0.5,))})
     expect('weights', 0, '', NETWORK, '--weights', 'more.safetensors', *sets, '-o', 'own.safetensors')
     if _safetensors.floats('own.safetensors') != own:
