@@ -4,6 +4,7 @@
 #include "runtime/data.h"
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "base/str.h"
 #include "runtime/image.h"
 
@@ -104,6 +105,20 @@ static bool add_classes(ImageFolder *f, const DataOptions *o, Error *error) {
     return f->count > 0 || error_set(error, ERROR_INPUT, "%s: no .jpg, .jpeg or .png in its folders", f->root);
 }
 
+/* One order for all time, in which any part of the pictures has some of every class: what limit, split and hold_out
+ * take from the front and the back. */
+static void mix_classes(ImageFolder *f) {
+    uint32_t stream = draw_stream_hash("image_folder.order");
+    for (size_t i = f->count; i-- > 1;) {
+        PhiloxBlock r = philox_4x32_10((PhiloxBlock){{(uint32_t)i, 0, stream, 0}}, 0);
+        size_t j = (size_t)(((uint64_t)r.word[0] << 32 | r.word[1]) % (i + 1));
+        const char *path = f->paths[i];
+        int32_t label = f->labels[i];
+        f->paths[i] = f->paths[j], f->labels[i] = f->labels[j];
+        f->paths[j] = path, f->labels[j] = label;
+    }
+}
+
 /* PATH/train for training; PATH/val or PATH/test, or a tree that has none of these, for testing. */
 static bool find_root(ImageFolder *f, const DataOptions *o, DataPart part, Error *error) {
     static const char *const names[2][2] = {{"train", "train"}, {"val", "test"}};
@@ -175,6 +190,8 @@ bool data_read_image_folder(const DataOptions *o, DataPart part, Dataset *data, 
         return error_set(error, ERROR_INPUT, "pictures have 3 channels; the network takes %d", o->channels);
     if (!data_check_side(o, error) || !find_root(f, o, part, error) || !add_classes(f, o, error))
         return false;
+    if (part == DATA_train)
+        mix_classes(f);
     int64_t count = (int64_t)f->count;
     f->broken = ARENA_ARRAY(arena, bool, count);
     data->count = part == DATA_train && o->limit > 0 && o->limit < count ? o->limit : count;

@@ -214,15 +214,23 @@ static DataOptions options_of(const Tree *t) {
                          .std = {0.25f, 0.25f, 0.25f}};
 }
 
+/* The pictures of train/, in the order of their names: as a tree to be tested with. */
+static Dataset open_sorted(Tree *t, DataOptions *options) {
+    Error error = {ERROR_NONE, ""};
+    Dataset data;
+    *options = options_of(t);
+    options->path = arena_printf(t->arena, "%s/train", t->path);
+    if (!data_open(options, DATA_test, &data, &error))
+        fail_msg("%s", error.message);
+    return data;
+}
+
 /* Broken pictures are left out of the batches; order and labels are those of the sorted names. */
 static void test_tree(void **state) {
-    Tree *t = *state;
     Error error = {ERROR_NONE, ""};
-    DataOptions options = options_of(t);
-    Dataset data;
+    DataOptions options;
+    Dataset data = open_sorted(*state, &options);
     Augment augment;
-    if (!data_open(&options, DATA_train, &data, &error))
-        fail_msg("%s", error.message);
     assert_int_equal(data.count, 5);
     const int32_t labels[] = {0, 0, 1, 1, 1};
     assert_memory_equal(data.labels, labels, sizeof labels);
@@ -249,14 +257,35 @@ static void test_tree(void **state) {
     data_close(&data);
 }
 
-/* What is left of a batch moves together: the images are those of the labels. */
-static void test_gaps_are_closed(void **state) {
+/* Training pictures come in an order of their own, always the same, so that parts of them have all classes. */
+static void test_classes_are_mixed(void **state) {
     Tree *t = *state;
+    for (int i = 0; i < 40; i++) {
+        put(t, "mixed/train/a", arena_printf(t->arena, "%d.png", i), "alpha.png");
+        put(t, "mixed/train/b", arena_printf(t->arena, "%d.png", i), "alpha.png");
+    }
     Error error = {ERROR_NONE, ""};
     DataOptions options = options_of(t);
-    Dataset data;
+    options.path = arena_printf(t->arena, "%s/mixed", t->path);
+    Dataset data, again;
+    assert_true(data_open(&options, DATA_train, &data, &error) && data_open(&options, DATA_train, &again, &error));
+    int of_first_half = 0, all = 0;
+    for (int i = 0; i < 80; i++) {
+        all += data.labels[i];
+        of_first_half += i < 40 ? data.labels[i] : 0;
+    }
+    assert_true(data.count == 80 && all == 40 && of_first_half > 12 && of_first_half < 28);
+    assert_memory_equal(data.labels, again.labels, 80 * sizeof(int32_t));
+    data_close(&data);
+    data_close(&again);
+}
+
+/* What is left of a batch moves together: the images are those of the labels. */
+static void test_gaps_are_closed(void **state) {
+    Error error = {ERROR_NONE, ""};
+    DataOptions options;
+    Dataset data = open_sorted(*state, &options);
     Augment augment;
-    assert_true(data_open(&options, DATA_train, &data, &error));
     augment_prepare(&options, false, &augment);
     LoaderOptions loading = {.data = &data, .count = 5, .batch = 5, .augment = &augment, .threads = 2};
     Loader *loader = loader_create(&loading, &error);
@@ -277,11 +306,10 @@ static void test_gaps_are_closed(void **state) {
 static void test_pixels(void **state) {
     Tree *t = *state;
     Error error = {ERROR_NONE, ""};
-    DataOptions options = options_of(t);
-    Dataset data;
+    DataOptions options;
+    Dataset data = open_sorted(t, &options);
     Augment augment;
     Image expected;
-    assert_true(data_open(&options, DATA_train, &data, &error));
     augment_prepare(&options, false, &augment);
     float out[CROP * CROP * 3];
     assert_false(augment_image(&augment, &data, 0, 1, 0, false, out)); /* cat/y.png */
@@ -349,6 +377,7 @@ int main(void) {
         cmocka_unit_test(test_broken_files),
         cmocka_unit_test(test_claimed_size),
         cmocka_unit_test(test_tree),
+        cmocka_unit_test(test_classes_are_mixed),
         cmocka_unit_test(test_gaps_are_closed),
         cmocka_unit_test(test_pixels),
         cmocka_unit_test(test_validation_part),
