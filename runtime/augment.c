@@ -189,9 +189,10 @@ bool augment_image(const Augment *a, const Dataset *data, int64_t index, uint64_
     const DataOptions *o = a->options;
     DrawKey key = {seed, epoch, (uint32_t)index};
     size_t size = (size_t)data->height * (size_t)data->width * (size_t)data->channels;
-    uint8_t *scratch = malloc(2 * size), *moved = scratch + size;
+    uint8_t *scratch = malloc(2 * size);
     const uint8_t *bytes = scratch ? fit_image(a, data, index, key, scratch) : NULL;
     if (bytes && a->enabled && changes_bytes(o)) {
+        uint8_t *moved = scratch + size;
         move_image(a, data, bytes, key, moved);
         jitter(o, key, moved);
         bytes = moved;

@@ -30,7 +30,7 @@ say "its network: ndartsc $out/genotype.nd --emit=stats"
 build/bin/ndartsc "$out/genotype.nd" --emit=stats
 
 say "a short training of it: a third of the images, two epochs; the recipe itself takes a few minutes"
-build/bin/ndarts-run train "$out/genotype.nd" --recipe fashion_quick --set epochs=2 --set data.limit=20000 --out "$out/trained"
+accuracy=$(build/bin/ndarts-run train "$out/genotype.nd" --recipe fashion_quick --set epochs=2 --set data.limit=20000 --out "$out/trained")
 
 say "results"
 echo "metrics of every epoch:  $out/metrics.jsonl"
@@ -42,4 +42,5 @@ for cell in normal reduce; do
     fi
 done
 echo "weights of the training: $out/trained/weights.safetensors"
+echo "test accuracy:           ${accuracy%%$'\n'*}"
 echo "report of both:          $(build/bin/ndarts-run report "$out" "$out/trained")"

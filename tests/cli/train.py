@@ -29,7 +29,7 @@ SEARCH = '''import "darts.nd"
 search {
     space darts
     network cifar_search(C=2, layers=3)
-    data synthetic(limit=64, H=8, W=8, classes=4, flip=true)
+    data synthetic(limit=64, H=8, W=8, classes=4, flip=true, area=(0.5, 1), hue=0.1, interpolation=bicubic)
     epochs 1  batch 8  seed 5
     weights sgd(lr=0.05, momentum=0.9, decay=3e-4, clip=5)
     alphas adam(lr=1e-2, betas=(0.5, 0.999), decay=1e-3)
@@ -198,6 +198,7 @@ def test_genotype_of_a_search():
     expect(result_of('trained')['images'] == 512, result_of('trained'))
     settings = json.loads(read('trained', 'run.json'))['settings']
     expect(settings['train.drop_path'] == 0.2 and settings['data.flip'] and settings['classes'] == 4, settings)
+    expect((settings['data.area.0'], settings['data.hue'], settings['data.interpolation']) == (0.5, 0.1, 'bicubic'), settings)
     train('trained', '--recipe', './recipe.nd', text='found/genotype.nd')
     run(COMPILER, 'found/genotype.nd', '--emit=stats')
 
