@@ -82,10 +82,11 @@ static void print_line(const Bench *b, GraphKind kind, double *seconds) {
     qsort(seconds, (size_t)b->steps, sizeof *seconds, compare_doubles);
     double median = seconds[b->steps / 2];
     int64_t batch = rt_program_batch(b->program);
-    printf("{\"text\": \"%s\", \"graph\": \"%s\", \"device\": \"%s\", \"batch\": %lld, \"median_s\": %.6g, \"best_s\": "
+    printf("{\"text\": \"%s\", \"graph\": \"%s\", \"device\": \"%s\", \"precision\": \"%s\", \"batch\": %lld, \"median_s\": %.6g, \"best_s\": "
            "%.6g, "
            "\"images_per_s\": %.6g, \"memory_mb\": %.1f, \"open_s\": %.3f, \"module\": \"%s\"}\n",
-           b->options.path, graph_kind_name(kind), b->options.device ? b->options.device : "cpu", (long long)batch,
+           b->options.path, graph_kind_name(kind), b->options.device ? b->options.device : "cpu",
+           cg_precision_name(b->options.precision), (long long)batch,
            median, seconds[0], (double)batch / median, (double)rt_program_memory(b->program) / 1e6, b->opened,
            rt_program_identity(b->program));
     fflush(stdout);

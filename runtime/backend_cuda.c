@@ -80,21 +80,16 @@ static bool make_lanes(RtDevice *d, Error *error) {
 }
 
 static bool open_device(RtDevice *d, Error *error) {
-    int devices, major = 0, minor = 0;
+    int devices;
     if (!cuda_api_load(&d->api, error) || !cuda_api_count_devices(&d->api, &devices, error))
         return false;
     if (d->number >= devices)
         return error_set(error, ERROR_MACHINE, "there is no GPU number %d; this machine has %d, counted from 0",
                          d->number, devices);
-    bool ok =
-        cuda_check(&d->api, d->api.SetDevice(d->number), "opening the GPU", error) &&
-        cuda_check(&d->api, d->api.DeviceGetAttribute(&major, CUDA_ATTRIBUTE_MAJOR, d->number), "opening the GPU",
-                   error) &&
-        cuda_check(&d->api, d->api.DeviceGetAttribute(&minor, CUDA_ATTRIBUTE_MINOR, d->number), "opening the GPU",
-                   error) &&
-        cuda_check(&d->api, d->api.StreamCreateWithFlags(&d->stream, CUDA_NON_BLOCKING), "making a stream", error);
-    d->arch = arena_printf(d->arena, "sm_%d%d", major, minor);
-    return ok && make_lanes(d, error);
+    return cuda_check(&d->api, d->api.SetDevice(d->number), "opening the GPU", error) &&
+           cuda_api_arch(&d->api, d->number, d->arena, &d->arch, error) &&
+           cuda_check(&d->api, d->api.StreamCreateWithFlags(&d->stream, CUDA_NON_BLOCKING), "making a stream", error) &&
+           make_lanes(d, error);
 }
 
 static void cuda_close(RtDevice *d) {

@@ -81,6 +81,8 @@ bool cuda_api_load(CudaApi *api, Error *error);
 /* How many devices there are; ERROR_MACHINE with the reason when there is none. */
 bool cuda_api_count_devices(const CudaApi *api, int *count, Error *error);
 bool cuda_api_has_graphs(const CudaApi *api);
+/* "sm_90" */
+bool cuda_api_arch(const CudaApi *api, int device, Arena *arena, const char **arch, Error *error);
 /* "NVIDIA H100 80GB HBM3"; "CUDA device" when the runtime does not say. */
 const char *cuda_api_device_name(const CudaApi *api, int device, Arena *arena);
 /* True on success; else ERROR_MACHINE: "WHAT: the runtime's message". */

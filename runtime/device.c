@@ -71,3 +71,13 @@ const char *rt_device_describe_cuda(Arena *arena) {
                         cuda_api_device_name(&api, 0, arena), api.version / 1000, api.version % 1000 / 10,
                         nvrtc ? nvrtc : "not installed");
 }
+
+const char *rt_device_arch(Arena *arena) {
+    CudaApi api;
+    int count;
+    const char *arch = NULL;
+    Error ignored = {ERROR_NONE, ""};
+    bool found = cuda_api_load(&api, &ignored) && cuda_api_count_devices(&api, &count, &ignored) &&
+                 cuda_api_arch(&api, 0, arena, &arch, &ignored);
+    return found ? arch : "sm_80";
+}

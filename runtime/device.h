@@ -15,5 +15,7 @@ bool rt_device_choose(const char *text, RtDeviceChoice *choice, Error *error);
 /* One line about GPUs for `ndarts-run info`: "cuda: 1 GPU, NVIDIA ..., runtime 13.0, nvrtc 13.0", or what is missing.
  */
 const char *rt_device_describe_cuda(Arena *arena);
+/* What to compile for when nobody says: the first GPU's "sm_90"; "sm_80" where there is none. */
+const char *rt_device_arch(Arena *arena);
 
 #endif

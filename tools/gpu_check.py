@@ -146,25 +146,35 @@ class Check:
         if self.fake:
             self.add_rows(self.step('times: a small network', [steps, 'tests/simt/network.nd', 'infer,train', '--device', 'cuda', '--batch', '4', '--steps', '2'], 60))
             return
-        for name, text, graphs, batch in (('search step', SEARCH, 'search-alphas,search-weights', '64'), ('training step', training, 'train', '64'),
-                                          ('inference', NETWORK, 'infer', '64'), ('inference of one image', NETWORK, 'infer', '1')):
-            self.add_rows(self.step(f'times: {name}', [steps, text, graphs, '--device', 'cuda', '--batch', batch, '--steps', '20'], 90))
+        search = ('search step', SEARCH, 'search-alphas,search-weights', '64')
+        train, infer = ('training step', training, 'train', '64'), ('inference', NETWORK, 'infer', '64')
+        one = ('inference of one image', NETWORK, 'infer', '1')
+        for precision, measured in (('f32', (search, train, infer, one)), ('tf32', (search, train, infer)), ('bf16', (search, train, infer))):
+            for name, text, graphs, batch in measured:
+                self.add_rows(self.step(f'times: {name}, {precision}', [steps, text, graphs, '--device', 'cuda', '--batch', batch, '--steps', '20',
+                                                                        '--precision', precision], 60))
         torch = [sys.executable, 'bench/torch_steps.py', '--batch', '64', '--seconds', '5']
         self.add_rows(self.step('times: PyTorch, eager', torch, 90))
         self.add_rows(self.step('times: PyTorch, compiled', [*torch, '--compile', '--only', 'train,infer'], 150))
 
-    def profile(self):
+    def profile(self, folder):
         """The kernels that take most of a search step, one by one."""
         if self.fake:
             return
         output = self.step('kernels of a search step', [self.program('bench_steps'), SEARCH, 'search-weights', '--device', 'cuda', '--batch', '64', '--steps', '2', '--profile', '-'], 60)
         if output:
             print('\n'.join(line for line in output.splitlines() if 'profile' in line or '%' in line)[:2500])
+        card = next((name for name in ('h200', 'h100', 'a100', 'l4', 't4', 'rtx3090', 'rtx4090') if name in re.sub(r'\W', '', self.card.lower())), None)
+        cubin = os.path.join(folder, 'search.cubin')
+        made = card and self.step('roofline: compiling', [self.program('ndartsc'), SEARCH, '--graph=search-weights', '--batch', '64', '-o', cubin], 60)
+        if made is not None and card:
+            lines = (self.step('roofline', [self.program('ndartsc'), cubin, '--emit=resources', '--card', card], 30) or '').splitlines()
+            print('\n'.join(line[:150] for line in lines[:25] + lines[-1:]))
 
     def report(self, path):
-        print(f'\n{"text":32} {"graph":15} {"device":14} {"batch":>5} {"median":>10} {"images/s":>10} {"memory":>9}')
+        print(f'\n{"text":32} {"graph":15} {"device":14} {"numbers":7} {"batch":>5} {"median":>10} {"images/s":>10} {"memory":>9}')
         for row in self.rows:
-            print(f'{os.path.basename(row["text"])[:32]:32} {row["graph"]:15} {row["device"]:14} {row["batch"]:5} {1e3 * row["median_s"]:7.2f} ms '
+            print(f'{os.path.basename(row["text"])[:32]:32} {row["graph"]:15} {row["device"]:14} {row.get("precision", "f32"):7} {row["batch"]:5} {1e3 * row["median_s"]:7.2f} ms '
                   f'{row["images_per_s"]:10.0f} {row["memory_mb"]:6.0f} MB')
         wrong = sum(r['outcome'] == 'WRONG' for r in self.results)
         with open(path, 'w') as file:
@@ -186,7 +196,7 @@ def main():
         check.test()
         check.watch()
         check.measure(folder)
-        check.profile()
+        check.profile(folder)
         wrong = check.report(arguments.output)
     sys.exit(1 if wrong else 0)
 

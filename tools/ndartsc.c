@@ -30,7 +30,7 @@ static int run(int argc, char **argv) {
     if (has_argument(argc, argv, "--list-passes", "--list-passes"))
         return list_passes();
     Arena *arena = arena_create();
-    Options options = {.arena = arena, .emit = EMIT_ir, .vector_bytes = -1, .arch = "sm_90", .card = "h100"};
+    Options options = {.arena = arena, .emit = EMIT_ir, .vector_bytes = -1, .card = "h100"};
     options.passes.out = stderr;
     Error error = {ERROR_NONE, ""};
     int code = !options_parse(&options, argc, argv, &error) ? error_report(&error)

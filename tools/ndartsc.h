@@ -33,7 +33,7 @@ typedef struct Options {
     int64_t batch, memory_budget; /* 0: the text's, none */
     int64_t vector_bytes;         /* -1: of this machine */
     CgPrecision precision;
-    const char *arch; /* sm_90 */
+    const char *arch; /* sm_90; NULL: this machine's GPU's */
     const char *card; /* --card, for EMIT_resources */
     bool plain, json, mem_report;
     const char *tune;        /* --tune */

@@ -12,6 +12,7 @@
 #include "runtime/build.h"
 #include "runtime/cache.h"
 #include "runtime/cuda_module.h"
+#include "runtime/device.h"
 #include "runtime/fit.h"
 #include "runtime/machine.h"
 #include "runtime/runtime.h"
@@ -202,6 +203,8 @@ static bool build_graphs(Job *job) {
                           .unit_count = o->emit == EMIT_so ? 4 : 1,
                           .batch = choose_batch(job)};
     job->cg.chunks = cg_chunk_count(job->cg.target, job->cg.batch);
+    if (job->cg.target == TARGET_cuda && !o->arch)
+        o->arch = rt_device_arch(o->arena);
     if (!cg_precision_check(o->precision, job->cg.target, o->arch, &job->error))
         return false;
     RtTiles tiles;
@@ -367,6 +370,8 @@ static bool emit_cubin(Job *job) {
         return error_set(&job->error, ERROR_INPUT, "a module needs a file: -o NET.cubin");
     if (!read_weights(job, &weights))
         return false;
+    if (!o->arch)
+        o->arch = rt_device_arch(o->arena);
     size_t size;
     const char *key = cubin_key(job, &weights);
     void *bytes = key ? rt_cache_read(o->arena, key, &size) : NULL;

@@ -31,7 +31,7 @@ static const char usage[] =
     "  --vector BYTES           width of vectors: 64, 32, 16, or 0 for scalar code (default: this machine's)\n"
     "  --plain                  only the plain schedule\n"
     "  --tune FILE              a table of tiles that ndarts-run tune wrote, instead of the user's own\n"
-    "  --arch sm_75 ... sm_120  for ptx and cubin (default sm_90)\n"
+    "  --arch sm_75 ... sm_120  for ptx and cubin (default: this machine's GPU, else sm_80)\n"
     "  --card NAME              for resources: h100 (the default), h200, a100, l4, t4, rtx3090, rtx4090\n"
     "  --json                   statistics as JSON\n"
     "  --list-passes            what passes there are\n"
