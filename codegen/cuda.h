@@ -21,6 +21,8 @@ void cuda_print_private_bases(CgPrinter *p, const CgStep *step);
 bool cuda_print_product(CgPrinter *p, CgPrecision precision, const CgStep *step, CgLaunch launch, int64_t *threads);
 /* A depthwise convolution by tiles in shared memory; false, and nothing printed, when it is none. */
 bool cuda_print_window(CgPrinter *p, const CgProgram *program, const CgStep *step, int64_t *threads);
+/* The same for the gradients of its weights. */
+bool cuda_print_window_grad(CgPrinter *p, const CgProgram *program, const CgStep *step, int64_t *threads);
 /* A sum shared by the threads of a block; false, and nothing printed, when one thread an element does as well. */
 bool cuda_print_sum(CgPrinter *p, const CgStep *step, int64_t elements, CgLaunch launch, int64_t *threads);
 

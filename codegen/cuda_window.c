@@ -2,23 +2,7 @@
  * included, into shared memory, a few channels wide: what stands inline in the operand (batch norm, relu) is computed
  * once for each pixel, and no tap has a test. A thread has one channel, whose weights it keeps in registers. Taps are
  * added in order, so the result is that of a thread for each element. */
-#include "codegen/cuda.h"
-
-enum { MOST_SHARED = 40 * 1024, MOST_TAPS = 49, ROW = 0, COLUMN = 1 };
-
-/* Axes of the description below. */
-enum { AXIS_image, AXIS_y, AXIS_x, AXIS_channel, AXIS_kh, AXIS_kw };
-
-typedef struct Window {
-    CgPrinter *p;
-    const CgStep *step;
-    CgStep *source; /* describes an element of the operand, and of the weight */
-    const CgScalar *pixel, *weight;
-    int64_t channels, size[2]; /* of the result */
-    int64_t kernel[2], stride[2], dilation[2], pad[2];
-    int64_t tile[2], region[2]; /* pixels of the result; of the operand */
-    int lanes;                  /* channels of a tile; divides the number of threads */
-} Window;
+#include "codegen/cuda_window.h"
 
 static bool is_depthwise(const IrNode *node) {
     if (node->op != OP_conv2d)
@@ -26,27 +10,28 @@ static bool is_depthwise(const IrNode *node) {
     const int64_t *weight = node->inputs[1]->type.dim;
     int64_t groups = ir_attr_get_int(node, "groups", 1);
     return groups > 1 && groups == weight[0] && weight[1] == 1 && node->inputs[0]->type.dim[3] == groups &&
-           weight[2] * weight[3] <= MOST_TAPS;
+           weight[2] * weight[3] <= WINDOW_MOST_TAPS;
 }
 
 static void read_window(Window *w) {
     const IrNode *node = w->step->node;
     const int64_t *stride = ir_attr_get_ints(node, "stride"), *dilation = ir_attr_get_ints(node, "dilation");
     const int64_t *pad = ir_attr_get_ints(node, "pad");
-    w->channels = node->type.dim[3];
     for (int side = 0; side < 2; side++) {
-        w->size[side] = node->type.dim[1 + side];
-        w->kernel[side] = node->inputs[1]->type.dim[2 + side];
         w->stride[side] = stride[side];
         w->dilation[side] = dilation[side];
         w->pad[side] = pad[side];
     }
 }
 
-/* Rows or columns that the tiles read, from the first of the padding on. */
+/* Rows or columns of all tiles. */
+static int64_t extent_tiled(const Window *w, int side) {
+    return (w->size[side] + w->tile[side] - 1) / w->tile[side] * w->tile[side];
+}
+
+/* What they read, from the first of the padding on. */
 static int64_t extent_read(const Window *w, int side) {
-    int64_t tiles = (w->size[side] + w->tile[side] - 1) / w->tile[side];
-    return (tiles * w->tile[side] - 1) * w->stride[side] + (w->kernel[side] - 1) * w->dilation[side] + 1;
+    return (extent_tiled(w, side) - 1) * w->stride[side] + (w->kernel[side] - 1) * w->dilation[side] + 1;
 }
 
 /* Pixels of the operand count from the first of the padding; outside there are zeros. Parameters that are assigned
@@ -54,7 +39,6 @@ static int64_t extent_read(const Window *w, int side) {
  */
 static bool describe(Window *w, const CgProgram *from) {
     Arena *arena = w->p->arena;
-    const IrNode *node = w->step->node;
     CgProgram *program = ARENA_NEW(arena, CgProgram);
     CgBuild *b = ARENA_NEW(arena, CgBuild);
     *program = *from;
@@ -64,17 +48,22 @@ static bool describe(Window *w, const CgProgram *from) {
     *b = (CgBuild){.program = program, .step = w->source};
     w->source->node = w->step->node;
     w->source->out = w->step->out;
-    const int64_t *operand = node->inputs[0]->type.dim;
-    const int64_t extents[] = {IR_DIM_N,   extent_read(w, ROW), extent_read(w, COLUMN),
-                               operand[3], w->kernel[ROW],      w->kernel[COLUMN]};
-    CgIndex index[6];
-    for (int i = 0; i < 6; i++)
+    const int64_t *operand = w->operand->type.dim;
+    const int64_t extents[WINDOW_AXES] = {IR_DIM_N,        extent_read(w, ROW), extent_read(w, COLUMN), operand[3],
+                                          w->kernel[ROW],  w->kernel[COLUMN],   extent_tiled(w, ROW),   extent_tiled(w, COLUMN)};
+    CgIndex index[WINDOW_AXES];
+    for (int i = 0; i < WINDOW_AXES; i++)
         index[i] = cg_index_axis(cg_add_axis(b, extents[i], false));
     index[AXIS_y] = cg_index_shift(index[AXIS_y], -w->pad[ROW]);
     index[AXIS_x] = cg_index_shift(index[AXIS_x], -w->pad[COLUMN]);
-    CgIndex weight[4] = {index[AXIS_channel], cg_index_constant(0), index[AXIS_kh], index[AXIS_kw]};
-    w->pixel = cg_guard(b, 2, &index[AXIS_y], &operand[1], cg_value_at(b, node->inputs[0], index), cg_constant(b, 0));
-    w->weight = cg_value_at(b, node->inputs[1], weight);
+    w->pixel = cg_guard(b, 2, &index[AXIS_y], &operand[1], cg_value_at(b, w->operand, index), cg_constant(b, 0));
+    if (w->weight_node) {
+        CgIndex at[4] = {index[AXIS_channel], cg_index_constant(0), index[AXIS_kh], index[AXIS_kw]};
+        w->weight = cg_value_at(b, w->weight_node, at);
+    } else {
+        CgIndex at[4] = {index[AXIS_image], index[AXIS_oy], index[AXIS_ox], index[AXIS_channel]};
+        w->dy = cg_guard(b, 2, &index[AXIS_oy], w->size, cg_value_at(b, w->dy_node, at), cg_constant(b, 0));
+    }
     return w->source->int_count == 0;
 }
 
@@ -86,7 +75,8 @@ static void set_region(Window *w) {
 }
 
 static int64_t shared_bytes(const Window *w, int64_t element) {
-    return w->region[ROW] * w->region[COLUMN] * w->lanes * element;
+    int64_t pixels = w->region[ROW] * w->region[COLUMN] + (w->dy_node ? w->tile[ROW] * w->tile[COLUMN] : 0);
+    return pixels * w->lanes * element;
 }
 
 /* As much of the result as shared memory allows; rows are halved before columns. */
@@ -94,7 +84,7 @@ static void choose_tile(Window *w, int64_t element) {
     w->lanes = w->channels > 16 && w->channels % 32 == 0 ? 32 : w->channels > 8 ? 16 : w->channels > 4 ? 8 : 4;
     w->tile[ROW] = w->size[ROW] < 16 ? w->size[ROW] : 16;
     w->tile[COLUMN] = w->size[COLUMN] < 32 ? w->size[COLUMN] : 32;
-    for (set_region(w); shared_bytes(w, element) > MOST_SHARED; set_region(w)) {
+    for (set_region(w); shared_bytes(w, element) > WINDOW_MOST_SHARED; set_region(w)) {
         int side = w->tile[ROW] > w->tile[COLUMN] / 2 ? ROW : COLUMN;
         if (w->tile[side] > 1)
             w->tile[side] = (w->tile[side] + 1) / 2;
@@ -103,13 +93,19 @@ static void choose_tile(Window *w, int64_t element) {
     }
 }
 
+bool window_prepare(Window *w, const CgProgram *program) {
+    read_window(w);
+    choose_tile(w, cg_element_size(program->options, DTYPE_f32));
+    return describe(w, program);
+}
+
 /* ---- printing ---- */
 
-static const char *channel_test(const Window *w) {
+const char *window_channel_test(const Window *w) {
     return w->channels % w->lanes == 0 ? "true" : arena_printf(w->p->arena, "channel < %lld", (long long)w->channels);
 }
 
-static void print_tile(const Window *w) {
+void window_print_tile(const Window *w) {
     CgPrinter *p = w->p;
     cg_c_set_step(p, w->source, 0);
     p->axis_name[AXIS_image] = "image";
@@ -117,12 +113,13 @@ static void print_tile(const Window *w) {
     p->axis_name[AXIS_x] = "x";
     p->axis_name[AXIS_channel] = "channel";
     int64_t columns = w->region[COLUMN];
+    cg_c_line(p, "_Pragma(\"unroll 2\")"); /* more takes long to compile */
     cg_c_open(p, "for (int e = threadIdx.x; e < %lld; e += %d)", (long long)(w->region[ROW] * columns * w->lanes),
               CUDA_BLOCK_THREADS);
     cg_c_line(p, "const int y = y0 * %lld + e / %lld, x = x0 * %lld + e / %d %% %lld;", (long long)w->stride[ROW],
               (long long)(columns * w->lanes), (long long)w->stride[COLUMN], w->lanes, (long long)columns);
     cg_c_line(p, "T value = 0;");
-    cg_c_open(p, "if (%s)", channel_test(w));
+    cg_c_open(p, "if (%s)", window_channel_test(w));
     cg_c_line(p, "value = %s;", cg_c_print_scalar(p, w->pixel));
     cg_c_close(p);
     cg_c_line(p, "tile[e] = value;");
@@ -132,7 +129,7 @@ static void print_tile(const Window *w) {
 static void print_weights(const Window *w) {
     CgPrinter *p = w->p;
     cg_c_line(p, "T weight[%lld] = {};", (long long)(w->kernel[ROW] * w->kernel[COLUMN]));
-    cg_c_open(p, "if (%s)", channel_test(w));
+    cg_c_open(p, "if (%s)", window_channel_test(w));
     for (int64_t kh = 0; kh < w->kernel[ROW]; kh++) {
         for (int64_t kw = 0; kw < w->kernel[COLUMN]; kw++) {
             p->axis_name[AXIS_kh] = arena_printf(p->arena, "%lld", (long long)kh);
@@ -144,13 +141,16 @@ static void print_weights(const Window *w) {
     cg_c_close(p);
 }
 
+int64_t window_tap(const Window *w, int64_t kh, int64_t kw) {
+    return (kh * w->dilation[ROW] * w->region[COLUMN] + kw * w->dilation[COLUMN]) * w->lanes;
+}
+
 static void print_taps(const Window *w) {
     CgPrinter *p = w->p;
     cg_c_line(p, "T total = 0;");
     for (int64_t kh = 0; kh < w->kernel[ROW]; kh++) {
         for (int64_t kw = 0; kw < w->kernel[COLUMN]; kw++) {
-            int64_t pixel = kh * w->dilation[ROW] * w->region[COLUMN] + kw * w->dilation[COLUMN];
-            cg_c_line(p, "total += from[%lld] * weight[%lld];", (long long)(pixel * w->lanes),
+            cg_c_line(p, "total += from[%lld] * weight[%lld];", (long long)window_tap(w, kh, kw),
                       (long long)(kh * w->kernel[COLUMN] + kw));
         }
     }
@@ -169,7 +169,7 @@ static void print_results(const Window *w) {
               (long long)(w->stride[ROW] * w->region[COLUMN]), (long long)w->stride[COLUMN], w->lanes);
     print_taps(w);
     cg_c_open(p, "if (y < %lld && x < %lld && %s)", (long long)w->size[ROW], (long long)w->size[COLUMN],
-              channel_test(w));
+              window_channel_test(w));
     p->axis_name[0] = "image";
     p->axis_name[1] = w->size[ROW] == 1 ? "0" : "y";
     p->axis_name[2] = w->size[COLUMN] == 1 ? "0" : "x";
@@ -194,7 +194,7 @@ static int64_t print_tiles(const Window *w) {
               (long long)w->tile[ROW]);
     cg_c_line(p, "const int64_t image = block / %lld;", count);
     cuda_print_private_bases(p, w->step);
-    print_tile(w);
+    window_print_tile(w);
     print_weights(w);
     cg_c_line(p, "__syncthreads();");
     print_results(w);
@@ -204,12 +204,17 @@ static int64_t print_tiles(const Window *w) {
 }
 
 bool cuda_print_window(CgPrinter *p, const CgProgram *program, const CgStep *step, int64_t *threads) {
-    Window w = {.p = p, .step = step};
     if (!is_depthwise(step->node) || !str_equal(p->index_type, "int"))
         return false;
-    read_window(&w);
-    choose_tile(&w, cg_element_size(program->options, DTYPE_f32));
-    if (!describe(&w, program))
+    const IrType *type = &step->node->type, *weight = &step->node->inputs[1]->type;
+    Window w = {.p = p,
+                .step = step,
+                .operand = step->node->inputs[0],
+                .weight_node = step->node->inputs[1],
+                .channels = type->dim[3],
+                .size = {type->dim[1], type->dim[2]},
+                .kernel = {weight->dim[2], weight->dim[3]}};
+    if (!window_prepare(&w, program))
         return false;
     cg_c_set_step(p, w.source, 0); /* its buffers are the kernel's too, before their addresses are printed */
     *threads = print_tiles(&w) * CUDA_BLOCK_THREADS;

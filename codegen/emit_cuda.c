@@ -204,6 +204,7 @@ static void emit_step(CgModule *module, const CgProgram *program, CgDomain domai
     if (is_narrow(module->options, step, call.threads))
         p->index_type = "int";
     bool tiled = !module->options->plain && (cuda_print_window(p, program, step, &call.threads) ||
+                                             cuda_print_window_grad(p, program, step, &call.threads) ||
                                              cuda_print_product(p, module->options->precision, step, call.launch, &call.threads));
     if (!tiled && !cuda_print_sum(p, step, call.threads, call.launch, &call.threads)) {
         if (step->partial)
