@@ -235,7 +235,8 @@ static bool should_inline(const IrNode *n, const Value *v) {
 }
 
 bool pass_fuse(PassContext *ctx, IrGraph *g) {
-    schedule_sort_groups(g, ctx->arena);
+    if (ctx->wide)
+        schedule_sort_groups(g, ctx->arena);
     ir_graph_number(g);
     Fusion f = {.g = g,
                 .values = ARENA_ARRAY(ctx->arena, Value, g->next_id),

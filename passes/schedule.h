@@ -19,7 +19,7 @@ bool schedule_is_edge(const char *tag);
  * sums of a node's edges. Ids must be fresh. */
 int *schedule_find_groups(IrGraph *g, Arena *arena);
 /* Sorts each group by the number of barriers each node has to wait for in it, so that what can be computed together is.
- */
+ * Only for wide devices (schedule.c). */
 void schedule_sort_groups(IrGraph *g, Arena *arena);
 /* After ->inlined is decided: numbers the stages and puts the nodes in their order. */
 void schedule_number_stages(PassContext *ctx, IrGraph *g);
