@@ -122,9 +122,8 @@ static void print_block(const Sum *s) {
     cg_c_close(p);
     print_slices(s);
     cg_c_open(p, "if (slice == 0 && element < %lld)", (long long)s->elements);
-    cg_c_store(p, s->step->out, cg_c_result_offset(p), "sums[lane]", false);
+    cg_c_store(p, s->step->out, cg_c_result_offset(p), "sums[lane]", false); /* its own: nobody need wait for that */
     cg_c_close(p);
-    cg_c_line(p, "__syncthreads();");
 }
 
 bool cuda_print_sum(CgPrinter *p, const CgStep *step, int64_t elements, CgLaunch launch, int64_t *threads) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Faults planted into emitted CUDA source are found: by other results, and by the address sanitizer with the line."""
+"""Faults planted into emitted CUDA source are found: by other results, and by the address and the thread sanitizer with the line."""
 import os
 import subprocess
 import sys
@@ -35,6 +35,11 @@ def main():
     for fault in ('write', 'read'):
         expect(f'{fault}, by the address sanitizer', 'simt_graphs_asan', [NETWORK, 'infer', '--orders', '1', '--fault', fault],
                99, 'use-after-poison', **watched)
+    races = dict(SIMT_OPTIONS='-fsanitize=thread', TSAN_OPTIONS='halt_on_error=1:exitcode=66')
+    expect('no fault under the thread sanitizer', 'simt_graphs_tsan', [NETWORK, 'gradients', '--orders', '2'], 0, 'gradients:', **races)
+    for fault in ('barrier', 'barrier:1', 'barrier:2'):
+        expect(f'{fault}, by the thread sanitizer', 'simt_graphs_tsan', [NETWORK, 'gradients', '--orders', '2', '--fault', fault], 66,
+               'SUMMARY: ThreadSanitizer: data race', **races)
     expect('no fault under the address sanitizer', 'simt_graphs_asan', [NETWORK, 'eval', '--orders', '1'], 0, 'eval:', **watched)
     sys.exit(1 if failures else 0)
 

@@ -3,12 +3,12 @@
  *     simt_graphs TEXT.nd KIND[,KIND...] [--orders N] [--fault NAME] [--precision tf32|bf16]
  *
  * Each value of a graph gets memory of its own, with a gap around it, full of NaN; under the address sanitizer the gaps
- * may not be touched. The plan is walked as the runtime walks it, with the threads in several orders: outputs and state
- * must be near the CPU's, and the same bits in every order. A batch is smaller than the largest, so kernels meet images
+ * may not be touched. The plan is walked as the runtime walks it, with the threads in several orders, once with fewer
+ * blocks than there is work for: outputs and state must be near the CPU's, and the same bits every time. A batch is smaller than the largest, so kernels meet images
  * that are not there.
  *
  * A fault is planted into the source, to see that it is found (exit code 0 then): "store" leaves one element unwritten,
- * "write" and "read" use an index one too far, "barrier" removes the barriers. $SIMT_OPTIONS: more options for g++. */
+ * "write" and "read" use an index one too far, "barrier" removes the barriers, "barrier:K" only the K-th. $SIMT_OPTIONS: more options for g++. */
 #include "base/str.h"
 #include "passes/pass.h"
 #include "runtime/runtime.h"
@@ -37,6 +37,7 @@ typedef struct Test {
     Arena *arena;
     const char *text, *fault;
     int kind_count, orders;
+    unsigned work_of_block; /* how many times what is meant for it */
     CgPrecision precision;
     GraphKind kinds[MOST_KINDS];
     IrModule *ir;
@@ -127,12 +128,15 @@ static const char *replace_first(const Test *t, const char *from, const char *ol
     return arena_printf(t->arena, "%.*s%s%s", (int)(at - t->source), t->source, new, at + strlen(old));
 }
 
-static void blank_all(char *text, const char *what, const char **result) {
+/* only: the number of the one to blank, from 1; 0: all. */
+static void blank(char *text, const char *what, int only, const char **result) {
+    int count = 0;
     *result = text;
-    if (!strstr(text, what))
+    for (; (text = strstr(text, what)); text++)
+        if (++count == only || !only)
+            memset(text, ' ', strlen(what));
+    if (count < (only ? only : 1))
         die("nothing to plant a fault in:", what);
-    while ((text = strstr(text, what)))
-        memset(text, ' ', strlen(what));
 }
 
 /* In the first kernel of the last stage's graph the place is easy to find: the first that matches. */
@@ -146,8 +150,9 @@ static void plant_fault(Test *t) {
         t->source = replace_first(t, kernels, "    b0[", "    b0[1 + ");
     } else if (str_equal(t->fault, "read")) {
         t->source = replace_first(t, kernels, " b1[", " b1[1 + ");
-    } else if (str_equal(t->fault, "barrier")) {
-        blank_all(arena_strdup(t->arena, t->source), "__syncthreads();", &t->source);
+    } else if (str_starts_with(t->fault, "barrier")) {
+        int only = t->fault[7] == ':' ? atoi(t->fault + 8) : 0;
+        blank(arena_strdup(t->arena, t->source), "__syncthreads();", only, &t->source);
     } else {
         die("unknown fault", t->fault);
     }
@@ -300,7 +305,7 @@ static bool launch(Test *t, const PlanStep *steps, int count) {
             rows[at++] = steps[k].ints[i];
     }
     int64_t outer = steps->launch == LAUNCH_images ? BATCH : steps->launch == LAUNCH_chunks ? t->plan->chunks : 1;
-    unsigned blocks = (unsigned)((steps->threads * outer + BLOCK_THREADS - 1) / BLOCK_THREADS);
+    unsigned blocks = (unsigned)((steps->threads * outer + BLOCK_THREADS - 1) / BLOCK_THREADS) / t->work_of_block;
     const unsigned grid[3] = {blocks ? blocks : 1, (unsigned)count, 1}, block[3] = {BLOCK_THREADS, 1, 1};
     void *arguments[] = {&rows, &t->run_address, &private_bytes};
     bool ok = simt_launch(t->kernels[steps->kernel], grid, block, arguments, 0);
@@ -464,6 +469,7 @@ static void test_graph(Test *t, const PlanGraph *g, int index) {
     set_run_block(t, g);
     for (int order = 0; order < t->orders; order++) {
         simt_set_order((SimtOrder)order);
+        t->work_of_block = order == 1 ? 3 : 1;
         make_memory(t, g, index);
         if (!run_stages(t, g->prepare, g->prepare_count) || !run_stages(t, g->stages, g->stage_count)) {
             printf("  %s\n", simt_message());

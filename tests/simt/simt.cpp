@@ -63,6 +63,17 @@ asm(".text\n.globl simt_switch\n.type simt_switch,%function\nsimt_switch:\n"
 extern "C" __attribute__((weak)) void __sanitizer_start_switch_fiber(void **save, const void *bottom, size_t size);
 extern "C" __attribute__((weak)) void __sanitizer_finish_switch_fiber(void *save, const void **bottom, size_t *size);
 
+/* The thread sanitizer gets a context of its own for every thread of a block, and is told what a barrier orders. Blocks
+ * follow each other as far as it knows, since they share the memory of __shared__: races between blocks show by
+ * running them in several orders. */
+extern "C" {
+__attribute__((weak)) void *__tsan_get_current_fiber(void);
+__attribute__((weak)) void *__tsan_create_fiber(unsigned flags);
+__attribute__((weak)) void __tsan_switch_to_fiber(void *fiber, unsigned flags);
+__attribute__((weak)) void __tsan_acquire(void *address);
+__attribute__((weak)) void __tsan_release(void *address);
+}
+
 namespace {
 
 enum { STACK_BYTES = 256 * 1024, MOST_THREADS = 1024, MOST_SHARED = 227 * 1024 };
@@ -76,6 +87,8 @@ struct Fiber {
 
 struct Warp {
     unsigned arrived, wanted;
+    char turn[2]; /* for the thread sanitizer; which of them: */
+    unsigned turns;
     void *slots[32];
     Fiber *waiting[32];
 };
@@ -126,6 +139,39 @@ void to_fiber(Fiber *fiber) {
         __sanitizer_finish_switch_fiber(scheduler_fake_stack, nullptr, nullptr);
 }
 
+/* ---- what the thread sanitizer is told ---- */
+
+void *contexts[MOST_THREADS], *host_context;
+/* Only their addresses matter. A thread that has left a barrier may be at the next one before another has left the first:
+ * they take turns with two addresses. */
+char block_begins, block_ends, at_barrier[2];
+
+void acquire(void *address) {
+    if (__tsan_acquire)
+        __tsan_acquire(address);
+}
+
+void release(void *address) {
+    if (__tsan_release)
+        __tsan_release(address);
+}
+
+/* What follows is a thread's doing; the emulator's own doing is the host's. */
+void be_thread(unsigned thread) {
+    enum { NO_ORDER = 1 };
+    if (!__tsan_switch_to_fiber)
+        return;
+    if (!contexts[thread])
+        contexts[thread] = __tsan_create_fiber(0);
+    __tsan_switch_to_fiber(contexts[thread], NO_ORDER);
+}
+
+void be_host() {
+    enum { NO_ORDER = 1 };
+    if (__tsan_switch_to_fiber)
+        __tsan_switch_to_fiber(host_context, NO_ORDER);
+}
+
 /* Number i of count things, in the order that is asked for. 7919 is a prime and no divisor of the sizes of blocks and
  * grids met. */
 unsigned ordered(unsigned i, unsigned count) {
@@ -166,7 +212,11 @@ void fiber_main() {
         while (block.started < block.threads) {
             current->thread = ordered(block.started++, block.threads);
             set_thread(current->thread);
+            be_thread(current->thread);
+            acquire(&block_begins);
             block.kernel->entry(block.arguments);
+            release(&block_ends);
+            be_host();
             block.finished++;
         }
         idle.push_back(current);
@@ -247,7 +297,7 @@ bool run_block() {
 }
 
 /* They go on in the order of the threads; the last in the list is the first to run. */
-void release(std::vector<Fiber *> &waiting) {
+void let_go(std::vector<Fiber *> &waiting) {
     unsigned count = (unsigned)waiting.size();
     for (unsigned i = 0; i < count; i++)
         block.ready.push_back(waiting[count - 1 - ordered(i, count)]);
@@ -261,8 +311,10 @@ bool run_grid(const unsigned grid[3]) {
         simt_block_index = {b % grid[0], b / grid[0] % grid[1], b / grid[0] / grid[1]};
         for (unsigned char *const *border = block.kernel->shared; *border; border += 2)
             poison(border[0], border[1]);
+        release(&block_begins);
         if (!run_block())
             return false;
+        acquire(&block_ends);
     }
     return true;
 }
@@ -271,24 +323,32 @@ bool run_grid(const unsigned grid[3]) {
 
 /* ---- called by running threads ---- */
 
-extern "C" void simt_barrier() {
-    Fiber *self = current;
+static void wait_at_barrier(Fiber *self) {
     if (++block.at_barrier == block.threads) {
         block.at_barrier = 0;
         barriers++;
-        release(block.barrier);
+        let_go(block.barrier);
         return;
     }
     block.barrier.push_back(self);
     to_scheduler();
 }
 
+extern "C" void simt_barrier() {
+    Fiber *self = current;
+    void *turn = &at_barrier[barriers % 2];
+    release(turn);
+    be_host();
+    wait_at_barrier(self);
+    be_thread(self->thread);
+    acquire(turn);
+}
+
 extern "C" unsigned simt_lane() {
     return current->thread % 32;
 }
 
-extern "C" void simt_warp(unsigned mask, void *slot, simt_warp_function *run) {
-    Fiber *self = current;
+static void join_warp(Fiber *self, unsigned mask, void *slot, simt_warp_function *run, void *turn) {
     unsigned lane = self->thread % 32, first = self->thread / 32 * 32;
     Warp *warp = &block.warps[self->thread / 32];
     if (block.threads - first < 32) /* lanes that do not exist */
@@ -307,11 +367,25 @@ extern "C" void simt_warp(unsigned mask, void *slot, simt_warp_function *run) {
         return;
     }
     warp->arrived = 0;
+    warp->turns++;
+    acquire(turn);
     if (run)
         run(warp->slots, mask);
+    release(turn);
     for (unsigned i = 0; i < 32; i++)
         if ((mask >> i & 1) && i != lane)
             block.ready.push_back(warp->waiting[i]);
+}
+
+extern "C" void simt_warp(unsigned mask, void *slot, simt_warp_function *run) {
+    Fiber *self = current;
+    Warp *warp = &block.warps[self->thread / 32];
+    void *turn = &warp->turn[warp->turns % 2];
+    release(turn);
+    be_host();
+    join_warp(self, mask, slot, run, turn);
+    be_thread(self->thread);
+    acquire(turn);
 }
 
 /* ---- launching ---- */
@@ -348,6 +422,8 @@ bool simt_launch(SimtKernel *kernel, const unsigned grid[3], const unsigned size
     simt_grid_dim = {grid[0], grid[1], grid[2]};
     std::vector<unsigned char> dynamic(shared_bytes + 1, 0xff);
     simt_dynamic_shared = dynamic.data();
+    if (__tsan_get_current_fiber)
+        host_context = __tsan_get_current_fiber();
     return run_grid(grid);
 }
 
