@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import struct
+import subprocess
 import sys
 import zlib
 
@@ -185,6 +186,33 @@ def test_enlarged_cifar():
     expect(abs(other['loss'] - loss) > 1e-6, f'{other}')
 
 
+def memory_of(*arguments):
+    """Runs a program; the most memory it had, in MB."""
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    expect(process.returncode == 0, f'{" ".join(arguments)}: {process.returncode}')
+    return usage.ru_maxrss / 1024
+
+
+def test_memory_is_bounded():
+    """Ten times as many pictures, which would take 90 MB as bytes and 360 MB as numbers, take no more memory."""
+    write('pool.nd', 'network main(classes = 2, H = 224, W = 224, channels = 3) on x {\n'
+          '    return x | global_avg_pool | classifier: linear(classes)\n}\n')
+    run(COMPILER, 'pool.nd', '--batch', '4', '-o', 'pool.so')
+    write('pool_recipe.nd', 'train {\n    network main\n    data synthetic(limit = 2, H = 224, W = 224, classes = 2)\n    epochs 1\n'
+          '    weights sgd(lr = 0.1)\n}\n')
+    run(RUN, 'train', 'pool.nd', '--recipe', './pool_recipe.nd', '--out', 'pool')
+    used = {}
+    for count in (66, 660):
+        for i in range(count):
+            os.makedirs(f'many{count}/{i % 2}', exist_ok=True)
+            os.link(pictures()[i % 14], f'many{count}/{i % 2}/{i}.png')
+        used[count] = memory_of(RUN, 'eval', 'pool.so', '--weights', 'pool/weights.safetensors', '--data', f'image_folder:many{count}',
+                                '--threads', '2')
+    expect(used[660] < used[66] + 10, f'{used} MB')
+
+
 RECIPE = ('--recipe', 'imagenet', '--set', 'data.path="tree"', '--set', f'classes={CLASSES}', '--set', 'C=2', '--set', 'layers=3',
           '--set', 'batch=4', '--set', 'epochs=3')
 RESULTS = ('weights.safetensors', 'metrics.jsonl', 'result.json', 'classes.txt')
@@ -226,4 +254,4 @@ def test_mistakes():
 if __name__ == '__main__':
     sys.exit(main([prepare, test_the_logits_are_those_of_the_pixels, test_best_classes, test_broken_pictures, test_grey_pictures,
                    test_eval_skips_broken_pictures, test_enlarged_cifar,
-                   test_imagenet_recipe, test_mistakes]))
+                   test_memory_is_bounded, test_imagenet_recipe, test_mistakes]))
