@@ -260,6 +260,8 @@ static void draw_rows(Group *g, const MapRun *run) {
         int64_t stride = draw_stride(g, draw->member, draw->draw), count = g->dim[d];
         const char *channel = g->name[last];
         draw->row = NULL;
+        if (run->width == 1) /* rows are drawn by vectors */
+            continue;
         if (!g->sum_count) {
             if (stride != g->dim[last] || count * stride % run->width)
                 continue;
