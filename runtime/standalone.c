@@ -78,18 +78,25 @@ static void fill_state(const Standalone *s, const TensorFile *weights, char *sta
     }
 }
 
-/* As one string of bytes: compilers read that ten times as fast as a list of numbers, and its bits are exact. */
+/* As strings of bytes: compilers read them ten times as fast as a list of numbers, and the bits are exact. In rows,
+ * since C99 promises no longer strings; a row's last zero byte is not part of it. */
 static void add_state(const Standalone *s, const TensorFile *weights, Str *out) {
-    char *state = arena_alloc(s->arena, (size_t)s->plan->state_bytes + 1);
+    enum { ROW = 4032 };
+    size_t rows = (size_t)(s->plan->state_bytes + ROW - 1) / ROW;
+    rows = rows ? rows : 1;
+    char *state = arena_alloc(s->arena, rows * ROW);
     fill_state(s, weights, state);
     str_addf(out,
              "\n/* The parameters, as the kernels want them. */\n"
              "#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__\n"
              "#error \"the weights below are little-endian\"\n#endif\n"
-             "static const unsigned char nd_state[%" PRId64 "] ND_ALIGNED =\n",
-             s->plan->state_bytes + 1);
-    cg_add_byte_string(out, (const unsigned char *)state, (size_t)s->plan->state_bytes);
-    str_add(out, ";\n");
+             "static const unsigned char nd_state[%zu][%d] ND_ALIGNED = {\n",
+             rows, ROW);
+    for (size_t i = 0; i < rows; i++) {
+        cg_add_byte_string(out, (const unsigned char *)state + i * ROW, ROW);
+        str_add(out, ",\n");
+    }
+    str_add(out, "};\n");
 }
 
 /* ---- calls ---- */
@@ -105,7 +112,7 @@ static void add_buffer(const Standalone *s, Str *out, const PlanBuffer *buffer) 
     else if (buffer->offset % s->element)
         bug("a buffer at %" PRId64 ", between two numbers", buffer->offset);
     else if (buffer->place == PLACE_state)
-        str_addf(out, "(void *)(nd_state + %" PRId64 ")", buffer->offset);
+        str_addf(out, "(char *)nd_state + %" PRId64, buffer->offset);
     else
         str_addf(out, "nd_%s + %" PRId64, ir_place_name(buffer->place), buffer->offset / s->element);
 }

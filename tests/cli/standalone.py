@@ -64,7 +64,7 @@ def check(vector, options, images, sets):
         if not shutil.which(compiler):
             print(f'no {compiler} here')
             continue
-        done = call(compiler, '-std=c99', '-Wall', '-Werror', '-O1', '-ffp-contract=off', *options, 'program.c', 'my-net.c', '-lm', '-o', 'program')
+        done = call(compiler, '-std=c99', '-pedantic', '-Wall', '-Wextra', '-Werror', '-O1', '-ffp-contract=off', *options, 'program.c', 'my-net.c', '-lm', '-o', 'program')
         if done.returncode:
             fail(f'{compiler}, vectors of {vector} bytes:\n{done.stdout.decode()[:2000]}')
             continue
@@ -92,6 +92,7 @@ def main():
     with open('/proc/cpuinfo') as file:
         flags = set(next((line for line in file if line.startswith('flags')), '').split())
     check(0, (), images, sets)
+    check(16, (), images, sets)
     if {'avx2', 'fma', 'bmi2'} <= flags:
         check(32, ('-march=x86-64-v3',), images, sets)
     expect('missing: ', '--weights', 'w.safetensors', '--emit=c', '-o', 'other.c', '--set=C=5', '--set=layers=4')
