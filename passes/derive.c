@@ -103,7 +103,7 @@ GenotypeCell derive_cell(Arena *arena, const DeriveSpace *space, const double *a
 
 /* ---- text ---- */
 
-static void print_cell(Str *out, const char *name, const GenotypeCell *cell, const char *output) {
+static void print_cell(Str *out, const char *name, const GenotypeCell *cell) {
     str_addf(out, "    %s {\n", name);
     for (int i = 0; i < cell->node_count; i++) {
         str_addf(out, "        s%d = ", cell->inputs + i);
@@ -113,8 +113,8 @@ static void print_cell(Str *out, const char *name, const GenotypeCell *cell, con
         }
         str_add(out, "\n");
     }
-    if (output) {
-        str_addf(out, "        return %s\n    }\n", output);
+    if (cell->output) {
+        str_addf(out, "        return %s\n    }\n", cell->output);
         return;
     }
     str_add(out, "        return concat(");
@@ -129,9 +129,9 @@ const char *genotype_print(Arena *arena, const GenotypeText *text, const Genotyp
     if (text->import)
         str_addf(&out, "import \"%s\"\n\n", text->import);
     str_addf(&out, "genotype %s {\n", text->name);
-    print_cell(&out, "normal", normal, text->output);
+    print_cell(&out, "normal", normal);
     if (reduce)
-        print_cell(&out, "reduce", reduce, text->output);
+        print_cell(&out, "reduce", reduce);
     str_add(&out, "}\n");
     if (text->network)
         str_addf(&out, "\nnetwork main = %s\n", text->network);

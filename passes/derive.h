@@ -44,6 +44,7 @@ typedef struct GenotypeNode {
 typedef struct GenotypeCell {
     int inputs, node_count;
     GenotypeNode *nodes; /* node i is the state inputs + i */
+    const char *output;  /* what it returns, "s3"; NULL: concat of its nodes */
 } GenotypeCell;
 
 /* Per node the space->keep incoming edges with the largest softmax weight over their operations (`none` never counts,
@@ -57,7 +58,6 @@ typedef struct GenotypeText {
     const char *name;    /* "noisy_darts_a" */
     const char *import;  /* "darts.nd"; NULL: none */
     const char *network; /* the line behind "network main = ", "cifar(noisy_darts_a, C=36, layers=20)"; NULL: none */
-    const char *output;  /* what a cell returns, "s4"; NULL: concat of its nodes */
 } GenotypeText;
 /* import "darts.nd"  genotype NAME { normal { s2 = op(s1) + op(s0) ... return concat(s2, ...) } reduce { ... } };
  * reduce may be NULL. The text compiles. */

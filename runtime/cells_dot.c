@@ -1,14 +1,10 @@
 /* cells_dot.c: the cells of a genotype as Graphviz drawings. */
 #include "base/hash.h"
 #include "base/str.h"
+#include "runtime/draw.h"
 #include "runtime/genotype.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* A hue per family of operations, darker for larger kernels of it; of middling lightness, so that they are seen on
  * white and on black. */
@@ -31,33 +27,65 @@ const char *genotype_operation_colour(const char *operation) {
 }
 
 /* States before the cell are the outputs of earlier cells: s0 of the one before the last. */
-static void add_states(Str *out, const GenotypeCell *cell) {
+static void add_states(Str *out, const char *prefix, const GenotypeCell *cell) {
     for (int i = 0; i < cell->inputs; i++)
-        str_addf(out, "  s%d [label=\"s%d: c_{k-%d}\", fillcolor=\"#d9ead3\"];\n", i, i, cell->inputs - i);
+        str_addf(out, "  %ss%d [label=\"s%d: c_{k-%d}\", fillcolor=\"#d9ead3\"];\n", prefix, i, i, cell->inputs - i);
     for (int i = 0; i < cell->node_count; i++)
-        str_addf(out, "  s%d [label=\"s%d\", fillcolor=\"#cfe2f3\"];\n", cell->inputs + i, cell->inputs + i);
-    str_add(out, "  out [label=\"c_{k}\", fillcolor=\"#fff2cc\"];\n");
+        str_addf(out, "  %ss%d [label=\"s%d\", fillcolor=\"#cfe2f3\"];\n", prefix, cell->inputs + i, cell->inputs + i);
+    str_addf(out, "  %sout [label=\"c_{k}\", fillcolor=\"#fff2cc\"];\n", prefix);
 }
 
-const char *genotype_dot(Arena *arena, const char *name, const GenotypeCell *cell) {
-    Str out = str_create(arena);
-    str_add(&out, "digraph ");
-    str_add_quoted(&out, name);
-    str_add(&out, " {\n  rankdir=LR;\n  ranksep=0.35;\n  nodesep=0.3;\n  bgcolor=\"transparent\";\n  node [shape=box, "
-                  "style=\"rounded,filled\", "
-                  "fontname=\"Helvetica\"];\n"
-                  "  edge [fontname=\"Helvetica\", fontsize=11, penwidth=2.5];\n");
-    add_states(&out, cell);
+/* prefix comes before the names of the states, which several cells of one drawing would share. */
+static void add_cell(Str *out, const char *prefix, const GenotypeCell *cell) {
+    add_states(out, prefix, cell);
     for (int i = 0; i < cell->node_count; i++) {
         for (int j = 0; j < cell->nodes[i].edge_count; j++) {
             const GenotypeEdge *edge = &cell->nodes[i].edges[j];
             /* A low second line, with nothing in it, keeps the name off its arrow. */
-            str_addf(&out, "  s%d -> s%d [label=<%s<br/><font point-size=\"7\"> </font>>, color=\"%s\"];\n",
-                     edge->source, cell->inputs + i, edge->operation, genotype_operation_colour(edge->operation));
+            str_addf(out, "  %ss%d -> %ss%d [label=<%s<br/><font point-size=\"7\"> </font>>, color=\"%s\"];\n", prefix,
+                     edge->source, prefix, cell->inputs + i, edge->operation,
+                     genotype_operation_colour(edge->operation));
         }
     }
-    for (int i = 0; i < cell->node_count; i++)
-        str_addf(&out, "  s%d -> out [color=\"#999999\", style=dashed, penwidth=1];\n", cell->inputs + i);
+    for (int i = 0; i < cell->node_count; i++) {
+        const char *state = arena_printf(out->arena, "s%d", cell->inputs + i);
+        if (!cell->output || str_equal(cell->output, state))
+            str_addf(out, "  %s%s -> %sout [color=\"#999999\", style=dashed, penwidth=1];\n", prefix, state, prefix);
+    }
+}
+
+static Str begin_drawing(Arena *arena, const char *name) {
+    Str out = str_create(arena);
+    str_add(&out, "digraph ");
+    str_add_quoted(&out, name);
+    str_add(&out, " {\n  rankdir=LR;\n  ranksep=0.35;\n  nodesep=0.3;\n  bgcolor=\"transparent\";\n"
+                  "  node [shape=box, style=\"rounded,filled\", fontname=\"Helvetica\"];\n"
+                  "  edge [fontname=\"Helvetica\", fontsize=11, penwidth=2.5];\n");
+    return out;
+}
+
+const char *genotype_dot(Arena *arena, const char *name, const GenotypeCell *cell) {
+    Str out = begin_drawing(arena, name);
+    add_cell(&out, "", cell);
+    str_add(&out, "}\n");
+    return out.data;
+}
+
+const char *genotype_dot_both(Arena *arena, const char *name, const GenotypeCell *normal, const GenotypeCell *reduce) {
+    const GenotypeCell *const cells[] = {normal, reduce};
+    static const char *const prefixes[] = {"normal_", "reduction_"}, *const titles[] = {"normal cell",
+                                                                                        "reduction cell"};
+    Str out = begin_drawing(arena, name);
+    for (int i = 1; i >= 0; i--) { /* Graphviz stacks them from the bottom up */
+        if (!cells[i])
+            continue;
+        str_addf(&out,
+                 "  subgraph cluster_%d {\n  label=\"%s\"; labeljust=l; color=\"transparent\"; "
+                 "fontname=\"Helvetica-Bold\";\n",
+                 i, titles[i]);
+        add_cell(&out, prefixes[i], cells[i]);
+        str_add(&out, "  }\n");
+    }
     str_add(&out, "}\n");
     return out.data;
 }
@@ -72,30 +100,13 @@ bool genotype_write_dot(Arena *arena, const char *folder, const Genotype *genoty
            (!genotype->has_reduce || write_cell(arena, folder, "reduce", &genotype->reduce, error));
 }
 
-static bool run_dot(Arena *arena, const char *folder, const char *name) {
-    extern char **environ;
-    char *arguments[] = {(char[]){"dot"},
-                         (char[]){"-Tsvg"},
-                         (char[]){"-o"},
-                         arena_printf(arena, "%s/%s.svg", folder, name),
-                         arena_printf(arena, "%s/%s.dot", folder, name),
-                         NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    pid_t child;
-    int code = posix_spawnp(&child, "dot", &actions, NULL, arguments, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (code != 0)
-        return false;
-    int status;
-    while (waitpid(child, &status, 0) < 0) {
-        if (errno != EINTR)
-            return false;
-    }
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+static bool draw_cell(Arena *arena, const char *folder, const char *name, const GenotypeCell *cell) {
+    Error ignored = {ERROR_NONE, ""};
+    const char *svg = draw_svg(arena, "dot -Tsvg", genotype_dot(arena, name, cell));
+    return svg && file_write_atomic(arena_printf(arena, "%s/%s.svg", folder, name), svg, strlen(svg), &ignored);
 }
 
 bool genotype_draw(Arena *arena, const char *folder, const Genotype *genotype) {
-    return run_dot(arena, folder, "normal") && (!genotype->has_reduce || run_dot(arena, folder, "reduce"));
+    return draw_cell(arena, folder, "normal", &genotype->normal) &&
+           (!genotype->has_reduce || draw_cell(arena, folder, "reduce", &genotype->reduce));
 }

@@ -100,10 +100,10 @@ bool genotype_build(Arena *arena, const IrModule *settings, const char *spec, co
     if (!derive_from(arena, settings, &alphas[0], &genotype->normal, error) ||
         (count > 1 && !derive_from(arena, settings, &alphas[1], &genotype->reduce, error)))
         return false;
+    genotype->normal.output = genotype->reduce.output = ir_module_get_string(settings, "space.output", NULL);
     GenotypeText text = {.name = genotype->name,
                          .import = import,
-                         .network = network_line(arena, settings, genotype->name),
-                         .output = ir_module_get_string(settings, "space.output", NULL)};
+                         .network = network_line(arena, settings, genotype->name)};
     genotype->text = genotype_print(arena, &text, &genotype->normal, genotype->has_reduce ? &genotype->reduce : NULL);
     return true;
 }

@@ -23,11 +23,19 @@ bool genotype_build(Arena *arena, const IrModule *settings, const char *spec, co
 /* Graphviz (cells_dot.c): states as boxes, operations as coloured, labelled edges, the same colours in every drawing.
  */
 const char *genotype_dot(Arena *arena, const char *name, const GenotypeCell *cell);
+/* Both cells in one drawing; either may be NULL. */
+const char *genotype_dot_both(Arena *arena, const char *name, const GenotypeCell *normal, const GenotypeCell *reduce);
 /* "#rrggbb", as in those drawings. */
 const char *genotype_operation_colour(const char *operation);
 /* FOLDER/normal.dot and reduce.dot. */
 bool genotype_write_dot(Arena *arena, const char *folder, const Genotype *genotype, Error *error);
-/* Runs dot on those two files, giving normal.svg and reduce.svg; false when Graphviz is not installed or fails. */
+/* The same by Graphviz, as normal.svg and reduce.svg; false when Graphviz is not installed or fails. */
 bool genotype_draw(Arena *arena, const char *folder, const Genotype *genotype);
+
+/* cells_read.c: the first normal cell, or the first reduction, of a network of genotype cells. NULL when it has none.
+ */
+const GenotypeCell *genotype_read_cell(Arena *arena, const IrModule *module, bool reduction);
+/* sep_conv_3x3_36_1 and sep_conv_3x3_36_1_8x8, functions for 36 channels and stride 1, are sep_conv_3x3. */
+const char *genotype_operation_name(Arena *arena, const char *function);
 
 #endif

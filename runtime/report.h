@@ -40,13 +40,6 @@ typedef struct ReportPlot {
 const char *report_draw(Arena *arena, const ReportPlot *plots, int count, int columns, int width, int height);
 /* FOLDER/NAME.svg, or else NAME.dot drawn by Graphviz; NULL when neither is to be had. */
 const char *report_read_cell(Arena *arena, const char *folder, const char *name);
-const char *report_draw_dot(Arena *arena, const char *dot);
-
-/* report_cells.c: the first normal cell, or the first reduction, of a network of genotype cells, for Graphviz. NULL
- * when it has none. */
-const char *report_cell_dot(Arena *arena, const IrModule *module, bool reduction);
-/* sep_conv_3x3_36_1 and sep_conv_3x3_36_1_8x8, functions for 36 channels and stride 1, are sep_conv_3x3. */
-const char *report_operation_name(Arena *arena, const char *function);
 
 /* report_cost.c: what the operations of a network cost, by kind, most multiply-adds first; the last row is all. */
 typedef struct ReportCost {

@@ -1,5 +1,6 @@
 /* report_cost.c: parameters and multiply-adds by kind of operation: what @forward calls, or mixes, by the function's
  * name without its numbers; what is left is done by @forward itself. */
+#include "runtime/genotype.h"
 #include "runtime/report.h"
 
 #include "ir/stats.h"
@@ -30,7 +31,7 @@ static void add_callees(Costs *c, const IrNode *node, const char *attr) {
     const IrAttr *callees = ir_attr(node, attr);
     for (int i = 0; i < callees->count; i++) {
         IrStats stats = ir_count_stats(ir_graph_find(node->graph->module, callees->symbols[i]));
-        ReportCost *row = find_row(c, report_operation_name(c->arena, callees->symbols[i]));
+        ReportCost *row = find_row(c, genotype_operation_name(c->arena, callees->symbols[i]));
         row->times++;
         row->parameters += stats.parameters;
         row->macs += count_macs(&stats);

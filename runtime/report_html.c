@@ -1,6 +1,7 @@
 /* report_html.c: the page of `ndarts-run report`. Everything is in the one file: styles, and pictures as data URLs, so
  * that identifiers inside of different SVG documents do not meet. In dark mode pictures are inverted and their hues
  * turned back. */
+#include "runtime/draw.h"
 #include "runtime/genotype.h"
 #include "runtime/report.h"
 
@@ -305,12 +306,13 @@ static void add_cells(Arena *arena, Str *s, const ReportRun *run) {
     static const char *const names[] = {"normal", "reduce"};
     for (int i = 0; i < 2; i++) {
         const char *svg = report_read_cell(arena, run->folder, names[i]);
-        const char *dot = run->alphas ? NULL : report_cell_dot(arena, run->module, i == 1);
-        if (!svg && !dot && !run->alphas)
+        const GenotypeCell *cell = run->alphas ? NULL : genotype_read_cell(arena, run->module, i == 1);
+        if (!svg && !cell && !run->alphas)
             continue;
+        if (!svg && cell)
+            svg = draw_svg(arena, "dot -Tsvg", genotype_dot(arena, names[i], cell));
         str_addf(s, "<h3>The %s cell</h3>\n", cell_word(names[i]));
-        add_picture(s, svg || !dot ? svg : report_draw_dot(arena, dot),
-                    arena_printf(arena, "%s cell", cell_word(names[i])), "Graphviz");
+        add_picture(s, svg, arena_printf(arena, "%s cell", cell_word(names[i])), "Graphviz");
     }
 }
 

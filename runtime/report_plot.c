@@ -1,43 +1,10 @@
 /* report_plot.c: pictures for the report, drawn by other programs: curves by gnuplot, cells by Graphviz. */
+#include "runtime/draw.h"
 #include "runtime/report.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Output of a command; NULL when it fails. */
-static const char *read_command(Arena *arena, const char *command) {
-    FILE *pipe = popen(command, "r");
-    if (!pipe)
-        return NULL;
-    Str out = str_create(arena);
-    str_add(&out, "");
-    char buffer[4096];
-    size_t got;
-    while ((got = fread(buffer, 1, sizeof(buffer), pipe)) > 0)
-        str_add_bytes(&out, buffer, got);
-    return pclose(pipe) == 0 && out.length > 0 ? out.data : NULL;
-}
-
-/* What a program makes of a text; NULL when there is no such program, or it fails. */
-static const char *run_on_file(Arena *arena, const char *program, const char *text) {
-    char path[] = "/tmp/ndarts-report-XXXXXX";
-    int file = mkstemp(path);
-    if (file < 0)
-        return NULL;
-    bool ok = write(file, text, strlen(text)) == (ssize_t)strlen(text);
-    close(file);
-    const char *svg = ok ? read_command(arena, arena_printf(arena, "%s '%s' 2>/dev/null", program, path)) : NULL;
-    unlink(path);
-    return svg;
-}
-
-/* The document from its <svg> element on. */
-static const char *strip_prolog(const char *svg) {
-    const char *begin = svg ? strstr(svg, "<svg") : NULL;
-    return begin;
-}
 
 /* ---- gnuplot ---- */
 
@@ -127,22 +94,18 @@ static const char *plot_script(Arena *arena, const ReportPlot *plots, int count,
 }
 
 const char *report_draw(Arena *arena, const ReportPlot *plots, int count, int columns, int width, int height) {
-    return strip_prolog(run_on_file(arena, "gnuplot", plot_script(arena, plots, count, columns, width, height)));
+    return draw_svg(arena, "gnuplot", plot_script(arena, plots, count, columns, width, height));
 }
 
 /* ---- Graphviz ---- */
-
-const char *report_draw_dot(Arena *arena, const char *dot) {
-    return strip_prolog(run_on_file(arena, "dot -Tsvg", dot));
-}
 
 const char *report_read_cell(Arena *arena, const char *folder, const char *name) {
     Error ignored = {0};
     const char *svg = arena_printf(arena, "%s/%s.svg", folder, name);
     SourceFile *file = access(svg, R_OK) == 0 ? source_read(arena, svg, &ignored) : NULL;
     if (file)
-        return strip_prolog(file->text);
+        return strstr(file->text, "<svg");
     const char *dot = arena_printf(arena, "%s/%s.dot", folder, name);
     file = access(dot, R_OK) == 0 ? source_read(arena, dot, &ignored) : NULL;
-    return file ? report_draw_dot(arena, file->text) : NULL;
+    return file ? draw_svg(arena, "dot -Tsvg", file->text) : NULL;
 }

@@ -17,6 +17,7 @@ typedef enum Emit {
     EMIT_ptx,
     EMIT_cubin,
     EMIT_dot,
+    EMIT_svg,
     EMIT_stats,
     EMIT_resources,
     EMIT_COUNT

@@ -13,7 +13,9 @@
 #include "runtime/cache.h"
 #include "runtime/cuda_module.h"
 #include "runtime/device.h"
+#include "runtime/draw.h"
 #include "runtime/fit.h"
+#include "runtime/genotype.h"
 #include "runtime/machine.h"
 #include "runtime/runtime.h"
 #include "runtime/standalone.h"
@@ -252,9 +254,7 @@ static bool emit_ir(Job *job) {
     return write_text(job, text.data);
 }
 
-static bool emit_dot(Job *job) {
-    if (wants_passes(job->o) && !build_graphs(job))
-        return false;
+static const char *graphs_dot(Job *job) {
     Str text = str_create(job->o->arena);
     for (int i = 0; i < job->graph_count; i++)
         ir_print_dot(job->graphs[i], &text);
@@ -262,7 +262,34 @@ static bool emit_dot(Job *job) {
         ir_print_dot(ir_graph_find(job->module, graph_kind_name(job->steps[i])), &text);
     if (!job->graph_count && !job->has_steps)
         ir_print_dot(ir_graph_find(job->module, "forward"), &text);
-    return write_text(job, text.data);
+    return text.data;
+}
+
+/* The cells of a text that a genotype makes, unless its step graphs are asked for. */
+static const char *cells_dot(const Job *job) {
+    Arena *arena = job->o->arena;
+    if (str_ends_with(job->o->input, ".ir") || wants_passes(job->o))
+        return NULL;
+    const GenotypeCell *normal = genotype_read_cell(arena, job->module, false);
+    const GenotypeCell *reduce = genotype_read_cell(arena, job->module, true);
+    return normal || reduce ? genotype_dot_both(arena, job->module->name, normal, reduce) : NULL;
+}
+
+/* Graphviz makes a document of each graph; in one file there can be one. */
+static bool emit_svg(Job *job, const char *dot) {
+    if (job->graph_count > 1 || job->step_count > 1)
+        return error_set(&job->error, ERROR_INPUT, "a picture is of one graph; --graph=NAME says which");
+    const char *svg = draw_svg(job->o->arena, "dot -Tsvg", dot);
+    return svg ? write_text(job, svg)
+               : error_set(&job->error, ERROR_MACHINE, "Graphviz's dot is not installed, or failed; --emit=dot needs none");
+}
+
+static bool emit_drawing(Job *job) {
+    if (wants_passes(job->o) && !build_graphs(job))
+        return false;
+    const char *dot = cells_dot(job);
+    dot = dot ? dot : graphs_dot(job);
+    return job->o->emit == EMIT_svg ? emit_svg(job, dot) : write_text(job, dot);
 }
 
 static bool emit_statistics(Job *job) {
@@ -420,7 +447,8 @@ static bool run(Job *job) {
     case EMIT_ir:
         return emit_ir(job);
     case EMIT_dot:
-        return emit_dot(job);
+    case EMIT_svg:
+        return emit_drawing(job);
     case EMIT_stats:
         return emit_statistics(job);
     default:

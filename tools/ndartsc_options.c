@@ -7,7 +7,7 @@
 #include <string.h>
 
 const char *const emit_names[EMIT_COUNT] = {"ast", "ir",  "stages", "plan", "c",    "so",
-                                            "cu",  "ptx", "cubin",  "dot",  "stats", "resources"};
+                                            "cu",  "ptx", "cubin",  "dot",  "svg",  "stats", "resources"};
 
 static const char usage[] =
     "usage: ndartsc FILE|- [-o OUT] [options]\n"

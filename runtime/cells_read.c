@@ -1,9 +1,9 @@
-/* report_cells.c: the cells of a network that was trained, read back from its graph: the calls with edge=true of cell K
+/* cells_read.c: the cells of a network that was trained, read back from its graph: the calls with edge=true of cell K
  * are named cells.K._ops.I; a node is the sum of its edges, a state that no other sum adds further. The first cell
  * stands for the normal ones, the first one that halves the image for the reductions. */
-#include "runtime/report.h"
-
 #include "runtime/genotype.h"
+
+#include "base/str.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -43,6 +43,20 @@ static void add_once(const IrNode **list, int *count, const IrNode *n) {
         list[(*count)++] = n;
 }
 
+/* cells.K.preprocessI: an input, whether an edge takes it or not. */
+static bool is_preprocessed(const IrNode *n, const char *prefix) {
+    size_t length = strlen(prefix) - strlen("_ops.");
+    const char *name = n->op == OP_call ? ir_attr_get_string(n, "name", "") : "";
+    return strncmp(name, prefix, length) == 0 && str_starts_with(name + length, "preprocess");
+}
+
+static bool is_edge_input(const CellGraph *cell, const IrNode *n) {
+    for (int e = 0; e < cell->edge_count; e++)
+        if (cell->edges[e]->inputs[0] == n)
+            return true;
+    return false;
+}
+
 static bool read_graph(const IrGraph *g, const char *prefix, CellGraph *cell) {
     memset(cell, 0, sizeof(*cell));
     for (const IrNode *n = g->first; n; n = n->next) {
@@ -53,9 +67,8 @@ static bool read_graph(const IrGraph *g, const char *prefix, CellGraph *cell) {
     }
     /* Inputs in the order of the graph: the output of the cell before the last is preprocessed first. */
     for (const IrNode *n = g->first; n; n = n->next)
-        for (int e = 0; e < cell->edge_count; e++)
-            if (cell->edges[e]->inputs[0] == n && !is_inside(n, prefix))
-                add_once(cell->inputs, &cell->input_count, n);
+        if (is_preprocessed(n, prefix) || (is_edge_input(cell, n) && !is_inside(n, prefix)))
+            add_once(cell->inputs, &cell->input_count, n);
     return cell->edge_count > 0;
 }
 
@@ -74,7 +87,7 @@ static size_t strip_number(const char *name, size_t length) {
     return i < length && i > 1 && name[i - 1] == '_' ? i - 1 : 0;
 }
 
-const char *report_operation_name(Arena *arena, const char *name) {
+const char *genotype_operation_name(Arena *arena, const char *name) {
     size_t length = strlen(name) - (str_ends_with(name, "_after") ? strlen("_after") : 0), i = length;
     while (i > 0 && (isdigit((unsigned char)name[i - 1]) || name[i - 1] == 'x'))
         i--;
@@ -100,32 +113,54 @@ static bool adds(const IrNode *sum, const IrNode *edge) {
     return sum == edge || (sum->op == OP_add && (adds(sum->inputs[0], edge) || adds(sum->inputs[1], edge)));
 }
 
-static GenotypeCell make_cell(Arena *arena, const CellGraph *graph) {
-    GenotypeCell cell = {.inputs = graph->input_count,
-                         .node_count = graph->node_count,
-                         .nodes = ARENA_ARRAY(arena, GenotypeNode, graph->node_count)};
+/* By something that is none of the cell's edges and sums. */
+static bool is_used_outside(const IrNode *n, const char *prefix) {
+    for (const IrNode *user = n->next; user; user = user->next)
+        for (int i = 0; i < user->input_count; i++)
+            if (user->inputs[i] == n && !is_inside(user, prefix))
+                return true;
+    return false;
+}
+
+/* A cell that returns one of several states. */
+static const char *find_output(Arena *arena, const CellGraph *graph, const char *prefix) {
+    int count = 0, last = 0;
     for (int i = 0; i < graph->node_count; i++) {
-        GenotypeNode *node = &cell.nodes[i];
+        if (is_used_outside(graph->nodes[i], prefix)) {
+            count++;
+            last = i;
+        }
+    }
+    return count == 1 && graph->node_count > 1 ? arena_printf(arena, "s%d", graph->input_count + last) : NULL;
+}
+
+static const GenotypeCell *make_cell(Arena *arena, const CellGraph *graph, const char *prefix) {
+    GenotypeCell *cell = ARENA_NEW(arena, GenotypeCell);
+    *cell = (GenotypeCell){.inputs = graph->input_count,
+                           .node_count = graph->node_count,
+                           .output = find_output(arena, graph, prefix),
+                           .nodes = ARENA_ARRAY(arena, GenotypeNode, graph->node_count)};
+    for (int i = 0; i < graph->node_count; i++) {
+        GenotypeNode *node = &cell->nodes[i];
         *node = (GenotypeNode){.edges = ARENA_ARRAY(arena, GenotypeEdge, graph->edge_count)};
         for (int e = 0; e < graph->edge_count; e++)
             if (adds(graph->nodes[i], graph->edges[e]))
                 node->edges[node->edge_count++] = (GenotypeEdge){
                     .source = state_of(graph, graph->edges[e]->inputs[0]),
-                    .operation = report_operation_name(arena, ir_attr(graph->edges[e], "callee")->symbols[0])};
+                    .operation = genotype_operation_name(arena, ir_attr(graph->edges[e], "callee")->symbols[0])};
     }
     return cell;
 }
 
-const char *report_cell_dot(Arena *arena, const IrModule *module, bool reduction) {
+const GenotypeCell *genotype_read_cell(Arena *arena, const IrModule *module, bool reduction) {
     const IrGraph *g = module ? ir_graph_find(module, "forward") : NULL;
     CellGraph graph;
     for (int k = 0; g && k < MAX_CELLS; k++) {
-        if (!read_graph(g, arena_printf(arena, "cells.%d._ops.", k), &graph))
+        const char *prefix = arena_printf(arena, "cells.%d._ops.", k);
+        if (!read_graph(g, prefix, &graph))
             return NULL;
-        if (halves(&graph) != reduction)
-            continue;
-        GenotypeCell cell = make_cell(arena, &graph);
-        return genotype_dot(arena, reduction ? "reduce" : "normal", &cell);
+        if (halves(&graph) == reduction)
+            return make_cell(arena, &graph, prefix);
     }
     return NULL;
 }
