@@ -43,6 +43,10 @@ typedef struct CgOutput {
     const CgLoop *loops;
 } CgOutput;
 
+/* Of the plan (docs/modules.md); a reader knows only its own. */
+enum { CG_PLAN_VERSION = 2 };
+/* How the steps of a plan write a place: s state, i input, w work, p private, r prepared. */
+char cg_place_letter(IrPlace place);
 /* K: into how many chunks a batch is cut for sums over images; many, where many blocks run at once. */
 int cg_chunk_count(CgTarget target, int64_t batch);
 /* Generates one module from the step graphs of ir (one kernel text serves all places that need it). */

@@ -32,6 +32,23 @@ static const char *place_name(IrPlace place) {
     return names[place];
 }
 
+char cg_place_letter(IrPlace place) {
+    switch (place) {
+    case PLACE_state:
+        return 's';
+    case PLACE_input:
+        return 'i';
+    case PLACE_work:
+        return 'w';
+    case PLACE_private:
+        return 'p';
+    case PLACE_prepared:
+        return 'r';
+    default:
+        bug("a buffer without a place");
+    }
+}
+
 static json_t *value_json(const char *name, const IrType *type) {
     json_t *object = json_object();
     json_object_set_new(object, "name", json_string(name));
@@ -88,37 +105,34 @@ static json_t *outputs_json(const CgProgram *program) {
     return array;
 }
 
-static json_t *call_json(const CgModule *module, const CgCall *call) {
+/* "3 i0 s256 p0 #77": a kernel, its buffers, its constants; on CUDA then "*images 4096". */
+static void add_call(const CgModule *module, const CgCall *call, Str *text) {
     static const char *const launches[] = {
         [LAUNCH_once] = "once", [LAUNCH_images] = "images", [LAUNCH_chunks] = "chunks"};
-    json_t *object = json_object(), *buffers = json_array(), *ints = json_array();
+    str_addf(text, "%s%d", text->length ? ";" : "", call->kernel);
     for (int i = 0; i < call->buffer_count; i++)
-        json_array_append_new(
-            buffers, json_pack("[s,I]", place_name(call->buffers[i]->place), (json_int_t)call->buffers[i]->offset));
+        str_addf(text, " %c%lld", cg_place_letter(call->buffers[i]->place), (long long)call->buffers[i]->offset);
     for (int i = 0; i < call->int_count; i++)
-        json_array_append_new(ints, json_integer(call->ints[i]));
-    json_object_set_new(object, "kernel", json_integer(call->kernel));
-    json_object_set_new(object, "buffers", buffers);
-    json_object_set_new(object, "ints", ints);
-    if (module->options->target == TARGET_cuda) {
-        json_object_set_new(object, "launch", json_string(launches[call->launch]));
-        json_object_set_new(object, "threads", json_integer(call->threads));
-    }
-    return object;
+        str_addf(text, " #%lld", (long long)call->ints[i]);
+    if (module->options->target == TARGET_cuda)
+        str_addf(text, " *%s %lld", launches[call->launch], (long long)call->threads);
 }
 
+/* There are tens of thousands of steps: a list of objects would take most of the time that opening a module takes. */
 static json_t *stages_json(const CgModule *module, const CgCallStage *stages, int count, bool prepared) {
     static const char *const domains[] = {
         [DOMAIN_images] = "images", [DOMAIN_parallel] = "parallel", [DOMAIN_serial] = "serial"};
     json_t *array = json_array();
+    Arena *arena = arena_create();
     for (int i = 0; i < count; i++) {
         if (stages[i].prepared != prepared)
             continue;
-        json_t *steps = json_array();
+        Str steps = str_create(arena);
         for (int j = 0; j < stages[i].call_count; j++)
-            json_array_append_new(steps, call_json(module, &stages[i].calls[j]));
-        json_array_append_new(array, json_pack("{s:s,s:o}", "domain", domains[stages[i].domain], "steps", steps));
+            add_call(module, &stages[i].calls[j], &steps);
+        json_array_append_new(array, json_pack("{s:s,s:s}", "domain", domains[stages[i].domain], "steps", steps.data));
     }
+    arena_destroy(arena);
     return array;
 }
 
@@ -167,7 +181,7 @@ const char *cg_plan_json(CgModule *module) {
     for (int i = 0; i < module->program_count; i++)
         prepared = module->programs[i]->prepared_bytes;
     json_t *plan = json_object();
-    json_object_set_new(plan, "version", json_integer(1));
+    json_object_set_new(plan, "version", json_integer(CG_PLAN_VERSION));
     json_object_set_new(plan, "target", json_string(options->target == TARGET_c ? "c" : "cuda"));
     json_object_set_new(plan, "precision", json_string(cg_precision_name(options->precision)));
     json_object_set_new(plan, "vector_bytes", json_integer(options->vector_bytes));
@@ -177,7 +191,8 @@ const char *cg_plan_json(CgModule *module) {
     json_object_set_new(plan, "scalars", names_json(module));
     json_object_set_new(plan, "kernels", kernels_json(module));
     json_object_set_new(plan, "scratch_bytes", json_integer(module->scratch_bytes));
-    json_object_set_new(plan, "state_bytes", json_integer(cg_state_offsets(module->arena, module->ir, options)[module->ir->param_count]));
+    json_object_set_new(plan, "state_bytes",
+                        json_integer(cg_state_offsets(module->arena, module->ir, options)[module->ir->param_count]));
     json_object_set_new(plan, "params", params_json(module));
     json_object_set_new(plan, "prepared_bytes", json_integer(prepared));
     json_object_set_new(plan, "graphs", graphs_json(module));

@@ -12,9 +12,13 @@ typedef struct PlanReader {
     Error *error;
     Plan *plan;
     const char *where;
+    int step; /* of the stage, or -1 */
 } PlanReader;
 
 static bool fail(PlanReader *r, const char *what) {
+    if (r->step >= 0)
+        r->where = arena_printf(r->arena, "%s.steps[%d]", r->where, r->step);
+    r->step = -1;
     return error_set(r->error, ERROR_INPUT, "bad plan: %s%s%s", r->where, *r->where ? ": " : "", what);
 }
 
@@ -169,62 +173,107 @@ static bool read_output(PlanReader *r, json_t *object, const PlanGraph *g, PlanT
            fail(r, "the output lies outside its place");
 }
 
-/* ["state", 256] */
-static bool read_buffer(PlanReader *r, json_t *pair, const PlanGraph *g, PlanBuffer *b) {
-    json_t *place = json_array_get(pair, 0), *offset = json_array_get(pair, 1);
-    if (json_array_size(pair) != 2 || !json_is_string(place) || !json_is_integer(offset))
-        return fail(r, "a buffer should be a place and an offset");
-    b->offset = json_integer_value(offset);
-    for (int i = 0; i < COUNT(place_names); i++) {
-        if (!place_names[i] || !str_equal(place_names[i], json_string_value(place)))
+/* ---- steps: "3 i0 s256 #77;4 p0 w64" ---- */
+
+/* A number at the text, which moves behind it. */
+static bool take_int(PlanReader *r, const char **text, int64_t *value) {
+    const char *at = *text + (**text == '-');
+    uint64_t size = 0;
+    int digits = 0;
+    for (; *at >= '0' && *at <= '9'; at++, digits++)
+        size = size * 10 + (uint64_t)(*at - '0');
+    if (!digits || digits > 18)
+        return fail(r, "a number is missing or too long");
+    *value = **text == '-' ? -(int64_t)size : (int64_t)size;
+    *text = at;
+    return true;
+}
+
+/* "s256" */
+static bool take_buffer(PlanReader *r, const char **text, const PlanGraph *g, PlanBuffer *b) {
+    static const IrPlace places[] = {PLACE_state, PLACE_input, PLACE_work, PLACE_private, PLACE_prepared};
+    for (int i = 0; i < COUNT(places); i++) {
+        if (cg_place_letter(places[i]) != **text)
             continue;
-        b->place = (IrPlace)i;
+        ++*text;
+        b->place = places[i];
+        if (!take_int(r, text, &b->offset))
+            return false;
         int64_t limit = b->place == PLACE_input ? g->input_count : place_bytes(r->plan, g, b->place);
         return (b->offset >= 0 && b->offset < limit) || fail(r, "a buffer lies outside its place");
     }
-    return fail(r, arena_printf(r->arena, "the unknown place \"%s\"", json_string_value(place)));
+    return fail(r, arena_printf(r->arena, "the unknown place '%c'", **text));
 }
 
-static bool read_launch(PlanReader *r, json_t *object, PlanStep *s) {
-    static const char *const names[] = {"once", "images", "chunks"};
-    int launch = read_choice(r, object, "launch", names, COUNT(names));
-    s->launch = launch < 0 ? LAUNCH_once : (PlanLaunch)launch;
-    return launch >= 0 && read_int(r, object, "threads", 0, INT64_C(1) << 40, &s->threads);
+/* "*images 4096" */
+static bool take_launch(PlanReader *r, const char **text, PlanStep *s) {
+    static const char *const names[] = {"*once ", "*images ", "*chunks "};
+    for (int i = 0; i < COUNT(names); i++) {
+        if (!str_starts_with(*text, names[i]))
+            continue;
+        *text += strlen(names[i]);
+        s->launch = (PlanLaunch)i;
+        return take_int(r, text, &s->threads) &&
+               ((s->threads >= 0 && s->threads <= INT64_C(1) << 40) || fail(r, "too many threads"));
+    }
+    return fail(r, "a step should say how it is launched");
 }
 
-static bool read_step(PlanReader *r, json_t *object, const PlanGraph *g, PlanStep *s) {
+static int count_before(const char *text, const char *end, char letter) {
+    int count = 0;
+    for (; text < end; text++)
+        count += *text == letter;
+    return count;
+}
+
+static bool take_step(PlanReader *r, const char **text, const PlanGraph *g, PlanStep *s) {
+    const char *end = *text + strcspn(*text, ";");
     int64_t kernel;
-    json_t *buffers = read_list(r, object, "buffers"), *ints = read_list(r, object, "ints");
-    if (!buffers || !ints || !read_int(r, object, "kernel", 0, r->plan->kernel_count - 1, &kernel))
+    if (!take_int(r, text, &kernel))
         return false;
+    if (kernel < 0 || kernel >= r->plan->kernel_count)
+        return fail(r, arena_printf(r->arena, "kernel %lld is not there", (long long)kernel));
     s->kernel = (int)kernel;
-    s->buffer_count = (int)json_array_size(buffers);
-    s->buffers = ARENA_ARRAY(r->arena, PlanBuffer, s->buffer_count);
-    for (int i = 0; i < s->buffer_count; i++) {
-        if (!read_buffer(r, json_array_get(buffers, (size_t)i), g, &s->buffers[i]))
+    int words = count_before(*text, end, ' '), ints = count_before(*text, end, '#');
+    s->buffers = ARENA_ARRAY(r->arena, PlanBuffer, words);
+    s->ints = ARENA_ARRAY(r->arena, int64_t, ints);
+    while (**text == ' ' && (*text)[1] != '#' && (*text)[1] != '*') {
+        ++*text;
+        if (!take_buffer(r, text, g, &s->buffers[s->buffer_count++]))
             return false;
     }
-    s->int_count = (int)json_array_size(ints);
-    s->ints = ARENA_ARRAY(r->arena, int64_t, s->int_count);
-    for (int i = 0; i < s->int_count; i++)
-        s->ints[i] = json_integer_value(json_array_get(ints, (size_t)i));
-    return r->plan->target == TARGET_c || read_launch(r, object, s);
+    while (str_starts_with(*text, " #")) {
+        *text += 2;
+        if (!take_int(r, text, &s->ints[s->int_count++]))
+            return false;
+    }
+    if (r->plan->target == TARGET_cuda) {
+        if (**text != ' ')
+            return fail(r, "a step should say how it is launched");
+        ++*text;
+        if (!take_launch(r, text, s))
+            return false;
+    }
+    return *text == end || fail(r, "a step goes on where it should end");
 }
 
 static bool read_stage(PlanReader *r, json_t *object, const PlanGraph *g, PlanStage *stage) {
     int domain = read_choice(r, object, "domain", domain_names, COUNT(domain_names));
-    json_t *steps = read_list(r, object, "steps");
-    if (domain < 0 || !steps)
+    const char *text = json_string_value(json_object_get(object, "steps"));
+    if (domain < 0)
         return false;
+    if (!text)
+        return fail(r, "'steps' should be a string");
     stage->domain = (PlanDomain)domain;
-    stage->step_count = (int)json_array_size(steps);
+    stage->step_count = *text ? 1 + count_before(text, text + strlen(text), ';') : 0;
     stage->steps = ARENA_ARRAY(r->arena, PlanStep, stage->step_count);
     for (int i = 0; i < stage->step_count; i++) {
-        const char *before = within(r, "steps", (size_t)i);
-        if (!read_step(r, json_array_get(steps, (size_t)i), g, &stage->steps[i]))
+        r->step = i;
+        if (!take_step(r, &text, g, &stage->steps[i]))
             return false;
-        r->where = before;
+        text += *text == ';';
     }
+    r->step = -1;
     return true;
 }
 
@@ -317,10 +366,9 @@ static bool read_graphs(PlanReader *r, json_t *root) {
 /* For people only: nothing here can be wrong. */
 static PlanWork read_work(PlanReader *r, json_t *kernel) {
     const char *origin = json_string_value(json_object_get(kernel, "origin"));
-    return (PlanWork){arena_strdup(r->arena, origin ? origin : ""),
-                      json_integer_value(json_object_get(kernel, "flops")),
-                      json_integer_value(json_object_get(kernel, "bytes")),
-                      json_is_true(json_object_get(kernel, "tensor"))};
+    return (PlanWork){
+        arena_strdup(r->arena, origin ? origin : ""), json_integer_value(json_object_get(kernel, "flops")),
+        json_integer_value(json_object_get(kernel, "bytes")), json_is_true(json_object_get(kernel, "tensor"))};
 }
 
 static bool read_names(PlanReader *r, json_t *root) {
@@ -352,8 +400,9 @@ static bool read_numbers(PlanReader *r, json_t *root) {
     int64_t version, vector;
     if (!read_int(r, root, "version", 0, INT64_MAX, &version))
         return false;
-    if (version != 1)
-        return fail(r, arena_printf(r->arena, "version %lld; this program reads version 1", (long long)version));
+    if (version != CG_PLAN_VERSION)
+        return fail(r, arena_printf(r->arena, "version %lld; this program reads version %d", (long long)version,
+                                    CG_PLAN_VERSION));
     int target = read_choice(r, root, "target", targets, 2),
         precision = read_choice(r, root, "precision", precisions, PRECISION_COUNT);
     if (target < 0 || precision < 0 || !read_int(r, root, "vector_bytes", 0, 4096, &vector))
@@ -376,7 +425,7 @@ Plan *plan_parse(Arena *arena, const char *json, size_t length, Error *error) {
         error_set(error, ERROR_INPUT, "bad plan: line %d: %s", mistake.line, mistake.text);
         return NULL;
     }
-    PlanReader r = {arena, error, ARENA_NEW(arena, Plan), ""};
+    PlanReader r = {arena, error, ARENA_NEW(arena, Plan), "", -1};
     bool ok = read_numbers(&r, root) && read_names(&r, root) && read_params(&r, root) && read_graphs(&r, root);
     json_decref(root);
     return ok ? r.plan : NULL;

@@ -219,40 +219,46 @@ static char *allocate(long long bytes) {
     return memory;
 }
 
-static char *address(const Device *d, const char *buffer) {
-    const char *place = item(buffer, 0);
-    long long offset = strtoll(item(buffer, 1), NULL, 10);
-    return is_word(place, "state")      ? d->state + offset
-           : is_word(place, "prepared") ? d->prepared + offset
-           : is_word(place, "work")     ? d->work + offset
-           : is_word(place, "private")  ? d->private_values + offset
-                                        : d->input;
+static char *address(const Device *d, char place, long long offset) {
+    return place == 's'   ? d->state + offset
+           : place == 'r' ? d->prepared + offset
+           : place == 'w' ? d->work + offset
+           : place == 'p' ? d->private_values + offset
+                          : d->input;
 }
 
-/* One call a launch. (Neighbours with one kernel could be started together, with a row for each and grid.y of them.) */
-static void launch(const Device *d, const char *step) {
+/* "3 i0 s256 #77 *images 4096": kernel, buffers, constants, how many threads. Returns what is behind it. One call a
+ * launch. (Neighbours with one kernel could be started together, with a row for each and grid.y of them.) */
+static const char *launch(const Device *d, const char *step) {
     int64_t row[256];
     int count = 0;
-    const char *p;
-    for (int i = 0; (p = item(need(step, "buffers"), i)); i++)
-        row[count++] = (int64_t)(intptr_t)address(d, p);
-    for (int i = 0; (p = item(need(step, "ints"), i)); i++)
-        row[count++] = strtoll(p, NULL, 10);
-    const char *kind = need(step, "launch");
-    long long outer = is_word(kind, "images") ? d->batch : is_word(kind, "chunks") ? d->chunks : 1;
+    char *at;
+    long kernel = strtol(step, &at, 10);
+    while (*at == ' ' && at[1] != '*') {
+        char place = at[1];
+        long long number = strtoll(at + 2, &at, 10);
+        row[count++] = place == '#' ? number : (int64_t)(intptr_t)address(d, place, number);
+    }
+    long long outer = at[2] == 'i' ? d->batch : at[2] == 'c' ? d->chunks : 1;
+    long long threads = strtoll(at + 2 + strcspn(at + 2, " "), &at, 10) * outer;
     char *rows = allocate((long long)sizeof row);
     check(cudaMemcpy(rows, row, sizeof row, 1), "copying a row");
     void *arguments[] = {&rows, (void *)&d->run, (void *)&d->private_bytes};
-    dim3 grid = {(unsigned)((number(step, "threads") * outer + 255) / 256), 1, 1}, block = {256, 1, 1};
+    dim3 grid = {(unsigned)((threads + 255) / 256), 1, 1}, block = {256, 1, 1};
     grid.x = grid.x ? grid.x : 1;
-    check(cudaLaunchKernel(d->kernels[number(step, "kernel")], grid, block, arguments, 0, NULL), "launching a kernel");
+    check(cudaLaunchKernel(d->kernels[kernel], grid, block, arguments, 0, NULL), "launching a kernel");
+    return at;
 }
 
 static void run_stages(const Device *d, const char *stages) {
-    const char *stage, *step;
-    for (int i = 0; (stage = item(stages, i)); i++)
-        for (int j = 0; (step = item(need(stage, "steps"), j)); j++)
-            launch(d, step);
+    const char *stage;
+    for (int i = 0; (stage = item(stages, i)); i++) {
+        const char *step = need(stage, "steps") + 1;
+        while (*step && *step != '"') {
+            step = launch(d, step);
+            step += *step == ';';
+        }
+    }
 }
 
 static const char *find_graph(const char *plan, const char *name) {

@@ -43,8 +43,8 @@ def memory_of(budget):
     graphs, kernels = plan['graphs'], plan['kernels']
     each = max((g['private_bytes'] + 63) // 64 * 64 for g in graphs) + plan['scratch_bytes']
     total = plan['state_bytes'] + plan['prepared_bytes'] + max(g['work_bytes'] for g in graphs) + each * len(os.sched_getaffinity(0))
-    return total, sum(kernels[t['kernel']]['flops'] * (plan['batch'] if s['domain'] == 'images' else 1)
-                      for g in graphs for s in g['stages'] for t in s['steps'])
+    return total, sum(kernels[int(t.split()[0])]['flops'] * (plan['batch'] if s['domain'] == 'images' else 1)
+                      for g in graphs for s in g['stages'] for t in s['steps'].split(';') if t)
 
 
 def test_too_small():

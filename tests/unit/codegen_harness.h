@@ -137,43 +137,84 @@ static inline Harness *harness_create(Arena *arena, const char *text, CgOptions 
     return harness_generate(arena, module, module->graphs[0], options, flags);
 }
 
-static inline void harness_call(Harness *h, json_t *step, int64_t image, int64_t chunk, int64_t first) {
-    void *buffers[128];
-    int64_t ints[128];
-    json_t *list = json_object_get(step, "buffers"), *numbers = json_object_get(step, "ints");
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *place = json_string_value(json_array_get(json_array_get(list, i), 0));
-        int64_t offset = json_integer_value(json_array_get(json_array_get(list, i), 1));
-        char *base = *place == 's' ? h->state : *place == 'w' ? h->work : place[2] == 'i' ? h->private : h->prepared;
-        buffers[i] = *place == 'i' ? h->inputs[offset] : base + offset;
+/* A step of the plan: "3 i0 s256 #77". */
+typedef struct HarnessStep {
+    long kernel;
+    int buffer_count, int_count;
+    char places[128];
+    int64_t offsets[128], ints[128];
+} HarnessStep;
+
+/* The next of "STEP;STEP"; false behind the last. */
+static inline bool harness_take_step(const char **steps, HarnessStep *step) {
+    char *at = (char *)*steps;
+    if (!*at)
+        return false;
+    *step = (HarnessStep){.kernel = strtol(at, &at, 10)};
+    while (*at == ' ' && at[1] != '*') {
+        char place = at[1];
+        int64_t number = strtoll(at + 2, &at, 10);
+        if (place == '#') {
+            step->ints[step->int_count++] = number;
+        } else {
+            step->places[step->buffer_count] = place;
+            step->offsets[step->buffer_count++] = number;
+        }
     }
-    for (size_t i = 0; i < json_array_size(numbers); i++)
-        ints[i] = json_integer_value(json_array_get(numbers, i));
-    NdWork work = {.image = image, .chunk = chunk, .first = first, .run = &h->run, .scratch = h->scratch};
-    h->kernels[harness_int(step, "kernel")](buffers, ints, &work);
+    at += strcspn(at, ";");
+    *steps = at + (*at == ';');
+    return true;
 }
 
-static inline void harness_run_images(Harness *h, json_t *steps) {
-    size_t i;
-    json_t *step;
+static inline void *harness_address(Harness *h, const HarnessStep *step, int i, char *private) {
+    int64_t offset = step->offsets[i];
+    switch (step->places[i]) {
+    case 'i':
+        return h->inputs[offset];
+    case 's':
+        return h->state + offset;
+    case 'w':
+        return h->work + offset;
+    case 'p':
+        return private + offset;
+    default:
+        return h->prepared + offset;
+    }
+}
+
+static inline void harness_call(Harness *h, const HarnessStep *step, int64_t image, int64_t chunk, int64_t first) {
+    void *buffers[128];
+    for (int i = 0; i < step->buffer_count; i++)
+        buffers[i] = harness_address(h, step, i, h->private);
+    NdWork work = {.image = image, .chunk = chunk, .first = first, .run = &h->run, .scratch = h->scratch};
+    h->kernels[step->kernel](buffers, step->ints, &work);
+}
+
+static inline void harness_run_steps(Harness *h, const char *steps, int64_t image, int64_t chunk, int64_t first) {
+    HarnessStep step;
+    while (harness_take_step(&steps, &step))
+        harness_call(h, &step, image, chunk, first);
+}
+
+static inline void harness_run_images(Harness *h, const char *steps) {
     for (int64_t k = 0; k < h->run.chunks; k++) {
         int64_t begin = k * h->run.batch / h->run.chunks, end = (k + 1) * h->run.batch / h->run.chunks;
         for (int64_t image = begin; image < end; image++)
-            json_array_foreach(steps, i, step) harness_call(h, step, image, k, image == begin);
+            harness_run_steps(h, steps, image, k, image == begin);
         if (begin == end)
-            json_array_foreach(steps, i, step) harness_call(h, step, -1, k, 1);
+            harness_run_steps(h, steps, -1, k, 1);
     }
 }
 
 static inline void harness_run_stages(Harness *h, json_t *stages) {
-    size_t i, j;
-    json_t *stage, *step;
+    size_t i;
+    json_t *stage;
     json_array_foreach(stages, i, stage) {
-        json_t *steps = json_object_get(stage, "steps");
+        const char *steps = json_string_value(json_object_get(stage, "steps"));
         if (str_equal(json_string_value(json_object_get(stage, "domain")), "images"))
             harness_run_images(h, steps);
         else
-            json_array_foreach(steps, j, step) harness_call(h, step, -1, 0, 1);
+            harness_run_steps(h, steps, -1, 0, 1);
     }
 }
 

@@ -71,20 +71,15 @@ static void *load(Arena *arena, const char *source) {
 }
 
 /* One call: a table of one row. */
-static void launch(Simt *s, json_t *step, int64_t private_bytes) {
+static void launch(Simt *s, const HarnessStep *step, int64_t private_bytes) {
     Harness *h = s->h;
-    int64_t row[64];
+    int64_t row[256];
     int count = 0;
-    size_t i;
-    json_t *item, *kernel = json_array_get(json_object_get(h->plan, "kernels"), (size_t)harness_int(step, "kernel"));
-    json_array_foreach(json_object_get(step, "buffers"), i, item) {
-        const char *place = json_string_value(json_array_get(item, 0));
-        int64_t offset = json_integer_value(json_array_get(item, 1));
-        char *base = *place == 's' ? h->state : *place == 'w' ? h->work : place[2] == 'i' ? s->private : h->prepared;
-        row[count++] = *place == 'i' ? (intptr_t)h->inputs[offset] : (intptr_t)(base + offset);
-    }
-    json_array_foreach(json_object_get(step, "ints"), i, item) row[count++] = json_integer_value(item);
-    assert_true(count <= 64);
+    json_t *kernel = json_array_get(json_object_get(h->plan, "kernels"), (size_t)step->kernel);
+    for (int i = 0; i < step->buffer_count; i++)
+        row[count++] = (intptr_t)harness_address(h, step, i, s->private);
+    for (int i = 0; i < step->int_count; i++)
+        row[count++] = step->ints[i];
     void *address = dlsym(s->library, json_string_value(json_object_get(kernel, "name")));
     assert_non_null(address);
     s->launch(address, (intptr_t[]){(intptr_t)row, (intptr_t)&h->run, private_bytes});
@@ -153,7 +148,7 @@ static Harness *run_cuda(Arena *arena, int64_t batch) {
     Harness *h = ARENA_NEW(arena, Harness);
     *h = (Harness){.arena = arena, .options = options, .module = module, .graph = module->graphs[0]};
     h->plan = json_loads(output->plan, 0, NULL);
-    json_t *g = json_array_get(json_object_get(h->plan, "graphs"), 0), *stage, *step;
+    json_t *g = json_array_get(json_object_get(h->plan, "graphs"), 0), *stage;
     int64_t private_bytes = harness_int(g, "private_bytes");
     h->state = harness_memory(arena, harness_int(h->plan, "state_bytes"));
     h->work = harness_memory(arena, harness_int(g, "work_bytes"));
@@ -163,9 +158,13 @@ static Harness *run_cuda(Arena *arena, int64_t batch) {
         .h = h, .library = load(arena, output->units[0]), .private = harness_memory(arena, private_bytes * batch)};
     void *launcher = dlsym(s.library, "simt_launch");
     memcpy(&s.launch, &launcher, sizeof launcher);
-    size_t i, j;
-    json_array_foreach(json_object_get(g, "stages"), i, stage)
-        json_array_foreach(json_object_get(stage, "steps"), j, step) launch(&s, step, private_bytes);
+    size_t i;
+    json_array_foreach(json_object_get(g, "stages"), i, stage) {
+        const char *steps = json_string_value(json_object_get(stage, "steps"));
+        HarnessStep step;
+        while (harness_take_step(&steps, &step))
+            launch(&s, &step, private_bytes);
+    }
     return h;
 }
 

@@ -43,7 +43,7 @@ static const char kernels[] =
     "NdKernel *const nd_kernels[] = {k_double, k_scale, k_sum, k_partial, k_merge, k_step};\n";
 
 static const char plan_text[] =
-    "{\"version\":1,\"target\":\"c\",\"precision\":\"f32\",\"vector_bytes\":16,\"batch\":8,\"chunks\":5,\"scalars\":["
+    "{\"version\":2,\"target\":\"c\",\"precision\":\"f32\",\"vector_bytes\":16,\"batch\":8,\"chunks\":5,\"scalars\":["
     "\"lr\",\"batch\"],"
     "\"kernels\":[{\"name\":\"a\"},{\"name\":\"b\"},{\"name\":\"c\"},{\"name\":\"d\"},{\"name\":\"e\"},{\"name\":\"f\"}"
     "],"
@@ -57,19 +57,14 @@ static const char plan_text[] =
     "\"inputs\":[{\"name\":\"input\",\"dtype\":\"f32\",\"shape\":[-1,2,2,3],\"order\":[0,1,2,3]}],"
     "\"outputs\":[{\"name\":\"logits\",\"dtype\":\"f32\",\"shape\":[-1,3],\"order\":[0,1],\"place\":\"work\","
     "\"offset\":0}],"
-    "\"prepare\":[{\"domain\":\"serial\",\"steps\":[{\"kernel\":0,\"buffers\":[[\"state\",0],[\"prepared\",0]],"
-    "\"ints\":[2]}]}],"
-    "\"stages\":[{\"domain\":\"images\",\"steps\":[{\"kernel\":1,\"buffers\":[[\"input\",0],[\"prepared\",0],["
-    "\"private\",0]],\"ints\":[]},"
-    "{\"kernel\":2,\"buffers\":[[\"private\",0],[\"work\",0]],\"ints\":[]}]}]},"
+    "\"prepare\":[{\"domain\":\"serial\",\"steps\":\"0 s0 r0 #2\"}],"
+    "\"stages\":[{\"domain\":\"images\",\"steps\":\"1 i0 r0 p0;2 p0 w0\"}]},"
     "{\"name\":\"train\",\"work_bytes\":64,\"private_bytes\":0,"
     "\"inputs\":[{\"name\":\"input\",\"dtype\":\"f32\",\"shape\":[-1,2,2,3],\"order\":[0,1,2,3]}],"
     "\"outputs\":[{\"name\":\"loss\",\"dtype\":\"f32\",\"shape\":[],\"order\":[],\"place\":\"work\",\"offset\":32}],"
     "\"prepare\":[],"
-    "\"stages\":[{\"domain\":\"images\",\"steps\":[{\"kernel\":3,\"buffers\":[[\"input\",0],[\"work\",0]],\"ints\":[]}]"
-    "},"
-    "{\"domain\":\"parallel\",\"steps\":[{\"kernel\":4,\"buffers\":[[\"work\",0],[\"work\",32]],\"ints\":[]},"
-    "{\"kernel\":5,\"buffers\":[[\"state\",0]],\"ints\":[]}]}]}]}";
+    "\"stages\":[{\"domain\":\"images\",\"steps\":\"3 i0 w0\"},"
+    "{\"domain\":\"parallel\",\"steps\":\"4 w0 w32;5 s0\"}]}]}";
 
 static Arena *arena;
 
@@ -216,6 +211,38 @@ static void test_damaged_plans(void **state) {
     assert_true(accepted < length);
 }
 
+/* The first graph's second step, "2 p0 w0", written otherwise. */
+static void test_damaged_steps(void **state) {
+    (void)state;
+    static const struct {
+        const char *step, *says;
+    } wrong[] = {
+        {"x p0 w0", "a number is missing or too long"},
+        {"99 p0 w0", "kernel 99 is not there"},
+        {"2 p0 q0", "the unknown place 'q'"},
+        {"2 p0 w", "a number is missing or too long"},
+        {"2 p0 w-4", "a buffer lies outside its place"},
+        {"2 p0 w96", "a buffer lies outside its place"},
+        {"2 i1 w0", "a buffer lies outside its place"},
+        {"2 p0 w12345678901234567890", "a number is missing or too long"},
+        {"2 p0 w0 #", "a number is missing or too long"},
+        {"2 p0 w0 #1 w0", "a step goes on where it should end"},
+        {"2 p0 w0 *once 1", "a step goes on where it should end"},
+        {"2 p0 w0;", "a number is missing or too long"},
+    };
+    const char *right = strstr(plan_text, "2 p0 w0");
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        const char *text = arena_printf(arena, "%.*s%s%s", (int)(right - plan_text), plan_text, wrong[i].step,
+                                        right + strlen("2 p0 w0"));
+        Error error = {0};
+        assert_null(plan_parse(arena, text, strlen(text), &error));
+        assert_int_equal(error.kind, ERROR_INPUT);
+        const char *where = strchr(wrong[i].step, ';') ? "steps[2]" : "steps[1]";
+        if (!strstr(error.message, arena_printf(arena, "bad plan: graphs[0].stages[0].%s: %s", where, wrong[i].says)))
+            fail_msg("expected '%s' in: %s", wrong[i].says, error.message);
+    }
+}
+
 static void expect_refused(const char *path, const char *part) {
     Error error = {0};
     assert_null(rt_program_load(path, 1, 1, &error));
@@ -323,8 +350,8 @@ static int tear_down(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_infer),           cmocka_unit_test(test_same_bits),     cmocka_unit_test(test_state),
-        cmocka_unit_test(test_damaged_plans),   cmocka_unit_test(test_damaged_files), cmocka_unit_test(test_cache),
-        cmocka_unit_test(test_compiler_errors),
+        cmocka_unit_test(test_damaged_plans),   cmocka_unit_test(test_damaged_steps), cmocka_unit_test(test_damaged_files),
+        cmocka_unit_test(test_cache),           cmocka_unit_test(test_compiler_errors),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
