@@ -161,6 +161,7 @@ mutant 'random crops keep their shape' runtime/augment.c 's/draw_between\(key, s
 mutant 'jitter in one order' runtime/augment.c 's/int j = draw_int\(key, "augment.color", \(uint32_t\)\(4 \+ i\), i \+ 1\)/int j = i/' -- unit/runtime_augment
 mutant 'contrast around the middle grey' runtime/image_color.c 's/int mean = [^;]*/int mean = 128 + 0 * (int)sum/' -- unit/runtime_image
 mutant 'broken images leave gaps' runtime/loader.c 's/if \(count < at\) \{/if (false) {/' -- unit/runtime_image
+mutant 'no label smoothing' passes/attach_loss.c 's/bool smooth = smoothing > 0 \&\& /bool smooth = false \&\& /' -- cli/train prepare test_label_smoothing
 mutant 'evaluation crops at random' runtime/augment.c 's/bool random_part = a->enabled \&\& /bool random_part = /' -- unit/runtime_augment
 mutant 'pictures without deviation' runtime/infer_pictures.c 's/net_data_options\(f->arena, f->program, GRAPH_infer, f->net, f->data,/net_data_options(f->arena, f->program, GRAPH_infer, f->net, NULL,/' \
     -- cli/pictures prepare test_the_logits_are_those_of_the_pixels

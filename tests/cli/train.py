@@ -2,13 +2,16 @@
 """ndarts-run train as a user runs it, on a tiny network and synthetic images: the same bits for any number of threads and for
 interrupted + resumed runs, hold-out, several seeds, recipes, and what it says about mistakes."""
 import json
+import math
 import os
 import shutil
+import struct
 import sys
 
-from _run import COMPILER, RUN, Failure, expect, expect_same, interrupt, lines_of, main, read, run, write
+from _run import BUILD, COMPILER, RUN, Failure, expect, expect_same, interrupt, lines_of, main, read, run, write
 from _safetensors import read as read_safetensors
 
+TOOL = os.path.join(BUILD, 'tests', 'ref_tool')
 SPEC = '''import "noisy_darts_a.nd"
 train {
     network cifar(noisy_darts_a, C=2, layers=3)
@@ -203,6 +206,29 @@ def test_genotype_of_a_search():
     run(COMPILER, 'found/genotype.nd', '--emit=stats')
 
 
+def test_label_smoothing():
+    """In training each of K classes is wanted with e / K, the image's own with 1 - e more; in evaluation nothing is smoothed."""
+    smoothing, classes, images = 0.3, 4, 6
+    write('smooth.nd', 'network main(H = 8, W = 8, channels = 3) on x {\n    return x | conv: conv(4, 3, pad = 1) | global_avg_pool '
+          f'| classifier: linear({classes})\n}}\ntrain {{\n    network main\n    data synthetic(H = 8, W = 8, classes = {classes})\n'
+          f'    epochs 1\n    label_smoothing {smoothing}\n    weights sgd(lr = 0.1)\n}}\n')
+    run(TOOL, 'weights', 'smooth.safetensors', 'smooth.nd', '', '1')
+    run(TOOL, 'tensors', 'feed.safetensors', f'input=input:{images},3,8,8', f'labels=label/{classes}:{images}')
+    run(RUN, 'trace', 'smooth.nd', '--weights', 'smooth.safetensors', '--feed', 'feed.safetensors', '--precision=f64', '-o', 'out.safetensors')
+    out = {name: struct.unpack(f'<{len(data) // 8}d', data) for name, (_, _, data) in read_safetensors('out.safetensors').items()}
+    labels = struct.unpack(f'<{images}q', read_safetensors('feed.safetensors')['labels'][2])
+    loss, bias = 0.0, [0.0] * classes
+    for n, label in enumerate(labels):
+        row = out['train/logits'][n * classes:(n + 1) * classes]
+        total = sum(math.exp(v) for v in row)
+        for c, value in enumerate(row):
+            wanted = smoothing / classes + (1 - smoothing) * (c == label)
+            loss -= wanted * (value - math.log(total)) / images
+            bias[c] += (math.exp(value) / total - wanted) / images
+    expect(abs(out['train/loss'][0] - loss) < 1e-9, f'{out["train/loss"]}, expected {loss}')
+    expect(all(abs(a - b) < 1e-9 for a, b in zip(out['train/grad/classifier.bias'], bias)), f'{bias}')
+
+
 def test_mistakes():
     run(RUN, 'train', code=1, says='train needs a text')
     train('m', '--sedes', '0..1', code=1, says="unknown option '--sedes' of train; did you mean '--seeds'?")
@@ -231,4 +257,4 @@ if __name__ == '__main__':
     sys.exit(main([prepare, test_threads_do_not_matter, test_interrupted_and_resumed, test_finished_training_resumes_to_nothing,
                    test_hold_out, test_best_weights_are_kept, test_weights_have_their_names, test_auxiliary_head, test_seeds,
                    test_interrupted_seeds, test_recipe, test_recipes_are_as_published, test_recipe_of_a_network,
-                   test_genotype_of_a_search, test_mistakes]))
+                   test_genotype_of_a_search, test_label_smoothing, test_mistakes]))
