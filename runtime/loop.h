@@ -12,14 +12,15 @@
 /* ---- the command line (loop_options.c) ---- */
 typedef struct LoopOptions {
     const char *path;
-    const char *out;  /* folder of the results */
-    const char *init; /* weights to begin with, or NULL */
+    const char *out;         /* folder of the results */
+    const char *init;        /* weights to begin with, or NULL */
+    const char *init_except; /* but not those whose names begin so; NULL: all */
     bool resume, allow_different_build, has_seed, tensorboard, help;
     uint64_t seed;
     int threads; /* 0: as many as there are cores */
     const char *device;
     int64_t memory_budget;
-    const char *tune; /* RtProgramOptions.tune */
+    const char *tune;    /* RtProgramOptions.tune */
     const char *profile; /* NULL; "" or the file of the trace: time all kernels */
     CgPrecision precision;
     const char **sets;

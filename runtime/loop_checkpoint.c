@@ -91,9 +91,32 @@ static bool set_old_results_aside(Loop *l, Error *error) {
     return remove_result(l, TENSORBOARD_FILE, error);
 }
 
+/* --init-except: in place of the file's weights of such names, the ones that were drawn. */
+static bool keep_drawn(Loop *l, TensorFile *file, Error *error) {
+    const char *prefix = l->options.init_except;
+    size_t kept = 0, count = file->count;
+    for (size_t i = 0; i < count; i++) {
+        if (!str_starts_with(file->tensors[i].name, prefix))
+            file->tensors[kept++] = file->tensors[i];
+    }
+    file->count = kept;
+    int drawn = 0;
+    for (int i = 0; i < rt_param_count(l->program); i++) {
+        const char *name = rt_param_info(l->program, i)->name;
+        if (!str_starts_with(name, prefix))
+            continue;
+        tensor_file_add(l->restored_arena, file, rt_param_get(l->program, name, l->restored_arena));
+        drawn++;
+    }
+    return drawn ||
+           error_set(error, ERROR_INPUT, "--init-except %s: the network has no weights whose names begin so", prefix);
+}
+
 /* --init: what is missing or left over is said of that file. */
 static bool take_weights(Loop *l, Error *error) {
     Error inner = {0};
+    if (l->options.init_except && !keep_drawn(l, &l->restored.tensors, error))
+        return false;
     return !l->options.init || rt_state_set(l->program, &l->restored.tensors, RT_STATE_weights, &inner) ||
            error_set(error, inner.kind, "%s: %s", l->options.init, inner.message);
 }

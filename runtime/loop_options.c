@@ -13,13 +13,15 @@ void loop_print_options(FILE *out) {
           "  --resume                 go on from DIR/checkpoint.safetensors\n"
           "  --allow-different-build  resume although the module or the settings differ\n"
           "  --init W.safetensors     start from these weights\n"
+          "  --init-except PREFIX     but draw those whose names begin so, for example classifier\n"
           "  --seed N                 instead of the text's\n"
           "  --threads N              worker threads (default: one per core)\n"
           "  --device D               cpu, cuda, cuda:N or auto (the GPU when there is one)\n"
           "  --precision f32|f64|tf32|bf16\n"
           "  --mem-budget BYTES       keep to so much memory (500M, 2G), or say that it cannot be done\n"
           "  --tune FILE              a table of tiles that ndarts-run tune wrote, instead of the user's own\n"
-          "  --profile[=FILE]         time every kernel; a trace for chrome://tracing in FILE (default DIR/profile.json)\n"
+          "  --profile[=FILE]         time every kernel; a trace for chrome://tracing in FILE (default "
+          "DIR/profile.json)\n"
           "  --tensorboard            the metrics also as an event file for TensorBoard, in DIR\n"
           "  --set NAME=VALUE         change a parameter of the text; may be repeated\n",
           out);
@@ -63,6 +65,8 @@ static bool take_value(Arena *arena, const LoopCommand *command, const char *nam
         o->out = value;
     } else if (str_equal(name, "--init")) {
         o->init = value;
+    } else if (str_equal(name, "--init-except")) {
+        o->init_except = value;
     } else if (str_equal(name, "--set")) {
         ARENA_PUSH(arena, o->sets, o->set_count, o->set_capacity, value);
     } else if (str_equal(name, "--seed")) {
@@ -106,9 +110,11 @@ static bool take_flag(const char *name, LoopOptions *o) {
 }
 
 static bool unknown_option(const LoopCommand *command, const char *name, Error *error) {
-    static const char *const common[] = {
-        "--out",       "--resume", "--allow-different-build", "--init", "--seed", "--set", "--threads", "--device",
-        "--precision", "--profile", "--mem-budget", "--tune", "--tensorboard", "--help"};
+    static const char *const common[] = {"--out",       "--resume",      "--allow-different-build",
+                                         "--init",      "--init-except", "--seed",
+                                         "--set",       "--threads",     "--device",
+                                         "--precision", "--profile",     "--mem-budget",
+                                         "--tune",      "--tensorboard", "--help"};
     enum { COMMON = sizeof(common) / sizeof(common[0]), MOST = COMMON + 8 };
     const char *names[MOST];
     int count = 0;
@@ -164,6 +170,8 @@ bool loop_options_parse(Arena *arena, int argc, char **argv, const LoopCommand *
                          command->name);
     if (options->resume && options->init)
         return error_set(error, ERROR_INPUT, "--init and --resume exclude each other");
+    if (options->init_except && !options->init)
+        return error_set(error, ERROR_INPUT, "--init-except %s is for --init W.safetensors", options->init_except);
     if (options->tensorboard && !tensorboard_available(error))
         return false;
     if (!options->out)

@@ -115,6 +115,20 @@ def test_weights_have_their_names():
     expect(lines_of('begun', 'metrics.jsonl')[0]['train_loss'] < first, 'the given weights are not used')
 
 
+def test_part_of_the_weights():
+    """A network for other classes goes on from all weights but the classifier's."""
+    options = ('--set', 'classes=3', '--set', 'train.epochs=1', '--set', 'data.limit=8', '--set', 'weights.lr=0')
+    given = ('--init', 'one/weights.safetensors')
+    train('other', *given, *options, code=1, says='classifier.weight: expected [3, 32], found [4, 32]')
+    train('other', *given, *options, '--init-except', 'classifier.')
+    before, after = read_safetensors('one/weights.safetensors'), read_safetensors('other/weights.safetensors')
+    same = {name for name in after if before[name] == after[name] and 'running' not in name}
+    expect(same == {name for name in after if 'running' not in name and not name.startswith('classifier')}, f'{same}')
+    expect(after['classifier.weight'][1] == [3, 32], after['classifier.weight'][1])
+    train('other', *given, *options, '--init-except', 'head', code=1, says='--init-except head: the network has no weights')
+    train('other', *options, '--init-except', 'head', code=1, says='is for --init')
+
+
 def test_auxiliary_head():
     # The head needs 32 x 32 images.
     train('auxiliary', '--set', 'auxiliary=0.4', '--set', 'network.H=32', '--set', 'network.W=32', '--set', 'data.limit=16',
@@ -255,6 +269,7 @@ def prepare():
 
 if __name__ == '__main__':
     sys.exit(main([prepare, test_threads_do_not_matter, test_interrupted_and_resumed, test_finished_training_resumes_to_nothing,
-                   test_hold_out, test_best_weights_are_kept, test_weights_have_their_names, test_auxiliary_head, test_seeds,
+                   test_hold_out, test_best_weights_are_kept, test_weights_have_their_names,
+                   test_part_of_the_weights, test_auxiliary_head, test_seeds,
                    test_interrupted_seeds, test_recipe, test_recipes_are_as_published, test_recipe_of_a_network,
                    test_genotype_of_a_search, test_label_smoothing, test_mistakes]))
