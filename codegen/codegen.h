@@ -16,6 +16,20 @@ bool cg_precision_parse(const char *option, const char *text, CgPrecision *preci
 /* ERROR_INPUT when the target, or the architecture ("sm_75"; NULL: not known yet), cannot do it. */
 bool cg_precision_check(CgPrecision precision, CgTarget target, const char *arch, Error *error);
 
+/* The numbers of a dense convolution, in the plan: rows, columns and channels of input and output, rows and columns of
+ * kernel, padding (the same on both sides), stride and dilation. */
+enum {
+    CONV_INPUT = 0,
+    CONV_INPUTS = 2,
+    CONV_OUTPUT = 3,
+    CONV_OUTPUTS = 5,
+    CONV_KERNEL = 6,
+    CONV_PAD = 8,
+    CONV_STRIDE = 10,
+    CONV_DILATION = 12,
+    CONV_NUMBERS = 14
+};
+
 typedef struct CgTiles CgTiles; /* tune.h, as is the next */
 typedef struct CgLoop CgLoop;
 

@@ -26,4 +26,7 @@ bool cuda_print_window_grad(CgPrinter *p, const CgProgram *program, const CgStep
 /* A sum shared by the threads of a block; false, and nothing printed, when one thread an element does as well. */
 bool cuda_print_sum(CgPrinter *p, const CgStep *step, int64_t elements, CgLaunch launch, int64_t *threads);
 
+/* Fills in conv when the step's kernel is a dense convolution with all operands in memory. */
+bool cuda_describe_conv(const CgPrinter *p, CgPrecision precision, const CgStep *step, CgConv *conv);
+
 #endif

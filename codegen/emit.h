@@ -12,6 +12,12 @@ typedef struct CgWork {
     int64_t bytes; /* every element read or written, once */
 } CgWork;
 
+/* A kernel that is a dense convolution and nothing else: its result is buffer 0. */
+typedef struct CgConv {
+    int x, weight;             /* numbers of its buffers; weight 0: it is something else */
+    int64_t shape[CONV_NUMBERS];
+} CgConv;
+
 /* A kernel: one text, whoever calls it. */
 typedef struct CgKernel {
     const char *name;
@@ -19,6 +25,7 @@ typedef struct CgKernel {
     Str origin;       /* comment lines: the nodes it was made for */
     const char *purpose; /* for people: operations and shapes of its steps, tag of the first node */
     CgWork work;
+    CgConv conv;          /* CUDA */
     int use_count;    /* nodes seen; only the first few are named */
 } CgKernel;
 

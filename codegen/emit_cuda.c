@@ -217,6 +217,9 @@ static void emit_step(CgModule *module, const CgProgram *program, CgDomain domai
     call.buffer_count = p->buffer_count;
     call.buffers = p->buffers;
     call.kernel = cg_module_add_kernel(module, text.data, domain, &step, 1);
+    CgConv conv;
+    if (cuda_describe_conv(p, module->options->precision, step, &conv))
+        module->kernels[call.kernel].conv = conv;
     cg_stage_add_call(module, calls, call);
 }
 

@@ -6,14 +6,16 @@
 #include "runtime/backend.h"
 
 #include "base/str.h"
+#include "runtime/cuda_memory.h"
 #include "runtime/cuda_module.h"
+#include "runtime/cudnn.h"
 #include "runtime/machine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_THREADS = 256, ALIGNMENT = 256, LANES = 8 };
+enum { BLOCK_THREADS = 256, LANES = 8 };
 
 struct RtDevice {
     CudaApi api;
@@ -26,6 +28,8 @@ struct RtDevice {
     int lane_count;
     void *private_memory; /* one image's private values for each image; graphs run one at a time, so they share it */
     size_t private_bytes;
+    Cudnn *cudnn; /* NULL: not there, or not wanted; opened when the first plan has a use for it */
+    bool cudnn_tried;
     Error failure; /* of a copy, which has no other way to say so */
 };
 
@@ -35,6 +39,8 @@ typedef struct Launch {
     int stage; /* launches of one stage are independent of each other */
     CudaDim grid;
     void *rows;
+    const PlanStep *steps; /* the first of grid.y */
+    CudnnConv *conv;       /* not NULL: cuDNN computes it */
 } Launch;
 
 /* What is replayed: captured as a CUDA graph, or launched one by one. */
@@ -61,6 +67,7 @@ struct RtBound {
     NdRun *run_pinned;
     void *run, *table; /* on the device */
     size_t private_image_bytes, bytes;
+    CudnnConv **convs; /* by kernel; NULL: none is computed by cuDNN */
     ProfileGraph *profile; /* NULL: nothing is timed */
 };
 
@@ -103,6 +110,7 @@ static void cuda_close(RtDevice *d) {
     }
     if (d->stream)
         d->api.StreamDestroy(d->stream);
+    cudnn_close(d->cudnn);
     arena_destroy(d->arena);
 }
 
@@ -148,7 +156,7 @@ static void cuda_unload(RtDevice *d, RtModule *module) {
 /* ---- memory ---- */
 
 static size_t align_up(size_t bytes) {
-    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return (bytes + CUDA_ALIGNMENT - 1) / CUDA_ALIGNMENT * CUDA_ALIGNMENT;
 }
 
 static void note_failure(RtDevice *d, int status, const char *what) {
@@ -177,49 +185,8 @@ static void cuda_download(RtDevice *d, void *to, const void *from, size_t bytes)
     note_failure(d, d->api.Memcpy(to, from, bytes, CUDA_TO_HOST), "copying from the GPU");
 }
 
-static size_t image_private_bytes(const PlanGraph *graph) {
-    return ((size_t)graph->private_bytes + 63) / 64 * 64;
-}
-
-/* Bytes that a module takes: fixed, and those that grow with the number of images (at the plan's batch). */
-typedef struct Needs {
-    size_t state, work, private_values, inputs;
-} Needs;
-
-static Needs count_needs(const Plan *plan) {
-    Needs n = {.state = (size_t)plan->state_bytes + (size_t)plan->prepared_bytes};
-    for (int i = 0; i < plan->graph_count; i++) {
-        const PlanGraph *g = &plan->graphs[i];
-        size_t private_values = image_private_bytes(g) * (size_t)plan->batch;
-        n.work = (size_t)g->work_bytes > n.work ? (size_t)g->work_bytes : n.work;
-        n.private_values = private_values > n.private_values ? private_values : n.private_values;
-        for (int j = 0; j < g->input_count; j++)
-            n.inputs += align_up((size_t)plan_tensor_bytes(plan, &g->inputs[j], plan->batch));
-    }
-    return n;
-}
-
-/* Before anything is allocated: what is needed, for what, and which batch would fit. */
 static bool cuda_check_memory(RtDevice *d, const Plan *plan, Error *error) {
-    size_t available = 0, total = 0;
-    if (!cuda_check(&d->api, d->api.MemGetInfo(&available, &total), "asking for the GPU's memory", error))
-        return false;
-    Needs n = count_needs(plan);
-    size_t images = n.work + n.private_values + n.inputs, needed = n.state + images;
-    if (needed <= available)
-        return true;
-    int64_t fits =
-        available > n.state ? (int64_t)((double)plan->batch * (double)(available - n.state) / (double)images) : 0;
-    const char *advice =
-        fits > 0 ? arena_printf(d->arena, "a batch of about %lld would fit (--set batch=%lld, --batch %lld)",
-                                (long long)fits, (long long)fits, (long long)fits)
-                 : "not even a batch of 1 would fit";
-    return error_set(
-        error, ERROR_MACHINE,
-        "out of memory on the GPU: %.2f MB needed, %.2f of %.2f MB free; for a batch of %lld images: "
-        "parameters %.2f MB, values of all stages %.2f MB, values within a stage %.2f MB, inputs %.2f MB; %s",
-        (double)needed / 1e6, (double)available / 1e6, (double)total / 1e6, (long long)plan->batch,
-        (double)n.state / 1e6, (double)n.work / 1e6, (double)n.private_values / 1e6, (double)n.inputs / 1e6, advice);
+    return cuda_memory_check(&d->api, plan, d->arena, error);
 }
 
 /* ---- binding ---- */
@@ -266,6 +233,8 @@ static void cuda_unbind(RtDevice *d, RtBound *b) {
         if (b->inputs[i].pinned)
             d->api.FreeHost(b->inputs[i].pinned);
     }
+    for (int i = 0; b->convs && i < b->module->base.plan->kernel_count; i++)
+        cudnn_conv_destroy(d->cudnn, b->convs[i]);
     cuda_release(d, b->run, sizeof(NdRun));
     cuda_release(d, b->table, 0);
     if (b->run_pinned)
@@ -281,7 +250,7 @@ static RtBound *cuda_bind(RtDevice *d, const RtModule *module, const PlanGraph *
     b->prepare = (Part){.stages = graph->prepare, .count = graph->prepare_count};
     b->stages = (Part){.stages = graph->stages, .count = graph->stage_count};
     b->inputs = ARENA_ARRAY(arena, Input, graph->input_count);
-    b->private_image_bytes = image_private_bytes(graph);
+    b->private_image_bytes = cuda_memory_of_image(graph);
     bool ok =
         grow_private(d, b->private_image_bytes * (size_t)module->plan->batch, error) && make_run_block(d, b, error);
     for (int i = 0; ok && i < graph->input_count; i++)
@@ -369,13 +338,117 @@ static int64_t *make_launches(const RtDevice *d, RtBound *b, Part *part, int64_t
             Launch launch = {step->kernel,
                              i,
                              {count_blocks(b->module->base.plan, step), (unsigned)count, 1},
-                             (char *)b->table + (row - rows) * (ptrdiff_t)sizeof *rows};
+                             (char *)b->table + (row - rows) * (ptrdiff_t)sizeof *rows,
+                             step,
+                             NULL};
             ARENA_PUSH(b->arena, part->launches, part->launch_count, capacity, launch);
             for (int k = 0; k < count; k++)
                 row = add_row(d, b, &stage->steps[j + k], row);
         }
     }
     return row;
+}
+
+/* Calls of one shape, one after the other: they share the workspace. */
+static bool start_conv(RtDevice *d, RtBound *b, const Launch *launch, CudnnConv *conv, void *stream) {
+    const PlanConv *plan = &b->module->base.plan->work[launch->kernel].conv;
+    bool ok = true;
+    for (unsigned i = 0; ok && i < launch->grid.y; i++) {
+        const PlanBuffer *buffers = launch->steps[i].buffers;
+        ok = cudnn_conv_run(d->cudnn, conv, stream, resolve(d, b, &buffers[plan->x]), resolve(d, b, &buffers[plan->weight]),
+                            resolve(d, b, &buffers[0]));
+    }
+    return ok;
+}
+
+static int start_on(RtDevice *d, RtBound *b, const Launch *launch, void *stream) {
+    if (launch->conv)
+        return start_conv(d, b, launch, launch->conv, stream) ? CUDA_SUCCESS : CUDA_LAUNCH_FAILURE;
+    int64_t private_bytes = (int64_t)b->private_image_bytes;
+    void *rows = launch->rows, *arguments[] = {&rows, &b->run, &private_bytes};
+    CudaDim block = {BLOCK_THREADS, 1, 1};
+    return d->api.LaunchKernel(b->module->kernels[launch->kernel], launch->grid, block, arguments, 0, stream);
+}
+
+/* ---- cuDNN or our kernel ---- */
+
+/* Seconds of some runs after a first one; negative when it cannot be done. What is computed is of no matter yet. */
+static double time_launch(RtDevice *d, RtBound *b, const Launch *launch) {
+    enum { RUNS = 10 };
+    double begin = 0;
+    for (int i = 0; i <= RUNS; i++) {
+        if (start_on(d, b, launch, d->stream) != CUDA_SUCCESS)
+            return -1;
+        if (i == 0 && d->api.StreamSynchronize(d->stream) != CUDA_SUCCESS)
+            return -1;
+        begin = i == 0 ? profile_clock() : begin;
+    }
+    return d->api.StreamSynchronize(d->stream) == CUDA_SUCCESS ? profile_clock() - begin : -1;
+}
+
+static bool is_faster(RtDevice *d, RtBound *b, Launch launch, CudnnConv *conv) {
+    double own = time_launch(d, b, &launch);
+    launch.conv = conv;
+    double library = time_launch(d, b, &launch);
+    return library >= 0 && library < own;
+}
+
+/* Once before it is captured: what it loads when it first runs could not be loaded then. */
+static bool runs(RtDevice *d, RtBound *b, Launch launch, CudnnConv *conv) {
+    launch.conv = conv;
+    return start_on(d, b, &launch, d->stream) == CUDA_SUCCESS && d->api.StreamSynchronize(d->stream) == CUDA_SUCCESS;
+}
+
+/* The convolution that computes the kernel's calls, or NULL for the kernel itself. */
+static CudnnConv *choose_conv(RtDevice *d, RtBound *b, const Launch *launch) {
+    const Plan *plan = b->module->base.plan;
+    const PlanConv *shape = &plan->work[launch->kernel].conv;
+    int choice = cudnn_recall(d->cudnn, shape, plan->batch, plan->precision);
+    CudnnConv *conv = choice == 0 ? NULL : cudnn_conv_create(d->cudnn, shape, plan->batch, plan->precision);
+    if (conv && choice < 0) {
+        choice = is_faster(d, b, *launch, conv);
+        cudnn_remember(d->cudnn, shape, plan->batch, plan->precision, choice);
+    }
+    if (choice == 1 && conv && runs(d, b, *launch, conv))
+        return conv;
+    cudnn_conv_destroy(d->cudnn, conv);
+    return NULL;
+}
+
+static bool has_convs(const RtBound *b, const Part *part) {
+    const PlanWork *work = b->module->base.plan->work;
+    for (int i = 0; i < part->launch_count; i++) {
+        const Launch *launch = &part->launches[i];
+        const PlanConv *conv = &work[launch->kernel].conv;
+        if (conv->weight && launch->steps->buffer_count == 3)
+            return true;
+    }
+    return false;
+}
+
+static void choose_convs(RtDevice *d, RtBound *b) {
+    const Plan *plan = b->module->base.plan;
+    if (!has_convs(b, &b->stages))
+        return;
+    if (!d->cudnn_tried)
+        d->cudnn = cudnn_open(&d->api, arena_printf(d->arena, "%s, %s", cuda_api_device_name(&d->api, d->number, d->arena), d->arch));
+    d->cudnn_tried = true;
+    if (!d->cudnn)
+        return;
+    NdRun all = {.batch = plan->batch, .chunks = plan->chunks};
+    cuda_upload(d, b->run, &all, sizeof all); /* for trials */
+    b->convs = ARENA_ARRAY(b->arena, CudnnConv *, plan->kernel_count);
+    bool *known = ARENA_ARRAY(b->arena, bool, plan->kernel_count);
+    for (int i = 0; i < b->stages.launch_count; i++) {
+        Launch *launch = &b->stages.launches[i];
+        int kernel = launch->kernel;
+        if (!plan->work[kernel].conv.weight || launch->steps->buffer_count != 3)
+            continue;
+        if (!known[kernel])
+            b->convs[kernel] = choose_conv(d, b, launch);
+        known[kernel] = true;
+        launch->conv = b->convs[kernel];
+    }
 }
 
 /* Before the first run: by then all graphs are bound and the private memory lies where it will stay. */
@@ -392,14 +465,8 @@ static bool make_table(RtDevice *d, RtBound *b, Error *error) {
     make_launches(d, b, &b->stages, rows, make_launches(d, b, &b->prepare, rows, rows));
     cuda_upload(d, b->table, rows, bytes);
     free(rows);
+    choose_convs(d, b);
     return d->failure.kind == ERROR_NONE || error_set(error, d->failure.kind, "%s", d->failure.message);
-}
-
-static int start_on(RtDevice *d, RtBound *b, const Launch *launch, void *stream) {
-    int64_t private_bytes = (int64_t)b->private_image_bytes;
-    void *rows = launch->rows, *arguments[] = {&rows, &b->run, &private_bytes};
-    CudaDim block = {BLOCK_THREADS, 1, 1};
-    return d->api.LaunchKernel(b->module->kernels[launch->kernel], launch->grid, block, arguments, 0, stream);
 }
 
 static int start(RtDevice *d, RtBound *b, const Launch *launch) {

@@ -1,12 +1,13 @@
 /* info.c: `ndarts-run info`: what this program and this machine have. */
 #include "base/str.h"
+#include "codegen/nvrtc.h"
 #include "runtime/args.h"
 #include "runtime/cache.h"
+#include "runtime/cudnn.h"
 #include "runtime/device.h"
 #include "runtime/machine.h"
 #include "runtime/runtime.h"
 
-#include <dlfcn.h>
 #include <stdio.h>
 
 static void print_machine(void) {
@@ -28,21 +29,11 @@ static void print_compiler(Arena *arena) {
     printf("options     %s\n", rt_compiler_options(arena, machine_vector_bytes()));
 }
 
-static const char *find_library(const char *const *names) {
-    for (; *names; names++) {
-        void *handle = dlopen(*names, RTLD_LAZY | RTLD_LOCAL);
-        if (!handle)
-            continue;
-        dlclose(handle);
-        return *names;
-    }
-    return "not found";
-}
-
 static void print_backends(Arena *arena) {
-    static const char *const nvrtc[] = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so", NULL};
+    const char *nvrtc = cg_nvrtc_version(arena);
     printf("backends    cpu, cuda\n");
-    printf("nvrtc       %s\n", find_library(nvrtc));
+    printf("nvrtc       %s\n", nvrtc ? nvrtc : "not installed (package cuda-nvrtc)");
+    printf("cudnn       %s\n", cudnn_describe(arena));
     printf("cuda        %s\n", rt_device_describe_cuda(arena));
 }
 

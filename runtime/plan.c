@@ -363,12 +363,31 @@ static bool read_graphs(PlanReader *r, json_t *root) {
     return true;
 }
 
+/* Sizes beyond what ints hold, or of other steps, are no convolution that a library could be given. */
+static PlanConv read_conv(json_t *kernel) {
+    enum { MOST = 1 << 24 };
+    PlanConv conv = {0};
+    json_t *list = json_object_get(kernel, "conv");
+    bool right = json_array_size(list) == 2 + CONV_NUMBERS;
+    int64_t numbers[2 + CONV_NUMBERS];
+    for (size_t i = 0; right && i < 2 + CONV_NUMBERS; i++) {
+        numbers[i] = json_integer_value(json_array_get(list, i));
+        right = numbers[i] >= 0 && numbers[i] <= MOST;
+    }
+    if (!right || numbers[0] > 2 || numbers[1] > 2)
+        return conv;
+    conv.x = (int)numbers[0];
+    conv.weight = (int)numbers[1];
+    memcpy(conv.shape, &numbers[2], sizeof conv.shape);
+    return conv;
+}
+
 /* For people only: nothing here can be wrong. */
 static PlanWork read_work(PlanReader *r, json_t *kernel) {
     const char *origin = json_string_value(json_object_get(kernel, "origin"));
-    return (PlanWork){
-        arena_strdup(r->arena, origin ? origin : ""), json_integer_value(json_object_get(kernel, "flops")),
-        json_integer_value(json_object_get(kernel, "bytes")), json_is_true(json_object_get(kernel, "tensor"))};
+    return (PlanWork){arena_strdup(r->arena, origin ? origin : ""), json_integer_value(json_object_get(kernel, "flops")),
+                      json_integer_value(json_object_get(kernel, "bytes")), read_conv(kernel),
+                      json_is_true(json_object_get(kernel, "tensor"))};
 }
 
 static bool read_names(PlanReader *r, json_t *root) {

@@ -1,6 +1,7 @@
 /* ndarts_run.c: ndarts-run COMMAND ...: one row per command. */
 #include "base/diag.h"
 #include "base/str.h"
+#include "runtime/cudnn.h"
 #include "runtime/runtime.h"
 
 #include <signal.h>
@@ -10,36 +11,37 @@ typedef struct RtCommand {
     const char *name;
     int (*run)(int argc, char **argv);
     const char *usage, *help;
-    bool has_help; /* says more about itself with --help */
+    bool has_help;  /* says more about itself with --help */
+    bool on_device; /* takes --device, and so --no-cudnn */
 } RtCommand;
 
 static const RtCommand commands[] = {
     {"search", rt_search_main,
      "SPEC.nd [--out DIR] [--resume] [--seed N] [--threads N] [--set NAME=VALUE] [--init W.safetensors]",
-     "searches for a genotype", true},
+     "searches for a genotype", true, true},
     {"train", rt_train_main,
      "TEXT.nd [--recipe cifar] [--out DIR] [--resume] [--seed N | --seeds 0..3] [--set NAME=VALUE] ...",
-     "trains a genotype or a network", true},
+     "trains a genotype or a network", true, true},
     {"eval", rt_eval_main,
      "NET.nd|NET.ir|NET.so --weights W.safetensors [--data 'SOURCE(\"PATH\")'] [--part test|train] ...",
-     "top-1, top-5, loss and images per second on a data set", false},
-    {"derive", rt_derive_main, "ALPHAS.safetensors|CHECKPOINT [...]", "prints the genotype that the alphas say", true},
+     "top-1, top-5, loss and images per second on a data set", false, true},
+    {"derive", rt_derive_main, "ALPHAS.safetensors|CHECKPOINT [...]", "prints the genotype that the alphas say", true, false},
     {"trace", rt_trace_main,
      "TEXT --weights W.safetensors --feed F.safetensors [--epoch E] [--steps K] -o OUT.safetensors\n"
      "           [--precision f32|f64] [--set NAME=VALUE] [--threads N] [--seed N] [--vector BYTES] [--plain]",
-     "writes down what a text computes for given inputs, weights and draws", false},
+     "writes down what a text computes for given inputs, weights and draws", false, true},
     {"infer", rt_infer_main,
      "NET.nd|NET.so|NET.cubin --weights W.safetensors PICTURE...|--input x.npy --output y.npy [--classes FILE] ...",
-     "the five best classes of JPEG and PNG files, or the logits of an array", false},
+     "the five best classes of JPEG and PNG files, or the logits of an array", false, true},
     {"import", rt_import_main, "W.pt -o W.safetensors [--key NAME] [--net NET.nd [--set NAME=VALUE]]",
-     "weights out of a PyTorch checkpoint", false},
+     "weights out of a PyTorch checkpoint", false, false},
     {"export", rt_export_main, "NET.nd --weights W.safetensors -o NET.onnx|W.safetensors [--set NAME=VALUE]",
-     "a network as ONNX, or exactly its weights", false},
+     "a network as ONNX, or exactly its weights", false, false},
     {"tune", rt_tune_main,
      "TEXT [--graph=A,B] [--tune FILE] [--batch N] [--set NAME=VALUE] [--precision f32|f64] [--vector BYTES]",
-     "finds the tiles with which a text's convolutions are fastest on this machine", false},
-    {"report", rt_report_main, "OUT... [-o PAGE.html]", "one HTML page about one or several runs", true},
-    {"info", rt_info_main, "", "shows the machine, its compiler, backends and versions", false},
+     "finds the tiles with which a text's convolutions are fastest on this machine", false, false},
+    {"report", rt_report_main, "OUT... [-o PAGE.html]", "one HTML page about one or several runs", true, false},
+    {"info", rt_info_main, "", "shows the machine, its compiler, backends and versions", false, false},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
@@ -76,6 +78,19 @@ static bool asks_for_help(int argc, char **argv) {
     return false;
 }
 
+/* Takes --no-cudnn out of the arguments of a command that could use it; it is for the whole process. */
+static void take_no_cudnn(int *argc, char **argv) {
+    int kept = 0;
+    for (int i = 0; i < *argc; i++) {
+        if (str_equal(argv[i], "--no-cudnn"))
+            cudnn_forbid();
+        else
+            argv[kept++] = argv[i];
+    }
+    argv[kept] = NULL;
+    *argc = kept;
+}
+
 static int print_command_usage(const RtCommand *command) {
     printf("usage: ndarts-run %s %s\n\n%s; docs/cli.md has all options\n", command->name, command->usage,
            command->help);
@@ -99,6 +114,8 @@ static int run(int argc, char **argv) {
     const RtCommand *command = find_command(argv[1]);
     if (command && !command->has_help && asks_for_help(argc, argv))
         return print_command_usage(command);
+    if (command && command->on_device)
+        take_no_cudnn(&argc, argv);
     return command ? command->run(argc - 1, argv + 1) : report_unknown(argv[1]);
 }
 

@@ -147,6 +147,34 @@ def precisions(folder, weights):
     assert 'is for GPUs' in call([*command, '--precision=bf16'], code=1)
 
 
+def cudnn(folder, weights):
+    """Dense convolutions by cuDNN, where a trial said so once: the file of choices decides from then on."""
+    images, out, cache = os.path.join(folder, 'x.npy'), os.path.join(folder, 'cudnn.npy'), os.path.join(folder, 'cudnn-cache')
+    choices = os.path.join(cache, 'ndarts', 'cudnn-choices')
+    fake = f'{os.path.join(FAKE, "cudnn")}:{FAKE}'
+    command = [RUN, 'infer', NETWORK, '--weights', weights, '--input', images, '--output', out, '--batch', '4', '--device=cuda']
+    expected = npy(os.path.join(folder, 'cpu.npy'))
+    size = math.sqrt(sum(x * x for x in expected))
+
+    def run(*options):
+        said = call([*command, *options], fake=fake, XDG_CACHE_HOME=cache, FAKE_CUDNN_COUNT='1')
+        error = math.sqrt(sum((x - y) ** 2 for x, y in zip(npy(out), expected))) / size
+        assert error < 1e-5, f'relative error {error}'
+        count = [int(line.split()[2]) for line in said.splitlines() if line.startswith('fake cudnn')]
+        return count[0] if count else 0
+
+    assert run('--no-cudnn') == 0 and not os.path.exists(choices), 'a forbidden library was used'
+    assert run() >= 11, 'no trial'
+    with open(choices) as file:
+        lines = file.read().splitlines()
+    assert lines and len(set(line.split(': ', 1)[1] for line in lines)) == len(lines), lines
+    for choice, used in (('cudnn', 4 * len(lines)), ('own', 0)):  # three batches, and once before they are captured
+        with open(choices, 'w') as file:
+            file.write(''.join(f'{choice}: {line.split(": ", 1)[1]}\n' for line in lines))
+        assert run() == used, f'{choice}: other convolutions than {used}'
+    assert run('--no-cudnn') == 0
+
+
 def example(folder):
     """docs/examples/classify.c: the first image of those above, with nothing but the CUDA runtime."""
     program, image = os.path.join(folder, 'classify'), os.path.join(folder, 'image.f32')
@@ -209,6 +237,8 @@ def main():
         check('infer', infer, folder, network.path('weights'))
         check('pictures', pictures, folder, network.path('weights'))
         check('precisions', precisions, folder, network.path('weights'))
+        if not REAL:
+            check('cudnn', cudnn, folder, network.path('weights'))
         check('search', search, folder)
         if not REAL:
             check('example', example, folder)

@@ -1,0 +1,15 @@
+/* cuda_memory.h: what a module takes of a GPU's memory. */
+#ifndef NDARTS_RUNTIME_CUDA_MEMORY_H
+#define NDARTS_RUNTIME_CUDA_MEMORY_H
+
+#include "runtime/cuda_api.h"
+#include "runtime/plan.h"
+
+enum { CUDA_ALIGNMENT = 256 };
+
+/* Values within a stage: bytes of one image. */
+size_t cuda_memory_of_image(const PlanGraph *graph);
+/* Before anything is allocated: is there room? The error says what is needed, for what, and which batch would fit. */
+bool cuda_memory_check(const CudaApi *api, const Plan *plan, Arena *arena, Error *error);
+
+#endif
