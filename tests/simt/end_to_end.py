@@ -189,6 +189,25 @@ def example(folder):
     assert said.splitlines()[-1] == f'class {max(range(10), key=lambda i: expected[i])}'
 
 
+def library(folder, weights):
+    """docs/examples/predict.c: the C library runs a .cubin, with weights in it or beside it."""
+    program, source = os.path.join(folder, 'predict'), os.path.join(HERE, '..', '..')
+    call(['cc', '-O1', f'-I{source}/lib', f'{source}/docs/examples/predict.c', '-o', program, f'-L{BUILD}', '-lndarts'])
+    with open(os.path.join(folder, 'x.npy'), 'rb') as file:
+        numbers = file.read()[-10 * 3072:]
+    paths = os.pathsep.join([BUILD] if REAL else [BUILD, FAKE])
+    expected = npy(os.path.join(folder, 'cpu.npy'))
+    rows = [expected[i:i + 10] for i in range(0, 100, 10)]
+    for arguments in ([os.path.join(folder, 'whole.cubin')], [os.path.join(folder, 'net.cubin'), weights]):
+        done = subprocess.run([program, *arguments], input=numbers, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env={**os.environ, 'LD_LIBRARY_PATH': os.pathsep.join([paths, os.environ.get('LD_LIBRARY_PATH', '')])})
+        assert done.returncode == 0 and not done.stderr, done.stderr.decode()
+        lines = [line.split() for line in done.stdout.decode().splitlines()]
+        assert len(lines) == 10
+        for (best, logit), row in zip(lines, rows):
+            assert row[int(best)] > max(row) - 1e-4 and abs(float(logit) - max(row)) < 1e-4, f'{lines} instead of {rows}'
+
+
 def search(folder):
     lines = []
     for device in ('cpu', 'cuda'):
@@ -239,6 +258,7 @@ def main():
         check('precisions', precisions, folder, network.path('weights'))
         if not REAL:
             check('cudnn', cudnn, folder, network.path('weights'))
+        check('library', library, folder, network.path('weights'))
         check('search', search, folder)
         if not REAL:
             check('example', example, folder)
