@@ -62,15 +62,6 @@ static bool read_images(Infer *f, Error *error) {
            error_set(error, ERROR_INPUT, "%s: expected 4 axes (N x C x H x W), found %d", f->input, f->images.rank);
 }
 
-Tensor infer_logits(const Infer *f, Arena *arena, int64_t images) {
-    const RtTensorInfo *info = rt_output_info(f->program, GRAPH_infer, "logits");
-    Tensor logits = {.name = "logits", .type = TENSOR_f32, .rank = info->rank};
-    for (int i = 0; i < info->rank; i++)
-        logits.shape[i] = info->shape[i] == -1 ? images : info->shape[i];
-    logits.data = arena_alloc(arena, sizeof(float) * (size_t)tensor_count(&logits));
-    return logits;
-}
-
 bool infer_run(const Infer *f, const Tensor *images, const Tensor *logits, Error *error) {
     Arena *arena = arena_create();
     const RtTensorInfo *info = rt_output_info(f->program, GRAPH_infer, "logits");
@@ -88,7 +79,11 @@ static bool check_network(const Infer *f, Error *error) {
 }
 
 static bool run_array(Infer *f, Error *error) {
-    Tensor logits = infer_logits(f, f->arena, f->images.shape[0]);
+    const RtTensorInfo *info = rt_output_info(f->program, GRAPH_infer, "logits");
+    Tensor logits = {.name = "logits", .type = TENSOR_f32, .rank = info->rank};
+    for (int i = 0; i < info->rank; i++)
+        logits.shape[i] = info->shape[i] == -1 ? f->images.shape[0] : info->shape[i];
+    logits.data = arena_alloc(f->arena, sizeof(float) * (size_t)tensor_count(&logits));
     return infer_run(f, &f->images, &logits, error) && npy_write(f->output, &logits, error);
 }
 

@@ -16,8 +16,7 @@ typedef struct Infer {
     Tensor images; /* of --input */
 } Infer;
 
-/* Room for the logits of so many images; running them. */
-Tensor infer_logits(const Infer *f, Arena *arena, int64_t images);
+/* The logits of images; logits->data has room for them. */
 bool infer_run(const Infer *f, const Tensor *images, const Tensor *logits, Error *error);
 /* infer_pictures.c: prints the five best classes of every picture; with --output writes the logits too. */
 bool infer_pictures(Infer *f, Error *error);

@@ -14,7 +14,6 @@ enum { BEST = 5 };
 
 typedef struct Pictures {
     Infer *infer;
-    Arena *arena; /* of the batch */
     DataOptions options;
     Augment augment;
     const char **names; /* of the classes, or NULL */
@@ -136,23 +135,26 @@ static bool print_json(const Pictures *p, const char *path, const Guess *best, i
 
 /* ---- all of them ---- */
 
-static bool run_batch(Pictures *p, int64_t count, Error *error) {
-    p->images.shape[0] = count;
-    Tensor logits = infer_logits(p->infer, p->arena, count);
-    if (!infer_run(p->infer, &p->images, &logits, error))
-        return false;
-    int classes = p->options.classes;
-    memcpy(p->logits + p->done * classes, logits.data, sizeof(float) * (size_t)(count * classes));
-    p->done += count;
-    for (int64_t i = 0; i < count; i++) {
+static bool print_best(const Pictures *p, int64_t count, const float *logits, Error *error) {
+    for (int64_t i = 0; i < count; i++, logits += p->options.classes) {
         Guess best[BEST];
-        int found = find_best((const float *)logits.data + i * classes, classes, best);
+        int found = find_best(logits, p->options.classes, best);
         if (!p->infer->json)
             print_text(p, p->paths[i], best, found);
         else if (!print_json(p, p->paths[i], best, found, error))
             return false;
     }
     return true;
+}
+
+/* The logits go behind those of the batches before. */
+static bool run_batch(Pictures *p, int64_t count, Error *error) {
+    Tensor logits = {.name = "logits", .type = TENSOR_f32, .rank = 2, .shape = {count, p->options.classes}};
+    float *numbers = p->logits + p->done * p->options.classes;
+    logits.data = numbers;
+    p->images.shape[0] = count;
+    p->done += count;
+    return infer_run(p->infer, &p->images, &logits, error) && print_best(p, count, numbers, error);
 }
 
 static bool run_all(Pictures *p, Error *error) {
@@ -163,10 +165,7 @@ static bool run_all(Pictures *p, Error *error) {
             return false;
         if (count == 0 || (count < batch && i + 1 < list->count))
             continue;
-        p->arena = arena_create();
-        bool ok = run_batch(p, count, error);
-        arena_destroy(p->arena);
-        if (!ok)
+        if (!run_batch(p, count, error))
             return false;
         count = 0;
     }
