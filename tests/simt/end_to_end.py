@@ -258,7 +258,7 @@ def main():
         check('precisions', precisions, folder, network.path('weights'))
         if not REAL:
             check('cudnn', cudnn, folder, network.path('weights'))
-        check('library', library, folder, network.path('weights'))
+            check('library', library, folder, network.path('weights'))
         check('search', search, folder)
         if not REAL:
             check('example', example, folder)
