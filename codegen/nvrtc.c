@@ -4,6 +4,11 @@
 #include "base/library.h"
 #include "base/str.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#define SOURCE_NAME "ndarts.cu"
+
 typedef struct Program *NvrtcProgram;
 
 typedef struct Nvrtc {
@@ -59,6 +64,25 @@ static const char *read_log(Arena *arena, const Nvrtc *n, NvrtcProgram program) 
     return log;
 }
 
+/* Where the first line that the log complains of stands: the comments before its kernel, which name the graph's nodes
+ * and the text's line, and the line itself. */
+static const char *describe_place(Arena *arena, const char *source, const char *log) {
+    const char *mention = strstr(log, SOURCE_NAME "("), *comments = "", *line = source;
+    int number = mention ? atoi(mention + strlen(SOURCE_NAME "(")) : 0, comments_length = 0;
+    bool open = false; /* the lines just read are comments */
+    for (int i = 1; number > 0 && *line; i++) {
+        int length = (int)strcspn(line, "\n");
+        if (i == number)
+            return arena_printf(arena, "%.*s%.*s\n", comments_length, comments, length, line);
+        bool comment = str_starts_with(line, "/* ");
+        comments = comment && !open ? line : comments;
+        comments_length = comment ? (int)(line + length + 1 - comments) : comments_length;
+        open = comment;
+        line += length + (line[length] == '\n');
+    }
+    return "";
+}
+
 /* A virtual architecture gives an empty cubin, so an empty result is an error too. */
 static bool read_result(Arena *arena, const Nvrtc *n, NvrtcProgram program, const char *arch, void **bytes,
                         size_t *size, Error *error) {
@@ -81,19 +105,25 @@ static int compile(Arena *arena, const Nvrtc *n, NvrtcProgram program, const cha
     return n->compile(program, kind == NVRTC_part ? count : count - 1, options);
 }
 
-bool cg_nvrtc_compile(Arena *arena, const char *source, const char *arch, NvrtcKind kind, void **bytes,
-                      size_t *size, Error *error) {
+static void report_failure(Arena *arena, const Nvrtc *n, NvrtcProgram program, const char *source, int status,
+                           Error *error) {
+    const char *log = read_log(arena, n, program);
+    error_set(error, ERROR_MACHINE, "nvrtc: %s\n%s%s", n->message(status), describe_place(arena, source, log), log);
+}
+
+bool cg_nvrtc_compile(Arena *arena, const char *source, const char *arch, NvrtcKind kind, void **bytes, size_t *size,
+                      Error *error) {
     Nvrtc n = {0};
     NvrtcProgram program;
     if (!load(&n, kind == NVRTC_ptx, error))
         return false;
-    int status = n.create(&program, source, "ndarts.cu", 0, NULL, NULL);
+    int status = n.create(&program, source, SOURCE_NAME, 0, NULL, NULL);
     if (status)
         return error_set(error, ERROR_MACHINE, "nvrtc: %s", n.message(status));
     status = compile(arena, &n, program, arch, kind);
     bool done = status == 0 && read_result(arena, &n, program, arch, bytes, size, error);
     if (status)
-        error_set(error, ERROR_MACHINE, "nvrtc: %s\n%s", n.message(status), read_log(arena, &n, program));
+        report_failure(arena, &n, program, source, status, error);
     n.destroy(&program);
     return done;
 }
