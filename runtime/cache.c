@@ -118,11 +118,18 @@ static const char *entry_path(Arena *arena, const char *key) {
     return arena_printf(arena, "%s/%s.so", rt_cache_folder(arena), key);
 }
 
+static RtModule *load_entry(const char *entry, Error *error) {
+    RtModule *module = rt_module_load(entry, error);
+    if (module)
+        module->file = rt_cache_mark_used(entry);
+    return module;
+}
+
 RtModule *rt_cache_find(const char *key) {
     Arena *arena = arena_create();
     Error ignored = {ERROR_NONE, ""};
     const char *entry = entry_path(arena, key);
-    RtModule *module = entry_is_whole(entry) ? rt_module_load(entry, &ignored) : NULL;
+    RtModule *module = entry_is_whole(entry) ? load_entry(entry, &ignored) : NULL;
     arena_destroy(arena);
     return module;
 }
@@ -134,8 +141,11 @@ bool rt_cache_fill(const RtCompiler *compiler, const CgOutput *output, const cha
     if (found)
         return true;
     Arena *arena = arena_create();
-    bool ok = make_folders(arena, rt_cache_folder(arena), error) &&
+    int64_t limit;
+    bool ok = rt_cache_limit(&limit, error) && make_folders(arena, rt_cache_folder(arena), error) &&
               build_entry(arena, compiler, output, options, entry_path(arena, key), error);
+    if (ok)
+        rt_cache_prune(limit);
     arena_destroy(arena);
     return ok;
 }
@@ -146,9 +156,16 @@ RtModule *rt_cache_load(const RtCompiler *compiler, const CgOutput *output, cons
     if (module || !rt_cache_fill(compiler, output, options, key, error))
         return module;
     Arena *arena = arena_create();
-    module = rt_module_load(entry_path(arena, key), error);
+    module = load_entry(entry_path(arena, key), error);
     arena_destroy(arena);
     return module;
+}
+
+/* Used, but not for longer than reading it takes. */
+static void touch(const char *path) {
+    int file = rt_cache_mark_used(path);
+    if (file >= 0)
+        close(file);
 }
 
 void *rt_cache_read(Arena *arena, const char *name, size_t *size) {
@@ -156,6 +173,7 @@ void *rt_cache_read(Arena *arena, const char *name, size_t *size) {
     char *bytes = entry_is_whole(entry) ? read_bytes(entry, size) : NULL;
     if (!bytes)
         return NULL;
+    touch(entry);
     *size -= TRAILER;
     void *copy = arena_alloc(arena, *size + 1);
     memcpy(copy, bytes, *size);
@@ -173,12 +191,15 @@ static bool write_bytes(const char *path, const void *bytes, size_t size, Error 
 bool rt_cache_write(Arena *arena, const char *name, const void *bytes, size_t size, Error *error) {
     const char *folder = rt_cache_folder(arena), *entry = arena_printf(arena, "%s/%s", folder, name);
     const char *fresh = arena_printf(arena, "%s.%d", entry, (int)getpid());
-    if (!make_folders(arena, folder, error))
+    int64_t limit;
+    if (!rt_cache_limit(&limit, error) || !make_folders(arena, folder, error))
         return false;
     bool ok = write_bytes(fresh, bytes, size, error) && append_trailer(fresh, error);
     if (ok && rename(fresh, entry) != 0)
         ok = error_set(error, ERROR_MACHINE, "cannot write %s: %s", entry, strerror(errno));
-    if (!ok)
+    if (ok)
+        rt_cache_prune(limit);
+    else
         unlink(fresh);
     return ok;
 }
@@ -208,7 +229,9 @@ static const char *text_path(Arena *arena, const char *text_key) {
 
 const char *rt_cache_recall(Arena *arena, const char *text_key) {
     size_t size = 0;
-    char *bytes = read_bytes(text_path(arena, text_key), &size);
+    const char *path = text_path(arena, text_key);
+    char *bytes = read_bytes(path, &size);
+    touch(path);
     const char *key = NULL;
     if (bytes && size == DIGEST && strspn(memcpy(arena_alloc(arena, DIGEST + 1), bytes, DIGEST), "0123456789abcdef") == DIGEST)
         key = arena_strndup(arena, bytes, DIGEST);

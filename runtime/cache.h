@@ -24,6 +24,13 @@ bool rt_cache_write(Arena *arena, const char *name, const void *bytes, size_t si
 
 /* The compiler that we are, as part of the key of a text: another build may generate other code. */
 void rt_cache_add_own_hash(Str *s);
+/* How large the cache may become: $NDARTS_CACHE_SIZE (bytes, or with K, M, G), else 1 GB; 0: no limit. */
+bool rt_cache_limit(int64_t *bytes, Error *error);
+/* Removes what was used longest ago until the cache is no larger; nothing that is in use or was a moment ago. */
+void rt_cache_prune(int64_t limit);
+/* Says that an entry is used, for as long as the file that this returns is open (-1: there is no such entry). */
+int rt_cache_mark_used(const char *path);
+
 /* The key of the module that a text led to before, or NULL; text_key: 64 hexadecimal digits. */
 const char *rt_cache_recall(Arena *arena, const char *text_key);
 void rt_cache_remember(const char *text_key, const char *key);

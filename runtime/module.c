@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool read_at(FILE *file, uint64_t offset, void *to, size_t size) {
     return fseeko(file, (off_t)offset, SEEK_SET) == 0 && fread(to, 1, size, file) == size;
@@ -104,6 +105,7 @@ RtModule *rt_module_load(const char *path, Error *error) {
         error_set(error, ERROR_MACHINE, "out of memory");
         return NULL;
     }
+    m->file = -1;
     m->arena = arena_create();
     /* Without a slash dlopen would search the system's libraries. */
     m->handle = dlopen(strchr(path, '/') ? path : arena_printf(m->arena, "./%s", path), RTLD_NOW | RTLD_LOCAL);
@@ -121,6 +123,8 @@ void rt_module_unload(RtModule *m) {
         return;
     if (m->handle)
         dlclose(m->handle);
+    if (m->file >= 0)
+        close(m->file);
     arena_destroy(m->arena);
     free(m);
 }

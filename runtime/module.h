@@ -7,6 +7,7 @@
 
 typedef struct RtModule {
     void *handle; /* of dlopen */
+    int file;     /* open while an entry of the cache is in use, else -1 */
     Arena *arena; /* of the plan */
     const Plan *plan;
     NdKernel *const *kernels;

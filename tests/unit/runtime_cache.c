@@ -1,0 +1,136 @@
+/* runtime_cache.c: the cache keeps to its size: what was used longest ago goes, what is in use stays. */
+#include "runtime/cache.h"
+
+#include "base/tensor_file.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { SIZE = 4000, HOUR = 3600 };
+static Arena *arena;
+
+/* "aaaa...a.so" for 'a'. */
+static const char *name_of(char letter) {
+    char *name = arena_alloc(arena, 64 + 4);
+    memset(name, letter, 64);
+    strcpy(name + 64, ".so");
+    return name;
+}
+
+static const char *path_of(const char *name) {
+    return arena_printf(arena, "%s/%s", rt_cache_folder(arena), name);
+}
+
+static bool is_there(const char *name) {
+    return access(path_of(name), F_OK) == 0;
+}
+
+static void age(const char *name, int hours) {
+    struct timespec times[2] = {{.tv_sec = time(NULL) - hours * HOUR}, {.tv_sec = time(NULL) - hours * HOUR}};
+    assert_int_equal(utimensat(AT_FDCWD, path_of(name), times, 0), 0);
+}
+
+/* An entry last used so many hours ago. */
+static void add(const char *name, int hours) {
+    static const char zeros[SIZE];
+    Error error = {0};
+    assert_true(file_write_atomic(path_of(name), zeros, SIZE, &error));
+    age(name, hours);
+}
+
+static int set_up(void **state) {
+    (void)state;
+    arena = arena_create();
+    char *folder = arena_strdup(arena, "/tmp/ndarts-test-XXXXXX");
+    if (!mkdtemp(folder) || chdir(folder) != 0)
+        return 1;
+    setenv("XDG_CACHE_HOME", folder, 1);
+    unsetenv("NDARTS_CACHE_SIZE");
+    return mkdir(rt_cache_folder(arena), 0777);
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    int status = chdir("/") == 0 ? system(arena_printf(arena, "rm -rf '%s'", getenv("XDG_CACHE_HOME"))) : 1;
+    arena_destroy(arena);
+    return status;
+}
+
+static void test_oldest_go_first(void **state) {
+    (void)state;
+    add(name_of('a'), 3), add(name_of('b'), 5), add(name_of('c'), 4), add(name_of('d'), 2);
+    rt_cache_prune(4 * SIZE);
+    assert_true(is_there(name_of('b')));
+    rt_cache_prune(2 * SIZE + SIZE / 2);
+    assert_true(is_there(name_of('a')) && is_there(name_of('d')));
+    assert_false(is_there(name_of('b')) || is_there(name_of('c')));
+    rt_cache_prune(0);
+    assert_true(is_there(name_of('a')));
+}
+
+static void test_what_stays(void **state) {
+    (void)state;
+    add(name_of('e'), 9), add(name_of('f'), 8), add(name_of('0'), 7), add("notes.txt", 10);
+    add(name_of('1'), 0);
+    int file = rt_cache_mark_used(path_of(name_of('e')));
+    assert_true(file >= 0);
+    age(name_of('e'), 9); /* used since long ago, and still */
+    rt_cache_prune(1);
+    assert_true(is_there(name_of('e')) && is_there(name_of('1')) && is_there("notes.txt"));
+    assert_false(is_there(name_of('f')) || is_there(name_of('0')));
+    close(file);
+    rt_cache_prune(1);
+    assert_false(is_there(name_of('e')));
+}
+
+static void test_use_and_new_entries(void **state) {
+    (void)state;
+    Error error = {0};
+    size_t size;
+    const char *used = name_of('2'), *unused = name_of('3'), *fresh = name_of('4');
+    assert_true(rt_cache_write(arena, used, "use", 3, &error) && rt_cache_write(arena, unused, "not", 3, &error));
+    age(used, 6), age(unused, 5);
+    assert_non_null(rt_cache_read(arena, used, &size));
+    setenv("NDARTS_CACHE_SIZE", "200", 1);
+    assert_true(rt_cache_write(arena, fresh, "new", 3, &error));
+    assert_true(is_there(used) && is_there(fresh));
+    assert_false(is_there(unused));
+}
+
+static void test_limit(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t bytes;
+    } right[] = {{"", 1000000000}, {"500M", 500000000}, {"0", 0}};
+    int64_t bytes;
+    Error error = {0};
+    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
+        setenv("NDARTS_CACHE_SIZE", right[i].text, 1);
+        assert_true(rt_cache_limit(&bytes, &error));
+        assert_int_equal(bytes, right[i].bytes);
+    }
+    setenv("NDARTS_CACHE_SIZE", "much", 1);
+    assert_false(rt_cache_write(arena, name_of('5'), "x", 1, &error));
+    assert_int_equal(error.kind, ERROR_INPUT);
+    assert_string_equal(error.message, "NDARTS_CACHE_SIZE is 'much'; expected a size such as 500M, or 0 for no limit");
+    assert_false(is_there(name_of('5')));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_oldest_go_first),
+        cmocka_unit_test(test_what_stays),
+        cmocka_unit_test(test_use_and_new_entries),
+        cmocka_unit_test(test_limit),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
