@@ -58,6 +58,19 @@ void arena_destroy(Arena *arena) {
     free(arena);
 }
 
+void arena_reset(Arena *arena) {
+    ArenaBlock *kept = arena->blocks;
+    if (!kept)
+        return;
+    for (ArenaBlock *block = kept->next, *next; block; block = next) {
+        next = block->next;
+        free(block);
+    }
+    memset(kept->data, 0, kept->used);
+    kept->next = NULL;
+    kept->used = 0;
+}
+
 /* A block of its own goes behind the one being filled, which keeps its rest. */
 static void *alloc_alone(Arena *arena, size_t size) {
     ArenaBlock *block = new_block(size);

@@ -13,6 +13,8 @@ typedef struct Arena Arena;
  * otherwise. */
 Arena *arena_create(void);
 void arena_destroy(Arena *arena); /* NULL is allowed */
+/* Empties it and keeps a block for what comes next: for work that begins anew thousands of times. */
+void arena_reset(Arena *arena);
 
 /* Zeroed memory, aligned to 16 bytes. */
 void *arena_alloc(Arena *arena, size_t size);

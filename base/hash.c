@@ -58,20 +58,24 @@ static void sha256_expand(uint32_t schedule[64], const unsigned char block[64]) 
     }
 }
 
+/* One round: of the eight words only d and h change; which word plays which part moves on by one every round. */
+static void sha256_round(uint32_t v[8], int i, uint32_t addend) {
+    uint32_t a = v[-i & 7], b = v[(1 - i) & 7], c = v[(2 - i) & 7], *d = &v[(3 - i) & 7];
+    uint32_t e = v[(4 - i) & 7], f = v[(5 - i) & 7], g = v[(6 - i) & 7], *h = &v[(7 - i) & 7];
+    uint32_t s1 = rotate_right(e, 6) ^ rotate_right(e, 11) ^ rotate_right(e, 25);
+    uint32_t first = *h + s1 + ((e & f) ^ (~e & g)) + addend;
+    uint32_t s0 = rotate_right(a, 2) ^ rotate_right(a, 13) ^ rotate_right(a, 22);
+    *d += first;
+    *h = first + s0 + ((a & b) ^ (a & c) ^ (b & c));
+}
+
 static void sha256_block(uint32_t state[8], const unsigned char block[64]) {
     uint32_t schedule[64], v[8];
     sha256_expand(schedule, block);
     memcpy(v, state, sizeof v);
-    for (int i = 0; i < 64; i++) {
-        uint32_t s1 = rotate_right(v[4], 6) ^ rotate_right(v[4], 11) ^ rotate_right(v[4], 25);
-        uint32_t choice = (v[4] & v[5]) ^ (~v[4] & v[6]);
-        uint32_t first = v[7] + s1 + choice + sha256_constants[i] + schedule[i];
-        uint32_t s0 = rotate_right(v[0], 2) ^ rotate_right(v[0], 13) ^ rotate_right(v[0], 22);
-        uint32_t majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
-        memmove(v + 1, v, 7 * sizeof v[0]);
-        v[4] += first;
-        v[0] = first + s0 + majority;
-    }
+    for (int i = 0; i < 64; i += 8)
+        for (int j = 0; j < 8; j++) /* unrolled by the compiler, so that the words are registers */
+            sha256_round(v, j, sha256_constants[i + j] + schedule[i + j]);
     for (int i = 0; i < 8; i++)
         state[i] += v[i];
 }

@@ -45,7 +45,7 @@ static bool describe(Window *w, const CgProgram *from) {
     program->arena = arena;
     program->assigned = str_map_create(arena);
     w->source = ARENA_NEW(arena, CgStep);
-    *b = (CgBuild){.program = program, .step = w->source};
+    *b = (CgBuild){.program = program, .step = w->source, .scratch = arena};
     w->source->node = w->step->node;
     w->source->out = w->step->out;
     const int64_t *operand = w->operand->type.dim;

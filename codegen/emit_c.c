@@ -171,13 +171,13 @@ bool cg_schedule_step(CgEmitC *e, CgProgram *program, CgStep *step) {
 
 void cg_c_emit_stage(CgModule *module, CgProgram *program, const CgStage *stage, CgCallStage *calls) {
     CgEmitC *e = ARENA_NEW(module->arena, CgEmitC);
-    *e = (CgEmitC){.module = module, .program = program, .stage = stage, .calls = calls};
+    *e = (CgEmitC){.module = module, .program = program, .stage = stage, .calls = calls, .arena = arena_create()};
     for (e->position = 0; e->position < stage->step_count; e->position += e->consumed) {
         CgStep *step = stage->steps[e->position];
         e->consumed = 1;
-        e->arena = arena_create();
         if (module->options->plain || !cg_schedule_step(e, program, step))
             emit_plain(e, step);
-        arena_destroy(e->arena);
+        arena_reset(e->arena);
     }
+    arena_destroy(e->arena);
 }

@@ -199,7 +199,7 @@ static CgStep *describe_copy(WindowRun *run, const Copy *copy, const CgStep *rea
     program->assigned = str_map_create(arena);
     CgStep *step = ARENA_NEW(arena, CgStep);
     CgBuild *b = ARENA_NEW(arena, CgBuild);
-    *b = (CgBuild){.program = program, .step = step};
+    *b = (CgBuild){.program = program, .step = step, .scratch = arena};
     step->node = reader->node;
     step->out = reader->out;
     const Region *r = &copy->region;

@@ -134,6 +134,7 @@ enum { CG_TABLE_SIZE = 512 };
 typedef struct CgBuild {
     CgProgram *program;
     CgStep *step;
+    Arena *scratch;                   /* for the memo */
     int scalar_count;
     CgScalar *scalars[CG_TABLE_SIZE]; /* hash-consing */
     CgMemo *memo[CG_TABLE_SIZE];      /* elements already described, by node and index */

@@ -12,9 +12,9 @@ enum { CG_ALIGNMENT = 64 };
 
 struct CgMemo {
     IrNode *node;
-    CgIndex index[IR_MAX_RANK];
     CgScalar *scalar;
     CgMemo *next;
+    CgIndex index[]; /* one for each dimension of the node */
 };
 
 /* ---- memory ---- */
@@ -172,9 +172,10 @@ static CgScalar *describe(CgBuild *b, IrNode *node, const CgIndex *index) {
             return memo->scalar;
     CgScalar *scalar = cg_rules[node->op](b, node, index);
     slot = find_memo(b, node, index);
-    CgMemo *memo = ARENA_NEW(b->program->arena, CgMemo);
+    size_t index_size = sizeof *index * (size_t)node->type.rank;
+    CgMemo *memo = arena_alloc(b->scratch, sizeof *memo + index_size);
     *memo = (CgMemo){.node = node, .scalar = scalar, .next = *slot};
-    memcpy(memo->index, index, sizeof *index * (size_t)node->type.rank);
+    memcpy(memo->index, index, index_size);
     *slot = memo;
     return scalar;
 }
@@ -225,7 +226,8 @@ static void check_assignment(CgBuild *b) {
 static CgStep *build_step(CgProgram *p, CgBuild *b, IrNode *node) {
     CgStep *step = ARENA_NEW(p->arena, CgStep);
     CgIndex index[IR_MAX_RANK];
-    *b = (CgBuild){.program = p, .step = step};
+    *b = (CgBuild){.program = p, .step = step, .scratch = b->scratch};
+    arena_reset(b->scratch);
     step->node = node;
     step->out = p->buffer_of[node->id];
     step->buffers[step->buffer_count++] = step->out;
@@ -294,6 +296,7 @@ static CgStage *stage_numbered(CgProgram *p, StrMap *stages, int number) {
 static void build_steps(CgProgram *p) {
     StrMap stages = str_map_create(p->arena);
     CgBuild *build = ARENA_NEW(p->arena, CgBuild); /* one for all: its tables are large */
+    build->scratch = arena_create();
     for (IrNode *n = p->graph->first; n; n = n->next) {
         if (!has_buffer(n) || n->op == OP_param || n->op == OP_input)
             continue;
@@ -302,6 +305,7 @@ static void build_steps(CgProgram *p) {
         CgStage *stage = stage_numbered(p, &stages, n->stage);
         ARENA_PUSH(p->arena, stage->steps, stage->step_count, stage->step_capacity, build_step(p, build, n));
     }
+    arena_destroy(build->scratch);
     for (int i = 0; i < p->stage_count; i++)
         set_domain(p, p->stages[i]);
 }

@@ -68,12 +68,29 @@ static void test_strings(void **state) {
     arena_destroy(arena);
 }
 
+static void test_reset(void **state) {
+    (void)state;
+    Arena *arena = arena_create();
+    arena_reset(arena);
+    for (int round = 0; round < 20; round++) {
+        for (size_t size = 1; size < 400000; size = size * 3 + 1) {
+            unsigned char *memory = arena_alloc(arena, size);
+            for (size_t i = 0; i < size; i++)
+                assert_int_equal(memory[i], 0);
+            memset(memory, 0xff, size);
+        }
+        arena_reset(arena);
+    }
+    arena_destroy(arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory_is_zeroed_and_aligned),
         cmocka_unit_test(test_allocations_do_not_overlap),
         cmocka_unit_test(test_grow_and_push),
         cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
