@@ -95,8 +95,9 @@ static bool add_classes(ImageFolder *f, const DataOptions *o, Error *error) {
     if (!list_folder(f->arena, f->root, &folders, &pictures, error))
         return false;
     if ((int64_t)folders.count != o->classes)
-        return error_set(error, ERROR_INPUT, "%s: found %zu folders of classes; the network has %d classes", f->root,
-                         folders.count, o->classes);
+        return error_set(error, ERROR_INPUT,
+                         "%s: found %zu folders of classes; the network has %d classes (--set classes=%zu)", f->root,
+                         folders.count, o->classes, folders.count);
     f->classes = folders.items;
     for (size_t i = 0; i < folders.count; i++) {
         if (!add_class(f, arena_printf(f->arena, "%s/%s", f->root, folders.items[i]), (int)i, 0, error))
