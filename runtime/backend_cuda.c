@@ -3,73 +3,17 @@
  * CUDA graph, later a whole step is one launch. Kernels take any number of images up to the module's largest, so there
  * is one capture for all batches.
  * With a profile every launch is timed by itself, without capture. */
-#include "runtime/backend.h"
+#include "runtime/backend_cuda.h"
 
 #include "base/str.h"
 #include "runtime/cuda_memory.h"
-#include "runtime/cuda_module.h"
-#include "runtime/cudnn.h"
 #include "runtime/machine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_THREADS = 256, LANES = 8 };
-
-struct RtDevice {
-    CudaApi api;
-    Arena *arena;
-    int number, threads; /* threads: for compiling */
-    const char *arch;    /* "sm_90" */
-    void *stream;
-    /* For launches side by side: lane 0 is the stream; events say when the others may begin and have ended. */
-    void *lanes[LANES], *events[LANES];
-    int lane_count;
-    void *private_memory; /* one image's private values for each image; graphs run one at a time, so they share it */
-    size_t private_bytes;
-    Cudnn *cudnn; /* NULL: not there, or not wanted; opened when the first plan has a use for it */
-    bool cudnn_tried;
-    Error failure; /* of a copy, which has no other way to say so */
-};
-
-/* Calls of one kernel that are started together: grid.y of them, each with a row of the table. */
-typedef struct Launch {
-    int kernel;
-    int stage; /* launches of one stage are independent of each other */
-    CudaDim grid;
-    void *rows;
-    const PlanStep *steps; /* the first of grid.y */
-    CudnnConv *conv;       /* not NULL: cuDNN computes it */
-} Launch;
-
-/* What is replayed: captured as a CUDA graph, or launched one by one. */
-typedef struct Part {
-    const PlanStage *stages;
-    int count;
-    int launch_count;
-    Launch *launches;
-    void *captured;
-} Part;
-
-typedef struct Input {
-    void *memory, *pinned;
-    size_t bytes, image_bytes; /* image_bytes 0: no images in front */
-} Input;
-
-struct RtBound {
-    const CudaModule *module;
-    const PlanGraph *graph;
-    RtArenas arenas;
-    Arena *arena;
-    Part prepare, stages;
-    Input *inputs;
-    NdRun *run_pinned;
-    void *run, *table; /* on the device */
-    size_t private_image_bytes, bytes;
-    CudnnConv **convs; /* by kernel; NULL: none is computed by cuDNN */
-    ProfileGraph *profile; /* NULL: nothing is timed */
-};
+enum { BLOCK_THREADS = 256 };
 
 /* ---- the device ---- */
 
@@ -233,8 +177,7 @@ static void cuda_unbind(RtDevice *d, RtBound *b) {
         if (b->inputs[i].pinned)
             d->api.FreeHost(b->inputs[i].pinned);
     }
-    for (int i = 0; b->convs && i < b->module->base.plan->kernel_count; i++)
-        cudnn_conv_destroy(d->cudnn, b->convs[i]);
+    cuda_destroy_convs(d, b);
     cuda_release(d, b->run, sizeof(NdRun));
     cuda_release(d, b->table, 0);
     if (b->run_pinned)
@@ -277,7 +220,7 @@ static size_t cuda_bound_bytes(const RtBound *b) {
 
 /* ---- running ---- */
 
-static void *resolve(const RtDevice *d, const RtBound *b, const PlanBuffer *buffer) {
+void *cuda_resolve(const RtDevice *d, const RtBound *b, const PlanBuffer *buffer) {
     switch (buffer->place) {
     case PLACE_state:
         return (char *)b->arenas.state + buffer->offset;
@@ -313,7 +256,7 @@ static int count_together(const PlanStage *stage, int first) {
  * images' private values. */
 static int64_t *add_row(const RtDevice *d, const RtBound *b, const PlanStep *step, int64_t *row) {
     for (int i = 0; i < step->buffer_count; i++)
-        *row++ = (int64_t)(uintptr_t)resolve(d, b, &step->buffers[i]);
+        *row++ = (int64_t)(uintptr_t)cuda_resolve(d, b, &step->buffers[i]);
     for (int i = 0; i < step->int_count; i++)
         *row++ = step->ints[i];
     return row;
@@ -349,106 +292,13 @@ static int64_t *make_launches(const RtDevice *d, RtBound *b, Part *part, int64_t
     return row;
 }
 
-/* Calls of one shape, one after the other: they share the workspace. */
-static bool start_conv(RtDevice *d, RtBound *b, const Launch *launch, CudnnConv *conv, void *stream) {
-    const PlanConv *plan = &b->module->base.plan->work[launch->kernel].conv;
-    bool ok = true;
-    for (unsigned i = 0; ok && i < launch->grid.y; i++) {
-        const PlanBuffer *buffers = launch->steps[i].buffers;
-        ok = cudnn_conv_run(d->cudnn, conv, stream, resolve(d, b, &buffers[plan->x]), resolve(d, b, &buffers[plan->weight]),
-                            resolve(d, b, &buffers[0]));
-    }
-    return ok;
-}
-
-static int start_on(RtDevice *d, RtBound *b, const Launch *launch, void *stream) {
+int cuda_start_on(RtDevice *d, RtBound *b, const Launch *launch, void *stream) {
     if (launch->conv)
-        return start_conv(d, b, launch, launch->conv, stream) ? CUDA_SUCCESS : CUDA_LAUNCH_FAILURE;
+        return cuda_start_conv(d, b, launch, stream) ? CUDA_SUCCESS : CUDA_LAUNCH_FAILURE;
     int64_t private_bytes = (int64_t)b->private_image_bytes;
     void *rows = launch->rows, *arguments[] = {&rows, &b->run, &private_bytes};
     CudaDim block = {BLOCK_THREADS, 1, 1};
     return d->api.LaunchKernel(b->module->kernels[launch->kernel], launch->grid, block, arguments, 0, stream);
-}
-
-/* ---- cuDNN or our kernel ---- */
-
-/* Seconds of some runs after a first one; negative when it cannot be done. What is computed is of no matter yet. */
-static double time_launch(RtDevice *d, RtBound *b, const Launch *launch) {
-    enum { RUNS = 10 };
-    double begin = 0;
-    for (int i = 0; i <= RUNS; i++) {
-        if (start_on(d, b, launch, d->stream) != CUDA_SUCCESS)
-            return -1;
-        if (i == 0 && d->api.StreamSynchronize(d->stream) != CUDA_SUCCESS)
-            return -1;
-        begin = i == 0 ? profile_clock() : begin;
-    }
-    return d->api.StreamSynchronize(d->stream) == CUDA_SUCCESS ? profile_clock() - begin : -1;
-}
-
-static bool is_faster(RtDevice *d, RtBound *b, Launch launch, CudnnConv *conv) {
-    double own = time_launch(d, b, &launch);
-    launch.conv = conv;
-    double library = time_launch(d, b, &launch);
-    return library >= 0 && library < own;
-}
-
-/* Once before it is captured: what it loads when it first runs could not be loaded then. */
-static bool runs(RtDevice *d, RtBound *b, Launch launch, CudnnConv *conv) {
-    launch.conv = conv;
-    return start_on(d, b, &launch, d->stream) == CUDA_SUCCESS && d->api.StreamSynchronize(d->stream) == CUDA_SUCCESS;
-}
-
-/* The convolution that computes the kernel's calls, or NULL for the kernel itself. */
-static CudnnConv *choose_conv(RtDevice *d, RtBound *b, const Launch *launch) {
-    const Plan *plan = b->module->base.plan;
-    const PlanConv *shape = &plan->work[launch->kernel].conv;
-    int choice = cudnn_recall(d->cudnn, shape, plan->batch, plan->precision);
-    CudnnConv *conv = choice == 0 ? NULL : cudnn_conv_create(d->cudnn, shape, plan->batch, plan->precision);
-    if (conv && choice < 0) {
-        choice = is_faster(d, b, *launch, conv);
-        cudnn_remember(d->cudnn, shape, plan->batch, plan->precision, choice);
-    }
-    if (choice == 1 && conv && runs(d, b, *launch, conv))
-        return conv;
-    cudnn_conv_destroy(d->cudnn, conv);
-    return NULL;
-}
-
-static bool has_convs(const RtBound *b, const Part *part) {
-    const PlanWork *work = b->module->base.plan->work;
-    for (int i = 0; i < part->launch_count; i++) {
-        const Launch *launch = &part->launches[i];
-        const PlanConv *conv = &work[launch->kernel].conv;
-        if (conv->weight && launch->steps->buffer_count == 3)
-            return true;
-    }
-    return false;
-}
-
-static void choose_convs(RtDevice *d, RtBound *b) {
-    const Plan *plan = b->module->base.plan;
-    if (!has_convs(b, &b->stages))
-        return;
-    if (!d->cudnn_tried)
-        d->cudnn = cudnn_open(&d->api, arena_printf(d->arena, "%s, %s", cuda_api_device_name(&d->api, d->number, d->arena), d->arch));
-    d->cudnn_tried = true;
-    if (!d->cudnn)
-        return;
-    NdRun all = {.batch = plan->batch, .chunks = plan->chunks};
-    cuda_upload(d, b->run, &all, sizeof all); /* for trials */
-    b->convs = ARENA_ARRAY(b->arena, CudnnConv *, plan->kernel_count);
-    bool *known = ARENA_ARRAY(b->arena, bool, plan->kernel_count);
-    for (int i = 0; i < b->stages.launch_count; i++) {
-        Launch *launch = &b->stages.launches[i];
-        int kernel = launch->kernel;
-        if (!plan->work[kernel].conv.weight || launch->steps->buffer_count != 3)
-            continue;
-        if (!known[kernel])
-            b->convs[kernel] = choose_conv(d, b, launch);
-        known[kernel] = true;
-        launch->conv = b->convs[kernel];
-    }
 }
 
 /* Before the first run: by then all graphs are bound and the private memory lies where it will stay. */
@@ -465,12 +315,12 @@ static bool make_table(RtDevice *d, RtBound *b, Error *error) {
     make_launches(d, b, &b->stages, rows, make_launches(d, b, &b->prepare, rows, rows));
     cuda_upload(d, b->table, rows, bytes);
     free(rows);
-    choose_convs(d, b);
+    cuda_choose_convs(d, b);
     return d->failure.kind == ERROR_NONE || error_set(error, d->failure.kind, "%s", d->failure.message);
 }
 
 static int start(RtDevice *d, RtBound *b, const Launch *launch) {
-    return start_on(d, b, launch, d->stream);
+    return cuda_start_on(d, b, launch, d->stream);
 }
 
 static int profile_launch(RtDevice *d, RtBound *b, const Launch *launch) {
@@ -513,7 +363,7 @@ static bool launch_stage(RtDevice *d, RtBound *b, const Launch *launches, int co
     for (int i = 1; ok && i < lanes; i++)
         ok = wait_for(d, d->lanes[i], d->events[0], d->stream, error);
     for (int i = 0; ok && i < count; i++)
-        ok = cuda_check(&d->api, start_on(d, b, &launches[i], d->lanes[i % lanes]),
+        ok = cuda_check(&d->api, cuda_start_on(d, b, &launches[i], d->lanes[i % lanes]),
                         b->module->base.plan->kernels[launches[i].kernel], error);
     for (int i = 1; ok && i < lanes; i++)
         ok = wait_for(d, d->stream, d->events[i], d->lanes[i], error);

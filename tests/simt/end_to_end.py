@@ -156,8 +156,8 @@ def cudnn(folder, weights):
     expected = npy(os.path.join(folder, 'cpu.npy'))
     size = math.sqrt(sum(x * x for x in expected))
 
-    def run(*options):
-        said = call([*command, *options], fake=fake, XDG_CACHE_HOME=cache, FAKE_CUDNN_COUNT='1')
+    def run(*options, **environment):
+        said = call([*command, *options], fake=fake, XDG_CACHE_HOME=cache, FAKE_CUDNN_COUNT='1', **environment)
         error = math.sqrt(sum((x - y) ** 2 for x, y in zip(npy(out), expected))) / size
         assert error < 1e-5, f'relative error {error}'
         count = [int(line.split()[2]) for line in said.splitlines() if line.startswith('fake cudnn')]
@@ -173,6 +173,10 @@ def cudnn(folder, weights):
             file.write(''.join(f'{choice}: {line.split(": ", 1)[1]}\n' for line in lines))
         assert run() == used, f'{choice}: other convolutions than {used}'
     assert run('--no-cudnn') == 0
+    os.remove(choices)
+    assert run(FAKE_CUDNN_WRONG='1') > 0
+    with open(choices) as file:
+        assert all(line.startswith('own: ') for line in file), 'a library that computes something else was chosen'
 
 
 def example(folder):

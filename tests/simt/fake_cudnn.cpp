@@ -1,6 +1,6 @@
 /* fake_cudnn.cpp: the part of cuDNN that runtime/cudnn.c uses, plainly, on the stand-in for libcudart: work waits on its
  * stream and can be captured. Descriptors that do not fit together are refused, as cuDNN does. It says on stderr how
- * many convolutions ran when $FAKE_CUDNN_COUNT is set. */
+ * many convolutions ran when $FAKE_CUDNN_COUNT is set; with $FAKE_CUDNN_WRONG their results are. */
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
@@ -62,7 +62,7 @@ float element(const Tensor &x, const float *from, const Filter &f, const float *
                 sum += (double)from[place(x, at[0], channel, h, w)] * weight[((at[1] * f.h + i) * f.w + j) * f.c + channel];
         }
     }
-    return (float)sum;
+    return (float)(getenv("FAKE_CUDNN_WRONG") ? sum + 0.1 : sum);
 }
 
 template <class T> int create(void **descriptor) {
