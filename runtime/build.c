@@ -7,11 +7,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -105,6 +107,8 @@ typedef struct Job {
     char **argv;
     const char *messages;
     pid_t pid;
+    int watch; /* a file that can be read when the process has ended; -1: the system has none, or it does not run */
+    bool running;
     int status;
 } Job;
 
@@ -116,13 +120,43 @@ static bool job_start(Job *job, Error *error) {
     posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
     int code = posix_spawnp(&job->pid, job->argv[0], &actions, NULL, job->argv, environ);
     posix_spawn_file_actions_destroy(&actions);
+    job->running = code == 0;
+    job->watch = job->running ? (int)syscall(SYS_pidfd_open, job->pid, 0) : -1;
     return code == 0 || error_set(error, ERROR_MACHINE, "cannot run %s: %s", job->argv[0], strerror(code));
 }
 
-/* Waits for one of our own processes, not for any child: others in this program may have children too. */
 static void job_wait(Job *job) {
     while (waitpid(job->pid, &job->status, 0) < 0 && errno == EINTR)
         ;
+    job->running = false;
+    if (job->watch >= 0)
+        close(job->watch);
+    job->watch = -1;
+}
+
+enum { MOST_AT_ONCE = 64 };
+
+/* Waits until one of the running jobs has ended: of our own, not for any child, since others in this program may have
+ * children too. Where processes cannot be watched it is the one that was started first. */
+static Job *wait_for_one(Job *jobs, int count) {
+    struct pollfd files[MOST_AT_ONCE];
+    Job *running[MOST_AT_ONCE], *ended = NULL;
+    int running_count = 0;
+    bool watched = true;
+    for (int i = 0; i < count; i++) {
+        if (!jobs[i].running)
+            continue;
+        files[running_count] = (struct pollfd){.fd = jobs[i].watch, .events = POLLIN};
+        watched = watched && jobs[i].watch >= 0;
+        running[running_count++] = &jobs[i];
+    }
+    while (watched && poll(files, (nfds_t)running_count, -1) < 0 && errno == EINTR)
+        ;
+    for (int i = 0; watched && i < running_count && !ended; i++)
+        ended = files[i].revents ? running[i] : NULL;
+    ended = ended ? ended : running[0];
+    job_wait(ended);
+    return ended;
 }
 
 static void first_lines(const char *path, char *text, size_t size) {
@@ -154,13 +188,13 @@ static bool job_check(const Job *job, const char *what, Error *error) {
 static bool run_jobs(Job *jobs, int count, const char *what, Error *error) {
     int cores = machine_core_count(), started = 0, ended = 0;
     bool ok = true;
+    cores = cores < MOST_AT_ONCE ? cores : MOST_AT_ONCE;
     while (ended < count) {
         while (ok && started < count && started - ended < cores && (ok = job_start(&jobs[started], error)))
             started++;
         if (ended == started)
             break;
-        job_wait(&jobs[ended]);
-        ok = job_check(&jobs[ended], what, error) && ok;
+        ok = job_check(wait_for_one(jobs, started), what, error) && ok;
         ended++;
     }
     return ok && ended == count;
