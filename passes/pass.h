@@ -21,6 +21,9 @@ bool graph_kind_parse(const char *name, GraphKind *kind);
 bool graph_kind_is_training(GraphKind kind);
 
 typedef struct PassContext PassContext;
+/* In a training, what costs more to compute again than to store and load; in a search nothing: its bar is memory. */
+enum { PASS_KEEP_WORTHWHILE = -1 };
+
 struct PassContext {
     Arena *arena;
     Diag *diag;
@@ -30,7 +33,8 @@ struct PassContext {
     int chunks;           /* K; 0: min(batch, 16) */
     size_t element_size;  /* 4, or 8 under f64: for plan-memory */
     bool half;            /* plan-memory: images are stored as bf16 */
-    int64_t keep_bytes;   /* for recompute: values inside edges may take so much to be kept for the backward */
+    int64_t keep_bytes;   /* for recompute: values inside edges may take so much to be kept for the backward; or
+                             PASS_KEEP_WORTHWHILE */
     bool left_out;        /* set by recompute: not all of them could be */
     bool wide;            /* for a device that runs hundreds of steps at once: no memory is shared over time, nothing recomputed */
     /* Draws to be fed by the caller instead: stream names become graph inputs of the same name ("noise.P", "mask.P"). NULL: none. */

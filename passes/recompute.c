@@ -9,7 +9,10 @@
  * repeated. Draws are repeated too: they are functions of their counters. The forward ends with the output "loss".
  *
  * When there is memory to spare (ctx->keep_bytes) the values that cost most to make again, per byte, are kept in it.
- * Elementwise values never are: what they are made of is there, or is made again. */
+ * Elementwise values never are: what they are made of is there, or is made again. Without a budget a training keeps
+ * what is WORTHWHILE, pointwise products from 32 channels on: less work per byte is done again in the time that storing
+ * and loading take (training step of noisy_darts_a, C = 36, batch 32, one thread: 0.85 s and 601 MB keeping nothing,
+ * 0.70 s and 1096 MB this way, 0.78 s and 1.6 GB keeping all). */
 #include "ir/stats.h"
 #include "passes/schedule.h"
 
@@ -18,6 +21,8 @@
 /* Marks of nodes: FORWARD until it is found that the backward needs the value of an edge, which AGAIN says, and KEPT
  * that it is in memory. */
 enum { BACKWARD = 0, FORWARD = 1, AGAIN = 2, KEPT = 3 };
+
+enum { WORTHWHILE = 16 /* operations for a byte */ };
 
 static bool is_state(const IrNode *n) {
     return schedule_is_given(n) || !schedule_is_images(n) || !schedule_is_edge(n->tag);
@@ -69,15 +74,14 @@ static int compare_worth(const void *a, const void *b) {
     return x->position - y->position;
 }
 
-static void choose_kept(PassContext *ctx, IrNode *loss) {
+static void choose_kept(PassContext *ctx, IrNode *loss, int64_t left, double least_worth) {
     Choice choice = {.ctx = ctx};
     for (IrNode *n = loss->next; n; n = n->next)
         for (int i = 0; i < n->input_count; i++)
             find_candidates(&choice, n->inputs[i]);
     if (choice.count > 0)
         qsort(choice.candidates, (size_t)choice.count, sizeof *choice.candidates, compare_worth);
-    int64_t left = ctx->keep_bytes;
-    for (int i = 0; i < choice.count; i++) {
+    for (int i = 0; i < choice.count && choice.candidates[i].worth >= least_worth; i++) {
         const Candidate *c = &choice.candidates[i];
         if (c->bytes > left) {
             ctx->left_out = true;
@@ -115,9 +119,10 @@ bool pass_recompute(PassContext *ctx, IrGraph *g) {
     for (IrNode *n = g->first; n != loss->next; n = n->next) {
         n->mark = FORWARD;
     }
-    if (ctx->keep_bytes > 0) {
-        choose_kept(ctx, loss);
-    }
+    if (ctx->keep_bytes > 0)
+        choose_kept(ctx, loss, ctx->keep_bytes, 0);
+    else if (ctx->keep_bytes == PASS_KEEP_WORTHWHILE && ctx->kind == GRAPH_train)
+        choose_kept(ctx, loss, INT64_MAX, WORTHWHILE);
     bool changed = false;
     for (IrNode *n = loss->next; n; n = n->next) {
         for (int i = 0; i < n->input_count; i++) {

@@ -156,7 +156,7 @@ static bool fill_room(Attempt *a, Error *error) {
 
 bool rt_fit_graphs(const RtFit *fit, IrGraph **graphs, Error *error) {
     Attempt a = {.fit = fit, .cg = fit->cg, .graphs = graphs};
-    RtBuild plain = {.cg = &a.cg, .wide = fit->wide};
+    RtBuild plain = {.cg = &a.cg, .keep_bytes = PASS_KEEP_WORTHWHILE, .wide = fit->wide};
     if (fit->budget == 0)
         return fit->build(fit->data, &plain, graphs, error);
     if (fit->wide && !fit->fixed) {
