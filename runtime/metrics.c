@@ -233,3 +233,15 @@ json_t *metrics_load(Arena *arena, const char *path) {
     }
     return lines;
 }
+
+json_t *metrics_load_last(Arena *arena, const char *path) {
+    Error ignored = {0};
+    SourceFile *file = access(path, R_OK) == 0 ? source_read(arena, path, &ignored) : NULL;
+    size_t end = file ? file->size : 0;
+    while (end > 0 && file->text[end - 1] == '\n')
+        end--;
+    size_t begin = end;
+    while (begin > 0 && file->text[begin - 1] != '\n')
+        begin--;
+    return end > begin ? json_loadb(file->text + begin, end - begin, 0, NULL) : NULL;
+}

@@ -40,6 +40,7 @@ bool metrics_append_alphas(const char *path, int64_t epoch, const RtProgram *pro
 bool metrics_trim(const char *path, int64_t epoch, Error *error);
 /* The lines that are JSON objects, as an array that the caller gives back; NULL when there is no such file. */
 json_t *metrics_load(Arena *arena, const char *path);
+json_t *metrics_load_last(Arena *arena, const char *path); /* the last line alone */
 /* Mean entropy of these rows. */
 double metrics_alphas_entropy(const RtProgram *program, const IrModule *settings);
 /* Softmax of one row. */

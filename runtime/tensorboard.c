@@ -129,39 +129,28 @@ static void add_epoch(Str *out, json_t *metrics, json_t *timing, double time) {
 
 /* ---- files ---- */
 
-typedef struct Lines {
-    json_t *metrics, *timing;
-    size_t count;
-} Lines;
-
-static Lines read_lines(Arena *arena, const char *folder) {
-    Lines l = {metrics_load(arena, arena_printf(arena, "%s/metrics.jsonl", folder)),
-               metrics_load(arena, arena_printf(arena, "%s/timing.jsonl", folder)), 0};
-    l.count = json_array_size(l.metrics);
-    return l;
+static const char *path_of(Arena *arena, const char *folder, const char *name) {
+    return arena_printf(arena, "%s/%s", folder, name);
 }
 
-static void free_lines(Lines *l) {
-    json_decref(l->metrics);
-    json_decref(l->timing);
-}
-
-static double seconds_of(const Lines *l, size_t i) {
-    return json_number_value(json_object_get(json_array_get(l->timing, i), "seconds"));
+static double seconds_of(const json_t *timing, size_t i) {
+    return json_number_value(json_object_get(json_array_get(timing, i), "seconds"));
 }
 
 bool tensorboard_write_all(const char *folder, Error *error) {
     Arena *arena = arena_create();
-    Lines l = read_lines(arena, folder);
+    json_t *metrics = metrics_load(arena, path_of(arena, folder, "metrics.jsonl"));
+    json_t *timing = metrics_load(arena, path_of(arena, folder, "timing.jsonl"));
     Str out = str_create(arena);
     double time = now();
-    for (size_t i = 0; i < l.count; i++)
-        time -= seconds_of(&l, i);
+    for (size_t i = 0; i < json_array_size(metrics); i++)
+        time -= seconds_of(timing, i);
     add_head(&out, time);
-    for (size_t i = 0; i < l.count; i++)
-        add_epoch(&out, json_array_get(l.metrics, i), json_array_get(l.timing, i), time += seconds_of(&l, i));
-    bool ok = file_write_atomic(arena_printf(arena, "%s/%s", folder, TENSORBOARD_FILE), out.data, out.length, error);
-    free_lines(&l);
+    for (size_t i = 0; i < json_array_size(metrics); i++)
+        add_epoch(&out, json_array_get(metrics, i), json_array_get(timing, i), time += seconds_of(timing, i));
+    bool ok = file_write_atomic(path_of(arena, folder, TENSORBOARD_FILE), out.data, out.length, error);
+    json_decref(metrics);
+    json_decref(timing);
     arena_destroy(arena);
     return ok;
 }
@@ -175,12 +164,13 @@ static bool append(const char *path, const Str *out, Error *error) {
 
 bool tensorboard_append_last(const char *folder, Error *error) {
     Arena *arena = arena_create();
-    Lines l = read_lines(arena, folder);
+    json_t *metrics = metrics_load_last(arena, path_of(arena, folder, "metrics.jsonl"));
+    json_t *timing = metrics_load_last(arena, path_of(arena, folder, "timing.jsonl"));
     Str out = str_create(arena);
-    if (l.count > 0)
-        add_epoch(&out, json_array_get(l.metrics, l.count - 1), json_array_get(l.timing, l.count - 1), now());
-    bool ok = append(arena_printf(arena, "%s/%s", folder, TENSORBOARD_FILE), &out, error);
-    free_lines(&l);
+    add_epoch(&out, metrics, timing, now());
+    bool ok = append(path_of(arena, folder, TENSORBOARD_FILE), &out, error);
+    json_decref(metrics);
+    json_decref(timing);
     arena_destroy(arena);
     return ok;
 }

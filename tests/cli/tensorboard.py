@@ -157,12 +157,12 @@ def test_resume():
     """Begun without, resumed with; resumed again, where the file makes it go on."""
     run(RUN, 'train', 'train.nd', '--out', 'part', '--set', 'train.epochs=1')
     for more in (['--tensorboard'], []):
-        interrupt('epoch 1/', 0, RUN, 'train', 'train.nd', '--out', 'cut', '--set', 'train.epochs=3000', *more)
+        interrupt('epoch 1/', 0, RUN, 'train', 'train.nd', '--out', 'cut', '--set', 'train.epochs=20000', *more)
         count = len(lines_of('cut', 'metrics.jsonl'))
-        interrupt('resuming', 0.3, RUN, 'train', 'train.nd', '--out', 'cut', '--set', 'train.epochs=3000', '--resume', '--tensorboard')
+        interrupt('resuming', 0.3, RUN, 'train', 'train.nd', '--out', 'cut', '--set', 'train.epochs=20000', '--resume', '--tensorboard')
         with open(f'cut/{FILE}', 'ab') as file:
             file.write(b'cut off in the middle')
-        interrupt('resuming', 0.3, RUN, 'train', 'train.nd', '--out', 'cut', '--set', 'train.epochs=3000', '--resume')
+        interrupt('resuming', 0.3, RUN, 'train', 'train.nd', '--out', 'cut', '--set', 'train.epochs=20000', '--resume')
         epochs = len(lines_of('cut', 'metrics.jsonl'))
         expect(epochs > count, epochs)
         check('cut', epochs, {'loss/train'})
