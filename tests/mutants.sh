@@ -28,6 +28,7 @@ run_test() {
     case $path in
     unit/*) make_targets "unit_${path#unit/}" && (cd "$build/tests" && timeout 300 "./unit_${path#unit/}") ;;
     golden/*) timeout 300 python3 "$copy/tests/golden.py" "$copy/tests/$path.test" ;;
+    cli/library) make_targets ndarts_shared ndarts_static && timeout 300 python3 "$copy/tests/$path.py" ;;
     *) timeout 600 python3 "$copy/tests/$path.py" "$@" ;;
     esac >"$work/test.log" 2>&1
 }
@@ -166,6 +167,16 @@ mutant 'evaluation crops at random' runtime/augment.c 's/bool random_part = a->e
 mutant 'pictures without deviation' runtime/infer_pictures.c 's/net_data_options\(f->arena, f->program, GRAPH_infer, f->net, f->data,/net_data_options(f->arena, f->program, GRAPH_infer, f->net, NULL,/' \
     -- cli/pictures prepare test_the_logits_are_those_of_the_pixels
 mutant 'order of images is that of the file' runtime/loader.c 's/if \(!o->shuffle_stream\)/if (true)/' -- unit/runtime_data_batches
+
+# ---- what leaves the house ----
+mutant 'events with bare checksums' runtime/tensorboard.c 's/ \+ 0xa282ead8u//' -- cli/tensorboard prepare test_train
+mutant 'events of the epoch before' runtime/metrics.c 's/while \(begin > 0 \&\& file->text\[begin - 1\] /while (begin > 1 \&\& file->text[begin - 2] /' -- cli/tensorboard prepare test_train
+mutant 'weights of any shape' runtime/weights.c 's/tensor \&\& !rt_tensor_fits\(wanted, tensor, 1\)/false \&\& tensor/' -- cli/weights prepare test_every_command
+mutant 'weights with names left over' runtime/weights.c 's/c.left_over\+\+;/continue;/' -- cli/weights prepare test_every_command
+mutant 'library without its lock' lib/ndarts.c 's/pthread_mutex_lock\(\&net->mutex\);//; s/pthread_mutex_unlock\(\&net->mutex\);//' -- cli/library
+mutant 'library takes the first batch only' runtime/predict.c 's/first < images; first \+= batch/first < 1; first += batch/' -- cli/library
+mutant 'cost of one edge only' runtime/report_cost.c 's/row->macs \+= count_macs/row->macs = count_macs/' -- cli/report prepare test_search
+mutant 'cells return all states' runtime/cells_read.c 's/count == 1 \&\& graph->node_count > 1/false/' -- golden/ndartsc/cells
 
 echo "$caught caught, ${#survived[@]} survived, ${#broken[@]} errors"
 [ ${#survived[@]} -eq 0 ] && [ ${#broken[@]} -eq 0 ]

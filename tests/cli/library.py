@@ -112,7 +112,7 @@ def test_everything():
     run('cc', '-std=gnu11', '-Wall', '-Wextra', source, '-o', 'library', *pkg_config('--cflags', '--libs'), '-lpthread')
     for net in ('net.nd', 'net.so'):
         done = subprocess.run(['./library', net, 'w.safetensors', 'other.safetensors', 'x.f32', str(IMAGES), 'y.f32'],
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=library_path(), check=False)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=library_path(), check=False, timeout=60)
         if done.returncode or done.stdout != '0.1.0, 0 failures\n' or done.stderr:
             raise Failure(f'{net}: {done.returncode}\n{done.stdout}{done.stderr}')
 

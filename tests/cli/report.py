@@ -97,7 +97,10 @@ def test_search():
     for part in ('weights.lr', 'processor', 'multiply-adds', 'max_pool_3x3, avg_pool_3x3', 'every candidate on every edge'):
         expect(part in page.text, f'no {part}')
     # Three cells of 14 edges, and what all of it costs as ndartsc counts it.
-    expect('sep_conv_5x542' in page.text and 'max_pool_3x34200' in page.text, page.text)
+    # An edge of sep_conv_5x5 has twice 25 C weights and C x C, used at every pixel: 8 x 8 of 2 channels, 4 x 4 of 4, 2 x 2 of 8.
+    weights = [28 * (25 * c + c * c) for c in (2, 4, 8)]
+    macs = sum(count * pixels for count, pixels in zip(weights, (64, 16, 4)))
+    expect(f'sep_conv_5x542{sum(weights):,}{macs:,}' in page.text and 'max_pool_3x34200' in page.text, page.text)
     check_total(page, 'search.nd')
 
 
