@@ -82,13 +82,15 @@ class Ndarts:
         self.seconds, self.resident, self.peak = [], 0, 0
 
     def run(self, count):
-        flag = '--steps' if 'search_step' in self.command[0] else '--runs'
-        text = call([*self.command, flag, str(count)])
-        best, unit = re.search(r'best ([\d.]+) (ms|s)', text).groups()
-        self.seconds.append(float(best) * (1e-3 if unit == 'ms' else 1))
+        text = call([*self.command, '--steps', str(count)])
+        if text.startswith('{'):
+            result = json.loads(text)
+            self.seconds.append(result['best_s'])
+            self.resident = max(self.resident, result['resident_mb'])
+            return
+        self.seconds.append(float(re.search(r'best ([\d.]+) s', text).group(1)))
         self.resident = max(self.resident, float(re.search(r'process at most ([\d.]+) MB', text).group(1)))
-        peak = re.search(r'FMA peak (\d+)', text)
-        self.peak = max(self.peak, float(peak.group(1)) if peak else 0)
+        self.peak = max(self.peak, float(re.search(r'FMA peak (\d+)', text).group(1)))
 
     def best(self):
         return min(self.seconds)
@@ -175,7 +177,7 @@ class Comparison:
 
     def train32(self):
         self.begin('train32', 'training step, noisy_darts_a C=36, 20 layers, auxiliary head, batch 32')
-        ndarts = Ndarts(self.options, 'bench_graph', self.training_text(), '--graph', 'train', '--batch', 32)
+        ndarts = Ndarts(self.options, 'bench_steps', self.training_text(), 'train', '--batch', 32)
         ways = SEARCH_WAYS + (['compile_parts'] if self.options.compile else [])
         peers = self.start_peers('train', ways, '--batch', 32, '--channels', 36, '--layers', 20)
         self.take_turns(ndarts, peers)
@@ -200,7 +202,7 @@ train {
     def infer(self, batch):
         self.begin(f'infer{batch}', f'inference, noisy_darts_a C=36, 20 layers, batch {batch}')
         files = self.inference_files(batch)
-        ndarts = Ndarts(self.options, 'bench_graph', 'genotypes/noisy_darts_a.nd', '--graph', 'infer', '--batch', batch)
+        ndarts = Ndarts(self.options, 'bench_steps', 'genotypes/noisy_darts_a.nd', 'infer', '--batch', batch)
         arguments = ['--batch', batch, '--channels', 36, '--layers', 20, '--weights', files['weights'], '--onnx', files['onnx'], '--input',
                      files['input']]
         peers = []
