@@ -41,7 +41,8 @@ const char *report_draw(Arena *arena, const ReportPlot *plots, int count, int co
 /* FOLDER/NAME.svg, or else NAME.dot drawn by Graphviz; NULL when neither is to be had. */
 const char *report_read_cell(Arena *arena, const char *folder, const char *name);
 
-/* report_cost.c: what the operations of a network cost, by kind, most multiply-adds first; the last row is all. */
+/* report_cost.c: what the operations of a network cost, by kind, most multiply-adds first; the last row is all.
+ * None of a network that calls nothing. */
 typedef struct ReportCost {
     const char *name;
     int times; /* in the network, or, of a candidate, on edges of the supernet */

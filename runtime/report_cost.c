@@ -58,6 +58,8 @@ int report_costs(Arena *arena, const IrModule *module, ReportCost **costs) {
         else if (n->op == OP_mixed)
             add_callees(&c, n, "candidates");
     }
+    if (c.count == 0)
+        return 0; /* nothing to tell apart */
     IrStats all = ir_count_stats(g);
     ReportCost rest = {"all else: stem, classifier", 1, all.parameters, count_macs(&all)};
     for (int i = 0; i < c.count; i++) {

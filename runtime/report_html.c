@@ -251,13 +251,20 @@ static const char *cell_word(const char *alphas) {
     return str_equal(word, "reduce") ? "reduction" : word;
 }
 
-/* Colours as in the drawings of the cells. */
-static void add_legend(Str *s, const DeriveEdge *edge) {
+/* Every operation that some edge offers; colours as in the drawings of the cells. */
+static void add_legend(Arena *arena, Str *s, const DeriveSpace *space) {
+    StrMap shown = str_map_create(arena);
     str_add(s, "<p class=\"legend\">");
-    for (int c = 0; c < edge->count; c++) {
-        str_addf(s, "<span><b style=\"background: %s\"></b>", genotype_operation_colour(edge->operations[c]));
-        add_escaped(s, edge->operations[c]);
-        str_add(s, "</span>");
+    for (int e = 0; e < space->edge_count; e++) {
+        for (int c = 0; c < space->edges[e].count; c++) {
+            const char *operation = space->edges[e].operations[c], *colour = genotype_operation_colour(operation);
+            if (str_map_get(&shown, operation))
+                continue;
+            str_map_set(&shown, operation, (void *)colour);
+            str_addf(s, "<span><b style=\"background: %s\"></b>", colour);
+            add_escaped(s, operation);
+            str_add(s, "</span>");
+        }
     }
     str_add(s, "</p>\n");
 }
@@ -270,7 +277,7 @@ static void add_edges(Arena *arena, Str *s, const ReportRun *run, const DeriveSp
     str_addf(s,
              "<details%s><summary>Alphas of the %s cell over time: softmax weights, a plot for each edge</summary>\n",
              open ? " open" : "", cell_word(alphas));
-    add_legend(s, &space->edges[0]);
+    add_legend(arena, s, space);
     add_picture(s, report_draw(arena, plots, edges, COLUMNS, 1180, HEIGHT * ((edges + COLUMNS - 1) / COLUMNS)),
                 arena_printf(arena, "alphas of the %s cell", cell_word(alphas)), "gnuplot");
     str_add(s, "</details>\n");
