@@ -149,7 +149,7 @@ void cuda_print_chunk(CgPrinter *p, const char *first, int step) {
     const char *type = p->index_type;
     cg_c_line(p, "const %s images = (%s)run->batch, chunks = (%s)run->chunks, end = ((%s)chunk + 1) * images / chunks;", type,
               type, type, type);
-    cg_c_open(p, "for (%s image = (%s)chunk * images / chunks%s; image < end; image += %d)", "int64_t", type, first, step);
+    cg_c_open(p, "for (int64_t image = (%s)chunk * images / chunks%s; image < end; image += %d)", type, first, step);
 }
 
 void cuda_print_element(CgPrinter *p, const CgStep *step, const char *number) {
