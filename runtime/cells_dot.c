@@ -58,7 +58,7 @@ static Str begin_drawing(Arena *arena, const char *name) {
     Str out = str_create(arena);
     str_add(&out, "digraph ");
     str_add_quoted(&out, name);
-    str_add(&out, " {\n  rankdir=LR;\n  ranksep=0.35;\n  nodesep=0.3;\n  bgcolor=\"transparent\";\n"
+    str_add(&out, " {\n  rankdir=LR;\n  ranksep=0.35;\n  nodesep=0.3;\n"
                   "  node [shape=box, style=\"rounded,filled\", fontname=\"Helvetica\"];\n"
                   "  edge [fontname=\"Helvetica\", fontsize=11, penwidth=2.5];\n");
     return out;

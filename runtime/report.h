@@ -38,7 +38,9 @@ typedef struct ReportPlot {
 /* report_plot.c: plots in rows of `columns`, as an SVG document made by gnuplot. NULL when there is no gnuplot, or it
  * fails. */
 const char *report_draw(Arena *arena, const ReportPlot *plots, int count, int columns, int width, int height);
-/* FOLDER/NAME.svg, or else NAME.dot drawn by Graphviz; NULL when neither is to be had. */
+/* By Graphviz, without a background of its own. NULL when there is none. */
+const char *report_draw_dot(Arena *arena, const char *dot);
+/* FOLDER/NAME.dot drawn so, or else NAME.svg; NULL when neither is to be had. */
 const char *report_read_cell(Arena *arena, const char *folder, const char *name);
 
 /* report_cost.c: what the operations of a network cost, by kind, most multiply-adds first; the last row is all.

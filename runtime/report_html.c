@@ -1,7 +1,6 @@
 /* report_html.c: the page of `ndarts-run report`. Everything is in the one file: styles, and pictures as data URLs, so
  * that identifiers inside of different SVG documents do not meet. In dark mode pictures are inverted and their hues
  * turned back. */
-#include "runtime/draw.h"
 #include "runtime/genotype.h"
 #include "runtime/report.h"
 
@@ -317,7 +316,7 @@ static void add_cells(Arena *arena, Str *s, const ReportRun *run) {
         if (!svg && !cell && !run->alphas)
             continue;
         if (!svg && cell)
-            svg = draw_svg(arena, "dot -Tsvg", genotype_dot(arena, names[i], cell));
+            svg = report_draw_dot(arena, genotype_dot(arena, names[i], cell));
         str_addf(s, "<h3>The %s cell</h3>\n", cell_word(names[i]));
         add_picture(s, svg, arena_printf(arena, "%s cell", cell_word(names[i])), "Graphviz");
     }

@@ -99,13 +99,18 @@ const char *report_draw(Arena *arena, const ReportPlot *plots, int count, int co
 
 /* ---- Graphviz ---- */
 
+const char *report_draw_dot(Arena *arena, const char *dot) {
+    return draw_svg(arena, "dot -Tsvg -Gbgcolor=transparent", dot);
+}
+
 const char *report_read_cell(Arena *arena, const char *folder, const char *name) {
     Error ignored = {0};
-    const char *svg = arena_printf(arena, "%s/%s.svg", folder, name);
-    SourceFile *file = access(svg, R_OK) == 0 ? source_read(arena, svg, &ignored) : NULL;
-    if (file)
-        return strstr(file->text, "<svg");
-    const char *dot = arena_printf(arena, "%s/%s.dot", folder, name);
-    file = access(dot, R_OK) == 0 ? source_read(arena, dot, &ignored) : NULL;
-    return file ? draw_svg(arena, "dot -Tsvg", file->text) : NULL;
+    const char *dot = arena_printf(arena, "%s/%s.dot", folder, name),
+               *svg = arena_printf(arena, "%s/%s.svg", folder, name);
+    SourceFile *file = access(dot, R_OK) == 0 ? source_read(arena, dot, &ignored) : NULL;
+    const char *drawn = file ? report_draw_dot(arena, file->text) : NULL;
+    if (drawn)
+        return drawn;
+    file = access(svg, R_OK) == 0 ? source_read(arena, svg, &ignored) : NULL;
+    return file ? strstr(file->text, "<svg") : NULL;
 }
