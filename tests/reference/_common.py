@@ -12,9 +12,11 @@ TOOL = os.path.join(BUILD, 'tests', 'ref_tool')
 RUN = os.path.join(BUILD, 'bin', 'ndarts-run')
 HERE = os.path.dirname(os.path.abspath(__file__))
 DEVICE = os.environ.get('NDARTS_TEST_DEVICE', 'cpu')
-# The largest relative errors of values and of gradients, updates and search results; in single precision one gradient in fifty
-# may be off because an input of a relu or a max pool fell on the other side of its kink (ref_tool.c).
-TOLERANCES = {'f64': ('1e-6', '1e-6'), 'f32': ('1e-5', '5e-3', 'kinks=0.02')}
+# The largest relative errors of values and of gradients, updates and search results.
+TOLERANCES = {'f64': ('1e-6', '1e-6'), 'f32': ('1e-5', '5e-3')}
+# Where an input of a relu is so near its kink that single precision sees it on the other side (docs/performance.md: PyTorch
+# differs by as much), one gradient in fifty may be off (ref_tool.c).
+KINKED = {'gaussian_decay/drop0.0', 'transfer_small'}
 # Doubles say that the numbers are right, and the C compiler's optimisation takes longer than they do. Single precision runs
 # what users run.
 COMPILER_OPTIONS = {'f64': '-O0', 'f32': ''}
@@ -68,7 +70,9 @@ class Case:
              NDARTS_CFLAGS=COMPILER_OPTIONS[precision])
 
     def compare(self, precision):
-        return call(TOOL, 'compare', reference(self.name), self.key, self.path('out.safetensors'), *TOLERANCES[precision], *self.rules)
+        kinks = ['kinks=0.02'] if precision == 'f32' and self.key in KINKED else []
+        return call(TOOL, 'compare', reference(self.name), self.key, self.path('out.safetensors'), *TOLERANCES[precision], *kinks,
+                    *self.rules)
 
 
 def run_all(name, precision, build, only=None):
