@@ -215,18 +215,37 @@ static const char *module_path(const Build *b) {
     return arena_printf(b->arena, "%s/module.so", b->folder);
 }
 
+/* gcc names itself "cc (Debian 12.2.0-14) 12.2.0", by the name it was called by. */
+static bool is_gcc(const RtCompiler *compiler) {
+    const char *slash = strrchr(compiler->args[0], '/'), *name = slash ? slash + 1 : compiler->args[0];
+    size_t length = strlen(name);
+    return !strncmp(compiler->version, name, length) && !strncmp(compiler->version + length, " (", 2);
+}
+
+/* What gcc can leave out: the text is vectorised and unrolled already, and its loops have constant bounds. Compiling
+ * the search of noisy_darts_a takes 7.3 s of processor time instead of 9.3; a step takes as long. The bits are the
+ * same. */
+static const char economies[] = "-fno-tree-vectorize -fno-tree-bit-ccp -fno-tree-pre -fno-tree-vrp -fno-code-hoisting "
+                                "-fno-tree-tail-merge -fno-store-merging -fno-ipa-icf -fno-ipa-cp";
+
+static char **add_words(const Build *b, char **argv, const char *words) {
+    RtCompiler split;
+    split_command(b->arena, words, &split);
+    for (int i = 0; i < split.arg_count; i++)
+        *argv++ = arena_strdup(b->arena, split.args[i]);
+    return argv;
+}
+
 /* The compiler, its options, then the arguments given. */
 static char **make_command(const Build *b, int count, const char *const *arguments) {
-    RtCompiler options;
-    split_command(b->arena, b->options, &options);
-    char **argv = ARENA_ARRAY(b->arena, char *, b->compiler->arg_count + options.arg_count + count + 1);
-    int n = 0;
+    char **argv = ARENA_ARRAY(b->arena, char *, b->compiler->arg_count + 2 * COMPILER_MAX_ARGS + count + 1),
+         **at = argv;
     for (int i = 0; i < b->compiler->arg_count; i++)
-        argv[n++] = arena_strdup(b->arena, b->compiler->args[i]);
-    for (int i = 0; i < options.arg_count; i++)
-        argv[n++] = arena_strdup(b->arena, options.args[i]);
+        *at++ = arena_strdup(b->arena, b->compiler->args[i]);
+    at = add_words(b, at, is_gcc(b->compiler) ? economies : "");
+    at = add_words(b, at, b->options);
     for (int i = 0; i < count; i++)
-        argv[n++] = arena_strdup(b->arena, arguments[i]);
+        *at++ = arena_strdup(b->arena, arguments[i]);
     return argv;
 }
 
