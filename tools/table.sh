@@ -39,28 +39,6 @@ is_published() {
         exit int(scaled) != wanted && int(scaled + 0.5) != wanted }'
 }
 
-# letter | noise as published | multiply-adds (M) | parameters (M) | top-1 (%), all as published
-published='a|Gaussian, 0.2|534|3.25|97.61
-b|Gaussian, 0.1|511|3.09|97.53
-c|uniform, 0.2|539|3.33|97.40
-d|uniform, 0.1|501|3.06|97.42
-e|Gaussian, times, 0.1|539|3.24|97.55
-f|Gaussian, times, 0.2|443|2.68|97.18
-g|Gaussian, 0.2, mean 0.5|549|3.32|97.49
-h|Gaussian, 0.2, mean 1|511|3.01|97.35
-i|Gaussian, 0.1, mean 0.5|495|3.07|97.28
-j|Gaussian, 0.1, mean 1|476|2.94|97.21'
-
-# count JSON KEY
-count() {
-    sed -n "s/.*\"$2\": \([0-9]*\).*/\1/p" <<<"$1"
-}
-
-# millions NUMBER DIGITS
-millions() {
-    awk -v number="$1" -v digits="$2" 'BEGIN { printf "%.*f", digits, number / 1e6 }'
-}
-
 printf '%-31s%-26s %s\n' '' 'published' 'counted here, in millions'
 row='%-4s%-25s  %8s %7s %7s   %7s %8s %7s %7s  %s\n'
 # shellcheck disable=SC2059 # the format is above
