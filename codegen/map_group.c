@@ -11,6 +11,8 @@
  * across zero.) A sum over channels as well adds up the channels' sums in order, in double. Neither depends on the
  * vector width.
  *
+ * Random numbers of a row of the image are drawn together before its columns (cg_c_draw_row).
+ *
  * A value that a member stores and a later one reads is passed on in a register (print_c.h). Merging is legal when
  * members read each other's results, and memory that a member overwrites, only at the element itself. */
 #include "codegen/map.h"
