@@ -34,7 +34,8 @@ typedef struct Member {
 typedef struct DrawRow {
     const Member *member;
     const CgScalar *draw;
-    const char *row;
+    int64_t stride;  /* elements from one column to the next */
+    const char *row; /* NULL: they are drawn one by one */
 } DrawRow;
 
 typedef struct Group {
@@ -166,11 +167,6 @@ static int column_dimension(const Group *g) {
     return 0;
 }
 
-typedef struct DrawSearch {
-    Group *g;
-    const Member *member;
-} DrawSearch;
-
 /* Elements from one column to the next, when those of a row can be drawn together. */
 static int64_t draw_stride(const Group *g, const Member *m, const CgScalar *s) {
     const CgIndex *element = &s->index[0], *image = &s->index[1];
@@ -180,19 +176,17 @@ static int64_t draw_stride(const Group *g, const Member *m, const CgScalar *s) {
     return together ? element->coef[column] : 0;
 }
 
-static void visit_draw(const CgScalar *s, DrawSearch *search) {
-    Group *g = search->g;
-    if (s->kind == SCALAR_draw && g->draw_count < MOST_DRAWS && draw_stride(g, search->member, s))
-        g->draws[g->draw_count++] = (DrawRow){search->member, s, NULL};
+static void add_draws(Group *g, const Member *m, const CgScalar *s) {
+    int64_t stride = s->kind == SCALAR_draw ? draw_stride(g, m, s) : 0;
+    if (stride && g->draw_count < MOST_DRAWS)
+        g->draws[g->draw_count++] = (DrawRow){m, s, stride, NULL};
     for (int i = 0; i < s->arg_count && s->kind != SCALAR_guard; i++)
-        visit_draw(s->args[i], search);
+        add_draws(g, m, s->args[i]);
 }
 
 static void find_draws(Group *g) {
-    for (int i = 0; i < g->count && column_dimension(g); i++) {
-        DrawSearch search = {g, &g->members[i]};
-        visit_draw(g->members[i].body, &search);
-    }
+    for (int i = 0; i < g->count && column_dimension(g); i++)
+        add_draws(g, &g->members[i], g->members[i].body);
 }
 
 /* ---- all of them ---- */
@@ -259,7 +253,7 @@ static void draw_rows(Group *g, const MapRun *run) {
     int d = column_dimension(g), last = g->rank - 1;
     for (int i = 0; i < g->draw_count; i++) {
         DrawRow *draw = &g->draws[i];
-        int64_t stride = draw_stride(g, draw->member, draw->draw), count = g->dim[d];
+        int64_t stride = draw->stride, count = g->dim[d];
         const char *channel = g->name[last];
         draw->row = NULL;
         if (run->width == 1) /* rows are drawn by vectors */
