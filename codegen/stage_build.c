@@ -6,9 +6,9 @@
  */
 #include "codegen/stage.h"
 
-#include <string.h>
+#include "base/align.h"
 
-enum { CG_ALIGNMENT = 64 };
+#include <string.h>
 
 struct CgMemo {
     IrNode *node;
@@ -29,14 +29,10 @@ int64_t cg_type_bytes(const CgOptions *options, const IrType *type) {
     return ir_type_count(type, options->batch, options->chunks) * cg_element_size(options, type->dtype);
 }
 
-static int64_t align_up(int64_t bytes) {
-    return (bytes + CG_ALIGNMENT - 1) / CG_ALIGNMENT * CG_ALIGNMENT;
-}
-
 int64_t *cg_state_offsets(Arena *arena, const IrModule *module, const CgOptions *options) {
     int64_t *offsets = ARENA_ARRAY(arena, int64_t, module->param_count + 1);
     for (int i = 0; i < module->param_count; i++)
-        offsets[i + 1] = offsets[i] + align_up(cg_type_bytes(options, &module->params[i].type));
+        offsets[i + 1] = offsets[i] + ALIGN_UP(cg_type_bytes(options, &module->params[i].type), VALUE_ALIGNMENT);
     return offsets;
 }
 
@@ -122,7 +118,7 @@ static void note_extent(CgProgram *p, const CgBuffer *buffer) {
                      : buffer->place == PLACE_prepared ? &p->prepared_bytes
                                                        : NULL;
     if (bytes && end > *bytes)
-        *bytes = align_up(end);
+        *bytes = ALIGN_UP(end, VALUE_ALIGNMENT);
 }
 
 static bool has_buffer(const IrNode *node) {

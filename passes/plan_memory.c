@@ -12,20 +12,15 @@
  * operand is read for the last time there, element by element, goes on in the operand's memory (accumulation). */
 #include "passes/plan_memory.h"
 
+#include "base/align.h"
 #include "passes/schedule.h"
 
 #include <limits.h>
 #include <string.h>
 
-enum { ALIGNMENT = 64 };
-
-static int64_t align_up(int64_t bytes) {
-    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-}
-
 /* ---- liveness ---- */
 
-static int64_t element_size(const PassContext *ctx, const IrNode *n) {
+int64_t pass_element_size(const PassContext *ctx, const IrNode *n) {
     if (n->half)
         return 2;
     return n->type.dtype == DTYPE_u8 ? 1 : n->type.dtype == DTYPE_i32 ? 4 : (int64_t)ctx->element_size;
@@ -34,7 +29,7 @@ static int64_t element_size(const PassContext *ctx, const IrNode *n) {
 static int64_t size_of(const PassContext *ctx, const IrNode *n) {
     int64_t chunks = ctx->chunks ? ctx->chunks : ctx->batch < 16 ? ctx->batch : 16;
     int64_t images = n->place == PLACE_private ? 1 : ctx->batch;
-    return align_up(ir_type_count(&n->type, images, chunks) * element_size(ctx, n));
+    return ALIGN_UP(ir_type_count(&n->type, images, chunks) * pass_element_size(ctx, n), VALUE_ALIGNMENT);
 }
 
 typedef struct Liveness {
@@ -187,8 +182,8 @@ static void consider_takeover(void *data, IrNode *reader, IrNode *value) {
     IrNode *n = taker->node;
     bool dies = v->node && v->last_step == n->id && v->last == n->stage;
     bool alone = schedule_is_images(n) || v->readers == 1; /* other steps of a once stage may run at the same time */
-    if (!taker->takes_over && dies && alone && !v->taken && value->place == n->place &&
-        value->half == n->half && ir_type_equal(&value->type, &n->type) && reads_in_step(n, value, true)) {
+    if (!taker->takes_over && dies && alone && !v->taken && value->place == n->place && value->half == n->half &&
+        ir_type_equal(&value->type, &n->type) && reads_in_step(n, value, true)) {
         taker->takes_over = value;
     }
 }
@@ -275,7 +270,8 @@ static int64_t assign_prepared(IrGraph *g, const Plan *plan) {
 static int64_t count_state(const PassContext *ctx, const IrGraph *g) {
     int64_t bytes = 0;
     for (int i = 0; i < g->module->param_count; i++) {
-        bytes += align_up(ir_type_count(&g->module->params[i].type, 1, 1) * (int64_t)ctx->element_size);
+        bytes +=
+            ALIGN_UP(ir_type_count(&g->module->params[i].type, 1, 1) * (int64_t)ctx->element_size, VALUE_ALIGNMENT);
     }
     return bytes;
 }

@@ -22,6 +22,8 @@ typedef struct Plan {
     int64_t state_bytes;
 } Plan;
 
+/* Bytes of an element of a value in memory. */
+int64_t pass_element_size(const PassContext *ctx, const IrNode *n);
 /* Sizes and lives of the values of a graph whose stages are numbered; sets the nodes' places and ids, leaves their
  * offsets. */
 Plan plan_describe(PassContext *ctx, IrGraph *g);

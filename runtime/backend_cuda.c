@@ -5,6 +5,7 @@
  * With a profile every launch is timed by itself, without capture. */
 #include "runtime/backend_cuda.h"
 
+#include "base/align.h"
 #include "base/str.h"
 #include "runtime/cuda_memory.h"
 #include "runtime/machine.h"
@@ -99,19 +100,15 @@ static void cuda_unload(RtDevice *d, RtModule *module) {
 
 /* ---- memory ---- */
 
-static size_t align_up(size_t bytes) {
-    return (bytes + CUDA_ALIGNMENT - 1) / CUDA_ALIGNMENT * CUDA_ALIGNMENT;
-}
-
 static void note_failure(RtDevice *d, int status, const char *what) {
     cuda_check(&d->api, status, what, &d->failure);
 }
 
 static void *cuda_allocate(RtDevice *d, size_t bytes) {
     void *memory = NULL;
-    if (d->api.Malloc(&memory, align_up(bytes + 1)) != CUDA_SUCCESS)
+    if (d->api.Malloc(&memory, ALIGN_UP(bytes + 1, CUDA_ALIGNMENT)) != CUDA_SUCCESS)
         return NULL;
-    note_failure(d, d->api.Memset(memory, 0, align_up(bytes + 1)), "clearing memory of the GPU");
+    note_failure(d, d->api.Memset(memory, 0, ALIGN_UP(bytes + 1, CUDA_ALIGNMENT)), "clearing memory of the GPU");
     return memory;
 }
 

@@ -1,12 +1,10 @@
 /* cuda_memory.c: what a module takes of a GPU's memory, and whether it is there. */
 #include "runtime/cuda_memory.h"
 
-static size_t align_up(size_t bytes) {
-    return (bytes + CUDA_ALIGNMENT - 1) / CUDA_ALIGNMENT * CUDA_ALIGNMENT;
-}
+#include "base/align.h"
 
 size_t cuda_memory_of_image(const PlanGraph *graph) {
-    return ((size_t)graph->private_bytes + 63) / 64 * 64;
+    return ALIGN_UP((size_t)graph->private_bytes, VALUE_ALIGNMENT);
 }
 
 /* Bytes that a module takes: fixed, and those that grow with the number of images (at the plan's batch). */
@@ -22,7 +20,7 @@ static Needs count_needs(const Plan *plan) {
         n.work = (size_t)g->work_bytes > n.work ? (size_t)g->work_bytes : n.work;
         n.private_values = private_values > n.private_values ? private_values : n.private_values;
         for (int j = 0; j < g->input_count; j++)
-            n.inputs += align_up((size_t)plan_tensor_bytes(plan, &g->inputs[j], plan->batch));
+            n.inputs += ALIGN_UP((size_t)plan_tensor_bytes(plan, &g->inputs[j], plan->batch), CUDA_ALIGNMENT);
     }
     return n;
 }

@@ -4,6 +4,7 @@
  * nd_weights lie. */
 #include "runtime/cuda_module.h"
 
+#include "base/align.h"
 #include "base/hash.h"
 #include "base/str.h"
 #include "codegen/cubin.h"
@@ -154,16 +155,14 @@ static bool compile_all(Build *b, int threads, Error *error) {
 
 /* ---- the cache's container: mark, number of units, their sizes, the cubins, each at a multiple of 16 ---- */
 
+enum { PIECE_ALIGNMENT = 16 };
+
 static const char container_mark[8] = "ndcub\0\0\1";
 
-static size_t align_up(size_t bytes) {
-    return (bytes + 15) / 16 * 16;
-}
-
 static void *pack_units(Arena *arena, const Build *b, size_t *size) {
-    size_t head = align_up(16 + 8 * (size_t)b->count), at = head;
+    size_t head = ALIGN_UP(16 + 8 * (size_t)b->count, PIECE_ALIGNMENT), at = head;
     for (int i = 0; i < b->count; i++)
-        at += align_up(b->units[i].size);
+        at += ALIGN_UP(b->units[i].size, PIECE_ALIGNMENT);
     uint64_t *words = arena_alloc(arena, *size = at);
     memcpy(words, container_mark, 8);
     words[1] = (uint64_t)b->count;
@@ -171,7 +170,7 @@ static void *pack_units(Arena *arena, const Build *b, size_t *size) {
     for (int i = 0; i < b->count; i++) {
         words[2 + i] = b->units[i].size;
         memcpy((char *)words + at, b->units[i].cubin, b->units[i].size);
-        at += align_up(b->units[i].size);
+        at += ALIGN_UP(b->units[i].size, PIECE_ALIGNMENT);
     }
     return words;
 }
@@ -185,12 +184,12 @@ static CudaModule *load_container(const CudaApi *api, const void *container, siz
         return NULL;
     }
     int count = (int)words[1];
-    size_t at = align_up(16 + 8 * (size_t)count);
+    size_t at = ALIGN_UP(16 + 8 * (size_t)count, PIECE_ALIGNMENT);
     CudaModule *m = create_module(count);
     bool ok = read_contents(&m->base, "the compiled module", (const char *)container + at, words[2], error);
     for (int i = 0; ok && i < count; i++) {
         ok = load_library(api, m, i, (const char *)container + at, "the compiled module", arch, error);
-        at += align_up(words[2 + i]);
+        at += ALIGN_UP(words[2 + i], PIECE_ALIGNMENT);
     }
     if (ok && find_kernels(api, m, error))
         return m;

@@ -4,6 +4,8 @@
  * thread holds. */
 #include "runtime/executor.h"
 
+#include "base/align.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -144,7 +146,7 @@ RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, c
     x->stage_count = graph->stage_count;
     x->prepare = bind_stages(x, graph->prepare, graph->prepare_count);
     x->stages = bind_stages(x, graph->stages, graph->stage_count);
-    x->private_bytes = ((size_t)graph->private_bytes + 63) / 64 * 64;
+    x->private_bytes = ALIGN_UP((size_t)graph->private_bytes, VALUE_ALIGNMENT);
     if (make_memory(x, thread_arenas))
         return x;
     error_set(error, ERROR_MACHINE, "out of memory");

@@ -3,14 +3,11 @@
  * is corrected: downwards until the budget is met, upwards while much is left. */
 #include "runtime/fit.h"
 
+#include "base/align.h"
 #include "base/str.h"
 #include "passes/memory_report.h"
 
 #include <string.h>
-
-static int64_t align_up(int64_t bytes) {
-    return (bytes + 63) / 64 * 64;
-}
 
 /* ---- what is needed ---- */
 
@@ -20,7 +17,8 @@ RtMemory rt_plan_memory(const Plan *plan, int threads) {
     for (int i = 0; i < plan->graph_count; i++) {
         const PlanGraph *g = &plan->graphs[i];
         m.work = g->work_bytes > m.work ? g->work_bytes : m.work;
-        m.each = align_up(g->private_bytes) > m.each ? align_up(g->private_bytes) : m.each;
+        int64_t each = ALIGN_UP(g->private_bytes, VALUE_ALIGNMENT);
+        m.each = each > m.each ? each : m.each;
     }
     m.each += cpu ? plan->scratch_bytes : 0;
     return m;
