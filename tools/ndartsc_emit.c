@@ -198,7 +198,7 @@ static bool report_memory(Job *job) {
 static bool build_graphs(Job *job) {
     Options *o = job->o;
     choose_kinds(job);
-    job->cg = (CgOptions){.target = o->emit >= EMIT_cu && o->emit <= EMIT_cubin ? TARGET_cuda : TARGET_c,
+    job->cg = (CgOptions){.target = o->target,
                           .precision = o->precision,
                           .vector_bytes = o->vector_bytes < 0 ? machine_vector_bytes() : (int)o->vector_bytes,
                           .plain = o->plain,

@@ -17,6 +17,8 @@ static const char usage[] =
     "\n"
     "  -o OUT                   write there instead of stdout; nothing is written when there are mistakes\n"
     "  --emit=KIND              ast, ir, stages, plan, c, so, cu, ptx, cubin, dot, stats; resources (of a .cubin)\n"
+    "  --target=c|cuda          what the graph, stages or plan are made for; by itself: that source (default: what OUT "
+    "is for, else c)\n"
     "  --weights W.safetensors  with --emit=c: one stand-alone C file with these weights, and its header; cubin: put into it\n"
     "  --graph=A,B              the steps to compile: infer, eval, search-alphas, search-weights, train, gradients. "
     "Default: infer for\n"
@@ -52,6 +54,7 @@ static const char *const flags[] = {
     "--plain", "--json", "--mem-report", "--timing", "--print-ir-after-all", "--print-ir-after-change"};
 static const char *const values[] = {"-o",
                                      "--emit",
+                                     "--target",
                                      "--weights",
                                      "--graph",
                                      "--network",
@@ -147,6 +150,18 @@ static bool take_emit(Options *o, const char *name, Error *error) {
     return suggest(error, "kind of output", name, emit_names, EMIT_COUNT);
 }
 
+static bool take_target(Options *o, const char *name, Error *error) {
+    static const char *const names[] = {[TARGET_c] = "c", [TARGET_cuda] = "cuda"};
+    for (int i = 0; i < 2; i++) {
+        if (str_equal(names[i], name)) {
+            o->target = (CgTarget)i;
+            o->target_given = true;
+            return true;
+        }
+    }
+    return suggest(error, "target", name, names, 2);
+}
+
 static bool take_number(const char *name, const char *value, int64_t low, int64_t high, int64_t *to, Error *error) {
     char *end;
     long long number = strtoll(value, &end, 10);
@@ -170,6 +185,8 @@ static bool take_value(Options *o, const char *name, const char *value, Error *e
         o->output = value;
     else if (str_equal(name, "--emit"))
         return take_emit(o, value, error);
+    else if (str_equal(name, "--target"))
+        return take_target(o, value, error);
     else if (str_equal(name, "--weights"))
         o->weights = value;
     else if (str_equal(name, "--graph"))
@@ -256,6 +273,19 @@ static bool emit_by_suffix(Options *o, Error *error) {
                      o->output);
 }
 
+/* Sources and modules are of one target; by itself --target means its source. */
+static bool agree_on_target(Options *o, Error *error) {
+    bool cuda = o->emit >= EMIT_cu && o->emit <= EMIT_cubin, c = o->emit == EMIT_c || o->emit == EMIT_so;
+    if (!o->target_given)
+        o->target = cuda ? TARGET_cuda : TARGET_c;
+    else if (!o->emit_given)
+        o->emit = o->target == TARGET_cuda ? EMIT_cu : EMIT_c;
+    else if (o->target == TARGET_cuda ? c : cuda)
+        return error_set(error, ERROR_INPUT, "%s is not made for --target=%s", emit_names[o->emit],
+                         o->target == TARGET_cuda ? "cuda" : "c");
+    return true;
+}
+
 bool options_parse(Options *o, int argc, char **argv, Error *error) {
     o->sets = ARENA_ARRAY(o->arena, const char *, argc);
     for (int i = 1; i < argc; i++)
@@ -263,5 +293,5 @@ bool options_parse(Options *o, int argc, char **argv, Error *error) {
             return false;
     if (!o->input)
         return error_set(error, ERROR_INPUT, "no input; ndartsc FILE|-");
-    return emit_by_suffix(o, error);
+    return emit_by_suffix(o, error) && agree_on_target(o, error);
 }
