@@ -1,8 +1,7 @@
 /* backend_cuda.c: a GPU as a device: generated CUDA source, NVRTC, the CUDA runtime. A run copies its inputs and the
- * run-time block from pinned memory and replays the graph's stages on one stream; the first time they are captured as a
- * CUDA graph, later a whole step is one launch. Kernels take any number of images up to the module's largest, so there
- * is one capture for all batches.
- * With a profile every launch is timed by itself, without capture. */
+ * run-time block from pinned memory and launches the graph's stages as one CUDA graph, which is captured the first
+ * time; the launches of a stage are side by side in it. Kernels take any number of images up to the module's largest,
+ * so there is one capture for all batches. With a profile every launch is timed by itself, without capture. */
 #include "runtime/backend_cuda.h"
 
 #include "base/align.h"
@@ -104,11 +103,14 @@ static void note_failure(RtDevice *d, int status, const char *what) {
     cuda_check(&d->api, status, what, &d->failure);
 }
 
+/* All goes over the device's stream, since that does not wait for the legacy one, over which cudaMemset and cudaMemcpy
+ * go, and both return before their end (of what is not pinned). */
 static void *cuda_allocate(RtDevice *d, size_t bytes) {
     void *memory = NULL;
     if (d->api.Malloc(&memory, ALIGN_UP(bytes + 1, CUDA_ALIGNMENT)) != CUDA_SUCCESS)
         return NULL;
-    note_failure(d, d->api.Memset(memory, 0, ALIGN_UP(bytes + 1, CUDA_ALIGNMENT)), "clearing memory of the GPU");
+    note_failure(d, d->api.MemsetAsync(memory, 0, ALIGN_UP(bytes + 1, CUDA_ALIGNMENT), d->stream),
+                 "clearing memory of the GPU");
     return memory;
 }
 
@@ -118,12 +120,17 @@ static void cuda_release(RtDevice *d, void *memory, size_t bytes) {
         d->api.Free(memory);
 }
 
+int cuda_copy(RtDevice *d, void *to, const void *from, size_t bytes, int kind) {
+    int status = d->api.MemcpyAsync(to, from, bytes, kind, d->stream);
+    return status == CUDA_SUCCESS ? d->api.StreamSynchronize(d->stream) : status;
+}
+
 static void cuda_upload(RtDevice *d, void *to, const void *from, size_t bytes) {
-    note_failure(d, d->api.Memcpy(to, from, bytes, CUDA_TO_DEVICE), "copying to the GPU");
+    note_failure(d, cuda_copy(d, to, from, bytes, CUDA_TO_DEVICE), "copying to the GPU");
 }
 
 static void cuda_download(RtDevice *d, void *to, const void *from, size_t bytes) {
-    note_failure(d, d->api.Memcpy(to, from, bytes, CUDA_TO_HOST), "copying from the GPU");
+    note_failure(d, cuda_copy(d, to, from, bytes, CUDA_TO_HOST), "copying from the GPU");
 }
 
 static bool cuda_check_memory(RtDevice *d, const Plan *plan, Error *error) {

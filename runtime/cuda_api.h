@@ -25,8 +25,7 @@ enum {
     CUDA_CAPTURE_THREAD_LOCAL = 1,
     CUDA_EVENT_WITHOUT_TIME = 2,
     CUDA_ATTRIBUTE_MAJOR = 75,
-    CUDA_ATTRIBUTE_MINOR = 76,
-    CUDA_KERNEL_DYNAMIC_SHARED = 8
+    CUDA_ATTRIBUTE_MINOR = 76
 };
 
 /*        name (without "cuda"), parameters, needed: without it nothing works */
@@ -41,7 +40,7 @@ enum {
     X(Free, (void *memory), true)                                                                                      \
     X(HostAlloc, (void **memory, size_t bytes, unsigned flags), true)                                                  \
     X(FreeHost, (void *memory), true)                                                                                  \
-    X(Memset, (void *memory, int value, size_t bytes), true)                                                           \
+    X(MemsetAsync, (void *memory, int value, size_t bytes, void *stream), true)                                        \
     X(Memcpy, (void *to, const void *from, size_t bytes, int kind), true)                                              \
     X(MemcpyAsync, (void *to, const void *from, size_t bytes, int kind, void *stream), true)                           \
     X(StreamCreateWithFlags, (void **stream, unsigned flags), true)                                                    \
@@ -55,7 +54,6 @@ enum {
       true)                                                                                                            \
     X(LibraryUnload, (void *library), true)                                                                            \
     X(LibraryGetKernel, (void **kernel, void *library, const char *name), true)                                        \
-    X(FuncSetAttribute, (const void *kernel, int attribute, int value), true)                                          \
     X(StreamBeginCapture, (void *stream, int mode), false)                                                             \
     X(StreamEndCapture, (void *stream, void **graph), false)                                                           \
     X(GraphInstantiateWithFlags, (void **executable, void *graph, unsigned long long flags), false)                    \

@@ -28,6 +28,7 @@ run_test() {
     case $path in
     unit/*) make_targets "unit_${path#unit/}" && (cd "$build/tests" && timeout 300 "./unit_${path#unit/}") ;;
     golden/*) timeout 300 python3 "$copy/tests/golden.py" "$copy/tests/$path.test" ;;
+    simt/*) make_targets fake_cudart fake_nvrtc fake_no_nvJitLink fake_no_cudnn && timeout 300 python3 "$copy/tests/$path.py" "$@" ;;
     cli/library) make_targets ndarts_shared ndarts_static && timeout 300 python3 "$copy/tests/$path.py" ;;
     *) timeout 600 python3 "$copy/tests/$path.py" "$@" ;;
     esac >"$work/test.log" 2>&1
@@ -167,6 +168,13 @@ mutant 'evaluation crops at random' runtime/augment.c 's/bool random_part = a->e
 mutant 'pictures without deviation' runtime/infer_pictures.c 's/net_data_options\(f->arena, f->program, GRAPH_infer, f->net, f->data,/net_data_options(f->arena, f->program, GRAPH_infer, f->net, NULL,/' \
     -- cli/pictures prepare test_the_logits_are_those_of_the_pixels
 mutant 'order of images is that of the file' runtime/loader.c 's/if \(!o->shuffle_stream\)/if (true)/' -- unit/runtime_data_batches
+
+# ---- on a GPU ----
+mutant 'dependent launches side by side' runtime/backend_cuda.c 's/end < part->launch_count \&\& (part->launches\[end\].stage == )/end < part->launch_count \&\& (end < i + 3 || \1/; s/(part->launches\[i\].stage);\)$/\1);)/' \
+    -- simt/end_to_end 'trace of a network'
+mutant 'memory cleared on another stream' runtime/backend_cuda.c 's/(MemsetAsync\(.*), d->stream\)/\1, NULL)/' -- simt/end_to_end 'trace of a network'
+mutant 'a capture that nobody waits for' runtime/backend_cuda.c 's/for \(int i = 1; ok \&\& i < lanes; i\+\+\)/for (int i = 1; ok \&\& i < lanes - 1; i++)/' \
+    -- simt/end_to_end 'trace of a network'
 
 # ---- what leaves the house ----
 mutant 'events with bare checksums' runtime/tensorboard.c 's/ \+ 0xa282ead8u//' -- cli/tensorboard prepare test_train

@@ -1,11 +1,16 @@
 /* fake_cudart.cpp: a libcudart for tests, on the emulator: one device whose memory is the host's. What is put on a
  * stream waits until somebody waits for it, as late as the rules of streams allow: a runtime that forgets to wait, or
- * that changes what it has given to an asynchronous copy, computes something else. New memory holds NaN.
+ * that changes what it has given to an asynchronous copy, computes something else. So does cudaMemset, which returns
+ * before its end, and streams made with cudaStreamNonBlocking do not wait for it. New memory holds NaN. What must not
+ * be called while a graph is captured fails then.
  *
- * $SIMT_ORDER: 0, 1, 2, the order of the threads; $SIMT_MEMORY: bytes of the device; $SIMT_NO_DEVICE: there is none;
- * $SIMT_KEEP_POISON: cudaMemset of zeros leaves NaN, so that what a kernel forgets to write is not zero by chance. */
+ * $SIMT_ORDER: 0, 1, 2, the order of the threads, and of a graph's operations as far as they are independent: as they
+ * were put there, the latest that can be run first, or shuffled; $SIMT_MEMORY: bytes of the device; $SIMT_NO_DEVICE:
+ * there is none; $SIMT_KEEP_POISON: cudaMemset of zeros leaves NaN, so that what a kernel forgets to write is not zero
+ * by chance. */
 #include "simt_host.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -34,20 +39,27 @@ enum Status {
 
 typedef std::function<int()> Operation;
 
+struct Node {
+    Operation operation;
+    std::set<size_t> after; /* nodes that must have ended */
+};
+
 struct Graph {
-    std::vector<Operation> operations;
+    std::vector<Node> nodes;
 };
 
 struct Stream {
     std::deque<Operation> waiting;
     bool blocking = true;
     Graph *capture = nullptr;
-    bool unjoined = false; /* of a capture that began on another stream: nobody waits for what it does */
+    std::set<size_t> last; /* of the capture: what the next operation comes after */
 };
 
 struct Event {
     Stream *stream = nullptr;
     bool reached = true;
+    Graph *capture = nullptr;
+    std::set<size_t> last;
 };
 
 struct Dim3 {
@@ -97,23 +109,83 @@ Stream *stream_of(void *handle) {
     return handle ? (Stream *)handle : &legacy;
 }
 
+bool capturing() {
+    for (Stream *stream : streams)
+        if (stream->capture)
+            return true;
+    return false;
+}
+
 int put(void *handle, Operation operation) {
     Stream *stream = stream_of(handle);
     if (stream->capture) {
-        stream->capture->operations.push_back(operation);
-        stream->unjoined = true;
-    } else
-        stream->waiting.push_back(operation);
+        std::vector<Node> &nodes = stream->capture->nodes;
+        nodes.push_back({operation, stream->last});
+        stream->last = {nodes.size() - 1};
+        return SUCCESS;
+    }
+    if (stream != &legacy && stream->blocking)
+        drain(&legacy);
+    stream->waiting.push_back(operation);
     return SUCCESS;
 }
 
-/* Is [at, at + bytes) memory of the device, all in one allocation? */
-bool on_device(const void *at, size_t bytes) {
+/* Does every node of the graph come before what comes after `last`? */
+bool all_joined(const Graph &graph, const std::set<size_t> &last) {
+    std::set<size_t> found, next = last;
+    while (!next.empty()) {
+        size_t node = *next.begin();
+        next.erase(next.begin());
+        if (found.insert(node).second)
+            next.insert(graph.nodes[node].after.begin(), graph.nodes[node].after.end());
+    }
+    return found.size() == graph.nodes.size();
+}
+
+/* Which of count operations that can be run is next. */
+size_t choose(size_t count) {
+    static unsigned random = 1;
+    const char *order = getenv("SIMT_ORDER");
+    int kind = order ? atoi(order) % SIMT_ORDER_COUNT : 0;
+    random = random * 1664525u + 1013904223u;
+    return kind == SIMT_ascending ? 0 : kind == SIMT_descending ? count - 1 : (random >> 8) % count;
+}
+
+/* An order that the graph allows. */
+std::vector<Operation> put_in_order(const Graph &graph) {
+    std::vector<Operation> operations;
+    std::vector<std::vector<size_t>> before(graph.nodes.size());
+    std::vector<size_t> waits_for, ready; /* ready: ascending */
+    for (size_t i = 0; i < graph.nodes.size(); i++) {
+        waits_for.push_back(graph.nodes[i].after.size());
+        for (size_t j : graph.nodes[i].after)
+            before[j].push_back(i);
+        if (waits_for[i] == 0)
+            ready.push_back(i);
+    }
+    while (!ready.empty()) {
+        auto next = ready.begin() + (long)choose(ready.size());
+        size_t node = *next;
+        ready.erase(next);
+        operations.push_back(graph.nodes[node].operation);
+        for (size_t i : before[node])
+            if (--waits_for[i] == 0)
+                ready.insert(std::lower_bound(ready.begin(), ready.end(), i), i);
+    }
+    return operations;
+}
+
+/* Does [at, at + bytes) lie in one of the allocations? */
+bool is_in(const std::map<char *, size_t> &allocations, const void *at, size_t bytes) {
     auto next = allocations.upper_bound((char *)at);
     if (next == allocations.begin())
         return false;
     --next;
     return (char *)at + bytes <= next->first + next->second;
+}
+
+bool on_device(const void *at, size_t bytes) {
+    return is_in(allocations, at, bytes);
 }
 
 int copy(void *to, const void *from, size_t bytes, int kind) {
@@ -227,6 +299,8 @@ int cudaMemGetInfo(size_t *free_bytes, size_t *total) {
 }
 
 int cudaMalloc(void **memory, size_t bytes) {
+    if (capturing())
+        return CAPTURE_UNSUPPORTED;
     if (used + bytes > device_bytes())
         return OUT_OF_MEMORY;
     *memory = aligned_alloc(256, (bytes + 511) / 256 * 256);
@@ -239,6 +313,8 @@ int cudaMalloc(void **memory, size_t bytes) {
 int cudaFree(void *memory) {
     if (!memory)
         return SUCCESS;
+    if (capturing())
+        return CAPTURE_UNSUPPORTED;
     drain_blocking();
     for (Stream *stream : streams)
         drain(stream);
@@ -252,31 +328,51 @@ int cudaFree(void *memory) {
 }
 
 int cudaHostAlloc(void **memory, size_t bytes, unsigned) {
+    if (capturing())
+        return CAPTURE_UNSUPPORTED;
     *memory = calloc(1, bytes + 1);
+    pinned[(char *)*memory] = bytes;
     return SUCCESS;
 }
 
 int cudaFreeHost(void *memory) {
+    if (capturing())
+        return CAPTURE_UNSUPPORTED;
+    pinned.erase((char *)memory);
     free(memory);
     return SUCCESS;
 }
 
-int cudaMemset(void *to, int value, size_t bytes) {
-    drain_blocking();
+int cudaMemsetAsync(void *to, int value, size_t bytes, void *stream) {
     if (!on_device(to, bytes))
         return INVALID_VALUE;
-    if (value || !getenv("SIMT_KEEP_POISON"))
-        memset(to, value, bytes);
-    return SUCCESS;
+    return put(stream, [=] {
+        if (value || !getenv("SIMT_KEEP_POISON"))
+            memset(to, value, bytes);
+        return (int)SUCCESS;
+    });
+}
+
+int cudaMemset(void *to, int value, size_t bytes) {
+    if (capturing())
+        return CAPTURE_UNSUPPORTED;
+    drain_blocking();
+    return cudaMemsetAsync(to, value, bytes, nullptr);
 }
 
 int cudaMemcpy(void *to, const void *from, size_t bytes, int kind) {
+    if (capturing())
+        return CAPTURE_UNSUPPORTED;
     drain_blocking();
     return failure ? failure : copy(to, from, bytes, kind);
 }
 
+/* What is not pinned is put aside first; a copy of what is sees all that happens to that until it is its turn. */
 int cudaMemcpyAsync(void *to, const void *from, size_t bytes, int kind, void *stream) {
-    return put(stream, [=] { return copy(to, from, bytes, kind); });
+    if (kind != 1 || is_in(pinned, from, bytes))
+        return put(stream, [=] { return copy(to, from, bytes, kind); });
+    std::vector<char> aside((const char *)from, (const char *)from + bytes);
+    return put(stream, [=] { return copy(to, aside.data(), bytes, kind); });
 }
 
 int cudaStreamCreateWithFlags(void **stream, unsigned flags) {
@@ -298,7 +394,10 @@ int cudaStreamDestroy(void *handle) {
 }
 
 int cudaStreamSynchronize(void *stream) {
-    return drain(stream_of(stream));
+    if (stream_of(stream)->capture)
+        return CAPTURE_UNSUPPORTED;
+    drain(stream_of(stream));
+    return drain(&legacy); /* has had the time */
 }
 
 int cudaDeviceSynchronize() {
@@ -321,7 +420,9 @@ int cudaEventDestroy(void *event) {
 int cudaEventRecord(void *handle, void *stream) {
     Event *event = (Event *)handle;
     event->stream = stream_of(stream);
-    if (event->stream->capture)
+    event->capture = event->stream->capture;
+    event->last = event->stream->last;
+    if (event->capture)
         return SUCCESS;
     event->reached = false;
     return put(stream, [=] {
@@ -330,15 +431,15 @@ int cudaEventRecord(void *handle, void *stream) {
     });
 }
 
-/* In a capture the other stream joins the graph: its operations are put down in the order of the calls, which is one of
- * the orders that the events allow. */
+/* In a capture the other stream joins the graph. */
 int cudaStreamWaitEvent(void *handle, void *waited, unsigned) {
     Event *event = (Event *)waited;
     Stream *stream = stream_of(handle);
-    if (event->stream && event->stream->capture) {
-        stream->capture = event->stream->capture;
-        stream->unjoined = true;
-        event->stream->unjoined = false;
+    if (event->capture && event->stream->capture == event->capture) {
+        if (stream->capture != event->capture)
+            stream->last.clear();
+        stream->capture = event->capture;
+        stream->last.insert(event->last.begin(), event->last.end());
         return SUCCESS;
     }
     return put(handle, [=] {
@@ -353,35 +454,39 @@ int cudaStreamWaitEvent(void *handle, void *waited, unsigned) {
 
 int cudaStreamBeginCapture(void *handle, int) {
     stream_of(handle)->capture = new Graph();
+    stream_of(handle)->last.clear();
     return SUCCESS;
 }
 
 int cudaStreamEndCapture(void *handle, void **graph) {
     Graph *made = stream_of(handle)->capture;
-    bool unjoined = false;
-    *graph = made;
-    for (Stream *stream : streams) {
-        if (stream->capture != made)
-            continue;
-        unjoined = unjoined || (stream->unjoined && stream != handle);
-        stream->capture = nullptr;
-    }
-    return unjoined ? CAPTURE_UNJOINED : made ? SUCCESS : CAPTURE_UNSUPPORTED;
+    *graph = nullptr;
+    if (!made)
+        return CAPTURE_UNSUPPORTED;
+    bool joined = all_joined(*made, stream_of(handle)->last);
+    for (Stream *stream : streams)
+        if (stream->capture == made)
+            stream->capture = nullptr;
+    if (joined)
+        *graph = made;
+    else
+        delete made;
+    return joined ? SUCCESS : CAPTURE_UNJOINED;
 }
 
 int cudaGraphInstantiateWithFlags(void **executable, void *graph, unsigned long long) {
-    *executable = new Graph(*(Graph *)graph);
+    *executable = new std::vector<Operation>(put_in_order(*(Graph *)graph));
     return SUCCESS;
 }
 
 int cudaGraphLaunch(void *executable, void *stream) {
-    for (const Operation &operation : ((Graph *)executable)->operations)
+    for (const Operation &operation : *(std::vector<Operation> *)executable)
         put(stream, operation);
     return SUCCESS;
 }
 
 int cudaGraphExecDestroy(void *executable) {
-    delete (Graph *)executable;
+    delete (std::vector<Operation> *)executable;
     return SUCCESS;
 }
 
@@ -429,10 +534,6 @@ int cudaLibraryGetGlobal(void **address, size_t *bytes, void *handle, const char
     *address = simt_module_symbol(((Library *)handle)->module, name);
     *bytes = 0;
     return *address ? SUCCESS : SYMBOL_NOT_FOUND;
-}
-
-int cudaFuncSetAttribute(const void *kernel, int, int) {
-    return known.count(kernel) ? SUCCESS : INVALID_VALUE;
 }
 
 /* The values of the arguments are copied now; all have 8 bytes. */
