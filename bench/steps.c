@@ -1,14 +1,16 @@
 /* steps.c: how long one run of each step graph takes, on any device.
  *
  *     bench_steps TEXT GRAPH[,GRAPH...] [--device D] [--batch N] [--steps N] [--threads N] [--cpu-time]
- *                 [--precision f32|f64|tf32|bf16] [--mem-budget MEGABYTES] [--set NAME=VALUE]... [--profile TRACE|-]
+ *                 [--precision f32|f64|tf32|bf16] [--mem-budget MEGABYTES] [--set NAME=VALUE]... [--profile TRACE|-] [--no-cudnn]
  *
  * Prints one line of JSON for each graph: the median and the best time of a run that copies its inputs to the device
  * and waits for its end, images per second, what opening took, the memory of the arenas and the most that the process
  * has had resident. The first three runs are not counted. --cpu-time counts the processor's time instead of the
- * clock's: for comparing on a busy machine, with one thread. --profile adds tables of kernels, on stderr. */
+ * clock's: for comparing on a busy machine, with one thread. --profile adds tables of kernels, on stderr; --no-cudnn
+ * computes everything with our own kernels. */
 #include "base/diag.h"
 #include "base/str.h"
+#include "runtime/cudnn.h"
 #include "runtime/runtime.h"
 
 #include <stdio.h>
@@ -158,6 +160,9 @@ static bool parse(Bench *b, int argc, char **argv, Error *error) {
     for (int i = 3; i < argc; i += 2) {
         if (str_equal(argv[i], "--cpu-time")) {
             clock_used = CLOCK_PROCESS_CPUTIME_ID;
+            i--;
+        } else if (str_equal(argv[i], "--no-cudnn")) {
+            cudnn_forbid();
             i--;
         } else if (i + 1 == argc || !parse_option(b, argv[i], argv[i + 1]))
             return error_set(error, ERROR_INPUT, "unknown option '%s', or one without a value", argv[i]);

@@ -3,9 +3,11 @@
 what can be missing on a machine is named. With NDARTS_REAL_GPU=1 on the libraries and the GPU that are there.
 
     end_to_end.py [TITLE...]      all checks, or those with these titles"""
+import glob
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -183,11 +185,34 @@ def cudnn(folder, weights):
         assert all(line.startswith('own: ') for line in file), 'a library that computes something else was chosen'
 
 
+def real_cudnn(folder, weights):
+    """What a trial chose, and the same again; the numbers are near the CPU's either way."""
+    installed = next(line for line in call([RUN, 'info']).splitlines() if line.startswith('cudnn'))
+    if 'not installed' in installed:
+        return 'not installed'
+    images, out, cache = (os.path.join(folder, name) for name in ('x.npy', 'cudnn.npy', 'cudnn-cache'))
+    expected = npy(os.path.join(folder, 'cpu.npy'))
+    size = math.sqrt(sum(x * x for x in expected))
+    for _ in range(2):
+        call([RUN, 'infer', NETWORK, '--weights', weights, '--input', images, '--output', out, '--batch', '4', '--device=cuda'], XDG_CACHE_HOME=cache)
+        error = math.sqrt(sum((x - y) ** 2 for x, y in zip(npy(out), expected))) / size
+        assert error < 1e-5, f'relative error {error}'
+    with open(os.path.join(cache, 'ndarts', 'cudnn-choices')) as file:
+        lines = file.read().splitlines()
+    return f'{installed.split()[1]} for {sum(line.startswith("cudnn: ") for line in lines)} of {len(lines)} shapes'
+
+
+def runtime_library():
+    """libcudart.so: the stand-in, or the first in LD_LIBRARY_PATH."""
+    folders = os.environ.get('LD_LIBRARY_PATH', '').split(':') if REAL else [FAKE]
+    return next(path for folder in folders for path in sorted(glob.glob(os.path.join(folder, 'libcudart.so.1[23]'))))
+
+
 def example(folder):
     """docs/examples/classify.c: the first image of those above, with nothing but the CUDA runtime."""
     program, image = os.path.join(folder, 'classify'), os.path.join(folder, 'image.f32')
     source = os.path.join(HERE, '..', '..', 'docs', 'examples', 'classify.c')
-    call(['cc', '-O1', '-Wall', '-Wextra', '-Werror', source, '-o', program, os.path.join(FAKE, 'libcudart.so.13')])
+    call(['cc', '-O1', '-Wall', '-Wextra', '-Werror', source, '-o', program, runtime_library()])
     with open(os.path.join(folder, 'x.npy'), 'rb') as file, open(image, 'wb') as out:
         out.write(file.read()[-10 * 3072:][:3072])
     said = call([program, os.path.join(folder, 'whole.cubin'), image])
@@ -216,16 +241,41 @@ def library(folder, weights):
             assert row[int(best)] > max(row) - 1e-4 and abs(float(logit) - max(row)) < 1e-4, f'{lines} instead of {rows}'
 
 
-def search(folder):
+def same_metrics(folder, command, text, keys, *options):
+    """An epoch of a search or a training: what it says of itself is what it says on the CPU."""
     lines = []
     for device in ('cpu', 'cuda'):
-        out = os.path.join(folder, device)
-        call([RUN, 'search', SEARCH, '--out', out, f'--device={device}'])
+        out = os.path.join(folder, f'{command}-{device}')
+        call([RUN, command, text, '--out', out, f'--device={device}', *options])
         with open(os.path.join(out, 'metrics.jsonl')) as file:
             lines.append(json.loads(file.readline()))
-    for key in ('train_loss', 'alphas_loss', 'valid_loss', 'grad_norm', 'alphas_entropy'):
+    for key in keys:
         error = abs(lines[0][key] - lines[1][key]) / abs(lines[0][key])
         assert error < 1e-4, f'{key}: {lines[0][key]} and {lines[1][key]}'
+
+
+def search(folder):
+    same_metrics(folder, 'search', SEARCH, ('train_loss', 'alphas_loss', 'valid_loss', 'grad_norm', 'alphas_entropy'))
+
+
+def train(folder):
+    same_metrics(folder, 'train', NETWORK, ('train_loss', 'valid_loss', 'grad_norm'), '--set', 'data.limit=12')
+    weights = os.path.join(folder, 'train-cuda', 'weights.safetensors')
+    losses = [json.loads(call([RUN, 'eval', NETWORK, '--weights', weights, '--json', f'--device={device}']).splitlines()[-1])['loss']
+              for device in ('cpu', 'cuda')]
+    assert abs(losses[0] - losses[1]) < 1e-4 * losses[0], losses
+
+
+def profile(folder, weights):
+    """Every launch is timed, and the result stays the same."""
+    images, out, trace = (os.path.join(folder, name) for name in ('x.npy', 'profiled.npy', 'trace.json'))
+    said = call([RUN, 'infer', NETWORK, '--weights', weights, '--input', images, '--output', out, '--batch', '4', '--device=cuda',
+                 '--no-cudnn', f'--profile={trace}'])
+    assert npy(out) == npy(os.path.join(folder, 'text.npy')), 'other numbers than without a profile'
+    assert re.search(r'profile of infer: 3 runs of .*\n(.*\n)*.*conv2d', said) and ' nd_k' in said, said
+    with open(trace) as file:
+        kernels = [event for event in json.load(file)['traceEvents'] if ' nd_k' in event['name']]
+    assert kernels and all(event['dur'] >= 0 for event in kernels), kernels
 
 
 def said(code, expected, arguments, **environment):
@@ -237,17 +287,21 @@ def messages(folder):
     images, out = os.path.join(folder, 'x.npy'), os.path.join(folder, 'y.npy')
     weights = os.path.join(folder, 'network.nd.weights.safetensors')
     infer_with = ['infer', NETWORK, '--weights', weights, '--input', images, '--output', out, '--batch', '4']
+    with open(weights + '.cubin', 'wb') as file:
+        file.write(b'\x7fELF\x02' + b'\0' * 200)
     said(1, "--device gpu: expected cpu, cuda, cuda:N or auto", [*infer_with, '--device=gpu'])
-    said(2, 'no GPU number 3; this machine has 1', [*infer_with, '--device=cuda:3'])
+    said(1, 'is not a module', ['infer', weights + '.cubin', '--weights', weights, '--input', images, '--output', out])
+    said(2, 'no GPU number 99; this machine has ', [*infer_with, '--device=cuda:99'])
+    said(0, f'device: cuda:0, {"" if REAL else "emulated device"}', [*infer_with, '--device=auto'])
+    if REAL:
+        return
     said(2, 'no GPU was found', [*infer_with, '--device=cuda'], SIMT_NO_DEVICE='1')
     said(0, 'device: cpu (no GPU was found', [*infer_with, '--device=auto'], SIMT_NO_DEVICE='1')
-    said(0, 'device: cuda:0, emulated device', [*infer_with, '--device=auto'])
     said(2, 'not even a batch of 1 would fit', [*infer_with, '--device=cuda'], SIMT_MEMORY='30000')
     said(0, '', [*infer_with, '--device=cuda'], SIMT_MEMORY='700000')  # values share memory over time, then it fits
     said(2, 'a batch of about ', [*infer_with, '--device=cuda'], SIMT_MEMORY='120000')
     said(2, 'the CUDA runtime 12.4 is too old: it lacks cudaLibraryLoadData; install the CUDA toolkit 12.8 or later',
          [*infer_with, '--device=cuda'], fake=os.path.join(FAKE, 'old'))
-    said(1, 'is not a module', ['infer', weights + '.cubin', '--weights', weights, '--input', images, '--output', out])
 
 
 def main():
@@ -264,16 +318,14 @@ def main():
         check('infer', infer, folder, network.path('weights'))
         check('pictures', pictures, folder, network.path('weights'))
         check('precisions', precisions, folder, network.path('weights'))
-        if not REAL:
-            check('cudnn', cudnn, folder, network.path('weights'))
+        check('profile', profile, folder, network.path('weights'))
+        check('cudnn', real_cudnn if REAL else cudnn, folder, network.path('weights'))
+        if not REAL:  # a portable build has no shared library
             check('library', library, folder, network.path('weights'))
         check('search', search, folder)
-        if not REAL:
-            check('example', example, folder)
-        with open(network.path('weights') + '.cubin', 'wb') as file:
-            file.write(b'\x7fELF\x02' + b'\0' * 200)
-        if not REAL:
-            check('messages', messages, folder)
+        check('train', train, folder)
+        check('example', example, folder)
+        check('messages', messages, folder)
     sys.exit(1 if failures else 0)
 
 

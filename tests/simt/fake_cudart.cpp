@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <deque>
 #include <elf.h>
 #include <functional>
@@ -31,7 +32,9 @@ enum Status {
     OUT_OF_MEMORY = 2,
     INVALID_IMAGE = 200,
     NO_DEVICE = 100,
+    INVALID_HANDLE = 400,
     SYMBOL_NOT_FOUND = 500,
+    NOT_READY = 600,
     LAUNCH_FAILURE = 719,
     CAPTURE_UNSUPPORTED = 900,
     CAPTURE_UNJOINED = 904
@@ -57,7 +60,8 @@ struct Stream {
 
 struct Event {
     Stream *stream = nullptr;
-    bool reached = true;
+    bool reached = true, timed;
+    double milliseconds = 0; /* when it was reached */
     Graph *capture = nullptr;
     std::set<size_t> last;
 };
@@ -407,9 +411,18 @@ int cudaDeviceSynchronize() {
     return failure;
 }
 
-int cudaEventCreateWithFlags(void **event, unsigned) {
+int cudaEventCreateWithFlags(void **event, unsigned flags) {
     *event = new Event();
+    ((Event *)*event)->timed = !(flags & 2);
     return SUCCESS;
+}
+
+int cudaEventElapsedTime(float *milliseconds, void *begin, void *end) {
+    Event *a = (Event *)begin, *b = (Event *)end;
+    if (!a->timed || !b->timed || !a->stream || !b->stream)
+        return INVALID_HANDLE;
+    *milliseconds = (float)(b->milliseconds - a->milliseconds);
+    return a->reached && b->reached ? SUCCESS : NOT_READY;
 }
 
 int cudaEventDestroy(void *event) {
@@ -427,6 +440,7 @@ int cudaEventRecord(void *handle, void *stream) {
     event->reached = false;
     return put(stream, [=] {
         event->reached = true;
+        event->milliseconds = 1e3 * (double)clock() / CLOCKS_PER_SEC;
         return (int)SUCCESS;
     });
 }
