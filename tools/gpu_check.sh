@@ -7,13 +7,14 @@
 #                                      RESULTS (gpu_check.json) for programs
 #     tools/gpu_check.sh --fake BUILD  tries this script itself on the emulator of the tests that were built in BUILD
 set -euo pipefail
-cd "$(dirname "$0")/.."
+root=$(cd "$(dirname "$0")/.." && pwd)
 
 if [ "${1:-}" = --build ]; then
+    cd "$root"
     cmake -S . -B build-gpu -DCMAKE_BUILD_TYPE=Release -DNDARTS_PORTABLE=ON >build-gpu.log 2>&1 || { cat build-gpu.log; exit 2; }
     rm -f build-gpu.log
     cmake --build build-gpu --parallel "$(nproc)" --target ndartsc ndarts-run ref_tool bench_steps
     exit
 fi
 command -v python3 >/dev/null || { echo "gpu_check: python3 is not installed" >&2; exit 2; }
-exec python3 tools/gpu_check.py "$@"
+exec python3 "$root/tools/gpu_check.py" "$@"
