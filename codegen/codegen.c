@@ -182,22 +182,24 @@ static void build_programs(CgModule *module, IrGraph *const *graphs, int graph_c
     }
 }
 
-static void emit_stages(CgModule *module) {
+static CgCallStage *emit_c_stages(CgModule *module, CgProgram *program) {
+    CgCallStage *stages = ARENA_ARRAY(module->arena, CgCallStage, program->stage_count + 1);
+    for (int i = 0; i < program->stage_count; i++) {
+        stages[i].domain = program->stages[i]->domain;
+        stages[i].prepared = program->stages[i]->prepared;
+        cg_c_emit_stage(module, program, program->stages[i], &stages[i]);
+    }
+    return stages;
+}
+
+static void emit_programs(CgModule *module) {
     module->stages = ARENA_ARRAY(module->arena, CgCallStage *, module->program_count);
     module->stage_counts = ARENA_ARRAY(module->arena, int, module->program_count);
     for (int i = 0; i < module->program_count; i++) {
         CgProgram *program = module->programs[i];
-        module->stages[i] = ARENA_ARRAY(module->arena, CgCallStage, program->stage_count + 1);
-        for (int j = 0; j < program->stage_count; j++) {
-            CgCallStage *calls = &module->stages[i][j];
-            calls->domain = program->stages[j]->domain;
-            calls->prepared = program->stages[j]->prepared;
-            (module->options->target == TARGET_c ? cg_c_emit_stage : cg_cuda_emit_stage)(module, program,
-                                                                                         program->stages[j], calls);
-        }
         module->stage_counts[i] = program->stage_count;
-        if (module->options->target == TARGET_cuda)
-            module->stages[i] = cg_cuda_order_calls(module, module->stages[i], &module->stage_counts[i]);
+        module->stages[i] = module->options->target == TARGET_c ? emit_c_stages(module, program)
+                                                                : cg_cuda_emit_program(module, program, &module->stage_counts[i]);
     }
 }
 
@@ -225,7 +227,7 @@ static int choose_unit_count(const CgModule *module) {
 
 CgOutput *cg_generate(Arena *arena, IrModule *ir, IrGraph *const *graphs, int graph_count, const CgOptions *options) {
     CgModule *module = module_create(arena, ir, graphs, graph_count, options);
-    emit_stages(module);
+    emit_programs(module);
     CgOutput *output = ARENA_NEW(arena, CgOutput);
     output->plan = cg_plan_json(module);
     output->precision = options->precision;

@@ -68,45 +68,67 @@ static bool is_result_axis(const CgStep *step, int axis) {
     return axis < step->out->type.rank;
 }
 
-static bool are_one(const CgStep *step, CgScalar *value, bool stored, int outer, int inner) {
+static bool are_one(const CudaUse *use, int outer_position, int inner_position) {
+    const CgStep *step = use->step;
     const int64_t *stride = step->out->stride;
+    int outer = use->axes[outer_position], inner = use->axes[inner_position];
     Pair pair = {outer, inner, step->axes[inner].extent};
     if (is_result_axis(step, outer) != is_result_axis(step, inner))
         return false;
-    if (stored && is_result_axis(step, outer) && !steps_alike(stride[outer], stride[inner], &pair))
+    if (use->stored && is_result_axis(step, outer) && !steps_alike(stride[outer], stride[inner], &pair))
         return false;
-    bool differs = value && find_differing(value, &pair);
-    if (value)
-        clear_marks(value);
+    bool differs = use->value && find_differing(use->value, &pair);
+    if (use->value)
+        clear_marks(use->value);
     return !differs;
 }
 
-/* The axis before `at` that has an extent; -1: none. */
-static int previous(const CgStep *step, const int *axes, int at) {
-    while (--at >= 0 && step->axes[axes[at]].extent <= 1)
+static bool are_one_to_all(const CudaUse *uses, int use_count, int outer, int inner) {
+    for (int i = 0; i < use_count; i++)
+        if (!are_one(&uses[i], outer, inner))
+            return false;
+    return true;
+}
+
+/* The position before `at` whose axis has an extent; -1: none. */
+static int previous(const CudaUse *use, int at) {
+    while (--at >= 0 && use->step->axes[use->axes[at]].extent <= 1)
         continue;
     return at;
 }
 
-void cuda_print_axes(CgPrinter *p, CgScalar *value, bool stored, const int *axes, int count, const char *number) {
-    const CgStep *step = p->step;
-    for (int at = previous(step, axes, count), next; at >= 0; at = next) {
-        int inner = axes[at];
-        int64_t extent = step->axes[inner].extent;
-        for (next = previous(step, axes, at); next >= 0 && are_one(step, value, stored, axes[next], axes[at]);
-             next = previous(step, axes, at)) {
-            p->axis_name[axes[next]] = "0";
-            extent *= step->axes[axes[next]].extent;
+void cuda_name_axes(CgPrinter *p, const CudaUse *uses, int use_count, int count, const char *number, const char **names) {
+    for (int i = 0; i < count; i++)
+        names[i] = NULL;
+    for (int at = previous(uses, count), next; at >= 0; at = next) {
+        int inner = at;
+        int64_t extent = uses->step->axes[uses->axes[at]].extent;
+        for (next = previous(uses, at); next >= 0 && are_one_to_all(uses, use_count, next, at); next = previous(uses, at)) {
+            names[next] = "0";
+            extent *= uses->step->axes[uses->axes[next]].extent;
             at = next;
         }
         if (next < 0) {
-            p->axis_name[inner] = number;
+            names[inner] = number;
             return;
         }
-        p->axis_name[inner] = cg_c_name(p, "i");
-        cg_c_line(p, "const %s %s = %s %% %lld;", p->index_type, p->axis_name[inner], number, (long long)extent);
+        names[inner] = cg_c_name(p, "i");
+        cg_c_line(p, "const %s %s = %s %% %lld;", p->index_type, names[inner], number, (long long)extent);
         const char *rest = cg_c_name(p, "r");
         cg_c_line(p, "const %s %s = %s / %lld;", p->index_type, rest, number, (long long)extent);
         number = rest;
     }
+}
+
+void cuda_use_names(CgPrinter *p, const int *axes, int count, const char *const *names) {
+    for (int i = 0; i < count; i++)
+        if (names[i])
+            p->axis_name[axes[i]] = names[i];
+}
+
+void cuda_print_axes(CgPrinter *p, CgScalar *value, bool stored, const int *axes, int count, const char *number) {
+    const char *names[CG_MAX_AXES];
+    CudaUse use = {p->step, value, axes, stored};
+    cuda_name_axes(p, &use, 1, count, number, names);
+    cuda_use_names(p, axes, count, names);
 }

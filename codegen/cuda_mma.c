@@ -36,15 +36,17 @@ void mma_choose_warps(Product *q) {
 }
 
 int mma_shared_words(const Product *q) {
-    int tiles = (q->x.tile + q->y.tile) * q->stride, sums = q->slices > 1 ? q->slices * q->x.tile * q->y.tile : 0;
-    return tiles > sums ? tiles : sums;
+    int tiles = (q->x.tile + q->y.tile) * q->stride, results = q->staged ? q->slices * q->x.tile * q->y.tile : 0;
+    return tiles > results ? tiles : results;
 }
 
 void mma_print_threads(const Product *q) {
     CgPrinter *p = q->p;
     cg_c_line(p, "__shared__ __align__(16) uint32_t shared[%d];", mma_shared_words(q));
     cg_c_line(p, "uint32_t *const x = shared, *const y = shared + %d;", q->x.tile * q->stride);
-    if (q->slices > 1)
+    if (q->staged)
+        cg_c_line(p, "T *const results = (T *)shared;");
+    if (q->k->group->step_count > 1)
         cg_c_line(p, "T *const sums = (T *)shared;");
     cg_c_line(p, "const int warp = threadIdx.x / 32, group = threadIdx.x %% 32 / 4, word = threadIdx.x %% 4;");
     cg_c_line(p, "const int slice = warp / %d, place = warp %% %d;", q->across * q->down, q->across * q->down);

@@ -15,6 +15,8 @@
  * order. */
 #include "codegen/cuda_product.h"
 
+#include <string.h>
+
 enum { EACH = 4 /* results of a thread, each way */, PAD = 4, LEAST_TERMS = 8, LEAST_ROWS = 8, LEAST_COLUMNS = 4, MOST_UNROLLED = 4 };
 
 /* ---- is it a product? ---- */
@@ -52,9 +54,9 @@ static bool read_factors(Product *q, const CgScalar *term, uint32_t term_axes) {
         return true;
     uint32_t tests = guard_axes(guard) & ~term_axes;
     if (!(tests & ~q->x.value->axes))
-        q->x.value = guard_factor(q->p->arena, guard, product->args[0]);
+        q->x.value = guard_factor(q->arena, guard, product->args[0]);
     else if (!(tests & ~q->y.value->axes))
-        q->y.value = guard_factor(q->p->arena, guard, product->args[1]);
+        q->y.value = guard_factor(q->arena, guard, product->args[1]);
     return q->x.value->kind == SCALAR_guard || q->y.value->kind == SCALAR_guard;
 }
 
@@ -162,8 +164,8 @@ static const char *inside(const Product *q, const char *m, const Operand *o, con
     if (all && all_terms)
         return "true";
     if (all || all_terms)
-        return arena_printf(q->p->arena, "%s < %lld", all ? k : m, (long long)(all ? q->terms : o->count));
-    return arena_printf(q->p->arena, "%s < %lld && %s < %lld", m, (long long)o->count, k, (long long)q->terms);
+        return arena_printf(q->arena, "%s < %lld", all ? k : m, (long long)(all ? q->terms : o->count));
+    return arena_printf(q->arena, "%s < %lld && %s < %lld", m, (long long)o->count, k, (long long)q->terms);
 }
 
 static void print_number(const Product *q, const Operand *o, bool term) {
@@ -219,7 +221,7 @@ static void print_multiply(const Product *q) {
 /* All k of an image. */
 static void print_terms(const Product *q) {
     CgPrinter *p = q->p;
-    cuda_print_private_bases(p, q->step);
+    cuda_print_private_bases(q->k);
     cg_c_open(p, "for (int k0 = 0; k0 < %lld; k0 += %d)", (long long)q->terms, q->depth);
     print_tile(q, &q->x);
     print_tile(q, &q->y);
@@ -229,22 +231,48 @@ static void print_terms(const Product *q) {
     cg_c_close(p);
 }
 
+/* By the sums behind the product, the numbers of a tile's rows and columns name the axes for all. */
+static void name_result(const Product *q) {
+    CgPrinter *p = q->p;
+    const CudaGroup *group = q->k->group;
+    const char *rows[CG_MAX_AXES], *columns[CG_MAX_AXES];
+    CudaUse uses[CUDA_GROUP_STEPS] = {{q->step, NULL, q->x.axes, true}};
+    int pixels[CUDA_GROUP_STEPS][CG_MAX_AXES];
+    for (int i = 1; i < group->step_count; i++) {
+        const CgScalar *sum = group->steps[i]->value;
+        for (int a = 0; a < q->x.axis_count; a++)
+            pixels[i][a] = sum->reduce_axes[q->x.axes[a] - 1];
+        uses[i] = (CudaUse){group->steps[i], sum->args[0], pixels[i], false};
+    }
+    cuda_name_axes(p, uses, group->step_count, q->x.axis_count, "m", rows);
+    cuda_use_names(p, q->x.axes, q->x.axis_count, rows);
+    CudaUse column = {q->step, NULL, q->y.axes, true};
+    cuda_name_axes(p, &column, 1, q->y.axis_count, "n", columns);
+    cuda_use_names(p, q->y.axes, q->y.axis_count, columns);
+}
+
 static void print_store(const Product *q, const char *value) {
     CgPrinter *p = q->p;
     cg_c_line(p, "const int m = x0 + mm, n = y0 + nn;");
     const char *rows = inside(q, "m", &q->x, NULL), *columns = inside(q, "n", &q->y, NULL);
     cg_c_open(p, "if (%s && %s)", rows, columns);
-    cuda_print_axes(p, NULL, true, q->x.axes, q->x.axis_count, "m");
-    cuda_print_axes(p, NULL, true, q->y.axes, q->y.axis_count, "n");
+    name_result(q);
     cg_c_store(p, q->step->out, cg_c_result_offset(p), value, false);
+    if (q->k->group->step_count > 1) {
+        const char *names[CG_MAX_AXES];
+        memcpy(names, p->axis_name, sizeof names);
+        cuda_add_to_sums(q->k, 1, names);
+        cuda_set_step(q->k, 0);
+        memcpy(p->axis_name, names, sizeof names);
+    }
     cg_c_close(p);
 }
 
 static void print_result(const Product *q) {
-    if (q->slices == 1)
-        print_store(q, "value");
+    if (q->staged)
+        cg_c_line(q->p, "results[(slice * %d + mm) * %d + nn] = value;", q->x.tile, q->y.tile);
     else
-        cg_c_line(q->p, "sums[(slice * %d + mm) * %d + nn] = value;", q->x.tile, q->y.tile);
+        print_store(q, "value");
 }
 
 static void print_results(const Product *q) {
@@ -264,15 +292,16 @@ static void print_results(const Product *q) {
     cg_c_close(p);
 }
 
-/* The slices' sums, in order. */
-static void print_slices(const Product *q) {
+/* The slices' sums, in order. A thread's column is always the same. */
+static void print_staged(const Product *q) {
     CgPrinter *p = q->p;
     int results = q->x.tile * q->y.tile;
     cg_c_line(p, "__syncthreads();");
     cg_c_open(p, "for (int e = threadIdx.x; e < %d; e += %d)", results, CUDA_BLOCK_THREADS);
     cg_c_line(p, "const int mm = e / %d, nn = e %% %d;", q->y.tile, q->y.tile);
-    cg_c_line(p, "T sum = sums[e];");
-    cg_c_line(p, "for (int s = 1; s < %d; s++) sum += sums[s * %d + e];", q->slices, results);
+    cg_c_line(p, "T sum = results[e];");
+    if (q->slices > 1)
+        cg_c_line(p, "for (int s = 1; s < %d; s++) sum += results[s * %d + e];", q->slices, results);
     print_store(q, "sum");
     cg_c_close(p);
     cg_c_line(p, "__syncthreads();");
@@ -280,8 +309,8 @@ static void print_slices(const Product *q) {
 
 static int shared_elements(const Product *q) {
     int tiles = q->depth * (q->x.tile + q->y.tile + 2 * PAD),
-        sums = q->slices > 1 ? CUDA_BLOCK_THREADS * EACH * EACH : 0;
-    return tiles > sums ? tiles : sums;
+        results = q->staged ? CUDA_BLOCK_THREADS * EACH * EACH : 0;
+    return tiles > results ? tiles : results;
 }
 
 static void print_threads(const Product *q) {
@@ -293,11 +322,14 @@ static void print_threads(const Product *q) {
     int across = q->y.tile / EACH, each = across * (q->x.tile / EACH);
     cg_c_line(p, "__shared__ __align__(16) T shared[%d];", shared_elements(q));
     cg_c_line(p, "T *const x = shared, *const y = shared + %d%s;", q->depth * (q->x.tile + PAD),
-              q->slices > 1 ? ", *const sums = shared" : "");
+              q->staged ? ", *const results = shared" : "");
+    if (q->k->group->step_count > 1)
+        cg_c_line(p, "T *const sums = shared;");
     cg_c_line(p, "const int slice = threadIdx.x / %d, place = threadIdx.x %% %d;", each, each);
     cg_c_line(p, "const int row = place / %d * %d, column = place %% %d * %d;", across, EACH, across, EACH);
 }
 
+/* A tile's results; partial sums are those of a chunk's images. */
 static void print_block(const Product *q) {
     CgPrinter *p = q->p;
     if (mma_is_meant(q))
@@ -313,19 +345,21 @@ static void print_block(const Product *q) {
         print_terms(q);
     }
     print_results(q);
-    if (q->slices > 1)
-        print_slices(q);
+    if (q->staged)
+        print_staged(q);
+}
+
+static int64_t count_tiles(const Operand *o) {
+    return (o->count + o->tile - 1) / o->tile;
 }
 
 /* Tiles of an image, a chunk, or all. */
 static int64_t print_tiles(const Product *q) {
     CgPrinter *p = q->p;
-    const char *outer = q->launch == LAUNCH_chunks ? "chunk" : q->launch == LAUNCH_images ? "image" : NULL;
-    const char *times = q->launch == LAUNCH_chunks   ? "run->chunks * "
-                        : q->launch == LAUNCH_images ? "run->batch * "
-                                                     : "";
-    long long rows = (long long)((q->x.count + q->x.tile - 1) / q->x.tile);
-    long long columns = (long long)((q->y.count + q->y.tile - 1) / q->y.tile);
+    CgLaunch launch = q->k->launch;
+    const char *outer = launch == LAUNCH_chunks ? "chunk" : launch == LAUNCH_images ? "image" : NULL;
+    const char *times = launch == LAUNCH_chunks ? "run->chunks * " : launch == LAUNCH_images ? "run->batch * " : "";
+    long long rows = (long long)count_tiles(&q->x), columns = (long long)count_tiles(&q->y);
     cg_c_open(p, "for (int block = blockIdx.x; block < %s%lld; block += gridDim.x)", times, rows * columns);
     cg_c_line(p, "const int y0 = block %% %lld * %d, x0 = block / %lld %% %lld * %d;", columns, q->y.tile, columns,
               rows, q->x.tile);
@@ -338,18 +372,72 @@ static int64_t print_tiles(const Product *q) {
     return rows * columns;
 }
 
-bool cuda_print_product(CgPrinter *p, CgPrecision precision, const CgStep *step, CgLaunch launch, int64_t *threads) {
-    Product q = {.p = p, .precision = precision, .step = step, .launch = launch, .x.name = "x", .y.name = "y"};
-    const CgScalar *term = read_sum(&q);
-    uint32_t term_axes = step->partial ? 1 : 0;
-    for (int i = 0; i < q.axis_count; i++)
-        term_axes |= UINT32_C(1) << q.axes[i];
-    if (!term || !str_equal(p->index_type, "int") || !read_factors(&q, term, term_axes) || !read_axes(&q))
+/* With sums behind it: a block has the columns of a chunk and goes over all rows of its images. */
+static int64_t print_chunks(const Product *q) {
+    CgPrinter *p = q->p;
+    long long rows = (long long)count_tiles(&q->x), columns = (long long)count_tiles(&q->y);
+    cg_c_open(p, "for (int block = blockIdx.x; block < run->chunks * %lld; block += gridDim.x)", columns);
+    cg_c_line(p, "const int y0 = block %% %lld * %d;", columns, q->y.tile);
+    cg_c_line(p, "const int64_t chunk = block / %lld;", columns);
+    cuda_begin_sums(q->k, 1);
+    cuda_print_chunk(p, "", 1);
+    cg_c_open(p, "for (int x0 = 0; x0 < %lld; x0 += %d)", rows * q->x.tile, q->x.tile);
+    p->axis_name[0] = "image";
+    print_block(q);
+    cg_c_close(p);
+    cg_c_close(p);
+    cg_c_line(p, "const int column0 = y0 + threadIdx.x %% %d;", q->y.tile);
+    cuda_end_sums(q->k, 1, q->y.tile, "column0", inside(q, "column0", &q->y, NULL));
+    cg_c_close(p);
+    return columns;
+}
+
+/* ---- what is a product ---- */
+
+static bool describe(Product *q) {
+    const CgScalar *term = read_sum(q);
+    uint32_t term_axes = q->step->partial ? 1 : 0;
+    for (int i = 0; i < q->axis_count; i++)
+        term_axes |= UINT32_C(1) << q->axes[i];
+    return term && read_factors(q, term, term_axes) && read_axes(q) && q->terms >= LEAST_TERMS &&
+           q->x.count >= LEAST_ROWS && q->y.count >= LEAST_COLUMNS;
+}
+
+static Product make_product(Arena *arena, const CgOptions *options, const CgStep *step) {
+    return (Product){.arena = arena,
+                     .precision = options->precision,
+                     .step = step,
+                     .launch = cuda_step_launch(step),
+                     .x.name = "x",
+                     .y.name = "y"};
+}
+
+bool cuda_is_product(Arena *arena, const CgOptions *options, const CgStep *step) {
+    Product q = make_product(arena, options, step);
+    return cuda_is_narrow(options, step) && describe(&q);
+}
+
+bool cuda_has_channel_tiles(Arena *arena, const CgOptions *options, const CgStep *step) {
+    Product q = make_product(arena, options, step);
+    const IrNode *node = step->node;
+    bool pointwise = node->op == OP_conv2d && node->inputs[1]->type.dim[2] * node->inputs[1]->type.dim[3] == 1;
+    if (!pointwise || !describe(&q))
         return false;
-    if (q.terms < LEAST_TERMS || q.x.count < LEAST_ROWS || q.y.count < LEAST_COLUMNS)
-        return false;
+    bool pixels = true;
+    for (int i = 0; i < q.x.axis_count; i++)
+        pixels = pixels && (q.x.axes[i] == 1 || q.x.axes[i] == 2);
+    return pixels && q.y.axis_count == 1 && q.y.axes[0] == 3;
+}
+
+void cuda_print_product(CudaKernel *k) {
+    Product q = make_product(k->p->arena, k->program->options, k->group->steps[0]);
+    q.k = k;
+    q.p = k->p;
+    if (!describe(&q))
+        bug("%%%d is no product", q.step->node->id);
+    bool sums = k->group->step_count > 1;
     choose_tiles(&q);
+    q.staged = q.slices > 1 || sums;
     print_threads(&q);
-    *threads = print_tiles(&q) * CUDA_BLOCK_THREADS;
-    return true;
+    k->threads = (sums ? print_chunks(&q) : print_tiles(&q)) * CUDA_BLOCK_THREADS;
 }

@@ -14,13 +14,16 @@ typedef struct Operand {
 } Operand;
 
 typedef struct Product {
+    CudaKernel *k;  /* NULL while it is only looked at */
     CgPrinter *p;
+    Arena *arena;
     CgPrecision precision;
     const CgStep *step;
     Operand x, y;
     int axes[CG_MAX_AXES], axis_count; /* of the sum, without the images of a chunk */
     int64_t terms;
     int slices, depth; /* threads or warps that share the k of a tile; k in a tile */
+    bool staged;       /* results go through shared memory: slices are added there, and sums made of them */
     CgLaunch launch;
     /* cuda_mma.c: warps side by side along n and m; 16 x 8 blocks of a warp, along m and n; 32-bit words in a tile's
      * row of k, and from row to row */

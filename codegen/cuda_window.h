@@ -5,32 +5,46 @@
 
 #include "codegen/cuda.h"
 
-enum { WINDOW_MOST_SHARED = 40 * 1024, WINDOW_MOST_TAPS = 49, ROW = 0, COLUMN = 1 };
+enum { WINDOW_MOST = 4 /* that share a tile */, WINDOW_MOST_SHARED = 40 * 1024, WINDOW_MOST_TAPS = 49, ROW = 0, COLUMN = 1 };
 
 /* Axes of the description of operands: a pixel of what the window moves over, a tap, a pixel of the output's gradient.
  */
 enum { AXIS_image, AXIS_y, AXIS_x, AXIS_channel, AXIS_kh, AXIS_kw, AXIS_oy, AXIS_ox, WINDOW_AXES };
 
+/* One of the windows: of a convolution its weights, of a gradient dy. */
 typedef struct Window {
-    CgPrinter *p;
     const CgStep *step;
-    IrNode *operand, *weight_node, *dy_node; /* weight_node of the convolution, dy_node of the gradient; else NULL */
-    CgStep *source;                          /* describes an element of the operands */
-    CgScalar *pixel, *weight, *dy;
-    int64_t channels, size[2]; /* of the convolution's output */
-    int64_t kernel[2], stride[2], dilation[2], pad[2];
-    int64_t tile[2], region[2]; /* pixels of the output; of the operand */
-    int lanes;                  /* channels of a tile; divides the number of threads */
+    CgScalar *weight, *dy;
+    int64_t kernel[2], dilation[2], pad[2];
 } Window;
 
-/* Attributes, sizes of tiles and descriptions; operand, weight_node or dy_node, channels, size and kernel are set.
- * False when the kernel cannot be made. */
-bool window_prepare(Window *w, const CgProgram *program);
+/* Windows over one tile of the operand. */
+typedef struct Tile {
+    CudaKernel *k;
+    CgPrinter *p;
+    int count;
+    Window windows[WINDOW_MOST];
+    IrNode *operand;
+    CgStep *source;   /* describes an element of the operands */
+    CgScalar *pixel;
+    int64_t channels, size[2]; /* of the convolution's output */
+    int64_t stride[2], pad[2]; /* pad: the largest */
+    int64_t tile[2], region[2]; /* pixels of the output; of the operand */
+    int lanes;                  /* channels of a tile; divides the number of threads */
+} Tile;
+
+/* Attributes, sizes and descriptions of the windows that the kernel's group begins with; its other steps are sums. */
+Tile window_tile(CudaKernel *k);
+int window_tap_count(const Window *w);
 /* "channel < 36", or "true". */
-const char *window_channel_test(const Window *w);
+const char *window_channel_test(const Tile *t);
 /* Brings the operand's pixels that the output's tile at y0, x0 needs into `tile`. */
-void window_print_tile(const Window *w);
-/* Offset in `tile` of a tap, from the pixel of the first. */
-int64_t window_tap(const Window *w, int64_t kh, int64_t kw);
+void window_print_tile(const Tile *t);
+/* The description's axes get the names of variables. */
+void window_use_source(const Tile *t);
+/* Offset in `tile` of a tap, from the pixel where the windows' common padding begins. */
+int64_t window_tap(const Tile *t, const Window *w, int64_t tap);
+/* Tiles of the output side by side: groups of channels, columns, rows. */
+void window_count_tiles(const Tile *t, long long count[3]);
 
 #endif

@@ -100,9 +100,8 @@ void cg_c_add_prelude(Str *out, const CgOptions *options); /* prelude_c.c */
 void cg_cuda_add_prelude(Str *out, const CgOptions *options);
 /* Kernels and calls of one stage. */
 void cg_c_emit_stage(CgModule *module, CgProgram *program, const CgStage *stage, CgCallStage *calls);
-void cg_cuda_emit_stage(CgModule *module, CgProgram *program, const CgStage *stage, CgCallStage *calls);
-/* The calls of a graph's stages, put into stages of independent calls, as few as there can be; *count: of stages, before and
- * after. Calls of one kernel are neighbours. */
-CgCallStage *cg_cuda_order_calls(CgModule *module, const CgCallStage *stages, int *count);
+/* Kernels and calls of all stages, put into stages of independent calls, as few as there can be. Calls of one kernel are
+ * neighbours. */
+CgCallStage *cg_cuda_emit_program(CgModule *module, const CgProgram *program, int *stage_count);
 
 #endif

@@ -1,9 +1,11 @@
-/* emit_cuda.c: the CUDA dialect: one kernel a step, one thread an element of the result, images side by side; sums over
- * images are in cuda_sum.c.
+/* emit_cuda.c: the CUDA dialect: a kernel for each group of steps (cuda_group.c), by the schedule of its shape; here, one
+ * thread an element of the results, images side by side.
  *
  * Arguments of a kernel: a table with a row for each of the calls that are launched together (its buffers in order, then
  * its constants), the run-time block on the device, and the distance between two images' private memories in bytes. Nothing is included: NVRTC may have no headers. */
 #include "codegen/cuda.h"
+
+#include <string.h>
 
 static const char types_text[] = "typedef signed char int8_t;\n"
                                  "typedef unsigned char uint8_t;\n"
@@ -120,24 +122,37 @@ void cg_cuda_add_prelude(Str *out, const CgOptions *options) {
 
 /* ---- kernels ---- */
 
+static bool is_result(const CudaGroup *group, const CgBuffer *buffer) {
+    for (int i = 0; i < group->step_count; i++)
+        if (group->steps[i]->out == buffer)
+            return true;
+    return false;
+}
+
 /* A row of the table holds a call's buffers and constants; blockIdx.y says which call this block belongs to. */
-static void add_parameters(const CgPrinter *p, const CgStep *step, Str *text) {
+static void add_parameters(const CudaKernel *k, int int_count, Str *text) {
+    const CgPrinter *p = k->p;
     str_add(text, "extern \"C\" __global__ void @(const int64_t *rows, const NdRun *run, int64_t private_bytes)\n{\n");
-    str_addf(text, "    const int64_t *const call = rows + (int64_t)blockIdx.y * %d;\n", p->buffer_count + step->int_count);
+    str_addf(text, "    const int64_t *const call = rows + (int64_t)blockIdx.y * %d;\n", p->buffer_count + int_count);
     for (int i = 0; i < p->buffer_count; i++) {
         bool private_value = p->buffers[i]->place == PLACE_private;
-        const char *constant = p->buffers[i] == step->out ? "" : "const ", *element = cg_c_element(p->buffers[i]);
+        const char *constant = is_result(k->group, p->buffers[i]) ? "" : "const ", *element = cg_c_element(p->buffers[i]);
         str_addf(text, "    %s%s *const %c%d = (%s%s *)call[%d];\n", constant, element, private_value ? 'p' : 'b', i, constant,
                  element, i);
     }
-    if (step->int_count)
+    if (int_count)
         str_addf(text, "    const int64_t *const ints = call + %d;\n", p->buffer_count);
 }
 
-void cuda_print_private_bases(CgPrinter *p, const CgStep *step) {
+void cuda_set_step(CudaKernel *k, int index) {
+    cg_c_set_step(k->p, k->group->steps[index], k->int_base[index]);
+}
+
+void cuda_print_private_bases(const CudaKernel *k) {
+    CgPrinter *p = k->p;
     for (int i = 0; i < p->buffer_count; i++) {
         const CgBuffer *buffer = p->buffers[i];
-        const char *constant = buffer == step->out ? "" : "const ", *element = cg_c_element(buffer);
+        const char *constant = is_result(k->group, buffer) ? "" : "const ", *element = cg_c_element(buffer);
         if (buffer->place == PLACE_private)
             cg_c_line(p, "%s%s *const b%d = (%s%s *)((%schar *)p%d + image * private_bytes);", constant, element, i,
                       constant, element, constant, i);
@@ -152,10 +167,6 @@ void cuda_print_chunk(CgPrinter *p, const char *first, int step) {
     cg_c_open(p, "for (int64_t image = (%s)chunk * images / chunks%s; image < end; image += %d)", type, first, step);
 }
 
-void cuda_print_element(CgPrinter *p, const CgStep *step, const char *number) {
-    cuda_print_axes(p, step->value, true, step->out->order, step->out->type.rank, number);
-}
-
 /* Elements of one image, of one chunk, or of all, as the launch is. */
 static int64_t count_elements(const CgStep *step) {
     int64_t count = 1;
@@ -164,66 +175,150 @@ static int64_t count_elements(const CgStep *step) {
     return count;
 }
 
-static CgLaunch choose_launch(const CgStep *step) {
-    int64_t front = step->out->type.rank ? step->axes[0].extent : 1;
-    return step->partial || front == IR_DIM_K ? LAUNCH_chunks : front == IR_DIM_N ? LAUNCH_images : LAUNCH_once;
-}
-
-/* Are numbers of threads, and of elements of an image or of what has no images, below 2^30? */
-static bool is_narrow(const CgOptions *options, const CgStep *step, int64_t threads) {
+/* Are they below 2^30? */
+bool cuda_is_narrow(const CgOptions *options, const CgStep *step) {
     const int64_t most = INT64_C(1) << 30;
     for (int i = 0; i < step->buffer_count; i++)
         if (ir_type_count(&step->buffers[i]->type, 1, options->chunks) > most)
             return false;
-    return threads * (options->batch + options->chunks) < most;
+    return count_elements(step) * (options->batch + options->chunks) < most;
 }
 
-/* One thread an element. */
-static void print_elements(CgPrinter *p, const CgStep *step, CgLaunch launch, int64_t count) {
-    const char *outer = launch == LAUNCH_chunks ? "chunk" : launch == LAUNCH_images ? "image" : NULL;
-    const char *times = launch == LAUNCH_chunks ? "run->chunks * " : launch == LAUNCH_images ? "run->batch * " : "";
+/* One thread an element of each step. */
+static void print_elements(CudaKernel *k) {
+    CgPrinter *p = k->p;
+    const CudaGroup *group = k->group;
+    const CgStep *first = group->steps[0];
+    const char *outer = k->launch == LAUNCH_chunks ? "chunk" : k->launch == LAUNCH_images ? "image" : NULL;
+    const char *times = k->launch == LAUNCH_chunks ? "run->chunks * " : k->launch == LAUNCH_images ? "run->batch * " : "";
     cg_c_open(p, "for (%s thread = (%s)blockIdx.x * blockDim.x + threadIdx.x; thread < %s%lld; thread += (%s)gridDim.x * blockDim.x)",
-              p->index_type, p->index_type, times, (long long)count, p->index_type);
+              p->index_type, p->index_type, times, (long long)k->threads, p->index_type);
     if (outer) {
-        cg_c_line(p, "const int64_t %s = thread / %lld;", outer, (long long)count);
-        cg_c_line(p, "const %s element = thread %% %lld;", p->index_type, (long long)count);
-        p->axis_name[0] = outer;
+        cg_c_line(p, "const int64_t %s = thread / %lld;", outer, (long long)k->threads);
+        cg_c_line(p, "const %s element = thread %% %lld;", p->index_type, (long long)k->threads);
     }
-    cuda_print_element(p, step, outer ? "element" : "thread");
-    cuda_print_private_bases(p, step);
-    cg_c_store(p, step->out, cg_c_result_offset(p), cg_c_print_scalar(p, step->value), false);
+    CudaUse uses[CUDA_GROUP_STEPS];
+    const char *names[CG_MAX_AXES];
+    int rank = first->out->type.rank;
+    for (int i = 0; i < group->step_count; i++)
+        uses[i] = (CudaUse){group->steps[i], group->steps[i]->value, first->out->order, true};
+    cuda_name_axes(p, uses, group->step_count, rank, outer ? "element" : "thread", names);
+    cuda_print_private_bases(k);
+    for (int i = 0; i < group->step_count; i++) {
+        cuda_set_step(k, i);
+        cuda_use_names(p, first->out->order, rank, names);
+        if (outer)
+            p->axis_name[0] = outer;
+        cg_c_store(p, p->step->out, cg_c_result_offset(p), cg_c_print_scalar(p, p->step->value), false);
+    }
     cg_c_close(p);
 }
 
-static void emit_step(CgModule *module, const CgProgram *program, CgDomain domain, const CgStep *step, CgCallStage *calls) {
-    Str body = str_create(module->arena), text = str_create(module->arena);
-    CgPrinter *p = cg_printer_create(module->arena, &body, step);
-    CgCall call = {.int_count = step->int_count, .ints = step->ints, .launch = choose_launch(step)};
-    p->indent = 1;
-    call.threads = count_elements(step);
-    if (is_narrow(module->options, step, call.threads))
-        p->index_type = "int";
-    bool tiled = !module->options->plain && (cuda_print_window(p, program, step, &call.threads) ||
-                                             cuda_print_window_grad(p, program, step, &call.threads) ||
-                                             cuda_print_product(p, module->options->precision, step, call.launch, &call.threads));
-    if (!tiled && !cuda_print_sum(p, step, call.threads, call.launch, &call.threads)) {
-        if (step->partial)
-            bug("partial sum %%%d of a number of terms that is not constant", step->node->id);
-        print_elements(p, step, call.launch, call.threads);
+/* Threads of a launch come from its first step, unless the schedule says otherwise. */
+static void print_body(CudaKernel *k) {
+    switch (k->group->shape) {
+    case SHAPE_product:
+        cuda_print_product(k);
+        break;
+    case SHAPE_window:
+        cuda_print_window(k);
+        break;
+    case SHAPE_window_grad:
+        cuda_print_window_grad(k);
+        break;
+    case SHAPE_sum:
+    case SHAPE_long_sum:
+        cuda_print_sum(k);
+        break;
+    case SHAPE_elements:
+        print_elements(k);
     }
-    add_parameters(p, step, &text);
-    str_add_bytes(&text, body.data, body.length);
-    str_add(&text, "}\n");
-    call.buffer_count = p->buffer_count;
-    call.buffers = p->buffers;
-    call.kernel = cg_module_add_kernel(module, text.data, domain, &step, 1);
-    CgConv conv;
-    if (cuda_describe_conv(p, module->options->precision, step, &conv))
-        module->kernels[call.kernel].conv = conv;
-    cg_stage_add_call(module, calls, call);
 }
 
-void cg_cuda_emit_stage(CgModule *module, CgProgram *program, const CgStage *stage, CgCallStage *calls) {
-    for (int i = 0; i < stage->step_count; i++)
-        emit_step(module, program, stage->domain, stage->steps[i], calls);
+static CudaKernel begin_kernel(Arena *arena, const CgProgram *program, const CudaGroup *group, Str *body) {
+    CudaKernel k = {.p = cg_printer_create(arena, body, group->steps[0]), .program = program, .group = group};
+    bool narrow = true;
+    int ints = 0;
+    for (int i = 0; i < group->step_count; i++) {
+        k.int_base[i] = ints;
+        ints += group->steps[i]->int_count;
+        narrow = narrow && cuda_is_narrow(program->options, group->steps[i]);
+        cuda_set_step(&k, i);
+    }
+    cuda_set_step(&k, 0);
+    k.p->indent = 1;
+    k.p->index_type = narrow ? "int" : "int64_t";
+    k.launch = cuda_step_launch(group->steps[group->step_count - 1]);
+    k.threads = count_elements(group->steps[0]);
+    return k;
+}
+
+static void *copy(Arena *arena, const void *from, size_t bytes) {
+    return memcpy(arena_alloc(arena, bytes), from, bytes);
+}
+
+/* The steps' constants, one after the other. */
+static void gather_ints(Arena *arena, const CudaGroup *group, CgCall *call) {
+    int64_t ints[CUDA_GROUP_STEPS * CG_MAX_INTS];
+    for (int i = 0; i < group->step_count; i++)
+        for (int j = 0; j < group->steps[i]->int_count; j++)
+            ints[call->int_count++] = group->steps[i]->ints[j];
+    call->ints = copy(arena, ints, sizeof *ints * (size_t)call->int_count);
+}
+
+static void emit_group(CgModule *module, const CgProgram *program, const CudaGroup *group, CgCallStage *calls) {
+    Arena *arena = arena_create(); /* most texts turn out to be known already */
+    Str body = str_create(arena), text = str_create(arena);
+    CudaKernel k = begin_kernel(arena, program, group, &body);
+    print_body(&k);
+    CgCall call = {.launch = k.launch, .threads = k.threads, .buffer_count = k.p->buffer_count};
+    call.buffers = copy(module->arena, k.p->buffers, sizeof *call.buffers * (size_t)call.buffer_count);
+    gather_ints(module->arena, group, &call);
+    add_parameters(&k, call.int_count, &text);
+    str_add_bytes(&text, body.data, body.length);
+    str_add(&text, "}\n");
+    call.kernel = cg_module_add_kernel(module, text.data, DOMAIN_parallel, (const CgStep *const *)group->steps, group->step_count);
+    CgConv conv;
+    if (group->step_count == 1 && cuda_describe_conv(k.p, module->options->precision, group->steps[0], &conv))
+        module->kernels[call.kernel].conv = conv;
+    cg_stage_add_call(module, calls, call);
+    arena_destroy(arena);
+}
+
+/* ---- a program ---- */
+
+/* Calls of one kernel become neighbours, in their old order. */
+static void sort_calls(CgModule *module, CgCallStage *stage) {
+    CgCall *calls = ARENA_ARRAY(module->arena, CgCall, stage->call_count);
+    int *first = ARENA_ARRAY(module->arena, int, module->kernel_count);
+    int *next = ARENA_ARRAY(module->arena, int, stage->call_count), at = 0;
+    for (int i = stage->call_count - 1; i >= 0; i--) {
+        next[i] = first[stage->calls[i].kernel];
+        first[stage->calls[i].kernel] = i + 1;
+    }
+    for (int i = 0; i < stage->call_count; i++) {
+        int kernel = stage->calls[i].kernel;
+        for (int j = first[kernel]; j; j = next[j - 1])
+            calls[at++] = stage->calls[j - 1];
+        first[kernel] = 0;
+    }
+    stage->calls = calls;
+}
+
+CgCallStage *cg_cuda_emit_program(CgModule *module, const CgProgram *program, int *stage_count) {
+    CgCallStage *stages = NULL;
+    int capacity = 0;
+    *stage_count = 0;
+    for (int prepared = 1; prepared >= 0; prepared--) {
+        int level_count;
+        CudaLevel *levels = cuda_group_steps(module->arena, program, prepared, &level_count);
+        for (int i = 0; i < level_count; i++) {
+            CgCallStage stage = {.domain = DOMAIN_parallel, .prepared = prepared};
+            for (int j = 0; j < levels[i].group_count; j++)
+                emit_group(module, program, levels[i].groups[j], &stage);
+            sort_calls(module, &stage);
+            ARENA_PUSH(module->arena, stages, *stage_count, capacity, stage);
+        }
+    }
+    return stages;
 }

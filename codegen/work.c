@@ -128,18 +128,21 @@ static double load_elements(const Walk *w, const CgScalar *s) {
 
 typedef struct Touched {
     const CgBuffer *buffer;
-    double elements, most;
+    bool made; /* by one of the steps: those behind it have what it made at hand */
+    double elements;
 } Touched;
 
-static void touch(Touched *list, int *count, const CgBuffer *buffer, double elements, double most) {
+static Touched *touch(Touched *list, int *count, const CgBuffer *buffer, double elements, double most) {
     int i = 0;
     while (i < *count && list[i].buffer != buffer)
         i++;
     if (i == *count)
-        list[(*count)++] = (Touched){buffer, 0, most};
-    list[i].elements += elements;
+        list[(*count)++] = (Touched){buffer, false, 0};
+    if (!list[i].made)
+        list[i].elements += elements;
     if (list[i].elements > most)
         list[i].elements = most;
+    return &list[i];
 }
 
 static double result_elements(const Walk *w) {
@@ -162,7 +165,7 @@ static void count_step(Walk *w, double *flops, Touched *touched, int *touched_co
     }
     double results = result_elements(w);
     *flops += step->partial ? results : 0;
-    touch(touched, touched_count, step->out, results * (step->partial ? 2 : 1), 2 * results);
+    touch(touched, touched_count, step->out, results * (step->partial ? 2 : 1), 2 * results)->made = true;
     for (int i = 0; i < w->scalar_count; i++)
         w->scalars[i]->mark = 0;
 }
