@@ -55,6 +55,25 @@ const char *cg_nvrtc_version(Arena *arena) {
     return arena_printf(arena, "%d.%d", major, minor);
 }
 
+/* sm_90a is a kind of sm_90. */
+const char *cg_nvrtc_refuses(Arena *arena, const char *arch) {
+    Nvrtc n = {0};
+    Error error = {0};
+    int (*get_count)(int *), (*get_numbers)(int *), count = 0, major, minor;
+    if (!load(&n, true, &error) || n.version(&major, &minor) || !find(&n, "nvrtcGetNumSupportedArchs", &get_count) ||
+        !find(&n, "nvrtcGetSupportedArchs", &get_numbers) || get_count(&count))
+        return NULL;
+    int *numbers = ARENA_ARRAY(arena, int, count + 1), wanted = str_starts_with(arch, "sm_") ? atoi(arch + 3) : 0;
+    bool known = get_numbers(numbers) != 0;
+    Str s = str_create(arena);
+    str_addf(&s, "NVRTC %d.%d compiles for", major, minor);
+    for (int i = 0; i < count; i++) {
+        str_addf(&s, "%s sm_%d", i ? "," : "", numbers[i]);
+        known = known || numbers[i] == wanted;
+    }
+    return known ? NULL : s.data;
+}
+
 static const char *read_log(Arena *arena, const Nvrtc *n, NvrtcProgram program) {
     size_t size = 0;
     if (n->log_size(program, &size) || !size)

@@ -17,5 +17,7 @@ bool cg_nvrtc_compile(Arena *arena, const char *source, const char *arch, NvrtcK
                       size_t *size, Error *error);
 /* "13.0", or NULL without the library: part of a cache key. */
 const char *cg_nvrtc_version(Arena *arena);
+/* NULL when it compiles for the architecture "sm_90", or does not say; else which it compiles for, in words. */
+const char *cg_nvrtc_refuses(Arena *arena, const char *arch);
 
 #endif

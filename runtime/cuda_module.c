@@ -248,7 +248,10 @@ static CudaModule *compile(const CudaApi *api, const CgOutput *output, const cha
 
 CudaModule *cuda_module_build(const CudaApi *api, const CgOutput *output, const char *text_key, const char *arch,
                               int threads, Arena *arena, const char **identity, Error *error) {
-    if (!cg_precision_check(output->precision, TARGET_cuda, arch, error))
+    const char *known = cg_nvrtc_refuses(arena, arch);
+    if (known)
+        error_set(error, ERROR_MACHINE, "this GPU is an %s, but %s; install a later one", arch, known);
+    if (known || !cg_precision_check(output->precision, TARGET_cuda, arch, error))
         return NULL;
     const char *key = rt_cache_key(arena, output, arch, cuda_module_toolchain(arch, arena));
     CudaModule *m = find_entry(api, arch, key, arena, identity);

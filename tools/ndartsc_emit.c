@@ -414,8 +414,18 @@ static bool emit_cubin(Job *job) {
     return write_out(job, bytes, size);
 }
 
+/* The virtual ones, compute_80, do for ptx. */
+static bool check_arch(Job *job) {
+    const Options *o = job->o;
+    bool is_virtual = o->emit == EMIT_ptx && o->arch && str_starts_with(o->arch, "compute_");
+    const char *known = o->arch && !is_virtual ? cg_nvrtc_refuses(o->arena, o->arch) : NULL;
+    return !known || error_set(&job->error, ERROR_INPUT, "--arch %s is not known; %s", o->arch, known);
+}
+
 static bool emit_generated(Job *job) {
     Options *o = job->o;
+    if ((o->emit == EMIT_cubin || o->emit == EMIT_ptx) && !check_arch(job))
+        return false;
     if (o->emit == EMIT_cubin)
         return emit_cubin(job);
     if (o->weights)

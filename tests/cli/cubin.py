@@ -50,13 +50,17 @@ def check(path, graphs, architecture):
     print(f'{architecture}: {", ".join(graphs)}: {len(plan["kernels"])} kernels, {len(data)} bytes', flush=True)
 
 
-def compile_for(path, text, graphs, options, architecture='sm_90'):
-    command = [COMPILER, text, f'--graph={",".join(graphs)}', *options, '--arch', architecture, '-o', path]
-    done = run(command, stdout=PIPE, stderr=PIPE, text=True)
+def skip_without_nvrtc(done, path):
     if done.returncode == 2 and 'libnvrtc is not installed' in done.stderr:
         assert not os.path.exists(path), 'a file was left behind'
         print('skipped: NVRTC is not installed')
         os._exit(77)
+
+
+def compile_for(path, text, graphs, options, architecture='sm_90'):
+    command = [COMPILER, text, f'--graph={",".join(graphs)}', *options, '--arch', architecture, '-o', path]
+    done = run(command, stdout=PIPE, stderr=PIPE, text=True)
+    skip_without_nvrtc(done, path)
     assert done.returncode == 0, f'{" ".join(command)}\n{done.stderr}'
     if architecture == 'sm_90':
         compile_again(path, command)
@@ -76,6 +80,7 @@ def compile_again(path, command):
 def refused(folder, said, *options):
     path = os.path.join(folder, 'refused.cubin')
     done = run([COMPILER, NETWORK, '-o', path, *options], stdout=PIPE, stderr=PIPE, text=True)
+    skip_without_nvrtc(done, path)
     assert done.returncode == 1 and said in done.stderr, done.stderr
     assert not os.path.exists(path)
 
@@ -91,6 +96,8 @@ def main():
                  for precision, architecture in (('tf32', 'sm_80'), ('bf16', 'sm_90'))]
         jobs += [(name, tiny, ['infer'], [], name) for name in ARCHITECTURES]
         refused(folder, '--precision tf32 needs a GPU of sm_80 or later, not sm_75', '--precision=tf32', '--arch=sm_75')
+        for architecture in ('sm_77', 'compute_80', '90'):
+            refused(folder, f'--arch {architecture} is not known; NVRTC ', f'--arch={architecture}')
         refused(folder, '--precision takes f32, f64, or on a GPU tf32 or bf16', '--precision=f16')
         for job in [pool.submit(compile_for, os.path.join(folder, j[0] + '.cubin'), *j[1:]) for j in jobs]:
             job.result()
