@@ -11,7 +11,10 @@
  *   - sums over the same pixels that read something in common share a loop;
  *   - depthwise convolutions of one operand, the candidates of an edge, share its tile.
  * A step joins the group that it waits for only if everything else that it waits for has a lower level, and a group beside
- * it only at its own level: so the levels stay an order. */
+ * it only at its own level: so the levels stay an order.
+ *
+ * What is small and waits for something is done as late as possible (merged sums of gradients, their norms): there it meets
+ * many of its kind, and one launch serves all. */
 #include "codegen/cuda_waits.h"
 
 enum { MOST_BUFFERS = 64, MOST_SUMS = 8, MOST_WINDOWS = 4 };
@@ -169,7 +172,7 @@ static void add_step(CudaGroup *group, CgStep *step, int number) {
 }
 
 /* Steps stay in the order of their numbers. */
-static void merge(CudaDraft *into, CudaDraft *from) {
+static void merge(Arena *arena, CudaDraft *into, CudaDraft *from) {
     CudaGroup *a = &into->group, *b = &from->group, both = {.shape = a->shape, .buffer_count = a->buffer_count + b->buffer_count};
     for (int i = 0, j = 0; i < a->step_count || j < b->step_count;) {
         bool first = j == b->step_count || (i < a->step_count && a->number[i] < b->number[j]);
@@ -180,6 +183,8 @@ static void merge(CudaDraft *into, CudaDraft *from) {
     }
     *a = both;
     from->joined = into;
+    for (int i = 0; i < from->before_count; i++)
+        ARENA_PUSH(arena, into->before, into->before_count, into->before_capacity, from->before[i]);
 }
 
 /* Everything at the highest level that the step waits for becomes one group with it. */
@@ -199,7 +204,7 @@ static CudaDraft *join_waits(const Grouping *g, const CudaWaits *waits, CudaShap
     if (!has_room(&into->group, steps, buffers))
         return NULL;
     for (int i = 1; i < waits->count; i++)
-        merge(into, waits->drafts[i]);
+        merge(g->arena, into, waits->drafts[i]);
     add_step(&into->group, step, number);
     return into;
 }
@@ -282,9 +287,8 @@ static CudaDraft *start_group(Grouping *g, int level, CudaShape shape, CgStep *s
 
 static void place_step(Grouping *g, CgStep *step, int number) {
     CudaShape shape = shape_of(g, step);
-    CudaWaits waits;
+    CudaWaits waits = cuda_memory_find_waits(g->memory, g->scratch, step);
     CudaDraft *draft = NULL;
-    cuda_memory_find_waits(g->memory, step, &waits);
     if (!g->program->options->plain) {
         draft = join_waits(g, &waits, shape, step, number);
         draft = draft ? draft : join_beside(g, waits.level + 1, shape, step, number);
@@ -292,20 +296,45 @@ static void place_step(Grouping *g, CgStep *step, int number) {
     draft = draft ? draft : start_group(g, waits.level + 1, shape, step, number);
     if (draft->group.shape == shape)
         note_beside(g, draft, shape, step);
+    for (int i = 0; i < waits.all_count; i++)
+        ARENA_PUSH(g->arena, draft->before, draft->before_count, draft->before_capacity, waits.all[i]);
     cuda_memory_note(g->memory, step, draft);
     arena_reset(g->scratch);
 }
 
+/* ---- as late as possible ---- */
+
+static bool may_be_late(const CudaDraft *draft) {
+    bool small = draft->group.shape == SHAPE_elements || draft->group.shape == SHAPE_long_sum;
+    return small && draft->before_count && cuda_step_launch(draft->group.steps[0]) == LAUNCH_once;
+}
+
+/* Whatever waits for a draft has its final level when the draft's turn comes. */
+static void delay(const Grouping *g, CudaDraft *draft) {
+    if (may_be_late(draft))
+        draft->level = draft->latest ? draft->latest : g->level_count;
+    for (int i = 0; i < draft->before_count; i++) {
+        CudaDraft *before = cuda_draft_root(draft->before[i]);
+        if (before != draft && (!before->latest || before->latest >= draft->level))
+            before->latest = draft->level - 1;
+    }
+}
+
 static CudaLevel *finish(Grouping *g, Arena *arena) {
     CudaLevel *levels = ARENA_ARRAY(arena, CudaLevel, g->level_count);
+    for (int i = g->level_count - 1; i >= 0; i--)
+        for (int j = 0; j < g->levels[i].count && !g->program->options->plain; j++)
+            if (!g->levels[i].drafts[j]->joined)
+                delay(g, g->levels[i].drafts[j]);
     for (int i = 0; i < g->level_count; i++) {
         for (int j = 0; j < g->levels[i].count; j++) {
-            CudaDraft *draft = g->levels[i].drafts[j];
-            CudaGroup *group = ARENA_NEW(arena, CudaGroup);
+            const CudaDraft *draft = g->levels[i].drafts[j];
+            CudaLevel *level = &levels[draft->level - 1];
             if (draft->joined)
                 continue;
+            CudaGroup *group = ARENA_NEW(arena, CudaGroup);
             *group = draft->group;
-            ARENA_PUSH(arena, levels[i].groups, levels[i].group_count, levels[i].group_capacity, group);
+            ARENA_PUSH(arena, level->groups, level->group_count, level->group_capacity, group);
         }
     }
     return levels;

@@ -3,12 +3,18 @@
 
 #include <string.h>
 
-/* Bytes of a place that one group has written last. Of those that have read them since, one of the highest level, and
- * whether there are others of that level. Segments of a place are sorted and disjoint. */
+/* Segments that were one share the end of their lists. */
+typedef struct Reader {
+    CudaDraft *draft;
+    const struct Reader *next;
+} Reader;
+
+/* Bytes of a place that one group has written last, and those that have read them since. Segments of a place are sorted
+ * and disjoint. */
 typedef struct Segment {
     int64_t begin, end;
-    CudaDraft *writer, *reader;
-    bool more_readers;
+    CudaDraft *writer;
+    const Reader *readers;
 } Segment;
 
 typedef struct Place {
@@ -20,6 +26,7 @@ struct CudaMemory {
     Arena *arena;
     const CgOptions *options;
     Place places[PLACE_prepared + 1];
+    int searches;
 };
 
 CudaDraft *cuda_draft_root(CudaDraft *draft) {
@@ -57,26 +64,28 @@ static int find_segment(const Place *place, int64_t at) {
 
 /* ---- waiting ---- */
 
-static void wait_for(CudaWaits *waits, CudaDraft *draft, bool more) {
-    if (!draft)
+static void wait_for(CudaMemory *m, Arena *arena, CudaWaits *waits, CudaDraft *draft) {
+    draft = draft ? cuda_draft_root(draft) : NULL;
+    if (!draft || draft->found == m->searches)
         return;
-    draft = cuda_draft_root(draft);
+    draft->found = m->searches;
+    ARENA_PUSH(arena, waits->all, waits->all_count, waits->all_capacity, draft);
     if (draft->level < waits->level)
         return;
-    if (draft->level > waits->level)
-        *waits = (CudaWaits){.level = draft->level};
-    waits->more = waits->more || more;
-    for (int i = 0; i < waits->count; i++)
-        if (waits->drafts[i] == draft)
-            return;
+    if (draft->level > waits->level) {
+        waits->level = draft->level;
+        waits->count = 0;
+        waits->more = false;
+    }
     if (waits->count == WAITS_MOST)
         waits->more = true;
     else
         waits->drafts[waits->count++] = draft;
 }
 
-void cuda_memory_find_waits(const CudaMemory *m, const CgStep *step, CudaWaits *waits) {
-    *waits = (CudaWaits){0};
+CudaWaits cuda_memory_find_waits(CudaMemory *m, Arena *arena, const CgStep *step) {
+    CudaWaits waits = {0};
+    m->searches++;
     for (int i = 0; i < step->buffer_count; i++) {
         int64_t begin, end;
         const CgBuffer *buffer = step->buffers[i];
@@ -85,11 +94,12 @@ void cuda_memory_find_waits(const CudaMemory *m, const CgStep *step, CudaWaits *
         const Place *place = &m->places[buffer->place];
         buffer_bytes(m, buffer, &begin, &end);
         for (int s = find_segment(place, begin); s < place->count && place->segments[s].begin < end; s++) {
-            wait_for(waits, place->segments[s].writer, false);
-            if (i == 0)
-                wait_for(waits, place->segments[s].reader, place->segments[s].more_readers);
+            wait_for(m, arena, &waits, place->segments[s].writer);
+            for (const Reader *r = place->segments[s].readers; i == 0 && r; r = r->next)
+                wait_for(m, arena, &waits, r->draft);
         }
     }
+    return waits;
 }
 
 /* ---- noting ---- */
@@ -119,15 +129,15 @@ static void note_write(CudaMemory *m, Place *place, int64_t begin, int64_t end, 
     if (last < place->count)
         memmove(&place->segments[first], &place->segments[last], sizeof(Segment) * (size_t)(place->count - last));
     place->count -= last - first;
-    insert_segment(m, place, first, (Segment){begin, end, draft, NULL, false});
+    insert_segment(m, place, first, (Segment){begin, end, draft, NULL});
 }
 
-static void add_reader(Segment *s, CudaDraft *draft) {
-    CudaDraft *old = s->reader ? cuda_draft_root(s->reader) : NULL;
-    if (old && old->level > draft->level)
+static void add_reader(CudaMemory *m, Segment *s, CudaDraft *draft) {
+    if (s->readers && s->readers->draft == draft)
         return;
-    s->more_readers = old && old->level == draft->level && (s->more_readers || old != draft);
-    s->reader = draft;
+    Reader *reader = ARENA_NEW(m->arena, Reader);
+    *reader = (Reader){draft, s->readers};
+    s->readers = reader;
 }
 
 /* What nobody has written (inputs, parameters) gets its segment here. */
@@ -139,8 +149,8 @@ static void note_read(CudaMemory *m, Place *place, int64_t begin, int64_t end, C
         bool gap = i == place->count || place->segments[i].begin > at;
         int64_t limit = i == place->count || place->segments[i].begin > end ? end : place->segments[i].begin;
         if (gap)
-            insert_segment(m, place, i, (Segment){at, limit, NULL, NULL, false});
-        add_reader(&place->segments[i], draft);
+            insert_segment(m, place, i, (Segment){at, limit, NULL, NULL});
+        add_reader(m, &place->segments[i], draft);
         at = place->segments[i].end;
     }
 }

@@ -12,6 +12,10 @@ typedef struct CudaDraft {
     CudaGroup group;
     int level; /* from 1 */
     struct CudaDraft *joined;
+    struct CudaDraft **before; /* all that it waits for; some may have been merged since */
+    int before_count, before_capacity;
+    int found;  /* the search that has met it last */
+    int latest; /* level at which it can still be done; 0: the last */
 } CudaDraft;
 
 /* The group that a draft has become part of. */
@@ -19,8 +23,10 @@ CudaDraft *cuda_draft_root(CudaDraft *draft);
 
 enum { WAITS_MOST = 8 };
 
-/* The highest level that a step waits for, and its groups there. */
+/* What a step waits for, and the highest level of it and its groups there. */
 typedef struct CudaWaits {
+    int all_count, all_capacity;
+    CudaDraft **all;
     int level; /* 0: nothing */
     int count;
     CudaDraft *drafts[WAITS_MOST];
@@ -29,7 +35,7 @@ typedef struct CudaWaits {
 
 typedef struct CudaMemory CudaMemory;
 CudaMemory *cuda_memory_create(Arena *arena, const CgOptions *options);
-void cuda_memory_find_waits(const CudaMemory *memory, const CgStep *step, CudaWaits *waits);
+CudaWaits cuda_memory_find_waits(CudaMemory *memory, Arena *arena, const CgStep *step);
 void cuda_memory_note(CudaMemory *memory, const CgStep *step, CudaDraft *draft);
 
 #endif

@@ -313,6 +313,8 @@ CgCallStage *cg_cuda_emit_program(CgModule *module, const CgProgram *program, in
         int level_count;
         CudaLevel *levels = cuda_group_steps(module->arena, program, prepared, &level_count);
         for (int i = 0; i < level_count; i++) {
+            if (!levels[i].group_count)
+                continue;
             CgCallStage stage = {.domain = DOMAIN_parallel, .prepared = prepared};
             for (int j = 0; j < levels[i].group_count; j++)
                 emit_group(module, program, levels[i].groups[j], &stage);
