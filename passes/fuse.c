@@ -7,7 +7,8 @@
  * Only elementwise operations, draws and views are inlined, and only when that is cheap:
  *   - several users compute the value several times, so it must not cost much;
  *   - a window (convolution, matrix product) reads every element several times, or copies it, so still less, and from
- * one tensor; into a pool only views go;
+ * one tensor; a GPU's pointwise products read theirs once, into a tile, so there it may be the gradient of a batch norm;
+ * into a pool only views go;
  *   - what is computed once (scale) is not computed again for every pixel: only its views are inlined into images;
  *   - a value that reads several tensors is not carried into a later group: that would keep them all alive.
  * Values are decided operands first, so costs include what is inlined below. Outputs always have memory. */
@@ -15,6 +16,8 @@
 
 enum {
     WINDOW_COST = 4, /* arithmetic operations per element */
+    TILE_COST = 16,
+    TILE_TENSORS = 2,
     SHARED_COST = 8,
     SHARED_TENSORS = 2,
     MOST_TENSORS = 8, /* of an inlined value of the images */
@@ -35,6 +38,7 @@ typedef struct Value {
     int users;
     IrNode *user; /* one of them */
     bool window_user, pool_user, wider_user, later_user, placed;
+    bool wide_window; /* a window of more than one pixel is among the users, or a depthwise one */
     bool merged; /* read with several dimensions as one, which only memory can give */
 } Value;
 
@@ -42,7 +46,7 @@ typedef struct Fusion {
     IrGraph *g;
     Value *values; /* by node id */
     int *groups;
-    bool training;
+    bool training, wide;
 } Fusion;
 
 static bool is_light(const IrNode *n) {
@@ -106,6 +110,13 @@ static bool merges_dimensions(const IrNode *n) {
     return false;
 }
 
+static bool is_pointwise(const IrNode *n) {
+    if ((n->op != OP_conv2d && n->op != OP_conv2d_grad_weight) || ir_attr_get_int(n, "groups", 1) != 1)
+        return false;
+    const IrType *weight = n->op == OP_conv2d ? &n->inputs[1]->type : &n->type;
+    return weight->dim[weight->rank - 1] == 1 && weight->dim[weight->rank - 2] == 1;
+}
+
 /* ---- facts ---- */
 
 static void note_uses(Fusion *f, IrNode *n) {
@@ -115,7 +126,9 @@ static void note_uses(Fusion *f, IrNode *n) {
         x->users += !again;
         x->user = n;
         x->merged = x->merged || (n->op == OP_reshape && merges_dimensions(n));
-        x->window_user = x->window_user || (!is_light(n) && !is_reduction(n) && n->op != OP_assign);
+        bool window = !is_light(n) && !is_reduction(n) && n->op != OP_assign;
+        x->window_user = x->window_user || window;
+        x->wide_window = x->wide_window || (window && !is_pointwise(n));
         x->pool_user = x->pool_user || is_pool(n->op);
         x->wider_user = x->wider_user || is_wider(n, n->inputs[i]);
         x->placed = x->placed || (n->op == OP_place && n->inputs[i]->type.rank > 0);
@@ -155,6 +168,31 @@ static void gather_facts(Fusion *f, Arena *arena) {
 
 /* ---- decisions ---- */
 
+typedef struct Tensors {
+    int count;
+    const IrNode *nodes[MOST_LOADS];
+} Tensors;
+
+static void add_tensor(void *data, IrNode *reader, IrNode *value) {
+    (void)reader;
+    Tensors *t = data;
+    for (int i = 0; i < t->count; i++) {
+        if (t->nodes[i] == value) {
+            return;
+        }
+    }
+    if (schedule_is_images(value) && t->count < MOST_LOADS) {
+        t->nodes[t->count++] = value;
+    }
+}
+
+/* However often it reads them. */
+static int count_tensors(IrNode *n) {
+    Tensors t = {0};
+    schedule_visit_loads(n, add_tensor, &t);
+    return t.count;
+}
+
 static void add_operand(Value *value, const Value *x, const IrNode *operand) {
     if (operand->inlined) {
         value->cost += x->cost;
@@ -182,7 +220,12 @@ static void sum_costs(Fusion *f, IrNode *n) {
     }
 }
 
-static bool should_inline_images(const IrNode *n, const Value *v) {
+/* Where all that read it are pointwise products of a GPU, which bring it into a tile once. */
+static bool should_inline_in_tiles(IrNode *n, const Value *v) {
+    return v->cost <= TILE_COST && !v->expensive && !v->wider_user && count_tensors(n) <= TILE_TENSORS;
+}
+
+static bool should_inline_images(const Fusion *f, IrNode *n, const Value *v) {
     if (n->op == OP_concat && v->tensors > 1) {
         return false; /* in training its readers are many: one copy (measured 3 % faster, and less memory) */
     }
@@ -190,7 +233,8 @@ static bool should_inline_images(const IrNode *n, const Value *v) {
         return v->cost == 0;
     }
     if (v->window_user) {
-        return v->cost <= WINDOW_COST && v->tensors <= 1 && !v->expensive && !v->wider_user;
+        return (v->cost <= WINDOW_COST && v->tensors <= 1 && !v->expensive && !v->wider_user) ||
+               (f->wide && !v->wide_window && should_inline_in_tiles(n, v));
     }
     if (v->wider_user) {
         return v->cost == 0;
@@ -222,7 +266,7 @@ static bool is_transposition(const IrNode *n) {
     return n->op == OP_flip_weight && ir_attr_get_int(n, "groups", 1) == 1;
 }
 
-static bool should_inline(const IrNode *n, const Value *v) {
+static bool should_inline(const Fusion *f, IrNode *n, const Value *v) {
     if (n->op == OP_constant || n->op == OP_scalar) {
         return !v->is_output;
     }
@@ -231,7 +275,7 @@ static bool should_inline(const IrNode *n, const Value *v) {
         v->tensors > MOST_TENSORS || v->loads > most_loads) {
         return false;
     }
-    return schedule_is_images(n) ? should_inline_images(n, v) : should_inline_once(n, v);
+    return schedule_is_images(n) ? should_inline_images(f, n, v) : should_inline_once(n, v);
 }
 
 bool pass_fuse(PassContext *ctx, IrGraph *g) {
@@ -241,11 +285,12 @@ bool pass_fuse(PassContext *ctx, IrGraph *g) {
     Fusion f = {.g = g,
                 .values = ARENA_ARRAY(ctx->arena, Value, g->next_id),
                 .groups = schedule_find_groups(g, ctx->arena),
-                .training = graph_kind_is_training(ctx->kind)};
+                .training = graph_kind_is_training(ctx->kind),
+                .wide = ctx->wide};
     gather_facts(&f, ctx->arena);
     for (IrNode *n = g->first; n; n = n->next) {
         sum_costs(&f, n);
-        n->inlined = should_inline(n, &f.values[n->id]);
+        n->inlined = should_inline(&f, n, &f.values[n->id]);
     }
     schedule_number_stages(ctx, g);
     return true;
