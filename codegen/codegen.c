@@ -201,6 +201,8 @@ static void emit_programs(CgModule *module) {
         module->stages[i] = module->options->target == TARGET_c ? emit_c_stages(module, program)
                                                                 : cg_cuda_emit_program(module, program, &module->stage_counts[i]);
     }
+    if (module->options->target == TARGET_cuda)
+        cg_cuda_add_helpers(module);
 }
 
 static CgModule *module_create(Arena *arena, IrModule *ir, IrGraph *const *graphs, int graph_count,

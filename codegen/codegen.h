@@ -17,7 +17,7 @@ bool cg_precision_parse(const char *option, const char *text, CgPrecision *preci
 bool cg_precision_check(CgPrecision precision, CgTarget target, const char *arch, Error *error);
 
 /* The numbers of a dense convolution, in the plan: rows, columns and channels of input and output, rows and columns of
- * kernel, padding (the same on both sides), stride and dilation. */
+ * window, padding (the same on both sides), stride and dilation. */
 enum {
     CONV_INPUT = 0,
     CONV_INPUTS = 2,
@@ -29,6 +29,20 @@ enum {
     CONV_DILATION = 12,
     CONV_NUMBERS = 14
 };
+
+/* A kernel of CUDA that is a dense convolution or one of its gradients and nothing else, so that a library may compute
+ * it: the numbers of input, output and weights (or of their gradients) among its calls' buffers, where 0 is the one that
+ * is computed. */
+typedef struct CgConv {
+    int input, output, weight;
+    int64_t shape[CONV_NUMBERS];
+} CgConv;
+typedef enum CgConvKind { CONV_none, CONV_forward, CONV_grad_input, CONV_grad_weight } CgConvKind;
+/* CONV_none: the three numbers are not 0, 1 and 2. */
+CgConvKind cg_conv_kind(const CgConv *conv);
+/* Kernels for who uses a library; no step of a plan calls them (docs/modules.md). */
+#define CG_CONV_COPY "nd_conv_copy"
+#define CG_CONV_CLEAR "nd_conv_clear"
 
 typedef struct CgTiles CgTiles; /* tune.h, as is the next */
 typedef struct CgLoop CgLoop;

@@ -109,7 +109,8 @@ void cuda_add_to_sums(CudaKernel *k, int first, const char *const names[4]);
 void cuda_end_sums(CudaKernel *k, int first, int lanes, const char *channel, const char *test);
 int64_t cuda_sums_elements(const CudaGroup *group, int first);
 
-/* Fills in conv when the step's kernel is a dense convolution with all operands in memory. */
-bool cuda_describe_conv(const CgPrinter *p, CgPrecision precision, const CgStep *step, CgConv *conv);
+/* Fills in conv, unless it is, when the step's kernel is a dense convolution, or a gradient of one, with all operands in
+ * memory. */
+void cuda_describe_conv(const CgPrinter *p, CgPrecision precision, const CgStep *step, CgConv *conv);
 
 #endif

@@ -12,12 +12,6 @@ typedef struct CgWork {
     int64_t bytes; /* every element read or written, once */
 } CgWork;
 
-/* A kernel that is a dense convolution and nothing else: its result is buffer 0. */
-typedef struct CgConv {
-    int x, weight;             /* numbers of its buffers; weight 0: it is something else */
-    int64_t shape[CONV_NUMBERS];
-} CgConv;
-
 /* A kernel: one text, whoever calls it. */
 typedef struct CgKernel {
     const char *name;
@@ -25,7 +19,7 @@ typedef struct CgKernel {
     Str origin;       /* comment lines: the nodes it was made for */
     const char *purpose; /* for people: operations and shapes of its steps, tag of the first node */
     CgWork work;
-    CgConv conv;          /* CUDA */
+    CgConv conv;          /* CUDA; of kind CONV_none when it is something else */
     int use_count;    /* nodes seen; only the first few are named */
 } CgKernel;
 
@@ -103,5 +97,7 @@ void cg_c_emit_stage(CgModule *module, CgProgram *program, const CgStage *stage,
 /* Kernels and calls of all stages, put into stages of independent calls, as few as there can be. Calls of one kernel are
  * neighbours. */
 CgCallStage *cg_cuda_emit_program(CgModule *module, const CgProgram *program, int *stage_count);
+/* Kernels that a library's convolutions need, when there are any (cuda_conv.c). */
+void cg_cuda_add_helpers(CgModule *module);
 
 #endif

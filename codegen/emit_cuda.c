@@ -278,9 +278,8 @@ static void emit_group(CgModule *module, const CgProgram *program, const CudaGro
     str_add_bytes(&text, body.data, body.length);
     str_add(&text, "}\n");
     call.kernel = cg_module_add_kernel(module, text.data, DOMAIN_parallel, (const CgStep *const *)group->steps, group->step_count);
-    CgConv conv;
-    if (group->step_count == 1 && cuda_describe_conv(k.p, module->options->precision, group->steps[0], &conv))
-        module->kernels[call.kernel].conv = conv;
+    if (group->step_count == 1)
+        cuda_describe_conv(k.p, module->options->precision, group->steps[0], &module->kernels[call.kernel].conv);
     cg_stage_add_call(module, calls, call);
     arena_destroy(arena);
 }

@@ -165,8 +165,8 @@ static json_t *kernel_json(const CgKernel *kernel) {
                                (json_int_t)kernel->work.flops, "bytes", (json_int_t)kernel->work.bytes);
     if (strstr(kernel->text, "nd_mma_"))
         json_object_set_new(object, "tensor", json_true());
-    if (kernel->conv.weight) {
-        json_t *conv = json_pack("[i,i]", kernel->conv.x, kernel->conv.weight);
+    if (cg_conv_kind(&kernel->conv) != CONV_none) {
+        json_t *conv = json_pack("[i,i,i]", kernel->conv.input, kernel->conv.output, kernel->conv.weight);
         for (int i = 0; i < CONV_NUMBERS; i++)
             json_array_append_new(conv, json_integer(kernel->conv.shape[i]));
         json_object_set_new(object, "conv", conv);

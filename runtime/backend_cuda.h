@@ -24,6 +24,8 @@ struct RtDevice {
     Error failure; /* of a copy, which has no other way to say so */
 };
 
+typedef struct CudaConv CudaConv; /* cuda_conv.c: a kernel's calls as cuDNN computes them */
+
 /* Calls of one kernel that are started together: grid.y of them, each with a row of the table. */
 typedef struct Launch {
     int kernel;
@@ -31,7 +33,7 @@ typedef struct Launch {
     CudaDim grid;
     void *rows;
     const PlanStep *steps; /* the first of grid.y */
-    CudnnConv *conv;       /* not NULL: cuDNN computes it */
+    CudaConv *conv;        /* not NULL: cuDNN computes it */
 } Launch;
 
 /* What is replayed: captured as a CUDA graph, or launched one by one. */
@@ -58,7 +60,8 @@ struct RtBound {
     NdRun *run_pinned;
     void *run, *table; /* on the device */
     size_t private_image_bytes, bytes;
-    CudnnConv **convs;     /* by kernel; NULL: none is computed by cuDNN */
+    void *conv_copy, *conv_clear; /* the module's kernels for what cuDNN computes (docs/modules.md), or NULL */
+    CudaConv **convs;             /* by kernel; NULL: none is computed by cuDNN */
     ProfileGraph *profile; /* NULL: nothing is timed */
 };
 

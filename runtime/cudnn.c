@@ -1,5 +1,5 @@
-/* cudnn.c: the legacy interface of cuDNN 9: it is small, and its deterministic algorithms are all that is wanted.
- * Activations are NHWC on both sides; weights are HWIO here and OHWI there, so they are turned around before. */
+/* cudnn.c: the legacy interface of cuDNN 9: it is small, and its deterministic algorithms are all that is wanted. The
+ * three kinds of convolution have functions with the same parameters: two operands, then the result. */
 #include "runtime/cudnn.h"
 
 #include "base/library.h"
@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SUCCESS, FLOAT = 0, NHWC = 1, CROSS_CORRELATION = 1, DEFAULT_MATH = 0, FMA_MATH = 3, DETERMINISTIC = 1 };
+enum { SUCCESS, FLOAT = 0, BFLOAT16 = 9, NHWC = 1, CROSS_CORRELATION = 1, DETERMINISTIC = 1 };
+enum { DEFAULT_MATH = 0, FMA_MATH = 3 };
 enum { MOST_ALGORITHMS = 16, MOST_WORKSPACE = 256 << 20 };
 
 typedef struct Found {
@@ -20,6 +21,11 @@ typedef struct Found {
     int determinism, math, reserved[3];
 } Found;
 
+#define FIND_PARAMETERS (void *, void *, void *, void *conv, void *, int, int *, Found *)
+#define SIZE_PARAMETERS (void *, void *, void *, void *conv, void *, int, size_t *)
+#define RUN_PARAMETERS                                                                                                 \
+    (void *, const void *, void *, const void *, void *, const void *, void *conv, int, void *, size_t, const void *,  \
+     void *, void *)
 /* Every function that is used: its name without "cudnn" and its parameters. Handles and descriptors are void *. */
 #define CUDNN_FUNCTIONS(X)                                                                                             \
     X(Create, (void **handle))                                                                                         \
@@ -35,11 +41,24 @@ typedef struct Found {
     X(DestroyConvolutionDescriptor, (void *))                                                                          \
     X(SetConvolution2dDescriptor, (void *, int, int, int, int, int, int, int mode, int type))                          \
     X(SetConvolutionMathType, (void *, int math))                                                                      \
-    X(GetConvolutionForwardAlgorithm_v7, (void *, void *, void *, void *, void *, int, int *, Found *))                \
-    X(GetConvolutionForwardWorkspaceSize, (void *, void *, void *, void *, void *, int, size_t *))                     \
-    X(TransformTensor, (void *, const void *, void *, const void *, const void *, void *, void *))                     \
-    X(ConvolutionForward, (void *, const void *, void *, const void *, void *, const void *, void *, int, void *,      \
-                           size_t, const void *, void *, void *))
+    X(GetConvolutionForwardAlgorithm_v7, FIND_PARAMETERS)                                                              \
+    X(GetConvolutionForwardWorkspaceSize, SIZE_PARAMETERS)                                                             \
+    X(ConvolutionForward, RUN_PARAMETERS)                                                                              \
+    X(GetConvolutionBackwardDataAlgorithm_v7, FIND_PARAMETERS)                                                         \
+    X(GetConvolutionBackwardDataWorkspaceSize, SIZE_PARAMETERS)                                                        \
+    X(ConvolutionBackwardData, RUN_PARAMETERS)                                                                         \
+    X(GetConvolutionBackwardFilterAlgorithm_v7, FIND_PARAMETERS)                                                       \
+    X(GetConvolutionBackwardFilterWorkspaceSize, SIZE_PARAMETERS)                                                      \
+    X(ConvolutionBackwardFilter, RUN_PARAMETERS)
+
+/* Of the three, in the order that a kind of convolution names them: two operands and the result. */
+enum { INPUT, OUTPUT, WEIGHT, TENSORS };
+typedef struct Kind {
+    int order[TENSORS];
+    int(*find) FIND_PARAMETERS;
+    int(*size) SIZE_PARAMETERS;
+    int(*run) RUN_PARAMETERS;
+} Kind;
 
 struct Cudnn {
     const CudaApi *api;
@@ -47,6 +66,7 @@ struct Cudnn {
     void *library, *handle;
     size_t version;
     const char *card;
+    Kind kinds[CONV_grad_weight + 1];
     size_t (*GetVersion)(void);
 #define CUDNN_FUNCTION(name, parameters) int(*name) parameters;
     CUDNN_FUNCTIONS(CUDNN_FUNCTION)
@@ -54,10 +74,10 @@ struct Cudnn {
 };
 
 struct CudnnConv {
-    void *x, *y, *filter, *conv;      /* descriptors */
-    void *weight_here, *weight_there; /* the same numbers, in two orders */
+    const Kind *kind;
+    void *tensors[TENSORS], *conv; /* descriptors */
     int algorithm;
-    void *turned, *workspace; /* on the device */
+    void *workspace; /* on the device */
     size_t workspace_bytes;
 };
 
@@ -74,6 +94,18 @@ static bool load(Cudnn *c) {
     CUDNN_FUNCTIONS(CUDNN_FUNCTION)
 #undef CUDNN_FUNCTION
     c->version = found ? c->GetVersion() : 0;
+    c->kinds[CONV_forward] = (Kind){{INPUT, WEIGHT, OUTPUT},
+                                    c->GetConvolutionForwardAlgorithm_v7,
+                                    c->GetConvolutionForwardWorkspaceSize,
+                                    c->ConvolutionForward};
+    c->kinds[CONV_grad_input] = (Kind){{WEIGHT, OUTPUT, INPUT},
+                                       c->GetConvolutionBackwardDataAlgorithm_v7,
+                                       c->GetConvolutionBackwardDataWorkspaceSize,
+                                       c->ConvolutionBackwardData};
+    c->kinds[CONV_grad_weight] = (Kind){{INPUT, OUTPUT, WEIGHT},
+                                        c->GetConvolutionBackwardFilterAlgorithm_v7,
+                                        c->GetConvolutionBackwardFilterWorkspaceSize,
+                                        c->ConvolutionBackwardFilter};
     return found;
 }
 
@@ -106,23 +138,17 @@ void cudnn_close(Cudnn *c) {
 
 /* ---- convolutions ---- */
 
-static bool describe_images(Cudnn *c, void **descriptor, int64_t n, const int64_t hwc[3]) {
+static bool describe_images(Cudnn *c, void **descriptor, int type, int64_t n, const int64_t hwc[3]) {
     int h = (int)hwc[0], w = (int)hwc[1], channels = (int)hwc[2];
     return c->CreateTensorDescriptor(descriptor) == SUCCESS &&
-           c->SetTensor4dDescriptorEx(*descriptor, FLOAT, (int)n, channels, h, w, h * w * channels, 1, w * channels,
+           c->SetTensor4dDescriptorEx(*descriptor, type, (int)n, channels, h, w, h * w * channels, 1, w * channels,
                                       channels) == SUCCESS;
 }
 
-/* OIHW as seen by both, in memory HWIO and OHWI. */
-static bool describe_weights(Cudnn *c, CudnnConv *v, const int64_t *shape) {
-    int o = (int)shape[CONV_OUTPUTS], i = (int)shape[CONV_INPUTS], h = (int)shape[CONV_KERNEL],
-        w = (int)shape[CONV_KERNEL + 1];
-    return c->CreateTensorDescriptor(&v->weight_here) == SUCCESS &&
-           c->SetTensor4dDescriptorEx(v->weight_here, FLOAT, o, i, h, w, 1, o, w * i * o, i * o) == SUCCESS &&
-           c->CreateTensorDescriptor(&v->weight_there) == SUCCESS &&
-           c->SetTensor4dDescriptorEx(v->weight_there, FLOAT, o, i, h, w, h * w * i, 1, w * i, i) == SUCCESS &&
-           c->CreateFilterDescriptor(&v->filter) == SUCCESS &&
-           c->SetFilter4dDescriptor(v->filter, FLOAT, NHWC, o, i, h, w) == SUCCESS;
+static bool describe_weights(Cudnn *c, void **descriptor, int type, const int64_t *shape) {
+    return c->CreateFilterDescriptor(descriptor) == SUCCESS &&
+           c->SetFilter4dDescriptor(*descriptor, type, NHWC, (int)shape[CONV_OUTPUTS], (int)shape[CONV_INPUTS],
+                                    (int)shape[CONV_KERNEL], (int)shape[CONV_KERNEL + 1]) == SUCCESS;
 }
 
 static bool describe_conv(Cudnn *c, CudnnConv *v, const int64_t *shape, CgPrecision precision) {
@@ -130,41 +156,38 @@ static bool describe_conv(Cudnn *c, CudnnConv *v, const int64_t *shape, CgPrecis
     return c->CreateConvolutionDescriptor(&v->conv) == SUCCESS &&
            c->SetConvolution2dDescriptor(v->conv, (int)pad[0], (int)pad[1], (int)stride[0], (int)stride[1],
                                          (int)dilation[0], (int)dilation[1], CROSS_CORRELATION, FLOAT) == SUCCESS &&
-           c->SetConvolutionMathType(v->conv, precision == PRECISION_tf32 ? DEFAULT_MATH : FMA_MATH) == SUCCESS;
+           c->SetConvolutionMathType(v->conv, precision == PRECISION_f32 ? FMA_MATH : DEFAULT_MATH) == SUCCESS;
 }
 
 /* The first that gives the same bits every time. */
-static bool choose_algorithm(Cudnn *c, CudnnConv *v) {
+static bool choose_algorithm(Cudnn *c, CudnnConv *v, CgPrecision precision) {
+    const int *order = v->kind->order;
+    void *first = v->tensors[order[0]], *second = v->tensors[order[1]], *result = v->tensors[order[2]];
     Found found[MOST_ALGORITHMS];
     int count = 0;
-    if (c->GetConvolutionForwardAlgorithm_v7(c->handle, v->x, v->filter, v->conv, v->y, MOST_ALGORITHMS, &count,
-                                             found) != SUCCESS)
+    if (v->kind->find(c->handle, first, second, v->conv, result, MOST_ALGORITHMS, &count, found) != SUCCESS)
         return false;
     for (int i = 0; i < count; i++) {
         v->algorithm = found[i].algorithm;
         if (found[i].status == SUCCESS && found[i].determinism == DETERMINISTIC &&
-            c->GetConvolutionForwardWorkspaceSize(c->handle, v->x, v->filter, v->conv, v->y, v->algorithm,
-                                                  &v->workspace_bytes) == SUCCESS &&
+            v->kind->size(c->handle, first, second, v->conv, result, v->algorithm, &v->workspace_bytes) == SUCCESS &&
             v->workspace_bytes <= MOST_WORKSPACE)
-            return true;
+            return precision == PRECISION_f32 || c->SetConvolutionMathType(v->conv, found[i].math) == SUCCESS;
     }
     return false;
 }
 
-static bool allocate(Cudnn *c, CudnnConv *v, const int64_t *shape) {
-    int64_t weights = shape[CONV_OUTPUTS] * shape[CONV_INPUTS] * shape[CONV_KERNEL] * shape[CONV_KERNEL + 1];
-    return c->api->Malloc(&v->turned, (size_t)weights * sizeof(float)) == CUDA_SUCCESS &&
-           c->api->Malloc(&v->workspace, v->workspace_bytes + 1) == CUDA_SUCCESS;
-}
-
-CudnnConv *cudnn_conv_create(Cudnn *c, const PlanConv *conv, int64_t batch, CgPrecision precision) {
+CudnnConv *cudnn_conv_create(Cudnn *c, const CgConv *conv, int64_t batch, CgPrecision precision) {
     const int64_t *shape = conv->shape;
+    int type = precision == PRECISION_bf16 ? BFLOAT16 : FLOAT;
     CudnnConv *v = calloc(1, sizeof *v);
     if (!v)
         return NULL;
-    if (describe_images(c, &v->x, batch, &shape[CONV_INPUT]) && describe_images(c, &v->y, batch, &shape[CONV_OUTPUT]) &&
-        describe_weights(c, v, shape) && describe_conv(c, v, shape, precision) && choose_algorithm(c, v) &&
-        allocate(c, v, shape))
+    v->kind = &c->kinds[cg_conv_kind(conv)];
+    if (describe_images(c, &v->tensors[INPUT], type, batch, &shape[CONV_INPUT]) &&
+        describe_images(c, &v->tensors[OUTPUT], type, batch, &shape[CONV_OUTPUT]) &&
+        describe_weights(c, &v->tensors[WEIGHT], type, shape) && describe_conv(c, v, shape, precision) &&
+        choose_algorithm(c, v, precision) && c->api->Malloc(&v->workspace, v->workspace_bytes + 1) == CUDA_SUCCESS)
         return v;
     cudnn_conv_destroy(c, v);
     return NULL;
@@ -173,27 +196,27 @@ CudnnConv *cudnn_conv_create(Cudnn *c, const PlanConv *conv, int64_t batch, CgPr
 void cudnn_conv_destroy(Cudnn *c, CudnnConv *v) {
     if (!v)
         return;
-    void *const tensors[] = {v->x, v->y, v->weight_here, v->weight_there};
-    for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++)
-        if (tensors[i])
-            c->DestroyTensorDescriptor(tensors[i]);
-    if (v->filter)
-        c->DestroyFilterDescriptor(v->filter);
+    if (v->tensors[INPUT])
+        c->DestroyTensorDescriptor(v->tensors[INPUT]);
+    if (v->tensors[OUTPUT])
+        c->DestroyTensorDescriptor(v->tensors[OUTPUT]);
+    if (v->tensors[WEIGHT])
+        c->DestroyFilterDescriptor(v->tensors[WEIGHT]);
     if (v->conv)
         c->DestroyConvolutionDescriptor(v->conv);
-    if (v->turned)
-        c->api->Free(v->turned);
     if (v->workspace)
         c->api->Free(v->workspace);
     free(v);
 }
 
-bool cudnn_conv_run(Cudnn *c, CudnnConv *v, void *stream, const void *x, const void *weight, void *y) {
+bool cudnn_conv_run(Cudnn *c, CudnnConv *v, void *stream, void *input, void *output, void *weight) {
     const float one = 1, zero = 0;
+    void *const addresses[] = {[INPUT] = input, [OUTPUT] = output, [WEIGHT] = weight};
+    const int *order = v->kind->order;
     return c->SetStream(c->handle, stream) == SUCCESS &&
-           c->TransformTensor(c->handle, &one, v->weight_here, weight, &zero, v->weight_there, v->turned) == SUCCESS &&
-           c->ConvolutionForward(c->handle, &one, v->x, x, v->filter, v->turned, v->conv, v->algorithm, v->workspace,
-                                 v->workspace_bytes, &zero, v->y, y) == SUCCESS;
+           v->kind->run(c->handle, &one, v->tensors[order[0]], addresses[order[0]], v->tensors[order[1]],
+                        addresses[order[1]], v->conv, v->algorithm, v->workspace, v->workspace_bytes, &zero,
+                        v->tensors[order[2]], addresses[order[2]]) == SUCCESS;
 }
 
 /* ---- choices ---- */
@@ -202,11 +225,12 @@ static const char *choices_path(Arena *arena) {
     return arena_printf(arena, "%s/cudnn-choices", rt_cache_folder(arena));
 }
 
-/* "f32 batch 64 shape 32 32 3 ...; cuDNN 91900; NVIDIA H100 ..." */
-static const char *choice_key(const Cudnn *c, Arena *arena, const PlanConv *conv, int64_t batch,
-                              CgPrecision precision) {
+/* "f32 batch 64 shape 32 32 3 ...; cuDNN 91900; NVIDIA H100 ..."; before "batch" what it is a gradient of. */
+static const char *choice_key(const Cudnn *c, Arena *arena, const CgConv *conv, int64_t batch, CgPrecision precision) {
+    static const char *const kinds[] = {
+        [CONV_forward] = "", [CONV_grad_input] = "gradient of input ", [CONV_grad_weight] = "gradient of weight "};
     Str s = str_create(arena);
-    str_addf(&s, "%s batch %lld shape", cg_precision_name(precision), (long long)batch);
+    str_addf(&s, "%s %sbatch %lld shape", cg_precision_name(precision), kinds[cg_conv_kind(conv)], (long long)batch);
     for (int i = 0; i < CONV_NUMBERS; i++)
         str_addf(&s, " %lld", (long long)conv->shape[i]);
     str_addf(&s, "; cuDNN %zu; %s\n", c->version, c->card);
@@ -219,7 +243,7 @@ static const char *read_choices(Arena *arena) {
     return file ? file->text : "";
 }
 
-int cudnn_recall(const Cudnn *c, const PlanConv *conv, int64_t batch, CgPrecision precision) {
+int cudnn_recall(const Cudnn *c, const CgConv *conv, int64_t batch, CgPrecision precision) {
     Arena *arena = arena_create();
     const char *choices = read_choices(arena), *key = choice_key(c, arena, conv, batch, precision);
     int choice = strstr(choices, arena_printf(arena, "cudnn: %s", key)) ? 1
@@ -230,7 +254,7 @@ int cudnn_recall(const Cudnn *c, const PlanConv *conv, int64_t batch, CgPrecisio
 }
 
 /* A file that cannot be written costs a trial next time. */
-void cudnn_remember(const Cudnn *c, const PlanConv *conv, int64_t batch, CgPrecision precision, bool chosen) {
+void cudnn_remember(const Cudnn *c, const CgConv *conv, int64_t batch, CgPrecision precision, bool chosen) {
     Arena *arena = arena_create();
     Error ignored = {ERROR_NONE, ""};
     const char *text = arena_printf(arena, "%s%s: %s", read_choices(arena), chosen ? "cudnn" : "own",

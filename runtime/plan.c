@@ -364,22 +364,18 @@ static bool read_graphs(PlanReader *r, json_t *root) {
 }
 
 /* Sizes beyond what ints hold, or of other steps, are no convolution that a library could be given. */
-static PlanConv read_conv(json_t *kernel) {
-    enum { MOST = 1 << 24 };
-    PlanConv conv = {0};
+static CgConv read_conv(json_t *kernel) {
+    enum { MOST = 1 << 24, BUFFERS = 3 };
     json_t *list = json_object_get(kernel, "conv");
-    bool right = json_array_size(list) == 2 + CONV_NUMBERS;
-    int64_t numbers[2 + CONV_NUMBERS];
-    for (size_t i = 0; right && i < 2 + CONV_NUMBERS; i++) {
+    bool right = json_array_size(list) == BUFFERS + CONV_NUMBERS;
+    int64_t numbers[BUFFERS + CONV_NUMBERS] = {0};
+    for (size_t i = 0; right && i < BUFFERS + CONV_NUMBERS; i++) {
         numbers[i] = json_integer_value(json_array_get(list, i));
         right = numbers[i] >= 0 && numbers[i] <= MOST;
     }
-    if (!right || numbers[0] > 2 || numbers[1] > 2)
-        return conv;
-    conv.x = (int)numbers[0];
-    conv.weight = (int)numbers[1];
-    memcpy(conv.shape, &numbers[2], sizeof conv.shape);
-    return conv;
+    CgConv conv = {(int)numbers[0], (int)numbers[1], (int)numbers[2], {0}};
+    memcpy(conv.shape, &numbers[BUFFERS], sizeof conv.shape);
+    return right ? conv : (CgConv){0};
 }
 
 /* For people only: nothing here can be wrong. */

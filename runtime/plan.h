@@ -61,16 +61,10 @@ typedef struct PlanGraph {
 
 /* What a kernel is for, and what one call of it does: for one image in stages over images; on a GPU for all images of
  * the largest batch. Zero and "" in plans that do not say. */
-/* A dense convolution that a library may compute instead; weight 0: there is none. */
-typedef struct PlanConv {
-    int x, weight; /* numbers among a step's buffers */
-    int64_t shape[CONV_NUMBERS];
-} PlanConv;
-
 typedef struct PlanWork {
     const char *origin;
     int64_t flops, bytes;
-    PlanConv conv;
+    CgConv conv;
     bool tensor; /* its products are made by tensor cores */
 } PlanWork;
 

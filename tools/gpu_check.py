@@ -130,7 +130,8 @@ class Check:
         last = lambda output: output.strip().splitlines()[-1] if output.strip() else ''
         python = sys.executable
         chosen = lambda output: next((line for line in output.splitlines() if line.startswith('cudnn: ')), '')
-        self.step('all commands against the CPU', [python, 'tests/simt/end_to_end.py'], 200, chosen)
+        self.step('all commands against the CPU', [python, 'tests/simt/end_to_end.py'], 200)
+        self.step('cuDNN against our kernels', [python, 'tests/simt/cudnn.py', *(['trials'] if self.fake else [])], 60, chosen)
         self.step('operations against reference values, f64', [python, 'tests/reference/ops_f64.py'], 90, last)
         self.step('supernets against reference values, f64', [python, 'tests/reference/supernet_f64.py', *(['darts/'] if self.fake else [])], 120, last)
         self.step('networks against reference values, f32', [python, 'tests/reference/networks_f32.py', 'noisy_darts_a/small' if self.fake else '/'], 90, last)

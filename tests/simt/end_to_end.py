@@ -12,88 +12,10 @@ import subprocess
 import sys
 import tempfile
 
-import _compare
+from _programs import BUILD, COMPILER, FAKE, HERE, REAL, RUN, Trace, call, check, compare, failures, npy, write_images
 
-BUILD, HERE = os.environ['NDARTS_BUILD'], os.path.dirname(os.path.abspath(__file__))
-RUN, COMPILER = os.path.join(BUILD, 'bin', 'ndarts-run'), os.path.join(BUILD, 'bin', 'ndartsc')
-TOOL, FAKE = os.path.join(BUILD, 'tests', 'ref_tool'), os.path.join(BUILD, 'tests', 'simt', 'fake')
 NETWORK, SEARCH = os.path.join(HERE, 'network.nd'), os.path.join(HERE, 'search.nd')
-REAL = os.environ.get('NDARTS_REAL_GPU') == '1'
 SHAPE = '4,3,16,16'
-failures = []
-
-
-def call(command, code=0, fake=FAKE, **environment):
-    environment = {**os.environ, **environment}
-    if fake and not REAL:
-        environment['LD_LIBRARY_PATH'] = fake
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
-    if done.returncode != code:
-        raise AssertionError(f'{" ".join(command)[:200]}: exit {done.returncode}, expected {code}\n{done.stdout[-3000:]}')
-    return done.stdout
-
-
-def check(title, function, *arguments):
-    if sys.argv[1:] and title not in sys.argv[1:]:
-        return
-    try:
-        print(f'{title}: {function(*arguments) or "right"}', flush=True)
-    except (AssertionError, OSError) as failure:
-        failures.append(title)
-        print(f'{title}: FAILED: {failure}', flush=True)
-
-
-def compare(found, expected):
-    values, gradients, wrong = _compare.worst(found, expected)
-    assert not wrong, '\n' + '\n'.join(wrong[:10])
-    return f'relative error of values {values:.2g}, of gradients {gradients:.2g}'
-
-
-def same_bytes(a, b):
-    with open(a, 'rb') as x, open(b, 'rb') as y:
-        return x.read() == y.read()
-
-
-class Trace:
-    def __init__(self, folder, text, feed, *options):
-        self.folder, self.text, self.options = folder, text, options
-        call([TOOL, 'weights', self.path('weights'), text, '', '1'])
-        call([TOOL, 'tensors', self.path('feed'), *feed])
-
-    def path(self, name):
-        return os.path.join(self.folder, f'{os.path.basename(self.text)}.{name}.safetensors')
-
-    def run(self, name, *options, **environment):
-        call([RUN, 'trace', self.text, '--weights', self.path('weights'), '--feed', self.path('feed'), '-o', self.path(name),
-              *self.options, *options], **environment)
-        return self.path(name)
-
-    def compare(self):
-        """Near the CPU's values; the same bits in other orders of the threads and when run again."""
-        expected = self.run('cpu')
-        found = self.run('cuda', '--device=cuda', SIMT_KEEP_POISON='1')
-        said = compare(found, expected)
-        for order in ('1', '2'):
-            again = self.run('again', '--device=cuda:0', SIMT_ORDER=order)
-            assert same_bytes(found, again), f'other bits in order {order}'
-        return said
-
-
-def npy(path):
-    """The numbers of a float32 file."""
-    with open(path, 'rb') as file:
-        data = file.read()
-    size = 10 + int.from_bytes(data[8:10], 'little')
-    return memoryview(data[size:]).cast('f').tolist()
-
-
-def write_images(path, count):
-    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({count}, 3, 16, 16), }}"
-    header = header.ljust(117) + '\n'
-    values = [math.sin(0.37 * i) for i in range(count * 3 * 256)]
-    import array
-    with open(path, 'wb') as file:
-        file.write(b'\x93NUMPY\x01\x00' + len(header).to_bytes(2, 'little') + header.encode() + array.array('f', values).tobytes())
 
 
 def infer(folder, weights):
@@ -151,55 +73,6 @@ def precisions(folder, weights):
         error = math.sqrt(sum((x - y) ** 2 for x, y in zip(npy(out), expected))) / size
         assert 1e-6 < error < tolerance, f'{precision}: relative error {error}'
     assert 'is for GPUs' in call([*command, '--precision=bf16'], code=1)
-
-
-def cudnn(folder, weights):
-    """Dense convolutions by cuDNN, where a trial said so once: the file of choices decides from then on."""
-    images, out, cache = os.path.join(folder, 'x.npy'), os.path.join(folder, 'cudnn.npy'), os.path.join(folder, 'cudnn-cache')
-    choices = os.path.join(cache, 'ndarts', 'cudnn-choices')
-    fake = f'{os.path.join(FAKE, "cudnn")}:{FAKE}'
-    command = [RUN, 'infer', NETWORK, '--weights', weights, '--input', images, '--output', out, '--batch', '4', '--device=cuda']
-    expected = npy(os.path.join(folder, 'cpu.npy'))
-    size = math.sqrt(sum(x * x for x in expected))
-
-    def run(*options, **environment):
-        said = call([*command, *options], fake=fake, XDG_CACHE_HOME=cache, FAKE_CUDNN_COUNT='1', **environment)
-        error = math.sqrt(sum((x - y) ** 2 for x, y in zip(npy(out), expected))) / size
-        assert error < 1e-5, f'relative error {error}'
-        count = [int(line.split()[2]) for line in said.splitlines() if line.startswith('fake cudnn')]
-        return count[0] if count else 0
-
-    assert run('--no-cudnn') == 0 and not os.path.exists(choices), 'a forbidden library was used'
-    assert run() >= 11, 'no trial'
-    with open(choices) as file:
-        lines = file.read().splitlines()
-    assert lines and len(set(line.split(': ', 1)[1] for line in lines)) == len(lines), lines
-    for choice, used in (('cudnn', 4 * len(lines)), ('own', 0)):  # three batches, and once before they are captured
-        with open(choices, 'w') as file:
-            file.write(''.join(f'{choice}: {line.split(": ", 1)[1]}\n' for line in lines))
-        assert run() == used, f'{choice}: other convolutions than {used}'
-    assert run('--no-cudnn') == 0
-    os.remove(choices)
-    assert run(FAKE_CUDNN_WRONG='1') > 0
-    with open(choices) as file:
-        assert all(line.startswith('own: ') for line in file), 'a library that computes something else was chosen'
-
-
-def real_cudnn(folder, weights):
-    """What a trial chose, and the same again; the numbers are near the CPU's either way."""
-    installed = next(line for line in call([RUN, 'info']).splitlines() if line.startswith('cudnn'))
-    if 'not installed' in installed:
-        return 'not installed'
-    images, out, cache = (os.path.join(folder, name) for name in ('x.npy', 'cudnn.npy', 'cudnn-cache'))
-    expected = npy(os.path.join(folder, 'cpu.npy'))
-    size = math.sqrt(sum(x * x for x in expected))
-    for _ in range(2):
-        call([RUN, 'infer', NETWORK, '--weights', weights, '--input', images, '--output', out, '--batch', '4', '--device=cuda'], XDG_CACHE_HOME=cache)
-        error = math.sqrt(sum((x - y) ** 2 for x, y in zip(npy(out), expected))) / size
-        assert error < 1e-5, f'relative error {error}'
-    with open(os.path.join(cache, 'ndarts', 'cudnn-choices')) as file:
-        lines = file.read().splitlines()
-    return f'{installed.split()[1]} for {sum(line.startswith("cudnn: ") for line in lines)} of {len(lines)} shapes'
 
 
 def runtime_library():
@@ -321,7 +194,6 @@ def main():
         check('pictures', pictures, folder, network.path('weights'))
         check('precisions', precisions, folder, network.path('weights'))
         check('profile', profile, folder, network.path('weights'))
-        check('cudnn', real_cudnn if REAL else cudnn, folder, network.path('weights'))
         if not REAL:  # a portable build has no shared library
             check('library', library, folder, network.path('weights'))
         check('search', search, folder)

@@ -1,25 +1,29 @@
 /* fake_cudnn.cpp: the part of cuDNN that runtime/cudnn.c uses, plainly, on the stand-in for libcudart: work waits on its
  * stream and can be captured. Descriptors that do not fit together are refused, as cuDNN does. It says on stderr how
- * many convolutions ran when $FAKE_CUDNN_COUNT is set; with $FAKE_CUDNN_WRONG their results are. */
+ * many convolutions of each kind ran when $FAKE_CUDNN_COUNT is set; with $FAKE_CUDNN_WRONG=forward, input or weight those
+ * compute something else, and want more memory than there is with $FAKE_CUDNN_GREEDY=forward, input or weight. */
 #include <cstddef>
 #include <cstdio>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
+#include <vector>
 
 int fake_cudart_put(void *stream, std::function<int()> operation);
 
 namespace {
 
-enum { SUCCESS = 0, BAD_PARAM = 2000 };
+enum { SUCCESS = 0, BAD_PARAM = 2000, FLOAT = 0, BFLOAT16 = 9 };
 
 struct Handle {
     void *stream;
 };
 struct Tensor {
-    int size[4], stride[4]; /* n c h w */
+    int type, size[4], stride[4]; /* n c h w */
 };
 struct Filter {
-    int format, k, c, h, w;
+    int type, format, k, c, h, w;
 };
 struct Conv {
     int pad[2], stride[2], dilation[2], math;
@@ -31,17 +35,25 @@ struct Found {
     int determinism, math, reserved[3];
 };
 
-int runs;
+enum Kind { FORWARD, INPUT, WEIGHT, KINDS };
+const char *const names[KINDS] = {"forward", "input", "weight"};
+int runs[KINDS];
 struct Report {
     ~Report() {
         if (getenv("FAKE_CUDNN_COUNT"))
-            fprintf(stderr, "fake cudnn: %d convolutions\n", runs);
+            fprintf(stderr, "fake cudnn: %d forward, %d input, %d weight\n", runs[FORWARD], runs[INPUT], runs[WEIGHT]);
     }
 } report;
 
+bool is_asked(const char *variable, Kind kind) {
+    const char *value = getenv(variable);
+    return value && strcmp(value, names[kind]) == 0;
+}
+
+/* All of one type, and as many rows and columns as there must be. */
 bool fit(const Tensor &x, const Filter &f, const Conv &c, const Tensor &y) {
     const int kernel[2] = {f.h, f.w};
-    bool right = x.size[0] == y.size[0] && x.size[1] == f.c && y.size[1] == f.k && f.format == 1;
+    bool right = x.size[0] == y.size[0] && x.size[1] == f.c && y.size[1] == f.k && f.format == 1 && x.type == f.type && y.type == f.type;
     for (int i = 0; i < 2; i++)
         right = right && y.size[2 + i] == (x.size[2 + i] + 2 * c.pad[i] - (kernel[i] - 1) * c.dilation[i] - 1) / c.stride[i] + 1;
     return right;
@@ -51,18 +63,83 @@ size_t place(const Tensor &t, int n, int c, int h, int w) {
     return (size_t)n * t.stride[0] + (size_t)c * t.stride[1] + (size_t)h * t.stride[2] + (size_t)w * t.stride[3];
 }
 
-float element(const Tensor &x, const float *from, const Filter &f, const float *weight, const Conv &c, const int at[4]) {
-    double sum = 0;
-    for (int i = 0; i < f.h; i++) {
-        for (int j = 0; j < f.w; j++) {
-            int h = at[2] * c.stride[0] + i * c.dilation[0] - c.pad[0], w = at[3] * c.stride[1] + j * c.dilation[1] - c.pad[1];
-            if (h < 0 || w < 0 || h >= x.size[2] || w >= x.size[3])
-                continue;
-            for (int channel = 0; channel < f.c; channel++)
-                sum += (double)from[place(x, at[0], channel, h, w)] * weight[((at[1] * f.h + i) * f.w + j) * f.c + channel];
-        }
-    }
-    return (float)(getenv("FAKE_CUDNN_WRONG") ? sum + 0.1 : sum);
+double load(int type, const void *memory, size_t at) {
+    if (type == FLOAT)
+        return ((const float *)memory)[at];
+    uint32_t bits = (uint32_t)((const uint16_t *)memory)[at] << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+void store(int type, void *memory, size_t at, double sum) {
+    float value = (float)sum;
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if (type == FLOAT)
+        ((float *)memory)[at] = value;
+    else
+        ((uint16_t *)memory)[at] = (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+size_t count(const Tensor &t) {
+    return (size_t)t.size[0] * t.size[1] * t.size[2] * t.size[3];
+}
+
+/* Every product of an element of x, one of the weights and one of y: the one of them that is computed adds up the others'. */
+void compute(Kind kind, const Tensor &x, const void *in, const Filter &f, const void *weight, const Conv &c, const Tensor &y,
+             const void *out, void *result) {
+    std::vector<double> sums(kind == FORWARD ? count(y) : kind == INPUT ? count(x) : (size_t)f.k * f.h * f.w * f.c, is_asked("FAKE_CUDNN_WRONG", kind) ? 0.1 : 0);
+    for (int n = 0; n < y.size[0]; n++)
+        for (int h = 0; h < y.size[2]; h++)
+            for (int w = 0; w < y.size[3]; w++)
+                for (int i = 0; i < f.h * f.w; i++) {
+                    int row = h * c.stride[0] + i / f.w * c.dilation[0] - c.pad[0], column = w * c.stride[1] + i % f.w * c.dilation[1] - c.pad[1];
+                    if (row < 0 || column < 0 || row >= x.size[2] || column >= x.size[3])
+                        continue;
+                    for (int k = 0; k < f.k; k++)
+                        for (int channel = 0; channel < f.c; channel++) {
+                            size_t at_x = place(x, n, channel, row, column), at_y = place(y, n, k, h, w), at_w = ((size_t)k * f.h * f.w + i) * f.c + channel;
+                            if (kind == FORWARD)
+                                sums[at_y] += load(x.type, in, at_x) * load(f.type, weight, at_w);
+                            else if (kind == INPUT)
+                                sums[at_x] += load(y.type, out, at_y) * load(f.type, weight, at_w);
+                            else
+                                sums[at_w] += load(y.type, out, at_y) * load(x.type, in, at_x);
+                        }
+                }
+    for (size_t i = 0; i < sums.size(); i++)
+        store(f.type, result, i, sums[i]);
+}
+
+/* The first one cannot, the second is not deterministic. */
+int find(const Tensor *x, const Filter *f, const Conv *c, const Tensor *y, int most, int *count, Found *found) {
+    if (!fit(*x, *f, *c, *y) || most < 3)
+        return BAD_PARAM;
+    *count = 3;
+    found[0] = {7, BAD_PARAM, -1, 0, 1, 0, {}};
+    found[1] = {6, SUCCESS, -1, 0, 0, 0, {}};
+    found[2] = {1, SUCCESS, -1, 64, 1, 0, {}};
+    return SUCCESS;
+}
+
+int size(Kind kind, int algorithm, size_t *bytes) {
+    *bytes = is_asked("FAKE_CUDNN_GREEDY", kind) ? (size_t)200 << 20 : 64;
+    return algorithm == 1 ? SUCCESS : BAD_PARAM;
+}
+
+int run(Kind kind, void *handle, const void *x, const void *in, const void *f, const void *weight, const void *c, const void *y,
+        const void *out, void *result, int algorithm, const void *workspace, size_t bytes) {
+    Tensor input = *(const Tensor *)x, output = *(const Tensor *)y;
+    Filter filter = *(const Filter *)f;
+    Conv conv = *(const Conv *)c;
+    if (algorithm != 1 || bytes < 64 || !workspace || !fit(input, filter, conv, output))
+        return BAD_PARAM;
+    return fake_cudart_put(((Handle *)handle)->stream, [=] {
+        runs[kind]++;
+        compute(kind, input, in, filter, weight, conv, output, out, result);
+        return 0;
+    });
 }
 
 template <class T> int create(void **descriptor) {
@@ -98,8 +175,8 @@ int cudnnDestroyTensorDescriptor(void *t) {
     return destroy<Tensor>(t);
 }
 int cudnnSetTensor4dDescriptorEx(void *t, int type, int n, int c, int h, int w, int ns, int cs, int hs, int ws) {
-    *(Tensor *)t = {{n, c, h, w}, {ns, cs, hs, ws}};
-    return type == 0 ? SUCCESS : BAD_PARAM;
+    *(Tensor *)t = {type, {n, c, h, w}, {ns, cs, hs, ws}};
+    return type == FLOAT || type == BFLOAT16 ? SUCCESS : BAD_PARAM;
 }
 int cudnnCreateFilterDescriptor(void **f) {
     return create<Filter>(f);
@@ -108,8 +185,8 @@ int cudnnDestroyFilterDescriptor(void *f) {
     return destroy<Filter>(f);
 }
 int cudnnSetFilter4dDescriptor(void *f, int type, int format, int k, int c, int h, int w) {
-    *(Filter *)f = {format, k, c, h, w};
-    return type == 0 ? SUCCESS : BAD_PARAM;
+    *(Filter *)f = {type, format, k, c, h, w};
+    return type == FLOAT || type == BFLOAT16 ? SUCCESS : BAD_PARAM;
 }
 int cudnnCreateConvolutionDescriptor(void **c) {
     return create<Conv>(c);
@@ -119,58 +196,42 @@ int cudnnDestroyConvolutionDescriptor(void *c) {
 }
 int cudnnSetConvolution2dDescriptor(void *c, int ph, int pw, int sh, int sw, int dh, int dw, int mode, int type) {
     *(Conv *)c = {{ph, pw}, {sh, sw}, {dh, dw}, 0};
-    return mode == 1 && type == 0 ? SUCCESS : BAD_PARAM;
+    return mode == 1 && type == FLOAT ? SUCCESS : BAD_PARAM;
 }
 int cudnnSetConvolutionMathType(void *c, int math) {
     ((Conv *)c)->math = math;
     return SUCCESS;
 }
 
-/* The first one cannot, the second is not deterministic. */
-int cudnnGetConvolutionForwardAlgorithm_v7(void *, void *x, void *f, void *c, void *y, int most, int *count, Found *found) {
-    if (!fit(*(Tensor *)x, *(Filter *)f, *(Conv *)c, *(Tensor *)y) || most < 3)
-        return BAD_PARAM;
-    *count = 3;
-    found[0] = {7, BAD_PARAM, -1, 0, 1, 0, {}};
-    found[1] = {6, SUCCESS, -1, 0, 0, 0, {}};
-    found[2] = {1, SUCCESS, -1, 64, 1, 0, {}};
-    return SUCCESS;
+int cudnnGetConvolutionForwardAlgorithm_v7(void *, Tensor *x, Filter *f, Conv *c, Tensor *y, int most, int *count, Found *found) {
+    return find(x, f, c, y, most, count, found);
+}
+int cudnnGetConvolutionBackwardDataAlgorithm_v7(void *, Filter *f, Tensor *y, Conv *c, Tensor *x, int most, int *count, Found *found) {
+    return find(x, f, c, y, most, count, found);
+}
+int cudnnGetConvolutionBackwardFilterAlgorithm_v7(void *, Tensor *x, Tensor *y, Conv *c, Filter *f, int most, int *count, Found *found) {
+    return find(x, f, c, y, most, count, found);
 }
 int cudnnGetConvolutionForwardWorkspaceSize(void *, void *, void *, void *, void *, int algorithm, size_t *bytes) {
-    *bytes = 64;
-    return algorithm == 1 ? SUCCESS : BAD_PARAM;
+    return size(FORWARD, algorithm, bytes);
+}
+int cudnnGetConvolutionBackwardDataWorkspaceSize(void *, void *, void *, void *, void *, int algorithm, size_t *bytes) {
+    return size(INPUT, algorithm, bytes);
+}
+int cudnnGetConvolutionBackwardFilterWorkspaceSize(void *, void *, void *, void *, void *, int algorithm, size_t *bytes) {
+    return size(WEIGHT, algorithm, bytes);
 }
 
-int cudnnTransformTensor(void *handle, const void *, void *from, const void *x, const void *, void *to, void *y) {
-    Tensor a = *(Tensor *)from, b = *(Tensor *)to;
-    return fake_cudart_put(((Handle *)handle)->stream, [=] {
-        for (int n = 0; n < a.size[0]; n++)
-            for (int c = 0; c < a.size[1]; c++)
-                for (int h = 0; h < a.size[2]; h++)
-                    for (int w = 0; w < a.size[3]; w++)
-                        ((float *)y)[place(b, n, c, h, w)] = ((const float *)x)[place(a, n, c, h, w)];
-        return 0;
-    });
+int cudnnConvolutionForward(void *handle, const void *, void *x, const void *in, void *f, const void *weight, void *c, int algorithm,
+                            void *workspace, size_t bytes, const void *, void *y, void *out) {
+    return run(FORWARD, handle, x, in, f, weight, c, y, out, out, algorithm, workspace, bytes);
 }
-
-int cudnnConvolutionForward(void *handle, const void *, void *x, const void *from, void *f, const void *weight, void *c,
-                            int algorithm, void *workspace, size_t bytes, const void *, void *y, void *to) {
-    Tensor in = *(Tensor *)x, out = *(Tensor *)y;
-    Filter filter = *(Filter *)f;
-    Conv conv = *(Conv *)c;
-    if (algorithm != 1 || bytes < 64 || !workspace)
-        return BAD_PARAM;
-    return fake_cudart_put(((Handle *)handle)->stream, [=] {
-        runs++;
-        for (int n = 0; n < out.size[0]; n++)
-            for (int k = 0; k < out.size[1]; k++)
-                for (int h = 0; h < out.size[2]; h++)
-                    for (int w = 0; w < out.size[3]; w++) {
-                        const int at[4] = {n, k, h, w};
-                        ((float *)to)[place(out, n, k, h, w)] =
-                            element(in, (const float *)from, filter, (const float *)weight, conv, at);
-                    }
-        return 0;
-    });
+int cudnnConvolutionBackwardData(void *handle, const void *, void *f, const void *weight, void *y, const void *out, void *c, int algorithm,
+                                 void *workspace, size_t bytes, const void *, void *x, void *in) {
+    return run(INPUT, handle, x, in, f, weight, c, y, out, in, algorithm, workspace, bytes);
+}
+int cudnnConvolutionBackwardFilter(void *handle, const void *, void *x, const void *in, void *y, const void *out, void *c, int algorithm,
+                                   void *workspace, size_t bytes, const void *, void *f, void *weight) {
+    return run(WEIGHT, handle, x, in, f, weight, c, y, out, weight, algorithm, workspace, bytes);
 }
 }

@@ -211,6 +211,34 @@ static void test_damaged_plans(void **state) {
     assert_true(accepted < length);
 }
 
+/* What is no description of a convolution is passed over: it is only for those who have something faster. */
+static void test_convolutions(void **state) {
+    (void)state;
+    static const struct {
+        const char *conv;
+        CgConvKind kind;
+    } cases[] = {
+        {"[2,0,1, 8,8,3,4,4,5, 3,3, 1,1, 2,2, 1,1]", CONV_forward},
+        {"[0,2,1, 8,8,3,4,4,5, 3,3, 1,1, 2,2, 1,1]", CONV_grad_input},
+        {"[2,1,0, 8,8,3,4,4,5, 3,3, 1,1, 2,2, 1,1]", CONV_grad_weight},
+        {"[0,0,3, 8,8,3,4,4,5, 3,3, 1,1, 2,2, 1,1]", CONV_none},
+        {"[1,1,0, 8,8,3,4,4,5, 3,3, 1,1, 2,2, 1,1]", CONV_none},
+        {"[2,0,1, 8,8,3,4,4,5, 3,3, 1,1, 2,2, 1,-1]", CONV_none},
+        {"[2,0,1, 8,8,3,4,4,5, 3,3, 1,1, 2,2, 1,99999999]", CONV_none},
+        {"[2,0, 8,8,3,4,4,5, 3,3, 1,1, 2,2, 1,1]", CONV_none}, /* as an older version wrote it */
+        {"true", CONV_none},
+    };
+    const char *name = strstr(plan_text, "{\"name\":\"a\"}");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *text = arena_printf(arena, "%.*s{\"name\":\"a\",\"conv\":%s}%s", (int)(name - plan_text), plan_text,
+                                        cases[i].conv, name + strlen("{\"name\":\"a\"}"));
+        Error error = {0};
+        Plan *plan = plan_parse(arena, text, strlen(text), &error);
+        assert_non_null(plan);
+        assert_int_equal(cg_conv_kind(&plan->work[0].conv), cases[i].kind);
+    }
+}
+
 /* The first graph's second step, "2 p0 w0", written otherwise. */
 static void test_damaged_steps(void **state) {
     (void)state;
@@ -351,7 +379,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_infer),           cmocka_unit_test(test_same_bits),     cmocka_unit_test(test_state),
         cmocka_unit_test(test_damaged_plans),   cmocka_unit_test(test_damaged_steps), cmocka_unit_test(test_damaged_files),
-        cmocka_unit_test(test_cache),           cmocka_unit_test(test_compiler_errors),
+        cmocka_unit_test(test_convolutions),    cmocka_unit_test(test_cache),         cmocka_unit_test(test_compiler_errors),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
