@@ -11,6 +11,8 @@
  * into a pool only views go;
  *   - what is computed once (scale) is not computed again for every pixel: only its views are inlined into images;
  *   - a value that reads several tensors is not carried into a later group: that would keep them all alive.
+ * On a wide device what a dense convolution reads with a window of more than one pixel is stored, when there is enough
+ * to do with it: a library can take the convolution then. A dilate is not, as only every fourth element is no zero.
  * Values are decided operands first, so costs include what is inlined below. Outputs always have memory. */
 #include "passes/schedule.h"
 
@@ -23,7 +25,8 @@ enum {
     MOST_TENSORS = 8, /* of an inlined value of the images */
     MOST_LOADS = 48,
     MOST_ONCE_LOADS = 16,
-    ONCE_SHARED_COST = 3
+    ONCE_SHARED_COST = 3,
+    DENSE_PRODUCTS = 512 /* take six times as long, at the peak of an H100, as storing an element and reading it again */
 };
 
 /* What is known of a node when its users are looked at. */
@@ -39,6 +42,7 @@ typedef struct Value {
     IrNode *user; /* one of them */
     bool window_user, pool_user, wider_user, later_user, placed;
     bool wide_window; /* a window of more than one pixel is among the users, or a depthwise one */
+    int64_t products; /* on a wide device: of an element in a dense convolution, perhaps through a dilate; 0: in none */
     bool merged; /* read with several dimensions as one, which only memory can give */
 } Value;
 
@@ -110,14 +114,36 @@ static bool merges_dimensions(const IrNode *n) {
     return false;
 }
 
-static bool is_pointwise(const IrNode *n) {
+/* Pixels of the window of a dense convolution or of the gradient of its weights; 0: n is neither. */
+static int64_t count_taps(const IrNode *n) {
     if ((n->op != OP_conv2d && n->op != OP_conv2d_grad_weight) || ir_attr_get_int(n, "groups", 1) != 1)
-        return false;
+        return 0;
     const IrType *weight = n->op == OP_conv2d ? &n->inputs[1]->type : &n->type;
-    return weight->dim[weight->rank - 1] == 1 && weight->dim[weight->rank - 2] == 1;
+    return weight->dim[weight->rank - 1] * weight->dim[weight->rank - 2];
 }
 
 /* ---- facts ---- */
+
+/* Products that an element of operand x takes part in, when n is a dense convolution, or the gradient of its weights, with
+ * a window of more than one pixel; else 0. */
+static int64_t count_products(const IrNode *n, const IrNode *x) {
+    int64_t taps = count_taps(n);
+    if (taps <= 1 || !schedule_is_images(x))
+        return 0;
+    const IrNode *y = n->op == OP_conv2d ? n : n->inputs[0], *input = n->inputs[n->op != OP_conv2d];
+    return ir_type_count(&y->type, 1, 1) * input->type.dim[3] * taps / ir_type_count(&x->type, 1, 1);
+}
+
+static void find_products(Fusion *f) {
+    for (IrNode *n = f->g->last; n; n = n->prev) {
+        for (int i = 0; i < n->input_count; i++) {
+            Value *x = &f->values[n->inputs[i]->id];
+            bool dilated = n->op == OP_dilate && f->values[n->id].products > 0;
+            int64_t products = dilated ? DENSE_PRODUCTS : count_products(n, n->inputs[i]);
+            x->products = products > x->products ? products : x->products;
+        }
+    }
+}
 
 static void note_uses(Fusion *f, IrNode *n) {
     for (int i = 0; i < n->input_count; i++) {
@@ -128,7 +154,7 @@ static void note_uses(Fusion *f, IrNode *n) {
         x->merged = x->merged || (n->op == OP_reshape && merges_dimensions(n));
         bool window = !is_light(n) && !is_reduction(n) && n->op != OP_assign;
         x->window_user = x->window_user || window;
-        x->wide_window = x->wide_window || (window && !is_pointwise(n));
+        x->wide_window = x->wide_window || (window && count_taps(n) != 1);
         x->pool_user = x->pool_user || is_pool(n->op);
         x->wider_user = x->wider_user || is_wider(n, n->inputs[i]);
         x->placed = x->placed || (n->op == OP_place && n->inputs[i]->type.rank > 0);
@@ -164,6 +190,9 @@ static void gather_facts(Fusion *f, Arena *arena) {
         f->values[f->g->outputs[i].value->id].is_output = true;
     }
     find_into_images(f);
+    if (f->wide) {
+        find_products(f);
+    }
 }
 
 /* ---- decisions ---- */
@@ -231,6 +260,12 @@ static bool should_inline_images(const Fusion *f, IrNode *n, const Value *v) {
     }
     if (v->pool_user) {
         return v->cost == 0;
+    }
+    if (v->products > 0 && n->op == OP_dilate) {
+        return true;
+    }
+    if (v->products >= DENSE_PRODUCTS && v->cost > 0) {
+        return false;
     }
     if (v->window_user) {
         return (v->cost <= WINDOW_COST && v->tensors <= 1 && !v->expensive && !v->wider_user) ||

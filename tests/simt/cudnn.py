@@ -17,7 +17,7 @@ from _programs import COMPILER, FAKE, HERE, REAL, RUN, Trace, call, check, compa
 
 DENSE = os.path.join(HERE, 'dense.nd')
 KINDS = {'forward': 'batch', 'input': 'gradient of input batch', 'weight': 'gradient of weight batch'}
-SHAPES = {'forward': 6, 'input': 3, 'weight': 6}  # the others' operands are computed where they are used
+SHAPES = {'forward': 6, 'input': 6, 'weight': 6}  # the others' operands are computed where they are used
 LIBRARIES = f'{os.path.join(FAKE, "cudnn")}:{FAKE}'
 
 
