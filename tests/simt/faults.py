@@ -8,6 +8,9 @@ import tempfile
 BUILD, HERE = os.environ['NDARTS_BUILD'], os.path.dirname(os.path.abspath(__file__))
 FOLDER = os.path.join(BUILD, 'tests', 'simt')
 NETWORK = os.path.join(HERE, 'network.nd')
+CELL = os.path.join(HERE, 'cell.nd')
+# In kernels of several steps: where sums behind a convolution, convolutions and gradients that share a tile begin.
+GROUPS = ('T total1 = 0;', '__shared__ T tile[', 'T total1[')
 SANITIZER = '-fsanitize=address -fsanitize=alignment -fno-sanitize-recover=all -fsanitize-sections=simt_shared_*'
 failures = 0
 
@@ -37,6 +40,11 @@ def main():
                99, 'use-after-poison', **watched)
     races = dict(SIMT_OPTIONS='-fsanitize=thread', TSAN_OPTIONS='halt_on_error=1:exitcode=66')
     expect('no fault under the thread sanitizer', 'simt_graphs_tsan', [NETWORK, 'gradients', '--orders', '2'], 0, 'gradients:', **races)
+    expect('no fault of a cell under the thread sanitizer', 'simt_graphs_tsan', [CELL, 'search-weights', '--orders', '1'], 0,
+           'search-weights:', **races)
+    for text in GROUPS:
+        expect(f'a barrier behind {text}', 'simt_graphs_tsan', [CELL, 'search-weights', '--orders', '1', '--fault', f'barrier:{text}'],
+               66, 'SUMMARY: ThreadSanitizer: data race', **races)
     for fault in ('barrier', 'barrier:1', 'barrier:2'):
         expect(f'{fault}, by the thread sanitizer', 'simt_graphs_tsan', [NETWORK, 'gradients', '--orders', '2', '--fault', fault], 66,
                'SUMMARY: ThreadSanitizer: data race', **races)

@@ -8,7 +8,7 @@
  * that are not there.
  *
  * A fault is planted into the source, to see that it is found (exit code 0 then): "store" leaves one element unwritten,
- * "write" and "read" use an index one too far, "barrier" removes the barriers, "barrier:K" only the K-th. $SIMT_OPTIONS: more options for g++. */
+ * "write" and "read" use an index one too far, "barrier" removes the barriers, "barrier:K" only the K-th, "barrier:TEXT" the first behind that text. $SIMT_OPTIONS: more options for g++. */
 #include "base/str.h"
 #include "passes/pass.h"
 #include "runtime/runtime.h"
@@ -150,6 +150,11 @@ static void plant_fault(Test *t) {
         t->source = replace_first(t, kernels, "    b0[", "    b0[1 + ");
     } else if (str_equal(t->fault, "read")) {
         t->source = replace_first(t, kernels, " b1[", " b1[1 + ");
+    } else if (str_starts_with(t->fault, "barrier:") && atoi(t->fault + 8) == 0) {
+        const char *behind = strstr(t->source, t->fault + 8);
+        if (!behind)
+            die("nothing to plant a fault behind:", t->fault + 8);
+        t->source = replace_first(t, behind, "__syncthreads();", "");
     } else if (str_starts_with(t->fault, "barrier")) {
         int only = t->fault[7] == ':' ? atoi(t->fault + 8) : 0;
         blank(arena_strdup(t->arena, t->source), "__syncthreads();", only, &t->source);
