@@ -54,6 +54,7 @@ enum {
       true)                                                                                                            \
     X(LibraryUnload, (void *library), true)                                                                            \
     X(LibraryGetKernel, (void **kernel, void *library, const char *name), true)                                        \
+    X(FuncGetAttributes, (void *attributes, const void *kernel), true)                                                 \
     X(StreamBeginCapture, (void *stream, int mode), false)                                                             \
     X(StreamEndCapture, (void *stream, void **graph), false)                                                           \
     X(GraphInstantiateWithFlags, (void **executable, void *graph, unsigned long long flags), false)                    \

@@ -40,22 +40,31 @@ void cuda_module_unload(const CudaApi *api, CudaModule *m) {
     free(m);
 }
 
-static bool load_library(const CudaApi *api, CudaModule *m, int index, const void *cubin, const char *name,
-                         const char *arch, Error *error) {
-    int status = api->LibraryLoadData(&m->libraries[index], cubin, NULL, NULL, 0, NULL, NULL, 0);
+static bool check_image(const CudaApi *api, CudaModule *m, int status, const char *name, const char *arch,
+                        Error *error) {
     if (status == CUDA_NO_KERNEL_IMAGE)
         return error_set(error, ERROR_MACHINE, "%s was compiled for other GPUs than this one, which is an %s", name,
                          arch);
     return cuda_check(api, status, arena_printf(m->base.arena, "loading %s", name), error);
 }
 
-/* The plan says how many kernels there are and what they are called. */
-static bool find_kernels(const CudaApi *api, CudaModule *m, Error *error) {
+static bool load_library(const CudaApi *api, CudaModule *m, int index, const void *cubin, const char *name,
+                         const char *arch, Error *error) {
+    int status = api->LibraryLoadData(&m->libraries[index], cubin, NULL, NULL, 0, NULL, NULL, 0);
+    return check_image(api, m, status, name, arch, error);
+}
+
+/* The plan says how many kernels there are and what they are called. Asking for attributes loads a kernel, which would
+ * happen at its first launch otherwise: now it can be said that it does not fit, and nothing is being captured. */
+static bool find_kernels(const CudaApi *api, CudaModule *m, const char *name, const char *arch, Error *error) {
+    enum { ATTRIBUTES_BYTES = 1024 /* cudaFuncAttributes has less than 200 */ };
     const Plan *plan = m->base.plan;
+    void *attributes = arena_alloc(m->base.arena, ATTRIBUTES_BYTES);
     m->kernels = ARENA_ARRAY(m->base.arena, void *, plan->kernel_count);
     for (int i = 0; i < plan->kernel_count; i++) {
         int status = api->LibraryGetKernel(&m->kernels[i], m->libraries[i % m->library_count], plan->kernels[i]);
-        if (!cuda_check(api, status, plan->kernels[i], error))
+        if (!cuda_check(api, status, plan->kernels[i], error) ||
+            !check_image(api, m, api->FuncGetAttributes(attributes, m->kernels[i]), name, arch, error))
             return false;
     }
     return true;
@@ -191,7 +200,7 @@ static CudaModule *load_container(const CudaApi *api, const void *container, siz
         ok = load_library(api, m, i, (const char *)container + at, "the compiled module", arch, error);
         at += ALIGN_UP(words[2 + i], PIECE_ALIGNMENT);
     }
-    if (ok && find_kernels(api, m, error))
+    if (ok && find_kernels(api, m, "the compiled module", arch, error))
         return m;
     cuda_module_unload(api, m);
     return NULL;
@@ -271,7 +280,7 @@ CudaModule *cuda_module_load(const CudaApi *api, const char *path, const char *a
     CudaModule *m = create_module(1);
     SourceFile *file = source_read(m->base.arena, path, error);
     if (file && read_contents(&m->base, path, file->text, file->size, error) &&
-        load_library(api, m, 0, file->text, path, arch, error) && find_kernels(api, m, error)) {
+        load_library(api, m, 0, file->text, path, arch, error) && find_kernels(api, m, path, arch, error)) {
         char digest[65];
         hash_sha256_hex(file->text, file->size, digest);
         *identity = arena_printf(arena, "target cuda, module %.16s", digest);
@@ -292,8 +301,8 @@ static bool join_units(const Build *b, Arena *arena, void **bytes, size_t *size,
     return true;
 }
 
-bool cuda_module_compile(const CgOutput *output, const char *arch, int threads, Arena *arena, void **bytes, size_t *size,
-                         Error *error) {
+bool cuda_module_compile(const CgOutput *output, const char *arch, int threads, Arena *arena, void **bytes,
+                         size_t *size, Error *error) {
     Build b;
     begin_build(&b, output, arch, output->unit_count > 1 ? NVRTC_part : NVRTC_cubin, arena);
     bool ok = compile_all(&b, threads, error) && join_units(&b, arena, bytes, size, error) &&

@@ -170,6 +170,9 @@ def messages(folder):
     said(0, f'device: cuda:0, {"" if REAL else "emulated device"}', [*infer_with, '--device=auto'])
     if REAL:
         return
+    cubin = os.path.join(folder, 'net.cubin')
+    said(2, f'{cubin} was compiled for other GPUs than this one, which is an sm_80',
+         ['infer', cubin, '--weights', weights, '--input', images, '--output', out], SIMT_OTHER_ARCH='1')
     said(2, 'no GPU was found', [*infer_with, '--device=cuda'], SIMT_NO_DEVICE='1')
     said(0, 'device: cpu (no GPU was found', [*infer_with, '--device=auto'], SIMT_NO_DEVICE='1')
     said(2, 'not even a batch of 1 would fit', [*infer_with, '--device=cuda'], SIMT_MEMORY='30000')

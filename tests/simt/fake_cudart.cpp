@@ -6,8 +6,8 @@
  *
  * $SIMT_ORDER: 0, 1, 2, the order of the threads, and of a graph's operations as far as they are independent: as they
  * were put there, the latest that can be run first, or shuffled; $SIMT_MEMORY: bytes of the device; $SIMT_NO_DEVICE:
- * there is none; $SIMT_KEEP_POISON: cudaMemset of zeros leaves NaN, so that what a kernel forgets to write is not zero
- * by chance. */
+ * there is none; $SIMT_OTHER_ARCH: what is loaded was made for others; $SIMT_KEEP_POISON: cudaMemset of zeros leaves
+ * NaN, so that what a kernel forgets to write is not zero by chance. */
 #include "simt_host.h"
 
 #include <algorithm>
@@ -35,6 +35,7 @@ enum Status {
     INVALID_HANDLE = 400,
     SYMBOL_NOT_FOUND = 500,
     NOT_READY = 600,
+    NO_KERNEL_IMAGE = 209,
     LAUNCH_FAILURE = 719,
     CAPTURE_UNSUPPORTED = 900,
     CAPTURE_UNJOINED = 904
@@ -548,6 +549,12 @@ int cudaLibraryGetGlobal(void **address, size_t *bytes, void *handle, const char
     *address = simt_module_symbol(((Library *)handle)->module, name);
     *bytes = 0;
     return *address ? SUCCESS : SYMBOL_NOT_FOUND;
+}
+
+int cudaFuncGetAttributes(void *, const void *kernel) {
+    if (getenv("SIMT_OTHER_ARCH"))
+        return NO_KERNEL_IMAGE;
+    return known.count(kernel) ? SUCCESS : INVALID_VALUE;
 }
 
 /* The values of the arguments are copied now; all have 8 bytes. */
