@@ -41,7 +41,6 @@ enum {
     X(HostAlloc, (void **memory, size_t bytes, unsigned flags), true)                                                  \
     X(FreeHost, (void *memory), true)                                                                                  \
     X(MemsetAsync, (void *memory, int value, size_t bytes, void *stream), true)                                        \
-    X(Memcpy, (void *to, const void *from, size_t bytes, int kind), true)                                              \
     X(MemcpyAsync, (void *to, const void *from, size_t bytes, int kind, void *stream), true)                           \
     X(StreamCreateWithFlags, (void **stream, unsigned flags), true)                                                    \
     X(StreamDestroy, (void *stream), true)                                                                             \

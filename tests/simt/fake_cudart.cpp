@@ -1,8 +1,8 @@
 /* fake_cudart.cpp: a libcudart for tests, on the emulator: one device whose memory is the host's. What is put on a
  * stream waits until somebody waits for it, as late as the rules of streams allow: a runtime that forgets to wait, or
- * that changes what it has given to an asynchronous copy, computes something else. So does cudaMemset, which returns
- * before its end, and streams made with cudaStreamNonBlocking do not wait for it. New memory holds NaN. What must not
- * be called while a graph is captured fails then.
+ * that changes what it has given to an asynchronous copy, computes something else. So do cudaMemset, and cudaMemcpy to
+ * the device of what is not pinned: they return before their end, and streams made with cudaStreamNonBlocking do not
+ * wait for them. New memory holds NaN. What must not be called while a graph is captured fails then.
  *
  * $SIMT_ORDER: 0, 1, 2, the order of the threads, and of a graph's operations as far as they are independent: as they
  * were put there, the latest that can be run first, or shuffled; $SIMT_MEMORY: bytes of the device; $SIMT_NO_DEVICE:
@@ -365,19 +365,20 @@ int cudaMemset(void *to, int value, size_t bytes) {
     return cudaMemsetAsync(to, value, bytes, nullptr);
 }
 
-int cudaMemcpy(void *to, const void *from, size_t bytes, int kind) {
-    if (capturing())
-        return CAPTURE_UNSUPPORTED;
-    drain_blocking();
-    return failure ? failure : copy(to, from, bytes, kind);
-}
-
 /* What is not pinned is put aside first; a copy of what is sees all that happens to that until it is its turn. */
 int cudaMemcpyAsync(void *to, const void *from, size_t bytes, int kind, void *stream) {
     if (kind != 1 || is_in(pinned, from, bytes))
         return put(stream, [=] { return copy(to, from, bytes, kind); });
     std::vector<char> aside((const char *)from, (const char *)from + bytes);
     return put(stream, [=] { return copy(to, aside.data(), bytes, kind); });
+}
+
+int cudaMemcpy(void *to, const void *from, size_t bytes, int kind) {
+    if (capturing())
+        return CAPTURE_UNSUPPORTED;
+    drain_blocking();
+    cudaMemcpyAsync(to, from, bytes, kind, nullptr);
+    return kind == 1 && !is_in(pinned, from, bytes) ? failure : drain(&legacy);
 }
 
 int cudaStreamCreateWithFlags(void **stream, unsigned flags) {
