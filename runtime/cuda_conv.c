@@ -160,29 +160,47 @@ static CudaConv *create(RtDevice *d, const RtBound *b, const Launch *launch) {
 
 /* ---- trials ---- */
 
-/* Seconds of some runs after a first one; negative when it cannot be done. What is computed is of no matter yet. */
-static double time_launch(RtDevice *d, RtBound *b, const Launch *launch) {
+/* Once before it is captured: what it loads when it first runs could not be loaded then. */
+static bool runs(RtDevice *d, RtBound *b, const Launch *launch) {
+    return cuda_start_on(d, b, launch, d->stream) == CUDA_SUCCESS &&
+           d->api.StreamSynchronize(d->stream) == CUDA_SUCCESS;
+}
+
+/* A CUDA graph of some runs, as a step will have them: outside of one the processor may take longer than the GPU. */
+static void *capture_runs(RtDevice *d, RtBound *b, const Launch *launch) {
     enum { RUNS = 10 };
-    double begin = 0;
-    for (int i = 0; i <= RUNS; i++) {
-        if (cuda_start_on(d, b, launch, d->stream) != CUDA_SUCCESS)
-            return -1;
-        if (i == 0 && d->api.StreamSynchronize(d->stream) != CUDA_SUCCESS)
-            return -1;
-        begin = i == 0 ? profile_clock() : begin;
+    void *graph = NULL, *captured = NULL;
+    if (d->api.StreamBeginCapture(d->stream, CUDA_CAPTURE_THREAD_LOCAL) != CUDA_SUCCESS)
+        return NULL;
+    bool ok = true;
+    for (int i = 0; ok && i < RUNS; i++)
+        ok = cuda_start_on(d, b, launch, d->stream) == CUDA_SUCCESS;
+    ok = d->api.StreamEndCapture(d->stream, &graph) == CUDA_SUCCESS && ok;
+    if (ok && d->api.GraphInstantiateWithFlags(&captured, graph, 0) != CUDA_SUCCESS)
+        captured = NULL;
+    if (graph)
+        d->api.GraphDestroy(graph);
+    return captured;
+}
+
+/* Seconds of some runs; negative when they cannot be made, or captured. What is computed is of no matter yet. */
+static double time_launch(RtDevice *d, RtBound *b, const Launch *launch) {
+    void *captured = runs(d, b, launch) ? capture_runs(d, b, launch) : NULL;
+    double seconds = captured ? 0 : -1;
+    for (int i = 0; seconds >= 0 && i < 2; i++) { /* the first brings the graph to the GPU */
+        double begin = profile_clock();
+        bool ok = d->api.GraphLaunch(captured, d->stream) == CUDA_SUCCESS &&
+                  d->api.StreamSynchronize(d->stream) == CUDA_SUCCESS;
+        seconds = ok ? profile_clock() - begin : -1;
     }
-    return d->api.StreamSynchronize(d->stream) == CUDA_SUCCESS ? profile_clock() - begin : -1;
+    if (captured)
+        d->api.GraphExecDestroy(captured);
+    return seconds;
 }
 
 static bool is_faster(RtDevice *d, RtBound *b, const Launch *own, const Launch *library) {
     double seconds = time_launch(d, b, library);
     return seconds >= 0 && seconds < time_launch(d, b, own);
-}
-
-/* Once before it is captured: what it loads when it first runs could not be loaded then. */
-static bool runs(RtDevice *d, RtBound *b, const Launch *launch) {
-    return cuda_start_on(d, b, launch, d->stream) == CUDA_SUCCESS &&
-           d->api.StreamSynchronize(d->stream) == CUDA_SUCCESS;
 }
 
 static uint16_t to_bf16(float value) {
@@ -330,7 +348,7 @@ void cuda_choose_convs(RtDevice *d, RtBound *b) {
     b->conv_clear = find_kernel(b, CG_CONV_CLEAR);
     if (!has_convs(b))
         return;
-    if (!d->cudnn_tried)
+    if (!d->cudnn_tried && cuda_api_has_graphs(&d->api))
         d->cudnn = cudnn_open(
             &d->api, arena_printf(d->arena, "%s, %s", cuda_api_device_name(&d->api, d->number, d->arena), d->arch));
     d->cudnn_tried = true;

@@ -28,7 +28,7 @@ run_test() {
     case $path in
     unit/*) make_targets "unit_${path#unit/}" && (cd "$build/tests" && timeout 300 "./unit_${path#unit/}") ;;
     golden/*) timeout 300 python3 "$copy/tests/golden.py" "$copy/tests/$path.test" ;;
-    simt/*) make_targets fake_cudart fake_nvrtc fake_no_nvJitLink fake_no_cudnn && timeout 300 python3 "$copy/tests/$path.py" "$@" ;;
+    simt/*) make_targets fake_cudart fake_nvrtc fake_cudnn fake_no_nvJitLink fake_no_cudnn && timeout 300 python3 "$copy/tests/$path.py" "$@" ;;
     cli/library) make_targets ndarts_shared ndarts_static && timeout 300 python3 "$copy/tests/$path.py" ;;
     *) timeout 600 python3 "$copy/tests/$path.py" "$@" ;;
     esac >"$work/test.log" 2>&1
@@ -175,6 +175,9 @@ mutant 'dependent launches side by side' runtime/backend_cuda.c 's/end < part->l
 mutant 'memory cleared on another stream' runtime/backend_cuda.c 's/(MemsetAsync\(.*), d->stream\)/\1, NULL)/' -- simt/end_to_end 'trace of a network'
 mutant 'a capture that nobody waits for' runtime/backend_cuda.c 's/for \(int i = 1; ok \&\& i < lanes; i\+\+\)/for (int i = 1; ok \&\& i < lanes - 1; i++)/' \
     -- simt/end_to_end 'trace of a network'
+mutant 'images that are not there are added up' runtime/cuda_conv.c 's/return start\(d, b->conv_clear/return true || start(d, b->conv_clear/' -- simt/cudnn 'small batches'
+mutant 'windows that are not reversed' runtime/cuda_conv.c 's/\(taps - 1\) \* both, \{inputs, -both, 1\}/0, {inputs, both, 1}/' -- simt/cudnn trials
+mutant 'a library that computes something else' runtime/cuda_conv.c 's/ \&\& are_near\(y, z, count\)//' -- simt/cudnn 'wrong results'
 
 # ---- what leaves the house ----
 mutant 'events with bare checksums' runtime/tensorboard.c 's/ \+ 0xa282ead8u//' -- cli/tensorboard prepare test_train

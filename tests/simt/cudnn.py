@@ -54,13 +54,16 @@ class Cudnn:
             found[kind][shape] = choice
         return found
 
+    def try_all(self, *options, **more):
+        """Trials of all shapes, and what they chose."""
+        if os.path.exists(self.file):
+            os.remove(self.file)
+        self.run(*options, **more)
+        return self.choices()
+
     def choose(self, choice, choices):
         with open(self.file, 'w') as file:
             file.write(''.join(f'{choice}: {shape}\n' for shapes in choices.values() for shape in shapes))
-
-    def forget(self):
-        if os.path.exists(self.file):
-            os.remove(self.file)
 
 
 def counts(said):
@@ -70,7 +73,6 @@ def counts(said):
 
 def trials(c):
     """The first run tries each shape once; the file decides from then on."""
-    c.forget()
     assert not any(c.run('--no-cudnn').values()) and not c.choices(), 'a forbidden library was used'
     tried, choices = c.run(), c.choices()
     c.compare()
@@ -92,7 +94,7 @@ def trials(c):
 def small_batches(c):
     """Ten images, four at a time: the library adds up all four images, of which the last run has but two."""
     lines = []
-    choices = c.choices()
+    choices = c.try_all()
     c.choose('cudnn', choices)
     for device in ('cpu', 'cuda'):
         out = os.path.join(c.trace.folder, device)
@@ -107,6 +109,7 @@ def small_batches(c):
 
 def module_file(c):
     """What a .cubin needs for it is in it; ten images, four at a time."""
+    c.choose('cudnn', c.try_all())
     images, cubin = (os.path.join(c.trace.folder, name) for name in ('x.npy', 'net.cubin'))
     weights, results = ['--weights', c.trace.path('weights')], []
     write_images(images, 10)
@@ -122,28 +125,23 @@ def module_file(c):
 
 def wrong_results(c):
     for wrong in KINDS:
-        c.forget()
-        c.run(FAKE_CUDNN_WRONG=wrong)
+        choices = c.try_all(FAKE_CUDNN_WRONG=wrong)[wrong].values()
         c.compare()
-        choices = c.choices()[wrong].values()
         assert choices and all(choice == 'own' for choice in choices), f'{wrong}: a library that computes something else was chosen'
 
 
 def memory(c):
     """What does not fit is left to our kernels, and tried again another time."""
     for greedy in KINDS:
-        c.forget()
-        c.run(FAKE_CUDNN_GREEDY=greedy, SIMT_MEMORY=str(100 << 20))
+        choices = c.try_all(FAKE_CUDNN_GREEDY=greedy, SIMT_MEMORY=str(100 << 20))
         c.compare()
-        left = [kind for kind, lines in c.choices().items() if not lines]
+        left = [kind for kind, lines in choices.items() if not lines]
         assert left == [greedy], f'{greedy}: no choice for {left}'
 
 
 def old_choices(c):
     """Lines of when there were no gradients are understood; what is no choice is passed over."""
-    c.forget()
-    c.run()
-    choices = c.choices()
+    choices = c.try_all()
     with open(c.file, 'w') as file:
         file.write('nonsense\n' + ''.join(f'cudnn: {shape}\n' for shape in choices['forward']))
     used = c.run()
@@ -164,9 +162,7 @@ def bf16(c):
 
 
 def precision(c, name, kinds):
-    c.forget()
-    c.run('--precision', name)
-    choices = c.choices()
+    choices = c.try_all('--precision', name)
     assert all(len(lines) == (SHAPES[kind] if kind in kinds else 0) for kind, lines in choices.items()), choices
     c.choose('cudnn', choices)
     used = c.run('--precision', name, name='library')
@@ -197,9 +193,7 @@ def on_a_gpu(c):
         return 'not installed'
     said = []
     for name in ('f32', 'tf32', 'bf16'):
-        c.forget()
-        c.run('--precision', name)
-        choices = c.choices()
+        choices = c.try_all('--precision', name)
         c.choose('cudnn', choices)
         c.run('--precision', name, name='library')
         chosen = ', '.join(f'{list(lines.values()).count("cudnn")} of {len(lines)} {kind}' for kind, lines in choices.items())
@@ -208,7 +202,7 @@ def on_a_gpu(c):
 
 
 def real_library():
-    """Found, with all functions that are used; without a GPU it goes no further."""
+    """Found, with all functions that are used; it takes our descriptors, and sees the same sizes. Without a GPU it goes no further."""
     said = call([RUN, 'info'], fake=None)
     line = next(line for line in said.splitlines() if line.startswith('cudnn '))
     found = re.search(r'(\d+)\.(\d+)\.(\d+)$', line)
@@ -217,10 +211,38 @@ def real_library():
     library = open_library('libcudnn.so.9', '/usr/local/cuda/lib64/libcudnn.so.9')
     version = library.cudnnGetVersion()
     assert (version // 10000, version // 100 % 100, version % 100) == tuple(map(int, found.groups())), f'{version}, but {line}'
+    for data_type in (0, 9):
+        describe(library, data_type, [3, 16, 8, 6], [5, 6, 7, 3], [3, 2], [2, 1], [1, 2], [3, 8, 8, 5])
     handle = ctypes.c_void_p()
     status = library.cudnnCreate(ctypes.byref(handle))
     assert status in (0, 1001), f'cudnnCreate: {status}'
     return f'{line.split()[1]}, cudnnCreate {status}'
+
+
+def describe(library, data_type, image, weight, pad, stride, dilation, expected):
+    """As runtime/cudnn.c does; image and expected N, H, W, C, weight O, I, H, W."""
+    x, w, conv = (ctypes.c_void_p() for _ in range(3))
+
+    def succeed(name, *arguments):
+        status = getattr(library, 'cudnn' + name)(*arguments)
+        assert status == 0, f'cudnn{name}: {status}'
+
+    n, height, width, channels = image
+    succeed('CreateTensorDescriptor', ctypes.byref(x))
+    succeed('SetTensor4dDescriptorEx', x, data_type, n, channels, height, width, height * width * channels, 1, width * channels, channels)
+    succeed('CreateFilterDescriptor', ctypes.byref(w))
+    succeed('SetFilter4dDescriptor', w, data_type, 1, *weight)
+    succeed('CreateConvolutionDescriptor', ctypes.byref(conv))
+    succeed('SetConvolution2dDescriptor', conv, *pad, *stride, *dilation, 1, 0)
+    for math_type in (0, 3):
+        succeed('SetConvolutionMathType', conv, math_type)
+    sizes = [ctypes.c_int() for _ in range(4)]
+    succeed('GetConvolution2dForwardOutputDim', conv, x, w, *map(ctypes.byref, sizes))
+    n, channels, height, width = (size.value for size in sizes)
+    assert [n, height, width, channels] == expected, f'{[n, height, width, channels]}, expected {expected}'
+    succeed('DestroyTensorDescriptor', x)
+    succeed('DestroyFilterDescriptor', w)
+    succeed('DestroyConvolutionDescriptor', conv)
 
 
 def open_library(*paths):
