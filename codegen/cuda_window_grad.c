@@ -32,7 +32,8 @@ static void print_products(const Tile *t, int number) {
               CUDA_BLOCK_THREADS / t->lanes);
     cg_c_line(p, "const T d = dy[pixel * %d + lane];", t->lanes);
     cg_c_line(p, "const T *const from = tile + (pixel / %lld * %lld + pixel %% %lld * %lld) * %d + lane;", columns,
-              (long long)(t->stride[ROW] * t->region[COLUMN]), columns, (long long)t->stride[COLUMN], t->lanes);
+              (long long)(t->stride[ROW] * t->operands[w->operand].region[COLUMN]), columns, (long long)t->stride[COLUMN],
+              t->lanes);
     for (int tap = 0; tap < window_tap_count(w); tap++)
         cg_c_line(p, "total%d[%d] += d * from[%lld];", number, tap, (long long)window_tap(t, w, tap));
     cg_c_close(p);
@@ -84,13 +85,9 @@ static void print_results(const Tile *t, int number) {
     cg_c_line(p, "__syncthreads();");
 }
 
-static long long tile_elements(const Tile *t) {
-    return (long long)(t->region[ROW] * t->region[COLUMN] * t->lanes);
-}
-
 /* What the tiles take, and later the sums. */
 static long long shared_elements(const Tile *t) {
-    long long most = tile_elements(t) + (long long)(t->tile[ROW] * t->tile[COLUMN] * t->lanes);
+    long long most = (long long)window_elements(t) + (long long)(t->tile[ROW] * t->tile[COLUMN] * t->lanes);
     for (int i = 0; i < t->count; i++) {
         long long sums = window_tap_count(&t->windows[i]) * CUDA_BLOCK_THREADS;
         most = sums > most ? sums : most;
@@ -104,7 +101,7 @@ void cuda_print_window_grad(CudaKernel *k) {
     long long count[3];
     window_count_tiles(&t, count);
     cg_c_line(p, "__shared__ T shared[%lld];", shared_elements(&t));
-    cg_c_line(p, "T *const tile = shared, *const dy = shared + %lld;", tile_elements(&t));
+    cg_c_line(p, "T *const tile = shared, *const dy = shared + %lld;", (long long)window_elements(&t));
     cg_c_line(p, "const int lane = threadIdx.x %% %d, slice = threadIdx.x / %d;", t.lanes, t.lanes);
     cg_c_open(p, "for (int block = blockIdx.x; block < run->chunks * %lld; block += gridDim.x)", count[0]);
     cg_c_line(p, "const int chunk = block / %lld, channel0 = block %% %lld * %d, channel = channel0 + lane;", count[0],

@@ -148,6 +148,10 @@ extern CgRule *const cg_rules[OP_COUNT];
 #undef OP
 /* The element of node's value at index[0..rank). */
 CgScalar *cg_value_at(CgBuild *b, IrNode *node, const CgIndex *index);
+/* The same by the node's own rule, though it has memory. */
+CgScalar *cg_describe(CgBuild *b, IrNode *node, const CgIndex *index);
+/* Whoever reads that element of an inlined node gets this scalar. */
+void cg_describe_as(CgBuild *b, IrNode *node, const CgIndex *index, CgScalar *scalar);
 int cg_add_axis(CgBuild *b, int64_t extent, bool reduced);      /* number of the new axis */
 CgIndex cg_index_axis(int axis);
 CgIndex cg_index_constant(int64_t value);

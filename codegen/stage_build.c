@@ -146,9 +146,12 @@ static void make_buffers(CgProgram *p) {
 
 static CgMemo **find_memo(CgBuild *b, IrNode *node, const CgIndex *index) {
     uint64_t hash = (uint64_t)node->id;
-    for (int i = 0; i < node->type.rank; i++)
+    for (int i = 0; i < node->type.rank; i++) {
+        hash = hash * 31 + (uint64_t)index[i].constant;
         for (int a = 0; a < b->step->axis_count; a++)
-            hash = (hash * 31 + (uint64_t)index[i].coef[a]) * 31 + (uint64_t)index[i].constant;
+            if (index[i].coef[a]) /* axes that are added later change nothing */
+                hash = (hash * 31 + (uint64_t)index[i].coef[a]) * 31 + (uint64_t)a;
+    }
     return &b->memo[hash % CG_TABLE_SIZE];
 }
 
@@ -161,25 +164,32 @@ static bool same_element(const CgMemo *memo, const IrNode *node, const CgIndex *
     return true;
 }
 
-static CgScalar *describe(CgBuild *b, IrNode *node, const CgIndex *index) {
+static void enter_memo(CgBuild *b, IrNode *node, const CgIndex *index, CgScalar *scalar) {
     CgMemo **slot = find_memo(b, node, index);
-    for (CgMemo *memo = *slot; memo; memo = memo->next)
-        if (same_element(memo, node, index))
-            return memo->scalar;
-    CgScalar *scalar = cg_rules[node->op](b, node, index);
-    slot = find_memo(b, node, index);
     size_t index_size = sizeof *index * (size_t)node->type.rank;
     CgMemo *memo = arena_alloc(b->scratch, sizeof *memo + index_size);
     *memo = (CgMemo){.node = node, .scalar = scalar, .next = *slot};
     memcpy(memo->index, index, index_size);
     *slot = memo;
+}
+
+CgScalar *cg_describe(CgBuild *b, IrNode *node, const CgIndex *index) {
+    for (CgMemo *memo = *find_memo(b, node, index); memo; memo = memo->next)
+        if (same_element(memo, node, index))
+            return memo->scalar;
+    CgScalar *scalar = cg_rules[node->op](b, node, index);
+    enter_memo(b, node, index, scalar);
     return scalar;
+}
+
+void cg_describe_as(CgBuild *b, IrNode *node, const CgIndex *index, CgScalar *scalar) {
+    enter_memo(b, node, index, scalar);
 }
 
 CgScalar *cg_value_at(CgBuild *b, IrNode *node, const CgIndex *index) {
     CgBuffer *buffer = b->program->buffer_of[node->id];
     if (!buffer)
-        return describe(b, node, index);
+        return cg_describe(b, node, index);
     if (node->op == OP_param && str_map_get(&b->program->assigned, param_name(node)))
         bug("parameter '%s' is read after its assignment in @%s", param_name(node), b->program->graph->name);
     return cg_load(b, buffer, index);
@@ -232,7 +242,7 @@ static CgStep *build_step(CgProgram *p, CgBuild *b, IrNode *node) {
         bool images = d == 0 && step->partial;
         index[d] = cg_index_axis(cg_add_axis(b, images ? IR_DIM_N : node->type.dim[d], false));
     }
-    step->value = describe(b, node, index);
+    step->value = cg_describe(b, node, index);
     check_assignment(b);
     return step;
 }
