@@ -384,7 +384,7 @@ static bool launch_stages(RtDevice *d, RtBound *b, const Part *part, Error *erro
     return true;
 }
 
-static bool capture_part(RtDevice *d, RtBound *b, Part *part, Error *error) {
+static bool capture(RtDevice *d, RtBound *b, Part *part, Error *error) {
     void *graph = NULL;
     if (!cuda_check(&d->api, d->api.StreamBeginCapture(d->stream, CUDA_CAPTURE_THREAD_LOCAL), "capturing a step",
                     error))
@@ -396,6 +396,25 @@ static bool capture_part(RtDevice *d, RtBound *b, Part *part, Error *error) {
     if (graph)
         d->api.GraphDestroy(graph);
     return ok;
+}
+
+static bool forget_convs(Part *part) {
+    bool any = false;
+    for (int i = 0; i < part->launch_count; i++) {
+        any = any || part->launches[i].conv;
+        part->launches[i].conv = NULL;
+    }
+    return any;
+}
+
+/* Our kernels can be captured; a library, nobody knows. */
+static bool capture_part(RtDevice *d, RtBound *b, Part *part, Error *error) {
+    if (capture(d, b, part, error))
+        return true;
+    bool again = forget_convs(part);
+    if (again)
+        *error = (Error){ERROR_NONE, ""};
+    return again && capture(d, b, part, error);
 }
 
 static bool run_part(RtDevice *d, RtBound *b, Part *part, Error *error) {

@@ -139,6 +139,16 @@ def memory(c):
         assert left == [greedy], f'{greedy}: no choice for {left}'
 
 
+def no_capture(c):
+    """A library that runs but cannot be captured is left out of the steps."""
+    c.forget()
+    c.run()
+    c.choose('cudnn', c.choices())
+    captured, used = c.run(), c.run(SIMT_NO_LIBRARY_CAPTURE='1')
+    c.compare()
+    assert all(0 < used[kind] < captured[kind] for kind in KINDS), f'{used} without, {captured} with'
+
+
 def old_choices(c):
     """Lines of when there were no gradients are understood; what is no choice is passed over."""
     choices = c.try_all()
@@ -261,7 +271,7 @@ def main():
         if REAL:
             check('cudnn', on_a_gpu, c)
             sys.exit(1 if failures else 0)
-        for test in (trials, small_batches, module_file, wrong_results, memory, old_choices, tf32, bf16):
+        for test in (trials, small_batches, module_file, wrong_results, memory, no_capture, old_choices, tf32, bf16):
             check(test.__name__.replace('_', ' '), test, c)
         check('the real library', real_library)
     sys.exit(1 if failures else 0)

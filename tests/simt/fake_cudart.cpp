@@ -6,7 +6,8 @@
  *
  * $SIMT_ORDER: 0, 1, 2, the order of the threads, and of a graph's operations as far as they are independent: as they
  * were put there, the latest that can be run first, or shuffled; $SIMT_MEMORY: bytes of the device; $SIMT_NO_DEVICE:
- * there is none; $SIMT_OTHER_ARCH: what is loaded was made for others; $SIMT_KEEP_POISON: cudaMemset of zeros leaves
+ * there is none; $SIMT_OTHER_ARCH: what is loaded was made for others; $SIMT_NO_LIBRARY_CAPTURE: other
+ * libraries cannot be captured; $SIMT_KEEP_POISON: cudaMemset of zeros leaves
  * NaN, so that what a kernel forgets to write is not zero by chance. */
 #include "simt_host.h"
 
@@ -38,6 +39,7 @@ enum Status {
     NO_KERNEL_IMAGE = 209,
     LAUNCH_FAILURE = 719,
     CAPTURE_UNSUPPORTED = 900,
+    CAPTURE_INVALIDATED = 901,
     CAPTURE_UNJOINED = 904
 };
 
@@ -50,6 +52,7 @@ struct Node {
 
 struct Graph {
     std::vector<Node> nodes;
+    bool invalid = false; /* something was done that cannot be captured */
 };
 
 struct Stream {
@@ -230,7 +233,11 @@ std::set<const void *> known; /* kernels that were asked for */
 
 /* For other stand-ins (fake_cudnn.cpp): puts work on a stream, or into the graph that is being captured there. */
 int fake_cudart_put(void *stream, std::function<int()> operation) {
-    return put(stream, operation);
+    Graph *capture = stream_of(stream)->capture;
+    if (!capture || !getenv("SIMT_NO_LIBRARY_CAPTURE"))
+        return put(stream, operation);
+    capture->invalid = true;
+    return CAPTURE_UNSUPPORTED;
 }
 
 extern "C" {
@@ -479,15 +486,17 @@ int cudaStreamEndCapture(void *handle, void **graph) {
     *graph = nullptr;
     if (!made)
         return CAPTURE_UNSUPPORTED;
-    bool joined = all_joined(*made, stream_of(handle)->last);
+    int status = made->invalid                                ? CAPTURE_INVALIDATED
+                 : all_joined(*made, stream_of(handle)->last) ? SUCCESS
+                                                              : CAPTURE_UNJOINED;
     for (Stream *stream : streams)
         if (stream->capture == made)
             stream->capture = nullptr;
-    if (joined)
+    if (status == SUCCESS)
         *graph = made;
     else
         delete made;
-    return joined ? SUCCESS : CAPTURE_UNJOINED;
+    return status;
 }
 
 int cudaGraphInstantiateWithFlags(void **executable, void *graph, unsigned long long) {
