@@ -6,6 +6,7 @@
 #include "runtime/backend_cuda.h"
 
 #include "base/str.h"
+#include "runtime/cuda_memory.h"
 
 #include <stdlib.h>
 
@@ -125,6 +126,10 @@ bool cuda_start_conv(RtDevice *d, RtBound *b, const Launch *launch, void *stream
 
 /* ---- memory ---- */
 
+static bool allocate(const RtDevice *d, size_t bytes, void **memory) {
+    return bytes <= cuda_memory_spare(&d->api) && d->api.Malloc(memory, bytes) == CUDA_SUCCESS;
+}
+
 static void destroy(RtDevice *d, CudaConv *v) {
     if (!v)
         return;
@@ -151,8 +156,8 @@ static CudaConv *create(RtDevice *d, const RtBound *b, const Launch *launch) {
     if (!v)
         return NULL;
     v->library = cudnn_conv_create(d->cudnn, conv, plan->batch, plan->precision);
-    if (v->library && d->api.Malloc(&v->weight, weights) == CUDA_SUCCESS &&
-        (!converted || d->api.Malloc(&v->input, count_elements(plan, conv, conv->input) * size) == CUDA_SUCCESS))
+    if (v->library && allocate(d, weights, &v->weight) &&
+        (!converted || allocate(d, count_elements(plan, conv, conv->input) * size, &v->input)))
         return v;
     destroy(d, v);
     return NULL;

@@ -46,3 +46,9 @@ bool cuda_memory_check(const CudaApi *api, const Plan *plan, Arena *arena, Error
         (double)needed / 1e6, (double)available / 1e6, (double)total / 1e6, (long long)plan->batch,
         (double)n.state / 1e6, (double)n.work / 1e6, (double)n.private_values / 1e6, (double)n.inputs / 1e6, advice);
 }
+
+size_t cuda_memory_spare(const CudaApi *api) {
+    enum { PARTS = 16 };
+    size_t available = 0, total = 0;
+    return api->MemGetInfo(&available, &total) == CUDA_SUCCESS ? available / PARTS : 0;
+}

@@ -11,5 +11,7 @@ enum { CUDA_ALIGNMENT = 256 };
 size_t cuda_memory_of_image(const PlanGraph *graph);
 /* Before anything is allocated: is there room? The error says what is needed, for what, and which batch would fit. */
 bool cuda_memory_check(const CudaApi *api, const Plan *plan, Arena *arena, Error *error);
+/* Bytes that may be taken at once for speed alone, so that enough is left for what there must be. */
+size_t cuda_memory_spare(const CudaApi *api);
 
 #endif

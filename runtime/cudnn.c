@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "base/tensor_file.h"
 #include "runtime/cache.h"
+#include "runtime/cuda_memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -165,13 +166,14 @@ static bool choose_algorithm(Cudnn *c, CudnnConv *v, CgPrecision precision) {
     void *first = v->tensors[order[0]], *second = v->tensors[order[1]], *result = v->tensors[order[2]];
     Found found[MOST_ALGORITHMS];
     int count = 0;
+    size_t spare = cuda_memory_spare(c->api), most = spare < MOST_WORKSPACE ? spare : MOST_WORKSPACE;
     if (v->kind->find(c->handle, first, second, v->conv, result, MOST_ALGORITHMS, &count, found) != SUCCESS)
         return false;
     for (int i = 0; i < count; i++) {
         v->algorithm = found[i].algorithm;
         if (found[i].status == SUCCESS && found[i].determinism == DETERMINISTIC &&
             v->kind->size(c->handle, first, second, v->conv, result, v->algorithm, &v->workspace_bytes) == SUCCESS &&
-            v->workspace_bytes <= MOST_WORKSPACE)
+            v->workspace_bytes <= most)
             return precision == PRECISION_f32 || c->SetConvolutionMathType(v->conv, found[i].math) == SUCCESS;
     }
     return false;

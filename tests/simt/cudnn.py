@@ -137,13 +137,17 @@ def memory(c):
         c.compare()
         left = [kind for kind, lines in choices.items() if not lines]
         assert left == [greedy], f'{greedy}: no choice for {left}'
+    c.choose('cudnn', c.try_all())
+    most = sum(c.run().values())
+    for size in ('500000', '700000'):  # what must be there finds its place beside it
+        used = sum(c.run(SIMT_MEMORY=size).values())
+        c.compare()
+        assert 0 < used < most, f'{size} bytes: {used} of {most} by cuDNN'
 
 
 def no_capture(c):
     """A library that runs but cannot be captured is left out of the steps."""
-    c.forget()
-    c.run()
-    c.choose('cudnn', c.choices())
+    c.choose('cudnn', c.try_all())
     captured, used = c.run(), c.run(SIMT_NO_LIBRARY_CAPTURE='1')
     c.compare()
     assert all(0 < used[kind] < captured[kind] for kind in KINDS), f'{used} without, {captured} with'
