@@ -9,6 +9,7 @@
 #include "runtime/cuda_memory.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct CudaConv {
     CudnnConv *library;
@@ -74,7 +75,7 @@ static bool clear_images(const RtDevice *d, const RtBound *b, const CgConv *conv
                          void *stream) {
     int64_t most = b->module->base.plan->batch, each = count_image(conv, buffer);
     void *run = b->run, *arguments[] = {&images, &run, &most, &each};
-    return start(d, b->conv_clear, most * each, arguments, stream);
+    return start(d, b->conv_clear, each, arguments, stream); /* most runs are full, and there is nothing to do */
 }
 
 /* To OHWI. What a gradient with respect to the input reads has input and output exchanged, and its window reversed. */
@@ -209,19 +210,18 @@ static bool is_faster(RtDevice *d, RtBound *b, const Launch *own, const Launch *
 }
 
 static uint16_t to_bf16(float value) {
-    union {
-        float value;
-        uint32_t bits;
-    } u = {.value = value};
-    return (uint16_t)(u.bits >> 16);
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (uint16_t)(bits >> 16);
 }
 
-static float from_bf16(uint16_t bits) {
-    union {
-        uint32_t bits;
-        float value;
-    } u = {.bits = (uint32_t)bits << 16};
-    return u.value;
+static float from_bf16(const void *from) {
+    uint16_t half;
+    memcpy(&half, from, sizeof half);
+    uint32_t bits = (uint32_t)half << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
 }
 
 /* Of what is computed or given anew before it counts. */
@@ -273,7 +273,7 @@ static size_t compute(RtDevice *d, RtBound *b, const Launch *launch, float *y) {
         cuda_copy(d, y, cuda_resolve(d, b, &launch->steps->buffers[0]), bytes, CUDA_TO_HOST) != CUDA_SUCCESS)
         return 0;
     for (size_t i = count; half && i-- > 0;)
-        y[i] = from_bf16(((uint16_t *)y)[i]);
+        y[i] = from_bf16((const char *)y + i * sizeof(uint16_t));
     if (cg_conv_kind(conv) != CONV_grad_weight)
         return count;
     add_chunks(y, (size_t)count_weights(conv), plan->chunks);
