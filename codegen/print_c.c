@@ -21,12 +21,17 @@ CgPrinter *cg_printer_create(Arena *arena, Str *out, const CgStep *step) {
     return p;
 }
 
+/* Each description of a step has parts of its own. */
+static bool is_same_buffer(const CgBuffer *a, const CgBuffer *b) {
+    return a == b || (a->whole && a->whole == b->whole && a->shift == b->shift);
+}
+
 void cg_c_set_step(CgPrinter *p, const CgStep *step, int int_base) {
     p->step = step;
     p->int_base = int_base;
     for (int i = 0; i < step->buffer_count; i++) {
         int known = 0;
-        while (known < p->buffer_count && p->buffers[known] != step->buffers[i])
+        while (known < p->buffer_count && !is_same_buffer(p->buffers[known], step->buffers[i]))
             known++;
         if (known == CG_MAX_BUFFERS)
             bug("a kernel has more than %d buffers", CG_MAX_BUFFERS);
@@ -112,7 +117,7 @@ const char *cg_c_element(const CgBuffer *buffer) {
 
 int cg_c_buffer(const CgPrinter *p, const CgBuffer *buffer) {
     for (int i = 0; i < p->buffer_count; i++)
-        if (p->buffers[i] == buffer)
+        if (is_same_buffer(p->buffers[i], buffer))
             return i;
     bug("a buffer that the kernel does not have");
 }

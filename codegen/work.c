@@ -71,9 +71,11 @@ static void find_keys(const Walk *w, const CgScalar *s, Keys *keys) {
         add_key(keys, &s->index[i]);
     for (int i = 0; i < s->arg_count; i++) {
         const Keys *of = &w->keys[s->args[i]->mark - 1];
-        if (of->count > MAX_KEYS)
+        if (of->count > MAX_KEYS) {
             keys->count = MAX_KEYS + 1;
-        for (int k = 0; k < of->count && k < MAX_KEYS; k++)
+            return;
+        }
+        for (int k = 0; k < of->count; k++)
             add_key(keys, of->index[k]);
     }
 }

@@ -13,6 +13,8 @@
  *   - a value that reads several tensors is not carried into a later group: that would keep them all alive.
  * On a wide device what a dense convolution reads with a window of more than one pixel is stored, when there is enough
  * to do with it: a library can take the convolution then. A dilate is not, as only every fourth element is no zero.
+ * There, too, a depthwise convolution stands inline in the sum that alone reads it: the candidates' gradients with respect to
+ * a state are added up without being stored.
  * Values are decided operands first, so costs include what is inlined below. Outputs always have memory. */
 #include "passes/schedule.h"
 
@@ -26,6 +28,8 @@ enum {
     MOST_LOADS = 48,
     MOST_ONCE_LOADS = 16,
     ONCE_SHARED_COST = 3,
+    MOST_WINDOWS = 4, /* depthwise convolutions inline in an expression */
+    MOST_TAPS = 49,
     DENSE_PRODUCTS = 512 /* take six times as long, at the peak of an H100, as storing an element and reading it again */
 };
 
@@ -34,6 +38,7 @@ typedef struct Value {
     int cost;            /* arithmetic operations to compute an element from memory */
     int loads;           /* reads of memory for an element, constants left out */
     int tensors;         /* those of them that read a tensor with images */
+    int windows;         /* depthwise convolutions among what is inlined */
     bool expensive;      /* a transcendental function or a draw is among them */
     bool reads_assigned; /* a parameter that this graph assigns */
     bool into_images;    /* computed once and read (through views) by something of the images */
@@ -222,8 +227,13 @@ static int count_tensors(IrNode *n) {
     return t.count;
 }
 
-static void add_operand(Value *value, const Value *x, const IrNode *operand) {
+/* What an expression has no room for gets memory after all. */
+static void add_operand(Value *value, const Value *x, IrNode *operand) {
+    if (value->windows + x->windows > MOST_WINDOWS) {
+        operand->inlined = false;
+    }
     if (operand->inlined) {
+        value->windows += x->windows;
         value->cost += x->cost;
         value->loads += x->loads;
         value->tensors += x->tensors;
@@ -237,10 +247,21 @@ static void add_operand(Value *value, const Value *x, const IrNode *operand) {
     }
 }
 
+/* A depthwise convolution that brings no more than a tile of its operand into shared memory. */
+static bool is_tiled_window(const IrNode *n) {
+    if (n->op != OP_conv2d)
+        return false;
+    const int64_t *weight = n->inputs[1]->type.dim, *stride = ir_attr_get_ints(n, "stride");
+    int64_t groups = ir_attr_get_int(n, "groups", 1);
+    return groups > 1 && groups == weight[0] && weight[1] == 1 && n->inputs[0]->type.dim[3] == groups &&
+           weight[2] * weight[3] <= MOST_TAPS && stride[0] == 1 && stride[1] == 1;
+}
+
 static void sum_costs(Fusion *f, IrNode *n) {
     Value *value = &f->values[n->id];
     value->cost = cost_of(n->op) * (n->op == OP_add_n ? n->input_count : 1);
     value->expensive = cost_of(n->op) >= 16;
+    value->windows = f->wide && is_tiled_window(n);
     for (int i = 0; i < n->input_count; i++) {
         add_operand(value, &f->values[n->inputs[i]->id], n->inputs[i]);
     }
@@ -254,7 +275,16 @@ static bool should_inline_in_tiles(IrNode *n, const Value *v) {
     return v->cost <= TILE_COST && !v->expensive && !v->wider_user && count_tensors(n) <= TILE_TENSORS;
 }
 
+/* Into one elementwise operation over the same elements. */
+static bool should_inline_windows(const IrNode *n, const Value *v) {
+    return v->users == 1 && !v->is_output && (ir_op_info[v->user->op].flags & OP_ELEMENTWISE) &&
+           ir_type_equal(&v->user->type, &n->type);
+}
+
 static bool should_inline_images(const Fusion *f, IrNode *n, const Value *v) {
+    if (v->windows > 0) {
+        return should_inline_windows(n, v);
+    }
     if (n->op == OP_concat && v->tensors > 1) {
         return false; /* in training its readers are many: one copy (measured 3 % faster, and less memory) */
     }
@@ -306,6 +336,9 @@ static bool should_inline(const Fusion *f, IrNode *n, const Value *v) {
         return !v->is_output;
     }
     int most_loads = schedule_is_images(n) ? MOST_LOADS : MOST_ONCE_LOADS;
+    if (f->wide && is_tiled_window(n)) {
+        return should_inline_windows(n, v);
+    }
     if (!(is_light(n) || n->op == OP_draw) || is_transposition(n) || v->merged || v->is_output || v->users == 0 ||
         v->tensors > MOST_TENSORS || v->loads > most_loads) {
         return false;
