@@ -19,12 +19,11 @@ static int find_whole(const CgPrinter *p, const IrNode *node) {
     return -1;
 }
 
-/* Images as the precision stores them; a library takes the network's inputs too, after converting them. */
+/* Images as the precision stores them. */
 static int find_images(const CgPrinter *p, CgPrecision precision, const IrNode *node) {
     int i = find_whole(p, node);
-    const CgBuffer *b = i < 0 ? NULL : p->buffers[i];
-    bool right = b && (b->type.dtype == (precision == PRECISION_bf16 ? DTYPE_bf16 : DTYPE_f32) || node->op == OP_input);
-    return right ? i : -1;
+    IrDtype dtype = precision == PRECISION_bf16 ? DTYPE_bf16 : DTYPE_f32;
+    return i >= 0 && p->buffers[i]->type.dtype == dtype ? i : -1;
 }
 
 static void set_pair(CgConv *conv, int at, const int64_t *pair) {
@@ -36,9 +35,11 @@ static void set_images(CgConv *conv, const IrNode *x, const IrNode *y) {
     memcpy(&conv->shape[CONV_OUTPUT], &y->type.dim[1], 3 * sizeof *conv->shape);
 }
 
+/* The network's inputs are always single precision: who uses a library converts them. */
 static void describe_forward(const CgPrinter *p, CgPrecision precision, const IrNode *node, CgConv *conv) {
     const IrNode *x = node->inputs[0], *weight = node->inputs[1];
-    *conv = (CgConv){find_images(p, precision, x), find_images(p, precision, node), find_whole(p, weight), {0}};
+    int input = x->op == OP_input ? find_whole(p, x) : find_images(p, precision, x);
+    *conv = (CgConv){input, find_images(p, precision, node), find_whole(p, weight), {0}};
     set_images(conv, x, node);
     set_pair(conv, CONV_KERNEL, &weight->type.dim[2]);
     set_pair(conv, CONV_PAD, ir_attr_get_ints(node, "pad"));
