@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`ndarts-run trace|infer|search --device=cuda`, unmodified, on stand-ins for the CUDA libraries: the results are the CPU's, and
+"""`ndarts-run trace|infer|search|train|eval --device=cuda`, unmodified, on stand-ins for the CUDA libraries: the results are the CPU's, and
 what can be missing on a machine is named. With NDARTS_REAL_GPU=1 on the libraries and the GPU that are there.
 
     end_to_end.py [TITLE...]      all checks, or those with these titles"""
@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from _programs import BUILD, COMPILER, FAKE, HERE, REAL, RUN, Trace, call, check
 
 NETWORK, SEARCH = os.path.join(HERE, 'network.nd'), os.path.join(HERE, 'search.nd')
 SHAPE = '4,3,16,16'
+C_COMPILER = os.environ.get('CC') or shutil.which('cc') or 'gcc'
 
 
 def infer(folder, weights):
@@ -85,7 +87,7 @@ def example(folder):
     """docs/examples/classify.c: the first image of those above, with nothing but the CUDA runtime."""
     program, image = os.path.join(folder, 'classify'), os.path.join(folder, 'image.f32')
     source = os.path.join(HERE, '..', '..', 'docs', 'examples', 'classify.c')
-    call(['cc', '-O1', '-Wall', '-Wextra', '-Werror', source, '-o', program, runtime_library()])
+    call([C_COMPILER, '-O1', '-Wall', '-Wextra', '-Werror', source, '-o', program, runtime_library()])
     with open(os.path.join(folder, 'x.npy'), 'rb') as file, open(image, 'wb') as out:
         out.write(file.read()[-10 * 3072:][:3072])
     said = call([program, os.path.join(folder, 'whole.cubin'), image])
@@ -98,7 +100,7 @@ def example(folder):
 def library(folder, weights):
     """docs/examples/predict.c: the C library runs a .cubin, with weights in it or beside it."""
     program, source = os.path.join(folder, 'predict'), os.path.join(HERE, '..', '..')
-    call(['cc', '-O1', f'-I{source}/lib', f'{source}/docs/examples/predict.c', '-o', program, f'-L{BUILD}', '-lndarts'])
+    call([C_COMPILER, '-O1', f'-I{source}/lib', f'{source}/docs/examples/predict.c', '-o', program, f'-L{BUILD}', '-lndarts'])
     with open(os.path.join(folder, 'x.npy'), 'rb') as file:
         numbers = file.read()[-10 * 3072:]
     paths = os.pathsep.join([BUILD] if REAL else [BUILD, FAKE])
