@@ -12,7 +12,7 @@
  *   - what is computed once (scale) is not computed again for every pixel: only its views are inlined into images;
  *   - a value that reads several tensors is not carried into a later group: that would keep them all alive.
  * On a wide device what a dense convolution reads with a window of more than one pixel is stored, when there is enough
- * to do with it: a library can take the convolution then. A dilate is not, as only every fourth element is no zero.
+ * to do with it: a library can take the convolution then. A dilate never is, as only every fourth element is no zero.
  * There, too, a depthwise convolution stands inline in the sum that alone reads it: the candidates' gradients with respect to
  * a state are added up without being stored.
  * Values are decided operands first, so costs include what is inlined below. Outputs always have memory. */
@@ -291,8 +291,8 @@ static bool should_inline_images(const Fusion *f, IrNode *n, const Value *v) {
     if (v->pool_user) {
         return v->cost == 0;
     }
-    if (v->products > 0 && n->op == OP_dilate) {
-        return true;
+    if (f->wide && n->op == OP_dilate) {
+        return !v->pool_user;
     }
     if (v->products >= DENSE_PRODUCTS && v->cost > 0) {
         return false;
