@@ -34,7 +34,6 @@ enum {
     X(GetDeviceCount, (int *count), true)                                                                              \
     X(SetDevice, (int device), true)                                                                                   \
     X(DeviceGetAttribute, (int *value, int attribute, int device), true)                                               \
-    X(GetLastError, (void), true)                                                                                      \
     X(MemGetInfo, (size_t * free_bytes, size_t * total), true)                                                         \
     X(Malloc, (void **memory, size_t bytes), true)                                                                     \
     X(Free, (void *memory), true)                                                                                      \

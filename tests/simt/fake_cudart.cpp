@@ -277,10 +277,6 @@ int cudaGetDeviceProperties(void *properties, int device) {
     return device == 0 ? SUCCESS : INVALID_VALUE;
 }
 
-int cudaGetLastError() {
-    return failure;
-}
-
 const char *cudaGetErrorString(int status) {
     switch (status) {
     case SUCCESS:

@@ -11,7 +11,6 @@ int cudaRuntimeGetVersion(int *version) {
 FUNCTION(cudaGetDeviceCount)
 FUNCTION(cudaSetDevice)
 FUNCTION(cudaDeviceGetAttribute)
-FUNCTION(cudaGetLastError)
 FUNCTION(cudaMemGetInfo)
 FUNCTION(cudaMalloc)
 FUNCTION(cudaFree)
