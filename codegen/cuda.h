@@ -88,6 +88,9 @@ void cuda_print_product(CudaKernel *k);
 void cuda_print_window(CudaKernel *k);
 void cuda_print_window_grad(CudaKernel *k);
 void cuda_print_sum(CudaKernel *k);
+/* Steps of few elements, among which sums of all chunks are. */
+bool cuda_has_merges(const CudaKernel *k);
+void cuda_print_merge(CudaKernel *k);
 
 /* Does a product's tile lie in one image, its columns being channels of the result [N, H, W, C]? Dense convolutions with a
  * window do not count: a library may compute those (cuda_conv.c). */
@@ -96,6 +99,10 @@ bool cuda_has_channel_tiles(Arena *arena, const CgOptions *options, const CgStep
 bool cuda_share_tile(const CgStep *a, const CgStep *b);
 /* Do they have the same taps? Those are candidates of different edges. */
 bool cuda_same_window(const CgStep *a, const CgStep *b);
+
+/* totalI of all threads, I from first to end - 1: adds halves of the block until `lanes` threads are left, which then have
+ * theirs in sums[(I - first) * CUDA_BLOCK_THREADS + threadIdx.x]. */
+void cuda_print_halves(CgPrinter *p, int first, int end, int lanes);
 
 /* ---- sums at the end of another kernel (cuda_sum.c): steps first, first + 1, ... of the group ---- */
 /* Does the sum add up something of each pixel of the step's images [N, H, W, C], by channel? */

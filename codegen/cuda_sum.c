@@ -146,8 +146,7 @@ static const char *place_of_sum(const CgPrinter *p, int number) {
     return number ? arena_printf(p->arena, "%d + ", number * CUDA_BLOCK_THREADS) : "";
 }
 
-/* Halves are added until one slice is left; of several sums together. */
-static void print_slices(CgPrinter *p, int first, int end, int lanes) {
+void cuda_print_halves(CgPrinter *p, int first, int end, int lanes) {
     for (int i = first; i < end; i++)
         cg_c_line(p, "sums[%sthreadIdx.x] = total%d;", place_of_sum(p, i - first), i);
     cg_c_line(p, "__syncthreads();");
@@ -164,7 +163,7 @@ static void print_slices(CgPrinter *p, int first, int end, int lanes) {
 /* Who stores reads its own sums: nobody need wait for that. */
 static void print_results(const Sum *s) {
     CgPrinter *p = s->p;
-    print_slices(p, 0, s->count, s->lanes);
+    cuda_print_halves(p, 0, s->count, s->lanes);
     cg_c_open(p, "if (slice == 0 && element < %lld)", (long long)s->elements);
     for (int i = 0; i < s->count; i++) {
         set_step(s, i);
@@ -279,7 +278,7 @@ void cuda_add_to_sums(CudaKernel *k, int first, const char *const names[4]) {
 
 void cuda_end_sums(CudaKernel *k, int first, int lanes, const char *channel, const char *test) {
     CgPrinter *p = k->p;
-    print_slices(p, first, k->group->step_count, lanes);
+    cuda_print_halves(p, first, k->group->step_count, lanes);
     cg_c_open(p, "if (threadIdx.x < %d && %s)", lanes, test);
     for (int i = first; i < k->group->step_count; i++) {
         cuda_set_step(k, i);

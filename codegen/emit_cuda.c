@@ -231,7 +231,7 @@ static void print_body(CudaKernel *k) {
         cuda_print_sum(k);
         break;
     case SHAPE_elements:
-        print_elements(k);
+        (cuda_has_merges(k) ? cuda_print_merge : print_elements)(k);
     }
 }
 
