@@ -17,7 +17,7 @@
  * block. */
 #define SIMT_TEXT(line) #line
 #define SIMT_SECTION(line) "simt_shared_" SIMT_TEXT(line)
-#define __shared__ static __attribute__((section(SIMT_SECTION(__LINE__))))
+#define __shared__ static __attribute__((section(SIMT_SECTION(__LINE__)), used))
 /* Dynamic shared memory: the emitted source asks for it by this macro, which its own prelude defines otherwise. */
 #define ND_DYNAMIC_SHARED(name) unsigned char *const name = simt_dynamic_shared
 
