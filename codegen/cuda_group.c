@@ -30,7 +30,7 @@ typedef struct Grouping {
     CudaMemory *memory;
     int level_count, level_capacity;
     Level *levels;
-    CudaDraft **sums_of, **windows_of; /* the last group that reads a node's images: sums, windows and their gradients */
+    StrMap beside; /* the last group of a shape and an edge that reads a node's images */
 } Grouping;
 
 /* ---- about steps ---- */
@@ -222,37 +222,43 @@ static bool same_sums(const CgStep *a, const CgStep *b) {
     return true;
 }
 
-/* Edges keep to themselves: so they find their kernels alike. */
-static bool same_tag(const CgStep *a, const CgStep *b) {
-    const char *x = a->node->tag, *y = b->node->tag;
-    return x == y || (x && y && str_equal(x, y));
-}
-
 static bool can_stand_beside(const CudaDraft *draft, int level, CudaShape shape, const CgStep *step) {
     const CudaGroup *group = &draft->group;
     if (draft->level != level || group->shape != shape || !has_room(group, 1, step->buffer_count))
         return false;
     if (shape == SHAPE_sum)
-        return group->step_count < MOST_SUMS && same_sums(group->steps[0], step) && same_tag(group->steps[0], step);
+        return group->step_count < MOST_SUMS && same_sums(group->steps[0], step);
     bool windows = group->step_count < MOST_WINDOWS && cuda_share_tile(group->steps[0], step);
     for (int i = 0; i < group->step_count && windows; i++)
         windows = group->steps[i]->node->op == step->node->op && !cuda_same_window(group->steps[i], step);
     return windows;
 }
 
-/* Where groups like the step's are found by the node of an operand. */
-static CudaDraft **find_beside(const Grouping *g, CudaShape shape) {
-    return shape == SHAPE_sum ? g->sums_of : shape == SHAPE_window || shape == SHAPE_window_grad ? g->windows_of : NULL;
+/* Edges keep to themselves: so they find their kernels alike. */
+static const char *beside_key(Arena *arena, CudaShape shape, const CgStep *step, const CgBuffer *buffer) {
+    const char *tag = step->node->tag;
+    return arena_printf(arena, "%d %s of %d in %s", shape, shape == SHAPE_sum ? ir_type_string(arena, &step->out->type) : "",
+                        buffer->node->id, tag ? tag : "");
 }
 
 /* A window is known by its operand, a sum by the images that it reads. */
+static const CgScalar **find_images(const Grouping *g, CudaShape shape, const CgStep *step, int *count) {
+    int load_count;
+    *count = 0;
+    if (shape != SHAPE_sum && shape != SHAPE_window && shape != SHAPE_window_grad)
+        return NULL;
+    const CgScalar **loads = find_loads(g->scratch, step, &load_count);
+    for (int i = 0; i < load_count; i++)
+        if (ir_type_has_dim(&loads[i]->buffer->type, IR_DIM_N))
+            loads[(*count)++] = loads[i];
+    return loads;
+}
+
 static CudaDraft *join_beside(const Grouping *g, int level, CudaShape shape, CgStep *step, int number) {
-    CudaDraft **beside = find_beside(g, shape);
     int count;
-    const CgScalar **loads = beside ? find_loads(g->scratch, step, &count) : NULL;
-    for (int i = 0; beside && i < count; i++) {
-        const CgBuffer *buffer = loads[i]->buffer;
-        CudaDraft *draft = ir_type_has_dim(&buffer->type, IR_DIM_N) ? beside[buffer->node->id] : NULL;
+    const CgScalar **images = find_images(g, shape, step, &count);
+    for (int i = 0; i < count; i++) {
+        CudaDraft *draft = str_map_get(&g->beside, beside_key(g->scratch, shape, step, images[i]->buffer));
         draft = draft ? cuda_draft_root(draft) : NULL;
         if (draft && can_stand_beside(draft, level, shape, step)) {
             add_step(&draft->group, step, number);
@@ -262,12 +268,11 @@ static CudaDraft *join_beside(const Grouping *g, int level, CudaShape shape, CgS
     return NULL;
 }
 
-static void note_beside(const Grouping *g, CudaDraft *draft, CudaShape shape, const CgStep *step) {
-    CudaDraft **beside = find_beside(g, shape);
+static void note_beside(Grouping *g, CudaDraft *draft, CudaShape shape, const CgStep *step) {
     int count;
-    const CgScalar **loads = beside ? find_loads(g->scratch, step, &count) : NULL;
-    for (int i = 0; beside && i < count; i++)
-        beside[loads[i]->buffer->node->id] = draft;
+    const CgScalar **images = find_images(g, shape, step, &count);
+    for (int i = 0; i < count; i++)
+        str_map_set(&g->beside, beside_key(g->arena, shape, step, images[i]->buffer), draft);
 }
 
 /* ---- levels ---- */
@@ -342,13 +347,12 @@ static CudaLevel *finish(Grouping *g, Arena *arena) {
 
 CudaLevel *cuda_group_steps(Arena *arena, const CgProgram *program, bool prepared, int *level_count) {
     Arena *own = arena_create();
-    int node_count = program->graph->next_id, number = 0;
+    int number = 0;
     Grouping g = {.arena = own,
                   .scratch = arena_create(),
                   .program = program,
                   .memory = cuda_memory_create(own, program->options),
-                  .sums_of = ARENA_ARRAY(own, CudaDraft *, node_count),
-                  .windows_of = ARENA_ARRAY(own, CudaDraft *, node_count)};
+                  .beside = str_map_create(own)};
     for (int i = 0; i < program->stage_count; i++) {
         const CgStage *stage = program->stages[i];
         for (int j = 0; stage->prepared == prepared && j < stage->step_count; j++)
