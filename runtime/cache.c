@@ -13,6 +13,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,15 +104,26 @@ static bool append_trailer(const char *path, Error *error) {
     return ok || error_set(error, ERROR_MACHINE, "cannot write %s: %s", path, strerror(errno));
 }
 
-static bool build_entry(Arena *arena, const RtCompiler *compiler, const CgOutput *output, const char *options,
-                        const char *entry, Error *error) {
-    const char *fresh = arena_printf(arena, "%s.%d", entry, (int)getpid());
-    bool ok = rt_build_shared(compiler, output, options, fresh, error) && append_trailer(fresh, error);
+/* Where an entry is written until it is whole. Threads of one process may write the same one at a time. */
+static const char *fresh_path(Arena *arena, const char *entry) {
+    static atomic_uint serial;
+    return arena_printf(arena, "%s.%d-%u", entry, (int)getpid(), atomic_fetch_add(&serial, 1));
+}
+
+/* written: was it? */
+static bool put_in_place(bool written, const char *fresh, const char *entry, Error *error) {
+    bool ok = written && append_trailer(fresh, error);
     if (ok && rename(fresh, entry) != 0)
         ok = error_set(error, ERROR_MACHINE, "cannot write %s: %s", entry, strerror(errno));
     if (!ok)
         unlink(fresh);
     return ok;
+}
+
+static bool build_entry(Arena *arena, const RtCompiler *compiler, const CgOutput *output, const char *options,
+                        const char *entry, Error *error) {
+    const char *fresh = fresh_path(arena, entry);
+    return put_in_place(rt_build_shared(compiler, output, options, fresh, error), fresh, entry, error);
 }
 
 static const char *entry_path(Arena *arena, const char *key) {
@@ -190,17 +202,12 @@ static bool write_bytes(const char *path, const void *bytes, size_t size, Error 
 
 bool rt_cache_write(Arena *arena, const char *name, const void *bytes, size_t size, Error *error) {
     const char *folder = rt_cache_folder(arena), *entry = arena_printf(arena, "%s/%s", folder, name);
-    const char *fresh = arena_printf(arena, "%s.%d", entry, (int)getpid());
+    const char *fresh = fresh_path(arena, entry);
     int64_t limit;
-    if (!rt_cache_limit(&limit, error) || !make_folders(arena, folder, error))
-        return false;
-    bool ok = write_bytes(fresh, bytes, size, error) && append_trailer(fresh, error);
-    if (ok && rename(fresh, entry) != 0)
-        ok = error_set(error, ERROR_MACHINE, "cannot write %s: %s", entry, strerror(errno));
+    bool ok = rt_cache_limit(&limit, error) && make_folders(arena, folder, error) &&
+              put_in_place(write_bytes(fresh, bytes, size, error), fresh, entry, error);
     if (ok)
         rt_cache_prune(limit);
-    else
-        unlink(fresh);
     return ok;
 }
 

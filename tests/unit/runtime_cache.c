@@ -4,6 +4,7 @@
 #include "base/tensor_file.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -125,12 +126,41 @@ static void test_limit(void **state) {
     assert_false(is_there(name_of('5')));
 }
 
+static void *write_often(void *name) {
+    enum { TIMES = 50 };
+    Arena *own = arena_create();
+    size_t right = 0, size;
+    for (int i = 0; i < TIMES; i++) {
+        Error error = {0};
+        right += rt_cache_write(own, name, "entry", 5, &error) && rt_cache_read(own, name, &size) && size == 5;
+    }
+    arena_destroy(own);
+    return right == TIMES ? name : NULL;
+}
+
+/* Nets that are opened at the same time are built at the same time. */
+static void test_threads_write_the_same_entry(void **state) {
+    enum { THREADS = 4 };
+    (void)state;
+    pthread_t threads[THREADS];
+    char *name = (char *)name_of('6');
+    unsetenv("NDARTS_CACHE_SIZE");
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, write_often, name), 0);
+    for (int i = 0; i < THREADS; i++) {
+        void *right;
+        pthread_join(threads[i], &right);
+        assert_non_null(right);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_oldest_go_first),
         cmocka_unit_test(test_what_stays),
         cmocka_unit_test(test_use_and_new_entries),
         cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_threads_write_the_same_entry),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
