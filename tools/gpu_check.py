@@ -28,6 +28,7 @@ train {{
 '''
 
 
+PARTS = ('tests', 'sanitizer', 'times', 'kernels', 'pytorch')
 CARDS = ('h200', 'h100', 'a100', 'l4', 't4', 'rtx3090', 'rtx4090')  # of `ndartsc --emit=resources --card`
 LIBRARIES = ('libcudart.so.1[23]*', 'libnvrtc.so.1[23]*', 'libnvJitLink.so.1[23]*', 'libcudnn.so.9*')
 KERNEL_TIME = re.compile(r' +([\d.]+) s +([\d.]+) % +(\d+) +([\d.]+) +[\d.]+ +[\d.]+ (nd_k\d+)  (.*)')
@@ -126,7 +127,7 @@ class Check:
             code, output = self.run(['nvidia-smi', '--query-gpu=name,driver_version,memory.total,clocks.max.sm', '--format=csv,noheader'], 30)
             print(f'nvidia-smi  {output.strip()}')
 
-    def test(self):
+    def test(self, _):
         last = lambda output: output.strip().splitlines()[-1] if output.strip() else ''
         python = sys.executable
         chosen = lambda output: next((line for line in output.splitlines() if line.startswith('cudnn: ')), '')
@@ -180,7 +181,7 @@ class Check:
         for name, *what in (search, train, infer):
             self.add_times(f'{name}, f32, without cuDNN', command(*what, '--no-cudnn'), 'cuda, no cuDNN')
 
-    def measure_peers(self):
+    def measure_peers(self, _):
         """PyTorch's compiler needs minutes for a supernet: it gets the time that is left."""
         if self.fake:
             return
@@ -244,7 +245,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('-o', '--output', default='gpu_check.json')
     parser.add_argument('--fake', metavar='BUILD', help='try the script on the emulator built in BUILD')
+    parser.add_argument('--only', metavar='PARTS', default=','.join(PARTS), help=f'some of {",".join(PARTS)}')
     arguments = parser.parse_args()
+    parts = arguments.only.split(',')
+    if not set(parts) <= set(PARTS):
+        parser.error(f'--only takes some of {",".join(PARTS)}')
     try:
         open(arguments.output, 'w').close()
     except OSError as failure:
@@ -253,11 +258,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         check = Check(arguments, folder)
         check.find_gpu()
-        check.test()
-        check.watch(folder)
-        check.measure(folder)
-        check.profile(folder)
-        check.measure_peers()
+        for part, run in zip(PARTS, (check.test, check.watch, check.measure, check.profile, check.measure_peers)):
+            if part in parts:
+                run(folder)
         wrong = check.report(arguments.output)
     sys.exit(1 if wrong else 0)
 

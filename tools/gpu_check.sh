@@ -4,7 +4,7 @@
 #
 #     tools/gpu_check.sh --build       where the build tools are: makes build-gpu/, whose programs need only the C library
 #     tools/gpu_check.sh [-o RESULTS]  where the GPU is: tests, compute-sanitizer, times beside PyTorch's; a table last, and
-#                                      RESULTS (gpu_check.json) for programs
+#                                      RESULTS (gpu_check.json) for programs; --only PARTS leaves some out
 #     tools/gpu_check.sh --fake BUILD  tries this script itself on the emulator of the tests that were built in BUILD
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
