@@ -28,6 +28,7 @@ run_test() {
     case $path in
     unit/*) make_targets "unit_${path#unit/}" && (cd "$build/tests" && timeout 300 "./unit_${path#unit/}") ;;
     golden/*) timeout 300 python3 "$copy/tests/golden.py" "$copy/tests/$path.test" ;;
+    simt/graphs) make_targets simt_graphs && timeout 300 "$build/tests/simt/simt_graphs" "$copy/tests/simt/$1" "${@:2}" ;;
     simt/*) make_targets fake_cudart fake_nvrtc fake_cudnn fake_no_nvJitLink fake_no_cudnn && timeout 300 python3 "$copy/tests/$path.py" "$@" ;;
     cli/library) make_targets ndarts_shared ndarts_static && timeout 300 python3 "$copy/tests/$path.py" ;;
     *) timeout 600 python3 "$copy/tests/$path.py" "$@" ;;
@@ -178,6 +179,15 @@ mutant 'a capture that nobody waits for' runtime/backend_cuda.c 's/for \(int i =
 mutant 'images that are not there are added up' runtime/cuda_conv.c 's/return start\(d, b->conv_clear/return true || start(d, b->conv_clear/' -- simt/cudnn 'small batches'
 mutant 'windows that are not reversed' runtime/cuda_conv.c 's/\(taps - 1\) \* both, \{inputs, -both, 1\}/0, {inputs, both, 1}/' -- simt/cudnn trials
 mutant 'a library that computes something else' runtime/cuda_conv.c 's/ \&\& are_near\(y, z, count\)//' -- simt/cudnn 'wrong results'
+
+mutant 'kernels: a neighbour of an element that is not there yet' codegen/cuda_group.c 's/from->whole == buffer \|\| \(from == buffer \&\& !is_element\(loads\[i\], axes\)\)/false/' \
+    -- simt/graphs network.nd gradients
+mutant 'kernels: later than what waits for them' codegen/cuda_group.c 's/before->latest = draft->level - 1/before->latest = draft->level + 1/' -- simt/graphs cell.nd search-weights
+mutant 'kernels: a shared tile with the padding of the first' codegen/cuda_window.c 's/ \+ o->pad\[ROW\] - w->pad\[ROW\];/;/' -- simt/graphs cell.nd search-weights
+mutant 'kernels: chunks but the last' codegen/cuda_merge.c 's/chunk < run->chunks;/chunk < run->chunks - 1;/' -- simt/graphs cell.nd search-weights
+mutant 'kernels: sums of the first tile' codegen/cuda_product.c 's/x0 < %lld; x0 \+= %d\)", rows \*/x0 < %lld; x0 += %d)", 0 * rows + 1 */' \
+    -- simt/graphs cell.nd search-weights
+mutant 'kernels: sums of the first window' codegen/cuda_window.c 's/at < %lld; at\+\+\)", count\[1\] \* count\[2\]/at < %lld; at++)", 1LL/' -- simt/graphs cell.nd search-weights
 
 # ---- what leaves the house ----
 mutant 'events with bare checksums' runtime/tensorboard.c 's/ \+ 0xa282ead8u//' -- cli/tensorboard prepare test_train
