@@ -1,13 +1,13 @@
 /* cuda.h: parts of the CUDA dialect. cuda_group.c decides which steps share a kernel and in which order kernels run,
  * emit_cuda.c prints a kernel with the help of the schedules: cuda_product.c, cuda_window.c, cuda_window_grad.c,
- * cuda_sum.c. */
+ * cuda_sum.c, cuda_merge.c. */
 #ifndef NDARTS_CODEGEN_CUDA_H
 #define NDARTS_CODEGEN_CUDA_H
 
 #include "codegen/emit.h"
 
 /* The runtime starts blocks of so many threads; kernels that share memory rely on it. */
-enum { CUDA_BLOCK_THREADS = 256, CUDA_GROUP_STEPS = 24 };
+enum { CUDA_BLOCK_THREADS = 256, CUDA_GROUP_STEPS = 24, CUDA_GROUP_WINDOWS = 4 /* that share a tile */ };
 
 /* What a step is to the schedules. */
 typedef enum CudaShape {

@@ -17,7 +17,7 @@
  * many of its kind, and one launch serves all. */
 #include "codegen/cuda_waits.h"
 
-enum { MOST_BUFFERS = 64, MOST_SUMS = 8, MOST_WINDOWS = 4 };
+enum { MOST_BUFFERS = 64, MOST_SUMS = 8 };
 
 typedef struct Level {
     int count, capacity;
@@ -228,9 +228,9 @@ static bool can_stand_beside(const CudaDraft *draft, int level, CudaShape shape,
         return false;
     if (shape == SHAPE_sum)
         return group->step_count < MOST_SUMS && same_sums(group->steps[0], step);
-    bool windows = group->step_count < MOST_WINDOWS && cuda_share_tile(group->steps[0], step);
+    bool windows = group->step_count < CUDA_GROUP_WINDOWS;
     for (int i = 0; i < group->step_count && windows; i++)
-        windows = group->steps[i]->node->op == step->node->op && !cuda_same_window(group->steps[i], step);
+        windows = cuda_share_tile(group->steps[i], step) && !cuda_same_window(group->steps[i], step);
     return windows;
 }
 

@@ -30,12 +30,18 @@ static const int64_t *output_shape(const IrNode *node) {
     return is_gradient(node) ? node->inputs[0]->type.dim : node->type.dim;
 }
 
+/* Pixels from the first tap to the last. */
+static int64_t count_reach(const IrNode *node) {
+    const int64_t *weight = weight_shape(node), *dilation = ir_attr_get_ints(node, "dilation");
+    return ((weight[2] - 1) * dilation[ROW] + 1) * ((weight[3] - 1) * dilation[COLUMN] + 1);
+}
+
 static bool is_depthwise(const IrNode *node) {
     if (node->op != OP_conv2d && !is_gradient(node))
         return false;
     const int64_t *weight = weight_shape(node), groups = ir_attr_get_int(node, "groups", 1);
     return groups > 1 && groups == weight[0] && weight[1] == 1 && operand_of(node)->type.dim[3] == groups &&
-           weight[2] * weight[3] <= WINDOW_MOST_TAPS;
+           weight[2] * weight[3] <= WINDOW_MOST_TAPS && count_reach(node) <= WINDOW_MOST_REACH;
 }
 
 /* Depthwise convolutions that a step computes: its own node, or those that stand inline in it. */
@@ -75,9 +81,12 @@ bool cuda_is_window(const CgProgram *program, const CgStep *step) {
     Found f = find_windows(step);
     bool fine = f.count > 0 && f.count <= WINDOW_MOST && !is_gradient(step->node) && step->int_count == 0 &&
                 cuda_is_narrow(program->options, step);
-    for (int i = 0; i < f.count && fine; i++)
+    int64_t reach = 0;
+    for (int i = 0; i < f.count && fine; i++) {
         fine = ir_type_equal(&f.nodes[i]->type, &step->node->type) && same_pair(f.nodes[i], f.nodes[0], "stride");
-    return fine;
+        reach += count_reach(f.nodes[i]);
+    }
+    return fine && reach <= WINDOW_MOST_REACH;
 }
 
 bool cuda_is_window_grad(const CgProgram *program, const CgStep *step) {
@@ -88,12 +97,30 @@ bool cuda_is_window_grad(const CgProgram *program, const CgStep *step) {
     return weight[2] * weight[3] * CUDA_BLOCK_THREADS * cg_element_size(program->options, DTYPE_f32) <= WINDOW_MOST_SHARED;
 }
 
+/* Pixels from the first tap of either to the last of either. */
+static int64_t count_common_reach(const IrNode *a, const IrNode *b) {
+    const IrNode *const nodes[2] = {a, b};
+    int64_t reach = 1;
+    for (int side = 0; side < 2; side++) {
+        int64_t before = 0, behind = 0;
+        for (int i = 0; i < 2; i++) {
+            int64_t pad = ir_attr_get_ints(nodes[i], "pad")[side];
+            int64_t rest = (weight_shape(nodes[i])[2 + side] - 1) * ir_attr_get_ints(nodes[i], "dilation")[side] - pad;
+            before = pad > before ? pad : before;
+            behind = rest > behind ? rest : behind;
+        }
+        reach *= before + behind + 1;
+    }
+    return reach;
+}
+
 bool cuda_share_tile(const CgStep *a, const CgStep *b) {
     const IrNode *x = a->node, *y = b->node;
     if (!is_depthwise(x) || x->op != y->op)
         return false;
     const int64_t *from = output_shape(x), *to = output_shape(y);
-    return operand_of(x) == operand_of(y) && from[1] == to[1] && from[2] == to[2] && same_pair(x, y, "stride");
+    return operand_of(x) == operand_of(y) && from[1] == to[1] && from[2] == to[2] && same_pair(x, y, "stride") &&
+           count_common_reach(x, y) <= WINDOW_MOST_REACH;
 }
 
 bool cuda_same_window(const CgStep *a, const CgStep *b) {

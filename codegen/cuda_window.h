@@ -7,9 +7,9 @@
 
 enum {
     WINDOW_MOST = 8,       /* in a kernel */
-    WINDOW_MOST_STEPS = 4, /* that share a tile */
     WINDOW_MOST_SHARED = 40 * 1024,
     WINDOW_MOST_TAPS = 49,
+    WINDOW_MOST_REACH = 1024, /* pixels of the operands for one of the output; of several windows together */
     ROW = 0,
     COLUMN = 1
 };
@@ -42,7 +42,7 @@ typedef struct Tile {
     Operand operands[WINDOW_MOST];
     Window windows[WINDOW_MOST];
     CgStep *source;                        /* describes an element of the operands */
-    CgStep *formulas[WINDOW_MOST_STEPS];   /* what a step makes of its windows' results */
+    CgStep *formulas[CUDA_GROUP_WINDOWS];  /* what a step makes of its windows' results */
     int64_t channels, size[2], stride[2];  /* size: of the output */
     int64_t tile[2];                       /* pixels of the output */
     int lanes;                             /* channels of a tile; divides the number of threads */

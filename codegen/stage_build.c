@@ -283,9 +283,9 @@ static void set_domain(const CgProgram *p, CgStage *stage) {
         if (over_images(step) != images || (step->out->place == PLACE_prepared) != stage->prepared)
             bug("stage %d of @%s mixes domains at %%%d", step->node->stage, p->graph->name, step->node->id);
     }
-    stage->domain = images                                               ? DOMAIN_images
-                    : stage->step_count > 1 && are_independent(p, stage) ? DOMAIN_parallel
-                                                                         : DOMAIN_serial;
+    /* A GPU finds its own order (cuda_group.c). */
+    bool parallel = p->options->target == TARGET_cuda || (stage->step_count > 1 && are_independent(p, stage));
+    stage->domain = images ? DOMAIN_images : parallel ? DOMAIN_parallel : DOMAIN_serial;
 }
 
 static CgStage *stage_numbered(CgProgram *p, StrMap *stages, int number) {
