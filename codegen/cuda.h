@@ -70,6 +70,9 @@ void cuda_use_names(CgPrinter *p, const int *axes, int count, const char *const 
 /* Both, for the present step alone. */
 void cuda_print_axes(CgPrinter *p, CgScalar *value, bool stored, const int *axes, int count, const char *number);
 
+/* After a walk over scalars that sets `mark` of whatever it comes to: back to 0. */
+void cuda_clear_marks(CgScalar *s);
+
 /* ---- emit_cuda.c ---- */
 /* Goes on with a step of the kernel; its axes have no names but those of extent 1. */
 void cuda_set_step(CudaKernel *k, int index);

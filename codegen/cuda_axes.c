@@ -56,12 +56,12 @@ static bool find_differing(CgScalar *s, const Pair *pair) {
     return differs;
 }
 
-static void clear_marks(CgScalar *s) {
+void cuda_clear_marks(CgScalar *s) {
     if (!s->mark)
         return;
     s->mark = 0;
     for (int i = 0; i < s->arg_count; i++)
-        clear_marks(s->args[i]);
+        cuda_clear_marks(s->args[i]);
 }
 
 static bool is_result_axis(const CgStep *step, int axis) {
@@ -79,7 +79,7 @@ static bool are_one(const CudaUse *use, int outer_position, int inner_position) 
         return false;
     bool differs = use->value && find_differing(use->value, &pair);
     if (use->value)
-        clear_marks(use->value);
+        cuda_clear_marks(use->value);
     return !differs;
 }
 

@@ -50,20 +50,12 @@ static void add_loads(Arena *arena, CgScalar *s, const CgScalar ***loads, int *c
         add_loads(arena, s->args[i], loads, count, capacity);
 }
 
-static void clear_marks(CgScalar *s) {
-    if (!s->mark)
-        return;
-    s->mark = 0;
-    for (int i = 0; i < s->arg_count; i++)
-        clear_marks(s->args[i]);
-}
-
 static const CgScalar **find_loads(Arena *arena, const CgStep *step, int *count) {
     const CgScalar **loads = NULL;
     int capacity = 0;
     *count = 0;
     add_loads(arena, step->value, &loads, count, &capacity);
-    clear_marks(step->value);
+    cuda_clear_marks(step->value);
     return loads;
 }
 

@@ -131,7 +131,7 @@ bool cuda_same_window(const CgStep *a, const CgStep *b) {
 /* ---- sizes ---- */
 
 /* Pixels of the operand from the first of the common padding to the last that so many of the output read. */
-static int64_t extent_read(const Tile *t, const Operand *o, int side, int64_t pixels) {
+static int64_t extent_read(const Tile *t, const TileOperand *o, int side, int64_t pixels) {
     int64_t reach = 0;
     for (int i = 0; i < t->count; i++) {
         const Window *w = &t->windows[i];
@@ -150,7 +150,7 @@ static int64_t extent_tiled(const Tile *t, int side) {
 static void set_regions(Tile *t) {
     int64_t begin = 0;
     for (int i = 0; i < t->operand_count; i++) {
-        Operand *o = &t->operands[i];
+        TileOperand *o = &t->operands[i];
         for (int side = 0; side < 2; side++)
             o->region[side] = extent_read(t, o, side, t->tile[side]);
         o->begin = begin;
@@ -159,7 +159,7 @@ static void set_regions(Tile *t) {
 }
 
 int64_t window_elements(const Tile *t) {
-    const Operand *last = &t->operands[t->operand_count - 1];
+    const TileOperand *last = &t->operands[t->operand_count - 1];
     return (last->begin + last->region[ROW] * last->region[COLUMN]) * t->lanes;
 }
 
@@ -190,7 +190,7 @@ static int find_operand(Tile *t, IrNode *node) {
     while (i < t->operand_count && t->operands[i].node != node)
         i++;
     if (i == t->operand_count)
-        t->operands[t->operand_count++] = (Operand){.node = node};
+        t->operands[t->operand_count++] = (TileOperand){.node = node};
     return i;
 }
 
@@ -203,7 +203,7 @@ static void add_window(Tile *t, int step, IrNode *node) {
                 .kernel = {weight[2], weight[3]},
                 .dilation = {dilation[ROW], dilation[COLUMN]},
                 .pad = {pad[ROW], pad[COLUMN]}};
-    Operand *o = &t->operands[w.operand];
+    TileOperand *o = &t->operands[w.operand];
     for (int side = 0; side < 2; side++)
         o->pad[side] = w.pad[side] > o->pad[side] ? w.pad[side] : o->pad[side];
     t->windows[t->count++] = w;
@@ -237,7 +237,7 @@ static void describe_window(CgBuild *b, const Tile *t, Window *w, const CgIndex 
 }
 
 /* Pixels count from the first of the padding; outside of the operand there are zeros. */
-static void describe_operand(CgBuild *b, Operand *o, const CgIndex *index) {
+static void describe_operand(CgBuild *b, TileOperand *o, const CgIndex *index) {
     CgIndex at[4] = {index[AXIS_image], cg_index_shift(index[AXIS_y], -o->pad[ROW]),
                      cg_index_shift(index[AXIS_x], -o->pad[COLUMN]), index[AXIS_channel]};
     o->pixel = cg_guard(b, 2, &at[1], &o->node->type.dim[1], cg_value_at(b, o->node, at), cg_constant(b, 0));
@@ -311,7 +311,7 @@ int window_tap_count(const Window *w) {
 }
 
 int64_t window_tap(const Tile *t, const Window *w, int64_t tap) {
-    const Operand *o = &t->operands[w->operand];
+    const TileOperand *o = &t->operands[w->operand];
     int64_t y = tap / w->kernel[COLUMN] * w->dilation[ROW] + o->pad[ROW] - w->pad[ROW];
     int64_t x = tap % w->kernel[COLUMN] * w->dilation[COLUMN] + o->pad[COLUMN] - w->pad[COLUMN];
     return (o->begin + y * o->region[COLUMN] + x) * t->lanes;
@@ -337,7 +337,7 @@ void window_use_source(const Tile *t) {
         t->p->axis_name[axis] = names[axis];
 }
 
-static void print_operand(const Tile *t, const Operand *o) {
+static void print_operand(const Tile *t, const TileOperand *o) {
     CgPrinter *p = t->p;
     int64_t columns = o->region[COLUMN], begin = o->begin * t->lanes;
     window_use_source(t);
@@ -396,7 +396,7 @@ static void print_store(const Tile *t, int number) {
 static void print_taps(const Tile *t, int number) {
     CgPrinter *p = t->p;
     const Window *w = &t->windows[number];
-    const Operand *o = &t->operands[w->operand];
+    const TileOperand *o = &t->operands[w->operand];
     cg_c_line(p, "const T *const from%d = tile + (ty * %lld + tx * %lld) * %d + lane;", number,
               (long long)(t->stride[ROW] * o->region[COLUMN]), (long long)t->stride[COLUMN], t->lanes);
     cg_c_line(p, "T window%d = 0;", number);

@@ -18,13 +18,13 @@ enum {
 enum { AXIS_image, AXIS_y, AXIS_x, AXIS_channel, AXIS_kh, AXIS_kw, AXIS_oy, AXIS_ox, WINDOW_AXES };
 
 /* What windows move over: a part of the tile in shared memory. */
-typedef struct Operand {
+typedef struct TileOperand {
     IrNode *node;
     CgScalar *pixel;
     int64_t pad[2];    /* the largest of its windows */
     int64_t region[2]; /* pixels */
     int64_t begin;     /* pixels of the operands before it */
-} Operand;
+} TileOperand;
 
 /* A convolution with its weights, or the gradient of weights with dy. */
 typedef struct Window {
@@ -39,7 +39,7 @@ typedef struct Tile {
     CudaKernel *k;
     CgPrinter *p;
     int step_count, operand_count, count; /* steps of the group with windows; its others are sums */
-    Operand operands[WINDOW_MOST];
+    TileOperand operands[WINDOW_MOST];
     Window windows[WINDOW_MOST];
     CgStep *source;                        /* describes an element of the operands */
     CgStep *formulas[CUDA_GROUP_WINDOWS];  /* what a step makes of its windows' results */
