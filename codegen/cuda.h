@@ -29,11 +29,17 @@ typedef struct CudaGroup {
     int buffer_count;             /* at most */
 } CudaGroup;
 
+/* Of a program's work memory: what it was, and what may be added for rows of partial sums (cuda_parts.c). */
+typedef struct CudaParts {
+    int64_t work_bytes, most_bytes;
+} CudaParts;
+
 /* A kernel that is being printed. */
 typedef struct CudaKernel {
     CgPrinter *p;
-    const CgProgram *program;
+    CgProgram *program;
     const CudaGroup *group;
+    const CudaParts *parts;
     int int_base[CUDA_GROUP_STEPS];
     CgLaunch launch;
     int64_t threads; /* of an image, a chunk, or altogether, as launch says */
@@ -49,10 +55,21 @@ typedef struct CudaLevel {
 /* The steps of the program's stages, prepared ones or the others, grouped: level after level. */
 CudaLevel *cuda_group_steps(Arena *arena, const CgProgram *program, bool prepared, int *level_count);
 CgLaunch cuda_step_launch(const CgStep *step);
+/* The loads that the step's value consists of, each once. */
+const CgScalar **cuda_find_loads(Arena *arena, const CgStep *step, int *count);
 /* Is every load of the buffer of the element [axes[0], axes[1], ...]? */
 bool cuda_reads_only_at(Arena *arena, const CgStep *step, const CgBuffer *buffer, const int *axes);
 /* Do the numbers of elements of an image, of a chunk, or of what has neither, fit an int, and offsets within them? */
 bool cuda_is_narrow(const CgOptions *options, const CgStep *step);
+
+/* ---- cuda_parts.c ---- */
+/* Before kernels are printed, level by level: finds the partial sums that must stay as they are. */
+CudaParts cuda_parts_begin(CgProgram *program);
+/* Of how many rows are the sums that the step merges? */
+void cuda_parts_read(Arena *arena, CgStep *step);
+/* How many blocks shall share a chunk of the kernel's sums (steps first, first + 1, ...), at most so many? Gives the sums
+ * memory for a row of each: row = chunk * parts + part. */
+int cuda_parts_choose(CudaKernel *k, int first, int64_t most);
 
 /* ---- cuda_axes.c ---- */
 /* Who walks through some axes: a step, what it will read there (NULL: nothing), and the numbers of the axes in it. */

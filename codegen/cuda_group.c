@@ -50,7 +50,7 @@ static void add_loads(Arena *arena, CgScalar *s, const CgScalar ***loads, int *c
         add_loads(arena, s->args[i], loads, count, capacity);
 }
 
-static const CgScalar **find_loads(Arena *arena, const CgStep *step, int *count) {
+const CgScalar **cuda_find_loads(Arena *arena, const CgStep *step, int *count) {
     const CgScalar **loads = NULL;
     int capacity = 0;
     *count = 0;
@@ -70,7 +70,7 @@ static bool is_element(const CgScalar *load, const int *axes) {
 
 bool cuda_reads_only_at(Arena *arena, const CgStep *step, const CgBuffer *buffer, const int *axes) {
     int count;
-    const CgScalar **loads = find_loads(arena, step, &count);
+    const CgScalar **loads = cuda_find_loads(arena, step, &count);
     for (int i = 0; i < count; i++) {
         const CgBuffer *from = loads[i]->buffer;
         if (from->whole == buffer || (from == buffer && !is_element(loads[i], axes)))
@@ -239,7 +239,7 @@ static const CgScalar **find_images(const Grouping *g, CudaShape shape, const Cg
     *count = 0;
     if (shape != SHAPE_sum && shape != SHAPE_window && shape != SHAPE_window_grad)
         return NULL;
-    const CgScalar **loads = find_loads(g->scratch, step, &load_count);
+    const CgScalar **loads = cuda_find_loads(g->scratch, step, &load_count);
     for (int i = 0; i < load_count; i++)
         if (ir_type_has_dim(&loads[i]->buffer->type, IR_DIM_N))
             loads[(*count)++] = loads[i];

@@ -26,7 +26,7 @@ bool cuda_has_merges(const CudaKernel *k) {
 typedef struct Merge {
     CudaKernel *k;
     CgPrinter *p;
-    int lanes, count; /* count: of merges */
+    int lanes, count, most_parts; /* count: of merges */
     const char *names[CG_MAX_AXES];
 } Merge;
 
@@ -35,22 +35,43 @@ static void use_step(const Merge *m, int index) {
     cuda_use_names(m->p, m->k->group->steps[0]->out->order, m->p->step->out->type.rank, m->names);
 }
 
+static int parts_of(const CgStep *step) {
+    int parts = step->axes[step->value->reduce_axes[0]].parts;
+    return parts > 1 ? parts : 1;
+}
+
+/* Those merges that have so many rows of each chunk share a loop. */
+static void print_rows(const Merge *m, int parts) {
+    CgPrinter *p = m->p;
+    bool open = false;
+    for (int i = 0, number = 0; i < m->k->group->step_count; i++) {
+        const CgStep *step = m->k->group->steps[i];
+        if (!is_merge(step))
+            continue;
+        if (parts_of(step) == parts) {
+            int axis = step->value->reduce_axes[0];
+            use_step(m, i);
+            if (!open) {
+                cg_c_line(p, "_Pragma(\"unroll 4\")");
+                cg_c_open(p, "for (int row = slice; row < %s; row += %d)", cg_c_extent(p, axis), CUDA_BLOCK_THREADS / m->lanes);
+            }
+            open = true;
+            p->axis_name[axis] = "row";
+            cg_c_line(p, "total%d += nd_widen(%s);", number, cg_c_print_scalar(p, step->value->args[0]));
+        }
+        number++;
+    }
+    if (open)
+        cg_c_close(p);
+}
+
 /* The slices' sums. */
 static void print_totals(const Merge *m) {
     CgPrinter *p = m->p;
     for (int i = 0; i < m->count; i++)
         cg_c_line(p, "double total%d = 0;", i);
-    cg_c_line(p, "_Pragma(\"unroll 4\")");
-    cg_c_open(p, "for (int chunk = slice; chunk < run->chunks; chunk += %d)", CUDA_BLOCK_THREADS / m->lanes);
-    for (int i = 0, number = 0; i < m->k->group->step_count; i++) {
-        const CgScalar *value = m->k->group->steps[i]->value;
-        if (!is_merge(m->k->group->steps[i]))
-            continue;
-        use_step(m, i);
-        p->axis_name[value->reduce_axes[0]] = "chunk";
-        cg_c_line(p, "total%d += nd_widen(%s);", number++, cg_c_print_scalar(p, value->args[0]));
-    }
-    cg_c_close(p);
+    for (int parts = 1; parts <= m->most_parts; parts++)
+        print_rows(m, parts);
     cuda_print_halves(p, 0, m->count, m->lanes);
 }
 
@@ -79,8 +100,11 @@ void cuda_print_merge(CudaKernel *k) {
         m.lanes *= 2;
     long long blocks = (long long)((k->threads + m.lanes - 1) / m.lanes);
     CudaUse uses[CUDA_GROUP_STEPS];
-    for (int i = 0; i < group->step_count; i++)
+    for (int i = 0; i < group->step_count; i++) {
+        if (is_merge(group->steps[i]) && parts_of(group->steps[i]) > m.most_parts)
+            m.most_parts = parts_of(group->steps[i]);
         uses[i] = (CudaUse){group->steps[i], group->steps[i]->value, group->steps[0]->out->order, true};
+    }
     cg_c_line(p, "__shared__ double sums[%d];", m.count * CUDA_BLOCK_THREADS);
     cg_c_line(p, "const int lane = threadIdx.x %% %d, slice = threadIdx.x / %d;", m.lanes, m.lanes);
     cg_c_open(p, "for (int block = blockIdx.x; block < %lld; block += gridDim.x)", blocks);

@@ -208,6 +208,7 @@ static void print_multiply(const Product *q) {
         mma_print_multiply(q);
         return;
     }
+    cg_c_line(p, "_Pragma(\"unroll 2\")"); /* more takes long to compile */
     cg_c_open(p, "for (int k = slice; k < %d; k += %d)", q->depth, q->slices);
     cg_c_line(p, "T u[%d], v[%d];", EACH, EACH);
     cg_c_line(p, "_Pragma(\"unroll\") for (int i = 0; i < %d; i++) u[i] = x[k * %d + row + i];", EACH, q->x.tile + PAD);
@@ -376,12 +377,14 @@ static int64_t print_tiles(const Product *q) {
 static int64_t print_chunks(const Product *q) {
     CgPrinter *p = q->p;
     long long rows = (long long)count_tiles(&q->x), columns = (long long)count_tiles(&q->y);
-    cg_c_open(p, "for (int block = blockIdx.x; block < run->chunks * %lld; block += gridDim.x)", columns);
-    cg_c_line(p, "const int y0 = block %% %lld * %d;", columns, q->y.tile);
-    cg_c_line(p, "const int64_t chunk = block / %lld;", columns);
+    int parts = cuda_parts_choose(q->k, 1, rows);
+    cg_c_open(p, "for (int block = blockIdx.x; block < run->chunks * %lld; block += gridDim.x)", columns * parts);
+    cg_c_line(p, "const int y0 = block %% %lld * %d, row0 = block / %lld;", columns, q->y.tile, columns);
+    cg_c_line(p, "const int chunk = row0 / %d, part = row0 %% %d;", parts, parts);
+    p->row = "row0";
     cuda_begin_sums(q->k, 1);
     cuda_print_chunk(p, "", 1);
-    cg_c_open(p, "for (int x0 = 0; x0 < %lld; x0 += %d)", rows * q->x.tile, q->x.tile);
+    cg_c_open(p, "for (int x0 = part * %d; x0 < %lld; x0 += %d)", q->x.tile, rows * q->x.tile, parts * q->x.tile);
     p->axis_name[0] = "image";
     print_block(q);
     cg_c_close(p);
@@ -389,7 +392,7 @@ static int64_t print_chunks(const Product *q) {
     cg_c_line(p, "const int column0 = y0 + threadIdx.x %% %d;", q->y.tile);
     cuda_end_sums(q->k, 1, q->y.tile, "column0", inside(q, "column0", &q->y, NULL));
     cg_c_close(p);
-    return columns;
+    return columns * parts;
 }
 
 /* ---- what is a product ---- */

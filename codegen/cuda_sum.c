@@ -7,7 +7,7 @@
  * only, never on the grid. */
 #include "codegen/cuda.h"
 
-enum { MOST_LANES = 32, LEAST_TERMS = 64, MOST_UNROLLED = 8 };
+enum { MOST_LANES = 32, LEAST_TERMS = 64, LEAST_TURNS = 4, MOST_UNROLLED = 8 };
 
 typedef struct Sum {
     CudaKernel *k;
@@ -15,7 +15,7 @@ typedef struct Sum {
     const CgStep *step; /* the first */
     int count;
     int64_t elements, terms; /* of a chunk (or altogether); of one element in one image */
-    int lanes;
+    int lanes, parts; /* parts: blocks that share a chunk */
     const char *type;                /* of the sums */
     const char *places[IR_MAX_RANK]; /* names of the result's axes */
 } Sum;
@@ -70,15 +70,16 @@ static int choose_unroll(const Sum *s, int64_t turns) {
 
 static void open_terms(const Sum *s) {
     CgPrinter *p = s->p;
-    int slices = slice_count(s);
+    int slices = slice_count(s) * s->parts;
     int64_t turns = s->terms / slices;
+    const char *slice = s->parts > 1 ? arena_printf(p->arena, "part * %d + slice", slice_count(s)) : "slice";
     if (s->terms % slices == 0) {
         cg_c_line(p, "_Pragma(\"unroll %d\")", choose_unroll(s, turns));
         cg_c_open(p, "for (int turn = 0; turn < %lld; turn++)", (long long)turns);
-        cg_c_line(p, "const %s term = turn * %d + slice;", p->index_type, slices);
+        cg_c_line(p, "const %s term = turn * %d + %s;", p->index_type, slices, slice);
     } else {
         cg_c_line(p, "_Pragma(\"unroll %d\")", s->count > 1 ? 1 : 4);
-        cg_c_open(p, "for (%s term = slice; term < %lld; term += %d)", p->index_type, (long long)s->terms, slices);
+        cg_c_open(p, "for (%s term = %s; term < %lld; term += %d)", p->index_type, slice, (long long)s->terms, slices);
     }
 }
 
@@ -223,15 +224,18 @@ void cuda_print_sum(CudaKernel *k) {
              .lanes = choose_lanes(k->threads),
              .type = wide ? "double" : "T"};
     long long blocks = (long long)((s.elements + s.lanes - 1) / s.lanes);
+    s.parts = step->partial ? cuda_parts_choose(k, 0, s.terms / slice_count(&s) / LEAST_TURNS) : 1;
     cg_c_line(p, "__shared__ %s sums[%d];", s.type, s.count * CUDA_BLOCK_THREADS);
     cg_c_line(p, "const int lane = threadIdx.x %% %d, slice = threadIdx.x / %d;", s.lanes, s.lanes);
     cg_c_open(p, "for (%s block = blockIdx.x; block < %s%lld; block += gridDim.x)", p->index_type,
-              step->partial ? "run->chunks * " : "", blocks);
-    cg_c_line(p, "const %s chunk = block / %lld, element = block %% %lld * %d + lane;", p->index_type, blocks, blocks,
-              s.lanes);
+              step->partial ? "run->chunks * " : "", blocks * s.parts);
+    cg_c_line(p, "const %s row = block / %lld, element = block %% %lld * %d + lane;", p->index_type, blocks, blocks, s.lanes);
+    if (step->partial)
+        cg_c_line(p, "const %s chunk = row / %d, part = row %% %d;", p->index_type, s.parts, s.parts);
+    p->row = "row";
     print_block(&s);
     cg_c_close(p);
-    k->threads = blocks * CUDA_BLOCK_THREADS;
+    k->threads = blocks * s.parts * CUDA_BLOCK_THREADS;
 }
 
 /* ---- behind another step of the same kernel ---- */

@@ -459,11 +459,14 @@ static int64_t print_chunks(const Tile *t) {
     long long count[3];
     window_count_tiles(t, count);
     cg_c_line(p, "T *const sums = tile;");
-    cg_c_open(p, "for (int block = blockIdx.x; block < run->chunks * %lld; block += gridDim.x)", count[0]);
-    cg_c_line(p, "const int chunk = block / %lld, channel = block %% %lld * %d + lane;", count[0], count[0], t->lanes);
+    int parts = cuda_parts_choose(t->k, 1, count[1] * count[2]);
+    cg_c_open(p, "for (int block = blockIdx.x; block < run->chunks * %lld; block += gridDim.x)", count[0] * parts);
+    cg_c_line(p, "const int row = block / %lld, channel = block %% %lld * %d + lane;", count[0], count[0], t->lanes);
+    cg_c_line(p, "const int chunk = row / %d, part = row %% %d;", parts, parts);
+    p->row = "row";
     cuda_begin_sums(t->k, 1);
     cuda_print_chunk(p, "", 1);
-    cg_c_open(p, "for (int at = 0; at < %lld; at++)", count[1] * count[2]);
+    cg_c_open(p, "for (int at = part; at < %lld; at += %d)", count[1] * count[2], parts);
     cg_c_line(p, "const int x0 = at %% %lld * %lld, y0 = at / %lld * %lld;", count[1], (long long)t->tile[COLUMN],
               count[1], (long long)t->tile[ROW]);
     print_windows(t);
@@ -471,7 +474,7 @@ static int64_t print_chunks(const Tile *t) {
     cg_c_close(p);
     cuda_end_sums(t->k, 1, t->lanes, "channel", window_channel_test(t));
     cg_c_close(p);
-    return count[0];
+    return count[0] * parts;
 }
 
 void cuda_print_window(CudaKernel *k) {

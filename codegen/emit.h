@@ -96,7 +96,7 @@ void cg_cuda_add_prelude(Str *out, const CgOptions *options);
 void cg_c_emit_stage(CgModule *module, CgProgram *program, const CgStage *stage, CgCallStage *calls);
 /* Kernels and calls of all stages, put into stages of independent calls, as few as there can be. Calls of one kernel are
  * neighbours. */
-CgCallStage *cg_cuda_emit_program(CgModule *module, const CgProgram *program, int *stage_count);
+CgCallStage *cg_cuda_emit_program(CgModule *module, CgProgram *program, int *stage_count);
 /* Kernels that a library's convolutions need, when there are any (cuda_conv.c). */
 void cg_cuda_add_helpers(CgModule *module);
 

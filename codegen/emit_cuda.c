@@ -235,14 +235,15 @@ static void print_body(CudaKernel *k) {
     }
 }
 
-static CudaKernel begin_kernel(Arena *arena, const CgProgram *program, const CudaGroup *group, Str *body) {
-    CudaKernel k = {.p = cg_printer_create(arena, body, group->steps[0]), .program = program, .group = group};
+static CudaKernel begin_kernel(Arena *arena, CgProgram *program, const CudaParts *parts, const CudaGroup *group, Str *body) {
+    CudaKernel k = {.p = cg_printer_create(arena, body, group->steps[0]), .program = program, .parts = parts, .group = group};
     bool narrow = true;
     int ints = 0;
     for (int i = 0; i < group->step_count; i++) {
         k.int_base[i] = ints;
         ints += group->steps[i]->int_count;
         narrow = narrow && cuda_is_narrow(program->options, group->steps[i]);
+        cuda_parts_read(arena, group->steps[i]);
         cuda_set_step(&k, i);
     }
     cuda_set_step(&k, 0);
@@ -266,10 +267,10 @@ static void gather_ints(Arena *arena, const CudaGroup *group, CgCall *call) {
     call->ints = copy(arena, ints, sizeof *ints * (size_t)call->int_count);
 }
 
-static void emit_group(CgModule *module, const CgProgram *program, const CudaGroup *group, CgCallStage *calls) {
+static void emit_group(CgModule *module, CgProgram *program, const CudaParts *parts, const CudaGroup *group, CgCallStage *calls) {
     Arena *arena = arena_create(); /* most texts turn out to be known already */
     Str body = str_create(arena), text = str_create(arena);
-    CudaKernel k = begin_kernel(arena, program, group, &body);
+    CudaKernel k = begin_kernel(arena, program, parts, group, &body);
     print_body(&k);
     CgCall call = {.launch = k.launch, .threads = k.threads, .buffer_count = k.p->buffer_count};
     call.buffers = copy(module->arena, k.p->buffers, sizeof *call.buffers * (size_t)call.buffer_count);
@@ -304,9 +305,10 @@ static void sort_calls(CgModule *module, CgCallStage *stage) {
     stage->calls = calls;
 }
 
-CgCallStage *cg_cuda_emit_program(CgModule *module, const CgProgram *program, int *stage_count) {
+CgCallStage *cg_cuda_emit_program(CgModule *module, CgProgram *program, int *stage_count) {
     CgCallStage *stages = NULL;
     int capacity = 0;
+    CudaParts parts = cuda_parts_begin(program);
     *stage_count = 0;
     for (int prepared = 1; prepared >= 0; prepared--) {
         int level_count;
@@ -316,7 +318,7 @@ CgCallStage *cg_cuda_emit_program(CgModule *module, const CgProgram *program, in
                 continue;
             CgCallStage stage = {.domain = DOMAIN_parallel, .prepared = prepared};
             for (int j = 0; j < levels[i].group_count; j++)
-                emit_group(module, program, levels[i].groups[j], &stage);
+                emit_group(module, program, &parts, levels[i].groups[j], &stage);
             sort_calls(module, &stage);
             ARENA_PUSH(module->arena, stages, *stage_count, capacity, stage);
         }

@@ -15,7 +15,7 @@ static void name_unit_axes(CgPrinter *p) {
 
 CgPrinter *cg_printer_create(Arena *arena, Str *out, const CgStep *step) {
     CgPrinter *p = ARENA_NEW(arena, CgPrinter);
-    *p = (CgPrinter){.arena = arena, .out = out, .vector_axis = -1, .width = 1, .ints = "ints", .index_type = "int64_t"};
+    *p = (CgPrinter){.arena = arena, .out = out, .vector_axis = -1, .width = 1, .row = "chunk", .ints = "ints", .index_type = "int64_t"};
     p->buffers = ARENA_ARRAY(arena, CgBuffer *, CG_MAX_BUFFERS);
     cg_c_set_step(p, step, 0);
     return p;
@@ -85,6 +85,13 @@ void cg_c_close(CgPrinter *p) {
     str_add(p->out, "}\n");
 }
 
+const char *cg_c_extent(CgPrinter *p, int axis) {
+    const CgAxis *a = &p->step->axes[axis];
+    if (a->extent == IR_DIM_K && a->parts > 1)
+        return arena_printf(p->arena, "run->chunks * %d", a->parts);
+    return a->extent == IR_DIM_K ? "run->chunks" : "run->batch";
+}
+
 void cg_c_open_axis(CgPrinter *p, int axis) {
     int64_t extent = p->step->axes[axis].extent;
     if (extent == 1) {
@@ -95,8 +102,7 @@ void cg_c_open_axis(CgPrinter *p, int axis) {
     const char *name = cg_c_name(p, "i");
     p->axis_name[axis] = name;
     if (extent < 0)
-        cg_c_open(p, "for (%s %s = 0; %s < run->%s; %s++)", p->index_type, name, name,
-                  extent == IR_DIM_N ? "batch" : "chunks", name);
+        cg_c_open(p, "for (%s %s = 0; %s < %s; %s++)", p->index_type, name, name, cg_c_extent(p, axis), name);
     else
         cg_c_open(p, "for (%s %s = 0; %s < %lld; %s++)", p->index_type, name, name, (long long)extent, name);
 }
@@ -215,7 +221,7 @@ const char *cg_c_result_offset(CgPrinter *p) {
     if (!p->step->partial)
         return cg_c_offset(p, p->step->out, index);
     const char *image = p->axis_name[0];
-    p->axis_name[0] = "chunk";
+    p->axis_name[0] = p->row;
     const char *offset = cg_c_offset(p, p->step->out, index);
     p->axis_name[0] = image;
     return offset;

@@ -41,6 +41,7 @@ typedef struct CgPrinter {
     CgBuffer **buffers; /* buffer i of the kernel is called bi */
     int buffer_count;
     const char *index_type; /* of loop variables: "int64_t", or "int" where that is enough and faster (CUDA) */
+    const char *row;  /* variable: where partial sums go, "chunk" */
     const char *ints; /* expression of the array of the call's constants; "ints" */
     int int_base;     /* where the present step's constants begin in it */
     CgEntry *entries;
@@ -63,6 +64,8 @@ void cg_c_close(CgPrinter *p);
 /* for (int64_t NAME = 0; NAME < EXTENT; NAME++) { and axis_name[axis] = NAME; extents N and K are run-time values; an
  * axis of extent 1 gets a plain block. */
 void cg_c_open_axis(CgPrinter *p, int axis);
+/* How often an axis of extent N or K is gone through. */
+const char *cg_c_extent(CgPrinter *p, int axis);
 /* A fresh name: PREFIX and a number. */
 const char *cg_c_name(CgPrinter *p, const char *prefix);
 
@@ -90,7 +93,7 @@ const char *cg_c_element(const CgBuffer *buffer);
 /* Stores a value at an offset; later loads of the same element in this block use the name. vector: name is nd_vW and
  * consecutive elements are written. */
 void cg_c_store(CgPrinter *p, const CgBuffer *buffer, const char *offset, const char *name, bool vector);
-/* The offset of the step's result at the present axes; for partial sums axis 0 is the variable "chunk". */
+/* The offset of the step's result at the present axes; for partial sums axis 0 is the printer's row. */
 const char *cg_c_result_offset(CgPrinter *p);
 
 /* Cuts extent into pieces of at most max_width lanes, widths powers of 2: 36 -> 16+16+4. Returns their number. */

@@ -16,6 +16,7 @@ enum { CG_MAX_AXES = 24, CG_MAX_BUFFERS = 96, CG_MAX_INTS = 8 };
 typedef struct CgAxis {
     int64_t extent;      /* or IR_DIM_N, IR_DIM_K */
     bool reduced;
+    int parts;           /* with IR_DIM_K: rows of each chunk, as in CgBuffer; 0 is 1 */
 } CgAxis;
 
 /* constant + sum of coef[a] * axis a, then divided by divisor (exactly: a CgScalar guard tests divisibility first). */
@@ -36,6 +37,7 @@ typedef struct CgBuffer {
     IrType type;
     int order[IR_MAX_RANK];         /* axes from the outermost to the innermost in memory */
     int64_t stride[IR_MAX_RANK];    /* elements; that of N is one image's size, and 0 for private buffers */
+    int parts;                      /* CUDA, partial sums: how many rows there are of each chunk; 0 is 1 (cuda_parts.c) */
 } CgBuffer;
 
 typedef enum CgScalarKind {

@@ -197,18 +197,23 @@ static void allow(char *bytes, size_t size) {
         __asan_unpoison_memory_region(bytes, size);
 }
 
-static void allow_values(Test *t, int index) {
+/* Rows of partial sums lie behind all values, without gaps. */
+static void allow_values(Test *t, int index, size_t work_bytes) {
+    size_t end = 0;
     for (const IrNode *n = t->graphs[index]->first; n; n = n->next) {
         if (!has_memory(n))
             continue;
         size_t bytes = value_bytes(t, n);
         if (n->place == PLACE_work)
-            allow(t->work.bytes + n->offset, bytes);
+            allow(t->work.bytes + n->offset, bytes), end = (size_t)n->offset + bytes > end ? (size_t)n->offset + bytes : end;
         else if (n->place == PLACE_prepared)
             allow(t->prepared.bytes + t->prepared_base[index] + n->offset, bytes);
         for (int i = 0; n->place == PLACE_private && i < BATCH; i++)
             allow(t->private_values.bytes + (size_t)i * t->private_bytes + n->offset, bytes);
     }
+    end = (end + 63) / 64 * 64;
+    if (end < work_bytes)
+        allow(t->work.bytes + end, work_bytes - end);
 }
 
 static void upload_state(Test *t) {
@@ -226,7 +231,7 @@ static void make_memory(Test *t, const PlanGraph *g, int index) {
     make_place(&t->work, g->work_bytes);
     make_place(&t->prepared, t->plan->prepared_bytes);
     make_place(&t->private_values, (int64_t)t->private_bytes * BATCH);
-    allow_values(t, index);
+    allow_values(t, index, (size_t)g->work_bytes);
     upload_state(t);
 }
 
