@@ -184,7 +184,7 @@ mutant 'kernels: a neighbour of an element that is not there yet' codegen/cuda_g
     -- simt/graphs network.nd gradients
 mutant 'kernels: later than what waits for them' codegen/cuda_group.c 's/before->latest = draft->level - 1/before->latest = draft->level + 1/' -- simt/graphs cell.nd search-weights
 mutant 'kernels: a shared tile with the padding of the first' codegen/cuda_window.c 's/ \+ o->pad\[ROW\] - w->pad\[ROW\];/;/' -- simt/graphs cell.nd search-weights
-mutant 'kernels: chunks but the last' codegen/cuda_merge.c 's/chunk < run->chunks;/chunk < run->chunks - 1;/' -- simt/graphs cell.nd search-weights
+mutant 'kernels: chunks but the last' codegen/cuda_merge.c 's/row < %s; row \+= %d/row < %s - 1; row += %d/' -- simt/graphs cell.nd search-weights
 mutant 'kernels: rows of all parts but the last' codegen/print_c.c 's/"run->chunks \* %d", a->parts\)/"run->chunks * %d", a->parts - 1)/' -- simt/graphs cell.nd search-weights
 mutant 'kernels: sums of the first tile' codegen/cuda_product.c 's/x0 < %lld; x0 \+= %d\)", q->x.tile, rows \*/x0 < %lld; x0 += %d)", q->x.tile, 0 * rows + 1 */' \
     -- simt/graphs cell.nd search-weights
