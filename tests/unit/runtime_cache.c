@@ -2,6 +2,7 @@
 #include "runtime/cache.h"
 
 #include "base/tensor_file.h"
+#include "cache_folder.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -50,17 +51,15 @@ static void add(const char *name, int hours) {
 static int set_up(void **state) {
     (void)state;
     arena = arena_create();
-    char *folder = arena_strdup(arena, "/tmp/ndarts-test-XXXXXX");
-    if (!mkdtemp(folder) || chdir(folder) != 0)
+    if (!cache_folder_enter(arena))
         return 1;
-    setenv("XDG_CACHE_HOME", folder, 1);
     unsetenv("NDARTS_CACHE_SIZE");
     return mkdir(rt_cache_folder(arena), 0777);
 }
 
 static int tear_down(void **state) {
     (void)state;
-    int status = chdir("/") == 0 ? system(arena_printf(arena, "rm -rf '%s'", getenv("XDG_CACHE_HOME"))) : 1;
+    int status = cache_folder_leave(arena);
     arena_destroy(arena);
     return status;
 }

@@ -4,6 +4,7 @@
 #include "runtime/machine.h"
 #include "runtime/plan.h"
 #include "runtime/runtime.h"
+#include "cache_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -358,19 +359,15 @@ static void test_compiler_errors(void **state) {
 static int set_up(void **state) {
     (void)state;
     arena = arena_create();
-    char *folder = arena_strdup(arena, "/tmp/ndarts-test-XXXXXX");
-    if (!mkdtemp(folder) || chdir(folder) != 0)
+    if (!cache_folder_enter(arena))
         return 1;
-    setenv("XDG_CACHE_HOME", folder, 1);
     build(plan_text, "./hand.so");
     return 0;
 }
 
 static int tear_down(void **state) {
     (void)state;
-    char folder[256];
-    int status =
-        getcwd(folder, sizeof folder) && chdir("/") == 0 ? system(arena_printf(arena, "rm -rf '%s'", folder)) : 1;
+    int status = cache_folder_leave(arena);
     arena_destroy(arena);
     return status;
 }
