@@ -357,9 +357,10 @@ static int64_t count_tiles(const Operand *o) {
 /* Tiles of an image, a chunk, or all. */
 static int64_t print_tiles(const Product *q) {
     CgPrinter *p = q->p;
-    CgLaunch launch = q->k->launch;
-    const char *outer = launch == LAUNCH_chunks ? "chunk" : launch == LAUNCH_images ? "image" : NULL;
-    const char *times = launch == LAUNCH_chunks ? "run->chunks * " : launch == LAUNCH_images ? "run->batch * " : "";
+    const char *outer = q->launch == LAUNCH_chunks ? "chunk" : q->launch == LAUNCH_images ? "image" : NULL;
+    const char *times = q->launch == LAUNCH_chunks   ? "run->chunks * "
+                        : q->launch == LAUNCH_images ? "run->batch * "
+                                                     : "";
     long long rows = (long long)count_tiles(&q->x), columns = (long long)count_tiles(&q->y);
     cg_c_open(p, "for (int block = blockIdx.x; block < %s%lld; block += gridDim.x)", times, rows * columns);
     cg_c_line(p, "const int y0 = block %% %lld * %d, x0 = block / %lld %% %lld * %d;", columns, q->y.tile, columns,

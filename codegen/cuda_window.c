@@ -16,11 +16,6 @@ static bool is_gradient(const IrNode *node) {
     return node->op == OP_conv2d_grad_weight;
 }
 
-/* OIHW of the weights, and the operand. */
-static const int64_t *weight_shape(const IrNode *node) {
-    return is_gradient(node) ? node->type.dim + 1 : node->inputs[1]->type.dim;
-}
-
 static IrNode *operand_of(const IrNode *node) {
     return node->inputs[is_gradient(node)];
 }
@@ -32,16 +27,16 @@ static const int64_t *output_shape(const IrNode *node) {
 
 /* Pixels from the first tap to the last. */
 static int64_t count_reach(const IrNode *node) {
-    const int64_t *weight = weight_shape(node), *dilation = ir_attr_get_ints(node, "dilation");
+    const int64_t *weight = ir_conv_weight(node), *dilation = ir_attr_get_ints(node, "dilation");
     return ((weight[2] - 1) * dilation[ROW] + 1) * ((weight[3] - 1) * dilation[COLUMN] + 1);
 }
 
-static bool is_depthwise(const IrNode *node) {
-    if (node->op != OP_conv2d && !is_gradient(node))
+/* A depthwise convolution, or its gradient, that a tile can hold. */
+static bool fits_tile(const IrNode *node) {
+    if (!ir_conv_is_depthwise(node))
         return false;
-    const int64_t *weight = weight_shape(node), groups = ir_attr_get_int(node, "groups", 1);
-    return groups > 1 && groups == weight[0] && weight[1] == 1 && operand_of(node)->type.dim[3] == groups &&
-           weight[2] * weight[3] <= WINDOW_MOST_TAPS && count_reach(node) <= WINDOW_MOST_REACH;
+    const int64_t *weight = ir_conv_weight(node);
+    return weight[2] * weight[3] <= WINDOW_MOST_TAPS && count_reach(node) <= WINDOW_MOST_REACH;
 }
 
 /* Depthwise convolutions that a step computes: its own node, or those that stand inline in it. */
@@ -56,7 +51,7 @@ static void find_inlined(Found *f, IrNode *node) {
         bool known = false;
         for (int j = 0; j < f->count; j++)
             known = known || f->nodes[j] == x;
-        if (x->inlined && is_depthwise(x) && !known)
+        if (x->inlined && fits_tile(x) && !known)
             f->nodes[f->count++] = x;
         else if (x->inlined && !known)
             find_inlined(f, x);
@@ -65,7 +60,7 @@ static void find_inlined(Found *f, IrNode *node) {
 
 static Found find_windows(const CgStep *step) {
     Found f = {0};
-    if (is_depthwise(step->node))
+    if (fits_tile(step->node))
         f.nodes[f.count++] = step->node;
     else if (ir_op_info[step->node->op].flags & OP_ELEMENTWISE)
         find_inlined(&f, step->node);
@@ -90,10 +85,10 @@ bool cuda_is_window(const CgProgram *program, const CgStep *step) {
 }
 
 bool cuda_is_window_grad(const CgProgram *program, const CgStep *step) {
-    if (!is_gradient(step->node) || !is_depthwise(step->node) || !step->partial || step->int_count > 0 ||
+    if (!is_gradient(step->node) || !fits_tile(step->node) || !step->partial || step->int_count > 0 ||
         !cuda_is_narrow(program->options, step))
         return false;
-    const int64_t *weight = weight_shape(step->node);
+    const int64_t *weight = ir_conv_weight(step->node);
     return weight[2] * weight[3] * CUDA_BLOCK_THREADS * cg_element_size(program->options, DTYPE_f32) <= WINDOW_MOST_SHARED;
 }
 
@@ -105,7 +100,7 @@ static int64_t count_common_reach(const IrNode *a, const IrNode *b) {
         int64_t before = 0, behind = 0;
         for (int i = 0; i < 2; i++) {
             int64_t pad = ir_attr_get_ints(nodes[i], "pad")[side];
-            int64_t rest = (weight_shape(nodes[i])[2 + side] - 1) * ir_attr_get_ints(nodes[i], "dilation")[side] - pad;
+            int64_t rest = (ir_conv_weight(nodes[i])[2 + side] - 1) * ir_attr_get_ints(nodes[i], "dilation")[side] - pad;
             before = pad > before ? pad : before;
             behind = rest > behind ? rest : behind;
         }
@@ -116,7 +111,7 @@ static int64_t count_common_reach(const IrNode *a, const IrNode *b) {
 
 bool cuda_share_tile(const CgStep *a, const CgStep *b) {
     const IrNode *x = a->node, *y = b->node;
-    if (!is_depthwise(x) || x->op != y->op)
+    if (!fits_tile(x) || x->op != y->op)
         return false;
     const int64_t *from = output_shape(x), *to = output_shape(y);
     return operand_of(x) == operand_of(y) && from[1] == to[1] && from[2] == to[2] && same_pair(x, y, "stride") &&
@@ -124,7 +119,7 @@ bool cuda_share_tile(const CgStep *a, const CgStep *b) {
 }
 
 bool cuda_same_window(const CgStep *a, const CgStep *b) {
-    const int64_t *x = weight_shape(a->node), *y = weight_shape(b->node);
+    const int64_t *x = ir_conv_weight(a->node), *y = ir_conv_weight(b->node);
     return x[2] == y[2] && x[3] == y[3] && same_pair(a->node, b->node, "dilation");
 }
 
@@ -196,7 +191,7 @@ static int find_operand(Tile *t, IrNode *node) {
 
 static void add_window(Tile *t, int step, IrNode *node) {
     const int64_t *dilation = ir_attr_get_ints(node, "dilation"), *pad = ir_attr_get_ints(node, "pad");
-    const int64_t *weight = weight_shape(node);
+    const int64_t *weight = ir_conv_weight(node);
     Window w = {.node = node,
                 .step = step,
                 .operand = find_operand(t, operand_of(node)),
@@ -295,7 +290,7 @@ Tile window_tile(CudaKernel *k) {
         t.stride[side] = ir_attr_get_ints(first, "stride")[side];
         t.size[side] = output_shape(first)[1 + side];
     }
-    t.channels = weight_shape(first)[0];
+    t.channels = ir_conv_weight(first)[0];
     choose_tile(&t, cg_element_size(k->program->options, DTYPE_f32));
     describe(&t);
     for (int i = 0; i < t.step_count && !is_gradient(first); i++) {

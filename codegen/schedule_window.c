@@ -69,14 +69,12 @@ static IrNode *stored_weight(const CgProgram *program, IrNode *weight, bool dept
     return program->buffer_of[weight->id] ? weight : NULL;
 }
 
-/* windows: the type whose height and width count them; weight: [O, I/groups, kh, kw]. False for other kinds of groups.
- */
-static bool set_shape(WindowStep *s, const IrType *windows, const int64_t *weight, const IrNode *source,
-                      int max_width) {
+/* windows: the type whose height and width count them. False for other kinds of groups. */
+static bool set_shape(WindowStep *s, const IrType *windows, int max_width) {
     const IrNode *node = s->step->node;
+    const int64_t *weight = ir_conv_weight(node);
     const int64_t *stride = ir_attr_get_ints(node, "stride"), *dilation = ir_attr_get_ints(node, "dilation");
-    int64_t groups = ir_attr_get_int(node, "groups", 1);
-    s->depthwise = groups > 1 && groups == weight[0] && weight[1] == 1 && source->type.dim[3] == groups;
+    s->depthwise = ir_conv_is_depthwise(node);
     s->core = (CoreWindow){.height = windows->dim[1],
                            .width = windows->dim[2],
                            .channels = weight[0],
@@ -85,7 +83,7 @@ static bool set_shape(WindowStep *s, const IrType *windows, const int64_t *weigh
                            .stride = {stride[0], stride[1]},
                            .dilation = {dilation[0], dilation[1]},
                            .max_width = max_width};
-    return s->depthwise || groups == 1;
+    return s->depthwise || ir_attr_get_int(node, "groups", 1) == 1;
 }
 
 static Region window_region(const WindowStep *s) {
@@ -104,7 +102,7 @@ static void add_operand(WindowStep *s, IrNode *operand, Region region) {
 
 static bool describe_convolution(const CgProgram *program, WindowStep *s, int max_width) {
     IrNode *node = s->step->node;
-    if (!set_shape(s, &node->type, node->inputs[1]->type.dim, node->inputs[0], max_width))
+    if (!set_shape(s, &node->type, max_width))
         return false;
     s->weight = stored_weight(program, node->inputs[1], s->depthwise, &s->flipped);
     add_operand(s, node->inputs[0], window_region(s));
@@ -113,7 +111,7 @@ static bool describe_convolution(const CgProgram *program, WindowStep *s, int ma
 
 static bool describe_gradient(WindowStep *s, int max_width) {
     IrNode *node = s->step->node, *dy = node->inputs[0];
-    if (!s->step->partial || !set_shape(s, &dy->type, node->type.dim + 1, node->inputs[1], max_width))
+    if (!s->step->partial || !set_shape(s, &dy->type, max_width))
         return false;
     s->gradient = true;
     add_operand(s, node->inputs[1], window_region(s));

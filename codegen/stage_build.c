@@ -164,7 +164,7 @@ static bool same_element(const CgMemo *memo, const IrNode *node, const CgIndex *
     return true;
 }
 
-static void enter_memo(CgBuild *b, IrNode *node, const CgIndex *index, CgScalar *scalar) {
+void cg_describe_as(CgBuild *b, IrNode *node, const CgIndex *index, CgScalar *scalar) {
     CgMemo **slot = find_memo(b, node, index);
     size_t index_size = sizeof *index * (size_t)node->type.rank;
     CgMemo *memo = arena_alloc(b->scratch, sizeof *memo + index_size);
@@ -178,12 +178,8 @@ CgScalar *cg_describe(CgBuild *b, IrNode *node, const CgIndex *index) {
         if (same_element(memo, node, index))
             return memo->scalar;
     CgScalar *scalar = cg_rules[node->op](b, node, index);
-    enter_memo(b, node, index, scalar);
+    cg_describe_as(b, node, index, scalar);
     return scalar;
-}
-
-void cg_describe_as(CgBuild *b, IrNode *node, const CgIndex *index, CgScalar *scalar) {
-    enter_memo(b, node, index, scalar);
 }
 
 CgScalar *cg_value_at(CgBuild *b, IrNode *node, const CgIndex *index) {

@@ -217,3 +217,17 @@ bool ir_op_check_attrs(IrOp op, int attr_count, const IrAttr *attrs, char error[
     }
     return true;
 }
+
+/* ---- convolutions ---- */
+
+const int64_t *ir_conv_weight(const IrNode *node) {
+    const IrType *type = node->op == OP_conv2d_grad_weight ? &node->type : &node->inputs[1]->type;
+    return type->dim + type->rank - 4; /* behind K, when the gradient is partial */
+}
+
+bool ir_conv_is_depthwise(const IrNode *node) {
+    if (node->op != OP_conv2d && node->op != OP_conv2d_grad_weight)
+        return false;
+    const int64_t *weight = ir_conv_weight(node), groups = ir_attr_get_int(node, "groups", 1);
+    return groups > 1 && groups == weight[0] && weight[1] == 1;
+}

@@ -212,6 +212,10 @@ int64_t ir_attr_get_int(const IrNode *node, const char *name, int64_t otherwise)
 double ir_attr_get_float(const IrNode *node, const char *name, double otherwise);
 const char *ir_attr_get_string(const IrNode *node, const char *name, const char *otherwise);
 const int64_t *ir_attr_get_ints(const IrNode *node, const char *name); /* bug() when absent */
+/* Of a conv2d or conv2d_grad_weight: the weights' [O, I / groups, rows, columns]. */
+const int64_t *ir_conv_weight(const IrNode *node);
+/* Is the node one of them, with a group and an output for each of several channels? */
+bool ir_conv_is_depthwise(const IrNode *node);
 void ir_attr_set(IrNode *node, IrAttr attr);                           /* adds or replaces */
 
 /* ---- changing ---- */

@@ -123,8 +123,8 @@ static bool merges_dimensions(const IrNode *n) {
 static int64_t count_taps(const IrNode *n) {
     if ((n->op != OP_conv2d && n->op != OP_conv2d_grad_weight) || ir_attr_get_int(n, "groups", 1) != 1)
         return 0;
-    const IrType *weight = n->op == OP_conv2d ? &n->inputs[1]->type : &n->type;
-    return weight->dim[weight->rank - 1] * weight->dim[weight->rank - 2];
+    const int64_t *weight = ir_conv_weight(n);
+    return weight[2] * weight[3];
 }
 
 /* ---- facts ---- */
@@ -249,12 +249,10 @@ static void add_operand(Value *value, const Value *x, IrNode *operand) {
 
 /* A depthwise convolution that brings no more than a tile of its operand into shared memory. */
 static bool is_tiled_window(const IrNode *n) {
-    if (n->op != OP_conv2d)
+    if (n->op != OP_conv2d || !ir_conv_is_depthwise(n))
         return false;
-    const int64_t *weight = n->inputs[1]->type.dim, *stride = ir_attr_get_ints(n, "stride");
-    int64_t groups = ir_attr_get_int(n, "groups", 1);
-    return groups > 1 && groups == weight[0] && weight[1] == 1 && n->inputs[0]->type.dim[3] == groups &&
-           weight[2] * weight[3] <= MOST_TAPS && stride[0] == 1 && stride[1] == 1;
+    const int64_t *weight = ir_conv_weight(n), *stride = ir_attr_get_ints(n, "stride");
+    return weight[2] * weight[3] <= MOST_TAPS && stride[0] == 1 && stride[1] == 1;
 }
 
 static void sum_costs(Fusion *f, IrNode *n) {

@@ -44,11 +44,10 @@ static IrNode *transposed_convolution(Gradients *g, IrNode *y, IrNode *dy) {
 void grad_conv2d(Gradients *g, IrNode *y, IrNode *dy) {
     IrNode *x = y->inputs[0], *w = y->inputs[1];
     int64_t groups = ir_attr_get_int(y, "groups", 1);
-    bool depthwise = groups == w->type.dim[0] && w->type.dim[1] == 1;
     IrAttr attrs[] = {copy_ints(y, "stride"), copy_ints(y, "pad"), copy_ints(y, "dilation"),
                       ir_attr_int("groups", groups), ir_attr_ints("size", 2, &x->type.dim[1])};
     if (gradients_want(g, y, 0)) {
-        bool flips = groups == 1 || depthwise;
+        bool flips = groups == 1 || ir_conv_is_depthwise(y);
         gradients_add(g, y, 0,
                       flips ? transposed_convolution(g, y, dy)
                             : ir_build2(&g->b, OP_conv2d_grad_input, dy, w, 5, attrs));
