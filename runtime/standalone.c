@@ -144,20 +144,55 @@ static void add_stages(const Standalone *s, Str *out, const char *name, const Pl
     str_add(out, "}\n");
 }
 
-static void add_memory(const Standalone *s, Str *out) {
+/* ---- what the calls use: an array that nothing uses would be warned of ---- */
+
+typedef struct Uses {
+    bool places[PLACE_prepared + 1];
+    bool once, per_image;
+} Uses;
+
+static void note_uses(Uses *uses, const PlanStage *stages, int count) {
+    for (int i = 0; i < count; i++) {
+        for (int j = 0; j < stages[i].step_count; j++) {
+            const PlanStep *step = &stages[i].steps[j];
+            bool images = stages[i].domain == DOMAIN_images;
+            uses->per_image |= images;
+            uses->once |= !images;
+            for (int k = 0; k < step->buffer_count; k++)
+                uses->places[step->buffers[k].place] = true;
+        }
+    }
+}
+
+static Uses find_uses(const Standalone *s) {
+    Uses uses = {0};
+    note_uses(&uses, s->graph->prepare, s->graph->prepare_count);
+    note_uses(&uses, s->graph->stages, s->graph->stage_count);
+    uses.places[s->logits->place] = true;
+    return uses;
+}
+
+static void add_memory(const Standalone *s, const Uses *uses, Str *out) {
     const int64_t *d = s->input->type.dim;
-    add_arena(s, out, "prepared", s->plan->prepared_bytes);
-    add_arena(s, out, "work", s->graph->work_bytes);
-    add_arena(s, out, "private", s->graph->private_bytes);
-    add_arena(s, out, "scratch", s->plan->scratch_bytes);
     str_addf(out, "static T nd_image[%" PRId64 "] ND_ALIGNED;\n", d[1] * d[2] * d[3]);
+    if (uses->places[PLACE_prepared])
+        add_arena(s, out, "prepared", s->plan->prepared_bytes);
+    if (uses->places[PLACE_work])
+        add_arena(s, out, "work", s->graph->work_bytes);
+    if (uses->places[PLACE_private])
+        add_arena(s, out, "private", s->graph->private_bytes);
+    if (!uses->once && !uses->per_image)
+        return;
+    add_arena(s, out, "scratch", s->plan->scratch_bytes);
     /* One image: whatever a scalar of the run can be in inference is 1. */
     str_add(out, "static const NdRun nd_run = {0, 0, 0, 1, 1, {");
     for (int i = 0; i < ND_SCALAR_COUNT; i++)
         str_add(out, i ? ", 1" : "1");
-    str_add(out, "}};\n"
-                 "static const NdWork nd_per_image = {0, 0, 1, &nd_run, 0, 1, nd_scratch};\n"
-                 "static const NdWork nd_once = {-1, 0, 1, &nd_run, 0, 1, nd_scratch};\n");
+    str_add(out, "}};\n");
+    if (uses->per_image)
+        str_add(out, "static const NdWork nd_per_image = {0, 0, 1, &nd_run, 0, 1, nd_scratch};\n");
+    if (uses->once)
+        str_add(out, "static const NdWork nd_once = {-1, 0, 1, &nd_run, 0, 1, nd_scratch};\n");
 }
 
 static void add_entry(const Standalone *s, Str *out) {
@@ -201,8 +236,10 @@ static const char *make_source(const Standalone *s, const TensorFile *weights) {
     str_addf(&out, "#include \"%s\"\n\n", slash ? slash + 1 : s->header);
     str_add(&out, s->output->units[0]);
     str_add(&out, "\n#define ND_ALIGNED __attribute__((aligned(64)))\n");
-    add_state(s, weights, &out);
-    add_memory(s, &out);
+    Uses uses = find_uses(s);
+    if (uses.places[PLACE_state])
+        add_state(s, weights, &out);
+    add_memory(s, &uses, &out);
     add_stages(s, &out, "nd_prepare", s->graph->prepare, s->graph->prepare_count);
     add_stages(s, &out, "nd_compute", s->graph->stages, s->graph->stage_count);
     add_entry(s, &out);

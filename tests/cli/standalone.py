@@ -27,6 +27,15 @@ int main(void) {
 }
 ''' % (IMAGES, IMAGES, IMAGES)
 FORBIDDEN = ('malloc', 'calloc', 'realloc', 'free', 'pthread')
+# Networks that leave out parts which larger ones have: warned of is what nothing uses.
+SMALL = {
+    'pool': 'return x | global_avg_pool | classifier: linear(3)',
+    'no_weights': 'return x | global_avg_pool | flatten',
+    'elementwise': 'return relu(x) * 2 | global_avg_pool | linear(3)',
+    'convolution': 'return x | conv(3, 1) | global_avg_pool | linear(3)',
+    'norm': 'return x | conv(3, 3, pad = 1) | batch_norm | relu | global_avg_pool | linear(3)',
+    'depthwise': 'return x | depthwise(3, 2, 1) | max_pool(3, 2, 1) | global_avg_pool | linear(3)',
+}
 failures = []
 
 
@@ -82,6 +91,19 @@ def expect(said, *arguments):
         fail(f'{arguments}: expected "{said}", found exit {done.returncode}: {done.stdout.decode()}')
 
 
+def check_small(name, body, vector, options):
+    with open('small.nd', 'w') as file:
+        file.write(f'network main(H = 12, W = 12, channels = 3) on x {{ {body} }}\n')
+    subprocess.run([TOOL, 'weights', 'small.safetensors', 'small.nd', '', '1'], check=True)
+    done = call(COMPILER, 'small.nd', '--weights', 'small.safetensors', '--emit=c', '--vector', str(vector), '-o', 'small.c')
+    if done.returncode:
+        return fail(f'{name}: {done.stdout.decode()}')
+    for compiler in filter(shutil.which, ('gcc', 'clang')):
+        done = call(compiler, '-std=c99', '-pedantic', '-Wall', '-Wextra', '-Werror', '-O1', *options, '-c', 'small.c')
+        if done.returncode:
+            fail(f'{name}, {compiler}, vectors of {vector} bytes:\n{done.stdout.decode()[:2000]}')
+
+
 def main():
     sets = [f'--set={item}' for item in SETS]
     subprocess.run([TOOL, 'weights', 'w.safetensors', NETWORK, '', '1', *SETS], check=True)
@@ -95,6 +117,9 @@ def main():
     check(16, (), images, sets)
     if {'avx2', 'fma', 'bmi2'} <= flags:
         check(32, ('-march=x86-64-v3',), images, sets)
+    for name, body in SMALL.items():
+        check_small(name, body, 0, ())
+        check_small(name, body, 16, ())
     expect('missing: ', '--weights', 'w.safetensors', '--emit=c', '-o', 'other.c', '--set=C=5', '--set=layers=4')
     expect('stand-alone', '--weights', 'w.safetensors', '--emit=plan', '-o', 'other.c', *sets)
     expect('stand-alone', '--weights', 'w.safetensors', '--emit=c', *sets)
