@@ -57,6 +57,14 @@ static void load_imports(Loader *loader, const Ast *text, const char *path) {
     }
 }
 
+static void load_text(Loader *loader, SourceFile *source, const char *key) {
+    Ast *text = ast_parse_text(loader->arena, source, loader->diag);
+    str_map_set(&loader->files, key, text);
+    ARENA_PUSH(loader->arena, loader->program->texts, loader->program->text_count, loader->program->text_capacity,
+               text);
+    load_imports(loader, text, str_equal(source->path, "-") ? "" : source->path);
+}
+
 static bool load_file(Loader *loader, const char *path, Span import) {
     bool input = str_equal(path, "-");
     const char *key = input ? path : real_path(loader->arena, path);
@@ -70,12 +78,20 @@ static bool load_file(Loader *loader, const char *path, Span import) {
     }
     if (!source)
         return error_set(loader->error, failed.kind, "%s", failed.message);
-    Ast *text = ast_parse_text(loader->arena, source, loader->diag);
-    str_map_set(&loader->files, key, text);
-    ARENA_PUSH(loader->arena, loader->program->texts, loader->program->text_count, loader->program->text_capacity,
-               text);
-    load_imports(loader, text, input ? "" : path);
+    load_text(loader, source, key);
     return true;
+}
+
+/* What was made here and lies in no file yet. */
+static bool load_given(Loader *loader, const char *path, const char *text) {
+    SourceFile *source = ARENA_NEW(loader->arena, SourceFile);
+    *source = (SourceFile){path, text, strlen(text)};
+    load_text(loader, source, path);
+    return true;
+}
+
+static bool load_main(Loader *loader, const char *path, const FrontendOptions *options) {
+    return options && options->text ? load_given(loader, path, options->text) : load_file(loader, path, (Span){0});
 }
 
 static bool load_recipe(Loader *loader, const char *path) {
@@ -239,7 +255,7 @@ static const Ast *choose_entry(const Program *program, const FrontendOptions *op
 IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag, Error *error) {
     Program program = {.globals = str_map_create(arena), .library = options ? options->library : NULL};
     Loader loader = {arena, diag, error, program.library, str_map_create(arena), &program};
-    if (!load_file(&loader, path, (Span){0}))
+    if (!load_main(&loader, path, options))
         return NULL;
     if (options && options->recipe && !load_recipe(&loader, options->recipe))
         return NULL;
@@ -292,7 +308,7 @@ const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOpt
                                Error *error) {
     Program program = {.globals = str_map_create(arena), .library = options ? options->library : NULL};
     Loader loader = {arena, diag, error, program.library, str_map_create(arena), &program};
-    if (!load_file(&loader, path, (Span){0}))
+    if (!load_main(&loader, path, options))
         return NULL;
     sema_check(arena, &program, diag);
     if (diag_count_errors(diag))

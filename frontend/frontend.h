@@ -13,6 +13,7 @@ typedef struct FrontendOptions {
     const char *recipe; /* a text whose training is applied to what path defines: its `genotype` is the text's last one;
                            of a text without a genotype the network main, or its only network, is trained. Or NULL */
     const char *library; /* folder searched for imports after the importing file's own: genotypes/ */
+    const char *text;    /* what is compiled instead of the file path, which then only names it; or NULL */
 } FrontendOptions;
 
 /* Parses path ("-": standard input) and what it imports, checks, lowers. NULL when diag or error has something to say.
