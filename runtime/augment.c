@@ -72,6 +72,10 @@ ImageBox augment_area(const DataOptions *o, int height, int width, uint64_t seed
     return middle_part(o->ratio, height, width);
 }
 
+static bool fail_memory(Error *error) {
+    return error_set(error, ERROR_MACHINE, "no memory to make an image of the network's size");
+}
+
 static bool cut_part(const Augment *a, const Image *picture, DrawKey key, uint8_t *out) {
     const DataOptions *o = a->options;
     ImageBox box = augment_area(o, picture->height, picture->width, key.seed, key.epoch, key.image);
@@ -83,15 +87,16 @@ static bool cut_part(const Augment *a, const Image *picture, DrawKey key, uint8_
     return true;
 }
 
-/* The bytes of image `index` in the network's size; a set's own, or in scratch. NULL: a broken image. */
-static const uint8_t *fit_image(const Augment *a, const Dataset *data, int64_t index, DrawKey key, uint8_t *scratch) {
+/* The bytes of image `index` in the network's size; a set's own, or in scratch. NULL: a broken image, or an error. */
+static const uint8_t *fit_image(const Augment *a, const Dataset *data, int64_t index, DrawKey key, uint8_t *scratch,
+                                Error *error) {
     const DataOptions *o = a->options;
     size_t size = (size_t)data->height * (size_t)data->width * (size_t)data->channels;
     bool random_part = a->enabled && o->area[1] > 0, good;
     Image picture = {data->height, data->width, data->load ? NULL : data->pixels + (size_t)index * size};
     if (!data->load && !random_part)
         return picture.pixels;
-    if (data->load && !data->load(data, index, &picture))
+    if (data->load && !data->load(data, index, &picture, error))
         return NULL;
     if (random_part)
         good = cut_part(a, &picture, key, scratch);
@@ -99,6 +104,8 @@ static const uint8_t *fit_image(const Augment *a, const Dataset *data, int64_t i
         good = image_center(&picture, data_side(o), o->height, o->width, o->interpolation, scratch);
     if (data->load)
         image_free(&picture);
+    if (!good)
+        fail_memory(error);
     return good ? scratch : NULL;
 }
 
@@ -185,12 +192,14 @@ static void write_numbers(const Augment *a, const uint8_t *bytes, Square blank, 
 }
 
 bool augment_image(const Augment *a, const Dataset *data, int64_t index, uint64_t seed, uint32_t epoch, bool f64,
-                   void *out) {
+                   void *out, Error *error) {
     const DataOptions *o = a->options;
     DrawKey key = {seed, epoch, (uint32_t)index};
     size_t size = (size_t)data->height * (size_t)data->width * (size_t)data->channels;
     uint8_t *scratch = malloc(2 * size);
-    const uint8_t *bytes = scratch ? fit_image(a, data, index, key, scratch) : NULL;
+    if (!scratch)
+        return fail_memory(error);
+    const uint8_t *bytes = fit_image(a, data, index, key, scratch, error);
     if (bytes && a->enabled && changes_bytes(o)) {
         uint8_t *moved = scratch + size;
         move_image(a, data, bytes, key, moved);
@@ -204,7 +213,7 @@ bool augment_image(const Augment *a, const Dataset *data, int64_t index, uint64_
 }
 
 /* The middle, at the size that the source's files have, with zeros around it; grey for networks of one channel. */
-bool augment_picture(const Augment *a, const Image *picture, double *out) {
+bool augment_picture(const Augment *a, const Image *picture, double *out, Error *error) {
     const DataOptions *o = a->options;
     int side = data_side(o), height = side < o->height ? side : o->height, width = side < o->width ? side : o->width;
     int top = (o->height - height) / 2, left = (o->width - width) / 2;
@@ -222,5 +231,5 @@ bool augment_picture(const Augment *a, const Image *picture, double *out) {
         write_numbers(a, bytes, (Square){0}, true, out);
     free(middle);
     free(bytes);
-    return good;
+    return good || fail_memory(error);
 }

@@ -43,14 +43,15 @@ typedef enum DataPart { DATA_train, DATA_test } DataPart;
 
 /* Images in file order. Owns its arrays; data_close frees them. Pictures of another size than the network's, or too
  * many for memory, have no pixels but a function that makes the picture, called by several threads at once: false for a
- * broken one, which it has noted. */
+ * broken one, which it has noted; or, with an error, when it is not the picture's fault (no memory, a disk that fails,
+ * a file that went away): no picture is left out for that. */
 typedef struct Dataset {
     int64_t count;
     int height, width, channels, classes;
     uint8_t *pixels; /* count x height x width x channels */
     int32_t *labels;
-    const char *const *class_names;                                        /* NULL: the source does not say */
-    bool (*load)(const struct Dataset *data, int64_t index, Image *image); /* NULL: pixels holds them */
+    const char *const *class_names; /* NULL: the source does not say */
+    bool (*load)(const struct Dataset *data, int64_t index, Image *image, Error *error); /* NULL: pixels holds them */
     bool slow;    /* load decodes files: worth a thread per core */
     void *source; /* what load needs */
     void (*close)(void *source);
@@ -79,12 +80,12 @@ typedef struct Augment {
 void augment_prepare(const DataOptions *options, bool enabled, Augment *augment);
 /* Writes image `index` of data, height x width x channels floats (doubles when f64), to out. The draws are named
  * "augment.area", "augment.crop", "augment.flip", "augment.color", "augment.cutout" and keyed by (seed, epoch, index).
- * False: a broken image. */
+ * False: a broken image; or, with an error, one that could not be made (Dataset.load). */
 bool augment_image(const Augment *augment, const Dataset *data, int64_t index, uint64_t seed, uint32_t epoch, bool f64,
-                   void *out);
+                   void *out, Error *error);
 /* A picture that is not of a data set, fitted to the network as those of the options' source are for evaluation, and
- * normalised: height x width x channels doubles. False: no memory, or too long and narrow. */
-bool augment_picture(const Augment *augment, const Image *picture, double *out);
+ * normalised: height x width x channels doubles. It must not be too long (image_is_too_long). */
+bool augment_picture(const Augment *augment, const Image *picture, double *out, Error *error);
 /* The part of height x width pixels that a random resized crop takes, as torchvision's RandomResizedCrop chooses it. */
 ImageBox augment_area(const DataOptions *options, int height, int width, uint64_t seed, uint32_t epoch, uint32_t image);
 
@@ -118,7 +119,8 @@ void loader_destroy(Loader *loader); /* NULL is allowed */
 int64_t loader_batch_count(const Loader *loader);
 /* Begins one walk over the images at batch first_batch. (epoch, round) choose the order, epoch the augmentation. */
 void loader_start(Loader *loader, uint32_t epoch, uint32_t round, int64_t first_batch);
-/* The next batch, valid until the next call; NULL after the last one of the round. */
-const Batch *loader_next(Loader *loader);
+/* The next batch, valid until the next call; NULL after the last one of the round, or, with an error, when an image
+ * could not be made though it is not broken. A batch whose images are all broken is passed over, so there may be none. */
+const Batch *loader_next(Loader *loader, Error *error);
 
 #endif

@@ -117,11 +117,10 @@ static bool read_all(const DataOptions *options, DataPart part, Dataset *data, E
 
 /* ---- for networks that take images of another size ---- */
 
-static bool load_small(const Dataset *data, int64_t index, Image *image) {
+static bool load_small(const Dataset *data, int64_t index, Image *image, Error *error) {
     static const char name[] = "an image of CIFAR";
     const Dataset *small = data->source;
-    Error error = {ERROR_NONE, ""};
-    if (!image_allocate(name, SIDE, SIDE, image, &error))
+    if (!image_allocate(name, SIDE, SIDE, image, error))
         return false;
     memcpy(image->pixels, small->pixels + index * PIXELS, PIXELS);
     return true;

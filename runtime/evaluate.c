@@ -61,7 +61,7 @@ bool evaluate_images(RtProgram *program, Loader *loader, bool (*stop)(void), Eva
     int64_t correct = 0, correct5 = 0, images = 0;
     const Batch *batch;
     loader_start(loader, 0, 0, 0);
-    while (!(stop && stop()) && (batch = loader_next(loader))) {
+    while (!(stop && stop()) && (batch = loader_next(loader, error))) {
         PassResult one;
         RtRun run = {.kind = evaluate_kind(program), .drop_keep = 1, .noise_decay = 1};
         if (!evaluate_batch(program, run, batch, &one, error))
@@ -71,6 +71,8 @@ bool evaluate_images(RtProgram *program, Loader *loader, bool (*stop)(void), Eva
         correct5 += one.correct5;
         images += batch->count;
     }
+    if (error->kind)
+        return false;
     if (images == 0 && !(stop && stop()))
         return error_set(error, ERROR_INPUT, "there is nothing to evaluate: none of the images can be read");
     *result = (Evaluation){.loss = images > 0 ? loss / (double)images : NAN,

@@ -38,11 +38,14 @@ bool image_decode(const char *path, const uint8_t *bytes, size_t size, Image *im
     return good;
 }
 
-bool image_read(const char *path, Image *image, Error *error) {
+bool image_read(const char *path, Image *image, Error *broken, Error *error) {
     Arena *arena = arena_create();
+    Error verdict = {ERROR_NONE, ""};
     *image = (Image){0};
     const SourceFile *file = source_read(arena, path, error);
-    bool good = file && image_decode(path, (const uint8_t *)file->text, file->size, image, error);
+    bool good = file && image_decode(path, (const uint8_t *)file->text, file->size, image, &verdict);
+    if (verdict.kind)
+        error_set(verdict.kind == ERROR_INPUT ? broken : error, verdict.kind, "%s", verdict.message);
     arena_destroy(arena);
     return good;
 }

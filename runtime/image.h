@@ -15,9 +15,10 @@ typedef struct Image {
     uint8_t *pixels; /* height x width x 3, from malloc */
 } Image;
 
-/* JPEG or PNG, by what is in it: grey, palette and CMYK become RGB, alpha is dropped. A broken or truncated file is
- * ERROR_INPUT and named. */
-bool image_read(const char *path, Image *image, Error *error);
+/* JPEG or PNG, by what is in it: grey, palette and CMYK become RGB, alpha is dropped. broken gets a decoder's verdict on
+ * the file: the picture may be left out. error gets whatever else stood in the way: no file, no memory, a failing disk. */
+bool image_read(const char *path, Image *image, Error *broken, Error *error);
+/* A broken or truncated file is ERROR_INPUT and named; ERROR_MACHINE says nothing about the file. */
 bool image_decode(const char *path, const uint8_t *bytes, size_t size, Image *image, Error *error);
 void image_free(Image *image); /* a zeroed Image is allowed */
 bool image_allocate(const char *path, uint64_t height, uint64_t width, Image *image, Error *error);
@@ -34,8 +35,11 @@ typedef enum ImageFilter { IMAGE_bilinear, IMAGE_bicubic } ImageFilter;
  * as Pillow's Image.crop(box).resize((width, height), BILINEAR or BICUBIC). False: no memory. */
 bool image_resize(const Image *from, ImageBox box, int height, int width, ImageFilter filter, Image *to);
 /* Resizes so that the short side has `side` pixels, then cuts height x width out of the middle, as torchvision's
- * Resize(side) and CenterCrop do; height and width are at most side. out: height x width x 3 bytes. */
+ * Resize(side) and CenterCrop do; height and width are at most side, and from is not too long. out: height x width x 3
+ * bytes. False: no memory. */
 bool image_center(const Image *from, int side, int height, int width, ImageFilter filter, uint8_t *out);
+/* Whether the picture, resized so that the short side has `side` pixels, would have too many. */
+bool image_is_too_long(const Image *image, int side);
 /* The side that belongs to a network for images of this size: 256 for 224. */
 int image_side_for(int height, int width);
 

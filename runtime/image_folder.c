@@ -148,27 +148,17 @@ static void note_broken(ImageFolder *f, int64_t index, const char *why) {
     pthread_mutex_unlock(&f->lock);
 }
 
-/* Resized to the short side it would have too many pixels. */
-static bool is_too_long(const ImageFolder *f, const Image *image) {
-    int64_t shorter = image->height < image->width ? image->height : image->width;
-    int64_t longer = image->height < image->width ? image->width : image->height;
-    return longer * f->side / shorter > IMAGE_MAX_PIXELS / f->side;
-}
-
-static bool load_picture(const Dataset *data, int64_t index, Image *image) {
+static bool load_picture(const Dataset *data, int64_t index, Image *image, Error *error) {
     ImageFolder *f = data->source;
-    Error error = {ERROR_NONE, ""};
-    if (!image_read(f->paths[index], image, &error)) {
-        note_broken(f, index, error.message);
-        return false;
-    }
-    if (is_too_long(f, image)) {
-        error_set(&error, ERROR_INPUT, "%s: too large to be resized", f->paths[index]);
-        note_broken(f, index, error.message);
+    Error broken = {ERROR_NONE, ""};
+    bool good = image_read(f->paths[index], image, &broken, error);
+    if (good && image_is_too_long(image, f->side)) {
+        good = error_set(&broken, ERROR_INPUT, "%s: too large to be resized", f->paths[index]);
         image_free(image);
-        return false;
     }
-    return true;
+    if (broken.kind)
+        note_broken(f, index, broken.message);
+    return good;
 }
 
 static void close_folder(void *source) {

@@ -65,8 +65,11 @@ static bool read_rows(JpegReader *r, Image *image, uint8_t *ink) {
 /* Between setjmp and the end nothing is kept in locals that change: image and ink are the caller's. */
 static bool decode(JpegReader *r, const char *path, const uint8_t *bytes, size_t size, Image *image, uint8_t **ink,
                    Error *error) {
-    if (setjmp(r->leave))
+    if (setjmp(r->leave)) {
+        if (r->manager.msg_code == JERR_OUT_OF_MEMORY)
+            return error_set(error, ERROR_MACHINE, "%s: no memory to read it", path);
         return error_set(error, ERROR_INPUT, "%s: a broken JPEG file: %s", path, r->message);
+    }
     jpeg_create_decompress(&r->info);
     jpeg_mem_src(&r->info, bytes, (unsigned long)size);
     jpeg_read_header(&r->info, TRUE);

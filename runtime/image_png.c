@@ -23,12 +23,33 @@ typedef struct PngReader {
     png_infop info;
     uint8_t **rows;
     char message[256];
+    bool no_memory;
 } PngReader;
+
+/* libpng's own message does not tell a file that asks for too much from a machine that has too little. */
+static png_voidp allocate(png_structp png, png_alloc_size_t size) {
+    PngReader *r = png_get_mem_ptr(png);
+    void *memory = malloc(size);
+    if (!memory)
+        r->no_memory = true;
+    return memory;
+}
+
+static void release(png_structp png, png_voidp memory) {
+    (void)png;
+    free(memory);
+}
 
 static void leave_on_error(png_structp png, png_const_charp message) {
     PngReader *r = png_get_error_ptr(png);
     strncpy(r->message, message, sizeof r->message - 1);
     png_longjmp(png, 1);
+}
+
+static bool fail(const PngReader *r, const char *path, Error *error) {
+    if (r->no_memory)
+        return error_set(error, ERROR_MACHINE, "%s: no memory to read it", path);
+    return error_set(error, ERROR_INPUT, "%s: a broken PNG file: %s", path, r->message);
 }
 
 static void ignore_warning(png_structp png, png_const_charp message) {
@@ -54,7 +75,7 @@ static void ask_for_rgb(PngReader *r) {
 
 static bool decode(PngReader *r, const char *path, Image *image, Error *error) {
     if (setjmp(png_jmpbuf(r->png)))
-        return error_set(error, ERROR_INPUT, "%s: a broken PNG file: %s", path, r->message);
+        return fail(r, path, error);
     png_set_read_fn(r->png, r, take_bytes);
     png_read_info(r->png, r->info);
     if (!image_allocate(path, png_get_image_height(r->png, r->info), png_get_image_width(r->png, r->info), image,
@@ -75,7 +96,7 @@ static bool decode(PngReader *r, const char *path, Image *image, Error *error) {
 
 bool image_decode_png(const char *path, const uint8_t *bytes, size_t size, Image *image, Error *error) {
     PngReader r = {.bytes = bytes, .size = size};
-    r.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &r, leave_on_error, ignore_warning);
+    r.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &r, leave_on_error, ignore_warning, &r, allocate, release);
     r.info = r.png ? png_create_info_struct(r.png) : NULL;
     if (!r.info) {
         png_destroy_read_struct(&r.png, NULL, NULL);

@@ -163,12 +163,18 @@ static int round_half(int twice) {
     return twice % 2 ? half + (half & 1) : half;
 }
 
+bool image_is_too_long(const Image *image, int side) {
+    int64_t shorter = image->height < image->width ? image->height : image->width;
+    int64_t longer = image->height < image->width ? image->width : image->height;
+    return longer * side / shorter > IMAGE_MAX_PIXELS / side;
+}
+
 bool image_center(const Image *from, int side, int height, int width, ImageFilter filter, uint8_t *out) {
     bool tall = from->height >= from->width;
     int64_t shorter = tall ? from->width : from->height, longer = tall ? from->height : from->width;
     int64_t long_side = side * longer / shorter;
     Image resized;
-    if (long_side > IMAGE_MAX_PIXELS / side)
+    if (image_is_too_long(from, side))
         return false;
     if (!image_resize(from, (ImageBox){0, 0, from->height, from->width}, tall ? (int)long_side : side,
                       tall ? side : (int)long_side, filter, &resized))

@@ -50,19 +50,20 @@ static bool read_names(Pictures *p, Error *error) {
 /* ---- a batch of pictures ---- */
 
 /* Into the next place of the batch; a broken one is named. */
-static bool read_picture(Pictures *p, const char *path, int64_t *count, Error *failure) {
+static bool read_picture(Pictures *p, const char *path, int64_t *count, Error *error) {
     const DataOptions *o = &p->options;
     size_t pixels = (size_t)o->height * (size_t)o->width, channels = (size_t)o->channels;
-    Error error = {ERROR_NONE, ""};
+    Error broken = {ERROR_NONE, ""};
     Image image;
-    bool good = image_read(path, &image, &error);
-    if (good && !augment_picture(&p->augment, &image, p->scratch))
-        good = error_set(&error, ERROR_INPUT, "%s: too large to be resized", path);
+    bool good = image_read(path, &image, &broken, error);
+    if (good && image_is_too_long(&image, data_side(o)))
+        good = error_set(&broken, ERROR_INPUT, "%s: too large to be resized", path);
+    good = good && augment_picture(&p->augment, &image, p->scratch, error);
     image_free(&image);
-    if (!good && error.kind != ERROR_INPUT)
-        return error_set(failure, error.kind, "%s", error.message);
+    if (!good && !broken.kind)
+        return false;
     if (!good) {
-        fprintf(stderr, "warning: skipped: %s\n", error.message);
+        fprintf(stderr, "warning: skipped: %s\n", broken.message);
         p->broken++;
         return true;
     }

@@ -37,6 +37,7 @@ struct Loader {
     int filling;        /* workers at work */
     uint32_t epoch;
     bool closing;
+    Error failure; /* the first image that could not be made, though it is not broken */
     int worker_count;
     pthread_t workers[MAX_WORKERS];
 };
@@ -57,13 +58,13 @@ typedef struct Share {
     uint32_t epoch;
 } Share;
 
-static void fill_share(Loader *loader, Slot *slot, const Share *share) {
+static void fill_share(Loader *loader, Slot *slot, const Share *share, Error *error) {
     const LoaderOptions *o = &loader->options;
     for (int64_t at = share->first; at < share->first + share->count; at++) {
         int64_t image = loader->order[share->number * o->batch + at];
         slot->batch.labels[at] = o->data->labels[image];
         slot->good[at] = augment_image(&loader->augment, o->data, image, o->seed, share->epoch, o->f64,
-                                       (char *)slot->batch.images + (size_t)at * image_bytes(o));
+                                       (char *)slot->batch.images + (size_t)at * image_bytes(o), error);
     }
 }
 
@@ -130,8 +131,11 @@ static void *work(void *argument) {
         Share share = take_share(loader);
         Slot *slot = &loader->slots[share.number % SLOTS];
         pthread_mutex_unlock(&loader->lock);
-        fill_share(loader, slot, &share);
+        Error error = {ERROR_NONE, ""};
+        fill_share(loader, slot, &share, &error);
         pthread_mutex_lock(&loader->lock);
+        if (error.kind && !loader->failure.kind)
+            loader->failure = error;
         finish_share(loader, slot, &share);
     }
     pthread_mutex_unlock(&loader->lock);
@@ -247,11 +251,10 @@ void loader_start(Loader *loader, uint32_t epoch, uint32_t round, int64_t first_
     pthread_mutex_unlock(&loader->lock);
 }
 
-const Batch *loader_next(Loader *loader) {
+const Batch *loader_next(Loader *loader, Error *error) {
     pthread_mutex_lock(&loader->lock);
     const Batch *batch = NULL;
-    /* A batch whose images are all broken is passed over. */
-    while (!(batch && batch->count) && loader->next_give < loader->batch_count) {
+    while (!(batch && batch->count) && !loader->failure.kind && loader->next_give < loader->batch_count) {
         int64_t number = loader->next_give++;
         Slot *slot = &loader->slots[number % SLOTS];
         pthread_cond_broadcast(&loader->changed); /* the batch before this one is free */
@@ -259,6 +262,9 @@ const Batch *loader_next(Loader *loader) {
             pthread_cond_wait(&loader->changed, &loader->lock);
         batch = &slot->batch;
     }
+    bool failed = loader->failure.kind != ERROR_NONE;
+    if (failed)
+        error_set(error, loader->failure.kind, "%s", loader->failure.message);
     pthread_mutex_unlock(&loader->lock);
-    return batch && batch->count ? batch : NULL;
+    return batch && batch->count && !failed ? batch : NULL;
 }

@@ -126,6 +126,13 @@ bool loop_run(Loop *l, RtRun run, const Batch *batch, PassResult *result, Error 
     return true;
 }
 
+bool loop_check_epoch(const Loop *l, Error *error) {
+    return !error->kind &&
+           (l->at.sums.images > 0 || loop_interrupted() ||
+            error_set(error, ERROR_INPUT, "epoch %lld has nothing to learn from: none of its images can be read",
+                      (long long)l->at.epoch + 1));
+}
+
 bool loop_finish_profile(Loop *l, Error *error) {
     if (!l->options.profile || !l->program)
         return true;

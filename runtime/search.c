@@ -30,19 +30,23 @@ static bool run_pass(Search *s, GraphKind kind, const Batch *batch, uint64_t ste
 }
 
 /* Batch number s->loop.at.step of the second half, walking over it again and again. */
-static const Batch *next_alphas_batch(Search *s) {
-    const Batch *batch = loader_next(s->alphas_loader);
-    if (batch)
+static const Batch *next_alphas_batch(Search *s, Error *error) {
+    const Batch *batch = loader_next(s->alphas_loader, error);
+    if (batch || error->kind)
         return batch;
     int64_t round = s->loop.at.step / loader_batch_count(s->alphas_loader);
     loader_start(s->alphas_loader, (uint32_t)s->loop.at.epoch, (uint32_t)round, 0);
-    return loader_next(s->alphas_loader);
+    batch = loader_next(s->alphas_loader, error);
+    if (!batch)
+        error_set(error, ERROR_INPUT, "none of the %lld images for the alphas can be read",
+                  (long long)(s->loop.data.count - s->weights_images));
+    return batch;
 }
 
 static bool step_alphas(Search *s, Error *error) {
     PassResult result;
-    const Batch *batch = next_alphas_batch(s);
-    if (!run_pass(s, GRAPH_search_alphas, batch, 2 * (uint64_t)s->loop.at.global_step + 1, &result, error))
+    const Batch *batch = next_alphas_batch(s, error);
+    if (!batch || !run_pass(s, GRAPH_search_alphas, batch, 2 * (uint64_t)s->loop.at.global_step + 1, &result, error))
         return false;
     s->loop.at.alphas_updates++;
     s->loop.at.sums.alphas_loss += result.loss * (double)batch->count;
@@ -93,10 +97,12 @@ static bool train_epoch(Search *s, Error *error) {
     int64_t images = s->loop.progress.images;
     s->loop.epoch_started = progress_clock();
     const Batch *batch;
-    while (!loop_interrupted() && (batch = loader_next(s->weights_loader))) {
+    while (!loop_interrupted() && (batch = loader_next(s->weights_loader, error))) {
         if (!search_step(s, batch, error))
             return false;
     }
+    if (!loop_check_epoch(&s->loop, error))
+        return false;
     s->loop.epoch_rate = (double)(s->loop.progress.images - images) / (progress_clock() - s->loop.epoch_started);
     return true;
 }

@@ -57,10 +57,12 @@ static bool train_epoch(Train *t, Error *error) {
     int64_t images = l->progress.images;
     l->epoch_started = progress_clock();
     const Batch *batch;
-    while (!loop_interrupted() && (batch = loader_next(t->train_loader))) {
+    while (!loop_interrupted() && (batch = loader_next(t->train_loader, error))) {
         if (!train_step(t, batch, error))
             return false;
     }
+    if (!loop_check_epoch(l, error))
+        return false;
     l->epoch_rate = (double)(l->progress.images - images) / (progress_clock() - l->epoch_started);
     return true;
 }

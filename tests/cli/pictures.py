@@ -5,6 +5,7 @@ import json
 import math
 import os
 import random
+import re
 import shutil
 import struct
 import subprocess
@@ -115,11 +116,13 @@ def test_best_classes():
 def test_broken_pictures():
     broken = os.path.join(SOURCE, 'tests', 'data', 'images', 'truncated.jpg')
     good = pictures()[:2]
-    stdout, stderr = infer(good[0], broken, 'missing.png', good[1], '--output', 'y.npy')
+    stdout, stderr = infer(good[0], broken, good[1], '--output', 'y.npy')
     expect([line for line in stdout.splitlines() if not line.startswith('  ')] == good, stdout)
-    expect(f'skipped: {broken}: a broken JPEG file' in stderr and 'missing.png' in stderr, stderr)
-    expect('2 of 4 pictures were broken and skipped' in stderr, stderr)
+    expect(f'skipped: {broken}: a broken JPEG file' in stderr, stderr)
+    expect('1 of 3 pictures were broken and skipped' in stderr, stderr)
     infer(broken, code=1, says='none of the pictures can be read')
+    # One that cannot be opened is not broken: nothing is known about it.
+    infer(good[0], 'missing.png', good[1], code=1, says="cannot open 'missing.png': No such file or directory")
 
 
 def test_grey_pictures():
@@ -160,6 +163,59 @@ def test_eval_skips_broken_pictures():
             os.remove(path.replace('tree', 'ruined'))
     run(RUN, 'eval', 'train.nd', *options, '--set', 'data.path="ruined"', code=1, says='none of the images can be read')
     os.remove('tree/val/3/broken.png')
+
+
+SEARCH = '''import "darts.nd"
+space tiny {
+    candidates = [max_pool_3x3, skip_connect]
+    cell { inputs 2  nodes 2  output concat(nodes)  keep 2 per node }
+}
+search {
+    space tiny  network cifar_search(C = 2, layers = 3)
+    data image_folder("nothing", classes = 7, H = 12, W = 12, resize = 12) split 0.5
+    epochs 1  batch 4
+    weights sgd(lr = 0.1)
+    alphas adam(lr = 1e-2)
+}
+'''
+
+
+def empty(folder, keep):
+    """A copy of the tree in which only the pictures `keep` (of those named by the data's order) can be read."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree('tree', folder)
+    for path in PIXELS:
+        if not keep(path):
+            write(path.replace('tree', folder), '')
+
+
+def test_nothing_to_learn_from():
+    """Parts of the data of which no picture can be read: an error with its reason, no result."""
+    data = ('--set', 'data.path="nothing"')
+    empty('nothing', lambda path: '/val/' in path)
+    _, stderr = run(RUN, 'train', 'train.nd', *data, '--set', 'data.limit=7', '--out', 'none', code=1,
+                    says='epoch 1 has nothing to learn from: none of its images can be read')
+    first = re.findall('skipped: nothing/(.*png):', stderr)  # of the order that the pictures have
+    expect(len(first) == 7, stderr)
+    write('search.nd', SEARCH)
+    run(RUN, 'search', 'search.nd', '--out', 'none-s', code=1, says='epoch 1 has nothing to learn from')
+    empty('nothing', lambda path: path[5:] in first)
+    run(RUN, 'search', 'search.nd', '--out', 'none-s', code=1, says='none of the 7 images for the alphas can be read')
+    # With frozen alphas their half is only looked at.
+    run(RUN, 'search', 'search.nd', '--out', 'none-s', '--set', 'search.frozen_epochs=1', code=1, says='there is nothing to evaluate')
+    empty('nothing', lambda path: '/train/' in path)
+    run(RUN, 'train', 'train.nd', *data, '--out', 'none', code=1, says='there is nothing to evaluate: none of the images can be read')
+    for folder in ('none', 'none-s'):
+        expect(not set(os.listdir(folder)) & {'result.json', 'weights.safetensors', 'genotype.nd', 'metrics.jsonl'}, os.listdir(folder))
+
+
+def test_pictures_that_cannot_be_opened():
+    """A link to nowhere, a folder called a picture: nothing is known about the picture, so it is not left out."""
+    empty('gone', lambda path: True)
+    os.remove('gone/train/3/1.png')
+    os.symlink('nowhere', 'gone/train/3/1.png')
+    run(RUN, 'train', 'train.nd', '--set', 'data.path="gone"', '--out', 'gone-run', code=1, says="gone/train/3/1.png'")
+    infer('gone/train/3/0.png', 'gone/train/3', code=1, says="cannot read 'gone/train/3': Is a directory")
 
 
 def test_enlarged_cifar():
@@ -253,5 +309,5 @@ def test_mistakes():
 
 if __name__ == '__main__':
     sys.exit(main([prepare, test_the_logits_are_those_of_the_pixels, test_best_classes, test_broken_pictures, test_grey_pictures,
-                   test_eval_skips_broken_pictures, test_enlarged_cifar,
+                   test_eval_skips_broken_pictures, test_nothing_to_learn_from, test_pictures_that_cannot_be_opened, test_enlarged_cifar,
                    test_memory_is_bounded, test_imagenet_recipe, test_mistakes]))

@@ -35,7 +35,8 @@ static Dataset open_synthetic(const DataOptions *options) {
 /* The bytes that augment_image makes, back from its numbers. */
 static void augmented_bytes(const Augment *augment, const Dataset *data, int64_t index, uint8_t *out) {
     double numbers[IMAGE];
-    assert_true(augment_image(augment, data, index, 5, 2, true, numbers));
+    Error error = {0};
+    assert_true(augment_image(augment, data, index, 5, 2, true, numbers, &error));
     for (int i = 0; i < IMAGE; i++)
         out[i] = (uint8_t)lround(numbers[i] * 255);
 }
@@ -163,7 +164,7 @@ static void collect(const Dataset *data, const Augment *augment, int threads, fl
     assert_non_null(loader);
     loader_start(loader, 1, 0, 0);
     int64_t count = 0;
-    for (const Batch *batch; (batch = loader_next(loader)); count += batch->count)
+    for (const Batch *batch; (batch = loader_next(loader, &error)); count += batch->count)
         memcpy(images + count * IMAGE, batch->images, (size_t)batch->count * IMAGE * sizeof(float));
     assert_int_equal(count, IMAGES);
     loader_destroy(loader);
@@ -206,7 +207,8 @@ static void test_picture(void **state) {
     Image picture = make_picture(40, 61);
     uint8_t expected[IMAGE];
     double out[IMAGE];
-    assert_true(augment_picture(&augment, &picture, out));
+    Error error = {0};
+    assert_true(augment_picture(&augment, &picture, out, &error));
     assert_true(image_center(&picture, image_side_for(SIDE, SIDE), SIDE, SIDE, IMAGE_bilinear, expected));
     for (int i = 0; i < IMAGE; i++)
         assert_true(out[i] == expected[i] / 255.0);
@@ -222,7 +224,8 @@ static void test_picture_as_mnist(void **state) {
     augment_prepare(&o, false, &augment);
     Image picture = make_picture(28, 28);
     double out[32 * 32];
-    assert_true(augment_picture(&augment, &picture, out));
+    Error error = {0};
+    assert_true(augment_picture(&augment, &picture, out, &error));
     for (int i = 0; i < 32 * 32; i++) {
         int y = i / 32 - 2, x = i % 32 - 2;
         bool inside = y >= 0 && y < 28 && x >= 0 && x < 28;

@@ -35,6 +35,12 @@ static Dataset open_synthetic(const DataOptions *options) {
     return data;
 }
 
+static void make_image(const Augment *augment, const Dataset *data, int64_t index, uint64_t seed, uint32_t epoch, bool f64,
+                       void *out) {
+    Error error = {0};
+    assert_true(augment_image(augment, data, index, seed, epoch, f64, out, &error));
+}
+
 static void test_plain_is_scaled_and_normalised(void **state) {
     (void)state;
     DataOptions options = options_with(2, true, 4);
@@ -42,7 +48,7 @@ static void test_plain_is_scaled_and_normalised(void **state) {
     Augment augment;
     double out[IMAGE];
     augment_prepare(&options, false, &augment);
-    augment_image(&augment, &data, 5, 1, 0, true, out);
+    make_image(&augment, &data, 5, 1, 0, true, out);
     for (int i = 0; i < IMAGE; i++) {
         int c = i % CHANNELS;
         double expected = (data.pixels[5 * IMAGE + i] / 255.0 - (double)options.mean[c]) / (double)options.std[c];
@@ -61,7 +67,7 @@ static void test_crop_shifts(void **state) {
     int seen[9] = {0};
     augment_prepare(&options, true, &augment);
     for (uint32_t epoch = 0; epoch < 100; epoch++) {
-        augment_image(&augment, &data, 3, 7, epoch, false, out);
+        make_image(&augment, &data, 3, 7, epoch, false, out);
         int matches = 0;
         for (int shift = 0; shift < 9; shift++) {
             bool same = true;
@@ -90,7 +96,7 @@ static void test_flip_is_half_of_the_images(void **state) {
     int flipped = 0;
     augment_prepare(&options, true, &augment);
     for (uint32_t epoch = 0; epoch < 400; epoch++) {
-        augment_image(&augment, &data, 0, 7, epoch, false, out);
+        make_image(&augment, &data, 0, 7, epoch, false, out);
         bool straight = out[0] == (float)augment.table[0][data.pixels[0]];
         bool mirrored = out[0] == (float)augment.table[0][data.pixels[(SIDE - 1) * CHANNELS]];
         assert_true(straight != mirrored);
@@ -110,7 +116,7 @@ static void test_images_are_flipped_one_by_one(void **state) {
     int flipped = 0;
     augment_prepare(&options, true, &augment);
     for (int i = 0; i < IMAGES; i++) {
-        augment_image(&augment, &data, i, 7, 0, false, out);
+        make_image(&augment, &data, i, 7, 0, false, out);
         flipped += out[0] == (float)augment.table[0][data.pixels[i * IMAGE + (SIDE - 1) * CHANNELS]];
     }
     assert_in_range(flipped, 4, IMAGES - 4);
@@ -126,7 +132,7 @@ static void test_cutout_is_a_clipped_square_of_zeros(void **state) {
     float out[IMAGE];
     augment_prepare(&options, true, &augment);
     for (uint32_t epoch = 0; epoch < 50; epoch++) {
-        augment_image(&augment, &data, 0, 9, epoch, false, out);
+        make_image(&augment, &data, 0, 9, epoch, false, out);
         int top = SIDE, bottom = -1, left = SIDE, right = -1, zeros = 0;
         for (int i = 0; i < SIDE * SIDE; i++) {
             if (out[CHANNELS * i] != 0)
@@ -161,17 +167,17 @@ static size_t collect(const Dataset *data, const Augment *augment, int threads, 
     assert_non_null(loader);
     assert_int_equal(loader_batch_count(loader), 6);
     loader_start(loader, 1, 0, 0); /* a round that is given up */
-    assert_non_null(loader_next(loader));
+    assert_non_null(loader_next(loader, &error));
     loader_start(loader, 2, 0, first_batch);
     size_t count = 0;
     const Batch *batch;
-    while ((batch = loader_next(loader))) {
+    while ((batch = loader_next(loader, &error))) {
         assert_int_equal(batch->position, first_batch * BATCH + (int64_t)count);
         memcpy(images + count * IMAGE, batch->images, (size_t)batch->count * IMAGE * sizeof(float));
         memcpy(labels + count, batch->labels, (size_t)batch->count * sizeof(int32_t));
         count += (size_t)batch->count;
     }
-    assert_null(loader_next(loader));
+    assert_null(loader_next(loader, &error));
     loader_destroy(loader);
     return count;
 }
@@ -216,6 +222,53 @@ static void test_schedules(void **state) {
     assert_true(fabs(schedule_adam_bias(0.5, 2) - 0.75) < 1e-15);
 }
 
+/* ---- pictures that are broken, and those that only cannot be had ---- */
+
+/* Picture 3 of a set is broken (BROKEN) or fails for want of descriptors; the others are black. */
+enum { BROKEN, FAILING };
+
+static bool load_most(const Dataset *data, int64_t index, Image *image, Error *error) {
+    if (index == 3)
+        return *(const int *)data->source == FAILING && error_set(error, ERROR_MACHINE, "cannot open '3.png'");
+    if (!image_allocate("black", SIDE, SIDE, image, error))
+        return false;
+    memset(image->pixels, 0, SIDE * SIDE * CHANNELS);
+    return true;
+}
+
+/* The images of a round in batches of two, and the error that ended it. */
+static int64_t count_images(int fault, int threads, Error *error) {
+    DataOptions options = options_with(0, false, 0);
+    Dataset data = open_synthetic(&options);
+    options.resize = SIDE;
+    data.load = load_most, data.source = &fault;
+    Augment augment;
+    augment_prepare(&options, false, &augment);
+    LoaderOptions o = {.data = &data, .count = 6, .batch = 2, .augment = &augment, .threads = threads};
+    Loader *loader = loader_create(&o, error);
+    assert_non_null(loader);
+    loader_start(loader, 0, 0, 0);
+    int64_t count = 0;
+    for (const Batch *batch; (batch = loader_next(loader, error));)
+        count += batch->count;
+    assert_null(loader_next(loader, error));
+    loader_destroy(loader);
+    data_close(&data);
+    return count;
+}
+
+static void test_only_broken_pictures_are_left_out(void **state) {
+    (void)state;
+    for (int threads = 1; threads <= 4; threads += 3) {
+        Error error = {0};
+        assert_int_equal(count_images(BROKEN, threads, &error), 5);
+        assert_int_equal(error.kind, ERROR_NONE);
+        assert_in_range(count_images(FAILING, threads, &error), 0, 2);
+        assert_int_equal(error.kind, ERROR_MACHINE);
+        assert_string_equal(error.message, "cannot open '3.png'");
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain_is_scaled_and_normalised),
@@ -225,6 +278,7 @@ int main(void) {
         cmocka_unit_test(test_cutout_is_a_clipped_square_of_zeros),
         cmocka_unit_test(test_batches_do_not_depend_on_threads_or_start),
         cmocka_unit_test(test_schedules),
+        cmocka_unit_test(test_only_broken_pictures_are_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

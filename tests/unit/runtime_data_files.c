@@ -257,7 +257,7 @@ static void test_cifar_resized(void **state) {
     Augment augment;
     double *image = malloc(48 * 48 * 3 * sizeof *image);
     augment_prepare(&options, false, &augment);
-    assert_true(augment_image(&augment, &large, 1, 0, 0, true, image));
+    assert_true(augment_image(&augment, &large, 1, 0, 0, true, image, &error));
     const uint8_t *from = small.pixels + 32 * 32 * 3;
     for (int corner = 0; corner < 4; corner++) {
         int y = corner / 2, x = corner % 2;

@@ -15,6 +15,11 @@
 
 enum { SIDE = 48, CROP = 42 };
 
+/* Errors of both kinds in one. */
+static bool read_picture(const char *path, Image *image, Error *error) {
+    return image_read(path, image, error, error);
+}
+
 static const char *picture(Arena *arena, const char *name) {
     return arena_printf(arena, "%s/tests/data/images/%s", NDARTS_SOURCE_DIR, name);
 }
@@ -26,8 +31,8 @@ static int largest_difference(const char *name, const char *expected_name, Image
     Error error = {ERROR_NONE, ""};
     Image image, expected;
     uint8_t out[CROP * CROP * 3];
-    if (!image_read(picture(arena, name), &image, &error) ||
-        !image_read(picture(arena, expected_name), &expected, &error))
+    if (!read_picture(picture(arena, name), &image, &error) ||
+        !read_picture(picture(arena, expected_name), &expected, &error))
         fail_msg("%s", error.message);
     assert_true(image_center(&image, SIDE, CROP, CROP, filter, out));
     assert_int_equal(expected.height, CROP);
@@ -80,8 +85,8 @@ static void test_colours(void **state) {
     Error error = {ERROR_NONE, ""};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         Image image, expected;
-        assert_true(image_read(picture(arena, "alpha.png"), &image, &error));
-        assert_true(image_read(picture(arena, cases[i].expected), &expected, &error));
+        assert_true(read_picture(picture(arena, "alpha.png"), &image, &error));
+        assert_true(read_picture(picture(arena, cases[i].expected), &expected, &error));
         size_t count = (size_t)image.height * (size_t)image.width;
         cases[i].adjust(image.pixels, count, cases[i].factor);
         if (memcmp(image.pixels, expected.pixels, count * IMAGE_CHANNELS) != 0)
@@ -121,7 +126,7 @@ static void expect_refused(const char *name, const char *said) {
     Error error = {ERROR_NONE, ""};
     Image image;
     const char *path = name[0] == '/' ? name : picture(arena, name);
-    assert_false(image_read(path, &image, &error));
+    assert_false(read_picture(path, &image, &error));
     assert_int_equal(error.kind, ERROR_INPUT);
     if (!strstr(error.message, said) || !strstr(error.message, name))
         fail_msg("%s: expected \"%s\", found \"%s\"", name, said, error.message);
@@ -243,12 +248,12 @@ static void test_tree(void **state) {
             const int64_t counts[] = {1, 2, 1};
             loader_start(loader, epoch, 0, 0);
             for (int i = 0; i < 3; i++) {
-                const Batch *batch = loader_next(loader);
+                const Batch *batch = loader_next(loader, &error);
                 assert_non_null(batch);
                 assert_int_equal(batch->count, counts[i]);
                 assert_int_equal(batch->labels[0], i > 0);
             }
-            assert_null(loader_next(loader));
+            assert_null(loader_next(loader, &error));
         }
         loader_destroy(loader);
     }
@@ -290,13 +295,13 @@ static void test_gaps_are_closed(void **state) {
     LoaderOptions loading = {.data = &data, .count = 5, .batch = 5, .augment = &augment, .threads = 2};
     Loader *loader = loader_create(&loading, &error);
     loader_start(loader, 0, 0, 0);
-    const Batch *batch = loader_next(loader);
+    const Batch *batch = loader_next(loader, &error);
     const int32_t labels[] = {0, 1, 1, 1};
     assert_int_equal(batch->count, 4);
     assert_memory_equal(batch->labels, labels, sizeof labels);
     float out[CROP * CROP * 3];
     for (int i = 0; i < 4; i++) {
-        assert_true(augment_image(&augment, &data, i + 1, 0, 0, false, out)); /* 0 is broken */
+        assert_true(augment_image(&augment, &data, i + 1, 0, 0, false, out, &error)); /* 0 is broken */
         assert_memory_equal((const float *)batch->images + i * CROP * CROP * 3, out, sizeof out);
     }
     loader_destroy(loader);
@@ -312,9 +317,9 @@ static void test_pixels(void **state) {
     Image expected;
     augment_prepare(&options, false, &augment);
     float out[CROP * CROP * 3];
-    assert_false(augment_image(&augment, &data, 0, 1, 0, false, out)); /* cat/y.png */
-    assert_true(augment_image(&augment, &data, 3, 1, 0, false, out));  /* dog/b.PNG */
-    assert_true(image_read(picture(t->arena, "rgb.expected.png"), &expected, &error));
+    assert_false(augment_image(&augment, &data, 0, 1, 0, false, out, &error)); /* cat/y.png */
+    assert_true(augment_image(&augment, &data, 3, 1, 0, false, out, &error));  /* dog/b.PNG */
+    assert_true(read_picture(picture(t->arena, "rgb.expected.png"), &expected, &error));
     for (int i = 0; i < CROP * CROP * 3; i++)
         assert_true(fabs((double)out[i] - (expected.pixels[i] / 255.0 - 0.5) / 0.25) < 1e-6);
     image_free(&expected);
@@ -334,8 +339,8 @@ static void test_validation_part(void **state) {
     LoaderOptions loading = {.data = &data, .count = 2, .batch = 1, .augment = &augment, .threads = 1};
     Loader *loader = loader_create(&loading, &error);
     loader_start(loader, 0, 0, 0);
-    assert_non_null(loader_next(loader));
-    assert_null(loader_next(loader));
+    assert_non_null(loader_next(loader, &error));
+    assert_null(loader_next(loader, &error));
     loader_destroy(loader);
     data_close(&data);
 }
