@@ -139,13 +139,15 @@ static bool complete(BuiltinUse *use, const Bindings *given) {
 
 static Value run(Lower *l, Frame *f, const Builtin *builtin, const Bindings *given, int count, const Value *inputs,
                  Span span) {
-    BuiltinUse use = {.l = l, .f = f, .b = &l->target->builder, .builtin = builtin, .span = span, .count = count};
+    BuiltinUse use = {.l = l, .f = f, .builtin = builtin, .span = span, .count = count};
+    use.b = l->target ? &l->target->builder : NULL; /* outside of all graphs there are numbers only */
     use.x = ARENA_ARRAY(l->arena, IrNode *, count + 1);
     for (int i = 0; i < count; i++)
         use.x[i] = inputs[i].tensor;
     if (!complete(&use, given))
         return (Value){.kind = VALUE_error};
-    use.b->span = span;
+    if (use.b)
+        use.b->span = span;
     return builtin->run(&use);
 }
 

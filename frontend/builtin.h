@@ -31,7 +31,7 @@ typedef struct BuiltinParam {
 typedef struct BuiltinUse {
     Lower *l;
     Frame *f;
-    IrBuilder *b;
+    IrBuilder *b; /* NULL outside of all graphs */
     const Builtin *builtin;
     Span span;
     int count; /* tensors */

@@ -46,18 +46,44 @@ static double compute(IrOp op, const double *x) {
     }
 }
 
-/* One op for one function. max and min of integers are integers. */
+static bool all_integers(const BuiltinUse *use, int64_t *integers) {
+    for (int i = 0; i < builtin_param_count(use->builtin); i++) {
+        if (use->args[i].kind != VALUE_int)
+            return false;
+        integers[i] = use->args[i].i;
+    }
+    return true;
+}
+
+/* What of integers is an integer; false for the functions of which it is not. */
+static bool compute_integer(IrOp op, const int64_t *x, int64_t *result) {
+    switch (op) {
+    case OP_relu:
+        *result = x[0] > 0 ? x[0] : 0;
+        return true;
+    case OP_abs:
+        *result = x[0] == INT64_MIN ? x[0] : x[0] < 0 ? -x[0] : x[0];
+        return x[0] != INT64_MIN;
+    case OP_max:
+        *result = x[0] > x[1] ? x[0] : x[1];
+        return true;
+    case OP_min:
+        *result = x[0] < x[1] ? x[0] : x[1];
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* One op for one function. */
 static Value run_op(BuiltinUse *use) {
     double x[BUILTIN_MAX_PARAMS];
+    int64_t integers[BUILTIN_MAX_PARAMS], result;
     int count = builtin_param_count(use->builtin);
-    if (all_numbers(use, x)) {
-        double result = compute(use->builtin->op, x);
-        bool integer = use->builtin->op == OP_max || use->builtin->op == OP_min || use->builtin->op == OP_abs ||
-                       use->builtin->op == OP_relu;
-        for (int i = 0; i < count; i++)
-            integer = integer && use->args[i].kind == VALUE_int;
-        return integer ? value_int((int64_t)result) : value_float(result);
-    }
+    if (all_integers(use, integers) && compute_integer(use->builtin->op, integers, &result))
+        return value_int(result);
+    if (all_numbers(use, x))
+        return value_float(compute(use->builtin->op, x));
     IrNode *nodes[BUILTIN_MAX_PARAMS];
     for (int i = 0; i < count; i++)
         nodes[i] = as_node(use, &use->args[i]);

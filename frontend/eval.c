@@ -1,7 +1,7 @@
 /* eval.c: expressions and statements, evaluated while lowering. */
 #include "frontend/lower.h"
 
-enum { MAX_DEPTH = 200, MAX_STEPS = 3000000, MAX_LOOP = 100000, MAX_NOTES = 4 };
+enum { MAX_DEPTH = 200, MAX_NESTING = 2000, MAX_STEPS = 3000000, MAX_LOOP = 100000, MAX_NOTES = 4 };
 
 void lower_note_uses(Lower *l, Frame *f) {
     for (int notes = 0; f && notes < MAX_NOTES; f = f->caller) {
@@ -21,11 +21,6 @@ Value lower_error(Lower *l, Frame *f, Span span, const char *format, ...) {
     diag_error(l->diag, span, "%s", message);
     lower_note_uses(l, f);
     return (Value){.kind = VALUE_error};
-}
-
-Value lower_give_up(Lower *l, Span span, const char *what) {
-    l->gave_up = true;
-    return lower_error(l, NULL, span, "%s", what);
 }
 
 Frame *lower_frame(Lower *l, Frame *caller, const Ast *definition, Span call) {
@@ -94,18 +89,27 @@ static Value global_value(Lower *l, const Ast *definition) {
     return value_stage(stage);
 }
 
+/* A definition is no part of the graph that uses it first. */
+static Value eval_outside(Lower *l, const Ast *definition) {
+    Target *target = l->target;
+    l->target = NULL;
+    Value value = global_value(l, definition);
+    l->target = target;
+    return value;
+}
+
 static Value global_lookup(Lower *l, const Ast *definition) {
     Value *known = str_map_get(&l->constants, definition->name);
     if (known)
         return *known;
-    known = ARENA_NEW(l->arena, Value); /* an error while it is evaluated: a definition by itself ends here */
-    str_map_set(&l->constants, definition->name, known);
-    int before = diag_count_errors(l->diag);
-    Value value = global_value(l, definition);
-    if (value.kind == VALUE_error && diag_count_errors(l->diag) == before)
-        diag_error(l->diag, definition->name_span, "'%s' is defined by itself", definition->name);
-    *known = value;
-    return value;
+    Pending pending;
+    known = ARENA_NEW(l->arena, Value); /* an error until it is known */
+    if (lower_enter(l, &pending, definition)) {
+        *known = eval_outside(l, definition);
+        lower_leave(l);
+        str_map_set(&l->constants, definition->name, known);
+    }
+    return *known;
 }
 
 Value lower_name(Lower *l, Frame *f, const Ast *name) {
@@ -227,7 +231,7 @@ static Value eval_unary(Lower *l, Frame *f, const Ast *ast) {
         return lower_error(l, f, ast->span, "'not' takes true or false, not %s", value_kind_name(&x));
     }
     if (x.kind == VALUE_int)
-        return value_int(-x.i);
+        return integer_arithmetic(l, f, ast, 0, x.i);
     if (x.kind == VALUE_float)
         return value_float(-x.f);
     if (x.kind == VALUE_tensor)
@@ -356,13 +360,7 @@ static Value eval_pipe(Lower *l, Frame *f, const Ast *ast) {
     return wrong ? (Value){.kind = VALUE_error} : value_stage(pipe);
 }
 
-Value lower_eval(Lower *l, Frame *f, const Ast *ast) {
-    if (l->gave_up)
-        return (Value){.kind = VALUE_error};
-    if (l->depth > MAX_DEPTH || l->steps++ > MAX_STEPS)
-        return lower_give_up(l, ast->span,
-                             l->depth > MAX_DEPTH ? "definitions use each other without end"
-                                                  : "this takes too many steps; is there no end?");
+static Value eval(Lower *l, Frame *f, const Ast *ast) {
     switch (ast->kind) {
     case AST_int:
         return value_int(ast->integer);
@@ -398,6 +396,19 @@ Value lower_eval(Lower *l, Frame *f, const Ast *ast) {
     }
 }
 
+Value lower_eval(Lower *l, Frame *f, const Ast *ast) {
+    if (l->gave_up)
+        return (Value){.kind = VALUE_error};
+    if (l->steps++ > MAX_STEPS)
+        return lower_give_up(l, ast->span, "this takes too many steps; is there no end?");
+    if (l->depth > MAX_DEPTH || l->nesting > MAX_NESTING)
+        return lower_give_up_circle(l, f, ast->span, "definitions", l->depth > MAX_DEPTH ? MAX_DEPTH : MAX_NESTING);
+    l->nesting++;
+    Value value = eval(l, f, ast);
+    l->nesting--;
+    return value;
+}
+
 /* ---- statements ---- */
 static void run_assign(Lower *l, Frame *f, const Ast *ast) {
     const Ast *names = ast->kids[0], *values = ast->kids[1];
@@ -416,7 +427,9 @@ static void run_for(Lower *l, Frame *f, const Ast *ast) {
     Value from = lower_eval(l, f, ast->kids[0]), to = lower_eval(l, f, ast->kids[1]);
     if (from.kind == VALUE_error || to.kind == VALUE_error)
         return;
-    if (from.kind != VALUE_int || to.kind != VALUE_int || to.i - from.i > MAX_LOOP) {
+    int64_t times;
+    if (from.kind != VALUE_int || to.kind != VALUE_int || __builtin_sub_overflow(to.i, from.i, &times) ||
+        times > MAX_LOOP) {
         lower_error(l, f, span_join(ast->kids[0]->span, ast->kids[1]->span),
                     "a loop runs from an integer to an integer, at most %d times", MAX_LOOP);
         return;

@@ -2,6 +2,7 @@
  * below. docs/language.md lists what each means. */
 #include "frontend/lower.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- the table ---- */
@@ -136,6 +137,8 @@ static void set_value(Lower *l, const char *key, Value value, Span span) {
         ir_module_set(l->module, spec->key, ir_attr_int("", value.i), span);
     else if (spec->type == 'i' && value.kind == VALUE_int)
         diag_error(l->diag, span, "'%s' is %lld; expected at least 0", key, (long long)value.i);
+    else if (spec->type == 'f' && value_number(&value, &number) && !isfinite(number))
+        diag_error(l->diag, span, "'%s' is not a finite number", key);
     else if (spec->type == 'f' && value_number(&value, &number))
         ir_module_set(l->module, spec->key, ir_attr_float("", number), span);
     else if (spec->type == 'b' && value.kind == VALUE_bool)
@@ -174,13 +177,16 @@ static const char *key_in(Lower *l, const char *section, const char *name) {
 
 /* lr = 0.1, constant(0.1), cosine(0.05, 0.001), linear(0.1, 0) */
 static void set_rate(Lower *l, Frame *f, const char *section, const Ast *value) {
+    static const char schedules[] = "cosine|constant|linear";
     const char *schedule = "constant";
     const Ast *first = value, *last = NULL;
-    if (value->kind == AST_call && value->kids[0]->kind == AST_name && !str_map_get(l->globals, value->kids[0]->name)) {
-        schedule = value->kids[0]->name;
+    const char *called = value->kind == AST_call && value->kids[0]->kind == AST_name ? value->kids[0]->name : NULL;
+    bool known = called && word_allowed(schedules, called), function = called && builtin_find(called) && !known;
+    if (called && !function && !str_map_get(l->globals, called)) {
+        schedule = called;
         first = value->count > 1 ? value->kids[1] : NULL;
         last = value->count > 2 ? value->kids[2] : NULL;
-        if (!word_allowed("cosine|constant|linear", schedule) || !first || value->count > 3 || first->kind == AST_arg ||
+        if (!known || !first || value->count > 3 || first->kind == AST_arg ||
             (last && (last->kind == AST_arg || str_equal(schedule, "constant")))) {
             diag_error(l->diag, value->span,
                        "a rate is a number, constant(RATE), cosine(FROM, TO) or linear(FROM, TO)");
@@ -299,6 +305,17 @@ static void set_range(Lower *l, Frame *f, const char *name, const Ast *value) {
         set_value(l, arena_printf(l->arena, "data.%s.%d", name, i), values.items[i], value->span);
 }
 
+/* classes = 4, H = 64: of the images, and so of a network that does not say otherwise. */
+static void set_extent(Lower *l, Frame *f, const char *name, const Ast *value) {
+    Value extent = lower_eval(l, f, value);
+    if (extent.kind == VALUE_int && extent.i >= 1)
+        lower_set_variable(l, f, name, extent);
+    else if (extent.kind == VALUE_int)
+        diag_error(l->diag, value->span, "'%s' of the data is %lld; expected at least 1", name, (long long)extent.i);
+    else if (extent.kind != VALUE_error)
+        diag_error(l->diag, value->span, "'%s' of the data is an integer, not %s", name, value_kind_name(&extent));
+}
+
 static void set_data_argument(Lower *l, Frame *f, const Ast *argument, const char *source) {
     static const char *const names[] = {"path",       "split",         "limit", "crop",  "flip",       "cutout",
                                         "resize",     "interpolation", "area",  "ratio", "brightness", "contrast",
@@ -316,7 +333,7 @@ static void set_data_argument(Lower *l, Frame *f, const Ast *argument, const cha
     else if (find_name(names, NAMES, argument->name) >= 0)
         set_expression(l, f, key_in(l, "data", argument->name), argument->kids[0]);
     else if (find_name(shape, 4, argument->name) >= 0 && !str_ends_with(source, "mnist"))
-        lower_set_variable(l, f, argument->name, lower_eval(l, f, argument->kids[0]));
+        set_extent(l, f, argument->name, argument->kids[0]);
     else
         report_argument(l, argument, source, names, NAMES);
 }

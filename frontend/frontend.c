@@ -184,7 +184,7 @@ static bool defines(const Program *program, const char *name) {
 static void load_named_files(Loader *loader, const Sets *sets) {
     for (int i = 0; i < sets->count; i++) {
         const Ast *value = sets->items[i].value;
-        if (!value || value->kind != AST_name || defines(loader->program, value->name))
+        if (value->kind != AST_name || defines(loader->program, value->name))
             continue;
         char *file = arena_printf(loader->arena, "%s.nd", value->name);
         for (char *c = file; *c; c++)
@@ -214,7 +214,7 @@ static const Ast *choose_network(Arena *arena, const Program *program, const Ast
                          : entry->kind == AST_experiment ? experiment_network(entry)
                                                          : name_of(arena, entry);
     for (int i = 0; i < sets->count; i++)
-        if (str_equal(sets->items[i].name, "network") && sets->items[i].value)
+        if (str_equal(sets->items[i].name, "network"))
             network = sets->items[i].value;
     return network;
 }
@@ -227,7 +227,7 @@ static void check_sets(Arena *arena, Program *program, const Ast *entry, const A
     sets_resolve(arena, sets, keys, key_count, diag);
     Sema sema = {arena, diag, &program->globals};
     for (int i = 0; i < sets->count; i++)
-        if (sets->items[i].key && sets->items[i].value && str_starts_with(sets->items[i].key, "network"))
+        if (sets->items[i].key && str_starts_with(sets->items[i].key, "network"))
             sema_check_expression(&sema, NULL, sets->items[i].value);
 }
 
@@ -277,11 +277,13 @@ IrModule *frontend_parse_data(Arena *arena, const char *text, Diag *diag) {
     *file = (SourceFile){"--data", text, strlen(text)};
     const Ast *data = ast_parse_expression(arena, file, diag);
     StrMap globals = str_map_create(arena);
+    const Sets none = {0};
     Lower l = {.arena = arena,
                .diag = diag,
                .globals = &globals,
                .constants = str_map_create(arena),
                .alphas = str_map_create(arena),
+               .sets = &none,
                .module = ir_module_create(arena, "data")};
     if (data)
         lower_data(&l, data);

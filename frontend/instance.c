@@ -5,7 +5,7 @@
  * It is called NAME_C_STRIDE: the operation's name and the parameters that its name does not stand for. */
 #include "frontend/lower.h"
 
-enum { MAX_INPUTS = 8 };
+enum { MAX_INPUTS = 8, MAX_OPERATIONS = 60 };
 
 const char *lower_join(Arena *arena, const char *prefix, const char *label) {
     if (label[0] == '^' || !prefix[0])
@@ -128,6 +128,14 @@ static Value eval_body(Lower *l, Frame *frame, const Ast *op, int count, const V
     return lower_apply(l, frame, stage.stage, count, inputs, body->span);
 }
 
+/* What a function returns is its own: an input, or something that it computed. */
+static bool check_result(Lower *l, Frame *frame, const Stage *op, const IrNode *result) {
+    if (result->graph == frame->instance->graph)
+        return true;
+    lower_error(l, frame, frame->call, "'%s' gives a tensor that it neither takes nor computes", op->name);
+    return false;
+}
+
 static void begin_target(Lower *l, Target *target, IrGraph *graph, Span span) {
     *target = (Target){
         .builder = {.graph = graph, .diag = l->diag, .span = span}, .prefix = "", .names = str_map_create(l->arena)};
@@ -142,6 +150,7 @@ static Instance *make_instance(Lower *l, Frame *frame, const Stage *op, const Bi
     frame->instance = instance;
     IrGraph *graph = ir_graph_create(l->module, instance_name(l, op, args, &inputs[0]));
     graph->span = op->definition->span;
+    instance->graph = graph;
     Target *outer = l->target, target;
     begin_target(l, &target, graph, op->definition->span);
     Value values[MAX_INPUTS];
@@ -151,7 +160,6 @@ static Instance *make_instance(Lower *l, Frame *frame, const Stage *op, const Bi
         values[i] = value_tensor(ir_graph_add_arg(graph, name, inputs[i], op->definition->span));
     }
     Value result = eval_body(l, frame, op->definition, count, values);
-    instance->graph = graph;
     instance->names = target.names;
     l->target = outer;
     if (result.kind != VALUE_tensor) {
@@ -159,6 +167,8 @@ static Instance *make_instance(Lower *l, Frame *frame, const Stage *op, const Bi
             lower_error(l, frame, frame->call, "'%s' gives %s, not a tensor", op->name, value_kind_name(&result));
         return NULL;
     }
+    if (!check_result(l, frame, op, result.tensor))
+        return NULL;
     ir_graph_add_output(graph, "", result.tensor);
     ARENA_PUSH(l->arena, l->instances, l->instance_count, l->instance_capacity, instance);
     return instance;
@@ -178,8 +188,8 @@ Instance *lower_instance(Lower *l, Frame *f, const Stage *op, int count, const I
     Instance *instance = find_instance(l, f, op, &args, count, inputs);
     if (instance)
         return instance;
-    if (l->depth > 60) {
-        lower_give_up(l, span, "operations use each other without end");
+    if (l->depth > MAX_OPERATIONS) {
+        lower_give_up_circle(l, frame, span, "operations", MAX_OPERATIONS);
         return NULL;
     }
     l->depth++;
@@ -197,7 +207,7 @@ static bool build_after(Lower *l, Frame *frame, const Instance *inner, const Sta
     if (!claim_names(l, frame, inner, after->span))
         return false;
     value = lower_apply(l, frame, after, 1, &value, after->span);
-    if (value.kind != VALUE_tensor)
+    if (value.kind != VALUE_tensor || !check_result(l, frame, after, value.tensor))
         return false;
     ir_graph_add_output(graph, "", value.tensor);
     return true;

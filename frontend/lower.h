@@ -13,6 +13,12 @@
 #include "frontend/frontend.h"
 #include "frontend/value.h"
 
+/* Definitions that are being evaluated, the innermost first: one that comes up again is defined by itself. */
+typedef struct Pending {
+    const struct Pending *outer;
+    const Ast *definition;
+} Pending;
+
 /* A graph under construction. */
 typedef struct Target {
     IrBuilder builder;
@@ -64,13 +70,15 @@ typedef struct Lower {
     IrModule *module;
     StrMap *globals;  /* const Ast * by name */
     StrMap constants; /* Value * of definitions that were evaluated */
-    Target *target;
+    const Pending *pending;
+    Target *target; /* NULL outside of all graphs: in a setting */
     int instance_count, instance_capacity;
     Instance **instances;
     IrNode *input; /* of @forward */
     StrMap alphas; /* "normal" -> the softmax node */
     const struct Sets *sets;
     int depth;           /* of definitions that use each other */
+    int nesting;         /* of expressions that are evaluated */
     int64_t steps;       /* expressions evaluated */
     bool gave_up;        /* there is no end: nothing more is evaluated */
     const char *library; /* folder of the definitions that come with ndarts, or NULL */
@@ -87,6 +95,12 @@ Value lower_error(Lower *l, Frame *f, Span span, const char *format, ...) __attr
 void lower_note_uses(Lower *l, Frame *f);
 /* Says that it does not end, once, and stops all evaluation. */
 Value lower_give_up(Lower *l, Span span, const char *what);
+/* Likewise, of definitions that use each other more than so deep: names the circle that f is in when there is one. */
+Value lower_give_up_circle(Lower *l, const Frame *f, Span span, const char *what, int deep);
+/* Puts a definition on the list of those being evaluated, until lower_leave; false, and an error that names the circle,
+ * when it is there already. */
+bool lower_enter(Lower *l, Pending *pending, const Ast *definition);
+void lower_leave(Lower *l);
 
 /* ---- calls (call.c) ---- */
 /* The arguments of a call. */
@@ -167,13 +181,13 @@ typedef struct SetValue {
     const char *text; /* "C=16", as given */
     const char *name; /* "C" */
     const char *key;  /* "network.C": what it stands for; NULL when it is in error */
-    const Ast *value;
+    const Ast *value; /* never NULL: what did not parse is not in the list */
 } SetValue;
 typedef struct Sets {
     int count;
     SetValue *items;
 } Sets;
-/* Parses NAME=VALUE; mistakes go to diag, false then. */
+/* Parses NAME=VALUE; mistakes go to diag, false then, and what has one is left out. */
 bool sets_parse(Arena *arena, const char *const *texts, int count, Sets *sets, Diag *diag);
 /* Finds what each stands for among the keys of the text: the whole path, or the end of exactly one. */
 bool sets_resolve(Arena *arena, Sets *sets, const char *const *keys, int key_count, Diag *diag);

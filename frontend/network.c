@@ -1,6 +1,8 @@
 /* network.c: networks. A network's body runs once; what it computes from its input are the nodes of @forward. */
 #include "frontend/lower.h"
 
+enum { MAX_NETWORKS = 60 };
+
 static bool override_params(Lower *l, const Ast *params, Bindings *given) {
     for (int i = 0; i < params->count; i++) {
         const char *name = params->kids[i]->name;
@@ -70,6 +72,9 @@ static Value run_body(Lower *l, Frame *f, const Ast *network) {
 }
 
 Value lower_call_network(Lower *l, Frame *f, const Ast *network, const Arguments *arguments, bool entry) {
+    if (!l->target)
+        return lower_error(l, f, arguments->span,
+                           "'%s' computes tensors, which are there in the body of a network only", network->name);
     Frame *frame = lower_frame(l, f, network, arguments->span);
     const Ast *params = network->kids[0] ? network->kids[0] : ast_create(l->arena, AST_params, network->span);
     Bindings given = {0};
@@ -79,37 +84,55 @@ Value lower_call_network(Lower *l, Frame *f, const Ast *network, const Arguments
         return (Value){.kind = VALUE_error};
     if (!lower_bind(l, frame, params, &given, NULL))
         return (Value){.kind = VALUE_error};
-    if (++l->depth > 60)
-        return lower_give_up(l, arguments->span, "networks use each other without end");
+    if (++l->depth > MAX_NETWORKS)
+        return lower_give_up_circle(l, frame, arguments->span, "networks", MAX_NETWORKS);
     Value result = run_body(l, frame, network);
     l->depth--;
     return result;
 }
 
-const Ast *network_template(const StrMap *globals, const Ast *expression) {
+/* The network that a name or a call names; NULL when it is none. */
+static const Ast *named_network(const StrMap *globals, const Ast *expression) {
     const Ast *name = expression->kind == AST_call ? expression->kids[0] : expression;
     const Ast *network = name->kind == AST_name ? str_map_get(globals, name->name) : NULL;
-    if (!network || network->kind != AST_network)
-        return NULL;
-    bool other_name = expression->kind == AST_name && !network->kids[0] && network->kids[2]->kind != AST_block;
-    const Ast *inner = other_name ? network_template(globals, network->kids[2]) : NULL;
-    return inner ? inner : network;
+    return network && network->kind == AST_network ? network : NULL;
+}
+
+/* network main = cifar(...): what a name of this network stands for; NULL when it stands for itself. */
+static const Ast *other_name(const Ast *network, const Ast *expression) {
+    bool other = expression->kind == AST_name && !network->kids[0] && network->kids[2]->kind != AST_block;
+    return other ? network->kids[2] : NULL;
+}
+
+const Ast *network_template(const StrMap *globals, const Ast *expression) {
+    const Ast *found = NULL;
+    /* Names that go in a circle are reported where they are evaluated. */
+    for (size_t names = 0; expression && names <= globals->count; names++) {
+        const Ast *network = named_network(globals, expression);
+        found = network ? network : found;
+        expression = network ? other_name(network, expression) : NULL;
+    }
+    return found;
 }
 
 /* A call whose arguments --set may replace. */
 static Value eval_entry(Lower *l, Frame *f, const Ast *expression) {
-    const Ast *called = expression->kind == AST_call ? expression->kids[0] : expression;
-    const Ast *network = called->kind == AST_name ? str_map_get(l->globals, called->name) : NULL;
-    if (!network || network->kind != AST_network)
+    const Ast *network = named_network(l->globals, expression);
+    if (!network)
         return lower_eval(l, f, expression);
+    const Ast *other = other_name(network, expression);
     Arguments arguments = {.span = expression->span};
-    if (expression->kind == AST_call) {
-        if (!lower_arguments(l, f, expression, &arguments))
-            return (Value){.kind = VALUE_error};
-    } else if (!network->kids[0] && network->kids[2]->kind != AST_block) {
-        return eval_entry(l, f, network->kids[2]); /* network main = cifar(...) */
+    Value result = {.kind = VALUE_error};
+    Pending pending;
+    if (expression->kind == AST_call && !lower_arguments(l, f, expression, &arguments))
+        return result;
+    if (!other)
+        return lower_call_network(l, f, network, &arguments, true);
+    if (lower_enter(l, &pending, network)) {
+        result = eval_entry(l, f, other);
+        lower_leave(l);
     }
-    return lower_call_network(l, f, network, &arguments, true);
+    return result;
 }
 
 void lower_entry(Lower *l, Frame *f, const Ast *expression) {

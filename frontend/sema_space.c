@@ -132,6 +132,16 @@ static bool is_candidate(const Ast *space, const char *name) {
     return found;
 }
 
+/* cells = [normal, reduce] */
+static void check_kinds(Sema *s, const Ast *kinds) {
+    const Ast *list = kinds->kids[0];
+    for (int i = 0; list->kind == AST_list && i < list->count; i++)
+        if (list->kids[i]->kind != AST_name)
+            diag_error(s->diag, list->kids[i]->span, "a cell has a name, as in  cells = [normal, reduce]");
+    if (list->kind != AST_list || !list->count)
+        diag_error(s->diag, list->span, "'cells' is a list of names, as in  cells = [normal, reduce]");
+}
+
 /* after OPERATION = ...    edge KIND(FROM, TO) = [...] */
 static void check_rule(Sema *s, const Ast *space, const Ast *rule, const Ast *kinds) {
     const Ast *left = rule->kids[0];
@@ -160,6 +170,8 @@ void sema_check_space(Sema *s, const Ast *space) {
                    "space '%s' has no cell, as in  cell { inputs 2 nodes 4 output concat(nodes) }", space->name);
     else
         check_cell_settings(s, space, cell);
+    if (kinds)
+        check_kinds(s, kinds);
     if (candidates)
         check_candidates(s, candidates->kids[0]);
     else if (!find(space, "edge"))

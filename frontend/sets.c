@@ -16,14 +16,15 @@ bool sets_parse(Arena *arena, const char *const *texts, int count, Sets *sets, D
             diag_error(diag, (Span){0}, "--set takes NAME=VALUE, not '%s'", texts[i]);
             continue;
         }
-        SetValue *set = &sets->items[sets->count++];
-        *set = (SetValue){.text = texts[i], .name = arena_strndup(arena, texts[i], (size_t)(equal - texts[i]))};
+        SetValue set = {.text = texts[i], .name = arena_strndup(arena, texts[i], (size_t)(equal - texts[i]))};
         /* Blanks for the name, so that columns in messages are those of the whole argument. */
         char *blanked = arena_strdup(arena, texts[i]);
         memset(blanked, ' ', (size_t)(equal + 1 - texts[i]));
         file->text = blanked;
-        set->value = ast_parse_expression(arena, file, diag);
+        set.value = ast_parse_expression(arena, file, diag);
         file->text = texts[i];
+        if (set.value)
+            sets->items[sets->count++] = set;
     }
     return diag_count_errors(diag) == before;
 }

@@ -26,14 +26,15 @@ static const Ast *find_setting(const Ast *section, const char *name) {
     return NULL;
 }
 
-static int read_int(Lower *l, Frame *f, const Ast *cell, const char *name, int otherwise) {
-    const Ast *setting = cell ? find_setting(cell, name) : NULL;
+static int read_int(Lower *l, Frame *f, const Ast *definition, const char *name, int otherwise) {
+    const Ast *cell = find_setting(definition, "cell"), *setting = cell ? find_setting(cell, name) : NULL;
     Value value = setting ? lower_eval(l, f, setting->kids[0]) : value_int(otherwise);
     lower_override(l, "space", name, &value);
     if (value.kind == VALUE_int && value.i >= 0 && value.i <= 64)
         return (int)value.i;
     if (value.kind != VALUE_error)
-        lower_error(l, f, setting ? setting->span : cell->span, "'%s' of a cell is an integer from 0 to 64", name);
+        lower_error(l, f, setting ? setting->span : definition->name_span, "'%s' of a cell is an integer from 0 to 64",
+                    name);
     return otherwise;
 }
 
@@ -41,16 +42,16 @@ static Space read_space(Lower *l, Frame *f, const Ast *definition) {
     const Ast *cell = find_setting(definition, "cell"), *output = cell ? find_setting(cell, "output") : NULL;
     const Ast *candidates = find_setting(definition, "candidates"), *kinds = find_setting(definition, "cells");
     Space space = {.definition = definition, .candidates = candidates ? candidates->kids[0] : NULL};
-    space.inputs = read_int(l, f, cell, "inputs", 2);
-    space.nodes = read_int(l, f, cell, "nodes", 4);
-    space.keep = read_int(l, f, cell, "keep", 2);
+    space.inputs = read_int(l, f, definition, "inputs", 2);
+    space.nodes = read_int(l, f, definition, "nodes", 4);
+    space.keep = read_int(l, f, definition, "keep", 2);
     space.output = output ? output->kids[0] : NULL;
     static const char *const usual[] = {"normal", "reduce"};
     const Ast *list = kinds && kinds->kids[0]->kind == AST_list ? kinds->kids[0] : NULL;
     space.kind_count = list ? list->count : 2;
     space.kinds = ARENA_ARRAY(l->arena, const char *, space.kind_count + 1);
     for (int i = 0; i < space.kind_count; i++)
-        space.kinds[i] = list ? list->kids[i]->name : usual[i];
+        space.kinds[i] = !list ? usual[i] : list->kids[i]->kind == AST_name ? list->kids[i]->name : "";
     return space;
 }
 
@@ -234,7 +235,11 @@ Value lower_apply_super(Lower *l, Frame *f, const Stage *stage, int count, const
 }
 
 Value lower_space_field(Lower *l, Frame *f, const Ast *definition, const char *name, Span span) {
+    Pending pending;
+    if (!lower_enter(l, &pending, definition))
+        return (Value){.kind = VALUE_error};
     Space space = read_space(l, f, definition);
+    lower_leave(l);
     for (int i = 0; i < space.kind_count; i++)
         if (str_equal(space.kinds[i], name)) {
             Stage *stage = ARENA_NEW(l->arena, Stage);

@@ -60,6 +60,8 @@ static bool stage_equal(const Stage *a, const Stage *b) {
 
 bool value_equal(const Value *a, const Value *b) {
     double x, y;
+    if (a->kind == VALUE_int && b->kind == VALUE_int)
+        return a->i == b->i;
     if (value_number(a, &x) && value_number(b, &y))
         return x == y;
     if (a->kind != b->kind)

@@ -9,11 +9,21 @@ static const char *describe_inputs(Arena *arena, int input_count, IrNode *const 
     return text.data;
 }
 
+/* Says why not when an operand was made in another graph. */
+static bool check_operands(const IrBuilder *b, int input_count, IrNode *const *inputs, char error[IR_ERROR_TEXT]) {
+    for (int i = 0; i < input_count; i++)
+        if (inputs[i]->graph != b->graph)
+            return ir_fail(error, "operand %d is not computed in this operation, which sees its inputs only: on (x, y)",
+                           i);
+    return true;
+}
+
 IrNode *ir_build(IrBuilder *b, IrOp op, const IrType *given, int input_count, IrNode *const *inputs, int attr_count,
                  const IrAttr *attrs) {
     IrType type;
     char error[IR_ERROR_TEXT];
-    if (ir_infer_type(b->graph->module, op, given, input_count, inputs, attr_count, attrs, &type, error))
+    if (check_operands(b, input_count, inputs, error) &&
+        ir_infer_type(b->graph->module, op, given, input_count, inputs, attr_count, attrs, &type, error))
         return ir_node_create(b, op, &type, input_count, inputs, attr_count, attrs);
     if (!b->diag)
         bug("graph @%s: %s: %s (inputs: %s)", b->graph->name, ir_op_info[op].name, error,

@@ -1,0 +1,55 @@
+/* limits.c: texts that have no end, or none that anybody would wait for: definitions by themselves, and those that use
+ * each other too deeply. */
+#include "frontend/lower.h"
+
+Value lower_give_up(Lower *l, Span span, const char *what) {
+    l->gave_up = true;
+    return lower_error(l, NULL, span, "%s", what);
+}
+
+/* ---- circles ---- */
+/* ", through 'b' and 'c'": the names from the last to the first; nothing when there are none. */
+static const char *through(Lower *l, const char *const *names, int count) {
+    Str text = str_create(l->arena);
+    for (int i = count - 1; i >= 0; i--)
+        str_addf(&text, "%s'%s'", i == count - 1 ? ", through " : i == 0 ? " and " : ", ", names[i]);
+    return text.data;
+}
+
+Value lower_give_up_circle(Lower *l, const Frame *f, Span span, const char *what, int deep) {
+    const char **names = NULL;
+    int count = 0, capacity = 0;
+    const Ast *self = f ? f->definition : NULL;
+    const Frame *again = f ? f->caller : NULL;
+    for (; again && again->definition != self; again = again->caller)
+        if (again->definition && again->definition->name)
+            ARENA_PUSH(l->arena, names, count, capacity, again->definition->name);
+    if (!again || !self || !self->name)
+        return lower_give_up(l, span, arena_printf(l->arena, "%s use each other more than %d deep", what, deep));
+    return lower_give_up(
+        l, span, arena_printf(l->arena, "'%s' uses itself without end%s", self->name, through(l, names, count)));
+}
+
+static void report_circle(Lower *l, const Ast *definition) {
+    const char **names = NULL;
+    int count = 0, capacity = 0;
+    for (const Pending *at = l->pending; at->definition != definition; at = at->outer)
+        ARENA_PUSH(l->arena, names, count, capacity, at->definition->name);
+    diag_error(l->diag, definition->name_span, "'%s' is defined by itself%s", definition->name,
+               through(l, names, count));
+}
+
+bool lower_enter(Lower *l, Pending *pending, const Ast *definition) {
+    for (const Pending *at = l->pending; at; at = at->outer)
+        if (at->definition == definition) {
+            report_circle(l, definition);
+            return false;
+        }
+    *pending = (Pending){l->pending, definition};
+    l->pending = pending;
+    return true;
+}
+
+void lower_leave(Lower *l) {
+    l->pending = l->pending->outer;
+}
