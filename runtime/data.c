@@ -184,6 +184,13 @@ void data_close(Dataset *data) {
     memset(data, 0, sizeof(*data));
 }
 
+const char *data_summary(Arena *arena, const DataOptions *o, const Dataset *data) {
+    bool has_path = o->path && o->path[0];
+    return arena_printf(arena, "%s%s%s%s: %lld pictures in %d classes, %d x %d x %d", o->source, has_path ? " '" : "",
+                        has_path ? o->path : "", has_path ? "'" : "", (long long)data->count, o->classes, o->height,
+                        o->width, o->channels);
+}
+
 bool data_allocate(const DataOptions *options, int64_t count, Dataset *data, Error *error) {
     data->count = count;
     data->height = options->height;

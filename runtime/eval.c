@@ -1,11 +1,14 @@
-/* eval.c: `ndarts-run eval`: loss, top-1 and top-5 accuracy of given weights on a data set, and how fast. */
+/* eval.c: `ndarts-run eval`: loss, top-1 and top-5 accuracy of given weights on a data set, in all and by class, and
+ * how fast. */
 #include "base/str.h"
 #include "runtime/args.h"
 #include "runtime/evaluate.h"
+#include "runtime/metrics.h"
 #include "runtime/net_data.h"
 #include "runtime/recipe.h"
 #include "runtime/weights.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct Eval {
@@ -60,24 +63,42 @@ static bool open_program(Eval *e, Error *error) {
                      e->net);
 }
 
-static void print_result(const Eval *e, const Evaluation *r) {
-    double rate = r->seconds > 0 ? (double)r->images / r->seconds : 0;
-    const char *part = e->part ? e->part : "test";
+static const char *part_of(const Eval *e) {
+    return e->part ? e->part : "test";
+}
+
+static double images_per_second(const Evaluation *r) {
+    return r->seconds > 0 ? (double)r->images / r->seconds : 0;
+}
+
+static bool print_json(const Eval *e, const Evaluation *r, const Classwise *classes, Error *error) {
+    json_t *json =
+        json_pack("{s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o}", "data", e->data_options.source, "part", part_of(e),
+                  "images", (json_int_t)r->images, "skipped", (json_int_t)(e->images.count - r->images), "accuracy",
+                  metrics_number(r->accuracy), "accuracy5", metrics_number(r->accuracy5), "loss",
+                  metrics_number(r->loss), "images_per_second", metrics_number(images_per_second(r)));
+    char *text = json && classwise_to_json(classes, json) ? json_dumps(json, 0) : NULL;
+    if (text)
+        puts(text);
+    bool ok = text || error_set(error, ERROR_MACHINE, "no memory for the result");
+    free(text);
+    json_decref(json);
+    return ok;
+}
+
+static void print_text(const Eval *e, const Evaluation *r, const Classwise *classes) {
     long long skipped = (long long)(e->images.count - r->images);
-    if (e->json) {
-        printf("{\"data\": \"%s\", \"part\": \"%s\", \"images\": %lld, \"skipped\": %lld, \"accuracy\": %.17g, "
-               "\"accuracy5\": %.17g, \"loss\": %.17g, \"images_per_second\": %.1f}\n",
-               e->data_options.source, part, (long long)r->images, skipped, r->accuracy, r->accuracy5, r->loss, rate);
-        return;
-    }
-    printf("%s, %s: %lld images", e->data_options.source, part, (long long)r->images);
+    printf("%s, %s: %lld images", e->data_options.source, part_of(e), (long long)r->images);
     if (skipped)
         printf(" (%lld were broken and skipped)", skipped);
-    printf("\ntop-1     %.2f %%\ntop-5     %.2f %%\nloss      %.4f\nimages/s  %.0f\n", 100 * r->accuracy,
-           100 * r->accuracy5, r->loss, rate);
+    printf("\ntop-1     %.2f %%%s\nbalanced  %.2f %%\nloss      %.4f\nimages/s  %.0f\n\n", 100 * r->accuracy,
+           evaluate_top5_words(e->arena, "\ntop-5     ", r->accuracy5), 100 * classwise_balanced(classes), r->loss,
+           images_per_second(r));
+    classwise_print(stdout, classes);
 }
 
 static bool evaluate(Eval *e, Error *error) {
+    fprintf(stderr, "data: %s; part %s\n", data_summary(e->arena, &e->data_options, &e->images), part_of(e));
     Augment augment;
     augment_prepare(&e->data_options, false, &augment);
     LoaderOptions o = {.data = &e->images,
@@ -88,11 +109,14 @@ static bool evaluate(Eval *e, Error *error) {
                        .threads =
                            loader_threads(&e->images, (int)e->program_args.threads, rt_program_threads(e->program))};
     Loader *loader = loader_create(&o, error);
+    Classwise *classes = classwise_create(e->arena, e->images.classes, e->images.class_names);
     Evaluation result;
-    bool ok = loader && evaluate_images(e->program, loader, NULL, &result, error);
+    bool ok = loader && evaluate_images(e->program, loader, NULL, classes, &result, error);
     loader_destroy(loader);
+    if (ok && e->json)
+        return print_json(e, &result, classes, error);
     if (ok)
-        print_result(e, &result);
+        print_text(e, &result, classes);
     return ok;
 }
 
@@ -100,8 +124,7 @@ static bool eval(Eval *e, int argc, char **argv, Error *error) {
     return parse_command(e, argc, argv, error) && open_program(e, error) &&
            weights_load(e->program, e->net, e->weights, error) &&
            net_data_options(e->arena, e->program, e->kind, e->net, e->data, NULL, &e->data_options, error) &&
-           data_open(&e->data_options, str_equal(e->part ? e->part : "test", "test") ? DATA_test : DATA_train,
-                     &e->images, error) &&
+           data_open(&e->data_options, str_equal(part_of(e), "test") ? DATA_test : DATA_train, &e->images, error) &&
            evaluate(e, error);
 }
 

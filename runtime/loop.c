@@ -82,6 +82,17 @@ bool loop_open_data(Loop *l, Error *error) {
     return true;
 }
 
+void loop_print_data(const Loop *l, const char *division) {
+    fprintf(stderr, "data: %s; %s\n", data_summary(l->arena, &l->data_options, &l->data), division);
+}
+
+static void print_program(const Loop *l, double seconds) {
+    fprintf(stderr, "compiled in %.1f s; %d threads, %.0f MB\n", seconds, rt_program_threads(l->program),
+            (double)rt_program_memory(l->program) / 1e6);
+    if (l->options.verbose)
+        fprintf(stderr, "build: %s\n", rt_program_identity(l->program));
+}
+
 bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *error) {
     RtProgramOptions options = loop_program_options(l);
     options.kinds = kinds;
@@ -99,9 +110,7 @@ bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *e
     rt_state_initialize(l->program, l->at.seed);
     if (l->options.profile)
         rt_profile_begin(l->program);
-    fprintf(stderr, "module ready after %.1f s: %d threads, %.0f MB, %s\n", progress_clock() - started,
-            rt_program_threads(l->program), (double)rt_program_memory(l->program) / 1e6,
-            rt_program_identity(l->program));
+    print_program(l, progress_clock() - started);
     return true;
 }
 
@@ -115,7 +124,7 @@ LoaderOptions loop_loader_options(const Loop *l) {
 }
 
 bool loop_run(Loop *l, RtRun run, const Batch *batch, PassResult *result, Error *error) {
-    if (!evaluate_batch(l->program, run, batch, result, error))
+    if (!evaluate_batch(l->program, run, batch, NULL, result, error))
         return false;
     if (!isfinite(result->loss))
         return error_set(error, ERROR_INPUT,

@@ -15,7 +15,7 @@ typedef struct LoopOptions {
     const char *out;         /* folder of the results */
     const char *init;        /* weights to begin with, or NULL */
     const char *init_except; /* but not those whose names begin so; NULL: all */
-    bool resume, allow_different_build, has_seed, tensorboard, help;
+    bool resume, allow_different_build, has_seed, tensorboard, verbose, help;
     uint64_t seed;
     int threads; /* 0: as many as there are cores */
     const char *device;
@@ -77,6 +77,8 @@ bool loop_load_text(Loop *l, Error *error); /* module */
 bool loop_make_folders(Arena *arena, const char *path, Error *error);
 /* Opens the training images and prepares both augmentations. */
 bool loop_open_data(Loop *l, Error *error);
+/* One line on stderr: the data of the run, then how its pictures are divided. */
+void loop_print_data(const Loop *l, const char *division);
 /* Compiles and sets the initial state that at.seed names. */
 bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *error);
 /* What loaders have in common: the training images, augmented, in batches of the program. */

@@ -22,6 +22,7 @@ void loop_print_options(FILE *out) {
           "  --tune FILE              a table of tiles that ndarts-run tune wrote, instead of the user's own\n"
           "  --profile[=FILE]         time every kernel; a trace for chrome://tracing in FILE (default "
           "DIR/profile.json)\n"
+          "  --verbose                say how the module was built, too\n"
           "  --tensorboard            the metrics also as an event file for TensorBoard, in DIR\n"
           "  --set NAME=VALUE         change a parameter of the text; may be repeated\n",
           out);
@@ -100,6 +101,8 @@ static bool take_flag(const char *name, LoopOptions *o) {
         o->allow_different_build = true;
     else if (str_equal(name, "--profile"))
         o->profile = "";
+    else if (str_equal(name, "--verbose"))
+        o->verbose = true;
     else if (str_equal(name, "--tensorboard"))
         o->tensorboard = true;
     else if (str_equal(name, "--help") || str_equal(name, "-h"))
@@ -114,7 +117,8 @@ static bool unknown_option(const LoopCommand *command, const char *name, Error *
                                          "--init",      "--init-except", "--seed",
                                          "--set",       "--threads",     "--device",
                                          "--precision", "--profile",     "--mem-budget",
-                                         "--tune",      "--tensorboard", "--help"};
+                                         "--tune",      "--tensorboard", "--verbose",
+                                         "--help"};
     enum { COMMON = sizeof(common) / sizeof(common[0]), MOST = COMMON + 8 };
     const char *names[MOST];
     int count = 0;

@@ -36,6 +36,10 @@ static void add_number(Str *s, double value) {
         str_add(s, "null");
 }
 
+json_t *metrics_number(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
 static void add_member(Str *s, const char *name, double value) {
     str_addf(s, ", \"%s\": ", name);
     add_number(s, value);

@@ -161,7 +161,7 @@ static bool search_run(Search *s, Error *error) {
             return false;
         EpochMetrics m = epoch_metrics(s);
         Evaluation valid;
-        if (!evaluate_images(s->loop.program, s->eval_loader, loop_interrupted, &valid, error))
+        if (!evaluate_images(s->loop.program, s->eval_loader, loop_interrupted, NULL, &valid, error))
             return false;
         if (loop_interrupted())
             return loop_stop_interrupted(&s->loop, error);

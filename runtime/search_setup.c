@@ -45,6 +45,9 @@ static bool open_data(Search *s, Error *error) {
             "a search needs images for the weights and for the alphas; split %g of %lld leaves %lld and %lld", split,
             (long long)s->loop.data.count, (long long)s->weights_images,
             (long long)(s->loop.data.count - s->weights_images));
+    loop_print_data(&s->loop,
+                    arena_printf(s->loop.arena, "%lld for the weights, %lld for the alphas",
+                                 (long long)s->weights_images, (long long)(s->loop.data.count - s->weights_images)));
     return true;
 }
 

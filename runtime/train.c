@@ -126,7 +126,8 @@ static bool train_run(Train *t, Error *error) {
     progress_begin(&l->progress, stderr, l->at.epochs, l->steps, l->at.global_step);
     while (l->at.epoch < l->at.epochs) {
         Evaluation valid = {0};
-        if (!train_epoch(t, error) || !evaluate_images(l->program, t->valid_loader, loop_interrupted, &valid, error))
+        if (!train_epoch(t, error) ||
+            !evaluate_images(l->program, t->valid_loader, loop_interrupted, t->valid_classes, &valid, error))
             return false;
         if (loop_interrupted())
             return loop_stop_interrupted(l, error);
@@ -148,6 +149,7 @@ static bool train_once(Arena *arena, const LoopOptions *options, const char *rec
     ok = loop_finish_profile(&t->loop, error) && ok;
     ok = ok && train_finish(t, error);
     *result = t->result;
+    result->last_classes = result->test_classes = NULL; /* their names go with the data */
     train_close(t);
     return ok;
 }

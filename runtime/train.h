@@ -24,6 +24,7 @@ typedef struct TrainResult {
     bool has_test; /* with hold_out: the weights of best_epoch on the test images */
     double test_accuracy, test_accuracy5, test_loss;
     int64_t test_images;
+    const Classwise *last_classes, *test_classes; /* by class, of this process's own evaluations; else NULL */
 } TrainResult;
 
 typedef struct Train {
@@ -32,6 +33,7 @@ typedef struct Train {
     Dataset test;
     int64_t train_images; /* the first so many of the training images are trained on, the rest is held out */
     Loader *train_loader, *valid_loader;
+    Classwise *valid_classes; /* of the latest evaluation */
     TrainResult result;
     bool has_last; /* result.last_* are of the current weights */
 } Train;

@@ -2,6 +2,7 @@
 #include "runtime/train.h"
 
 #include "base/str.h"
+#include "runtime/metrics.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -21,20 +22,22 @@ static bool evaluate_test(Train *t, Error *error) {
         return false;
     Loader *loader = loader_create(&o, error);
     Evaluation e = {0};
-    bool ok = loader && evaluate_images(l->program, loader, NULL, &e, error);
+    Classwise *classes = classwise_create(l->arena, t->test.classes, t->test.class_names);
+    bool ok = loader && evaluate_images(l->program, loader, NULL, classes, &e, error);
     loader_destroy(loader);
     t->result.has_test = true;
     t->result.test_accuracy = e.accuracy;
     t->result.test_accuracy5 = e.accuracy5;
     t->result.test_loss = e.loss;
     t->result.test_images = e.images;
+    t->result.test_classes = classes;
     return ok;
 }
 
 /* After a resume without a further epoch. */
 static bool evaluate_last(Train *t, Error *error) {
     Evaluation e = {0};
-    if (!evaluate_images(t->loop.program, t->valid_loader, NULL, &e, error))
+    if (!evaluate_images(t->loop.program, t->valid_loader, NULL, t->valid_classes, &e, error))
         return false;
     t->result.images = e.images;
     t->result.last_accuracy = e.accuracy;
@@ -42,31 +45,58 @@ static bool evaluate_last(Train *t, Error *error) {
     return true;
 }
 
-static json_t *result_json(const TrainResult *r) {
-    json_t *json = json_pack("{s:I, s:s, s:I, s:I, s:{s:I, s:f, s:f}, s:{s:I, s:f}}", "seed", (json_int_t)r->seed,
+/* The counts by class only in a result of its own: a summary of several would be long. */
+static bool add_classes(json_t *json, const Classwise *classes, bool whole) {
+    return !whole || !classes || classwise_to_json(classes, json);
+}
+
+static json_t *test_json(const TrainResult *r, bool whole) {
+    json_t *json = json_pack("{s:I, s:o, s:o, s:o, s:I}", "epoch", (json_int_t)r->best_epoch, "accuracy",
+                             metrics_number(r->test_accuracy), "accuracy5", metrics_number(r->test_accuracy5), "loss",
+                             metrics_number(r->test_loss), "images", (json_int_t)r->test_images);
+    return json && add_classes(json, r->test_classes, whole) ? json : NULL;
+}
+
+/* NULL: no memory. */
+static json_t *result_json(const TrainResult *r, bool whole) {
+    json_t *json = json_pack("{s:I, s:s, s:I, s:I, s:{s:I, s:o, s:o}, s:{s:I, s:o}}", "seed", (json_int_t)r->seed,
                              "data", r->data, "images", (json_int_t)r->images, "epochs", (json_int_t)r->epochs, "last",
-                             "epoch", (json_int_t)r->epochs - 1, "accuracy", r->last_accuracy, "loss", r->last_loss,
-                             "best", "epoch", (json_int_t)r->best_epoch, "accuracy", r->best_accuracy);
-    if (r->has_test)
-        json_object_set_new(json, "test",
-                            json_pack("{s:I, s:f, s:f, s:f, s:I}", "epoch", (json_int_t)r->best_epoch, "accuracy",
-                                      r->test_accuracy, "accuracy5", r->test_accuracy5, "loss", r->test_loss, "images",
-                                      (json_int_t)r->test_images));
-    return json;
+                             "epoch", (json_int_t)r->epochs - 1, "accuracy", metrics_number(r->last_accuracy), "loss",
+                             metrics_number(r->last_loss), "best", "epoch", (json_int_t)r->best_epoch, "accuracy",
+                             metrics_number(r->best_accuracy));
+    bool ok = json && add_classes(json_object_get(json, "last"), r->last_classes, whole);
+    return ok && (!r->has_test || json_object_set_new(json, "test", test_json(r, whole)) == 0) ? json : NULL;
+}
+
+/* A line for each member: indented, a matrix would take one for each number. NULL: no memory. */
+static const char *json_lines(Arena *arena, json_t *json) {
+    Str s = str_create(arena);
+    const char *key;
+    json_t *value;
+    json_object_foreach(json, key, value) {
+        char *text = json_dumps(value, JSON_ENCODE_ANY);
+        if (!text)
+            return NULL;
+        str_addf(&s, "%s \"%s\": %s", s.length ? ",\n" : "{\n", key, text);
+        free(text);
+    }
+    str_add(&s, "\n}\n");
+    return s.data;
 }
 
 /* Takes json. */
-static bool write_json(const char *path, json_t *json, Error *error) {
-    char *text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
+static bool write_json(Arena *arena, const char *path, json_t *json, Error *error) {
+    const char *text = json ? json_lines(arena, json) : NULL;
     bool ok = text ? file_write_atomic(path, text, strlen(text), error)
                    : error_set(error, ERROR_MACHINE, "no memory for %s", path);
-    free(text);
     json_decref(json);
     return ok;
 }
 
+/* null is NaN. */
 static double number_at(json_t *object, const char *key) {
-    return json_number_value(json_object_get(object, key));
+    json_t *value = json_object_get(object, key);
+    return json_is_null(value) ? NAN : json_number_value(value);
 }
 
 bool train_read_result(Arena *arena, const char *path, TrainResult *r) {
@@ -105,10 +135,11 @@ bool train_finish(Train *t, Error *error) {
     t->result.epochs = l->at.epochs;
     t->result.best_epoch = l->at.best_epoch;
     t->result.best_accuracy = l->at.best_accuracy;
+    t->result.last_classes = t->valid_classes;
     if (!loop_save_weights(l, "weights.safetensors", error) || (!t->has_last && !evaluate_last(t, error)) ||
         (t->settings.hold_out > 0 && !evaluate_test(t, error)))
         return false;
-    return write_json(path, result_json(&t->result), error);
+    return write_json(l->arena, path, result_json(&t->result, true), error);
 }
 
 /* ---- for people ---- */
@@ -122,12 +153,13 @@ void train_print_result(FILE *out, const TrainResult *r) {
             (long long)r->images, data_words(r));
     fprintf(out, "best epoch (%lld): %.2f %% of the %lld %s%s\n", (long long)r->best_epoch + 1, 100 * r->best_accuracy,
             (long long)r->images, data_words(r), r->has_test ? "" : ", which also chose it");
-    if (r->has_test)
-        fprintf(out,
-                "test: %.2f %% of the %lld test images, top-5 %.2f %%, loss %.4f, with the weights of epoch %lld; "
-                "looked at once\n",
-                100 * r->test_accuracy, (long long)r->test_images, 100 * r->test_accuracy5, r->test_loss,
-                (long long)r->best_epoch + 1);
+    if (!r->has_test)
+        return;
+    Arena *arena = arena_create();
+    fprintf(out, "test: %.2f %% of the %lld test images%s, loss %.4f, with the weights of epoch %lld; looked at once\n",
+            100 * r->test_accuracy, (long long)r->test_images,
+            evaluate_top5_words(arena, ", top-5 ", r->test_accuracy5), r->test_loss, (long long)r->best_epoch + 1);
+    arena_destroy(arena);
 }
 
 /* Mean and sample deviation; the deviation of one number is not defined. */
@@ -159,8 +191,7 @@ static Spread spread_of(const TrainResult *results, int count, ResultNumber *num
 }
 
 static json_t *spread_json(Spread s) {
-    return json_pack("{s:f, s:o}", "mean", s.mean, "deviation",
-                     isnan(s.deviation) ? json_null() : json_real(s.deviation));
+    return json_pack("{s:f, s:o}", "mean", s.mean, "deviation", metrics_number(s.deviation));
 }
 
 static void print_number(FILE *out, double accuracy) {
@@ -191,7 +222,7 @@ bool train_summarize(Arena *arena, const char *folder, const TrainResult *result
     for (int i = 0; i < count; i++) {
         double row[3] = {results[i].last_accuracy, results[i].best_accuracy, results[i].test_accuracy};
         print_row(out, arena_printf(arena, "%llu", (unsigned long long)results[i].seed), row, columns);
-        json_array_append_new(json_object_get(json, "seeds"), result_json(&results[i]));
+        json_array_append_new(json_object_get(json, "seeds"), result_json(&results[i], false));
     }
     for (int c = 0; c < columns; c++) {
         Spread s = spread_of(results, count, numbers[c]);
@@ -201,5 +232,5 @@ bool train_summarize(Arena *arena, const char *folder, const TrainResult *result
     }
     print_row(out, "mean", means, columns);
     print_row(out, "deviation", deviations, columns);
-    return write_json(arena_printf(arena, "%s/summary.json", folder), json, error);
+    return write_json(arena, arena_printf(arena, "%s/summary.json", folder), json, error);
 }

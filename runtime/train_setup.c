@@ -51,6 +51,9 @@ static bool open_data(Train *t, Error *error) {
         return error_set(error, ERROR_INPUT, "train.hold_out %g of %lld training images leaves %lld and %lld",
                          t->settings.hold_out, (long long)l->data.count, (long long)t->train_images,
                          (long long)held_out);
+    const char *kept = held_out ? arena_printf(l->arena, "%lld held out, ", (long long)held_out) : "";
+    loop_print_data(l, arena_printf(l->arena, "%lld to train on, %s%lld to test with", (long long)t->train_images, kept,
+                                    (long long)t->test.count));
     t->result.data = held_out ? "hold_out" : "test";
     t->result.images = held_out ? held_out : t->test.count;
     return true;
@@ -76,6 +79,8 @@ static bool open_loaders(Train *t, Error *error) {
         o.data = &t->test, o.count = t->test.count;
     t->valid_loader = t->train_loader ? loader_create(&o, error) : NULL;
     t->loop.steps = t->valid_loader ? loader_batch_count(t->train_loader) : 0;
+    const Dataset *data = t->settings.hold_out > 0 ? &t->loop.data : &t->test;
+    t->valid_classes = classwise_create(t->loop.arena, data->classes, data->class_names);
     return t->valid_loader != NULL;
 }
 

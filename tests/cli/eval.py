@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""ndarts-run eval: the numbers agree with those of a program that counts them from the logits of infer; texts, IR and modules;
+"""ndarts-run eval: the numbers agree with those of a program that counts them from the logits of infer, in all and by class; texts, IR and modules;
 data from the text or the command line; mistakes."""
 import gzip
 import json
@@ -90,8 +90,47 @@ def test_numbers():
     top1, top5, loss = count(read_npy('y.npy'), labels)
     expect(found['images'] == IMAGES and found['accuracy'] == top1 and found['accuracy5'] == top5, f'{found} {top1} {top5}')
     expect(abs(found['loss'] - loss) < 1e-4, f'{found} {loss}')
-    stdout, _ = run(RUN, 'eval', 'train.nd', '--weights', 'run/weights.safetensors')
+    check_classes(found, read_npy('y.npy'), labels)
+    stdout, stderr = run(RUN, 'eval', 'train.nd', '--weights', 'run/weights.safetensors')
+    expect(f"data: mnist 'images': {IMAGES} pictures in {CLASSES} classes, 32 x 32 x 1; part test" in stderr, stderr)
+    expect(stdout.count('\nclass ') == 1 + CLASSES, stdout)
     expect(f'top-1     {100 * top1:.2f} %' in stdout and 'images/s' in stdout, stdout)
+
+
+def check_classes(found, logits, labels):
+    """Recall of each class, their mean, and who was taken for whom."""
+    matrix = [[0] * CLASSES for _ in range(CLASSES)]
+    for n, label in enumerate(labels):
+        row = logits[n * CLASSES:(n + 1) * CLASSES]
+        matrix[label][row.index(max(row))] += 1
+    expect(found['confusion'] == matrix, f'{found["confusion"]}, expected {matrix}')
+    recalls = [row[i] / sum(row) for i, row in enumerate(matrix) if sum(row)]
+    expect([c['accuracy'] for c in found['classes'] if c['images']] == recalls, f'{found["classes"]}, expected {recalls}')
+    expect([(c['images'], c['correct']) for c in found['classes']] == [(sum(row), row[i]) for i, row in enumerate(matrix)], 'counts')
+    expect(abs(found['balanced_accuracy'] - sum(recalls) / len(recalls)) < 1e-12, f'{found["balanced_accuracy"]}')
+    last = json.loads(read('run', 'result.json'))['last']
+    expect(all(last[key] == found[key] for key in ('classes', 'confusion', 'balanced_accuracy')), 'result.json')
+
+
+def test_top5_needs_six_classes():
+    """Of five classes the five largest logits are all: said nowhere. The worst of many classes are listed, all of few."""
+    for classes in (2, 5, 6, 24):
+        out = f'of{classes}'
+        write(f'{out}.nd', TRAIN.replace('classes ?= 10', f'classes ?= {classes}').replace('channels = 1', 'channels = 3').replace(
+            'mnist("images", mean = 0.5, std = 0.25)', f'synthetic(limit = 96, classes = {classes})').replace('epochs 1', 'epochs 1  hold_out 0.5'))
+        stdout, stderr = run(RUN, 'train', f'{out}.nd', '--out', out)
+        expect(f'data: synthetic: 96 pictures in {classes} classes, 32 x 32 x 3; 48 to train on, 48 held out, 96 to test with' in stderr, stderr)
+        expect('x86' not in stderr and 'compiled in' in stderr, stderr)
+        expect(('top-5' in stdout) == (classes > 5), stdout)
+        test = json.loads(read(out, 'result.json'))['test']
+        line = json.loads(read(out, 'metrics.jsonl').decode().splitlines()[0])
+        weights = ('--weights', f'{out}/weights.safetensors')
+        found = json.loads(run(RUN, 'eval', f'{out}.nd', *weights, '--json')[0])
+        text = run(RUN, 'eval', f'{out}.nd', *weights)[0]
+        for value in (test['accuracy5'], line['valid_accuracy5'], found['accuracy5']):
+            expect((value is None) == (classes < 6), f'{classes}: {value}')
+        expect(('top-5' in text) == (classes > 5) and ('the 10 worst of 24 classes' in text) == (classes == 24), text)
+        expect(text.count('\nclass ') == 1 + min(classes, 10), text)
 
 
 def test_sources_of_data_and_networks():
@@ -126,4 +165,4 @@ def test_mistakes():
 
 
 if __name__ == '__main__':
-    sys.exit(main([prepare, test_numbers, test_sources_of_data_and_networks, test_mistakes]))
+    sys.exit(main([prepare, test_numbers, test_top5_needs_six_classes, test_sources_of_data_and_networks, test_mistakes]))

@@ -53,8 +53,10 @@ static void test_count_correct(void **state) {
     (void)state;
     float values[] = {0, 1, 2, 3, 4, 5, 6, /**/ 1, 1, 1, 1, 1, 1, 1, /**/ NAN, 0, 0, 0, 0, 0, 1};
     Tensor logits = {.type = TENSOR_f32, .rank = 2, .shape = {3, 7}, .data = values};
-    assert_int_equal(evaluate_count_correct(&logits, (int32_t[]){6, 0, 6}, 1), 3);
+    assert_int_equal(evaluate_count_correct(&logits, (int32_t[]){6, 0, 6}, 1), 2);
     assert_int_equal(evaluate_count_correct(&logits, (int32_t[]){5, 1, 1}, 1), 0);
+    /* What is no number counts as the largest. */
+    assert_int_equal(evaluate_count_correct(&logits, (int32_t[]){0, 2, 0}, 1), 1);
     /* Of equal logits the first classes count as the largest. */
     assert_int_equal(evaluate_count_correct(&logits, (int32_t[]){2, 4, 5}, 5), 2);
     assert_int_equal(evaluate_count_correct(&logits, (int32_t[]){1, 5, 6}, 5), 1);

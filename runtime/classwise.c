@@ -1,0 +1,179 @@
+/* classwise.c: counts by class, and how they are shown. Counts are whole numbers, so they do not depend on batches. */
+#include "runtime/classwise.h"
+
+#include "runtime/metrics.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+
+enum { MOST_LISTED = 20, MOST_WORST = 10, MOST_NAME = 40 };
+
+Classwise *classwise_create(Arena *arena, int classes, const char *const *names) {
+    Classwise *c = ARENA_NEW(arena, Classwise);
+    *c = (Classwise){.classes = classes, .names = names};
+    c->images = ARENA_ARRAY(arena, int64_t, classes);
+    c->correct = ARENA_ARRAY(arena, int64_t, classes);
+    c->confusion = classes <= CLASSWISE_MOST ? ARENA_ARRAY(arena, int64_t, (size_t)classes * (size_t)classes) : NULL;
+    return c;
+}
+
+void classwise_clear(Classwise *c) {
+    size_t size = sizeof(int64_t) * (size_t)c->classes;
+    memset(c->images, 0, size);
+    memset(c->correct, 0, size);
+    if (c->confusion)
+        memset(c->confusion, 0, size * (size_t)c->classes);
+}
+
+int classwise_predict(const Tensor *logits, int64_t n) {
+    int64_t classes = logits->shape[1], best = 0;
+    for (int64_t c = 1; c < classes; c++) {
+        double own = tensor_get(logits, n * classes + best), other = tensor_get(logits, n * classes + c);
+        if (other > own || (isnan(other) && !isnan(own)))
+            best = c;
+    }
+    return (int)best;
+}
+
+void classwise_add(Classwise *c, const Tensor *logits, const int32_t *labels) {
+    for (int64_t n = 0; n < logits->shape[0]; n++) {
+        int label = labels[n], predicted = classwise_predict(logits, n);
+        c->images[label]++;
+        c->correct[label] += predicted == label;
+        if (c->confusion)
+            c->confusion[(int64_t)label * c->classes + predicted]++;
+    }
+}
+
+static double class_accuracy(const Classwise *c, int i) {
+    return c->images[i] ? (double)c->correct[i] / (double)c->images[i] : NAN;
+}
+
+double classwise_balanced(const Classwise *c) {
+    double sum = 0;
+    int count = 0;
+    for (int i = 0; i < c->classes; i++) {
+        sum += c->images[i] ? class_accuracy(c, i) : 0;
+        count += c->images[i] > 0;
+    }
+    return count ? sum / count : NAN;
+}
+
+int classwise_mistaken(const Classwise *c, int i) {
+    int most = -1;
+    for (int k = 0; c->confusion && k < c->classes; k++) {
+        const int64_t *row = c->confusion + (int64_t)i * c->classes;
+        if (k != i && row[k] > (most < 0 ? 0 : row[most]))
+            most = k;
+    }
+    return most;
+}
+
+int classwise_worst(const Classwise *c, int most, int *worst) {
+    int count = 0;
+    for (int i = 0; i < c->classes; i++) {
+        if (!c->images[i])
+            continue;
+        int at = count;
+        for (; at > 0 && class_accuracy(c, worst[at - 1]) > class_accuracy(c, i); at--) {
+            if (at < most)
+                worst[at] = worst[at - 1];
+        }
+        if (at < most)
+            worst[at] = i;
+        count += count < most;
+    }
+    return count;
+}
+
+/* ---- JSON ---- */
+
+static json_t *class_json(const Classwise *c, int i) {
+    json_t *object = json_pack("{s:I, s:I, s:o}", "images", (json_int_t)c->images[i], "correct",
+                               (json_int_t)c->correct[i], "accuracy", metrics_number(class_accuracy(c, i)));
+    if (object && c->names && json_object_set_new(object, "name", json_string(c->names[i])) != 0) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+static json_t *row_json(const int64_t *row, int count) {
+    json_t *list = json_array();
+    for (int i = 0; list && i < count; i++) {
+        if (json_array_append_new(list, json_integer((json_int_t)row[i])) == 0)
+            continue;
+        json_decref(list);
+        return NULL;
+    }
+    return list;
+}
+
+bool classwise_to_json(const Classwise *c, json_t *object) {
+    json_t *classes = json_array(), *confusion = c->confusion ? json_array() : json_null();
+    bool ok = classes && confusion;
+    for (int i = 0; ok && i < c->classes; i++) {
+        ok = json_array_append_new(classes, class_json(c, i)) == 0 &&
+             (!c->confusion ||
+              json_array_append_new(confusion, row_json(c->confusion + (int64_t)i * c->classes, c->classes)) == 0);
+    }
+    ok &= json_object_set_new(object, "balanced_accuracy", metrics_number(classwise_balanced(c))) == 0;
+    ok &= json_object_set_new(object, "classes", classes) == 0;
+    return json_object_set_new(object, "confusion", confusion) == 0 && ok;
+}
+
+/* ---- text ---- */
+
+/* Characters, not bytes; what a terminal might take for a command is shown as '?'. */
+static int print_name(FILE *out, const Classwise *c, int i) {
+    if (!c->names)
+        return fprintf(out, "class %d", i);
+    int count = 0;
+    for (const char *at = c->names[i]; *at; at++) {
+        bool continues = ((unsigned char)*at & 0xC0) == 0x80;
+        if (count == MOST_NAME && !continues)
+            break;
+        count += !continues;
+        fputc(iscntrl((unsigned char)*at) ? '?' : *at, out);
+    }
+    return count;
+}
+
+static int name_width(const Classwise *c) {
+    int widest = 9; /* "class 999" */
+    for (int i = 0; c->names && i < c->classes; i++) {
+        int count = 0;
+        for (const char *at = c->names[i]; *at; at++)
+            count += ((unsigned char)*at & 0xC0) != 0x80;
+        widest = count > widest ? count : widest;
+    }
+    return widest < MOST_NAME ? widest : MOST_NAME;
+}
+
+static void print_class(FILE *out, const Classwise *c, int i, int width) {
+    int used = print_name(out, c, i), mistaken = classwise_mistaken(c, i);
+    fprintf(out, "%*s  %6lld  ", width - used, "", (long long)c->images[i]);
+    if (c->images[i])
+        fprintf(out, "%6.2f %%", 100 * class_accuracy(c, i));
+    else
+        fprintf(out, "       -");
+    if (mistaken >= 0) {
+        fputs("  ", out);
+        print_name(out, c, mistaken);
+        fprintf(out, " (%lld)", (long long)c->confusion[(int64_t)i * c->classes + mistaken]);
+    }
+    fputc('\n', out);
+}
+
+void classwise_print(FILE *out, const Classwise *c) {
+    int worst[MOST_WORST], width = name_width(c), count = c->classes;
+    bool few = c->classes <= MOST_LISTED;
+    if (!few) {
+        count = classwise_worst(c, MOST_WORST, worst);
+        fprintf(out, "the %d worst of %d classes:\n", count, c->classes);
+    }
+    fprintf(out, "%-*s  images  accuracy%s\n", width, "class", c->confusion ? "  most often taken for" : "");
+    for (int i = 0; i < count; i++)
+        print_class(out, c, few ? i : worst[i], width);
+}
