@@ -14,7 +14,16 @@ struct Diag {
     FILE *out;
     int errors;
     bool muted; /* the last error was one too many; its notes are not shown either */
+    bool holding;
+    int held_count, held_capacity;
+    struct Held *held;
 };
+
+/* A message that is kept back. */
+typedef struct Held {
+    Span span;
+    const char *kind, *text;
+} Held;
 
 Span span_join(Span first, Span last) {
     if (!first.file)
@@ -107,18 +116,41 @@ static void print_line(Diag *diag, Span span) {
     fprintf(diag->out, "    %s%s\n    %s\n", shown.data, to < length ? "..." : "", marks.data);
 }
 
-static void print_message(Diag *diag, Span span, const char *kind, const char *format, va_list args) {
-    if (!diag->out)
-        return;
+static void print_text(Diag *diag, Span span, const char *kind, const char *text) {
     if (span.file && span.line)
         fprintf(diag->out, "%s:%u:%u: ", span.file->path, span.line, span.col);
     else if (span.file)
         fprintf(diag->out, "%s: ", span.file->path);
-    fprintf(diag->out, "%s: ", kind);
-    vfprintf(diag->out, format, args);
-    fputc('\n', diag->out);
+    fprintf(diag->out, "%s: %s\n", kind, text);
     if (span.file && span.line)
         print_line(diag, span);
+}
+
+static void print_message(Diag *diag, Span span, const char *kind, const char *format, va_list args) {
+    if (!diag->out)
+        return;
+    const char *text = arena_vprintf(diag->arena, format, args);
+    if (diag->holding)
+        ARENA_PUSH(diag->arena, diag->held, diag->held_count, diag->held_capacity, ((Held){span, kind, text}));
+    else
+        print_text(diag, span, kind, text);
+}
+
+bool diag_is_read(const Diag *diag) {
+    return diag->out != NULL;
+}
+
+void diag_hold(Diag *diag) {
+    diag->holding = true;
+}
+
+void diag_release(Diag *diag, Span span, const char *reason) {
+    diag->holding = false;
+    if (reason)
+        diag_error(diag, span, "%s", reason);
+    for (int i = 0; i < diag->held_count; i++)
+        print_text(diag, diag->held[i].span, reason ? "note" : diag->held[i].kind, diag->held[i].text);
+    diag->held_count = 0;
 }
 
 void diag_error(Diag *diag, Span span, const char *format, ...) {

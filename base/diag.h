@@ -39,6 +39,12 @@ void diag_error(Diag *diag, Span span, const char *format, ...) __attribute__((f
 void diag_warning(Diag *diag, Span span, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void diag_note(Diag *diag, Span span, const char *format, ...) __attribute__((format(printf, 3, 4)));
 int diag_count_errors(const Diag *diag);
+/* False: messages are only counted. */
+bool diag_is_read(const Diag *diag);
+/* Keeps messages back until diag_release, which prints them; all as notes, when it is told the one mistake (reason, else
+ * NULL) that they come from. */
+void diag_hold(Diag *diag);
+void diag_release(Diag *diag, Span span, const char *reason);
 
 /* The candidate nearest to name by edit distance (at most a third of its length), or NULL. */
 const char *diag_suggest(const char *name, const char *const *candidates, size_t count);

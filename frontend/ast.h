@@ -37,6 +37,7 @@ typedef enum AstKind {
     AST_when,   /* if kid 0 then kid 1 [else kid 2]: kids 1, 2 blocks */
     AST_within, /* kid 0: label; kid 1: block */
     AST_return, /* kids: values */
+    AST_require, /* require kid 0, the other kids: what the message is made of */
     /* definitions */
     AST_text,       /* kids: definitions, in order */
     AST_import,     /* name: the path */

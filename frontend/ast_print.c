@@ -207,6 +207,10 @@ static void print_statement(Printer *p, const Ast *ast) {
         str_add(p->out, "return ");
         print_list(p, ast, 0, ", ");
         break;
+    case AST_require:
+        str_add(p->out, "require ");
+        print_list(p, ast, 0, ", ");
+        break;
     default:
         bug("statement of kind %d", ast->kind);
     }

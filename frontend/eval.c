@@ -3,14 +3,36 @@
 
 enum { MAX_DEPTH = 200, MAX_NESTING = 2000, MAX_STEPS = 3000000, MAX_LOOP = 100000, MAX_NOTES = 4 };
 
-void lower_note_uses(Lower *l, Frame *f) {
-    for (int notes = 0; f && notes < MAX_NOTES; f = f->caller) {
-        bool named = f->definition && f->definition->name && f->call.file;
-        if (!named || (f->call.file == f->definition->name_span.file && f->call.line == f->definition->name_span.line))
-            continue; /* what is compiled is not used by anybody */
+/* What is compiled is not used by anybody. */
+static bool is_use(const Frame *f) {
+    bool named = f->definition && f->definition->name && f->call.file;
+    return named && (f->call.file != f->definition->name_span.file || f->call.line != f->definition->name_span.line);
+}
+
+static bool span_equal(Span a, Span b) {
+    return a.file == b.file && a.line == b.line && a.col == b.col;
+}
+
+/* The innermost uses, and of the others the first in the text itself; not the one that was shown already. */
+static void note_uses(Lower *l, Frame *f, Span shown) {
+    Span in_text = lower_place_in_text(l, f, shown);
+    for (int notes = 0; f; f = f->caller) {
+        if (!is_use(f) || span_equal(f->call, shown) || (notes >= MAX_NOTES && !span_equal(f->call, in_text)))
+            continue;
         diag_note(l->diag, f->call, "in '%s', used here", f->definition->name);
         notes++;
     }
+}
+
+void lower_note_uses(Lower *l, Frame *f) {
+    note_uses(l, f, (Span){0});
+}
+
+Span lower_place_in_text(Lower *l, Frame *f, Span otherwise) {
+    for (; f; f = f->caller)
+        if (f->definition && f->call.file && f->call.file == l->text)
+            return f->call;
+    return otherwise;
 }
 
 Value lower_error(Lower *l, Frame *f, Span span, const char *format, ...) {
@@ -460,6 +482,33 @@ static void run_within(Lower *l, Frame *f, const Ast *ast) {
     l->target->prefix = prefix;
 }
 
+/* A requirement that does not hold is a mistake of whoever uses the body, and its end. */
+static void run_require(Lower *l, Frame *f, const Ast *ast) {
+    Value condition = lower_eval(l, f, ast->kids[0]);
+    if (condition.kind == VALUE_bool && condition.i)
+        return;
+    f->returned = true;
+    f->result = (Value){.kind = VALUE_error};
+    if (condition.kind == VALUE_error)
+        return;
+    if (condition.kind != VALUE_bool) {
+        lower_error(l, f, ast->kids[0]->span, "a condition is true or false, not %s", value_kind_name(&condition));
+        return;
+    }
+    Str message = str_create(l->arena);
+    for (int i = 1; i < ast->count; i++) {
+        Value part = lower_eval(l, f, ast->kids[i]);
+        if (part.kind == VALUE_error)
+            return;
+        value_print(&part, &message);
+    }
+    Span place = lower_place_in_text(l, f, ast->span);
+    diag_error(l->diag, place, "%s", message.data);
+    if (!span_equal(place, ast->span))
+        diag_note(l->diag, ast->span, "this is required here");
+    note_uses(l, f, place);
+}
+
 static void run_statement(Lower *l, Frame *f, const Ast *ast) {
     switch (ast->kind) {
     case AST_assign:
@@ -480,6 +529,9 @@ static void run_statement(Lower *l, Frame *f, const Ast *ast) {
         f->returned = true;
         break;
     }
+    case AST_require:
+        run_require(l, f, ast);
+        break;
     default:
         bug("statement of kind %d", ast->kind);
     }

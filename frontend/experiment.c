@@ -565,7 +565,7 @@ static void check_data_fits(Lower *l, Frame *f, const Ast *network) {
     }
 }
 
-void lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool clean) {
+bool lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool clean) {
     Frame *f = lower_frame(l, NULL, NULL, (Span){0});
     bool search = str_equal(experiment->name, "search");
     ir_module_set(l->module, "kind", ir_attr_string("", experiment->name), experiment->name_span);
@@ -582,7 +582,8 @@ void lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool 
             run_setting(l, f, experiment->name, experiment->kids[i]);
     override_settings(l);
     if (!network || diag_count_errors(l->diag))
-        return;
-    lower_entry(l, f, network);
+        return true;
+    bool made = lower_entry(l, f, network);
     check_data_fits(l, f, network);
+    return made;
 }

@@ -143,8 +143,10 @@ static void order_graphs(Lower *l) {
     l->module->graph_count = l->instance_count + 1;
 }
 
-static IrModule *lower_program(Arena *arena, Program *program, const Ast *entry, const Ast *network, const Sets *sets,
-                               Diag *diag) {
+Lowered lower_job(const Job *job, const Sets *sets, Diag *diag) {
+    Arena *arena = job->arena;
+    const Program *program = job->program;
+    const Ast *entry = job->entry;
     Lower *l = ARENA_NEW(arena, Lower);
     *l = (Lower){.arena = arena,
                  .diag = diag,
@@ -152,22 +154,37 @@ static IrModule *lower_program(Arena *arena, Program *program, const Ast *entry,
                  .constants = str_map_create(arena),
                  .alphas = str_map_create(arena),
                  .sets = sets,
-                 .library = program->library};
-    bool clean = diag_count_errors(diag) == 0, experiment = entry->kind == AST_experiment;
+                 .library = program->library,
+                 .text = program->texts[0]->span.file};
+    bool clean = diag_count_errors(diag) == 0, experiment = entry->kind == AST_experiment, made = true;
     l->module = ir_module_create(arena, experiment ? file_stem(arena, entry->span.file->path) : entry->name);
     if (experiment) {
-        lower_experiment(l, entry, network, clean);
+        made = lower_experiment(l, entry, job->network, clean);
     } else if (clean) {
         ir_module_set(l->module, "kind", ir_attr_string("", "network"), entry->name_span);
-        lower_entry(l, lower_frame(l, NULL, NULL, (Span){0}), network);
+        made = lower_entry(l, lower_frame(l, NULL, NULL, (Span){0}), job->network);
     }
+    Lowered done = {.misfit = !made && !l->gave_up, .steps = l->steps};
+    if (l->input)
+        done.height = l->input->type.dim[1], done.width = l->input->type.dim[2];
     if (diag_count_errors(diag))
-        return NULL;
+        return done;
     order_graphs(l);
     const char *wrong = ir_verify_module(l->module, arena);
     if (wrong)
         bug("lowering made a wrong module: %s", wrong);
-    return l->module;
+    done.module = l->module;
+    return done;
+}
+
+/* Lowers, and says of a network that cannot be made at its size which size to take. */
+static IrModule *lower_program(const Job *job, const Sets *sets, Diag *diag) {
+    Span place = {0};
+    diag_hold(diag);
+    Lowered done = lower_job(job, sets, diag);
+    const char *reason = done.misfit && diag_is_read(diag) ? sizes_explain(job, sets, &done, &place) : NULL;
+    diag_release(diag, place, reason);
+    return done.module;
 }
 
 /* ---- from outside ---- */
@@ -269,7 +286,7 @@ IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *o
         return NULL;
     const Ast *network = choose_network(arena, &program, entry, &sets);
     check_sets(arena, &program, entry, network, &sets, diag);
-    return lower_program(arena, &program, entry, network, &sets, diag);
+    return lower_program(&(Job){arena, &program, entry, network}, &sets, diag);
 }
 
 IrModule *frontend_parse_data(Arena *arena, const char *text, Diag *diag) {

@@ -68,8 +68,8 @@ typedef struct Lower {
     Arena *arena;
     Diag *diag;
     IrModule *module;
-    StrMap *globals;  /* const Ast * by name */
-    StrMap constants; /* Value * of definitions that were evaluated */
+    const StrMap *globals; /* const Ast * by name */
+    StrMap constants;      /* Value * of definitions that were evaluated */
     const Pending *pending;
     Target *target; /* NULL outside of all graphs: in a setting */
     int instance_count, instance_capacity;
@@ -77,11 +77,12 @@ typedef struct Lower {
     IrNode *input; /* of @forward */
     StrMap alphas; /* "normal" -> the softmax node */
     const struct Sets *sets;
-    int depth;           /* of definitions that use each other */
-    int nesting;         /* of expressions that are evaluated */
-    int64_t steps;       /* expressions evaluated */
-    bool gave_up;        /* there is no end: nothing more is evaluated */
-    const char *library; /* folder of the definitions that come with ndarts, or NULL */
+    int depth;              /* of definitions that use each other */
+    int nesting;            /* of expressions that are evaluated */
+    int64_t steps;          /* expressions evaluated */
+    bool gave_up;           /* there is no end: nothing more is evaluated */
+    const char *library;    /* folder of the definitions that come with ndarts, or NULL */
+    const SourceFile *text; /* what is compiled, rather than what it imports */
 } Lower;
 
 /* ---- expressions and statements (eval.c) ---- */
@@ -93,6 +94,8 @@ void lower_set_variable(Lower *l, Frame *f, const char *name, Value value);
 /* An error at span, followed by where the definitions around it are used. */
 Value lower_error(Lower *l, Frame *f, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
 void lower_note_uses(Lower *l, Frame *f);
+/* The innermost use of the definitions around f that stands in the text itself; `otherwise` when there is none. */
+Span lower_place_in_text(Lower *l, Frame *f, Span otherwise);
 /* Says that it does not end, once, and stops all evaluation. */
 Value lower_give_up(Lower *l, Span span, const char *what);
 /* Likewise, of definitions that use each other more than so deep: names the circle that f is in when there is one. */
@@ -165,13 +168,13 @@ void lower_space_settings(Lower *l, Frame *f, const Ast *space);
 
 /* ---- networks and experiments (network.c, experiment.c, sets.c) ---- */
 Value lower_call_network(Lower *l, Frame *f, const Ast *network, const Arguments *arguments, bool entry);
-/* Makes @forward of a network's name or call; --set replaces its arguments. */
-void lower_entry(Lower *l, Frame *f, const Ast *expression);
+/* Makes @forward of a network's name or call; --set replaces its arguments. False after mistakes. */
+bool lower_entry(Lower *l, Frame *f, const Ast *expression);
 /* The network whose parameters those are; NULL when it is none. */
 const Ast *network_template(const StrMap *globals, const Ast *expression);
-/* Settings, then (unless there were mistakes) @forward of the network. clean: the definitions are right, so that the
- * space may be looked at. */
-void lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool clean);
+/* Settings, then (unless there were mistakes) @forward of the network: false when that failed. clean: the definitions
+ * are right, so that the space may be looked at. */
+bool lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool clean);
 /* The settings data.* of a data line's value, outside of an experiment. */
 void lower_data(Lower *l, const Ast *data);
 const Ast *experiment_network(const Ast *experiment); /* the expression; NULL when there is none */
@@ -193,6 +196,22 @@ bool sets_parse(Arena *arena, const char *const *texts, int count, Sets *sets, D
 bool sets_resolve(Arena *arena, Sets *sets, const char *const *keys, int key_count, Diag *diag);
 /* The value of "SECTION.NAME" replaces *value when there is one. */
 bool lower_override(Lower *l, const char *section, const char *name, Value *value);
+/* A module, or what came of it. */
+typedef struct Lowered {
+    IrModule *module;      /* NULL after mistakes */
+    bool misfit;           /* they came up while @forward was made, which has an end */
+    int64_t height, width; /* of the images; 0: not known */
+    int64_t steps;
+} Lowered;
+/* What is lowered: a network or an experiment of a program. */
+typedef struct Job {
+    Arena *arena;
+    const struct Program *program;
+    const Ast *entry, *network;
+} Job;
+Lowered lower_job(const Job *job, const Sets *sets, Diag *diag);
+/* Whether images of another size would do (sizes.c): the mistake, and where it is; NULL when it is none of the size. */
+const char *sizes_explain(const Job *job, const Sets *sets, const Lowered *failed, Span *place);
 /* All keys that --set may name for a text whose network is this template (NULL when unknown) and whose experiment is
  * that (or NULL). */
 void settings_list_keys(Arena *arena, const Ast *network, const Ast *experiment, const char ***keys, int *count);

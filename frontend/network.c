@@ -135,7 +135,7 @@ static Value eval_entry(Lower *l, Frame *f, const Ast *expression) {
     return result;
 }
 
-void lower_entry(Lower *l, Frame *f, const Ast *expression) {
+bool lower_entry(Lower *l, Frame *f, const Ast *expression) {
     int before = diag_count_errors(l->diag);
     IrGraph *graph = ir_graph_create(l->module, "forward");
     graph->span = expression->span;
@@ -149,7 +149,7 @@ void lower_entry(Lower *l, Frame *f, const Ast *expression) {
         if (diag_count_errors(l->diag) == before)
             diag_error(l->diag, expression->span, "the network gives %s; expected a tensor",
                        result.kind == VALUE_error ? "nothing" : value_kind_name(&result));
-        return;
+        return false;
     }
     IrOutput *outputs = graph->outputs;
     int count = graph->output_count;
@@ -164,4 +164,5 @@ void lower_entry(Lower *l, Frame *f, const Ast *expression) {
         ir_module_set(l->module, names[i], ir_attr_int("", l->input->type.dim[i + 1]), expression->span);
     if (type->rank == 2)
         ir_module_set(l->module, "classes", ir_attr_int("", type->dim[1]), expression->span);
+    return diag_count_errors(l->diag) == before;
 }

@@ -138,6 +138,7 @@ static Ast *label(ParseState *state, Ast *ast)
 %token <name> IMPORT "'import'" OP_ "'op'" FN "'fn'" LET "'let'" NETWORK "'network'" GENOTYPE "'genotype'" SPACE "'space'"
 %token <name> SEARCH "'search'" TRAIN "'train'"
 %token ON "'on'" IF "'if'" THEN "'then'" ELSE "'else'" FOR "'for'" IN "'in'" DO "'do'" RETURN "'return'"
+%token REQUIRE "'require'"
 %token AND "'and'" OR "'or'" NOT "'not'" TRUE_ "'true'" FALSE_ "'false'"
 %token EQ "'=='" NE "'!='" LE "'<='" GE "'>='" OPTIONAL "'?='" RANGE "'..'"
 %token END 0 "the end of the text"
@@ -271,6 +272,9 @@ statement
     | IF expression THEN block ELSE block        { $$ = NODE(when, @$, $2, $4, $6); }
     | place block                    { $$ = NODE(within, @$, $1, $2); }
     | RETURN values                  { $$ = $2; $$->kind = AST_return; $$->span = @$; }
+    | REQUIRE expression ',' values  { $$ = NODE(require, @$, $2);
+                                       for (int i = 0; i < $4->count; i++)
+                                           ast_add(state->arena, $$, $4->kids[i]); }
     | error                          { $$ = NULL; RECOVER(true); }
     ;
 place

@@ -111,3 +111,32 @@ const Binding *bindings_find(const Bindings *bindings, const char *name) {
             return &bindings->items[i];
     return NULL;
 }
+
+void value_print(const Value *value, Str *out) {
+    switch (value->kind) {
+    case VALUE_int:
+        str_addf(out, "%lld", (long long)value->i);
+        break;
+    case VALUE_float:
+        str_add_double(out, value->f);
+        break;
+    case VALUE_bool:
+        str_add(out, value->i ? "true" : "false");
+        break;
+    case VALUE_string:
+        str_add(out, value->s);
+        break;
+    case VALUE_stage:
+        str_add(out, value->stage->name);
+        break;
+    case VALUE_list:
+        for (int i = 0; i < value->count; i++) {
+            str_add(out, i ? ", " : "[");
+            value_print(&value->items[i], out);
+        }
+        str_add(out, value->count ? "]" : "[]");
+        break;
+    default:
+        str_add(out, value->definition ? value->definition->name : value_kind_name(value));
+    }
+}

@@ -82,6 +82,8 @@ Value value_list(int count, Value *items);
 bool value_equal(const Value *a, const Value *b);
 /* "a tensor", "an operation": for messages. */
 const char *value_kind_name(const Value *value);
+/* As a part of a message: "3", "0.5", "a string", "[3, 1]". */
+void value_print(const Value *value, Str *out);
 /* int and float as double; false for others. */
 bool value_number(const Value *value, double *number);
 
