@@ -15,15 +15,34 @@ typedef struct Image {
     uint8_t *pixels; /* height x width x 3, from malloc */
 } Image;
 
-/* JPEG or PNG, by what is in it: grey, palette and CMYK become RGB, alpha is dropped. broken gets a decoder's verdict on
- * the file: the picture may be left out. error gets whatever else stood in the way: no file, no memory, a failing disk. */
+/* A picture of one of the formats below, by what is in it and not by its name: grey, palette and CMYK become RGB, 16
+ * bits the upper 8, alpha is dropped; of several pictures the first. broken gets a decoder's verdict on the file: the
+ * picture may be left out. error gets whatever else stood in the way: no file, no memory, a failing disk. */
 bool image_read(const char *path, Image *image, Error *broken, Error *error);
 /* A broken or truncated file is ERROR_INPUT and named; ERROR_MACHINE says nothing about the file. */
 bool image_decode(const char *path, const uint8_t *bytes, size_t size, Image *image, Error *error);
-void image_free(Image *image); /* a zeroed Image is allowed */
+const char *image_formats(void); /* "JPEG, PNG, ...": for messages */
+void image_free(Image *image);   /* a zeroed Image is allowed */
+
+/* What the end of a file's name, in any case, says of it. */
+typedef enum ImageSuffix {
+    IMAGE_SUFFIX_unknown,
+    IMAGE_SUFFIX_read,
+    IMAGE_SUFFIX_left_out /* this build lacks the library, whose Debian package is set */
+} ImageSuffix;
+ImageSuffix image_suffix(const char *name, const char **package);
+
+/* ---- for the files of the formats; pixels are the caller's to free, also after a failure ---- */
 bool image_allocate(const char *path, uint64_t height, uint64_t width, Image *image, Error *error);
 bool image_decode_jpeg(const char *path, const uint8_t *bytes, size_t size, Image *image, Error *error);
 bool image_decode_png(const char *path, const uint8_t *bytes, size_t size, Image *image, Error *error);
+bool image_decode_webp(const char *path, const uint8_t *bytes, size_t size, Image *image, Error *error);
+bool image_decode_gif(const char *path, const uint8_t *bytes, size_t size, Image *image, Error *error);
+bool image_decode_tiff(const char *path, const uint8_t *bytes, size_t size, Image *image, Error *error);
+bool image_decode_bmp(const char *path, const uint8_t *bytes, size_t size, Image *image, Error *error);
+bool image_decode_pnm(const char *path, const uint8_t *bytes, size_t size, Image *image, Error *error);
+/* Ink to light, by Pillow's rule, for a pixel of cyan, magenta, yellow and black. */
+void image_ink_to_light(const uint8_t *ink, uint8_t *pixel);
 
 typedef struct ImageBox {
     int top, left, height, width;

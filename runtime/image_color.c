@@ -6,6 +6,14 @@ uint8_t image_grey(const uint8_t *pixel) {
     return (uint8_t)((pixel[0] * 19595 + pixel[1] * 38470 + pixel[2] * 7471 + 0x8000) >> 16);
 }
 
+void image_ink_to_light(const uint8_t *ink, uint8_t *pixel) {
+    int paper = 255 - ink[3];
+    for (int c = 0; c < IMAGE_CHANNELS; c++) {
+        int amount = ink[c] * paper + 128, light = paper - ((amount + (amount >> 8)) >> 8);
+        pixel[c] = (uint8_t)(light < 0 ? 0 : light);
+    }
+}
+
 /* From `from`, at 0, to `to`, at 1, or beyond; cut off, not rounded. */
 static uint8_t blend(int from, int to, float at) {
     float value = (float)from + at * (float)(to - from);

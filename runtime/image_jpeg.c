@@ -2,14 +2,7 @@
  * broken; a file that merely ends too early it would fill up with grey, which is refused here. */
 #include "runtime/image.h"
 
-#ifndef NDARTS_HAVE_JPEG
-
-bool image_decode_jpeg(const char *path, const uint8_t *bytes, size_t size, Image *image, Error *error) {
-    (void)bytes, (void)size, (void)image;
-    return error_set(error, ERROR_MACHINE, "%s: this ndarts was built without libjpeg", path);
-}
-
-#else
+#ifdef NDARTS_HAVE_JPEG
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -38,15 +31,12 @@ static void take_message(j_common_ptr info, int level) {
         leave_on_error(info);
 }
 
-/* Ink to light, in place; Adobe's files have the ink inverted. CMYK rows are made to RGB by Pillow's rule. */
-static void convert_ink(const uint8_t *ink, int width, bool inverted, uint8_t *out) {
-    for (int x = 0; x < width; x++, ink += 4) {
-        int paper = inverted ? ink[3] : 255 - ink[3];
-        for (int c = 0; c < 3; c++) {
-            int amount = (inverted ? 255 - ink[c] : ink[c]) * paper + 128;
-            int light = paper - ((amount + (amount >> 8)) >> 8);
-            out[3 * x + c] = (uint8_t)(light < 0 ? 0 : light);
-        }
+/* Adobe's files have the ink inverted. */
+static void convert_ink(uint8_t *ink, int width, bool inverted, uint8_t *out) {
+    for (int x = 0; x < width; x++, ink += 4, out += IMAGE_CHANNELS) {
+        for (int c = 0; inverted && c < 4; c++)
+            ink[c] = (uint8_t)(255 - ink[c]);
+        image_ink_to_light(ink, out);
     }
 }
 

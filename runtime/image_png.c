@@ -2,14 +2,7 @@
  * a file is broken. */
 #include "runtime/image.h"
 
-#ifndef NDARTS_HAVE_PNG
-
-bool image_decode_png(const char *path, const uint8_t *bytes, size_t size, Image *image, Error *error) {
-    (void)bytes, (void)size, (void)image;
-    return error_set(error, ERROR_MACHINE, "%s: this ndarts was built without libpng", path);
-}
-
-#else
+#ifdef NDARTS_HAVE_PNG
 
 #include <stdlib.h>
 #include <string.h>

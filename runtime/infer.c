@@ -9,7 +9,7 @@ static bool check_command(const Infer *f, Error *error) {
     if (!f->net || (!f->input && !f->pictures.count))
         return error_set(error, ERROR_INPUT,
                          "infer needs a network (a text, a .so or a .cubin) and images: --input x.npy --output y.npy, "
-                         "or JPEG and PNG files");
+                         "or files of pictures");
     if (f->input && f->pictures.count)
         return error_set(error, ERROR_INPUT, "infer takes --input or pictures, not both: found '%s' and '%s'", f->input,
                          f->pictures.items[0]);

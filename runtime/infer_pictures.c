@@ -1,4 +1,4 @@
-/* infer_pictures.c: JPEG and PNG files through a network: each is made to the network's size and normalised as the
+/* infer_pictures.c: files of pictures through a network: each is made to the network's size and normalised as the
  * images of its data are for evaluation, a batch at a time. A broken one is named and skipped. */
 #include "base/str.h"
 #include "runtime/data.h"

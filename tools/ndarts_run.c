@@ -32,7 +32,7 @@ static const RtCommand commands[] = {
      "writes down what a text computes for given inputs, weights and draws", false, true},
     {"infer", rt_infer_main,
      "NET.nd|NET.so|NET.cubin --weights W.safetensors PICTURE...|--input x.npy --output y.npy [--classes FILE] ...",
-     "the five best classes of JPEG and PNG files, or the logits of an array", false, true},
+     "the five best classes of pictures, or the logits of an array", false, true},
     {"import", rt_import_main, "W.pt -o W.safetensors [--key NAME] [--net NET.nd [--set NAME=VALUE]]",
      "weights out of a PyTorch checkpoint", false, false},
     {"export", rt_export_main, "NET.nd --weights W.safetensors -o NET.onnx|W.safetensors [--set NAME=VALUE]",

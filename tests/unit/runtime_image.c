@@ -139,7 +139,7 @@ static void test_broken_files(void **state) {
     expect_refused("truncated.jpg", "broken JPEG");
     expect_refused("truncated.png", "the file is cut off");
     expect_refused("garbled.png", "broken PNG");
-    expect_refused("make.py", "neither a JPEG nor a PNG");
+    expect_refused("make.py", "no picture: read are JPEG, PNG");
     expect_refused("/there/is/none.png", "cannot open");
 }
 
