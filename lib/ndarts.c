@@ -1,8 +1,9 @@
 /* ndarts.c: the C library. Every call that can fail runs inside `guard`, which keeps what the layers below would print,
- * and catches what would end the program: running out of memory. A net that ran out of memory in the middle of
- * something is not used again. A mutex makes calls for one net wait for each other. */
+ * gives them the C locale, and catches what would end the program: running out of memory. A net that ran out of memory
+ * in the middle of something is not used again. A mutex makes calls for one net wait for each other. */
 #include "lib/ndarts.h"
 
+#include "base/locale.h"
 #include "runtime/predict.h"
 #include "runtime/weights.h"
 
@@ -37,6 +38,7 @@ typedef struct Guard {
     FILE *outer_stream, *stream;
     char *said; /* what was printed on the stream */
     size_t size;
+    locale_t outer_locale;
     Error error;
 } Guard;
 
@@ -64,16 +66,20 @@ static void set_message(const Guard *g, char **message) {
 static NdartsStatus guard(Body *body, void *call, bool *lost, char **message) {
     Guard g = {.outer_escape = arena_escape, .outer_stream = diag_redirected};
     g.stream = open_memstream(&g.said, &g.size);
+    g.outer_locale = locale_enter();
     *lost = false;
-    if (!g.stream) {
+    if (!g.stream || !g.outer_locale) {
         error_set(&g.error, ERROR_MACHINE, "%s", no_memory);
     } else {
         diag_redirected = g.stream;
         *lost = !run_body(&g, body, call);
         diag_redirected = g.outer_stream;
         arena_escape = g.outer_escape;
-        fclose(g.stream);
     }
+    if (g.outer_locale)
+        locale_leave(g.outer_locale);
+    if (g.stream)
+        fclose(g.stream);
     if (*lost)
         g.error = (Error){ERROR_MACHINE, "out of memory"};
     if (g.error.kind != ERROR_NONE)

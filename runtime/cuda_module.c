@@ -4,6 +4,7 @@
  * nd_weights lie. */
 #include "runtime/cuda_module.h"
 
+#include "base/locale.h"
 #include "base/align.h"
 #include "base/hash.h"
 #include "base/str.h"
@@ -122,10 +123,13 @@ typedef struct Build {
 
 static void *compile_units(void *argument) {
     Build *b = argument;
+    locale_t before = locale_enter(); /* nvrtc reads numbers; without memory for a locale it will not compile either */
     for (int i; (i = atomic_fetch_add(&b->next, 1)) < b->count;) {
         Unit *u = &b->units[i];
         cg_nvrtc_compile(u->arena, u->source, b->arch, b->kind, &u->cubin, &u->size, &u->error);
     }
+    if (before)
+        locale_leave(before);
     return NULL;
 }
 

@@ -1,8 +1,10 @@
-/* _library.c: what library.py wants of the C library, in a program that links nothing else:
+/* _library.c: what library.py wants of the C library, in a program that links nothing else and has the locale of its
+ * environment:
  *
  *     library NET WEIGHTS OTHER_WEIGHTS IMAGES.f32 COUNT LOGITS.f32 */
 #include <ndarts.h>
 
+#include <locale.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,6 +151,8 @@ int main(int argc, char **argv) {
     size_t numbers;
     if (argc != 7)
         return 1;
+    setlocale(LC_ALL, "");
+    const char *point = strdup(localeconv()->decimal_point);
     path = argv[1], weights = argv[2], count = atoi(argv[5]);
     images = read_numbers(argv[4], &numbers);
     wanted = read_numbers(argv[6], &numbers);
@@ -174,6 +178,8 @@ int main(int argc, char **argv) {
     in_threads(use_own, NULL);
     check_memory(net);
     ndarts_close(net);
+    expect(strcmp(localeconv()->decimal_point, point) == 0, "the locale is what it was");
+    printf("decimal point '%s'\n", point);
     printf("%s, %d failures\n", ndarts_version(), failures);
     return failures != 0;
 }

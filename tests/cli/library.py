@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The C library as it is installed: its header in C99 and C++, its symbols, the example of the documentation through pkg-config,
-shared and static, with the logits of ndarts-run infer; every mistake as a code and a message, threads, and no word printed."""
+shared and static, with the logits of ndarts-run infer; every mistake as a code and a message, threads, and no word printed; the same in
+locales with other numbers."""
 import os
 import random
 import shutil
@@ -107,18 +108,52 @@ def test_example():
         run(f'./{name}', 'absent.nd', code=1, says='absent.nd', env=library_path())
 
 
+# (locale, character set): a comma in numbers and points between thousands; letters that are no ASCII in one byte.
+LOCALES = (('de_DE', 'UTF-8'), ('tr_TR', 'ISO-8859-9'))
+
+
+def make_locales():
+    """Into the folder locales, for LOCPATH; what can be made of LOCALES with what is installed."""
+    os.makedirs('locales', exist_ok=True)
+    made = []
+    for name, charset in LOCALES:
+        path = os.path.abspath(f'locales/{name}.{charset}')
+        if shutil.which('localedef'):
+            subprocess.run(['localedef', '-i', name, '-f', charset, path], stderr=subprocess.DEVNULL, check=False)
+        if os.path.isdir(path):
+            made.append(f'{name}.{charset}')
+        else:
+            print(f'skipped: localedef cannot make {name}.{charset} (package locales)')
+    return made
+
+
 def test_everything():
     source = os.path.join(SOURCE, 'tests', 'cli', '_library.c')
     run('cc', '-std=gnu11', '-Wall', '-Wextra', source, '-o', 'library', *pkg_config('--cflags', '--libs'), '-lpthread')
     for net in ('net.nd', 'net.so'):
-        done = subprocess.run(['./library', net, 'w.safetensors', 'other.safetensors', 'x.f32', str(IMAGES), 'y.f32'],
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=library_path(), check=False, timeout=60)
-        if done.returncode or done.stdout != '0.1.0, 0 failures\n' or done.stderr:
-            raise Failure(f'{net}: {done.returncode}\n{done.stdout}{done.stderr}')
+        expect_no_failures(net, '.', library_path())
+
+
+def expect_no_failures(net, point, environment):
+    done = subprocess.run(['./library', net, 'w.safetensors', 'other.safetensors', 'x.f32', str(IMAGES), 'y.f32'],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, check=False, timeout=60)
+    if done.returncode or done.stdout != f"decimal point '{point}'\n0.1.0, 0 failures\n" or done.stderr:
+        raise Failure(f'{net}: {done.returncode}\n{done.stdout}{done.stderr}')
+
+
+def test_locales():
+    for name in make_locales():
+        environment = {'LOCPATH': os.path.abspath('locales'), 'LC_ALL': name}
+        # A cache of its own, so that the text is compiled in this locale.
+        expect_no_failures('net.nd', ',', {**library_path(), **environment, 'XDG_CACHE_HOME': os.path.abspath(f'cache-{name}')})
+        for emit in ('c', 'ir', 'plan', 'stats', 'svg'):
+            here, _ = run(COMPILER, 'net.nd', f'--emit={emit}')
+            there, _ = run(COMPILER, 'net.nd', f'--emit={emit}', env={**os.environ, **environment})
+            expect(here == there, f'--emit={emit} is another in {name}')
 
 
 if __name__ == '__main__':
     if not shutil.which('pkg-config'):
         print('no pkg-config here')
         sys.exit(77)
-    sys.exit(main([prepare, test_header, test_symbols, test_example, test_everything]))
+    sys.exit(main([prepare, test_header, test_symbols, test_example, test_everything, test_locales]))
