@@ -46,6 +46,10 @@ int diag_count_errors(const Diag *diag) {
     return diag->errors;
 }
 
+bool diag_is_full(const Diag *diag) {
+    return diag->errors > DIAG_MAX_ERRORS;
+}
+
 /* The text of a line (from 1) without its end; NULL when the file has no such line. */
 static const char *find_line(const SourceFile *file, uint32_t line, size_t *length) {
     const char *start = file->text, *end = file->text + file->size;
@@ -212,7 +216,8 @@ const char *diag_suggest(const char *name, const char *const *candidates, size_t
         return NULL;
     for (size_t i = 0; i < count; i++) {
         size_t other = strlen(candidates[i]);
-        if (other > SUGGEST_MAX)
+        /* Every character that one has more than the other is an insertion. */
+        if (other > SUGGEST_MAX || (other > length ? other - length : length - other) >= best_distance)
             continue;
         size_t distance = edit_distance(name, length, candidates[i], other);
         if (distance < best_distance) {
@@ -271,12 +276,20 @@ void bug_at(const char *file, int line, const char *format, ...) {
     abort();
 }
 
-SourceFile *source_read(Arena *arena, const char *path, Error *error) {
-    size_t size;
-    const char *text = file_read(arena, path, &size, error);
-    if (!text)
-        return NULL;
+static SourceFile *make_source(Arena *arena, const char *path, const char *text, size_t size) {
     SourceFile *file = ARENA_NEW(arena, SourceFile);
     *file = (SourceFile){.path = arena_strdup(arena, path), .text = text, .size = size};
     return file;
+}
+
+SourceFile *source_read(Arena *arena, const char *path, Error *error) {
+    size_t size;
+    const char *text = file_read(arena, path, &size, error);
+    return text ? make_source(arena, path, text, size) : NULL;
+}
+
+SourceFile *source_read_text(Arena *arena, const char *path, size_t most, bool regular, Error *error) {
+    size_t size;
+    const char *text = file_read_text(arena, path, most, regular, &size, error);
+    return text ? make_source(arena, path, text, size) : NULL;
 }

@@ -45,6 +45,8 @@ bool diag_is_read(const Diag *diag);
  * NULL) that they come from. */
 void diag_hold(Diag *diag);
 void diag_release(Diag *diag, Span span, const char *reason);
+/* No more errors will be printed: nobody need look for them. */
+bool diag_is_full(const Diag *diag);
 
 /* The candidate nearest to name by edit distance (at most a third of its length), or NULL. */
 const char *diag_suggest(const char *name, const char *const *candidates, size_t count);
@@ -74,5 +76,8 @@ extern void (*bug_hook)(FILE *out);
 
 /* Reads a whole file ("-" is standard input) into the arena, with a zero byte after it. */
 SourceFile *source_read(Arena *arena, const char *path, Error *error);
+/* Likewise a text that a person wrote or a program printed, of at most `most` bytes. regular: only a file, so that
+ * nothing is waited for; a pipe or a device may be named on the command line, but not in another text. */
+SourceFile *source_read_text(Arena *arena, const char *path, size_t most, bool regular, Error *error);
 
 #endif

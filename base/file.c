@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,13 +34,14 @@ static bool fail_with_errno(Error *error, const char *what, const char *path) {
     return error_set(error, kind_of_errno(number), "cannot %s '%s': %s", what, path, strerror(number));
 }
 
-/* Reads until the end; the size asked of the system is only a first guess, pipes have none. */
-static char *read_all(Arena *arena, int descriptor, size_t *size) {
+/* Reads until the end, or until there are more than `most` bytes; the size asked of the system is only a first guess,
+ * pipes have none. */
+static char *read_all(Arena *arena, int descriptor, size_t most, size_t *size) {
     struct stat status;
     size_t capacity = fstat(descriptor, &status) == 0 && status.st_size > 0 ? (size_t)status.st_size + 2 : 4096;
     char *data = arena_alloc(arena, capacity);
     *size = 0;
-    for (;;) {
+    while (*size <= most) {
         if (*size + 1 >= capacity) {
             data = arena_grow(arena, data, *size, 2 * capacity);
             capacity *= 2;
@@ -51,6 +53,49 @@ static char *read_all(Arena *arena, int descriptor, size_t *size) {
             return count == 0 ? data : NULL;
         *size += (size_t)count;
     }
+    return data;
+}
+
+/* Opens without waiting for the other end of a pipe, but reads with waiting. */
+static int open_regular(const char *path, Error *error) {
+    struct stat status;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0 || fstat(descriptor, &status) != 0) {
+        fail_with_errno(error, "open", path);
+    } else if (!S_ISREG(status.st_mode)) {
+        error_set(error, ERROR_INPUT, "cannot read '%s': it is a %s, not a file", path,
+                  S_ISDIR(status.st_mode) ? "folder" : "device or a pipe");
+    } else {
+        return descriptor;
+    }
+    if (descriptor >= 0)
+        close(descriptor);
+    return -1;
+}
+
+static char *read_and_close(Arena *arena, const char *path, int descriptor, size_t most, size_t *size, Error *error) {
+    char *data = read_all(arena, descriptor, most, size);
+    if (!data)
+        fail_with_errno(error, "read", path);
+    if (descriptor != STDIN_FILENO)
+        close(descriptor);
+    return data;
+}
+
+char *file_read_text(Arena *arena, const char *path, size_t most, bool regular, size_t *size, Error *error) {
+    int descriptor = strcmp(path, "-") == 0 ? STDIN_FILENO
+                     : regular              ? open_regular(path, error)
+                                            : open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) {
+        fail_with_errno(error, "open", path); /* keeps what open_regular says */
+        return NULL;
+    }
+    char *data = read_and_close(arena, path, descriptor, most, size, error);
+    if (data && *size > most) {
+        error_set(error, ERROR_INPUT, "cannot read '%s': it has more than %zu bytes, too many for a text", path, most);
+        return NULL;
+    }
+    return data;
 }
 
 char *file_read(Arena *arena, const char *path, size_t *size, Error *error) {
@@ -60,12 +105,7 @@ char *file_read(Arena *arena, const char *path, size_t *size, Error *error) {
         fail_with_errno(error, "open", path);
         return NULL;
     }
-    char *data = read_all(arena, descriptor, size);
-    if (!data)
-        fail_with_errno(error, "read", path);
-    if (!standard)
-        close(descriptor);
-    return data;
+    return read_and_close(arena, path, descriptor, SIZE_MAX - 1, size, error);
 }
 
 static void release(FileWriter *writer) {

@@ -11,6 +11,10 @@
  * that cannot be opened is ERROR_INPUT, a failing read ERROR_MACHINE. */
 char *file_read(Arena *arena, const char *path, size_t *size, Error *error);
 
+/* Likewise a text, of at most `most` bytes; what is longer, or endless, is ERROR_INPUT. regular: only a file or
+ * standard input, not a device or a pipe, which would be waited for. */
+char *file_read_text(Arena *arena, const char *path, size_t most, bool regular, size_t *size, Error *error);
+
 /* A file that appears under its name only when complete. After a failed call the writer is closed and the temporary
  * file gone; every way out of writing ends in commit or in a failure. */
 typedef struct FileWriter {

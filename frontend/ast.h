@@ -90,6 +90,7 @@ typedef struct ParseState {
     const SourceFile *source;
     Ast *result;
     int start;                      /* token returned first: START_TEXT or START_EXPRESSION */
+    size_t token, next;             /* bytes of the source before the latest token, and behind it */
     uint32_t line, col;             /* of the next byte */
     uint32_t skip_line;             /* tokens up to this line are not seen: it had a mistake */
     uint32_t end_line, end_col;     /* where the latest token ends */

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { MOST_BYTES = 8 << 20, /* of a text and all it imports */ MOST_IMPORTS = 64 /* one in the other */ };
+
 typedef struct Loader {
     Arena *arena;
     Diag *diag;
@@ -16,7 +18,18 @@ typedef struct Loader {
     const char *library;
     StrMap files; /* Ast * by real path */
     Program *program;
+    size_t bytes; /* read so far */
+    int depth;    /* of imports */
 } Loader;
+
+static Loader create_loader(Arena *arena, Program *program, Diag *diag, Error *error) {
+    return (Loader){.arena = arena,
+                    .diag = diag,
+                    .error = error,
+                    .library = program->library,
+                    .files = str_map_create(arena),
+                    .program = program};
+}
 
 /* ---- imports ---- */
 static const char *real_path(Arena *arena, const char *path) {
@@ -48,12 +61,13 @@ static void load_imports(Loader *loader, const Ast *text, const char *path) {
         if (import->kind != AST_import)
             continue;
         const char *found = find_import(loader, path, import->name);
-        if (access(found, R_OK) == 0) {
+        if (loader->depth >= MOST_IMPORTS)
+            diag_error(loader->diag, import->span, "imports go %d deep here; more are not followed", MOST_IMPORTS);
+        else if (access(found, R_OK) == 0)
             load_file(loader, found, import->span);
-            continue;
-        }
-        diag_error(loader->diag, import->name_span, "cannot import '%s': there is no such file beside this one%s",
-                   import->name, loader->library ? " or in the library" : "");
+        else
+            diag_error(loader->diag, import->name_span, "cannot import '%s': there is no such file beside this one%s",
+                       import->name, loader->library ? " or in the library" : "");
     }
 }
 
@@ -62,17 +76,26 @@ static void load_text(Loader *loader, SourceFile *source, const char *key) {
     str_map_set(&loader->files, key, text);
     ARENA_PUSH(loader->arena, loader->program->texts, loader->program->text_count, loader->program->text_capacity,
                text);
+    loader->depth++;
     load_imports(loader, text, str_equal(source->path, "-") ? "" : source->path);
+    loader->depth--;
 }
 
+/* import: where a text names the file; none when the user does. */
 static bool load_file(Loader *loader, const char *path, Span import) {
     bool input = str_equal(path, "-");
     const char *key = input ? path : real_path(loader->arena, path);
     if (str_map_get(&loader->files, key))
         return true;
     Error failed = {0};
-    SourceFile *source = source_read(loader->arena, path, &failed);
-    if (!source && import.file) {
+    SourceFile *source = source_read_text(loader->arena, path, MOST_BYTES, import.file != NULL, &failed);
+    loader->bytes += source ? source->size : 0;
+    if (loader->bytes > MOST_BYTES) {
+        error_set(&failed, ERROR_INPUT, "cannot read '%s': with it a text and its imports have more than %d bytes",
+                  path, MOST_BYTES);
+        source = NULL;
+    }
+    if (!source && import.file && failed.kind == ERROR_INPUT) {
         diag_error(loader->diag, import, "%s", failed.message);
         return false;
     }
@@ -271,7 +294,7 @@ static const Ast *choose_entry(const Program *program, const FrontendOptions *op
 
 IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag, Error *error) {
     Program program = {.globals = str_map_create(arena), .library = options ? options->library : NULL};
-    Loader loader = {arena, diag, error, program.library, str_map_create(arena), &program};
+    Loader loader = create_loader(arena, &program, diag, error);
     if (!load_main(&loader, path, options))
         return NULL;
     if (options && options->recipe && !load_recipe(&loader, options->recipe))
@@ -318,7 +341,7 @@ bool frontend_name_is_free(Arena *arena, const char *import, const char *library
     Error ignored = {0};
     Diag *silent = diag_create(arena, NULL);
     Program program = {.globals = str_map_create(arena), .library = library};
-    Loader loader = {arena, silent, &ignored, library, str_map_create(arena), &program};
+    Loader loader = create_loader(arena, &program, silent, &ignored);
     return is_plain_name(arena, name, silent) && load_file(&loader, find_import(&loader, "", import), (Span){0}) &&
            !defines(&program, name);
 }
@@ -326,7 +349,7 @@ bool frontend_name_is_free(Arena *arena, const char *import, const char *library
 const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag,
                                Error *error) {
     Program program = {.globals = str_map_create(arena), .library = options ? options->library : NULL};
-    Loader loader = {arena, diag, error, program.library, str_map_create(arena), &program};
+    Loader loader = create_loader(arena, &program, diag, error);
     if (!load_main(&loader, path, options))
         return NULL;
     sema_check(arena, &program, diag);

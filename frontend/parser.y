@@ -28,10 +28,13 @@
 %code {
 #include <string.h>
 
+/* The stack's memory is the arena's, as the scanner's. */
+#define YYMALLOC(size) arena_alloc(state->arena, (size))
+#define YYFREE(memory) ((void)(memory))
+
 /* The scanner (lexer.l); its own header cannot stand beside a parser's. */
 int lexer_token(YYSTYPE *value, YYLTYPE *span, void *scanner, ParseState *state);
-int lexer_lex_init(void **scanner);
-int lexer_lex_destroy(void *scanner);
+int lexer_lex_init_extra(ParseState *state, void **scanner);
 struct yy_buffer_state *lexer__scan_bytes(const char *bytes, int count, void *scanner);
 
 /* Nothing was matched: the place right after what came before. */
@@ -110,7 +113,7 @@ static bool give_up(ParseState *state, int token, Span at, bool in_block)
 }
 #define RECOVER(in_block)                                    \
     do {                                                     \
-        if (yychar == T_END)                                 \
+        if (yychar == T_END || diag_is_full(state->diag))    \
             YYABORT;                                         \
         if (give_up(state, yychar, yylloc, in_block))        \
             yyclearin;                                       \
@@ -382,14 +385,6 @@ argument
 
 %%
 
-static const char *token_text(Arena *arena, const Span *span)
-{
-    const char *line = span->file->text;
-    for (uint32_t i = 1; i < span->line; i++)
-        line = strchr(line, '\n') + 1;
-    return arena_strndup(arena, line + span->col - 1, span->end_col - span->col);
-}
-
 /* "unexpected 'foo'; expected a, b or c" */
 static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, ParseState *state)
 {
@@ -401,10 +396,11 @@ static int yyreport_syntax_error(const yypcontext_t *context, void *scanner, Par
     if (state->error_line == at->line && state->error_col == at->col)
         return 0; /* the same token, tried again as the beginning of something new */
     Str message = str_create(state->arena);
+    const char *token = arena_strndup(state->arena, state->source->text + state->token, state->next - state->token);
     if (yypcontext_token(context) == YYSYMBOL_YYEOF)
         str_add(&message, "the text ends too early");
     else
-        str_addf(&message, "unexpected '%s'", at->line == at->end_line ? token_text(state->arena, at) : "\"");
+        str_addf(&message, "unexpected '%s'", at->line == at->end_line ? token : "\"");
     for (int i = 0; i < count; i++)
         str_addf(&message, "%s%s", i == 0 ? "; expected " : i + 1 == count ? " or " : ", ", yysymbol_name(expected[i]));
     diag_error(state->diag, *at, "%s", message.data);
@@ -437,11 +433,9 @@ static Ast *parse(Arena *arena, const SourceFile *source, Diag *diag, int start)
         return NULL;
     ParseState state = {.arena = arena, .diag = diag, .source = source, .start = start, .line = 1, .col = 1};
     void *scanner;
-    if (lexer_lex_init(&scanner))
-        bug("the scanner cannot start");
+    lexer_lex_init_extra(&state, &scanner);
     lexer__scan_bytes(source->text, (int)source->size, scanner);
     parser_parse(scanner, &state);
-    lexer_lex_destroy(scanner);
     return state.result;
 }
 

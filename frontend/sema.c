@@ -9,6 +9,13 @@ void sema_report_unknown(Sema *s, Span span, const char *what, const char *name,
         diag_error(s->diag, span, "unknown %s '%s'", what, name);
 }
 
+bool sema_is_first(StrMap *seen, const char *name) {
+    if (str_map_get(seen, name))
+        return false;
+    str_map_set(seen, name, seen);
+    return true;
+}
+
 static void define(Program *program, const Ast *definition, Diag *diag) {
     const Ast *before = str_map_get(&program->globals, definition->name);
     if (!before) {
@@ -140,7 +147,7 @@ void sema_check(Arena *arena, Program *program, Diag *diag) {
                 define(program, definition, diag);
         }
     Sema s = {arena, diag, &program->globals};
-    for (size_t i = 0; i < program->globals.count; i++)
+    for (size_t i = 0; i < program->globals.count && !diag_is_full(diag); i++)
         check_definition(&s, program->globals.entries[i].value);
     if (!program->text_count)
         return;

@@ -145,6 +145,8 @@ static void check_label(Sema *s, Scope *scope, const Ast *label) {
 }
 
 void sema_check_expression(Sema *s, Scope *scope, const Ast *ast) {
+    if (diag_is_full(s->diag))
+        return;
     switch (ast->kind) {
     case AST_name:
         check_name(s, scope, ast, "name");
@@ -214,7 +216,7 @@ static void check_statement(Sema *s, Scope *scope, const Ast *ast) {
 }
 
 void sema_check_block(Sema *s, Scope *scope, const Ast *block) {
-    for (int i = 0; i < block->count; i++) {
+    for (int i = 0; i < block->count && !diag_is_full(s->diag); i++) {
         check_statement(s, scope, block->kids[i]);
         if (block->kids[i]->kind == AST_return && i + 1 < block->count)
             diag_error(s->diag, block->kids[i + 1]->span, "nothing comes after 'return'");

@@ -43,11 +43,11 @@ static void check_cell(Sema *s, const Ast *genotype, const Ast *cell) {
 void sema_check_genotype(Sema *s, const Ast *genotype) {
     if (!genotype->count)
         diag_error(s->diag, genotype->name_span, "genotype '%s' has no cells", genotype->name);
-    for (int i = 0; i < genotype->count; i++) {
-        for (int k = 0; k < i; k++)
-            if (str_equal(genotype->kids[k]->name, genotype->kids[i]->name))
-                diag_error(s->diag, genotype->kids[i]->name_span, "genotype '%s' has two cells '%s'", genotype->name,
-                           genotype->kids[i]->name);
+    StrMap seen = str_map_create(s->arena);
+    for (int i = 0; i < genotype->count && !diag_is_full(s->diag); i++) {
+        if (!sema_is_first(&seen, genotype->kids[i]->name))
+            diag_error(s->diag, genotype->kids[i]->name_span, "genotype '%s' has two cells '%s'", genotype->name,
+                       genotype->kids[i]->name);
         check_cell(s, genotype, genotype->kids[i]);
     }
 }
@@ -62,15 +62,13 @@ static bool is_in(const char *const *names, int count, const char *name) {
 }
 
 static void check_keys(Sema *s, const Ast *section, const char *what, const char *const *names, int count) {
-    for (int i = 0; i < section->count; i++) {
+    StrMap seen = str_map_create(s->arena);
+    for (int i = 0; i < section->count && !diag_is_full(s->diag); i++) {
         const Ast *setting = section->kids[i];
-        if (!is_in(names, count, setting->name)) {
+        if (!is_in(names, count, setting->name))
             sema_report_unknown(s, setting->name_span, what, setting->name, names, count);
-            continue;
-        }
-        for (int k = 0; k < i && setting->kind != AST_rule; k++)
-            if (str_equal(section->kids[k]->name, setting->name))
-                diag_error(s->diag, setting->name_span, "'%s' is given twice", setting->name);
+        else if (!sema_is_first(&seen, setting->name) && setting->kind != AST_rule)
+            diag_error(s->diag, setting->name_span, "'%s' is given twice", setting->name);
     }
 }
 
@@ -82,12 +80,12 @@ static const Ast *find(const Ast *section, const char *name) {
 }
 
 static void check_candidates(Sema *s, const Ast *list) {
-    for (int i = 0; list->kind == AST_list && i < list->count; i++) {
+    StrMap seen = str_map_create(s->arena);
+    for (int i = 0; list->kind == AST_list && i < list->count && !diag_is_full(s->diag); i++) {
         const Ast *candidate = list->kids[i];
         sema_check_operation(s, NULL, candidate);
-        for (int k = 0; k < i && candidate->kind == AST_name; k++)
-            if (list->kids[k]->kind == AST_name && str_equal(list->kids[k]->name, candidate->name))
-                diag_error(s->diag, candidate->span, "'%s' is a candidate already", candidate->name);
+        if (candidate->kind == AST_name && !sema_is_first(&seen, candidate->name))
+            diag_error(s->diag, candidate->span, "'%s' is a candidate already", candidate->name);
     }
     if (list->kind != AST_list)
         sema_check_expression(s, NULL, list);
@@ -113,23 +111,29 @@ static void check_cell_settings(Sema *s, const Ast *space, const Ast *cell) {
     sema_check_expression(s, &scope, output->kids[0]);
 }
 
-static bool list_has(const Ast *list, const char *name) {
-    bool found = list->kind != AST_list; /* not written out: who knows */
-    for (int i = 0; i < list->count && !found; i++)
-        found = list->kids[i]->kind == AST_name && str_equal(list->kids[i]->name, name);
-    return found;
+/* The names that candidates of a space have. */
+typedef struct Candidates {
+    StrMap names;
+    bool computed; /* a list is not written out: who knows */
+} Candidates;
+
+static void add_candidates(Candidates *candidates, const Ast *list) {
+    candidates->computed |= list->kind != AST_list;
+    for (int i = 0; i < list->count; i++)
+        if (list->kids[i]->kind == AST_name)
+            str_map_set(&candidates->names, list->kids[i]->name, list->kids[i]);
 }
 
-static bool is_candidate(const Ast *space, const char *name) {
-    bool found = false;
+static Candidates find_candidates(Sema *s, const Ast *space) {
+    Candidates candidates = {.names = str_map_create(s->arena)};
     for (int i = 0; i < space->count; i++) {
         const Ast *setting = space->kids[i];
         if (setting->kind == AST_setting && str_equal(setting->name, "candidates"))
-            found = found || list_has(setting->kids[0], name);
+            add_candidates(&candidates, setting->kids[0]);
         if (setting->kind == AST_rule && str_equal(setting->name, "edge"))
-            found = found || list_has(setting->kids[1], name);
+            add_candidates(&candidates, setting->kids[1]);
     }
-    return found;
+    return candidates;
 }
 
 /* cells = [normal, reduce] */
@@ -143,12 +147,12 @@ static void check_kinds(Sema *s, const Ast *kinds) {
 }
 
 /* after OPERATION = ...    edge KIND(FROM, TO) = [...] */
-static void check_rule(Sema *s, const Ast *space, const Ast *rule, const Ast *kinds) {
+static void check_rule(Sema *s, const Candidates *candidates, const Ast *rule, const Ast *kinds) {
     const Ast *left = rule->kids[0];
     if (str_equal(rule->name, "after")) {
         if (left->kind != AST_name)
             diag_error(s->diag, left->span, "'after' names a candidate, as in  after max_pool_3x3 = ^bn1: batch_norm");
-        else if (!is_candidate(space, left->name))
+        else if (!candidates->computed && !str_map_get(&candidates->names, left->name))
             diag_error(s->diag, left->span, "'%s' is no candidate of this space", left->name);
         sema_check_operation(s, NULL, rule->kids[1]);
         return;
@@ -179,7 +183,8 @@ void sema_check_space(Sema *s, const Ast *space) {
     const Ast *network = find(space, "network");
     if (network)
         sema_check_operation(s, NULL, network->kids[0]);
-    for (int i = 0; i < space->count; i++)
+    Candidates known = find_candidates(s, space);
+    for (int i = 0; i < space->count && !diag_is_full(s->diag); i++)
         if (space->kids[i]->kind == AST_rule)
-            check_rule(s, space, space->kids[i], kinds);
+            check_rule(s, &known, space->kids[i], kinds);
 }

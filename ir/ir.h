@@ -267,6 +267,8 @@ void ir_print_module(const IrModule *module, Str *out);
 void ir_print_graph(const IrGraph *graph, Str *out);
 /* print(parse(print(m))) == print(m). Mistakes go to diag; NULL when there were any. */
 IrModule *ir_parse_module(Arena *arena, const SourceFile *source, Diag *diag);
+/* Of a file ("-": standard input), of at most 64 MB. */
+IrModule *ir_read_module(Arena *arena, const char *path, Diag *diag, Error *error);
 /* Graphviz. */
 void ir_print_dot(const IrGraph *graph, Str *out);
 

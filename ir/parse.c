@@ -477,3 +477,9 @@ IrModule *ir_parse_module(Arena *arena, const SourceFile *source, Diag *diag) {
     }
     return diag_count_errors(diag) == errors_before ? p.module : NULL;
 }
+
+IrModule *ir_read_module(Arena *arena, const char *path, Diag *diag, Error *error) {
+    enum { MOST_BYTES = 64 << 20 };
+    const SourceFile *source = source_read_text(arena, path, MOST_BYTES, false, error);
+    return source ? ir_parse_module(arena, source, diag) : NULL;
+}

@@ -32,8 +32,7 @@ static IrModule *parse_ir(Arena *arena, const char *path, int set_count, Diag *d
         error_set(error, ERROR_INPUT, "%s: --set is for texts in the language, not for IR", path);
         return NULL;
     }
-    SourceFile *source = source_read(arena, path, error);
-    return source ? ir_parse_module(arena, source, diag) : NULL;
+    return ir_read_module(arena, path, diag, error);
 }
 
 IrModule *rt_text_load_options(Arena *arena, const RtProgramOptions *o, Error *error) {

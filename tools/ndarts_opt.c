@@ -278,12 +278,9 @@ static bool write_result(const OptOptions *o, IrGraph **graphs, int count, Error
 }
 
 static int work(OptOptions *o, Error *error) {
-    SourceFile *source = source_read(o->ctx.arena, o->input, error);
-    if (!source)
-        return error_report(error);
-    o->ctx.module = ir_parse_module(o->ctx.arena, source, o->ctx.diag);
+    o->ctx.module = ir_read_module(o->ctx.arena, o->input, o->ctx.diag, error);
     if (!o->ctx.module)
-        return ERROR_INPUT;
+        return error->kind ? error_report(error) : ERROR_INPUT;
     if (o->verify_only)
         return 0;
     if (!resolve_graph(o, error))

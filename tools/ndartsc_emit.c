@@ -108,8 +108,7 @@ static bool load(Job *job) {
     }
     if (o->set_count || o->entry)
         return error_set(&job->error, ERROR_INPUT, "--set and --network are for texts in the language, not for IR");
-    SourceFile *source = source_read(o->arena, o->input, &job->error);
-    job->module = source ? ir_parse_module(o->arena, source, job->diag) : NULL;
+    job->module = ir_read_module(o->arena, o->input, job->diag, &job->error);
     return job->module && (ir_graph_find(job->module, "forward") || use_steps(job));
 }
 
