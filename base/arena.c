@@ -2,6 +2,8 @@
  * Blocks double up to a limit, so that small compilations stay small; what does not fit half a block gets its own. */
 #include "base/arena.h"
 
+#include "base/memory.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,30 +22,14 @@ struct Arena {
     size_t next_size;
 };
 
-_Thread_local jmp_buf *arena_escape = NULL;
-
-static void out_of_memory(size_t size) {
-    if (arena_escape)
-        longjmp(*arena_escape, 1);
-    fprintf(stderr, "error: out of memory (%zu bytes wanted)\n", size);
-    exit(2);
-}
-
-static void *checked_calloc(size_t size) {
-    void *memory = calloc(1, size);
-    if (!memory)
-        out_of_memory(size);
-    return memory;
-}
-
 static ArenaBlock *new_block(size_t size) {
-    ArenaBlock *block = checked_calloc(sizeof(ArenaBlock) + size);
+    ArenaBlock *block = memory_alloc(sizeof(ArenaBlock) + size);
     block->size = size;
     return block;
 }
 
 Arena *arena_create(void) {
-    Arena *arena = checked_calloc(sizeof *arena);
+    Arena *arena = memory_alloc(sizeof *arena);
     arena->next_size = ARENA_FIRST_BLOCK;
     return arena;
 }
@@ -86,7 +72,7 @@ static void *alloc_alone(Arena *arena, size_t size) {
 
 void *arena_alloc(Arena *arena, size_t size) {
     if (size > SIZE_MAX / 2)
-        out_of_memory(size);
+        memory_fail(size);
     size = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
     ArenaBlock *block = arena->blocks;
     if (!block || block->size - block->used < size) {

@@ -2,11 +2,11 @@
  * Reading trusts nothing: every tensor must fit its type and shape, and together they must cover the data without
  * overlap, gap or rest. */
 #include "base/file.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "base/tensor_file.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -147,11 +147,7 @@ static bool parse_metadata(const Reader *reader, json_t *metadata, TensorFile *f
     }
     if (!strings)
         return error_set(reader->error, ERROR_INPUT, "%s: __metadata__ is not an object of strings", reader->path);
-    char *text = json_dumps(metadata, JSON_COMPACT);
-    if (!text)
-        return error_set(reader->error, ERROR_MACHINE, "%s: out of memory", reader->path);
-    file->metadata = arena_strdup(reader->arena, text);
-    free(text);
+    file->metadata = json_print(reader->arena, metadata, JSON_COMPACT);
     return true;
 }
 
@@ -239,7 +235,7 @@ static const Tensor **order_tensors(Arena *arena, const TensorFile *file) {
 static json_t *describe_tensor(const Tensor *tensor, uint64_t begin) {
     json_t *shape = json_array();
     for (int i = 0; i < tensor->rank; i++)
-        json_array_append_new(shape, json_integer(tensor->shape[i]));
+        json_append(shape, json_integer(tensor->shape[i]));
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", tensor_type_name(tensor->type), "shape", shape, "data_offsets",
                      (json_int_t)begin, (json_int_t)(begin + tensor_bytes(tensor)));
 }
@@ -249,7 +245,7 @@ static bool add_metadata(json_t *header, const char *path, const char *metadata,
     json_t *object = json_loads(metadata, JSON_REJECT_DUPLICATES, &json_error);
     if (!object)
         return error_set(error, ERROR_INPUT, "%s: the metadata is not valid JSON: %s", path, json_error.text);
-    json_object_set_new(header, "__metadata__", object);
+    json_add(header, "__metadata__", object);
     return true;
 }
 
@@ -265,16 +261,9 @@ static char *make_header(Arena *arena, const char *path, const TensorFile *file,
             good = error_set(error, ERROR_INPUT, "%s: the name of tensor '%s' is not UTF-8", path, order[i]->name);
         offset += tensor_bytes(order[i]);
     }
-    char *text = good ? json_dumps(header, JSON_COMPACT) : NULL;
+    const char *text = good ? json_print(arena, header, JSON_COMPACT) : NULL;
     json_decref(header);
-    if (!text) {
-        error_set(error, ERROR_MACHINE, "%s: out of memory", path);
-        return NULL;
-    }
-    int width = (int)((strlen(text) + 7) & ~(size_t)7);
-    char *padded = arena_printf(arena, "%-*s", width, text);
-    free(text);
-    return padded;
+    return text ? arena_printf(arena, "%-*s", (int)((strlen(text) + 7) & ~(size_t)7), text) : NULL;
 }
 
 bool safetensors_write(const char *path, const TensorFile *file, Error *error) {

@@ -75,20 +75,93 @@ void str_add_double(Str *s, double value) {
     }
 }
 
+/* By the table of well-formed sequences in the Unicode standard: nothing overlong, no surrogates, at most U+10FFFF. */
+size_t str_utf8_length(const char *text) {
+    const unsigned char *b = (const unsigned char *)text;
+    if (b[0] < 0x80)
+        return b[0] != 0;
+    size_t length = b[0] >= 0xf0 ? 4 : b[0] >= 0xe0 ? 3 : 2;
+    unsigned char low = b[0] == 0xe0   ? 0xa0
+                        : b[0] == 0xf0 ? 0x90
+                                       : 0x80,
+                  high = b[0] == 0xed   ? 0x9f
+                         : b[0] == 0xf4 ? 0x8f
+                                        : 0xbf;
+    if (b[0] < 0xc2 || b[0] > 0xf4 || b[1] < low || b[1] > high)
+        return 0;
+    for (size_t i = 2; i < length; i++) {
+        if (b[i] < 0x80 || b[i] > 0xbf)
+            return 0;
+    }
+    return length;
+}
+
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int str_hex_byte(const char *text) {
+    int high = hex_digit(text[0]), low = high < 0 ? -1 : hex_digit(text[1]);
+    return low < 0 ? -1 : high * 16 + low;
+}
+
+/* Whether the character at bytes, of `length` bytes, stands for itself. */
+static bool is_plain(const char *bytes, size_t length) {
+    return length > 0 && !(bytes[0] == '\\' && bytes[1] == 'x');
+}
+
+bool str_is_utf8(const char *bytes) {
+    for (size_t length; *bytes; bytes += length) {
+        if (!is_plain(bytes, length = str_utf8_length(bytes)))
+            return false;
+    }
+    return true;
+}
+
+const char *str_utf8(Arena *arena, const char *bytes) {
+    Str out = str_create(arena);
+    for (size_t length; *bytes; bytes += length) {
+        length = str_utf8_length(bytes);
+        if (is_plain(bytes, length)) {
+            str_add_bytes(&out, bytes, length);
+        } else {
+            str_addf(&out, "\\x%02x", (unsigned)(unsigned char)*bytes);
+            length = 1;
+        }
+    }
+    return out.data;
+}
+
+const char *str_bytes(Arena *arena, const char *text) {
+    char *bytes = arena_strdup(arena, text), *to = bytes;
+    for (; *text; text++) {
+        int byte = text[0] == '\\' && text[1] == 'x' ? str_hex_byte(text + 2) : -1;
+        *to++ = byte > 0 ? (char)byte : *text;
+        text += byte > 0 ? 3 : 0;
+    }
+    *to = '\0';
+    return bytes;
+}
+
 void str_add_quoted(Str *s, const char *text) {
     str_add(s, "\"");
-    for (; *text; text++) {
+    for (size_t length; *text; text += length) {
         unsigned char c = (unsigned char)*text;
+        bool is_character = (length = str_utf8_length(text)) > 0;
+        length += !is_character;
         if (c == '"' || c == '\\')
             str_addf(s, "\\%c", c);
         else if (c == '\n')
             str_add(s, "\\n");
         else if (c == '\t')
             str_add(s, "\\t");
-        else if (c < 0x20 || c == 0x7f)
+        else if (c < 0x20 || c == 0x7f || !is_character)
             str_addf(s, "\\x%02x", c);
         else
-            str_add_bytes(s, text, 1);
+            str_add_bytes(s, text, length);
     }
     str_add(s, "\"");
 }

@@ -21,8 +21,18 @@ void str_addf(Str *s, const char *format, ...) __attribute__((format(printf, 2, 
 /* The shortest decimal that reads back to the same double; always with '.', 'e', "inf" or "nan" so it reads as a float.
  */
 void str_add_double(Str *s, double value);
-/* A double-quoted string with \" \\ \n \t and \xHH escapes. */
+/* A double-quoted string with \" \\ \n \t and \xHH escapes, the last for control characters and for bytes that are no
+ * UTF-8, so that the result is UTF-8 whatever text is. */
 void str_add_quoted(Str *s, const char *text);
+/* How many bytes the UTF-8 character at text takes, 1 to 4; 0 when there is none (or text is at its end). */
+size_t str_utf8_length(const char *text);
+/* Any bytes as UTF-8: those that are none are \xHH, and so is a backslash before an 'x' (\x5c), so that str_bytes gives
+ * back what there was; any other text stays as it is. str_is_utf8: whether it does. */
+const char *str_utf8(Arena *arena, const char *bytes);
+const char *str_bytes(Arena *arena, const char *text);
+bool str_is_utf8(const char *bytes);
+/* The byte that two hexadecimal digits at text stand for, or -1. */
+int str_hex_byte(const char *text);
 
 bool str_equal(const char *a, const char *b);
 bool str_starts_with(const char *text, const char *prefix);

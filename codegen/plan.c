@@ -1,14 +1,14 @@
 /* plan.c: the plan that a module carries, as JSON; docs/modules.md describes it. */
 #include "codegen/emit.h"
 
-#include <jansson.h>
-#include <stdlib.h>
+#include "base/json.h"
+
 #include <string.h>
 
 static json_t *shape_json(const IrType *type) {
     json_t *array = json_array();
     for (int i = 0; i < type->rank; i++)
-        json_array_append_new(array, json_integer(type->dim[i]));
+        json_append(array, json_integer(type->dim[i]));
     return array;
 }
 
@@ -17,7 +17,7 @@ static json_t *order_json(const IrType *type) {
     int order[IR_MAX_RANK];
     cg_memory_order(type, order);
     for (int i = 0; i < type->rank; i++)
-        json_array_append_new(array, json_integer(order[i]));
+        json_append(array, json_integer(order[i]));
     return array;
 }
 
@@ -51,10 +51,10 @@ char cg_place_letter(IrPlace place) {
 
 static json_t *value_json(const char *name, const IrType *type) {
     json_t *object = json_object();
-    json_object_set_new(object, "name", json_string(name));
-    json_object_set_new(object, "dtype", json_string(dtype_name(type->dtype)));
-    json_object_set_new(object, "shape", shape_json(type));
-    json_object_set_new(object, "order", order_json(type));
+    json_add(object, "name", json_text(name));
+    json_add(object, "dtype", json_text(dtype_name(type->dtype)));
+    json_add(object, "shape", shape_json(type));
+    json_add(object, "order", order_json(type));
     return object;
 }
 
@@ -70,12 +70,12 @@ static json_t *params_json(const CgModule *module) {
     for (int i = 0; i < module->ir->param_count; i++) {
         const IrParam *param = &module->ir->params[i];
         json_t *object = value_json(param->name, &param->type);
-        json_object_set_new(object, "offset", json_integer(offsets[i]));
-        json_object_set_new(object, "kind", json_string(kinds[param->kind]));
-        json_object_set_new(object, "init", json_string(inits[param->init]));
-        json_object_set_new(object, "init_scale", json_real(param->init_scale));
-        json_object_set_new(object, "auxiliary", json_boolean(param->auxiliary));
-        json_array_append_new(array, object);
+        json_add(object, "offset", json_integer(offsets[i]));
+        json_add(object, "kind", json_text(kinds[param->kind]));
+        json_add(object, "init", json_text(inits[param->init]));
+        json_add(object, "init_scale", json_number(param->init_scale));
+        json_add(object, "auxiliary", json_boolean(param->auxiliary));
+        json_append(array, object);
     }
     return array;
 }
@@ -86,7 +86,7 @@ static json_t *inputs_json(const IrGraph *graph) {
     json_t *array = json_array();
     for (const IrNode *n = graph->first; n; n = n->next)
         if (n->op == OP_input)
-            json_array_append_new(array, value_json(ir_attr_get_string(n, "name", ""), &n->type));
+            json_append(array, value_json(ir_attr_get_string(n, "name", ""), &n->type));
     return array;
 }
 
@@ -98,9 +98,9 @@ static json_t *outputs_json(const CgProgram *program) {
         if (!buffer || buffer->place == PLACE_private)
             bug("output \"%s\" of @%s has no memory that outlives its stage", output->name, program->graph->name);
         json_t *object = value_json(output->name, &output->value->type);
-        json_object_set_new(object, "place", json_string(place_name(buffer->place)));
-        json_object_set_new(object, "offset", json_integer(buffer->offset));
-        json_array_append_new(array, object);
+        json_add(object, "place", json_text(place_name(buffer->place)));
+        json_add(object, "offset", json_integer(buffer->offset));
+        json_append(array, object);
     }
     return array;
 }
@@ -130,7 +130,7 @@ static json_t *stages_json(const CgModule *module, const CgCallStage *stages, in
         Str steps = str_create(arena);
         for (int j = 0; j < stages[i].call_count; j++)
             add_call(module, &stages[i].calls[j], &steps);
-        json_array_append_new(array, json_pack("{s:s,s:s}", "domain", domains[stages[i].domain], "steps", steps.data));
+        json_append(array, json_pack("{s:s,s:s}", "domain", domains[stages[i].domain], "steps", steps.data));
     }
     arena_destroy(arena);
     return array;
@@ -141,14 +141,14 @@ static json_t *graphs_json(const CgModule *module) {
     for (int i = 0; i < module->program_count; i++) {
         const CgProgram *program = module->programs[i];
         json_t *object = json_object();
-        json_object_set_new(object, "name", json_string(program->graph->name));
-        json_object_set_new(object, "work_bytes", json_integer(program->work_bytes));
-        json_object_set_new(object, "private_bytes", json_integer(program->private_bytes));
-        json_object_set_new(object, "inputs", inputs_json(program->graph));
-        json_object_set_new(object, "outputs", outputs_json(program));
-        json_object_set_new(object, "prepare", stages_json(module, module->stages[i], module->stage_counts[i], true));
-        json_object_set_new(object, "stages", stages_json(module, module->stages[i], module->stage_counts[i], false));
-        json_array_append_new(array, object);
+        json_add(object, "name", json_text(program->graph->name));
+        json_add(object, "work_bytes", json_integer(program->work_bytes));
+        json_add(object, "private_bytes", json_integer(program->private_bytes));
+        json_add(object, "inputs", inputs_json(program->graph));
+        json_add(object, "outputs", outputs_json(program));
+        json_add(object, "prepare", stages_json(module, module->stages[i], module->stage_counts[i], true));
+        json_add(object, "stages", stages_json(module, module->stages[i], module->stage_counts[i], false));
+        json_append(array, object);
     }
     return array;
 }
@@ -156,20 +156,20 @@ static json_t *graphs_json(const CgModule *module) {
 static json_t *names_json(const CgModule *module) {
     json_t *array = json_array();
     for (int i = 0; i < module->names->count; i++)
-        json_array_append_new(array, json_string(module->names->names[i]));
+        json_append(array, json_text(module->names->names[i]));
     return array;
 }
 
 static json_t *kernel_json(const CgKernel *kernel) {
-    json_t *object = json_pack("{s:s,s:s,s:I,s:I}", "name", kernel->name, "origin", kernel->purpose, "flops",
+    json_t *object = json_pack("{s:s,s:o,s:I,s:I}", "name", kernel->name, "origin", json_text(kernel->purpose), "flops",
                                (json_int_t)kernel->work.flops, "bytes", (json_int_t)kernel->work.bytes);
     if (strstr(kernel->text, "nd_mma_"))
-        json_object_set_new(object, "tensor", json_true());
+        json_add(object, "tensor", json_true());
     if (cg_conv_kind(&kernel->conv) != CONV_none) {
         json_t *conv = json_pack("[i,i,i]", kernel->conv.input, kernel->conv.output, kernel->conv.weight);
         for (int i = 0; i < CONV_NUMBERS; i++)
-            json_array_append_new(conv, json_integer(kernel->conv.shape[i]));
-        json_object_set_new(object, "conv", conv);
+            json_append(conv, json_integer(kernel->conv.shape[i]));
+        json_add(object, "conv", conv);
     }
     return object;
 }
@@ -177,7 +177,7 @@ static json_t *kernel_json(const CgKernel *kernel) {
 static json_t *kernels_json(const CgModule *module) {
     json_t *array = json_array();
     for (int i = 0; i < module->kernel_count; i++)
-        json_array_append_new(array, kernel_json(&module->kernels[i]));
+        json_append(array, kernel_json(&module->kernels[i]));
     return array;
 }
 
@@ -187,28 +187,24 @@ const char *cg_plan_json(CgModule *module) {
     for (int i = 0; i < module->program_count; i++)
         prepared = module->programs[i]->prepared_bytes;
     json_t *plan = json_object();
-    json_object_set_new(plan, "version", json_integer(CG_PLAN_VERSION));
-    json_object_set_new(plan, "target", json_string(options->target == TARGET_c ? "c" : "cuda"));
-    json_object_set_new(plan, "precision", json_string(cg_precision_name(options->precision)));
-    json_object_set_new(plan, "vector_bytes", json_integer(options->vector_bytes));
-    json_object_set_new(plan, "bands", json_boolean(options->bands));
-    json_object_set_new(plan, "batch", json_integer(options->batch));
-    json_object_set_new(plan, "chunks", json_integer(options->chunks));
-    json_object_set_new(plan, "scalars", names_json(module));
-    json_object_set_new(plan, "kernels", kernels_json(module));
-    json_object_set_new(plan, "scratch_bytes", json_integer(module->scratch_bytes));
-    json_object_set_new(plan, "state_bytes",
-                        json_integer(cg_state_offsets(module->arena, module->ir, options)[module->ir->param_count]));
-    json_object_set_new(plan, "params", params_json(module));
-    json_object_set_new(plan, "prepared_bytes", json_integer(prepared));
-    json_object_set_new(plan, "graphs", graphs_json(module));
-    char *text = json_dumps(plan, JSON_COMPACT);
-    if (!text)
-        bug("the plan is no JSON; a name that is no UTF-8?");
-    const char *copy = arena_strdup(module->arena, text);
-    free(text);
+    json_add(plan, "version", json_integer(CG_PLAN_VERSION));
+    json_add(plan, "target", json_text(options->target == TARGET_c ? "c" : "cuda"));
+    json_add(plan, "precision", json_text(cg_precision_name(options->precision)));
+    json_add(plan, "vector_bytes", json_integer(options->vector_bytes));
+    json_add(plan, "bands", json_boolean(options->bands));
+    json_add(plan, "batch", json_integer(options->batch));
+    json_add(plan, "chunks", json_integer(options->chunks));
+    json_add(plan, "scalars", names_json(module));
+    json_add(plan, "kernels", kernels_json(module));
+    json_add(plan, "scratch_bytes", json_integer(module->scratch_bytes));
+    json_add(plan, "state_bytes",
+             json_integer(cg_state_offsets(module->arena, module->ir, options)[module->ir->param_count]));
+    json_add(plan, "params", params_json(module));
+    json_add(plan, "prepared_bytes", json_integer(prepared));
+    json_add(plan, "graphs", graphs_json(module));
+    const char *text = json_print(module->arena, plan, JSON_COMPACT);
     json_decref(plan);
-    return copy;
+    return text;
 }
 
 unsigned char *cg_plan_bytes(Arena *arena, const char *json, size_t *size) {

@@ -56,13 +56,6 @@ static void token_bad(IrLexer *lexer, IrToken *token, const char *text) {
 
 /* ---- strings ---- */
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)tolower((unsigned char)c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The character an escape stands for, lexer->at behind it; -1 for an unknown one. */
 static int read_escape(IrLexer *lexer) {
     char c = peek(lexer, 1);
@@ -76,11 +69,11 @@ static int read_escape(IrLexer *lexer) {
     case '\\':
         return c;
     case 'x': {
-        int high = hex_digit(peek(lexer, 0)), low = high < 0 ? -1 : hex_digit(peek(lexer, 1));
-        if (low < 0 || high * 16 + low == 0)
+        int byte = str_hex_byte(lexer->at);
+        if (byte <= 0)
             return -1;
         lexer->at += 2;
-        return high * 16 + low;
+        return byte;
     }
     }
     return -1;

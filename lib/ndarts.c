@@ -4,6 +4,7 @@
 #include "lib/ndarts.h"
 
 #include "base/locale.h"
+#include "base/memory.h"
 #include "runtime/predict.h"
 #include "runtime/weights.h"
 
@@ -147,6 +148,7 @@ static bool open_net(void *call, Error *error) {
 }
 
 NdartsStatus ndarts_open(const char *path, const NdartsOptions *options, NdartsNet **net, char **message) {
+    memory_guard_json(true);
     *net = calloc(1, sizeof **net);
     if (!*net || pthread_mutex_init(&(*net)->mutex, NULL) != 0) {
         free(*net);

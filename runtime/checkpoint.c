@@ -4,11 +4,11 @@
 #include "runtime/checkpoint.h"
 
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/str.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,7 +68,7 @@ static bool field_parse(Arena *arena, const Field *field, const char *text, Chec
     else if (field->type == FIELD_double)
         *(double *)at = strtod(text, &end);
     else
-        *(const char **)at = arena_strdup(arena, text);
+        *(const char **)at = json_bytes(arena, text);
     return field->type == FIELD_string || (end != text && *end == '\0' && errno == 0);
 }
 
@@ -95,29 +95,22 @@ static uint64_t checksum(const TensorFile *tensors, json_t *metadata) {
     return sum;
 }
 
-static void set_text(json_t *object, const char *key, const char *text) {
-    json_object_set_new(object, key, json_string(text));
-}
-
 bool checkpoint_write(const char *path, const Checkpoint *checkpoint, Error *error) {
     Arena *arena = arena_create();
     json_t *metadata = json_object();
-    set_text(metadata, "format", format_name);
+    json_add(metadata, "format", json_text(format_name));
     for (int i = 0; i < FIELD_COUNT; i++) {
         Str text = str_create(arena);
         field_print(&fields[i], checkpoint, &text);
-        set_text(metadata, fields[i].name, text.data);
+        json_add(metadata, fields[i].name, json_text(text.data));
     }
     char sum[32];
     snprintf(sum, sizeof(sum), "%016" PRIx64, checksum(&checkpoint->tensors, metadata));
-    set_text(metadata, "checksum", sum);
+    json_add(metadata, "checksum", json_text(sum));
     TensorFile file = checkpoint->tensors;
-    char *text = json_dumps(metadata, JSON_COMPACT);
-    file.metadata = text;
-    bool ok = text ? safetensors_write(path, &file, error)
-                   : error_set(error, ERROR_MACHINE, "%s: no memory for the checkpoint's metadata", path);
-    free(text);
+    file.metadata = json_print(arena, metadata, JSON_COMPACT);
     json_decref(metadata);
+    bool ok = safetensors_write(path, &file, error);
     arena_destroy(arena);
     return ok;
 }

@@ -1,7 +1,7 @@
 /* classwise.c: counts by class, and how they are shown. Counts are whole numbers, so they do not depend on batches. */
 #include "runtime/classwise.h"
 
-#include "runtime/metrics.h"
+#include "base/json.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -91,36 +91,29 @@ int classwise_worst(const Classwise *c, int most, int *worst) {
 
 static json_t *class_json(const Classwise *c, int i) {
     json_t *object = json_pack("{s:I, s:I, s:o}", "images", (json_int_t)c->images[i], "correct",
-                               (json_int_t)c->correct[i], "accuracy", metrics_number(class_accuracy(c, i)));
-    if (object && c->names && json_object_set_new(object, "name", json_string(c->names[i])) != 0) {
-        json_decref(object);
-        return NULL;
-    }
+                               (json_int_t)c->correct[i], "accuracy", json_number(class_accuracy(c, i)));
+    if (c->names)
+        json_add(object, "name", json_text(c->names[i]));
     return object;
 }
 
 static json_t *row_json(const int64_t *row, int count) {
     json_t *list = json_array();
-    for (int i = 0; list && i < count; i++) {
-        if (json_array_append_new(list, json_integer((json_int_t)row[i])) == 0)
-            continue;
-        json_decref(list);
-        return NULL;
-    }
+    for (int i = 0; i < count; i++)
+        json_append(list, json_integer((json_int_t)row[i]));
     return list;
 }
 
-bool classwise_to_json(const Classwise *c, json_t *object) {
+void classwise_to_json(const Classwise *c, json_t *object) {
     json_t *classes = json_array(), *confusion = c->confusion ? json_array() : json_null();
-    bool ok = classes && confusion;
-    for (int i = 0; ok && i < c->classes; i++) {
-        ok = json_array_append_new(classes, class_json(c, i)) == 0 &&
-             (!c->confusion ||
-              json_array_append_new(confusion, row_json(c->confusion + (int64_t)i * c->classes, c->classes)) == 0);
+    for (int i = 0; i < c->classes; i++) {
+        json_append(classes, class_json(c, i));
+        if (c->confusion)
+            json_append(confusion, row_json(c->confusion + (int64_t)i * c->classes, c->classes));
     }
-    ok &= json_object_set_new(object, "balanced_accuracy", metrics_number(classwise_balanced(c))) == 0;
-    ok &= json_object_set_new(object, "classes", classes) == 0;
-    return json_object_set_new(object, "confusion", confusion) == 0 && ok;
+    json_add(object, "balanced_accuracy", json_number(classwise_balanced(c)));
+    json_add(object, "classes", classes);
+    json_add(object, "confusion", confusion);
 }
 
 /* ---- text ---- */

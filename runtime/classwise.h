@@ -29,8 +29,8 @@ void classwise_add(Classwise *c, const Tensor *logits, const int32_t *labels);
 /* The mean of the accuracies of the classes that have images; NaN when none has. */
 double classwise_balanced(const Classwise *c);
 /* Adds to object: balanced_accuracy, classes (name, images, correct, accuracy of each), confusion (null where none is
- * kept). What has no images has the accuracy null. False: no memory. */
-bool classwise_to_json(const Classwise *c, json_t *object);
+ * kept). What has no images has the accuracy null. */
+void classwise_to_json(const Classwise *c, json_t *object);
 /* A line for each class, or for the worst when there are many. */
 void classwise_print(FILE *out, const Classwise *c);
 /* Numbers of the classes that have images, the least accurate first, at most `most`; returns how many. */

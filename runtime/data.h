@@ -122,7 +122,8 @@ int64_t loader_batch_count(const Loader *loader);
 /* Begins one walk over the images at batch first_batch. (epoch, round) choose the order, epoch the augmentation. */
 void loader_start(Loader *loader, uint32_t epoch, uint32_t round, int64_t first_batch);
 /* The next batch, valid until the next call; NULL after the last one of the round, or, with an error, when an image
- * could not be made though it is not broken. A batch whose images are all broken is passed over, so there may be none. */
+ * could not be made though it is not broken. A batch whose images are all broken is passed over, so there may be none.
+ */
 const Batch *loader_next(Loader *loader, Error *error);
 
 #endif

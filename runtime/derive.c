@@ -3,13 +3,13 @@
  * or the alphas.jsonl of a search (whose softmax weights order operations just as the parameters do). */
 #include "runtime/runtime.h"
 
+#include "base/json.h"
 #include "base/str.h"
 #include "frontend/frontend.h"
 #include "runtime/checkpoint.h"
 #include "runtime/genotype.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,10 +121,9 @@ static IrModule *spec_settings(Arena *arena, const DeriveOptions *o, Error *erro
 /* The metadata entry "settings" of a checkpoint, or NULL. */
 static const char *stored_settings(Arena *arena, const TensorFile *file) {
     json_t *metadata = json_loads(file->metadata ? file->metadata : "{}", 0, NULL);
-    const char *text = json_string_value(json_object_get(metadata, "settings"));
-    const char *copy = text ? arena_strdup(arena, text) : NULL;
+    const char *text = json_bytes(arena, json_string_value(json_object_get(metadata, "settings")));
     json_decref(metadata);
-    return copy;
+    return text;
 }
 
 /* A checkpoint is read as one, so that its checksum is looked at. */

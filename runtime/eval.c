@@ -1,9 +1,9 @@
 /* eval.c: `ndarts-run eval`: loss, top-1 and top-5 accuracy of given weights on a data set, in all and by class, and
  * how fast. */
+#include "base/json.h"
 #include "base/str.h"
 #include "runtime/args.h"
 #include "runtime/evaluate.h"
-#include "runtime/metrics.h"
 #include "runtime/net_data.h"
 #include "runtime/recipe.h"
 #include "runtime/weights.h"
@@ -71,19 +71,15 @@ static double images_per_second(const Evaluation *r) {
     return r->seconds > 0 ? (double)r->images / r->seconds : 0;
 }
 
-static bool print_json(const Eval *e, const Evaluation *r, const Classwise *classes, Error *error) {
+static void print_json(const Eval *e, const Evaluation *r, const Classwise *classes) {
     json_t *json =
         json_pack("{s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o}", "data", e->data_options.source, "part", part_of(e),
                   "images", (json_int_t)r->images, "skipped", (json_int_t)(e->images.count - r->images), "accuracy",
-                  metrics_number(r->accuracy), "accuracy5", metrics_number(r->accuracy5), "loss",
-                  metrics_number(r->loss), "images_per_second", metrics_number(images_per_second(r)));
-    char *text = json && classwise_to_json(classes, json) ? json_dumps(json, 0) : NULL;
-    if (text)
-        puts(text);
-    bool ok = text || error_set(error, ERROR_MACHINE, "no memory for the result");
-    free(text);
+                  json_number(r->accuracy), "accuracy5", json_number(r->accuracy5), "loss", json_number(r->loss),
+                  "images_per_second", json_number(images_per_second(r)));
+    classwise_to_json(classes, json);
+    puts(json_print(e->arena, json, 0));
     json_decref(json);
-    return ok;
 }
 
 static void print_text(const Eval *e, const Evaluation *r, const Classwise *classes) {
@@ -113,10 +109,8 @@ static bool evaluate(Eval *e, Error *error) {
     Evaluation result;
     bool ok = loader && evaluate_images(e->program, loader, NULL, classes, &result, error);
     loader_destroy(loader);
-    if (ok && e->json)
-        return print_json(e, &result, classes, error);
     if (ok)
-        print_text(e, &result, classes);
+        (e->json ? print_json : print_text)(e, &result, classes);
     return ok;
 }
 

@@ -1,13 +1,12 @@
 /* infer_pictures.c: files of pictures through a network: each is made to the network's size and normalised as the
  * images of its data are for evaluation, a batch at a time. A broken one is named and skipped. */
+#include "base/json.h"
 #include "base/str.h"
 #include "runtime/data.h"
 #include "runtime/infer.h"
 #include "runtime/net_data.h"
 
-#include <jansson.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { BEST = 5 };
@@ -38,7 +37,8 @@ static bool read_names(Pictures *p, Error *error) {
     int count = 0, capacity = 0, named = 0;
     for (const char *at = file->text; *at;) {
         size_t length = strcspn(at, "\r\n");
-        ARENA_PUSH(p->infer->arena, p->names, count, capacity, arena_strndup(p->infer->arena, at, length));
+        const char *name = str_bytes(p->infer->arena, arena_strndup(p->infer->arena, at, length));
+        ARENA_PUSH(p->infer->arena, p->names, count, capacity, name);
         named = length ? count : named;
         at += length;
         at += *at == '\r' && at[1] == '\n' ? 2 : *at != 0;
@@ -115,37 +115,30 @@ static void print_text(const Pictures *p, const char *path, const Guess *best, i
     }
 }
 
-static bool print_json(const Pictures *p, const char *path, const Guess *best, int count, Error *error) {
+static void print_json(const Pictures *p, const char *path, const Guess *best, int count) {
     json_t *classes = json_array();
     for (int i = 0; i < count; i++) {
         json_t *one = json_pack("{s:i}", "class", best[i].number);
         if (p->names)
-            json_object_set_new(one, "name", json_string(p->names[best[i].number]));
-        json_object_set_new(one, "probability", json_real(best[i].probability));
-        json_array_append_new(classes, one);
+            json_add(one, "name", json_text(p->names[best[i].number]));
+        json_add(one, "probability", json_number(best[i].probability));
+        json_append(classes, one);
     }
-    json_t *line = json_pack("{s:s, s:o}", "image", path, "best", classes);
-    char *text = json_dumps(line, JSON_COMPACT);
-    if (text)
-        puts(text);
-    bool ok = text || error_set(error, ERROR_INPUT, "%s: the name is not UTF-8, which --json needs", path);
-    free(text);
+    json_t *line = json_pack("{s:o, s:o}", "image", json_text(path), "best", classes);
+    Arena *arena = arena_create();
+    puts(json_print(arena, line, JSON_COMPACT));
+    arena_destroy(arena);
     json_decref(line);
-    return ok;
 }
 
 /* ---- all of them ---- */
 
-static bool print_best(const Pictures *p, int64_t count, const float *logits, Error *error) {
+static void print_best(const Pictures *p, int64_t count, const float *logits) {
     for (int64_t i = 0; i < count; i++, logits += p->options.classes) {
         Guess best[BEST];
         int found = find_best(logits, p->options.classes, best);
-        if (!p->infer->json)
-            print_text(p, p->paths[i], best, found);
-        else if (!print_json(p, p->paths[i], best, found, error))
-            return false;
+        (p->infer->json ? print_json : print_text)(p, p->paths[i], best, found);
     }
-    return true;
 }
 
 /* The logits go behind those of the batches before. */
@@ -155,7 +148,10 @@ static bool run_batch(Pictures *p, int64_t count, Error *error) {
     logits.data = numbers;
     p->images.shape[0] = count;
     p->done += count;
-    return infer_run(p->infer, &p->images, &logits, error) && print_best(p, count, numbers, error);
+    if (!infer_run(p->infer, &p->images, &logits, error))
+        return false;
+    print_best(p, count, numbers);
+    return true;
 }
 
 static bool run_all(Pictures *p, Error *error) {

@@ -2,12 +2,11 @@
  * text, and run.json for the report. */
 #include "runtime/loop.h"
 
+#include "base/json.h"
 #include "base/str.h"
 #include "ir/stats.h"
 #include "runtime/machine.h"
 
-#include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* "a", 1, 0.5, true, ["a", "b"] */
@@ -16,15 +15,15 @@ static json_t *setting_value(const IrAttr *value) {
     case ATTR_int:
         return json_integer(value->i);
     case ATTR_float:
-        return json_real(value->f);
+        return json_number(value->f);
     case ATTR_bool:
         return json_boolean(value->i);
     case ATTR_string:
-        return json_string(value->s);
+        return json_text(value->s);
     case ATTR_symbols: {
         json_t *list = json_array();
         for (int i = 0; i < value->count; i++)
-            json_array_append_new(list, json_string(value->symbols[i]));
+            json_append(list, json_text(value->symbols[i]));
         return list;
     }
     default:
@@ -35,14 +34,14 @@ static json_t *setting_value(const IrAttr *value) {
 static json_t *describe_settings(const IrModule *module) {
     json_t *settings = json_object();
     for (int i = 0; i < module->setting_count; i++)
-        json_object_set_new(settings, module->settings[i].key, setting_value(&module->settings[i].value));
+        json_add(settings, module->settings[i].key, setting_value(&module->settings[i].value));
     return settings;
 }
 
 static json_t *describe_machine(const Loop *l) {
     char name[256];
     machine_processor_name(name, sizeof(name));
-    return json_pack("{s:s, s:i, s:s, s:i, s:f}", "processor", name, "cores", machine_core_count(), "device",
+    return json_pack("{s:o, s:i, s:s, s:i, s:f}", "processor", json_text(name), "cores", machine_core_count(), "device",
                      l->options.device ? l->options.device : "cpu", "threads", rt_program_threads(l->program),
                      "memory_gib", (double)machine_memory_bytes() / (1 << 30));
 }
@@ -56,21 +55,18 @@ static json_t *describe_network(const Loop *l) {
 
 static bool write_run(const Loop *l, const char *command, Error *error) {
     json_t *run = json_object();
-    json_object_set_new(run, "command", json_string(command));
-    json_object_set_new(run, "text", json_string(l->options.path));
-    json_object_set_new(run, "recipe", l->recipe ? json_string(l->recipe) : json_null());
-    json_object_set_new(run, "seed", json_integer((json_int_t)l->at.seed));
-    json_object_set_new(run, "version", json_string(NDARTS_VERSION));
-    json_object_set_new(run, "identity", json_string(rt_program_identity(l->program)));
-    json_object_set_new(run, "machine", describe_machine(l));
-    json_object_set_new(run, "network", describe_network(l));
-    json_object_set_new(run, "settings", describe_settings(l->module));
-    char *text = json_dumps(run, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
-    bool ok = text ? file_write_atomic(loop_file(l, "run.json"), text, strlen(text), error)
-                   : error_set(error, ERROR_MACHINE, "no memory for run.json");
-    free(text);
+    json_add(run, "command", json_text(command));
+    json_add(run, "text", json_text(l->options.path));
+    json_add(run, "recipe", l->recipe ? json_text(l->recipe) : json_null());
+    json_add(run, "seed", json_integer((json_int_t)l->at.seed));
+    json_add(run, "version", json_text(NDARTS_VERSION));
+    json_add(run, "identity", json_text(rt_program_identity(l->program)));
+    json_add(run, "machine", describe_machine(l));
+    json_add(run, "network", describe_network(l));
+    json_add(run, "settings", describe_settings(l->module));
+    const char *text = json_print(l->arena, run, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
     json_decref(run);
-    return ok;
+    return file_write_atomic(loop_file(l, "run.json"), text, strlen(text), error);
 }
 
 bool loop_describe(const Loop *l, const char *command, Error *error) {

@@ -36,10 +36,6 @@ static void add_number(Str *s, double value) {
         str_add(s, "null");
 }
 
-json_t *metrics_number(double value) {
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
 static void add_member(Str *s, const char *name, double value) {
     str_addf(s, ", \"%s\": ", name);
     add_number(s, value);
@@ -89,8 +85,9 @@ bool metrics_append_train(const char *path, const TrainMetrics *m, Error *error)
 
 bool metrics_append_timing(const char *path, int64_t epoch, double seconds, double images_per_second, Error *error) {
     char line[160];
+    double rate = isfinite(images_per_second) ? images_per_second : 0; /* an epoch without a measurable time */
     snprintf(line, sizeof(line), "{\"epoch\": %lld, \"seconds\": %.3f, \"images_per_second\": %.1f}", (long long)epoch,
-             seconds, images_per_second);
+             seconds, rate);
     return append_line(path, line, error);
 }
 

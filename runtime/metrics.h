@@ -36,8 +36,6 @@ bool metrics_append_timing(const char *path, int64_t epoch, double seconds, doub
  * {"epoch": 0, "alphas_normal": [[...], ...]}. settings: of the text, for the candidates of each edge. */
 bool metrics_append_alphas(const char *path, int64_t epoch, const RtProgram *program, const IrModule *settings,
                            Error *error);
-/* A JSON number; null for what JSON cannot hold: NaN and infinity. */
-json_t *metrics_number(double value);
 /* Removes the lines of this epoch and later ones, and what is no JSON: before a search goes on. */
 bool metrics_trim(const char *path, int64_t epoch, Error *error);
 /* The lines that are JSON objects, as an array that the caller gives back; NULL when there is no such file. */

@@ -2,11 +2,10 @@
  * (on the first row) holds its stages, a stage its kernels. Times are in microseconds from when profiling began. */
 #include "runtime/profile_data.h"
 
+#include "base/json.h"
 #include "base/str.h"
 #include "base/tensor_file.h"
 
-#include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct Trace {
@@ -17,12 +16,10 @@ typedef struct Trace {
 } Trace;
 
 static const char *quote(Arena *arena, const char *text) {
-    json_t *string = json_string(text);
-    char *quoted = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
-    const char *copy = arena_strdup(arena, quoted ? quoted : "\"?\"");
-    free(quoted);
+    json_t *string = json_text(text);
+    const char *quoted = json_print(arena, string, JSON_ENCODE_ANY);
     json_decref(string);
-    return copy;
+    return quoted;
 }
 
 /* Operations of the kernel and the shape of its result; the whole origin would make the file several times larger. */

@@ -48,7 +48,7 @@ static void add_folder(Arena *arena, const char *folder, ReportOptions *all) {
 }
 
 /* "seed-0", or "a/seed-0" when others are called so too. */
-static void shorten_names(ReportRun *runs, int count) {
+static void shorten_names(Arena *arena, ReportRun *runs, int count) {
     for (int i = 0; i < count; i++) {
         const char *slash = strrchr(runs[i].folder, '/'), *name = slash && slash[1] ? slash + 1 : runs[i].folder;
         bool unique = true;
@@ -56,7 +56,7 @@ static void shorten_names(ReportRun *runs, int count) {
             const char *other = strrchr(runs[k].folder, '/');
             unique &= k == i || !str_equal(other ? other + 1 : runs[k].folder, name);
         }
-        runs[i].name = unique ? name : runs[i].folder;
+        runs[i].name = str_utf8(arena, unique ? name : runs[i].folder);
     }
 }
 
@@ -70,7 +70,7 @@ static bool make_report(Arena *arena, const ReportOptions *o, Error *error) {
     for (; ok && loaded < all.count; loaded++)
         ok = report_load(arena, all.folders[loaded], &runs[loaded], error);
     if (ok) {
-        shorten_names(runs, all.count);
+        shorten_names(arena, runs, all.count);
         const char *page = report_page(arena, runs, all.count);
         const char *out = o->out ? o->out : arena_printf(arena, "%s/report.html", o->folders[0]);
         ok = file_write_atomic(out, page, strlen(page), error);

@@ -1,11 +1,11 @@
 /* report_html.c: the page of `ndarts-run report`. Everything is in the one file: styles, and pictures as data URLs, so
  * that identifiers inside of different SVG documents do not meet. In dark mode pictures are inverted and their hues
  * turned back. */
+#include "base/json.h"
 #include "runtime/genotype.h"
 #include "runtime/report.h"
 
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char style[] =
@@ -34,7 +34,8 @@ static const char style[] =
 /* ---- pieces ---- */
 
 static void add_escaped(Str *s, const char *text) {
-    for (; *text; text++) {
+    for (size_t length; *text; text += length) {
+        length = str_utf8_length(text);
         if (*text == '<')
             str_add(s, "&lt;");
         else if (*text == '>')
@@ -43,8 +44,11 @@ static void add_escaped(Str *s, const char *text) {
             str_add(s, "&amp;");
         else if (*text == '"')
             str_add(s, "&quot;");
+        else if (length)
+            str_add_bytes(s, text, length);
         else
-            str_add_bytes(s, text, 1);
+            str_addf(s, "\\x%02x", (unsigned)(unsigned char)*text);
+        length += !length;
     }
 }
 
@@ -86,10 +90,7 @@ static const char *value_text(Arena *arena, const json_t *value) {
             str_addf(&list, "%s%s", i ? ", " : "", value_text(arena, json_array_get(value, i)));
         return list.data;
     }
-    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
-    const char *copy = arena_strdup(arena, text ? text : "");
-    free(text);
-    return copy;
+    return json_print(arena, value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
 }
 
 static void begin_group(Str *s, const char *title) {

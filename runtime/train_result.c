@@ -1,12 +1,10 @@
 /* train_result.c: how a training ended, as files and as text. */
 #include "runtime/train.h"
 
+#include "base/json.h"
 #include "base/str.h"
-#include "runtime/metrics.h"
 
-#include <jansson.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- the end of a training ---- */
@@ -46,51 +44,41 @@ static bool evaluate_last(Train *t, Error *error) {
 }
 
 /* The counts by class only in a result of its own: a summary of several would be long. */
-static bool add_classes(json_t *json, const Classwise *classes, bool whole) {
-    return !whole || !classes || classwise_to_json(classes, json);
+static void add_classes(json_t *json, const Classwise *classes, bool whole) {
+    if (whole && classes)
+        classwise_to_json(classes, json);
 }
 
 static json_t *test_json(const TrainResult *r, bool whole) {
     json_t *json = json_pack("{s:I, s:o, s:o, s:o, s:I}", "epoch", (json_int_t)r->best_epoch, "accuracy",
-                             metrics_number(r->test_accuracy), "accuracy5", metrics_number(r->test_accuracy5), "loss",
-                             metrics_number(r->test_loss), "images", (json_int_t)r->test_images);
-    return json && add_classes(json, r->test_classes, whole) ? json : NULL;
+                             json_number(r->test_accuracy), "accuracy5", json_number(r->test_accuracy5), "loss",
+                             json_number(r->test_loss), "images", (json_int_t)r->test_images);
+    add_classes(json, r->test_classes, whole);
+    return json;
 }
 
-/* NULL: no memory. */
 static json_t *result_json(const TrainResult *r, bool whole) {
     json_t *json = json_pack("{s:I, s:s, s:I, s:I, s:{s:I, s:o, s:o}, s:{s:I, s:o}}", "seed", (json_int_t)r->seed,
                              "data", r->data, "images", (json_int_t)r->images, "epochs", (json_int_t)r->epochs, "last",
-                             "epoch", (json_int_t)r->epochs - 1, "accuracy", metrics_number(r->last_accuracy), "loss",
-                             metrics_number(r->last_loss), "best", "epoch", (json_int_t)r->best_epoch, "accuracy",
-                             metrics_number(r->best_accuracy));
-    bool ok = json && add_classes(json_object_get(json, "last"), r->last_classes, whole);
-    return ok && (!r->has_test || json_object_set_new(json, "test", test_json(r, whole)) == 0) ? json : NULL;
+                             "epoch", (json_int_t)r->epochs - 1, "accuracy", json_number(r->last_accuracy), "loss",
+                             json_number(r->last_loss), "best", "epoch", (json_int_t)r->best_epoch, "accuracy",
+                             json_number(r->best_accuracy));
+    add_classes(json_object_get(json, "last"), r->last_classes, whole);
+    if (r->has_test)
+        json_add(json, "test", test_json(r, whole));
+    return json;
 }
 
-/* A line for each member: indented, a matrix would take one for each number. NULL: no memory. */
-static const char *json_lines(Arena *arena, json_t *json) {
+/* A line for each member: indented, a matrix would take one for each number. Takes json. */
+static bool write_json(Arena *arena, const char *path, json_t *json, Error *error) {
     Str s = str_create(arena);
     const char *key;
     json_t *value;
-    json_object_foreach(json, key, value) {
-        char *text = json_dumps(value, JSON_ENCODE_ANY);
-        if (!text)
-            return NULL;
-        str_addf(&s, "%s \"%s\": %s", s.length ? ",\n" : "{\n", key, text);
-        free(text);
-    }
+    json_object_foreach(json, key, value)
+        str_addf(&s, "%s \"%s\": %s", s.length ? ",\n" : "{\n", key, json_print(arena, value, JSON_ENCODE_ANY));
     str_add(&s, "\n}\n");
-    return s.data;
-}
-
-/* Takes json. */
-static bool write_json(Arena *arena, const char *path, json_t *json, Error *error) {
-    const char *text = json ? json_lines(arena, json) : NULL;
-    bool ok = text ? file_write_atomic(path, text, strlen(text), error)
-                   : error_set(error, ERROR_MACHINE, "no memory for %s", path);
     json_decref(json);
-    return ok;
+    return file_write_atomic(path, s.data, s.length, error);
 }
 
 /* null is NaN. */
@@ -191,7 +179,7 @@ static Spread spread_of(const TrainResult *results, int count, ResultNumber *num
 }
 
 static json_t *spread_json(Spread s) {
-    return json_pack("{s:f, s:o}", "mean", s.mean, "deviation", metrics_number(s.deviation));
+    return json_pack("{s:o, s:o}", "mean", json_number(s.mean), "deviation", json_number(s.deviation));
 }
 
 static void print_number(FILE *out, double accuracy) {
@@ -222,13 +210,13 @@ bool train_summarize(Arena *arena, const char *folder, const TrainResult *result
     for (int i = 0; i < count; i++) {
         double row[3] = {results[i].last_accuracy, results[i].best_accuracy, results[i].test_accuracy};
         print_row(out, arena_printf(arena, "%llu", (unsigned long long)results[i].seed), row, columns);
-        json_array_append_new(json_object_get(json, "seeds"), result_json(&results[i], false));
+        json_append(json_object_get(json, "seeds"), result_json(&results[i], false));
     }
     for (int c = 0; c < columns; c++) {
         Spread s = spread_of(results, count, numbers[c]);
         means[c] = s.mean;
         deviations[c] = s.deviation;
-        json_object_set_new(json, names[c], spread_json(s));
+        json_add(json, names[c], spread_json(s));
     }
     print_row(out, "mean", means, columns);
     print_row(out, "deviation", deviations, columns);

@@ -59,12 +59,23 @@ static bool open_data(Train *t, Error *error) {
     return true;
 }
 
+/* A line end in the name of a folder would make two names of it. */
+static void add_class_name(Str *text, const char *name) {
+    for (name = str_utf8(text->arena, name); *name; name++) {
+        if (*name == '\n' || *name == '\r')
+            str_addf(text, "\\x%02x", *name);
+        else
+            str_add_bytes(text, name, 1);
+    }
+    str_add(text, "\n");
+}
+
 /* OUT/classes.txt, where the data says what its classes are called: for infer --classes. */
 static bool write_class_names(const Train *t, Error *error) {
     const Dataset *data = &t->loop.data;
     Str text = str_create(t->loop.arena);
     for (int i = 0; data->class_names && i < data->classes; i++)
-        str_addf(&text, "%s\n", data->class_names[i]);
+        add_class_name(&text, data->class_names[i]);
     return !data->class_names || file_write_atomic(loop_file(&t->loop, "classes.txt"), text.data, text.length, error);
 }
 

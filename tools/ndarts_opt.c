@@ -1,4 +1,5 @@
 /* ndarts_opt.c: reads printed IR, runs the passes it is told on a graph, prints IR (or Graphviz). */
+#include "base/memory.h"
 #include "base/str.h"
 #include "base/tensor_file.h"
 #include "passes/pass.h"
@@ -324,5 +325,6 @@ static int run(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    memory_guard_json(false);
     return error_check_stdout(run(argc, argv));
 }

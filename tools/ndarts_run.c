@@ -1,5 +1,6 @@
 /* ndarts_run.c: ndarts-run COMMAND ...: one row per command. */
 #include "base/diag.h"
+#include "base/memory.h"
 #include "base/str.h"
 #include "runtime/cudnn.h"
 #include "runtime/runtime.h"
@@ -120,5 +121,6 @@ static int run(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    memory_guard_json(false);
     return error_check_stdout(run(argc, argv));
 }

@@ -1,6 +1,7 @@
 /* ndartsc.c: the compiler: from a text to any of the forms it passes through on its way to a module. */
 #include "tools/ndartsc.h"
 
+#include "base/memory.h"
 #include "base/str.h"
 
 static int list_passes(void) {
@@ -41,5 +42,6 @@ static int run(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    memory_guard_json(false);
     return error_check_stdout(run(argc, argv));
 }

@@ -35,7 +35,7 @@ def run(*arguments, code=0, says='', **options):
 
 def interrupt(line, delay, *arguments):
     """Starts a program, sends SIGINT `delay` seconds after `line` was printed; returns what it said."""
-    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors='replace')
     said = ''
     for text in process.stderr:
         said += text

@@ -130,6 +130,53 @@ static void test_quoted(void **state) {
     Str s = str_create(arena);
     str_add_quoted(&s, "a\"b\\c\nd\te\x01\x7f\xc3\xa9");
     assert_string_equal(s.data, "\"a\\\"b\\\\c\\nd\\te\\x01\\x7f\xc3\xa9\"");
+    s = str_create(arena);
+    str_add_quoted(&s, "caf\xe9 \xe2\x82");
+    assert_string_equal(s.data, "\"caf\\xe9 \\xe2\\x82\"");
+}
+
+/* The ends of every row of the table of well-formed sequences, and what lies just outside. */
+static void test_utf8(void **state) {
+    (void)state;
+    static const char *const good[] = {"a",
+                                       "\x7f",
+                                       "\xc2\x80",
+                                       "\xdf\xbf",
+                                       "\xe0\xa0\x80",
+                                       "\xec\xbf\xbf",
+                                       "\xed\x9f\xbf",
+                                       "\xee\x80\x80",
+                                       "\xef\xbf\xbf",
+                                       "\xf0\x90\x80\x80",
+                                       "\xf3\xbf\xbf\xbf",
+                                       "\xf4\x8f\xbf\xbf"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_int_equal(str_utf8_length(good[i]), strlen(good[i]));
+    static const char *const bad[] = {"",
+                                      "\x80",
+                                      "\xbf",
+                                      "\xc0\x80",
+                                      "\xc1\xbf",
+                                      "\xc2",
+                                      "\xc2"
+                                      "a",
+                                      "\xc2\xc0",
+                                      "\xe0\x9f\xbf",
+                                      "\xed\xa0\x80",
+                                      "\xe2\x82",
+                                      "\xe2\x82"
+                                      "a",
+                                      "\xf0\x8f\xbf\xbf",
+                                      "\xf4\x90\x80\x80",
+                                      "\xf5\x80\x80\x80",
+                                      "\xff",
+                                      "\xf0\x90\x80"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(str_utf8_length(bad[i]), 0);
+    assert_int_equal(str_hex_byte("e9"), 0xe9);
+    assert_int_equal(str_hex_byte("E9x"), 0xe9);
+    assert_int_equal(str_hex_byte("0"), -1);
+    assert_int_equal(str_hex_byte("g0"), -1);
 }
 
 static void test_predicates(void **state) {
@@ -187,8 +234,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_append),        cmocka_unit_test(test_append_at_the_edge),
         cmocka_unit_test(test_doubles_known), cmocka_unit_test(test_doubles_round_trip),
-        cmocka_unit_test(test_quoted),        cmocka_unit_test(test_predicates),
-        cmocka_unit_test(test_map),           cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_quoted),        cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_predicates),    cmocka_unit_test(test_map),
+        cmocka_unit_test(test_bytes),
     };
     return cmocka_run_group_tests(tests, create_arena, destroy_arena);
 }

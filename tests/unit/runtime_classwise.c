@@ -70,7 +70,7 @@ static void test_json(void **state) {
     Classwise *c = classwise_create(arena, CLASSES, names);
     add(c, 0, IMAGES);
     json_t *object = json_object();
-    assert_true(classwise_to_json(c, object));
+    classwise_to_json(c, object);
     char *text = json_dumps(object, 0);
     assert_non_null(strstr(text, "\"confusion\": [[1, 1, 0, 0], [1, 1, 0, 1], [0, 1, 2, 0], [0, 0, 0, 0]]"));
     assert_non_null(strstr(text, "{\"images\": 0, \"correct\": 0, \"accuracy\": null, \"name\": \"d\"}"));
@@ -118,7 +118,8 @@ static void test_many(void **state) {
     assert_string_equal(text, "the 2 worst of 1025 classes:\nclass      images  accuracy\n"
                               "class 900       1    0.00 %\nclass 700       1  100.00 %\n");
     json_t *object = json_object();
-    assert_true(classwise_to_json(c, object) && json_is_null(json_object_get(object, "confusion")));
+    classwise_to_json(c, object);
+    assert_true(json_is_null(json_object_get(object, "confusion")));
     assert_int_equal(json_array_size(json_object_get(object, "classes")), MANY);
     json_decref(object);
     free(text);

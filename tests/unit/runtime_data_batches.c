@@ -35,8 +35,8 @@ static Dataset open_synthetic(const DataOptions *options) {
     return data;
 }
 
-static void make_image(const Augment *augment, const Dataset *data, int64_t index, uint64_t seed, uint32_t epoch, bool f64,
-                       void *out) {
+static void make_image(const Augment *augment, const Dataset *data, int64_t index, uint64_t seed, uint32_t epoch,
+                       bool f64, void *out) {
     Error error = {0};
     assert_true(augment_image(augment, data, index, seed, epoch, f64, out, &error));
 }

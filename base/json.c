@@ -1,0 +1,45 @@
+/* json.c: the few ways in which JSON is made. */
+#include "base/json.h"
+
+#include "base/diag.h"
+#include "base/str.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+json_t *json_text(const char *bytes) {
+    Arena *arena = str_is_utf8(bytes) ? NULL : arena_create();
+    json_t *string = json_string(arena ? str_utf8(arena, bytes) : bytes);
+    arena_destroy(arena);
+    return string;
+}
+
+const char *json_bytes(Arena *arena, const char *text) {
+    return text ? str_bytes(arena, text) : NULL;
+}
+
+json_t *json_number(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+void json_add(json_t *object, const char *key, json_t *value) {
+    Arena *arena = str_is_utf8(key) ? NULL : arena_create();
+    if (json_object_set_new(object, arena ? str_utf8(arena, key) : key, value) != 0)
+        bug("no JSON can be made of the member '%s'", key);
+    arena_destroy(arena);
+}
+
+void json_append(json_t *array, json_t *value) {
+    if (json_array_append_new(array, value) != 0)
+        bug("no JSON can be made of element %zu", json_array_size(array));
+}
+
+const char *json_print(Arena *arena, const json_t *value, size_t flags) {
+    char *text = json_dumps(value, flags);
+    if (!text)
+        bug("the JSON cannot be printed");
+    const char *copy = arena_strdup(arena, text);
+    free(text);
+    return copy;
+}
