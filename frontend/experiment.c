@@ -8,7 +8,7 @@
 /* ---- the table ---- */
 typedef struct Spec {
     const char *key;
-    char type;         /* i integer, f number, b true or false, w word or string */
+    char type;         /* i integer, f number, b true or false, w word or string, c weights of the classes */
     const char *words; /* allowed, separated by '|'; NULL: any */
 } Spec;
 
@@ -24,6 +24,7 @@ static const Spec specs[] = {
     {"search.batch", 'i', NULL},
     {"search.frozen_epochs", 'i', NULL},
     {"search.seed", 'i', NULL},
+    {"search.class_weights", 'c', NULL},
     {"search.order", 'w', "first|second"},
     WEIGHTS("search"),
     {"search.alphas.lr", 'f', NULL},
@@ -46,6 +47,7 @@ static const Spec specs[] = {
     {"train.seed", 'i', NULL},
     {"train.drop_path", 'f', NULL},
     {"train.label_smoothing", 'f', NULL},
+    {"train.class_weights", 'c', NULL},
     {"train.hold_out", 'f', NULL},
     {"train.warm_up", 'i', NULL},
     {"train.weights.every", 'w', "epoch|step"},
@@ -133,7 +135,9 @@ static void set_value(Lower *l, const char *key, Value value, Span span) {
     double number;
     if (value.kind == VALUE_error)
         return;
-    if (spec->type == 'i' && value.kind == VALUE_int && value.i >= 0)
+    if (spec->type == 'c')
+        lower_class_weights(l, spec->key, value, span);
+    else if (spec->type == 'i' && value.kind == VALUE_int && value.i >= 0)
         ir_module_set(l->module, spec->key, ir_attr_int("", value.i), span);
     else if (spec->type == 'i' && value.kind == VALUE_int)
         diag_error(l->diag, span, "'%s' is %lld; expected at least 0", key, (long long)value.i);
@@ -161,7 +165,9 @@ static void set_value(Lower *l, const char *key, Value value, Span span) {
 /* A setting whose value is written in the text; words stand for themselves where the table wants one. */
 static Value eval_setting(Lower *l, Frame *f, const char *key, const Ast *value) {
     const Spec *spec = find_spec(key);
-    if (spec && spec->type == 'w' && value->kind == AST_name)
+    bool word = spec && value->kind == AST_name &&
+                (spec->type == 'w' || (spec->type == 'c' && !str_map_get(l->globals, value->name)));
+    if (word)
         return value_string(value->name);
     return lower_eval(l, f, value);
 }
@@ -472,11 +478,12 @@ static void set_space(Lower *l, Frame *f, const Ast *experiment) {
     }
 }
 
-static const char *const search_names[] = {"space",   "network", "data",          "split",    "limit",
-                                           "epochs",  "batch",   "frozen_epochs", "seed",     "order",
-                                           "weights", "alphas",  "noise",         "drop_path"};
-static const char *const train_names[] = {"network", "data",      "limit",           "epochs",   "batch",  "seed",
-                                          "weights", "drop_path", "label_smoothing", "hold_out", "warm_up"};
+static const char *const search_names[] = {"space",         "network", "data",   "split",         "limit",
+                                           "class_weights", "epochs",  "batch",  "frozen_epochs", "seed",
+                                           "order",         "weights", "alphas", "noise",         "drop_path"};
+static const char *const train_names[] = {"network",         "data",          "limit",    "epochs",
+                                          "batch",           "seed",          "weights",  "drop_path",
+                                          "label_smoothing", "class_weights", "hold_out", "warm_up"};
 enum {
     SEARCH_NAMES = sizeof search_names / sizeof search_names[0],
     TRAIN_NAMES = sizeof train_names / sizeof train_names[0]
@@ -585,5 +592,6 @@ bool lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool 
         return true;
     bool made = lower_entry(l, f, network);
     check_data_fits(l, f, network);
+    lower_check_class_weights(l);
     return made;
 }

@@ -175,6 +175,9 @@ const Ast *network_template(const StrMap *globals, const Ast *expression);
 /* Settings, then (unless there were mistakes) @forward of the network: false when that failed. clean: the definitions
  * are right, so that the space may be looked at. */
 bool lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool clean);
+/* class_weights.c: the value becomes the setting KEY; later, that a list has a number for each class. */
+void lower_class_weights(Lower *l, const char *key, Value value, Span span);
+void lower_check_class_weights(Lower *l);
 /* The settings data.* of a data line's value, outside of an experiment. */
 void lower_data(Lower *l, const Ast *data);
 const Ast *experiment_network(const Ast *experiment); /* the expression; NULL when there is none */

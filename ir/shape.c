@@ -403,6 +403,12 @@ bool shape_mixed(const ShapeArgs *a, IrType *result) {
 }
 
 bool shape_cross_entropy(const ShapeArgs *a, IrType *result) {
+    if (a->input_count > 3)
+        return ir_fail(a->error, "%d operands; it takes 2 or 3", a->input_count);
+    if (a->input_count == 3 &&
+        (!shape_need_dtype(a, 2, DTYPE_f32) || !shape_need_rank(a, 2, 1) ||
+         !shape_need_equal(a, "the number of weights", shape_input(a, 2)->dim[0], shape_input(a, 0)->dim[1])))
+        return false;
     if (!shape_need_dtype(a, 0, DTYPE_f32) || !shape_need_rank(a, 0, 2) || !shape_need_dtype(a, 1, DTYPE_i32) ||
         !shape_need_rank(a, 1, 1) ||
         !shape_need_equal(a, "the number of labels", shape_input(a, 1)->dim[0], shape_input(a, 0)->dim[0]))

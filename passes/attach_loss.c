@@ -3,16 +3,30 @@
  *     %l = cross_entropy %logits, %labels
  *     %a = cross_entropy %logits_aux, %labels        with an auxiliary head only
  *     output "loss" = %l + weight * %a
- * Label smoothing (train.label_smoothing) applies in training graphs. With ctx->grad_output_loss the loss is
- * sum(logits * grad_output), grad_output being an input shaped like the logits, so that d loss / d logits =
- * grad_output. Changes nothing in inference, and in a graph that has a loss. */
+ * In training graphs label smoothing (train.label_smoothing) applies, and weights of the classes where the settings
+ * have some (train.class_weights, search.class_weights): a third operand, the parameter loss/class_weights, whose
+ * values the runtime knows. With ctx->grad_output_loss the loss is sum(logits * grad_output), grad_output being an
+ * input shaped like the logits, so that d loss / d logits = grad_output. Changes nothing in inference, and in a graph
+ * that has a loss. */
 #include "passes/rewrite.h"
+
+/* NULL: the classes have none. */
+static IrNode *build_class_weights(PassContext *ctx, IrBuilder *b, int64_t classes) {
+    bool weighted =
+        ir_module_get(ctx->module, "train.class_weights") || ir_module_get(ctx->module, "search.class_weights");
+    if (!weighted || !graph_kind_is_training(ctx->kind))
+        return NULL;
+    IrAttr attrs[] = {ir_attr_string("name", "loss/class_weights"), ir_attr_string("kind", "optimizer"),
+                      ir_attr_string("init", "ones")};
+    return ir_build0(b, OP_param, ir_type(DTYPE_f32, 1, &classes), 3, attrs);
+}
 
 static IrNode *build_cross_entropy(PassContext *ctx, IrBuilder *b, IrNode *logits, IrNode *labels) {
     double smoothing = ir_module_get_float(ctx->module, "train.label_smoothing", 0);
     IrAttr attrs[] = {ir_attr_float("smoothing", smoothing)};
     bool smooth = smoothing > 0 && graph_kind_is_training(ctx->kind);
-    return ir_build2(b, OP_cross_entropy, logits, labels, smooth ? 1 : 0, attrs);
+    IrNode *inputs[] = {logits, labels, build_class_weights(ctx, b, logits->type.dim[1])};
+    return ir_build(b, OP_cross_entropy, NULL, inputs[2] ? 3 : 2, inputs, smooth ? 1 : 0, attrs);
 }
 
 static IrNode *build_label_loss(PassContext *ctx, IrBuilder *b, IrNode *logits) {

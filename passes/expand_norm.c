@@ -91,7 +91,8 @@ IrNode *expand_softmax(Expander *e, const ExpandFrame *frame, const IrNode *n, I
 }
 
 /* The mean over the images of -sum_c target_c * log softmax(logits)_c, target = (1 - s) * one_hot(label) + s / classes
- * with the label smoothing s. */
+ * with the label smoothing s. With weights w of the classes, target_c is multiplied by w_c, and the sum over the images
+ * is divided by that of w_label instead of their number, as PyTorch's CrossEntropyLoss does. */
 IrNode *expand_cross_entropy(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
     (void)frame;
     IrBuilder *b = &e->b;
@@ -102,11 +103,16 @@ IrNode *expand_cross_entropy(Expander *e, const ExpandFrame *frame, const IrNode
     IrNode *log_softmax = rewrite_binary(b, OP_sub, z, rewrite_unary(b, OP_log, sum));
     IrAttr attrs[] = {ir_attr_int("classes", classes)};
     IrNode *target = ir_build1(b, OP_one_hot, inputs[1], 1, attrs);
+    IrNode *weights = n->input_count > 2 ? inputs[2] : NULL;
+    IrNode *count =
+        weights ? rewrite_reduce(b, OP_reduce_sum, rewrite_binary(b, OP_mul, target, weights), 0, 2, false) : NULL;
     double s = ir_attr_get_float(n, "smoothing", 0);
     if (s > 0) {
         target = rewrite_binary(b, OP_mul, target, ir_constant(b, 1 - s));
         target = rewrite_binary(b, OP_add, target, ir_constant(b, s / (double)classes));
     }
+    if (weights)
+        target = rewrite_binary(b, OP_mul, target, weights);
     IrNode *total = rewrite_reduce(b, OP_reduce_sum, rewrite_binary(b, OP_mul, log_softmax, target), 0, 2, false);
-    return rewrite_unary(b, OP_neg, rewrite_binary(b, OP_div, total, expand_element_count(e, 1)));
+    return rewrite_unary(b, OP_neg, rewrite_binary(b, OP_div, total, count ? count : expand_element_count(e, 1)));
 }

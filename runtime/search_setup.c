@@ -3,6 +3,7 @@
 #include "runtime/search.h"
 
 #include "base/str.h"
+#include "runtime/class_weights.h"
 
 #include <math.h>
 
@@ -76,6 +77,7 @@ bool search_open(Search *s, Error *error) {
     l->at.seed = l->options.has_seed ? l->options.seed : s->settings.seed;
     l->at.epochs = s->settings.epochs;
     return loop_read_state(l, error) && open_data(s, error) && open_program(s, error) && loop_set_state(l, error) &&
+           class_weights_set(l->program, l->module, &l->data, l->data.count, error) &&
            loop_describe(l, "search", error) && open_loaders(s, error);
 }
 

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/str.h"
 #include "runtime/args.h"
+#include "runtime/class_weights.h"
 #include "runtime/runtime.h"
 #include "runtime/schedule.h"
 
@@ -179,6 +180,15 @@ static bool set_alphas(Trace *t, const TensorFile *weights, Error *error) {
     return true;
 }
 
+/* There are no images to balance them over, but a checkpoint has what was found then. */
+static bool set_class_weights(Trace *t, const TensorFile *weights, Error *error) {
+    if (!class_weights_balanced(t->text))
+        return class_weights_set(t->program, t->text, NULL, 0, error);
+    return tensor_find(weights, CLASS_WEIGHTS) ||
+           error_set(error, ERROR_INPUT, "%s: class_weights balanced needs a checkpoint as --weights, or a list: %s",
+                     t->path, "--set 'class_weights=[...]'");
+}
+
 static bool set_state(Trace *t, Error *error) {
     TensorFile weights = {0};
     Error inner = {ERROR_NONE, ""};
@@ -186,7 +196,7 @@ static bool set_state(Trace *t, Error *error) {
         return false;
     if (t->weights && !rt_state_set(t->program, &weights, RT_STATE_weights, &inner))
         return error_set(error, inner.kind, "%s: %s", t->weights, inner.message);
-    if (!set_alphas(t, &weights, error))
+    if (!set_class_weights(t, &weights, error) || !set_alphas(t, &weights, error))
         return false;
     rt_state_get(t->program, t->arena, &t->initial);
     return true;

@@ -3,6 +3,7 @@
 #include "runtime/train.h"
 
 #include "base/str.h"
+#include "runtime/class_weights.h"
 #include "runtime/recipe.h"
 
 #include <errno.h>
@@ -118,8 +119,8 @@ bool train_open(Train *t, Error *error) {
     l->at.best_epoch = -1;
     return loop_read_state(l, error) && open_data(t, error) &&
            loop_open_program(l, kinds, sizeof(kinds) / sizeof(kinds[0]), error) && loop_set_state(l, error) &&
-           set_results_aside(l, error) && loop_describe(l, "train", error) && write_class_names(t, error) &&
-           open_loaders(t, error);
+           class_weights_set(l->program, l->module, &l->data, t->train_images, error) && set_results_aside(l, error) &&
+           loop_describe(l, "train", error) && write_class_names(t, error) && open_loaders(t, error);
 }
 
 void train_close(Train *t) {

@@ -1,6 +1,8 @@
-"""Safetensors files, by hand: reading whole, writing float32."""
+"""Safetensors files, by hand: reading whole, writing float32 and labels."""
 import json
 import struct
+
+LETTERS = {'F32': 'f', 'F64': 'd', 'I64': 'q'}
 
 
 def read(path):
@@ -19,12 +21,19 @@ def floats(path):
             for name, (dtype, shape, data) in read(path).items() if dtype == 'F32'}
 
 
-def write(path, tensors):
-    """tensors: {name: (shape, numbers)}, all float32."""
+def numbers(path):
+    """{name: numbers} of all tensors whose type is in LETTERS."""
+    return {name: struct.unpack(f'<{len(data) // struct.calcsize(LETTERS[dtype])}{LETTERS[dtype]}', data)
+            for name, (dtype, shape, data) in read(path).items() if dtype in LETTERS}
+
+
+def write(path, tensors, dtypes=None):
+    """tensors: {name: (shape, numbers)}; float32 unless dtypes has another one for the name."""
     header, body = {}, b''
-    for name, (shape, numbers) in tensors.items():
-        data = struct.pack(f'<{len(numbers)}f', *numbers)
-        header[name] = {'dtype': 'F32', 'shape': list(shape), 'data_offsets': [len(body), len(body) + len(data)]}
+    for name, (shape, values) in tensors.items():
+        dtype = (dtypes or {}).get(name, 'F32')
+        data = struct.pack(f'<{len(values)}{LETTERS[dtype]}', *values)
+        header[name] = {'dtype': dtype, 'shape': list(shape), 'data_offsets': [len(body), len(body) + len(data)]}
         body += data
     text = json.dumps(header).encode()
     text += b' ' * (-len(text) % 8)

@@ -199,6 +199,11 @@ static const Row rows[] = {
     {"batch_norm", "%x: f32[N,4,4,8]", "%x {name=\"bn\", eps=1e-5, momentum=0.1}", "!attribute affine is missing"},
     {"softmax", "%x: f32[14,7]", "%x", "f32[14,7]"},
     {"cross_entropy", "%x: f32[N,10], %y: i32[N]", "%x, %y {smoothing=0.1}", "f32[]"},
+    {"cross_entropy", "%x: f32[N,10], %y: i32[N], %z: f32[10]", "%x, %y, %z", "f32[]"},
+    {"cross_entropy", "%x: f32[N,10], %y: i32[N], %z: f32[9]", "%x, %y, %z",
+     "!the number of weights is 9; expected 10"},
+    {"cross_entropy", "%x: f32[N,10], %y: i32[N], %z: f32[1,10]", "%x, %y, %z", "!operand 2 is f32[1,10]; it must have rank 1"},
+    {"cross_entropy", "%x: f32[N,10], %y: i32[N], %z: f32[10]", "%x, %y, %z, %z", "!4 operands; it takes 2 or 3"},
     {"cross_entropy", "%x: f32[N,10], %y: f32[N]", "%x, %y", "!operand 1 is f32; it must be i32"},
     {"cross_entropy", "%x: f32[N,10], %y: i32[K]", "%x, %y", "!the number of labels is K; expected N"},
 };
