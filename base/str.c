@@ -166,6 +166,38 @@ void str_add_quoted(Str *s, const char *text) {
     str_add(s, "\"");
 }
 
+/* Adds one word without its quotes; where it ends, or NULL. */
+static const char *add_word(Str *word, const char *at) {
+    char quote = 0;
+    for (; *at && (quote || !strchr(" \t\r\n", *at)); at++) {
+        bool escapes = *at == '\\' && at[1] && (!quote || (quote == '"' && strchr("\"\\", at[1])));
+        if (escapes)
+            str_add_bytes(word, ++at, 1);
+        else if (quote ? *at == quote : *at == '\'' || *at == '"')
+            quote = quote ? 0 : *at;
+        else
+            str_add_bytes(word, at, 1);
+    }
+    return quote ? NULL : at;
+}
+
+const char **str_split_words(Arena *arena, const char *text, int *count) {
+    const char **words = NULL;
+    int capacity = 0;
+    *count = 0;
+    while (*(text += strspn(text, " \t\r\n"))) {
+        Str word = str_create(arena);
+        str_add(&word, "");
+        text = add_word(&word, text);
+        if (!text)
+            return NULL;
+        ARENA_PUSH(arena, words, *count, capacity, word.data);
+    }
+    ARENA_PUSH(arena, words, *count, capacity, NULL);
+    (*count)--;
+    return words;
+}
+
 bool str_equal(const char *a, const char *b) {
     return strcmp(a, b) == 0;
 }

@@ -34,6 +34,11 @@ bool str_is_utf8(const char *bytes);
 /* The byte that two hexadecimal digits at text stand for, or -1. */
 int str_hex_byte(const char *text);
 
+/* The words of a command, with a NULL after them: blanks part them; what is in '...' or "..." and what comes after a
+ * backslash is taken as it is (in double quotes a backslash is one unless " or \\ follows). NULL: a quote is not
+ * closed. */
+const char **str_split_words(Arena *arena, const char *text, int *count);
+
 bool str_equal(const char *a, const char *b);
 bool str_starts_with(const char *text, const char *prefix);
 bool str_ends_with(const char *text, const char *suffix);

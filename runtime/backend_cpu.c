@@ -15,6 +15,8 @@ struct RtDevice {
     RtThreads *threads;
     void **arenas; /* of each thread: private values and scratch of whichever graph runs; NULL before the first is bound */
     size_t arena_bytes;
+    Arena *memory;       /* of the compiler */
+    RtCompiler compiler; /* once it is asked for: what it says of itself must not change under way */
 };
 
 static RtDevice *cpu_open(int number, int threads, Error *error) {
@@ -39,61 +41,64 @@ static void cpu_close(RtDevice *device) {
     for (int t = 0; device->arenas && t < cpu_thread_count(device); t++)
         machine_pages_free(device->arenas[t], device->arena_bytes);
     free(device->arenas);
+    arena_destroy(device->memory);
     rt_threads_destroy(device->threads);
     free(device);
 }
 
-static const char *cpu_toolchain(RtDevice *device, int vector_bytes, Arena *arena, Error *error) {
-    (void)device;
-    RtCompiler compiler;
-    if (!rt_compiler_find(arena, &compiler, error))
-        return NULL;
-    return arena_printf(arena, "target c, compiler %s, options %s", compiler.version,
-                        rt_compiler_options(arena, vector_bytes));
+static const RtCompiler *find_compiler(RtDevice *device, Error *error) {
+    device->memory = device->memory ? device->memory : arena_create();
+    bool found = device->compiler.version || rt_compiler_find(device->memory, &device->compiler, error);
+    return found ? &device->compiler : NULL;
 }
 
-static const char *module_identity(RtDevice *device, int vector_bytes, const char *key, Arena *arena) {
-    Error ignored = {ERROR_NONE, ""};
-    const char *toolchain = cpu_toolchain(device, vector_bytes, arena, &ignored);
-    return arena_printf(arena, "%s, source %.16s", toolchain ? toolchain : "", key);
+static const char *cpu_toolchain(RtDevice *device, int vector_bytes, Arena *arena, Error *error) {
+    const RtCompiler *compiler = find_compiler(device, error);
+    return compiler ? arena_printf(arena, "target c, compiler %s, options %s", compiler->version,
+                                   rt_compiler_options(arena, vector_bytes))
+                    : NULL;
+}
+
+static bool set_identity(RtDevice *device, int vector_bytes, const char *key, Arena *arena, const char **identity,
+                         Error *error) {
+    const char *toolchain = cpu_toolchain(device, vector_bytes, arena, error);
+    if (toolchain)
+        *identity = arena_printf(arena, "%s, source %.16s", toolchain, key);
+    return toolchain != NULL;
 }
 
 static RtModule *cpu_find(RtDevice *device, const char *text_key, int vector_bytes, Arena *arena,
                           const char **identity) {
+    Error ignored = {ERROR_NONE, ""}; /* building meets it again */
     const char *key = rt_cache_recall(arena, text_key);
-    RtModule *module = key ? rt_cache_find(key) : NULL;
-    if (module)
-        *identity = module_identity(device, vector_bytes, key, arena);
-    return module;
+    return key && set_identity(device, vector_bytes, key, arena, identity, &ignored) ? rt_cache_find(key) : NULL;
 }
 
 static RtModule *cpu_build(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes,
                            Arena *arena, const char **identity, Error *error) {
-    RtCompiler compiler;
-    if (!rt_compiler_find(arena, &compiler, error))
+    const RtCompiler *compiler = find_compiler(device, error);
+    if (!compiler)
         return NULL;
     const char *options = rt_compiler_options(arena, vector_bytes);
-    const char *key = rt_cache_key(arena, output, options, compiler.version);
-    RtModule *module = rt_cache_load(&compiler, output, options, key, error);
-    if (!module)
-        return NULL;
-    rt_cache_remember(text_key, key);
-    *identity = module_identity(device, vector_bytes, key, arena);
+    const char *key = rt_cache_key(arena, output, options, compiler->version);
+    RtModule *module = set_identity(device, vector_bytes, key, arena, identity, error)
+                           ? rt_cache_load(compiler, output, options, key, error)
+                           : NULL;
+    if (module)
+        rt_cache_remember(text_key, key);
     return module;
 }
 
 static bool cpu_fill_cache(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes, Error *error) {
-    (void)device;
+    const RtCompiler *compiler = find_compiler(device, error);
+    if (!compiler)
+        return false;
     Arena *arena = arena_create();
-    RtCompiler compiler;
-    bool ok = rt_compiler_find(arena, &compiler, error);
-    if (ok) {
-        const char *options = rt_compiler_options(arena, vector_bytes);
-        const char *key = rt_cache_key(arena, output, options, compiler.version);
-        ok = rt_cache_fill(&compiler, output, options, key, error);
-        if (ok)
-            rt_cache_remember(text_key, key);
-    }
+    const char *options = rt_compiler_options(arena, vector_bytes);
+    const char *key = rt_cache_key(arena, output, options, compiler->version);
+    bool ok = rt_cache_fill(compiler, output, options, key, error);
+    if (ok)
+        rt_cache_remember(text_key, key);
     arena_destroy(arena);
     return ok;
 }

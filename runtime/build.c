@@ -1,23 +1,21 @@
 /* build.c: runs the C compiler. Everything is made in a temporary folder beside the result: one source, object and
- * message file per unit, then the linked module, which is renamed into place. */
+ * message file per unit, the compiler's own temporary files, then the linked module, which is renamed into place. */
 #include "runtime/build.h"
 
 #include "base/str.h"
 #include "runtime/machine.h"
+#include "runtime/process.h"
+#include "runtime/scratch.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
 
 static bool can_run(const char *path) {
     struct stat status;
@@ -39,49 +37,53 @@ static bool find_program(Arena *arena, const char *name) {
     return false;
 }
 
-static void split_command(Arena *arena, const char *command, RtCompiler *compiler) {
-    compiler->arg_count = 0;
-    while (*(command += strspn(command, " \t")) && compiler->arg_count < COMPILER_MAX_ARGS) {
-        size_t length = strcspn(command, " \t");
-        compiler->args[compiler->arg_count++] = arena_strndup(arena, command, length);
-        command += length;
-    }
-}
-
 static bool read_version(Arena *arena, RtCompiler *compiler, Error *error) {
-    Str command = str_create(arena);
-    for (int i = 0; i < compiler->arg_count; i++)
-        str_addf(&command, "'%s' ", compiler->args[i]);
-    str_add(&command, "--version 2>/dev/null");
-    char line[256] = "";
-    FILE *pipe = popen(command.data, "r");
-    bool ok = pipe && fgets(line, sizeof line, pipe);
-    while (pipe && fgetc(pipe) != EOF)
-        ;
-    int status = pipe ? pclose(pipe) : -1;
-    if (!ok || status != 0)
+    const char **argv = ARENA_ARRAY(arena, const char *, compiler->arg_count + 2);
+    memcpy(argv, compiler->args, sizeof *argv * (size_t)compiler->arg_count);
+    argv[compiler->arg_count] = "--version";
+    Str text = str_create(arena);
+    str_add(&text, "");
+    if (!process_run(argv, NULL, &text) || !text.length)
         return error_set(error, ERROR_MACHINE, "the C compiler '%s' does not run (tried --version)", compiler->args[0]);
-    line[strcspn(line, "\n")] = '\0';
-    compiler->version = arena_strdup(arena, line);
+    compiler->version = arena_strndup(arena, text.data, strcspn(text.data, "\n"));
     return true;
 }
 
-bool rt_compiler_find(Arena *arena, RtCompiler *compiler, Error *error) {
-    static const char *const names[] = {"cc", "gcc", "clang"};
-    const char *wanted = getenv("CC");
-    if (wanted && *wanted) {
-        split_command(arena, wanted, compiler);
-        if (compiler->arg_count == 0 || !find_program(arena, compiler->args[0]))
-            return error_set(error, ERROR_MACHINE, "the C compiler '%s' (from $CC) is not there", wanted);
-        return read_version(arena, compiler, error);
+/* The path of a program, whatever characters it has, or a command of several words. */
+static bool find_wanted(Arena *arena, const char *wanted, RtCompiler *compiler, Error *error) {
+    if (strchr(wanted, '/') && can_run(wanted)) {
+        compiler->args = ARENA_ARRAY(arena, const char *, 1);
+        compiler->args[0] = arena_strdup(arena, wanted);
+        compiler->arg_count = 1;
+        return true;
     }
+    compiler->args = str_split_words(arena, wanted, &compiler->arg_count);
+    if (!compiler->args)
+        return error_set(error, ERROR_INPUT, "CC is %s, in which a quote is not closed", wanted);
+    bool blanks = strchr(wanted, '/') && strchr(wanted, ' ');
+    return (compiler->arg_count > 0 && find_program(arena, compiler->args[0])) ||
+           error_set(error, ERROR_MACHINE, "the C compiler '%s' (from $CC) is not there%s", wanted,
+                     blanks ? "; a path with blanks goes in quotes" : "");
+}
+
+static bool find_usual(Arena *arena, RtCompiler *compiler, Error *error) {
+    static const char *const names[] = {"cc", "gcc", "clang"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (!find_program(arena, names[i]))
-            continue;
-        split_command(arena, names[i], compiler);
-        return read_version(arena, compiler, error);
+        if (find_program(arena, names[i])) {
+            compiler->args = str_split_words(arena, names[i], &compiler->arg_count);
+            return true;
+        }
     }
     return error_set(error, ERROR_MACHINE, "no C compiler: looked for cc, gcc and clang in $PATH, and $CC is not set");
+}
+
+bool rt_compiler_find(Arena *arena, RtCompiler *compiler, Error *error) {
+    const char *wanted = getenv("CC"), *flags = getenv("NDARTS_CFLAGS");
+    int count;
+    if (flags && !str_split_words(arena, flags, &count))
+        return error_set(error, ERROR_INPUT, "NDARTS_CFLAGS is %s, in which a quote is not closed", flags);
+    bool found = wanted && *wanted ? find_wanted(arena, wanted, compiler, error) : find_usual(arena, compiler, error);
+    return found && read_version(arena, compiler, error);
 }
 
 const char *rt_compiler_options(Arena *arena, int vector_bytes) {
@@ -104,34 +106,27 @@ const char *rt_compiler_options(Arena *arena, int vector_bytes) {
 
 /* One run of a program: what it printed is in the file messages. */
 typedef struct Job {
-    char **argv;
+    const char **argv;
+    const char *const *environment;
     const char *messages;
-    pid_t pid;
-    int watch; /* a file that can be read when the process has ended; -1: the system has none, or it does not run */
+    Process process;
     bool running;
     int status;
 } Job;
 
 static bool job_start(Job *job, Error *error) {
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, job->messages, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
-    int code = posix_spawnp(&job->pid, job->argv[0], &actions, NULL, job->argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    job->running = code == 0;
-    job->watch = job->running ? (int)syscall(SYS_pidfd_open, job->pid, 0) : -1;
-    return code == 0 || error_set(error, ERROR_MACHINE, "cannot run %s: %s", job->argv[0], strerror(code));
+    int messages = open(job->messages, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (messages < 0)
+        return error_set(error, ERROR_MACHINE, "cannot write %s: %s", job->messages, strerror(errno));
+    job->running =
+        process_start(&job->process, job->argv, job->environment, (ProcessFiles){-1, messages, messages}, error);
+    close(messages);
+    return job->running;
 }
 
 static void job_wait(Job *job) {
-    while (waitpid(job->pid, &job->status, 0) < 0 && errno == EINTR)
-        ;
+    job->status = process_wait(&job->process);
     job->running = false;
-    if (job->watch >= 0)
-        close(job->watch);
-    job->watch = -1;
 }
 
 enum { MOST_AT_ONCE = 64 };
@@ -146,8 +141,8 @@ static Job *wait_for_one(Job *jobs, int count) {
     for (int i = 0; i < count; i++) {
         if (!jobs[i].running)
             continue;
-        files[running_count] = (struct pollfd){.fd = jobs[i].watch, .events = POLLIN};
-        watched = watched && jobs[i].watch >= 0;
+        files[running_count] = (struct pollfd){.fd = jobs[i].process.watch, .events = POLLIN};
+        watched = watched && jobs[i].process.watch >= 0;
         running[running_count++] = &jobs[i];
     }
     while (watched && poll(files, (nfds_t)running_count, -1) < 0 && errno == EINTR)
@@ -228,25 +223,32 @@ static bool is_gcc(const RtCompiler *compiler) {
 static const char economies[] = "-fno-tree-vectorize -fno-tree-bit-ccp -fno-tree-pre -fno-tree-vrp -fno-code-hoisting "
                                 "-fno-tree-tail-merge -fno-store-merging -fno-ipa-icf -fno-ipa-cp";
 
-static char **add_words(const Build *b, char **argv, const char *words) {
-    RtCompiler split;
-    split_command(b->arena, words, &split);
-    for (int i = 0; i < split.arg_count; i++)
-        *argv++ = arena_strdup(b->arena, split.args[i]);
-    return argv;
+typedef struct Command {
+    Arena *arena;
+    const char **words;
+    int count, capacity;
+} Command;
+
+static void add_words(Command *c, const char *const *words, int count) {
+    for (int i = 0; i < count; i++)
+        ARENA_PUSH(c->arena, c->words, c->count, c->capacity, words[i]);
+}
+
+static void split_and_add(Command *c, const char *text) {
+    int count;
+    const char **words = str_split_words(c->arena, text, &count);
+    add_words(c, words, count);
 }
 
 /* The compiler, its options, then the arguments given. */
-static char **make_command(const Build *b, int count, const char *const *arguments) {
-    char **argv = ARENA_ARRAY(b->arena, char *, b->compiler->arg_count + 2 * COMPILER_MAX_ARGS + count + 1),
-         **at = argv;
-    for (int i = 0; i < b->compiler->arg_count; i++)
-        *at++ = arena_strdup(b->arena, b->compiler->args[i]);
-    at = add_words(b, at, is_gcc(b->compiler) ? economies : "");
-    at = add_words(b, at, b->options);
-    for (int i = 0; i < count; i++)
-        *at++ = arena_strdup(b->arena, arguments[i]);
-    return argv;
+static const char **make_command(const Build *b, int count, const char *const *arguments) {
+    Command c = {.arena = b->arena};
+    add_words(&c, b->compiler->args, b->compiler->arg_count);
+    split_and_add(&c, is_gcc(b->compiler) ? economies : "");
+    split_and_add(&c, b->options);
+    add_words(&c, arguments, count);
+    add_words(&c, (const char *[]){NULL}, 1);
+    return c.words;
 }
 
 static bool write_text(const char *path, const char *text, Error *error) {
@@ -256,12 +258,19 @@ static bool write_text(const char *path, const char *text, Error *error) {
     return ok || error_set(error, ERROR_MACHINE, "cannot write %s: %s", path, strerror(errno));
 }
 
+/* A compiler that is killed leaves its own temporary files; they go with the folder. */
+static const char *const *compiler_environment(const Build *b) {
+    return process_environment(b->arena, "TMPDIR", b->folder);
+}
+
 static bool compile_units(const Build *b, const CgOutput *output, Error *error) {
     Job *jobs = ARENA_ARRAY(b->arena, Job, b->unit_count);
+    const char *const *environment = compiler_environment(b);
     for (int i = 0; i < b->unit_count; i++) {
         if (!write_text(unit_path(b, i, "c"), output->units[i], error))
             return false;
         jobs[i].argv = make_command(b, 4, (const char *[]){"-c", unit_path(b, i, "c"), "-o", unit_path(b, i, "o")});
+        jobs[i].environment = environment;
         jobs[i].messages = unit_path(b, i, "txt");
     }
     return run_jobs(jobs, b->unit_count, "cannot compile", error);
@@ -276,39 +285,31 @@ static bool link_units(const Build *b, Error *error) {
     arguments[count++] = "-o";
     arguments[count++] = module_path(b);
     arguments[count++] = "-lm";
-    Job job = {.argv = make_command(b, count, arguments), .messages = unit_path(b, 0, "txt")};
+    Job job = {.argv = make_command(b, count, arguments),
+               .environment = compiler_environment(b),
+               .messages = unit_path(b, 0, "txt")};
     return run_jobs(&job, 1, "cannot link", error);
 }
 
-static void remove_folder(const Build *b) {
-    for (int i = 0; i < b->unit_count; i++) {
-        unlink(unit_path(b, i, "c"));
-        unlink(unit_path(b, i, "o"));
-        unlink(unit_path(b, i, "txt"));
-    }
-    unlink(module_path(b));
-    rmdir(b->folder);
-}
-
-static bool build_in_folder(const Build *b, const CgOutput *output, const char *path, Error *error) {
-    if (!compile_units(b, output, error) || !link_units(b, error))
-        return false;
-    return rename(module_path(b), path) == 0 ||
-           error_set(error, ERROR_MACHINE, "cannot write %s: %s", path, strerror(errno));
+bool rt_build_in_folder(Arena *arena, const RtCompiler *compiler, const CgOutput *output, const char *options,
+                        const char *folder, const char **module, Error *error) {
+    Build b = {arena, compiler, options, folder, output->unit_count};
+    *module = module_path(&b);
+    return compile_units(&b, output, error) && link_units(&b, error);
 }
 
 bool rt_build_shared(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *path,
                      Error *error) {
     Arena *arena = arena_create();
-    char *folder = arena_printf(arena, "%s.build-XXXXXX", path);
-    bool ok = mkdtemp(folder) != NULL;
-    if (ok) {
-        Build b = {arena, compiler, options, folder, output->unit_count};
-        ok = build_in_folder(&b, output, path, error);
-        remove_folder(&b);
-    } else {
-        error_set(error, ERROR_MACHINE, "cannot make a folder for building, %s: %s", folder, strerror(errno));
-    }
+    Scratch scratch;
+    const char *module;
+    /* A path must not look like an option. */
+    bool made = scratch_make(arena, *path == '/' ? path : arena_printf(arena, "./%s", path), &scratch, error);
+    bool ok = made && rt_build_in_folder(arena, compiler, output, options, scratch.folder, &module, error);
+    if (ok && rename(module, path) != 0)
+        ok = error_set(error, ERROR_MACHINE, "cannot write %s: %s", path, strerror(errno));
+    if (made)
+        scratch_remove(&scratch);
     arena_destroy(arena);
     return ok;
 }

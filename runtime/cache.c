@@ -2,35 +2,28 @@
  * into compiling it, the name of its module (KEY.key): a text compiled before needs no compilation to find it.
  *
  * An entry is KEY.so with a trailer after the shared object: "ndsum\0\0\1" and the SHA-256 of all before it.
- * An entry that is cut short, altered or does not load is built anew. Several programs may build the same entry at
- * once; each renames a whole file. */
+ * An entry that is cut short, altered, could be written by others or does not load is built anew. Several programs may
+ * build the same entry at once; each renames a whole file. Nobody else can put another file in the place of
+ * the one that was looked at (cache_folder.c). */
 #include "runtime/cache.h"
 
 #include "base/hash.h"
 #include "base/str.h"
-#include "base/tensor_file.h"
+#include "runtime/cache_folder.h"
+#include "runtime/scratch.h"
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <link.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 static const char trailer_mark[8] = "ndsum\0\0\1";
 enum { DIGEST = 64, TRAILER = 8 + DIGEST };
-
-const char *rt_cache_folder(Arena *arena) {
-    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (cache && *cache)
-        return arena_printf(arena, "%s/ndarts", cache);
-    if (home && *home)
-        return arena_printf(arena, "%s/.cache/ndarts", home);
-    return arena_printf(arena, "/tmp/ndarts-%d", (int)getuid());
-}
 
 const char *rt_cache_key(Arena *arena, const CgOutput *output, const char *options, const char *compiler_version) {
     Str all = str_create(arena);
@@ -44,104 +37,124 @@ const char *rt_cache_key(Arena *arena, const CgOutput *output, const char *optio
     return key;
 }
 
-/* Makes the folder and those above it. */
-static bool make_folders(Arena *arena, const char *path, Error *error) {
-    char *partial = arena_strdup(arena, path);
-    for (char *p = partial + 1;; p++) {
-        if (*p != '/' && *p != '\0')
-            continue;
-        char end = *p;
-        *p = '\0';
-        if (mkdir(partial, 0777) != 0 && errno != EEXIST)
-            return error_set(error, ERROR_MACHINE,
-                             "cannot make the cache folder %s: %s (set XDG_CACHE_HOME to another place)", partial,
-                             strerror(errno));
-        if (end == '\0')
-            return true;
-        *p = end;
+/* ---- entries ---- */
+
+int rt_cache_open(Arena *arena, const char *name) {
+    Error ignored = {ERROR_NONE, ""};
+    const char *folder = rt_cache_folder(arena, &ignored);
+    struct stat status;
+    int file =
+        folder ? open(arena_printf(arena, "%s/%s", folder, name), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+    if (file < 0)
+        return -1;
+    if (fstat(file, &status) != 0 || !cache_file_is_own(&status)) {
+        close(file);
+        return -1;
     }
+    futimens(file, NULL);
+    flock(file, LOCK_SH | LOCK_NB);
+    return file;
 }
 
 /* The whole file; NULL when it cannot be read. The caller frees. */
-static char *read_bytes(const char *path, size_t *size) {
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return NULL;
-    fseeko(file, 0, SEEK_END);
-    off_t length = ftello(file);
-    rewind(file);
-    char *bytes = length >= 0 ? malloc((size_t)length + 1) : NULL;
-    *size = bytes ? fread(bytes, 1, (size_t)length, file) : 0;
-    fclose(file);
-    if (bytes && *size == (size_t)length)
+static char *read_bytes(int file, size_t *size) {
+    struct stat status;
+    char *bytes = fstat(file, &status) == 0 ? malloc((size_t)status.st_size + 1) : NULL;
+    ssize_t count = 0;
+    for (*size = 0; bytes && *size < (size_t)status.st_size; *size += (size_t)count) {
+        count = pread(file, bytes + *size, (size_t)status.st_size - *size, (off_t)*size);
+        if (count <= 0)
+            break;
+    }
+    if (bytes && *size == (size_t)status.st_size)
         return bytes;
     free(bytes);
     return NULL;
 }
 
-static bool entry_is_whole(const char *path) {
-    size_t size;
-    char *bytes = read_bytes(path, &size), digest[DIGEST + 1];
-    bool ok = bytes && size > TRAILER && memcmp(bytes + size - TRAILER, trailer_mark, sizeof trailer_mark) == 0;
+/* What comes before the trailer; NULL when the entry is cut short or altered. */
+static char *read_entry(int file, size_t *size) {
+    char *bytes = read_bytes(file, size), digest[DIGEST + 1];
+    bool ok = bytes && *size > TRAILER && memcmp(bytes + *size - TRAILER, trailer_mark, sizeof trailer_mark) == 0;
     if (ok) {
-        hash_sha256_hex(bytes, size - TRAILER, digest);
-        ok = memcmp(bytes + size - DIGEST, digest, DIGEST) == 0;
+        *size -= TRAILER;
+        hash_sha256_hex(bytes, *size, digest);
+        ok = memcmp(bytes + *size + TRAILER - DIGEST, digest, DIGEST) == 0;
     }
+    if (ok)
+        return bytes;
     free(bytes);
-    return ok;
+    return NULL;
 }
 
 static bool append_trailer(const char *path, Error *error) {
+    char digest[DIGEST + 1];
     size_t size;
-    char digest[DIGEST + 1], *bytes = read_bytes(path, &size);
+    int file = open(path, O_RDWR | O_APPEND | O_CLOEXEC);
+    char *bytes = file >= 0 ? read_bytes(file, &size) : NULL;
     if (bytes)
         hash_sha256_hex(bytes, size, digest);
-    FILE *file = bytes ? fopen(path, "ab") : NULL;
     free(bytes);
-    bool ok = file && fwrite(trailer_mark, 1, sizeof trailer_mark, file) == sizeof trailer_mark &&
-              fwrite(digest, 1, DIGEST, file) == DIGEST;
-    ok = file && fclose(file) == 0 && ok;
+    bool ok = bytes && write(file, trailer_mark, sizeof trailer_mark) == sizeof trailer_mark &&
+              write(file, digest, DIGEST) == DIGEST && fchmod(file, 0600) == 0;
+    ok = file >= 0 && close(file) == 0 && ok;
     return ok || error_set(error, ERROR_MACHINE, "cannot write %s: %s", path, strerror(errno));
 }
 
-/* Where an entry is written until it is whole. Threads of one process may write the same one at a time. */
-static const char *fresh_path(Arena *arena, const char *entry) {
-    static atomic_uint serial;
-    return arena_printf(arena, "%s.%d-%u", entry, (int)getpid(), atomic_fetch_add(&serial, 1));
-}
+/* Makes a file in a folder that is there for it alone; *path is the file. */
+typedef bool Make(Arena *arena, const char *folder, const void *what, const char **path, Error *error);
 
-/* written: was it? */
-static bool put_in_place(bool written, const char *fresh, const char *entry, Error *error) {
-    bool ok = written && append_trailer(fresh, error);
-    if (ok && rename(fresh, entry) != 0)
-        ok = error_set(error, ERROR_MACHINE, "cannot write %s: %s", entry, strerror(errno));
-    if (!ok)
-        unlink(fresh);
+/* The entry appears whole or not at all; what a process that is killed leaves goes when the next entry is made. */
+static bool put(const char *name, Make *make, const void *what, Error *error) {
+    Arena *arena = arena_create();
+    const char *folder = rt_cache_folder(arena, error), *path;
+    int64_t limit;
+    Scratch scratch;
+    bool made = folder && rt_cache_limit(&limit, error) &&
+                scratch_make(arena, arena_printf(arena, "%s/%s", folder, name), &scratch, error);
+    bool ok = made && make(arena, scratch.folder, what, &path, error);
+    if (ok && rename(path, arena_printf(arena, "%s/%s", folder, name)) != 0)
+        ok = error_set(error, ERROR_MACHINE, "cannot write %s/%s: %s", folder, name, strerror(errno));
+    if (made)
+        scratch_remove(&scratch);
+    if (ok)
+        rt_cache_prune(limit);
+    arena_destroy(arena);
     return ok;
 }
 
-static bool build_entry(Arena *arena, const RtCompiler *compiler, const CgOutput *output, const char *options,
-                        const char *entry, Error *error) {
-    const char *fresh = fresh_path(arena, entry);
-    return put_in_place(rt_build_shared(compiler, output, options, fresh, error), fresh, entry, error);
+/* ---- modules ---- */
+
+typedef struct Source {
+    const RtCompiler *compiler;
+    const CgOutput *output;
+    const char *options;
+} Source;
+
+static bool make_module(Arena *arena, const char *folder, const void *what, const char **path, Error *error) {
+    const Source *s = what;
+    return rt_build_in_folder(arena, s->compiler, s->output, s->options, folder, path, error) &&
+           append_trailer(*path, error);
 }
 
-static const char *entry_path(Arena *arena, const char *key) {
-    return arena_printf(arena, "%s/%s.so", rt_cache_folder(arena), key);
-}
-
-static RtModule *load_entry(const char *entry, Error *error) {
-    RtModule *module = rt_module_load(entry, error);
-    if (module)
-        module->file = rt_cache_mark_used(entry);
-    return module;
+static const char *entry_name(Arena *arena, const char *key) {
+    return arena_printf(arena, "%s.so", key);
 }
 
 RtModule *rt_cache_find(const char *key) {
     Arena *arena = arena_create();
     Error ignored = {ERROR_NONE, ""};
-    const char *entry = entry_path(arena, key);
-    RtModule *module = entry_is_whole(entry) ? load_entry(entry, &ignored) : NULL;
+    size_t size;
+    int file = rt_cache_open(arena, entry_name(arena, key));
+    char *bytes = file >= 0 ? read_entry(file, &size) : NULL;
+    const char *folder = bytes ? rt_cache_folder(arena, &ignored) : NULL;
+    RtModule *module =
+        folder ? rt_module_load(arena_printf(arena, "%s/%s", folder, entry_name(arena, key)), &ignored) : NULL;
+    if (module)
+        module->file = file;
+    else if (file >= 0)
+        close(file);
+    free(bytes);
     arena_destroy(arena);
     return module;
 }
@@ -153,11 +166,8 @@ bool rt_cache_fill(const RtCompiler *compiler, const CgOutput *output, const cha
     if (found)
         return true;
     Arena *arena = arena_create();
-    int64_t limit;
-    bool ok = rt_cache_limit(&limit, error) && make_folders(arena, rt_cache_folder(arena), error) &&
-              build_entry(arena, compiler, output, options, entry_path(arena, key), error);
-    if (ok)
-        rt_cache_prune(limit);
+    Source source = {compiler, output, options};
+    bool ok = put(entry_name(arena, key), make_module, &source, error);
     arena_destroy(arena);
     return ok;
 }
@@ -167,48 +177,45 @@ RtModule *rt_cache_load(const RtCompiler *compiler, const CgOutput *output, cons
     RtModule *module = rt_cache_find(key);
     if (module || !rt_cache_fill(compiler, output, options, key, error))
         return module;
-    Arena *arena = arena_create();
-    module = load_entry(entry_path(arena, key), error);
-    arena_destroy(arena);
+    module = rt_cache_find(key);
+    if (!module)
+        error_set(error, ERROR_MACHINE, "the module %s was built but does not load", key);
     return module;
 }
 
-/* Used, but not for longer than reading it takes. */
-static void touch(const char *path) {
-    int file = rt_cache_mark_used(path);
-    if (file >= 0)
-        close(file);
+/* ---- plain bytes ---- */
+
+typedef struct Bytes {
+    const void *bytes;
+    size_t size;
+    bool trailer;
+} Bytes;
+
+static bool make_bytes(Arena *arena, const char *folder, const void *what, const char **path, Error *error) {
+    const Bytes *b = what;
+    *path = arena_printf(arena, "%s/entry", folder);
+    int file = open(*path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool ok = file >= 0 && write(file, b->bytes, b->size) == (ssize_t)b->size;
+    ok = file >= 0 && close(file) == 0 && ok;
+    if (!ok)
+        return error_set(error, ERROR_MACHINE, "cannot write %s: %s", *path, strerror(errno));
+    return !b->trailer || append_trailer(*path, error);
 }
 
 void *rt_cache_read(Arena *arena, const char *name, size_t *size) {
-    const char *entry = arena_printf(arena, "%s/%s", rt_cache_folder(arena), name);
-    char *bytes = entry_is_whole(entry) ? read_bytes(entry, size) : NULL;
-    if (!bytes)
-        return NULL;
-    touch(entry);
-    *size -= TRAILER;
-    void *copy = arena_alloc(arena, *size + 1);
-    memcpy(copy, bytes, *size);
+    int file = rt_cache_open(arena, name);
+    char *bytes = file >= 0 ? read_entry(file, size) : NULL;
+    void *copy = bytes ? memcpy(arena_alloc(arena, *size + 1), bytes, *size) : NULL;
     free(bytes);
+    if (file >= 0)
+        close(file);
     return copy;
 }
 
-static bool write_bytes(const char *path, const void *bytes, size_t size, Error *error) {
-    FILE *file = fopen(path, "wb");
-    bool ok = file && fwrite(bytes, 1, size, file) == size;
-    ok = file && fclose(file) == 0 && ok;
-    return ok || error_set(error, ERROR_MACHINE, "cannot write %s: %s", path, strerror(errno));
-}
-
 bool rt_cache_write(Arena *arena, const char *name, const void *bytes, size_t size, Error *error) {
-    const char *folder = rt_cache_folder(arena), *entry = arena_printf(arena, "%s/%s", folder, name);
-    const char *fresh = fresh_path(arena, entry);
-    int64_t limit;
-    bool ok = rt_cache_limit(&limit, error) && make_folders(arena, folder, error) &&
-              put_in_place(write_bytes(fresh, bytes, size, error), fresh, entry, error);
-    if (ok)
-        rt_cache_prune(limit);
-    return ok;
+    (void)arena;
+    Bytes all = {bytes, size, true};
+    return put(name, make_bytes, &all, error);
 }
 
 /* ---- texts ---- */
@@ -230,19 +237,20 @@ void rt_cache_add_own_hash(Str *s) {
     str_addf(s, "%s\n", digest);
 }
 
-static const char *text_path(Arena *arena, const char *text_key) {
-    return arena_printf(arena, "%s/%s.key", rt_cache_folder(arena), text_key);
+static const char *text_name(Arena *arena, const char *text_key) {
+    return arena_printf(arena, "%s.key", text_key);
 }
 
 const char *rt_cache_recall(Arena *arena, const char *text_key) {
     size_t size = 0;
-    const char *path = text_path(arena, text_key);
-    char *bytes = read_bytes(path, &size);
-    touch(path);
+    int file = rt_cache_open(arena, text_name(arena, text_key));
+    char *bytes = file >= 0 ? read_bytes(file, &size) : NULL;
     const char *key = NULL;
     if (bytes && size == DIGEST && strspn(memcpy(arena_alloc(arena, DIGEST + 1), bytes, DIGEST), "0123456789abcdef") == DIGEST)
         key = arena_strndup(arena, bytes, DIGEST);
     free(bytes);
+    if (file >= 0)
+        close(file);
     return key;
 }
 
@@ -250,6 +258,7 @@ const char *rt_cache_recall(Arena *arena, const char *text_key) {
 void rt_cache_remember(const char *text_key, const char *key) {
     Arena *arena = arena_create();
     Error ignored = {ERROR_NONE, ""};
-    file_write_atomic(text_path(arena, text_key), key, DIGEST, &ignored);
+    Bytes all = {key, DIGEST, false};
+    put(text_name(arena, text_key), make_bytes, &all, &ignored);
     arena_destroy(arena);
 }

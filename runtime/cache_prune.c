@@ -1,10 +1,11 @@
 /* cache_prune.c: keeps the cache within its size: what was used longest ago goes first. A file says by its time of
- * modification when it was used last (rt_cache_mark_used). What was used a moment ago stays, or a module could go
+ * modification when it was used last (rt_cache_open). What was used a moment ago stays, or a module could go
  * before the program that had it built has loaded it; so does what a program holds open (a shared lock). Only files
- * named as entries are looked at, among them those that a killed program left half written. */
+ * named as entries are looked at, and the folders in which entries are made: those of killed programs go. */
 #include "runtime/cache.h"
 
 #include "base/str.h"
+#include "runtime/scratch.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -36,15 +37,6 @@ bool rt_cache_limit(int64_t *bytes, Error *error) {
     return !text || !*text || str_parse_bytes(text, bytes) || str_equal(text, "0") ||
            error_set(error, ERROR_INPUT, "NDARTS_CACHE_SIZE is '%s'; expected a size such as 500M, or 0 for no limit",
                      text);
-}
-
-int rt_cache_mark_used(const char *path) {
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return -1;
-    futimens(file, NULL);
-    flock(file, LOCK_SH | LOCK_NB);
-    return file;
 }
 
 static void collect(Entries *e, const char *folder) {
@@ -79,7 +71,12 @@ static bool remove_entry(const Entry *entry) {
 
 void rt_cache_prune(int64_t limit) {
     Entries e = {.arena = arena_create()};
-    collect(&e, rt_cache_folder(e.arena));
+    Error ignored = {ERROR_NONE, ""};
+    const char *folder = rt_cache_folder(e.arena, &ignored);
+    if (folder) {
+        e.size = scratch_sweep(e.arena, arena_printf(e.arena, "%s/", folder));
+        collect(&e, folder);
+    }
     if (limit > 0 && e.size > limit) {
         int64_t moment = (int64_t)time(NULL) - A_MOMENT;
         qsort(e.list, (size_t)e.count, sizeof *e.list, compare_use);

@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +29,19 @@ static bool read_all(int file, void *bytes, size_t size) {
         done += count > 0 ? (size_t)count : 0;
     }
     return true;
+}
+
+/* It ends by the signals that the parent only takes note of (but not by one that a user had it ignore), and with the
+ * parent: the system tells it when the thread that forked ends, which waits for it and so ends first only with all. */
+static void follow_parent(pid_t parent) {
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (sigaction(numbers[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            signal(numbers[i], SIG_DFL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) /* it ended before it could be told of */
+        _exit(ERROR_MACHINE);
 }
 
 /* Without exit(): its handlers, and what is buffered, belong to the parent. */
@@ -57,8 +72,9 @@ bool child_run(RtChildWork *work, void *data, Error *error) {
     if (pipe2(ends, O_CLOEXEC) != 0)
         return work(data, error);
     fflush(NULL); /* or both would write it */
-    pid_t child = fork();
+    pid_t parent = getpid(), child = fork();
     if (child == 0) {
+        follow_parent(parent);
         close(ends[0]);
         be_child(work, data, ends[1]);
     }

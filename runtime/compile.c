@@ -254,8 +254,10 @@ static bool compile_text(Compilation *c, Error *error) {
         return true;
     /* A caller that collects messages would not see those of another process. */
     if (p->backend->fill_cache && diag_stream() == stderr) {
-        if (!child_run(fill_cache, c, error))
+        if (!child_run(fill_cache, c, error)) {
+            rt_cache_prune(0); /* what it had begun, if it was killed */
             return false;
+        }
         p->module = find_module(c);
     }
     if (!p->module) /* or the cache lost it at once */

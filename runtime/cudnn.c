@@ -223,8 +223,11 @@ bool cudnn_conv_run(Cudnn *c, CudnnConv *v, void *stream, void *input, void *out
 
 /* ---- choices ---- */
 
+/* NULL: there is no place for it. */
 static const char *choices_path(Arena *arena) {
-    return arena_printf(arena, "%s/cudnn-choices", rt_cache_folder(arena));
+    Error ignored = {ERROR_NONE, ""};
+    const char *folder = rt_cache_folder(arena, &ignored);
+    return folder ? arena_printf(arena, "%s/cudnn-choices", folder) : NULL;
 }
 
 /* "f32 batch 64 shape 32 32 3 ...; cuDNN 91900; NVIDIA H100 ..."; before "batch" what it is a gradient of. */
@@ -241,7 +244,8 @@ static const char *choice_key(const Cudnn *c, Arena *arena, const CgConv *conv, 
 
 static const char *read_choices(Arena *arena) {
     Error ignored = {ERROR_NONE, ""};
-    SourceFile *file = source_read(arena, choices_path(arena), &ignored);
+    const char *path = choices_path(arena);
+    SourceFile *file = path ? source_read(arena, path, &ignored) : NULL;
     return file ? file->text : "";
 }
 
@@ -261,6 +265,7 @@ void cudnn_remember(const Cudnn *c, const CgConv *conv, int64_t batch, CgPrecisi
     Error ignored = {ERROR_NONE, ""};
     const char *text = arena_printf(arena, "%s%s: %s", read_choices(arena), chosen ? "cudnn" : "own",
                                     choice_key(c, arena, conv, batch, precision));
-    file_write_atomic(choices_path(arena), text, strlen(text), &ignored);
+    if (choices_path(arena))
+        file_write_atomic(choices_path(arena), text, strlen(text), &ignored);
     arena_destroy(arena);
 }

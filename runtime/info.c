@@ -46,7 +46,7 @@ int rt_info_main(int argc, char **argv) {
         print_machine();
         print_compiler(arena);
         print_backends(arena);
-        printf("cache       %s\n", rt_cache_folder(arena));
+        printf("cache       %s\n", rt_cache_describe(arena));
         printf("library     %s\n", rt_library_path(arena));
     }
     arena_destroy(arena);

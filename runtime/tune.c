@@ -4,7 +4,9 @@
 #include "base/str.h"
 #include "runtime/args.h"
 #include "runtime/build.h"
+#include "runtime/cache.h"
 #include "runtime/machine.h"
+#include "runtime/scratch.h"
 #include "runtime/tiles.h"
 
 #include <dlfcn.h>
@@ -119,16 +121,15 @@ static bool compile_candidates(Tune *t, Error *error) {
     CgOptions cg = t->cg;
     cg.unit_count = 1 + t->tried_count / LOOPS_PER_UNIT;
     const CgOutput *output = cg_generate_loops(t->arena, t->tried, t->tried_count, &cg);
-    char *folder = arena_printf(t->arena, "%s/ndarts-tune-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-    if (!rt_compiler_find(t->arena, &compiler, error))
+    Scratch scratch;
+    const char *path, *place = rt_cache_folder(t->arena, error);
+    if (!place || !rt_compiler_find(t->arena, &compiler, error) ||
+        !scratch_make(t->arena, arena_printf(t->arena, "%s/tune", place), &scratch, error))
         return false;
-    if (!mkdtemp(folder))
-        return error_set(error, ERROR_MACHINE, "cannot make a folder like %s", folder);
-    const char *path = arena_printf(t->arena, "%s/loops.so", folder);
-    bool ok = rt_build_shared(&compiler, output, rt_compiler_options(t->arena, cg.vector_bytes), path, error);
+    bool ok = rt_build_in_folder(t->arena, &compiler, output, rt_compiler_options(t->arena, cg.vector_bytes),
+                                 scratch.folder, &path, error);
     t->library = ok ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
-    unlink(path);
-    rmdir(folder);
+    scratch_remove(&scratch);
     if (ok && !t->library)
         return error_set(error, ERROR_MACHINE, "the loops do not load: %s", dlerror());
     t->functions = ok ? dlsym(t->library, "nd_loops") : NULL;

@@ -306,7 +306,7 @@ static void test_cache(void **state) {
     CgOutput output = {.unit_count = 1, .units = &unit};
     assert_true(rt_compiler_find(arena, &compiler, &error));
     const char *key = rt_cache_key(arena, &output, options, compiler.version);
-    const char *entry = arena_printf(arena, "%s/%s.so", rt_cache_folder(arena), key);
+    const char *entry = arena_printf(arena, "%s/%s.so", rt_cache_folder(arena, &error), key);
     const char *text = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     assert_null(rt_cache_recall(arena, text));
     static const size_t cuts[] = {1 << 30, 0, 100, 4000};
