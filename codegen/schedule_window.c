@@ -69,6 +69,13 @@ static IrNode *stored_weight(const CgProgram *program, IrNode *weight, bool dept
     return program->buffer_of[weight->id] ? weight : NULL;
 }
 
+/* The loops are written out for each vector of channels and each column of the window: of an endless number of them
+ * other loops are made. */
+static bool can_be_written_out(const CoreWindow *c) {
+    enum { MOST_COLUMNS = 64, MOST_NARROW = 8 /* segments less than max_width wide */ };
+    return c->channels / c->max_width <= CG_MAX_SEGMENTS - MOST_NARROW && c->kernel[1] <= MOST_COLUMNS;
+}
+
 /* windows: the type whose height and width count them. False for other kinds of groups. */
 static bool set_shape(WindowStep *s, const IrType *windows, int max_width) {
     const IrNode *node = s->step->node;
@@ -83,7 +90,7 @@ static bool set_shape(WindowStep *s, const IrType *windows, int max_width) {
                            .stride = {stride[0], stride[1]},
                            .dilation = {dilation[0], dilation[1]},
                            .max_width = max_width};
-    return s->depthwise || ir_attr_get_int(node, "groups", 1) == 1;
+    return can_be_written_out(&s->core) && (s->depthwise || ir_attr_get_int(node, "groups", 1) == 1);
 }
 
 static Region window_region(const WindowStep *s) {

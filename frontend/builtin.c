@@ -109,6 +109,17 @@ static const char *mismatch(BuiltinType type, const Value *value) {
     return NULL;
 }
 
+/* The first of an argument's integers that no axis could have; NULL when there is none. */
+static const int64_t *beyond_extent(const Value *value) {
+    int count = value->kind == VALUE_list ? value->count : value->kind == VALUE_int;
+    for (int i = 0; i < count; i++) {
+        const int64_t *number = value->kind == VALUE_list ? &value->items[i].i : &value->i;
+        if (*number < -IR_MAX_EXTENT || *number > IR_MAX_EXTENT)
+            return number;
+    }
+    return NULL;
+}
+
 /* Fills in defaults, checks types. False after an error. */
 static bool complete(BuiltinUse *use, const Bindings *given) {
     for (int i = 0; i < builtin_param_count(use->builtin); i++) {
@@ -131,6 +142,14 @@ static bool complete(BuiltinUse *use, const Bindings *given) {
         if (expected) {
             lower_error(use->l, use->f, binding ? binding->span : use->span, "'%s' of '%s' is %s, not %s", param->name,
                         use->builtin->name, expected, value_kind_name(value));
+            return false;
+        }
+        bool extent = param->type == TYPE_int || param->type == TYPE_pair || param->type == TYPE_sides;
+        const int64_t *beyond = extent ? beyond_extent(value) : NULL;
+        if (beyond) {
+            lower_error(use->l, use->f, binding ? binding->span : use->span,
+                        "'%s' of '%s' is %lld; it is at most 2^31 - 1", param->name, use->builtin->name,
+                        (long long)*beyond);
             return false;
         }
     }

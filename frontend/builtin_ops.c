@@ -27,16 +27,16 @@ static const char *param_name(BuiltinUse *use, const char *what) {
 }
 
 /* A weight or a bias with its initial distribution: uniform in +-1/sqrt(fan_in). */
-static IrNode *weight_node(BuiltinUse *use, const char *what, IrType type, int64_t fan_in) {
+static IrNode *weight_node(BuiltinUse *use, const char *what, IrType type, double fan_in) {
     const char *name = param_name(use, what);
     if (!name)
         return NULL;
     IrAttr attrs[] = {ir_attr_string("name", name), ir_attr_string("kind", "weight"), ir_attr_string("init", "uniform"),
-                      ir_attr_float("scale", 1 / sqrt((double)fan_in))};
+                      ir_attr_float("scale", 1 / sqrt(fan_in))};
     return ir_build0(use->b, OP_param, type, 4, attrs);
 }
 
-static IrNode *add_bias(BuiltinUse *use, IrNode *x, int64_t count, int64_t fan_in) {
+static IrNode *add_bias(BuiltinUse *use, IrNode *x, int64_t count, double fan_in) {
     IrNode *bias = x ? weight_node(use, "bias", ir_type(DTYPE_f32, 1, &count), fan_in) : NULL;
     return bias ? builtin_node(use, OP_add, 2, (IrNode *[]){x, bias}, 0, NULL) : NULL;
 }
@@ -57,7 +57,7 @@ static Value build_conv(BuiltinUse *use, const ConvShape *c) {
         return builtin_fail(use, "%lld groups do not divide %lld input and %lld output channels", (long long)c->groups,
                             (long long)in, (long long)c->out);
     int64_t shape[] = {c->out, in / c->groups, c->kernel[0], c->kernel[1]};
-    int64_t fan_in = shape[1] * shape[2] * shape[3];
+    double fan_in = (double)shape[1] * (double)shape[2] * (double)shape[3];
     IrNode *w = weight_node(use, "weight", ir_type(DTYPE_f32, 4, shape), fan_in);
     if (!w)
         return (Value){.kind = VALUE_error};
@@ -143,10 +143,10 @@ static Value run_linear(BuiltinUse *use) {
     int64_t out = int_arg(use, 0), in = x->type.dim[1];
     if (out < 1)
         return builtin_fail(use, "'linear' needs at least 1 output, not %lld", (long long)out);
-    IrNode *w = weight_node(use, "weight", ir_type(DTYPE_f32, 2, (int64_t[]){out, in}), in);
+    IrNode *w = weight_node(use, "weight", ir_type(DTYPE_f32, 2, (int64_t[]){out, in}), (double)in);
     IrAttr transposed = ir_attr_bool("tb", true);
     IrNode *y = w ? builtin_node(use, OP_matmul, 2, (IrNode *[]){x, w}, 1, &transposed) : NULL;
-    return value_tensor(y && int_arg(use, 1) ? add_bias(use, y, out, in) : y);
+    return value_tensor(y && int_arg(use, 1) ? add_bias(use, y, out, (double)in) : y);
 }
 
 static Value run_global_avg_pool(BuiltinUse *use) {

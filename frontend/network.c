@@ -44,8 +44,13 @@ static IrNode *make_input(Lower *l, Frame *f) {
     if (l->input)
         return l->input;
     int64_t dims[] = {IR_DIM_N, input_extent(l, f, "H"), input_extent(l, f, "W"), input_extent(l, f, "channels")};
-    if (dims[1] && dims[2] && dims[3])
-        l->input = ir_graph_add_arg(l->target->builder.graph, "input", ir_type(DTYPE_f32, 4, dims), f->call);
+    IrType type = ir_type(DTYPE_f32, 4, dims);
+    if (dims[1] && dims[2] && dims[3] && !ir_type_fits(&type))
+        lower_error(l, f->caller, f->call,
+                    "images of %lld x %lld x %lld are too large: a value has at most 2^48 bytes, an axis 2^31 - 1",
+                    (long long)dims[1], (long long)dims[2], (long long)dims[3]);
+    else if (dims[1] && dims[2] && dims[3])
+        l->input = ir_graph_add_arg(l->target->builder.graph, "input", type, f->call);
     return l->input;
 }
 

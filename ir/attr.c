@@ -188,6 +188,17 @@ static bool attr_check_word(IrOp op, const IrAttr *attr, char error[IR_ERROR_TEX
     return true;
 }
 
+/* No axis is longer, so nothing is counted or reached by a larger number; and products of two of them do not overflow.
+ */
+static bool attr_check_range(const IrAttr *attr, char error[IR_ERROR_TEXT]) {
+    for (int i = 0; i < (attr->kind == ATTR_ints ? attr->count : attr->kind == ATTR_int); i++) {
+        int64_t value = attr->kind == ATTR_ints ? attr->ints[i] : attr->i;
+        if (value < -IR_MAX_EXTENT || value > IR_MAX_EXTENT)
+            return ir_fail(error, "%s is %lld; numbers are at most 2^31 - 1 here", attr->name, (long long)value);
+    }
+    return true;
+}
+
 static bool attr_check(IrOp op, const IrAttr *attr, char error[IR_ERROR_TEXT]) {
     IrAttrKind kind;
     bool optional;
@@ -196,7 +207,7 @@ static bool attr_check(IrOp op, const IrAttr *attr, char error[IR_ERROR_TEXT]) {
     if (kind != attr->kind)
         return ir_fail(error, "attribute %s is %s; it must be %s", attr->name, ir_attr_kind_name(attr->kind),
                        ir_attr_kind_name(kind));
-    return kind != ATTR_string || attr_check_word(op, attr, error);
+    return attr_check_range(attr, error) && (kind != ATTR_string || attr_check_word(op, attr, error));
 }
 
 bool ir_op_check_attrs(IrOp op, int attr_count, const IrAttr *attrs, char error[256]) {

@@ -1,4 +1,5 @@
 /* ir.c: the op table, types, graphs, the order of their nodes, and clones. */
+#include "base/saturate.h"
 #include "ir/internal.h"
 
 #include <stdarg.h>
@@ -78,10 +79,17 @@ int64_t ir_type_count(const IrType *type, int64_t n, int64_t k) {
     int64_t count = 1;
     for (int i = 0; i < type->rank; i++) {
         int64_t dim = type->dim[i] == IR_DIM_N ? n : type->dim[i] == IR_DIM_K ? k : type->dim[i];
-        if (__builtin_mul_overflow(count, dim, &count))
-            return INT64_MAX;
+        count = saturating_multiply(count, dim);
     }
     return count;
+}
+
+bool ir_type_fits(const IrType *type) {
+    enum { WIDEST = 8 }; /* an f32 in double precision */
+    for (int i = 0; i < type->rank; i++)
+        if (type->dim[i] > IR_MAX_EXTENT)
+            return false;
+    return saturating_multiply(ir_type_count(type, 1, 1), WIDEST) <= IR_MAX_BYTES;
 }
 
 const char *ir_dtype_name(IrDtype dtype) {

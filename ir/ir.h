@@ -23,6 +23,11 @@ enum { IR_MAX_RANK = 6, IR_MAX_ATTRS = 10 };
 /* f32 is "the precision of the module": float, or double under --precision=f64. */
 typedef enum IrDtype { DTYPE_f32, DTYPE_i32, DTYPE_u8, DTYPE_bf16 /* of memory alone: no value has it */ } IrDtype;
 
+/* More elements along an axis, and more bytes of a value (of one image, in double precision) or of all values of a
+ * graph (of a batch), there are not: whatever is made of them can be counted in an int64_t. */
+#define IR_MAX_EXTENT INT32_MAX
+#define IR_MAX_BYTES (INT64_C(1) << 48)
+
 /* Symbolic extents. */
 enum { IR_DIM_N = -1, /* images of the batch */ IR_DIM_K = -2 /* chunks of the batch */ };
 
@@ -177,6 +182,8 @@ IrNode *ir_graph_find_arg(const IrGraph *graph, const char *name); /* NULL when 
 IrType ir_type(IrDtype dtype, int rank, const int64_t *dims);
 IrType ir_type_scalar(void); /* f32[] */
 bool ir_type_equal(const IrType *a, const IrType *b);
+/* Neither an extent nor the whole is too large; N and K count as 1. */
+bool ir_type_fits(const IrType *type);
 bool ir_type_has_dim(const IrType *type, int64_t symbolic); /* N or K among the dims */
 /* Number of elements, N and K standing for the given values. */
 int64_t ir_type_count(const IrType *type, int64_t n, int64_t k);

@@ -75,7 +75,7 @@ static bool parse_dtype(IrParser *p, IrDtype *dtype) {
 }
 
 static bool parse_dim(IrParser *p, int64_t *dim) {
-    if (p->token.kind == TOKEN_int && p->token.i > 0 && p->token.i <= INT32_MAX)
+    if (p->token.kind == TOKEN_int && p->token.i > 0 && p->token.i <= IR_MAX_EXTENT)
         *dim = p->token.i;
     else if (ir_parser_at_word(p, "N"))
         *dim = IR_DIM_N;
@@ -102,7 +102,12 @@ bool ir_parse_type(IrParser *p, IrType *type) {
             return false;
         type->rank++;
     }
-    return ir_parser_expect_mark(p, ']');
+    Span end = p->token.span;
+    if (!ir_parser_expect_mark(p, ']'))
+        return false;
+    if (!ir_type_fits(type))
+        diag_error(p->diag, end, "the type is too large: a value has at most 2^48 bytes");
+    return ir_type_fits(type);
 }
 
 /* ---- values ---- */

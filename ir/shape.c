@@ -437,7 +437,11 @@ static bool check_input_count(IrOp op, int count, char error[IR_ERROR_TEXT]) {
 bool ir_infer_type(const IrModule *module, IrOp op, const IrType *given, int input_count, IrNode *const *inputs,
                    int attr_count, const IrAttr *attrs, IrType *result, char error[256]) {
     ShapeArgs a = {module, op, given, input_count, inputs, attr_count, attrs, error};
+    char text[IR_TYPE_TEXT];
     *result = (IrType){0};
-    return check_input_count(op, input_count, error) && ir_op_check_attrs(op, attr_count, attrs, error) &&
-           shape_rules[op](&a, result);
+    if (!check_input_count(op, input_count, error) || !ir_op_check_attrs(op, attr_count, attrs, error) ||
+        !shape_rules[op](&a, result))
+        return false;
+    return ir_type_fits(result) || ir_fail(error, "%s is too large: a value has at most 2^48 bytes, an axis 2^31 - 1",
+                                           ir_type_format(result, text));
 }

@@ -2,6 +2,8 @@
  * primitive nodes cost. */
 #include "ir/stats.h"
 
+#include "base/saturate.h"
+
 /* Where the numbers of a node go. */
 typedef struct Counter {
     IrStats *stats;
@@ -10,8 +12,12 @@ typedef struct Counter {
 
 static void count_graph(const IrGraph *graph, Counter counter);
 
+static void add(int64_t *sum, int64_t count) {
+    *sum = saturating_add(*sum, count);
+}
+
 static void add_parameters(Counter counter, int64_t count) {
-    *(counter.auxiliary ? &counter.stats->auxiliary_parameters : &counter.stats->parameters) += count;
+    add(counter.auxiliary ? &counter.stats->auxiliary_parameters : &counter.stats->parameters, count);
 }
 
 static void count_callees(const IrNode *node, const char *attr, Counter counter) {
@@ -30,7 +36,7 @@ static void count_param(const IrNode *node, Counter counter) {
     if (str_equal(kind, "weight"))
         add_parameters(counter, count);
     else if (str_equal(kind, "alpha"))
-        counter.stats->alphas += count;
+        add(&counter.stats->alphas, count);
 }
 
 /* A batch norm's weight and bias are made only when it is lowered. */
@@ -38,7 +44,7 @@ static void count_batch_norm(const IrNode *node, Counter counter) {
     if (ir_attr_get_int(node, "affine", 1))
         add_parameters(counter, 2 * node->type.dim[node->type.rank - 1]);
     if (!counter.auxiliary)
-        counter.stats->batch_norm_elements += ir_type_count(&node->type, 1, 1);
+        add(&counter.stats->batch_norm_elements, ir_type_count(&node->type, 1, 1));
 }
 
 static void count_products(const IrNode *node, Counter counter) {
@@ -47,9 +53,10 @@ static void count_products(const IrNode *node, Counter counter) {
     const IrType *weight = &node->inputs[1]->type;
     int64_t outputs = ir_type_count(&node->type, 1, 1);
     if (node->op == OP_conv2d)
-        counter.stats->conv_macs += outputs * weight->dim[1] * weight->dim[2] * weight->dim[3];
+        add(&counter.stats->conv_macs, saturating_multiply(outputs, ir_type_count(weight, 1, 1) / weight->dim[0]));
     else
-        counter.stats->linear_macs += outputs * weight->dim[ir_attr_get_int(node, "tb", 0) ? 1 : 0];
+        add(&counter.stats->linear_macs,
+            saturating_multiply(outputs, weight->dim[ir_attr_get_int(node, "tb", 0) ? 1 : 0]));
 }
 
 static void count_node(const IrNode *node, Counter counter) {

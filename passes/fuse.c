@@ -16,6 +16,7 @@
  * There, too, a depthwise convolution stands inline in the sum that alone reads it: the candidates' gradients with respect to
  * a state are added up without being stored.
  * Values are decided operands first, so costs include what is inlined below. Outputs always have memory. */
+#include "base/saturate.h"
 #include "passes/schedule.h"
 
 enum {
@@ -136,7 +137,8 @@ static int64_t count_products(const IrNode *n, const IrNode *x) {
     if (taps <= 1 || !schedule_is_images(x))
         return 0;
     const IrNode *y = n->op == OP_conv2d ? n : n->inputs[0], *input = n->inputs[n->op != OP_conv2d];
-    return ir_type_count(&y->type, 1, 1) * input->type.dim[3] * taps / ir_type_count(&x->type, 1, 1);
+    int64_t products = saturating_multiply(ir_type_count(&y->type, 1, 1), input->type.dim[3] * taps);
+    return products / ir_type_count(&x->type, 1, 1);
 }
 
 static void find_products(Fusion *f) {

@@ -1,7 +1,9 @@
 /* pipeline.c: the passes in order: chosen, run, checked, printed, timed; and the step graphs that are made with them.
  * Every pass is followed by the verifier. A pass that needs primitive operations is not run on a graph that still has
  * others: the user who left expand out is told so. */
+#include "base/saturate.h"
 #include "passes/expand.h"
+#include "passes/plan_memory.h"
 
 #include <errno.h>
 #include <string.h>
@@ -153,6 +155,26 @@ static bool check_primitives(PassContext *ctx, const PassInfo *pass, IrGraph *g)
     return true;
 }
 
+/* Counted before the passes count: their sums of what fits are far from overflowing. */
+static bool check_size(PassContext *ctx, IrGraph *g) {
+    const IrNode *largest = NULL;
+    int64_t total = 0, most = 0;
+    for (const IrNode *n = g->first; n; n = n->next) {
+        int64_t count = ir_type_count(&n->type, ctx->batch, ctx->chunks ? ctx->chunks : 16);
+        int64_t bytes = saturating_multiply(count, pass_element_size(ctx, n));
+        total = saturating_add(total, bytes);
+        if (!largest || bytes > most)
+            largest = n, most = bytes;
+    }
+    if (total <= IR_MAX_BYTES)
+        return true;
+    diag_error(ctx->diag, largest->span,
+               "the graph '%s' needs more than 2^48 bytes with a batch of %lld; its largest value, of '%s', is %s",
+               g->name, (long long)ctx->batch, ir_op_info[largest->op].name,
+               ir_type_string(ctx->arena, &largest->type));
+    return false;
+}
+
 static void verify_all_since(PassContext *ctx, const PassInfo *pass, IrGraph *g, int old_graph_count) {
     const char *wrong = ir_verify_graph(g, ctx->arena);
     if (!wrong && ctx->module->graph_count != old_graph_count)
@@ -181,7 +203,7 @@ static const char *progress_key(PassContext *ctx, const IrGraph *g) {
 }
 
 bool pass_run(PassContext *ctx, const PassInfo *pass, IrGraph *g) {
-    if (!check_primitives(ctx, pass, g))
+    if (!check_primitives(ctx, pass, g) || !check_size(ctx, g))
         return false;
     if (list_has(ctx->print_before, pass->name))
         print_titled(ctx, "before", pass, g, print_complete(g));

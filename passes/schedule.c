@@ -14,6 +14,7 @@
  * statistics) collects until somebody has to wait anyway. Among what is computed once, a level of many elements is a
  * stage of its own, whose nodes are independent; small levels share a stage that one thread does in order. */
 #include "passes/schedule.h"
+#include "base/saturate.h"
 
 #include <string.h>
 
@@ -255,7 +256,8 @@ static void flush_waiting(Numbering *s) {
     int levels = find_levels(s);
     int64_t *work = ARENA_ARRAY(s->ctx->arena, int64_t, levels);
     for (int i = 0; i < s->waiting_count; i++) {
-        work[s->level[s->waiting[i]->id]] += work_of(s, s->waiting[i]);
+        int64_t *sum = &work[s->level[s->waiting[i]->id]];
+        *sum = saturating_add(*sum, work_of(s, s->waiting[i]));
     }
     bool shared = false;
     for (int level = 0; level < levels; level++) {
