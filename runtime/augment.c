@@ -87,26 +87,40 @@ static bool cut_part(const Augment *a, const Image *picture, DrawKey key, uint8_
     return true;
 }
 
+/* The middle of a picture. One that has the network's size already is used as it is, unless the text asks for a side.
+ */
+static bool cut_middle(const DataOptions *o, const Image *picture, int height, int width, uint8_t *out) {
+    bool fits = picture->height == o->height && picture->width == o->width && data_takes_whole(o);
+    if (!fits)
+        return image_center(picture, data_side(o), height, width, o->interpolation, out);
+    memcpy(out, picture->pixels, (size_t)height * (size_t)width * IMAGE_CHANNELS);
+    return true;
+}
+
+/* Red, green and blue to what the network takes, in place. */
+static void make_channels(uint8_t *pixels, size_t count, int channels) {
+    for (size_t i = 0; channels != IMAGE_CHANNELS && i < count; i++)
+        pixels[i] = image_grey(pixels + i * IMAGE_CHANNELS);
+}
+
 /* The bytes of image `index` in the network's size; a set's own, or in scratch. NULL: a broken image, or an error. */
 static const uint8_t *fit_image(const Augment *a, const Dataset *data, int64_t index, DrawKey key, uint8_t *scratch,
                                 Error *error) {
     const DataOptions *o = a->options;
-    size_t size = (size_t)data->height * (size_t)data->width * (size_t)data->channels;
+    size_t count = (size_t)data->height * (size_t)data->width, size = count * (size_t)data->channels;
     bool random_part = a->enabled && o->area[1] > 0, good;
     Image picture = {data->height, data->width, data->load ? NULL : data->pixels + (size_t)index * size};
     if (!data->load && !random_part)
         return picture.pixels;
     if (data->load && !data->load(data, index, &picture, error))
         return NULL;
-    if (random_part)
-        good = cut_part(a, &picture, key, scratch);
-    else
-        good = image_center(&picture, data_side(o), o->height, o->width, o->interpolation, scratch);
+    good = random_part ? cut_part(a, &picture, key, scratch) : cut_middle(o, &picture, o->height, o->width, scratch);
     if (data->load)
         image_free(&picture);
     if (!good)
-        fail_memory(error);
-    return good ? scratch : NULL;
+        return fail_memory(error), NULL;
+    make_channels(scratch, count, data->channels);
+    return scratch;
 }
 
 /* ---- moved and recoloured ---- */
@@ -195,7 +209,8 @@ bool augment_image(const Augment *a, const Dataset *data, int64_t index, uint64_
                    void *out, Error *error) {
     const DataOptions *o = a->options;
     DrawKey key = {seed, epoch, (uint32_t)index};
-    size_t size = (size_t)data->height * (size_t)data->width * (size_t)data->channels;
+    int most = data->channels > IMAGE_CHANNELS ? data->channels : IMAGE_CHANNELS; /* pictures begin in colour */
+    size_t size = (size_t)data->height * (size_t)data->width * (size_t)most;
     uint8_t *scratch = malloc(2 * size);
     if (!scratch)
         return fail_memory(error);
@@ -219,7 +234,7 @@ bool augment_picture(const Augment *a, const Image *picture, double *out, Error 
     int top = (o->height - height) / 2, left = (o->width - width) / 2;
     uint8_t *middle = malloc((size_t)height * (size_t)width * IMAGE_CHANNELS);
     uint8_t *bytes = calloc((size_t)o->height * (size_t)o->width, (size_t)o->channels);
-    bool good = middle && bytes && image_center(picture, side, height, width, o->interpolation, middle);
+    bool good = middle && bytes && cut_middle(o, picture, height, width, middle);
     for (int i = 0; good && i < height * width; i++) {
         uint8_t *to = bytes + (size_t)((top + i / width) * o->width + left + i % width) * (size_t)o->channels;
         if (o->channels == IMAGE_CHANNELS)

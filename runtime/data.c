@@ -82,9 +82,10 @@ static bool check_pictures(const DataOptions *o, Error *error) {
         return error_set(error, ERROR_INPUT, "data.brightness, data.contrast and data.saturation must not be negative");
     if (!(o->hue >= 0 && o->hue <= 0.5))
         return error_set(error, ERROR_INPUT, "data.hue is %g; expected 0 to 0.5", o->hue);
-    return (o->channels == IMAGE_CHANNELS || (!jitters && o->area[1] == 0)) ||
-           error_set(error, ERROR_INPUT,
-                     "a random resized crop and colour jitter need 3 channels; the network takes %d", o->channels);
+    bool cuts = o->area[1] != 0 && !str_equal(o->source, "image_folder"); /* of which a grey one is made afterwards */
+    return (o->channels == IMAGE_CHANNELS || (!jitters && !cuts)) ||
+           error_set(error, ERROR_INPUT, "%s needs 3 channels; the network takes %d",
+                     jitters ? "colour jitter" : "a random resized crop", o->channels);
 }
 
 static bool check_options(const DataOptions *o, Error *error) {
@@ -154,6 +155,10 @@ int data_side(const DataOptions *options) {
     return padded ? MNIST_SIDE : larger;
 }
 
+bool data_takes_whole(const DataOptions *options) {
+    return options->resize == 0 && str_equal(options->source, "image_folder");
+}
+
 bool data_check_side(const DataOptions *o, Error *error) {
     int side = data_side(o);
     return (side >= o->height && side >= o->width) ||
@@ -174,6 +179,10 @@ bool data_open(const DataOptions *options, DataPart part, Dataset *data, Error *
         return false;
     }
     return true;
+}
+
+bool data_has_test(const DataOptions *options) {
+    return !str_equal(options->source, "image_folder") || data_image_folder_has_test(options);
 }
 
 void data_close(Dataset *data) {

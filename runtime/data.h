@@ -37,6 +37,9 @@ typedef struct DataOptions {
 bool data_options_read(const IrModule *module, DataOptions *options, Error *error);
 /* The short side of a picture before the middle is cut out, for sources whose pictures have any size. */
 int data_side(const DataOptions *options);
+/* Whether a picture that has the network's size is used as it is: of a folder, unless data.resize says how it is made.
+ */
+bool data_takes_whole(const DataOptions *options);
 bool data_check_side(const DataOptions *options, Error *error); /* that it covers the network's input */
 
 typedef enum DataPart { DATA_train, DATA_test } DataPart;
@@ -51,6 +54,7 @@ typedef struct Dataset {
     uint8_t *pixels; /* count x height x width x channels */
     int32_t *labels;
     const char *const *class_names; /* NULL: the source does not say */
+    const char *const *names;       /* paths of the files, image by image; NULL: they have none of their own */
     bool (*load)(const struct Dataset *data, int64_t index, Image *image, Error *error); /* NULL: pixels holds them */
     bool slow;    /* load decodes files: worth a thread per core */
     void *source; /* what load needs */
@@ -59,6 +63,8 @@ typedef struct Dataset {
 
 /* A missing, truncated or foreign file is ERROR_INPUT, named, with what was expected and found. */
 bool data_open(const DataOptions *options, DataPart part, Dataset *data, Error *error);
+/* Whether there are test images; options->path must be there. Without them a training can only hold some out. */
+bool data_has_test(const DataOptions *options);
 void data_close(Dataset *data); /* a zeroed Dataset is allowed */
 /* What a run works on, for people: image_folder 'shapes': 400 pictures in 4 classes, 64 x 64 x 3. */
 const char *data_summary(Arena *arena, const DataOptions *options, const Dataset *data);
@@ -69,6 +75,7 @@ bool data_check_label(const DataOptions *options, const char *path, int64_t imag
 bool data_read_idx(const DataOptions *options, DataPart part, Dataset *data, Error *error);
 bool data_read_cifar(const DataOptions *options, DataPart part, Dataset *data, Error *error);
 bool data_read_image_folder(const DataOptions *options, DataPart part, Dataset *data, Error *error);
+bool data_image_folder_has_test(const DataOptions *options);
 bool data_make_synthetic(const DataOptions *options, DataPart part, Dataset *data, Error *error);
 
 /* ---- augmentation (augment.c) ---- */

@@ -5,110 +5,27 @@
 
 #include "base/arena.h"
 #include "base/hash.h"
-#include "base/str.h"
 #include "runtime/image.h"
+#include "runtime/picture_tree.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
 
-enum { MAX_DEPTH = 8, MOST_NAMED = 1000 };
+enum { MOST_NAMED = 1000 };
 
 typedef struct ImageFolder {
     Arena *arena;
-    const char *root;
-    int side; /* of the short side before the middle is cut out */
-    const char *const *classes;
-    const char **paths;
-    int32_t *labels;
-    size_t count, path_capacity, label_count, label_capacity;
+    PictureTree tree;
+    int side;             /* of the short side before the middle is cut out */
     pthread_mutex_t lock; /* guards the next two */
     bool *broken;
     int64_t broken_count;
 } ImageFolder;
 
-/* ---- listing ---- */
-
-typedef struct Names {
-    const char **items;
-    size_t count, capacity;
-} Names;
-
-static int compare_names(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static bool is_folder(const char *path) {
-    struct stat status;
-    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
-}
-
-static bool is_picture(const char *name) {
-    const char *dot = strrchr(name, '.');
-    return dot && (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0 || strcasecmp(dot, ".png") == 0);
-}
-
-/* What is in a folder, sorted: sub-folders and pictures. Hidden files are none. */
-static bool list_folder(Arena *arena, const char *path, Names *folders, Names *pictures, Error *error) {
-    DIR *directory = opendir(path);
-    if (!directory)
-        return error_set(error, ERROR_INPUT, "cannot open the folder '%s': %s", path, strerror(errno));
-    for (struct dirent *entry; (entry = readdir(directory));) {
-        if (entry->d_name[0] == '.')
-            continue;
-        const char *name = arena_strdup(arena, entry->d_name);
-        if (is_folder(arena_printf(arena, "%s/%s", path, name)))
-            ARENA_PUSH(arena, folders->items, folders->count, folders->capacity, name);
-        else if (is_picture(name))
-            ARENA_PUSH(arena, pictures->items, pictures->count, pictures->capacity, name);
-    }
-    closedir(directory);
-    if (folders->count)
-        qsort(folders->items, folders->count, sizeof *folders->items, compare_names);
-    if (pictures->count)
-        qsort(pictures->items, pictures->count, sizeof *pictures->items, compare_names);
-    return true;
-}
-
-static bool add_class(ImageFolder *f, const char *path, int label, int depth, Error *error) {
-    Names folders = {0}, pictures = {0};
-    if (!list_folder(f->arena, path, &folders, &pictures, error))
-        return false;
-    for (size_t i = 0; i < pictures.count; i++) {
-        const char *whole = arena_printf(f->arena, "%s/%s", path, pictures.items[i]);
-        ARENA_PUSH(f->arena, f->paths, f->count, f->path_capacity, whole);
-        ARENA_PUSH(f->arena, f->labels, f->label_count, f->label_capacity, label);
-    }
-    for (size_t i = 0; depth < MAX_DEPTH && i < folders.count; i++) {
-        if (!add_class(f, arena_printf(f->arena, "%s/%s", path, folders.items[i]), label, depth + 1, error))
-            return false;
-    }
-    return true;
-}
-
-static bool add_classes(ImageFolder *f, const DataOptions *o, Error *error) {
-    Names folders = {0}, pictures = {0};
-    if (!list_folder(f->arena, f->root, &folders, &pictures, error))
-        return false;
-    if ((int64_t)folders.count != o->classes)
-        return error_set(error, ERROR_INPUT,
-                         "%s: found %zu folders of classes; the network has %d classes (--set classes=%zu)", f->root,
-                         folders.count, o->classes, folders.count);
-    f->classes = folders.items;
-    for (size_t i = 0; i < folders.count; i++) {
-        if (!add_class(f, arena_printf(f->arena, "%s/%s", f->root, folders.items[i]), (int)i, 0, error))
-            return false;
-    }
-    return f->count > 0 || error_set(error, ERROR_INPUT, "%s: no .jpg, .jpeg or .png in its folders", f->root);
-}
-
 /* One order for all time, in which any part of the pictures has some of every class: what limit, split and hold_out
  * take from the front and the back. */
-static void mix_classes(ImageFolder *f) {
+static void mix_classes(PictureTree *f) {
     uint32_t stream = draw_stream_hash("image_folder.order");
     for (size_t i = f->count; i-- > 1;) {
         PhiloxBlock r = philox_4x32_10((PhiloxBlock){{(uint32_t)i, 0, stream, 0}}, 0);
@@ -120,20 +37,33 @@ static void mix_classes(ImageFolder *f) {
     }
 }
 
-/* PATH/train for training; PATH/val or PATH/test, or a tree that has none of these, for testing. */
-static bool find_root(ImageFolder *f, const DataOptions *o, DataPart part, Error *error) {
-    static const char *const names[2][2] = {{"train", "train"}, {"val", "test"}};
-    for (int i = 0; i < 2; i++) {
-        f->root = arena_printf(f->arena, "%s/%s", o->path, names[part == DATA_test][i]);
-        if (is_folder(f->root))
-            return true;
-    }
-    f->root = o->path;
-    if (!is_folder(o->path))
-        return error_set(error, ERROR_INPUT, "there is no folder '%s'", o->path);
-    bool has_train = is_folder(arena_printf(f->arena, "%s/train", o->path));
-    return (part == DATA_test && !has_train) || error_set(error, ERROR_INPUT, "%s: expected a folder '%s' in it",
-                                                          o->path, part == DATA_test ? "val' or 'test" : "train");
+/* Advice that works: a training learns as many classes as there are, a test part may have empty ones. */
+static bool check_count(const PictureTree *t, const DataOptions *o, DataPart part, Error *error) {
+    if (t->class_count == o->classes)
+        return true;
+    const char *what = arena_printf(
+        t->arena, "%s: found %d folders of classes (%s); the network has %d classes", t->root, t->class_count,
+        picture_tree_list(t->arena, (const char *const *)t->classes, (size_t)t->class_count), o->classes);
+    if (part == DATA_train)
+        return error_set(error, ERROR_INPUT, "%s (--set classes=%d)", what, t->class_count);
+    return error_set(error, ERROR_INPUT, "%s; there must be a folder for each, which may be empty", what);
+}
+
+static bool find_pictures(ImageFolder *f, const DataOptions *o, DataPart part, Error *error) {
+    PictureTree *t = &f->tree;
+    bool test = part == DATA_test;
+    if (!picture_tree_find(f->arena, o->path, test, t, error) || !check_count(t, o, part, error) ||
+        !picture_tree_read(t, test, error))
+        return false;
+    if (t->whole && test)
+        fprintf(stderr, "note: '%s' has no folder val or test: all of its pictures are taken\n", t->path);
+    if (!test)
+        mix_classes(t);
+    return true;
+}
+
+bool data_image_folder_has_test(const DataOptions *options) {
+    return picture_tree_has_test(options->path);
 }
 
 /* ---- pictures ---- */
@@ -151,9 +81,9 @@ static void note_broken(ImageFolder *f, int64_t index, const char *why) {
 static bool load_picture(const Dataset *data, int64_t index, Image *image, Error *error) {
     ImageFolder *f = data->source;
     Error broken = {ERROR_NONE, ""};
-    bool good = image_read(f->paths[index], image, &broken, error);
+    bool good = image_read(f->tree.paths[index], image, &broken, error);
     if (good && image_is_too_long(image, f->side)) {
-        good = error_set(&broken, ERROR_INPUT, "%s: too large to be resized", f->paths[index]);
+        good = error_set(&broken, ERROR_INPUT, "%s: too large to be resized", f->tree.paths[index]);
         image_free(image);
     }
     if (broken.kind)
@@ -164,8 +94,8 @@ static bool load_picture(const Dataset *data, int64_t index, Image *image, Error
 static void close_folder(void *source) {
     ImageFolder *f = source;
     if (f->broken_count)
-        fprintf(stderr, "warning: %s: %lld of %zu images were broken and skipped\n", f->root,
-                (long long)f->broken_count, f->count);
+        fprintf(stderr, "warning: %s: %lld of %zu images were broken and skipped\n", f->tree.root,
+                (long long)f->broken_count, f->tree.count);
     pthread_mutex_destroy(&f->lock);
     arena_destroy(f->arena);
 }
@@ -177,25 +107,26 @@ bool data_read_image_folder(const DataOptions *o, DataPart part, Dataset *data, 
     pthread_mutex_init(&f->lock, NULL);
     data->source = f;
     data->close = close_folder;
-    if (o->channels != IMAGE_CHANNELS)
-        return error_set(error, ERROR_INPUT, "pictures have 3 channels; the network takes %d", o->channels);
-    if (!data_check_side(o, error) || !find_root(f, o, part, error) || !add_classes(f, o, error))
+    if (o->channels != IMAGE_CHANNELS && o->channels != 1)
+        return error_set(error, ERROR_INPUT,
+                         "pictures have 3 channels, or 1 when they are made grey; the network takes %d", o->channels);
+    if (!data_check_side(o, error) || !find_pictures(f, o, part, error))
         return false;
-    if (part == DATA_train)
-        mix_classes(f);
-    int64_t count = (int64_t)f->count;
+    int64_t count = (int64_t)f->tree.count;
     f->broken = ARENA_ARRAY(arena, bool, count);
+    memset(f->broken, 0, sizeof(bool) * (size_t)count);
     data->count = part == DATA_train && o->limit > 0 && o->limit < count ? o->limit : count;
     data->height = o->height;
     data->width = o->width;
     data->channels = o->channels;
     data->classes = o->classes;
-    data->class_names = f->classes;
+    data->class_names = (const char *const *)f->tree.classes;
+    data->names = (const char *const *)f->tree.paths;
     data->load = load_picture;
     data->slow = true;
     data->labels = malloc(sizeof(int32_t) * (size_t)count);
     if (!data->labels)
         return error_set(error, ERROR_MACHINE, "no memory for %lld labels", (long long)count);
-    memcpy(data->labels, f->labels, sizeof(int32_t) * (size_t)count);
+    memcpy(data->labels, f->tree.labels, sizeof(int32_t) * (size_t)count);
     return true;
 }

@@ -42,9 +42,21 @@ static bool read_settings(Loop *l, TrainSettings *s, Error *error) {
 
 /* ---- data ---- */
 
+/* Test images; with a hold-out there need not be any. */
+static bool open_test(Train *t, Error *error) {
+    const DataOptions *o = &t->loop.data_options;
+    if (data_has_test(o))
+        return data_open(o, DATA_test, &t->test, error);
+    return t->settings.hold_out > 0 ||
+           error_set(error, ERROR_INPUT,
+                     "%s: no folder 'val' or 'test' with folders of classes to test with; hold_out 0.2 tests with a "
+                     "part of the training pictures (--set hold_out=0.2)",
+                     o->path);
+}
+
 static bool open_data(Train *t, Error *error) {
     Loop *l = &t->loop;
-    if (!loop_open_data(l, error) || !data_open(&l->data_options, DATA_test, &t->test, error))
+    if (!loop_open_data(l, error) || !open_test(t, error))
         return false;
     int64_t held_out = (int64_t)floor(t->settings.hold_out * (double)l->data.count);
     t->train_images = l->data.count - held_out;

@@ -285,6 +285,30 @@ static void test_classes_are_mixed(void **state) {
     data_close(&again);
 }
 
+/* A folder of classes without parts is both of them, and the training one is mixed. */
+static void test_classes_alone(void **state) {
+    Tree *t = *state;
+    for (int i = 0; i < 30; i++) {
+        put(t, "alone/a", arena_printf(t->arena, "%d.png", i), "alpha.png");
+        put(t, "alone/b", arena_printf(t->arena, "%d.png", i), "alpha.png");
+    }
+    Error error = {ERROR_NONE, ""};
+    DataOptions options = options_of(t);
+    options.path = arena_printf(t->arena, "%s/alone", t->path);
+    assert_false(data_has_test(&options));
+    Dataset train, test;
+    assert_true(data_open(&options, DATA_train, &train, &error) && data_open(&options, DATA_test, &test, &error));
+    int of_first_half = 0;
+    for (int i = 0; i < 30; i++)
+        of_first_half += train.labels[i];
+    assert_true(train.count == 60 && test.count == 60 && of_first_half > 7 && of_first_half < 23);
+    assert_string_equal(test.names[59], arena_printf(t->arena, "%s/b/9.png", options.path));
+    assert_int_equal(test.labels[29], 0);
+    assert_int_equal(test.labels[30], 1);
+    data_close(&train);
+    data_close(&test);
+}
+
 /* What is left of a batch moves together: the images are those of the labels. */
 static void test_gaps_are_closed(void **state) {
     Error error = {ERROR_NONE, ""};
@@ -358,18 +382,19 @@ static void test_wrong_trees(void **state) {
     Tree *t = *state;
     DataOptions options = options_of(t);
     options.classes = 3;
-    expect_data_error(options, "found 2 folders of classes; the network has 3 classes");
+    expect_data_error(options, "found 2 folders of classes (cat, dog); the network has 3 classes (--set classes=2)");
     options = options_of(t);
     options.path = "/there/is/none";
     expect_data_error(options, "there is no folder '/there/is/none'");
-    options.path = arena_printf(t->arena, "%s/val", t->path);
-    expect_data_error(options, "expected a folder 'train' in it");
+    put(t, "parts/val/cat", "1.png", "alpha.png");
+    options.path = arena_printf(t->arena, "%s/parts", t->path);
+    expect_data_error(options, "expected a folder 'train' in it, beside 'val'");
     options = options_of(t);
     options.resize = 40;
     expect_data_error(options, "data.resize is 40, less than the network's 42 x 42");
     options = options_of(t);
-    options.channels = 1;
-    expect_data_error(options, "pictures have 3 channels; the network takes 1");
+    options.channels = 2;
+    expect_data_error(options, "pictures have 3 channels, or 1 when they are made grey; the network takes 2");
 }
 
 int main(void) {
@@ -383,6 +408,7 @@ int main(void) {
         cmocka_unit_test(test_claimed_size),
         cmocka_unit_test(test_tree),
         cmocka_unit_test(test_classes_are_mixed),
+        cmocka_unit_test(test_classes_alone),
         cmocka_unit_test(test_gaps_are_closed),
         cmocka_unit_test(test_pixels),
         cmocka_unit_test(test_validation_part),
