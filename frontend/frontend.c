@@ -1,5 +1,6 @@
 /* frontend.c: reading a text with its imports, choosing what of it becomes the module, lowering it. */
 #include "frontend/frontend.h"
+#include "frontend/genotype_form.h"
 #include "frontend/lower.h"
 #include "frontend/sema.h"
 
@@ -20,6 +21,8 @@ typedef struct Loader {
     Program *program;
     size_t bytes; /* read so far */
     int depth;    /* of imports */
+    const GenotypeChoice *choice;
+    ForeignText foreign; /* the text itself, when it is a file of another program */
 } Loader;
 
 static Loader create_loader(Arena *arena, Program *program, Diag *diag, Error *error) {
@@ -72,13 +75,18 @@ static void load_imports(Loader *loader, const Ast *text, const char *path) {
 }
 
 static void load_text(Loader *loader, SourceFile *source, const char *key) {
-    Ast *text = ast_parse_text(loader->arena, source, loader->diag);
+    ForeignText *foreign = &loader->foreign;
+    bool other = loader->program->text_count == 0 && genotype_is_foreign(source);
+    Ast *text = other ? genotype_text_begin(loader->arena, source, loader->choice, foreign, loader->diag)
+                      : ast_parse_text(loader->arena, source, loader->diag);
     str_map_set(&loader->files, key, text);
     ARENA_PUSH(loader->arena, loader->program->texts, loader->program->text_count, loader->program->text_capacity,
                text);
     loader->depth++;
     load_imports(loader, text, str_equal(source->path, "-") ? "" : source->path);
     loader->depth--;
+    if (other)
+        genotype_text_end(loader->arena, foreign, loader->program, loader->choice, loader->diag);
 }
 
 /* import: where a text names the file; none when the user does. */
@@ -114,6 +122,7 @@ static bool load_given(Loader *loader, const char *path, const char *text) {
 }
 
 static bool load_main(Loader *loader, const char *path, const FrontendOptions *options) {
+    loader->choice = options ? options->choice : NULL;
     return options && options->text ? load_given(loader, path, options->text) : load_file(loader, path, (Span){0});
 }
 
@@ -212,19 +221,12 @@ static IrModule *lower_program(const Job *job, const Sets *sets, Diag *diag) {
 
 /* ---- from outside ---- */
 
-static bool defines(const Program *program, const char *name) {
-    for (int t = 0; t < program->text_count; t++)
-        for (int i = 0; i < program->texts[t]->count; i++)
-            if (program->texts[t]->kids[i]->name && str_equal(program->texts[t]->kids[i]->name, name))
-                return true;
-    return false;
-}
-
 /* --set genotype=noisy_darts_b: what no text defines may be in a file of its name. */
 static void load_named_files(Loader *loader, const Sets *sets) {
     for (int i = 0; i < sets->count; i++) {
         const Ast *value = sets->items[i].value;
-        if (value->kind != AST_name || defines(loader->program, value->name))
+        if (value->kind != AST_name || program_defines(loader->program, value->name) ||
+            genotype_text_add(loader->arena, &loader->foreign, loader->program, value->name, loader->diag))
             continue;
         char *file = arena_printf(loader->arena, "%s.nd", value->name);
         for (char *c = file; *c; c++)
@@ -343,7 +345,7 @@ bool frontend_name_is_free(Arena *arena, const char *import, const char *library
     Program program = {.globals = str_map_create(arena), .library = library};
     Loader loader = create_loader(arena, &program, silent, &ignored);
     return is_plain_name(arena, name, silent) && load_file(&loader, find_import(&loader, "", import), (Span){0}) &&
-           !defines(&program, name);
+           !program_defines(&program, name);
 }
 
 const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag,
@@ -359,4 +361,32 @@ const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOpt
     str_add(&out, "");
     ast_print(program.texts[0], &out);
     return out.data;
+}
+
+/* The last genotype of the text, or the one of that name. */
+static const GenotypeForm *read_own_genotype(Arena *arena, const Ast *text, const char *name, Diag *diag) {
+    const Ast *found = NULL;
+    for (int i = 0; i < text->count; i++)
+        if (text->kids[i]->kind == AST_genotype && (!name || str_equal(text->kids[i]->name, name)))
+            found = text->kids[i];
+    if (found)
+        return genotype_read_definition(arena, found, diag);
+    diag_error(diag, (Span){.file = text->span.file}, name ? "no genotype is called '%s'" : "holds no genotype", name);
+    return NULL;
+}
+
+const GenotypeForm *frontend_read_genotype(Arena *arena, const char *path, const FrontendOptions *options,
+                                           const char **text, Diag *diag, Error *error) {
+    Program program = {.globals = str_map_create(arena), .library = options->library};
+    Loader loader = create_loader(arena, &program, diag, error);
+    if (!load_main(&loader, path, options))
+        return NULL;
+    sema_check(arena, &program, diag);
+    if (diag_count_errors(diag))
+        return NULL;
+    Str out = str_create(arena);
+    ast_print(program.texts[0], &out);
+    *text = out.data;
+    const char *pick = options->choice ? options->choice->pick : NULL;
+    return loader.foreign.source ? loader.foreign.form : read_own_genotype(arena, program.texts[0], pick, diag);
 }

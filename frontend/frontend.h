@@ -5,6 +5,16 @@
 #include "base/diag.h"
 #include "ir/ir.h"
 
+/* Which of the genotypes that a file of another program holds, and the network around it. Zero or NULL: not said. */
+typedef struct GenotypeChoice {
+    const char *pick;    /* the name it is assigned to */
+    int64_t line, epoch; /* where it begins; what the log said before it (-1: not said). Else: the last one */
+    const char *name;    /* what it is called from now on */
+    const char *network; /* default: cifar, or nas_bench_201_network */
+    int64_t channels, layers, classes;
+    double auxiliary; /* weight of the auxiliary head; below 0: not said */
+} GenotypeChoice;
+
 typedef struct FrontendOptions {
     const char *const *sets; /* "NAME=VALUE" as given to --set, in order */
     int set_count;
@@ -14,9 +24,12 @@ typedef struct FrontendOptions {
                            of a text without a genotype the network main, or its only network, is trained. Or NULL */
     const char *library; /* folder searched for imports after the importing file's own: genotypes/ */
     const char *text;    /* what is compiled instead of the file path, which then only names it; or NULL */
+    const GenotypeChoice *choice; /* of a file that is no text in the language; NULL: the last, with the defaults */
 } FrontendOptions;
 
 /* Parses path ("-": standard input) and what it imports, checks, lowers. NULL when diag or error has something to say.
+ * A file without definitions of the language, but with genotypes as Python, JSON, NAS-Bench-201 or NAS-Bench-301 write
+ * them down, is the text that says the same (genotype_form.h).
  * The module holds @forward, the functions it calls, and the settings (see docs/ir.md, "settings"). */
 IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag, Error *error);
 /* The settings data.* that a data line would make, from its value alone: `cifar10("PATH", crop = 4)`. NULL on mistakes.
@@ -25,6 +38,44 @@ IrModule *frontend_parse_data(Arena *arena, const char *text, Diag *diag);
 /* Whether a text that imports the file `import` may call something of its own `name`: it is a name, and neither the
  * language nor what is imported defines it. False when the file cannot be read. */
 bool frontend_name_is_free(Arena *arena, const char *import, const char *library, const char *name);
+/* ---- genotypes ---- */
+
+typedef struct FormEdge {
+    const char *operation;
+    int source; /* a state */
+    Span operation_span, source_span;
+} FormEdge;
+
+typedef struct FormNode {
+    Span span;
+    int count, capacity;
+    FormEdge *edges;
+} FormNode;
+
+typedef struct FormCell {
+    const char *name; /* "normal" or "reduce" */
+    Span span;
+    int inputs;
+    int node_count, node_capacity;
+    FormNode *nodes; /* node i is the state inputs + i, the sum of its edges */
+    bool concat;     /* the outputs are concatenated; else there is one */
+    int output_count, output_capacity;
+    int *outputs; /* states */
+} FormCell;
+
+typedef struct GenotypeForm {
+    const char *name; /* NULL: none was given */
+    Span span;
+    bool nas_bench_201; /* one kind of cell, with one input */
+    int cell_count;
+    FormCell cells[2];
+} GenotypeForm;
+
+/* The genotype of a text in the language (its last one, or choice->pick) or of a file of another program; *text is all
+ * of it in the language, checked. NULL when diag or error has something to say. */
+const GenotypeForm *frontend_read_genotype(Arena *arena, const char *path, const FrontendOptions *options,
+                                           const char **text, Diag *diag, Error *error);
+
 /* The text's syntax tree, printed as text that parses again (--emit=ast). NULL on mistakes. */
 const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag,
                                Error *error);

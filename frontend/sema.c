@@ -16,6 +16,14 @@ bool sema_is_first(StrMap *seen, const char *name) {
     return true;
 }
 
+bool program_defines(const Program *program, const char *name) {
+    for (int t = 0; t < program->text_count; t++)
+        for (int i = 0; i < program->texts[t]->count; i++)
+            if (program->texts[t]->kids[i]->name && str_equal(program->texts[t]->kids[i]->name, name))
+                return true;
+    return false;
+}
+
 static void define(Program *program, const Ast *definition, Diag *diag) {
     const Ast *before = str_map_get(&program->globals, definition->name);
     if (!before) {

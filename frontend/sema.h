@@ -14,6 +14,8 @@ typedef struct Program {
     const char *library;
 } Program;
 
+/* Whether one of the texts defines something of that name. */
+bool program_defines(const Program *program, const char *name);
 /* Fills globals; every mistake goes to diag. */
 void sema_check(Arena *arena, Program *program, Diag *diag);
 

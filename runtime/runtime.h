@@ -164,6 +164,7 @@ int rt_train_main(int argc, char **argv);  /* train.c */
 int rt_eval_main(int argc, char **argv);   /* eval.c */
 int rt_report_main(int argc, char **argv); /* report.c */
 int rt_derive_main(int argc, char **argv); /* derive.c */
+int rt_genotype_main(int argc, char **argv); /* genotype_command.c */
 int rt_import_main(int argc, char **argv); /* import.c */
 int rt_export_main(int argc, char **argv); /* export.c */
 int rt_tune_main(int argc, char **argv);   /* tune.c */

@@ -26,7 +26,12 @@ static const RtCommand commands[] = {
     {"eval", rt_eval_main,
      "NET.nd|NET.ir|NET.so --weights W.safetensors [--data 'SOURCE(\"PATH\")'] [--part test|train] ...",
      "top-1, top-5, loss and images per second on a data set", false, true},
-    {"derive", rt_derive_main, "ALPHAS.safetensors|CHECKPOINT [...]", "prints the genotype that the alphas say", true, false},
+    {"derive", rt_derive_main, "ALPHAS.safetensors|CHECKPOINT [...]", "prints the genotype that the alphas say", true,
+     false},
+    {"genotype", rt_genotype_main,
+     "FILE|- [--line N | --epoch N | --name NAME] [--as NAME] [--format nd|python|nb201] [-o OUT]\n"
+     "           [--network NAME] [-C N] [--layers N] [--classes N] [--auxiliary WEIGHT]",
+     "a Genotype(...), NAS-Bench-201 or NAS-Bench-301 cell of a paper or log as a text, or back", false, false},
     {"trace", rt_trace_main,
      "TEXT --weights W.safetensors --feed F.safetensors [--epoch E] [--steps K] -o OUT.safetensors\n"
      "           [--precision f32|f64] [--set NAME=VALUE] [--threads N] [--seed N] [--vector BYTES] [--plain]",

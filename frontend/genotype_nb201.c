@@ -1,0 +1,89 @@
+/* genotype_nb201.c: the strings of NAS-Bench-201: |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, a node per group, each edge its
+ * operation and the state it comes from. The cell returns its last node. */
+#include "frontend/genotype_form.h"
+#include "frontend/literal.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Reader {
+    Arena *arena;
+    Span at; /* the next byte; all of it is on one line */
+    const char *text;
+    Diag *diag;
+    FormCell *cell;
+} Reader;
+
+static bool fail(const Reader *r, const char *expected) {
+    Span span = r->at;
+    span.end_col++;
+    diag_error(r->diag, span, "expected %s in a string of NAS-Bench-201, as in |nor_conv_3x3~0|+|none~0|none~1|",
+               expected);
+    return false;
+}
+
+static void advance(Reader *r, size_t count) {
+    r->text += count;
+    r->at.col += (uint32_t)count;
+    r->at.end_col = r->at.col;
+}
+
+static bool take(Reader *r, char c) {
+    if (*r->text != c)
+        return false;
+    advance(r, 1);
+    return true;
+}
+
+/* op~0| */
+static bool read_edge(Reader *r, FormNode *node) {
+    size_t length = 0, digits = 0;
+    FormEdge edge = {.operation_span = r->at};
+    while (isalnum((unsigned char)r->text[length]) || r->text[length] == '_')
+        length++;
+    edge.operation = arena_strndup(r->arena, r->text, length);
+    advance(r, length);
+    edge.operation_span.end_col = r->at.col;
+    if (!length || !take(r, '~'))
+        return fail(r, length ? "'~'" : "an operation");
+    edge.source_span = r->at;
+    while (isdigit((unsigned char)r->text[digits]))
+        digits++;
+    edge.source = digits > 4 ? INT32_MAX : atoi(r->text);
+    advance(r, digits);
+    edge.source_span.end_col = r->at.col;
+    if (!digits || !take(r, '|'))
+        return fail(r, digits ? "'|'" : "the number of a state");
+    return genotype_add_edge(r->arena, r->cell, node, edge, r->diag);
+}
+
+static bool read_node(Reader *r) {
+    FormNode *node = genotype_add_node(r->arena, r->cell, r->at);
+    if (!take(r, '|'))
+        return fail(r, "'|'");
+    if (!node)
+        return fail(r, "at most 64 nodes");
+    do {
+        if (!read_edge(r, node))
+            return false;
+    } while (isalpha((unsigned char)*r->text) || *r->text == '_');
+    return true;
+}
+
+GenotypeForm *genotype_read_nb201(Arena *arena, const SourceFile *source, size_t at, Diag *diag) {
+    GenotypeForm *form = ARENA_NEW(arena, GenotypeForm);
+    Reader r = {arena, literal_span_at(source, at), source->text + at, diag, &form->cells[0]};
+    *form = (GenotypeForm){.span = r.at, .nas_bench_201 = true, .cell_count = 1};
+    form->cells[0] = (FormCell){.name = "normal", .span = r.at, .inputs = 1};
+    do {
+        if (!read_node(&r))
+            return NULL;
+    } while (take(&r, '+'));
+    form->span.end_col = r.at.col;
+    int *last = ARENA_NEW(arena, int);
+    *last = form->cells[0].node_count;
+    form->cells[0].outputs = last;
+    form->cells[0].output_count = 1;
+    return form;
+}
