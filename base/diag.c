@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "base/unicode.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -72,19 +73,22 @@ static bool is_utf8_tail(char c) {
     return ((unsigned char)c & 0xc0) == 0x80;
 }
 
-/* Appends byte c to the shown line and what belongs below it to the marks; tabs become spaces up to the next stop. */
-static void add_shown(Str *shown, Str *marks, size_t *column, char c, const char *mark) {
-    if (is_utf8_tail(c)) {
-        str_add_bytes(shown, &c, 1);
-        return;
+/* Appends the character at `at` to the shown line, and returns its bytes; *width: the columns that it takes. Tabs
+ * become spaces up to the next stop; what is no UTF-8, or cannot be seen, is shown by its number. */
+static size_t add_shown(Str *shown, size_t column, const char *at, const char *end, size_t *width) {
+    uint32_t code = 0;
+    size_t length = unicode_decode(at, end, &code), before = shown->length;
+    if (length && code != '\t' && !unicode_is_unseen(code)) {
+        str_add_bytes(shown, at, length);
+        *width = (size_t)unicode_columns(code);
+        return length;
     }
-    size_t width = c == '\t' ? TAB_WIDTH - *column % TAB_WIDTH : 1;
-    bool control = (unsigned char)c < 0x20 || c == 0x7f;
-    *column += width;
-    for (size_t i = 0; i < width; i++) {
-        str_add_bytes(shown, control ? " " : &c, 1);
-        str_add(marks, i && *mark == '^' ? "~" : mark);
-    }
+    if (length && code == '\t')
+        str_addf(shown, "%*s", (int)(TAB_WIDTH - column % TAB_WIDTH), "");
+    else
+        str_addf(shown, length ? "<U+%04X>" : "<%02x>", length ? code : (unsigned char)*at);
+    *width = shown->length - before;
+    return length ? length : 1;
 }
 
 /* Part of a very long line: from is where to begin so that byte caret is in sight. */
@@ -111,8 +115,13 @@ static void print_line(Diag *diag, Span span) {
         str_add(&shown, "...");
         str_add(&marks, "   ");
     }
-    for (size_t i = from; i < to; i++)
-        add_shown(&shown, &marks, &column, line[i], i == caret ? "^" : i > caret && i < end ? "~" : " ");
+    for (size_t i = from, width, next; i < to; i = next) {
+        next = i + add_shown(&shown, column, line + i, line + length, &width);
+        bool begins = caret >= i && caret < next, marked = begins || (i > caret && i < end);
+        for (size_t k = 0; k < width; k++)
+            str_add(&marks, begins && !k ? "^" : marked ? "~" : " ");
+        column += width;
+    }
     if (caret >= to)
         str_add(&marks, "^");
     while (marks.length && marks.data[marks.length - 1] == ' ')
@@ -278,7 +287,8 @@ void bug_at(const char *file, int line, const char *format, ...) {
 
 static SourceFile *make_source(Arena *arena, const char *path, const char *text, size_t size) {
     SourceFile *file = ARENA_NEW(arena, SourceFile);
-    *file = (SourceFile){.path = arena_strdup(arena, path), .text = text, .size = size};
+    size_t mark = size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    *file = (SourceFile){.path = arena_strdup(arena, path), .text = text + mark, .size = size - mark};
     return file;
 }
 

@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* A text as read; path is what the user wrote ("-" for standard input). */
+/* A text as read, without a byte order mark before it; path is what the user wrote ("-" for standard input). */
 typedef struct SourceFile {
     const char *path;
     const char *text;
@@ -41,8 +41,8 @@ void diag_note(Diag *diag, Span span, const char *format, ...) __attribute__((fo
 int diag_count_errors(const Diag *diag);
 /* False: messages are only counted. */
 bool diag_is_read(const Diag *diag);
-/* Keeps messages back until diag_release, which prints them; all as notes, when it is told the one mistake (reason, else
- * NULL) that they come from. */
+/* Keeps messages back until diag_release, which prints them; all as notes, when it is told the one mistake (reason,
+ * else NULL) that they come from. */
 void diag_hold(Diag *diag);
 void diag_release(Diag *diag, Span span, const char *reason);
 /* No more errors will be printed: nobody need look for them. */
@@ -74,7 +74,8 @@ int error_check_stdout(int code);
 _Noreturn void bug_at(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 extern void (*bug_hook)(FILE *out);
 
-/* Reads a whole file ("-" is standard input) into the arena, with a zero byte after it. */
+/* Reads a whole file ("-" is standard input) into the arena, with a zero byte after it. A byte order mark (UTF-8) is
+ * left out. */
 SourceFile *source_read(Arena *arena, const char *path, Error *error);
 /* Likewise a text that a person wrote or a program printed, of at most `most` bytes. regular: only a file, so that
  * nothing is waited for; a pipe or a device may be named on the command line, but not in another text. */

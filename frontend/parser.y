@@ -423,7 +423,8 @@ static bool check_zero_bytes(const SourceFile *source, Diag *diag)
     }
     at.end_line = at.line;
     at.end_col = at.col + 1;
-    diag_error(diag, at, "unexpected byte 0x00: this is not a text");
+    bool wide = source->size > 1 && (memcmp(source->text, "\xff\xfe", 2) == 0 || memcmp(source->text, "\xfe\xff", 2) == 0);
+    diag_error(diag, at, wide ? "this is UTF-16; a text is UTF-8, or ASCII" : "unexpected byte 0x00: this is not a text");
     return false;
 }
 

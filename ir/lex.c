@@ -1,6 +1,8 @@
 /* lex.c: from the text of printed IR to tokens. '#' begins a comment; line ends only matter for recovery. */
 #include "ir/lex.h"
 
+#include "base/unicode.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -192,6 +194,13 @@ static void read_word_token(IrLexer *lexer, IrToken *token) {
     }
 }
 
+static const char *describe_stray(const IrLexer *lexer, const char *text) {
+    Str message = str_create(lexer->arena);
+    str_add(&message, "stray ");
+    unicode_describe(&message, text, text + strlen(text));
+    return message.data;
+}
+
 static void read_mark(IrLexer *lexer, IrToken *token) {
     char c = peek(lexer, 0), next = peek(lexer, 1);
     if (c == '-' && next == '>') {
@@ -203,10 +212,13 @@ static void read_mark(IrLexer *lexer, IrToken *token) {
         token_finish(lexer, token, TOKEN_notes);
         token->text = "!{";
     } else {
-        token->text = arena_strndup(lexer->arena, lexer->at++, 1);
+        uint32_t code;
+        size_t length = unicode_decode(lexer->at, text_end(lexer), &code);
+        token->text = arena_strndup(lexer->arena, lexer->at, length ? length : 1);
+        lexer->at += length ? length : 1;
         token_finish(lexer, token, TOKEN_mark);
         if (!strchr("(){}[],=:", c))
-            token_bad(lexer, token, arena_printf(lexer->arena, "stray character '%c'", c));
+            token_bad(lexer, token, describe_stray(lexer, token->text));
     }
 }
 

@@ -105,6 +105,9 @@ def test_best_classes():
         for best in line['best']:
             expect(abs(best['probability'] - math.exp(row[best['class']]) / total) < 1e-9, f'{best}')
             expect(best['name'] == f'the {best["class"]}th "class"', f'{best}')
+    with open('marked.txt', 'wb') as file: # as Windows editors write it
+        file.write(b'\xef\xbb\xbf' + read('names.txt'))
+    expect(infer(*paths, '--json', '--classes', 'marked.txt')[0] == stdout, 'a byte order mark before the names')
     text, _ = infer(paths[0], '--classes', 'names.txt')
     first = lines[0]['best'][0]
     expect(text.splitlines()[0] == paths[0] and len(text.splitlines()) == 6, text)

@@ -245,7 +245,9 @@ def body(genotype):
 
 def test_derive():
     found = body(read('one', 'genotype.nd').decode())
-    for source in ('one/checkpoint.safetensors', 'one/alphas.jsonl'):
+    with open('marked.jsonl', 'wb') as file:
+        file.write(b'\xef\xbb\xbf' + read('one', 'alphas.jsonl').replace(b'\n', b'\r\n'))
+    for source in ('one/checkpoint.safetensors', 'one/alphas.jsonl', 'marked.jsonl'):
         stdout, _ = run(RUN, 'derive', source)
         expect(body(stdout) == found, f'{source}: another genotype\n{stdout}')
     run(RUN, 'derive', 'one/checkpoint.safetensors', '--name', 'mine', '-o', 'mine.nd', '--draw', '.')

@@ -73,7 +73,11 @@ static void test_tabs_and_utf8(void **state) {
     expect_error("\tx = y\tz", 1, 6, 1, 7, "a.nd:1:6: error: wrong 'x'\n        x = y   z\n            ^\n");
     expect_error("a\tb", 1, 2, 1, 4, "a.nd:1:2: error: wrong 'x'\n    a   b\n     ^~~~\n");
     expect_error("\"\xc3\xa9\" no", 1, 6, 1, 8, "a.nd:1:6: error: wrong 'x'\n    \"\xc3\xa9\" no\n        ^~\n");
-    expect_error("a\x1b[b", 1, 4, 1, 5, "a.nd:1:4: error: wrong 'x'\n    a [b\n       ^\n");
+    expect_error("a\x1b[b", 1, 4, 1, 5, "a.nd:1:4: error: wrong 'x'\n    a<U+001B>[b\n              ^\n");
+    /* a wide character, a mark above a letter, a byte that is none */
+    expect_error("\xe4\xb8\xad x", 1, 5, 1, 6, "a.nd:1:5: error: wrong 'x'\n    \xe4\xb8\xad x\n       ^\n");
+    expect_error("e\xcc\x81 x", 1, 5, 1, 6, "a.nd:1:5: error: wrong 'x'\n    e\xcc\x81 x\n      ^\n");
+    expect_error("\xe9 \xc2\xa0x", 1, 3, 1, 5, "a.nd:1:3: error: wrong 'x'\n    <e9> <U+00A0>x\n         ^~~~~~~~\n");
 }
 
 static void test_long_line_is_cut(void **state) {
