@@ -370,6 +370,11 @@ static void print_definition(Printer *p, const Ast *ast) {
     }
 }
 
+void ast_print_definition(const Ast *definition, Str *out) {
+    Printer p = {out, 0};
+    print_definition(&p, definition);
+}
+
 void ast_print(const Ast *ast, Str *out) {
     Printer p = {out, 0};
     if (ast->kind != AST_text) {

@@ -593,5 +593,8 @@ bool lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool 
     bool made = lower_entry(l, f, network);
     check_data_fits(l, f, network);
     lower_check_class_weights(l);
+    Value space;
+    if (made && search && lower_lookup(f, l->arena, "space", &space) && space.kind == VALUE_space)
+        lower_genotype_settings(l, space.definition, network);
     return made;
 }

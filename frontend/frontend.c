@@ -23,6 +23,7 @@ typedef struct Loader {
     int depth;    /* of imports */
     const GenotypeChoice *choice;
     ForeignText foreign; /* the text itself, when it is a file of another program */
+    bool placeless; /* the text lies in no file: nothing is beside it */
 } Loader;
 
 static Loader create_loader(Arena *arena, Program *program, Diag *diag, Error *error) {
@@ -49,6 +50,8 @@ static const char *beside(Arena *arena, const char *path, const char *name) {
 
 /* The importing file's folder first, then the library. */
 static const char *find_import(Loader *loader, const char *from, const char *name) {
+    if (loader->placeless && name[0] != '/' && loader->library)
+        return arena_printf(loader->arena, "%s/%s", loader->library, name);
     const char *path = beside(loader->arena, from, name);
     if (access(path, R_OK) == 0 || name[0] == '/' || !loader->library)
         return path;
@@ -114,16 +117,19 @@ static bool load_file(Loader *loader, const char *path, Span import) {
 }
 
 /* What was made here and lies in no file yet. */
-static bool load_given(Loader *loader, const char *path, const char *text) {
+static void load_given(Loader *loader, const char *path, const char *text) {
     SourceFile *source = ARENA_NEW(loader->arena, SourceFile);
     *source = (SourceFile){path, text, strlen(text)};
+    loader->placeless = true;
     load_text(loader, source, path);
-    return true;
 }
 
 static bool load_main(Loader *loader, const char *path, const FrontendOptions *options) {
     loader->choice = options ? options->choice : NULL;
-    return options && options->text ? load_given(loader, path, options->text) : load_file(loader, path, (Span){0});
+    if (!options || !options->text)
+        return load_file(loader, path, (Span){0});
+    load_given(loader, path, options->text);
+    return true;
 }
 
 static bool load_recipe(Loader *loader, const char *path) {
@@ -186,6 +192,7 @@ Lowered lower_job(const Job *job, const Sets *sets, Diag *diag) {
                  .constants = str_map_create(arena),
                  .alphas = str_map_create(arena),
                  .sets = sets,
+                 .program = program,
                  .library = program->library,
                  .text = program->texts[0]->span.file};
     bool clean = diag_count_errors(diag) == 0, experiment = entry->kind == AST_experiment, made = true;
@@ -332,20 +339,20 @@ IrModule *frontend_parse_data(Arena *arena, const char *text, Diag *diag) {
     return data && diag_count_errors(diag) == 0 ? l.module : NULL;
 }
 
-static bool is_plain_name(Arena *arena, const char *name, Diag *diag) {
+static bool is_plain_name(Arena *arena, const char *name) {
     SourceFile *file = ARENA_NEW(arena, SourceFile);
     *file = (SourceFile){"name", name, strlen(name)};
-    const Ast *ast = ast_parse_expression(arena, file, diag);
+    const Ast *ast = ast_parse_expression(arena, file, diag_create(arena, NULL));
     return ast && ast->kind == AST_name && !str_equal(name, "main") && !builtin_find(name);
 }
 
-bool frontend_name_is_free(Arena *arena, const char *import, const char *library, const char *name) {
-    Error ignored = {0};
+bool frontend_name_is_free(Arena *arena, const char *definitions, const char *library, const char *name) {
+    Error error = {0};
     Diag *silent = diag_create(arena, NULL);
     Program program = {.globals = str_map_create(arena), .library = library};
-    Loader loader = create_loader(arena, &program, silent, &ignored);
-    return is_plain_name(arena, name, silent) && load_file(&loader, find_import(&loader, "", import), (Span){0}) &&
-           !program_defines(&program, name);
+    Loader loader = create_loader(arena, &program, silent, &error);
+    load_given(&loader, "definitions", definitions);
+    return is_plain_name(arena, name) && !program_defines(&program, name);
 }
 
 const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag,

@@ -23,7 +23,8 @@ typedef struct FrontendOptions {
     const char *recipe; /* a text whose training is applied to what path defines: its `genotype` is the text's last one;
                            of a text without a genotype the network main, or its only network, is trained. Or NULL */
     const char *library; /* folder searched for imports after the importing file's own: genotypes/ */
-    const char *text;    /* what is compiled instead of the file path, which then only names it; or NULL */
+    const char *text;    /* what is compiled instead of the file path, which then only names it, and whose imports are
+                            looked for in the library only; or NULL */
     const GenotypeChoice *choice; /* of a file that is no text in the language; NULL: the last, with the defaults */
 } FrontendOptions;
 
@@ -35,9 +36,10 @@ IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *o
 /* The settings data.* that a data line would make, from its value alone: `cifar10("PATH", crop = 4)`. NULL on mistakes.
  */
 IrModule *frontend_parse_data(Arena *arena, const char *text, Diag *diag);
-/* Whether a text that imports the file `import` may call something of its own `name`: it is a name, and neither the
- * language nor what is imported defines it. False when the file cannot be read. */
-bool frontend_name_is_free(Arena *arena, const char *import, const char *library, const char *name);
+/* Whether a text that begins with these definitions may call something of its own `name`: it is a name, and neither the
+ * language nor the definitions with all they import have it. Imports are looked for in the library. */
+bool frontend_name_is_free(Arena *arena, const char *definitions, const char *library, const char *name);
+
 /* ---- genotypes ---- */
 
 typedef struct FormEdge {

@@ -11,6 +11,7 @@
 #define NDARTS_FRONTEND_LOWER_H
 
 #include "frontend/frontend.h"
+#include "frontend/sema.h"
 #include "frontend/value.h"
 
 /* Definitions that are being evaluated, the innermost first: one that comes up again is defined by itself. */
@@ -81,6 +82,7 @@ typedef struct Lower {
     int nesting;            /* of expressions that are evaluated */
     int64_t steps;          /* expressions evaluated */
     bool gave_up;           /* there is no end: nothing more is evaluated */
+    const Program *program;
     const char *library;    /* folder of the definitions that come with ndarts, or NULL */
     const SourceFile *text; /* what is compiled, rather than what it imports */
 } Lower;
@@ -165,6 +167,10 @@ Value lower_apply_super(Lower *l, Frame *f, const Stage *cell, int count, const 
                         Span span);
 /* The settings space.*. */
 void lower_space_settings(Lower *l, Frame *f, const Ast *space);
+/* definitions.c: what a genotype of the space needs around its cells: space.definitions, and space.network,
+ * space.genotype_parameter, space.network_arguments when it is not put into `cifar`. network: that of the search, which
+ * has been lowered. */
+void lower_genotype_settings(Lower *l, const Ast *space, const Ast *network);
 
 /* ---- networks and experiments (network.c, experiment.c, sets.c) ---- */
 Value lower_call_network(Lower *l, Frame *f, const Ast *network, const Arguments *arguments, bool entry);

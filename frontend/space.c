@@ -6,8 +6,6 @@
 #include "frontend/lower.h"
 
 #include <ctype.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct Space {
@@ -273,18 +271,6 @@ static void set_edge_candidates(Lower *l, Frame *f, const Space *space, const ch
         }
 }
 
-/* How another text imports the space: files of the library by their name, others by their whole path. */
-static const char *import_path(Lower *l, const Ast *definition) {
-    char path[PATH_MAX], library[PATH_MAX];
-    if (!realpath(definition->span.file->path, path))
-        return NULL;
-    const char *slash = strrchr(path, '/');
-    size_t length = slash ? (size_t)(slash - path) : 0;
-    bool ours =
-        l->library && realpath(l->library, library) && strlen(library) == length && strncmp(library, path, length) == 0;
-    return arena_strdup(l->arena, ours ? slash + 1 : path);
-}
-
 static bool is_name_char(char c) {
     return isalnum((unsigned char)c) || c == '_';
 }
@@ -324,9 +310,6 @@ void lower_space_settings(Lower *l, Frame *f, const Ast *definition) {
         ir_module_set(l->module, "space.network", ir_attr_string("", network->kids[0]->name), network->span);
     if (space.output && !is_concat_of_nodes(space.output))
         ir_module_set(l->module, "space.output", ir_attr_string("", output_text(l, &space)), space.output->span);
-    const char *import = import_path(l, definition);
-    if (import)
-        ir_module_set(l->module, "space.import", ir_attr_string("", import), span);
     ir_module_set(l->module, "space.inputs", ir_attr_int("", space.inputs), span);
     ir_module_set(l->module, "space.nodes", ir_attr_int("", space.nodes), span);
     ir_module_set(l->module, "space.keep", ir_attr_int("", space.keep), span);

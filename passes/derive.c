@@ -128,10 +128,12 @@ const char *genotype_print(Arena *arena, const GenotypeText *text, const Genotyp
     Str out = str_create(arena);
     if (text->import)
         str_addf(&out, "import \"%s\"\n\n", text->import);
+    if (text->definitions)
+        str_addf(&out, "%s\n", text->definitions);
     str_addf(&out, "genotype %s {\n", text->name);
-    print_cell(&out, "normal", normal);
+    print_cell(&out, text->cells[0] ? text->cells[0] : "normal", normal);
     if (reduce)
-        print_cell(&out, "reduce", reduce);
+        print_cell(&out, text->cells[1] ? text->cells[1] : "reduce", reduce);
     str_add(&out, "}\n");
     if (text->network)
         str_addf(&out, "\nnetwork main = %s\n", text->network);

@@ -55,9 +55,11 @@ GenotypeCell derive_cell(Arena *arena, const DeriveSpace *space, const double *a
 
 /* What goes around the cells in the text of a genotype. */
 typedef struct GenotypeText {
-    const char *name;    /* "noisy_darts_a" */
-    const char *import;  /* "darts.nd"; NULL: none */
-    const char *network; /* the line behind "network main = ", "cifar(noisy_darts_a, C=36, layers=20)"; NULL: none */
+    const char *name;        /* "noisy_darts_a" */
+    const char *import;      /* "darts.nd"; NULL: none */
+    const char *definitions; /* instead: what stands before the genotype, with its imports; or NULL */
+    const char *cells[2];    /* names of the cells; NULL: normal and reduce */
+    const char *network;     /* the line behind "network main = ", "cifar(noisy_darts_a, C=36, layers=20)"; NULL: none */
 } GenotypeText;
 /* import "darts.nd"  genotype NAME { normal { s2 = op(s1) + op(s0) ... return concat(s2, ...) } reduce { ... } };
  * reduce may be NULL. The text compiles. */

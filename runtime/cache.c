@@ -25,12 +25,39 @@
 static const char trailer_mark[8] = "ndsum\0\0\1";
 enum { DIGEST = 64, TRAILER = 8 + DIGEST };
 
+/* The end of what begins at text: a comment, a string or character with its escapes, or one byte of code. */
+static const char *end_of_token(const char *text) {
+    if (text[0] == '/' && text[1] == '*') {
+        const char *end = strstr(text + 2, "*/");
+        return end ? end + 2 : text + strlen(text);
+    }
+    if (*text != '"' && *text != '\'')
+        return text + 1;
+    const char *at = text + 1;
+    while (*at && *at != *text)
+        at += at[0] == '\\' && at[1] ? 2 : 1;
+    return *at ? at + 1 : at;
+}
+
+/* Without its comments: they name the text and the lines that kernels come from, and change nothing. */
+static void add_code(Str *s, const char *source) {
+    while (*source) {
+        size_t plain = strcspn(source, "/\"'");
+        str_add_bytes(s, source, plain);
+        source += plain;
+        const char *end = *source ? end_of_token(source) : source;
+        if (source[0] != '/' || source[1] != '*')
+            str_add_bytes(s, source, (size_t)(end - source));
+        source = end;
+    }
+}
+
 const char *rt_cache_key(Arena *arena, const CgOutput *output, const char *options, const char *compiler_version) {
     Str all = str_create(arena);
-    str_addf(&all, "module 1\n%s\n%s\n", options, compiler_version);
+    str_addf(&all, "module 2\n%s\n%s\n", options, compiler_version);
     for (int i = 0; i < output->unit_count; i++) {
-        str_addf(&all, "unit %d: %zu bytes\n", i, strlen(output->units[i]));
-        str_add(&all, output->units[i]);
+        str_addf(&all, "unit %d\n", i);
+        add_code(&all, output->units[i]);
     }
     char *key = arena_alloc(arena, 65);
     hash_sha256_hex(all.data, all.length, key);

@@ -184,6 +184,20 @@ static StrMap split_settings(Arena *arena, const char *text) {
     return map;
 }
 
+/* Where things lie does not matter; checkpoints from before the definitions were kept name their file instead. */
+static bool is_compared(const char *key, const char *mine, const char *theirs) {
+    bool older = str_equal(key, "space.definitions") && (!mine || !theirs);
+    return !older && !str_equal(key, "data.path") && !str_equal(key, "space.import");
+}
+
+static const char *describe_difference(Arena *arena, const char *key, const char *mine, const char *theirs) {
+    enum { SHOWN = 200 };
+    if ((mine && strlen(mine) > SHOWN) || (theirs && strlen(theirs) > SHOWN))
+        return arena_printf(arena, "%s is not what it is in the checkpoint", key);
+    return arena_printf(arena, "%s is %s here, %s in the checkpoint", key, mine ? mine : "not set",
+                        theirs ? theirs : "not set");
+}
+
 const char *checkpoint_compare_settings(Arena *arena, const char *here, const char *there) {
     StrMap mine = split_settings(arena, here), theirs = split_settings(arena, there);
     for (size_t side = 0; side < 2; side++) {
@@ -191,9 +205,8 @@ const char *checkpoint_compare_settings(Arena *arena, const char *here, const ch
         for (size_t i = 0; i < walked->count; i++) {
             const char *key = walked->entries[i].key;
             const char *a = str_map_get(&mine, key), *b = str_map_get(&theirs, key);
-            if (!str_equal(key, "data.path") && (!a || !b || !str_equal(a, b)))
-                return arena_printf(arena, "%s is %s here, %s in the checkpoint", key, a ? a : "not set",
-                                    b ? b : "not set");
+            if (is_compared(key, a, b) && (!a || !b || !str_equal(a, b)))
+                return describe_difference(arena, key, a, b);
         }
     }
     return NULL;

@@ -270,12 +270,8 @@ static int derive_main_in(Arena *arena, int argc, char **argv) {
     bool lines = str_ends_with(o.file, ".jsonl");
     bool ok = lines ? read_lines(arena, &o, &file, &error) : read_tensors(arena, o.file, &file, &error);
     IrModule *settings = ok ? choose_settings(arena, &o, &file, &error) : NULL;
-    if (settings && !o.spec && !str_equal(ir_module_get_string(settings, "space.name", "darts"), "darts"))
-        fprintf(stderr,
-                "the space '%s' is not of the library; with --spec the genotype imports the text that defines it\n",
-                ir_module_get_string(settings, "space.name", ""));
     ok = settings && find_alphas(&o, &file, settings, alphas, &count, &error) &&
-         genotype_build(arena, settings, o.spec, o.name ? o.name : default_name(arena, o.file), alphas, count,
+         genotype_build(arena, settings, o.name ? o.name : default_name(arena, o.file), alphas, count,
                         &genotype, &error) &&
          write_results(arena, &o, &genotype, &error);
     return ok ? 0 : error_report(&error);

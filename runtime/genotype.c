@@ -30,14 +30,20 @@ static const char *as_identifier(Arena *arena, const char *name) {
     return copy;
 }
 
+/* Columns of the alphas: the longest list of candidates. */
+static int count_columns(const DeriveSpace *space) {
+    int width = 0;
+    for (int e = 0; e < space->edge_count; e++)
+        width = space->edges[e].count > width ? space->edges[e].count : width;
+    return width;
+}
+
 static bool derive_from(Arena *arena, const IrModule *settings, const Tensor *alphas, GenotypeCell *cell,
                         Error *error) {
     DeriveSpace space;
-    int width = 0;
     if (!derive_space_from_module(arena, settings, alphas->name, &space, error))
         return false;
-    for (int e = 0; e < space.edge_count; e++)
-        width = space.edges[e].count > width ? space.edges[e].count : width;
+    int width = count_columns(&space);
     if (alphas->rank != 2 || alphas->shape[0] != space.edge_count || alphas->shape[1] != width)
         return error_set(error, ERROR_INPUT, "'%s' has %lld x %lld values; the space has %d edges with %d candidates",
                          alphas->name, (long long)(alphas->rank > 0 ? alphas->shape[0] : 1),
@@ -50,18 +56,14 @@ static bool derive_from(Arena *arena, const IrModule *settings, const Tensor *al
     return true;
 }
 
-/* The published network of a CIFAR genotype: 36 channels, 20 cells, auxiliary head; for the images of the search. The
- * head's last convolution needs an image of 8 x 8 after two reductions. */
-static const char *network_line(Arena *arena, const IrModule *settings, const char *name) {
+/* ---- the network around it ---- */
+
+/* The published network of a CIFAR genotype: 36 channels, 20 cells; for the images of the search. */
+static const char *cifar_line(Arena *arena, const IrModule *settings, const char *name, bool auxiliary) {
     int classes = (int)ir_module_get_int(settings, "classes", 10);
     int height = (int)ir_module_get_int(settings, "input.height", 32);
     int width = (int)ir_module_get_int(settings, "input.width", 32);
     int channels = (int)ir_module_get_int(settings, "input.channels", 3);
-    bool auxiliary = height >= 32 && width >= 32;
-    const char *other = ir_module_get_string(settings, "space.network", NULL); /* a space may have its own */
-    if (other)
-        return arena_printf(arena, "%s(%s, classes=%d, channels=%d, H=%d, W=%d)", other, name, classes, channels, height,
-                            width);
     const char *line = genotype_network(arena, "cifar", name, 36, 20, classes, auxiliary ? 0.4 : 0);
     Str out = str_create(arena);
     str_add_bytes(&out, line, strlen(line) - 1); /* without the closing parenthesis */
@@ -73,37 +75,131 @@ static const char *network_line(Arena *arena, const IrModule *settings, const ch
     return out.data;
 }
 
-/* The text that defines the candidates: the library's, or the one that was searched (its search is not imported). */
-static const char *import_path(Arena *arena, const IrModule *settings, const char *spec) {
-    char *resolved = NULL;
-    if (spec && !str_equal(ir_module_get_string(settings, "space.name", "darts"), "darts"))
-        resolved = realpath(spec, NULL);
-    const char *path = resolved ? arena_strdup(arena, resolved) : "darts.nd";
-    free(resolved);
-    return path;
+/* A space may name a network for its genotypes; otherwise the search's own may take one in the place of the space. */
+static const char *other_line(Arena *arena, const IrModule *settings, const char *network, const char *name) {
+    const char *parameter = ir_module_get_string(settings, "space.genotype_parameter", NULL);
+    const char *arguments = ir_module_get_string(settings, "space.network_arguments", "");
+    if (parameter)
+        return arena_printf(arena, "%s(%s = %s%s%s)", network, parameter, name, *arguments ? ", " : "", arguments);
+    return arena_printf(arena, "%s(%s, classes=%d, channels=%d, H=%d, W=%d)", network, name,
+                        (int)ir_module_get_int(settings, "classes", 10),
+                        (int)ir_module_get_int(settings, "input.channels", 3),
+                        (int)ir_module_get_int(settings, "input.height", 32),
+                        (int)ir_module_get_int(settings, "input.width", 32));
 }
 
-/* NAME, or NAME_found when the imported text calls something else so: `darts` is a space. */
-static const char *free_name(Arena *arena, const char *import, const char *name) {
+/* NULL: the search says nothing of one. */
+static const char *network_line(Arena *arena, const IrModule *settings, const char *name, bool auxiliary) {
+    const char *other = ir_module_get_string(settings, "space.network", NULL);
+    if (!other)
+        return cifar_line(arena, settings, name, auxiliary);
+    return *other ? other_line(arena, settings, other, name) : NULL;
+}
+
+/* ---- the text ---- */
+
+/* What defines the candidates. A checkpoint written before searches kept it names the file to import. */
+static const char *definitions(Arena *arena, const IrModule *settings) {
+    Str out = str_create(arena);
+    str_add(&out, "import ");
+    str_add_quoted(&out, ir_module_get_string(settings, "space.import", "darts.nd"));
+    str_add(&out, "\n");
+    return ir_module_get_string(settings, "space.definitions", out.data);
+}
+
+/* NAME, or NAME_found when the definitions call something else so: `darts` is a space. */
+static const char *free_name(Arena *arena, const char *definitions, const char *name) {
     const char *library = rt_library_path(arena), *found = as_identifier(arena, name);
-    for (int i = 0; i < 3 && !frontend_name_is_free(arena, import, library, found); i++)
+    while (!frontend_name_is_free(arena, definitions, library, found))
         found = arena_printf(arena, "%s_found", found);
     return found;
 }
 
-bool genotype_build(Arena *arena, const IrModule *settings, const char *spec, const char *name, const Tensor *alphas,
-                    int count, Genotype *genotype, Error *error) {
+/* alphas_normal belong to the cell `normal`. */
+static const char *cell_name(const char *alphas) {
+    static const char prefix[] = "alphas_";
+    return str_starts_with(alphas, prefix) ? alphas + sizeof prefix - 1 : alphas;
+}
+
+static const char *print(Arena *arena, const IrModule *settings, const Genotype *genotype, const char *definitions,
+                         const char *network) {
+    GenotypeText text = {.name = genotype->name, .definitions = definitions, .network = network};
+    genotype_alpha_names(settings, text.cells);
+    for (int i = 0; i < 2; i++)
+        text.cells[i] = cell_name(text.cells[i]);
+    return genotype_print(arena, &text, &genotype->normal, genotype->has_reduce ? &genotype->reduce : NULL);
+}
+
+/* ---- that it compiles ---- */
+
+/* Mistakes go to out. */
+static bool compiles(Arena *arena, const char *text, bool has_network, FILE *out) {
+    FrontendOptions options = {.text = text, .library = rt_library_path(arena)};
+    Error error = {0};
+    Diag *diag = diag_create(arena, out);
+    return has_network ? frontend_load(arena, "genotype.nd", &options, diag, &error) != NULL
+                       : frontend_print_ast(arena, "genotype.nd", &options, diag, &error) != NULL;
+}
+
+static bool report_mistakes(Arena *arena, const char *text, bool has_network, Error *error) {
+    char *said = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&said, &size);
+    if (!out)
+        return error_set(error, ERROR_MACHINE, "out of memory");
+    bool good = compiles(arena, text, has_network, out);
+    fclose(out);
+    if (!good)
+        error_set(error, ERROR_INPUT,
+                  "the genotype of this search does not compile; `network NAME` in its space says what network it is "
+                  "put into:\n%s",
+                  said);
+    free(said);
+    return good;
+}
+
+/* With the auxiliary head if that compiles. */
+static bool choose_text(Arena *arena, const IrModule *settings, Genotype *genotype, Error *error) {
+    const char *front = definitions(arena, settings);
+    genotype->name = free_name(arena, front, genotype->name);
+    for (int auxiliary = 1; auxiliary >= 0; auxiliary--) {
+        const char *network = network_line(arena, settings, genotype->name, auxiliary);
+        genotype->has_network = network != NULL;
+        genotype->text = print(arena, settings, genotype, front, network);
+        if (compiles(arena, genotype->text, genotype->has_network, NULL))
+            return true;
+    }
+    return report_mistakes(arena, genotype->text, genotype->has_network, error);
+}
+
+bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const Tensor *alphas, int count,
+                    Genotype *genotype, Error *error) {
     memset(genotype, 0, sizeof(*genotype));
-    const char *import = import_path(arena, settings, spec);
-    genotype->name = free_name(arena, import, name);
+    genotype->name = name;
     genotype->has_reduce = count > 1;
     if (!derive_from(arena, settings, &alphas[0], &genotype->normal, error) ||
         (count > 1 && !derive_from(arena, settings, &alphas[1], &genotype->reduce, error)))
         return false;
     genotype->normal.output = genotype->reduce.output = ir_module_get_string(settings, "space.output", NULL);
-    GenotypeText text = {.name = genotype->name,
-                         .import = import,
-                         .network = network_line(arena, settings, genotype->name)};
-    genotype->text = genotype_print(arena, &text, &genotype->normal, genotype->has_reduce ? &genotype->reduce : NULL);
+    return choose_text(arena, settings, genotype, error);
+}
+
+static bool equal_alphas(Arena *arena, const IrModule *settings, const char *name, Tensor *alphas, Error *error) {
+    DeriveSpace space;
+    if (!derive_space_from_module(arena, settings, name, &space, error))
+        return false;
+    *alphas = (Tensor){.name = name, .type = TENSOR_f64, .rank = 2, .shape = {space.edge_count, count_columns(&space)}};
+    alphas->data = ARENA_ARRAY(arena, double, tensor_count(alphas) + 1);
     return true;
+}
+
+bool genotype_check(Arena *arena, const IrModule *settings, const char *name, Error *error) {
+    const char *names[2];
+    Tensor alphas[2];
+    Genotype genotype;
+    int count = genotype_alpha_names(settings, names);
+    for (int i = 0; i < count; i++)
+        if (!equal_alphas(arena, settings, names[i], &alphas[i], error))
+            return false;
+    return genotype_build(arena, settings, name, alphas, count, &genotype, error);
 }

@@ -8,17 +8,21 @@
 typedef struct Genotype {
     const char *name;
     GenotypeCell normal, reduce;
-    bool has_reduce;
-    const char *text; /* compilable */
+    bool has_reduce, has_network;
+    const char *text; /* compilable: the cells and, when the search says where to put them, `network main` */
 } Genotype;
 
 /* Names of the parameters of the normal and the reduction cell: the setting space.alphas, else alphas_normal and
  * alphas_reduce. Returns 1 or 2. */
 int genotype_alpha_names(const IrModule *settings, const char *names[2]);
-/* alphas: one or two tensors of shape [edges, candidates] for the space of the settings. spec: the text of the search,
- * imported when the space is none of the library's; or NULL. ERROR_INPUT when they do not fit. */
-bool genotype_build(Arena *arena, const IrModule *settings, const char *spec, const char *name, const Tensor *alphas,
-                    int count, Genotype *genotype, Error *error);
+/* alphas: one or two tensors of shape [edges, candidates] for the space of the settings. The text holds whatever the
+ * genotype needs (space.definitions), depends on no file but the library's, and has been compiled; its network has the
+ * auxiliary head when that fits. ERROR_INPUT when the alphas do not fit, or the text does not compile. */
+bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const Tensor *alphas, int count,
+                    Genotype *genotype, Error *error);
+
+/* Whether the genotypes of a search compile, as far as can be told before it begins: one with equal alphas is built. */
+bool genotype_check(Arena *arena, const IrModule *settings, const char *name, Error *error);
 
 /* Graphviz (cells_dot.c): states as boxes, operations as coloured, labelled edges, the same colours in every drawing.
  */

@@ -126,30 +126,35 @@ static EpochMetrics epoch_metrics(const Search *s) {
     };
 }
 
-static void print_epoch(Search *s, const EpochMetrics *m) {
+static void print_epoch(Search *s, const EpochMetrics *m, const Genotype *genotype) {
     progress_clear(&s->loop.progress);
-    Arena *arena = arena_create();
     fprintf(stderr,
             "epoch %lld/%lld: train loss %.4f accuracy %.2f %%, validation loss %.4f accuracy %.2f %%, entropy of the "
             "alphas %.4f%s, %.1f s, %.0f images/s\n%s",
             (long long)m->epoch + 1, (long long)s->loop.at.epochs, m->train_loss, 100 * m->train_accuracy,
             m->valid_loss, 100 * m->valid_accuracy, m->alphas_entropy, m->frozen ? " (frozen)" : "",
-            progress_clock() - s->loop.epoch_started, s->loop.epoch_rate, search_genotype_text(s, arena, false));
-    arena_destroy(arena);
+            progress_clock() - s->loop.epoch_started, s->loop.epoch_rate, genotype->text);
+}
+
+static bool write_epoch(Search *s, const EpochMetrics *m, Error *error) {
+    return metrics_append(loop_file(&s->loop, "metrics.jsonl"), m, error) &&
+           metrics_append_alphas(loop_file(&s->loop, "alphas.jsonl"), s->loop.at.epoch, s->loop.program, s->loop.module,
+                                 error) &&
+           metrics_append_timing(loop_file(&s->loop, "timing.jsonl"), s->loop.at.epoch,
+                                 progress_clock() - s->loop.epoch_started, s->loop.epoch_rate, error);
 }
 
 /* Writes down the epoch that is complete, then moves on to the next. The checkpoint comes last: if anything before it
  * fails, a resumed search repeats the epoch and drops what was written of it. */
-static bool finish_epoch(Search *s, EpochMetrics *m, Error *error) {
-    print_epoch(s, m);
-    if (!metrics_append(loop_file(&s->loop, "metrics.jsonl"), m, error) ||
-        !metrics_append_alphas(loop_file(&s->loop, "alphas.jsonl"), s->loop.at.epoch, s->loop.program, s->loop.module,
-                               error) ||
-        !metrics_append_timing(loop_file(&s->loop, "timing.jsonl"), s->loop.at.epoch,
-                               progress_clock() - s->loop.epoch_started, s->loop.epoch_rate, error) ||
-        !search_save_genotype(s, error))
-        return false;
-    return loop_next_epoch(&s->loop, error);
+static bool finish_epoch(Search *s, const EpochMetrics *m, Error *error) {
+    Arena *arena = arena_create();
+    Genotype genotype;
+    bool ok = search_build_genotype(s, arena, &genotype, error);
+    if (ok)
+        print_epoch(s, m, &genotype);
+    ok = ok && write_epoch(s, m, error) && search_save_genotype(s, arena, &genotype, error);
+    arena_destroy(arena);
+    return ok && loop_next_epoch(&s->loop, error);
 }
 
 static bool search_run(Search *s, Error *error) {
@@ -170,7 +175,17 @@ static bool search_run(Search *s, Error *error) {
         if (!finish_epoch(s, &m, error))
             return false;
     }
-    search_draw_cells(s);
+    return true;
+}
+
+/* The genotype as text on stdout, and drawn. */
+static bool show_genotype(Search *s, Error *error) {
+    Genotype genotype;
+    if (!search_build_genotype(s, s->loop.arena, &genotype, error))
+        return false;
+    search_draw_cells(s, s->loop.arena, &genotype);
+    fputs(search_genotype_text(s, s->loop.arena, &genotype), stdout);
+    fprintf(stderr, "results are in %s\n", s->loop.options.out);
     return true;
 }
 
@@ -189,10 +204,7 @@ static int search_main_in(Arena *arena, int argc, char **argv) {
     bool ok = search_open(&s, &error) && search_run(&s, &error);
     progress_clear(&s.loop.progress);
     ok = loop_finish_profile(&s.loop, &error) && ok;
-    if (ok) {
-        fputs(search_genotype_text(&s, arena, true), stdout);
-        fprintf(stderr, "results are in %s\n", s.loop.options.out);
-    }
+    ok = ok && show_genotype(&s, &error);
     search_close(&s);
     if (ok)
         return 0;

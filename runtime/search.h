@@ -2,6 +2,7 @@
 #ifndef NDARTS_RUNTIME_SEARCH_H
 #define NDARTS_RUNTIME_SEARCH_H
 
+#include "runtime/genotype.h"
 #include "runtime/loop.h"
 #include "runtime/schedule.h"
 
@@ -26,11 +27,15 @@ typedef struct Search {
 bool search_open(Search *s, Error *error);
 void search_close(Search *s);
 
-/* search_save.c: genotype.nd and the drawings of its cells. */
-bool search_save_genotype(Search *s, Error *error);
-/* with_training: and a `train` on the data of the search. */
-const char *search_genotype_text(Search *s, Arena *arena, bool with_training);
+/* search_save.c: the genotype of the alphas as they are. */
+bool search_build_genotype(Search *s, Arena *arena, Genotype *genotype, Error *error);
+/* Its text and, when it has a network, a `train` on the data of the search. */
+const char *search_genotype_text(const Search *s, Arena *arena, const Genotype *genotype);
+/* genotype.nd and the drawings of its cells. */
+bool search_save_genotype(Search *s, Arena *arena, const Genotype *genotype, Error *error);
+/* Before anything is compiled: that what the search will write is a text that compiles. */
+bool search_check_genotype(Search *s, Error *error);
 /* normal.svg and reduce.svg, when Graphviz is installed. */
-void search_draw_cells(Search *s);
+void search_draw_cells(Search *s, Arena *arena, const Genotype *genotype);
 
 #endif

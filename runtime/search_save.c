@@ -2,7 +2,6 @@
 #include "runtime/search.h"
 
 #include "base/str.h"
-#include "runtime/genotype.h"
 
 #include <string.h>
 
@@ -14,7 +13,7 @@ static const char *text_name(const Search *s, Arena *arena) {
     return arena_strndup(arena, name, str_ends_with(name, ".nd") ? length - 3 : length);
 }
 
-static bool current_genotype(Search *s, Arena *arena, Genotype *genotype, Error *error) {
+bool search_build_genotype(Search *s, Arena *arena, Genotype *genotype, Error *error) {
     const char *names[2];
     Tensor alphas[2];
     int count = genotype_alpha_names(s->loop.module, names);
@@ -23,8 +22,7 @@ static bool current_genotype(Search *s, Arena *arena, Genotype *genotype, Error 
             return error_set(error, ERROR_INPUT, "the search has no architecture parameters '%s'", names[i]);
         alphas[i] = rt_param_get(s->loop.program, names[i], arena);
     }
-    return genotype_build(arena, s->loop.module, s->loop.options.path, text_name(s, arena), alphas, count, genotype,
-                          error);
+    return genotype_build(arena, s->loop.module, text_name(s, arena), alphas, count, genotype, error);
 }
 
 /* A list of the data's settings, as far as the text of the search sets it. */
@@ -96,33 +94,28 @@ static const char *training_text(const Search *s, Arena *arena) {
     return out.data;
 }
 
-const char *search_genotype_text(Search *s, Arena *arena, bool with_training) {
-    Genotype genotype;
-    Error error = {0};
-    if (!current_genotype(s, arena, &genotype, &error))
-        return "";
-    return with_training ? arena_printf(arena, "%s%s", genotype.text, training_text(s, arena)) : genotype.text;
+const char *search_genotype_text(const Search *s, Arena *arena, const Genotype *genotype) {
+    return genotype->has_network ? arena_printf(arena, "%s%s", genotype->text, training_text(s, arena))
+                                 : genotype->text;
 }
 
-bool search_save_genotype(Search *s, Error *error) {
+bool search_save_genotype(Search *s, Arena *arena, const Genotype *genotype, Error *error) {
+    const char *text = search_genotype_text(s, arena, genotype);
+    return file_write_atomic(loop_file(&s->loop, "genotype.nd"), text, strlen(text), error) &&
+           genotype_write_dot(arena, s->loop.options.out, genotype, error);
+}
+
+bool search_check_genotype(Search *s, Error *error) {
     Arena *arena = arena_create();
-    Genotype genotype;
-    bool ok = current_genotype(s, arena, &genotype, error);
-    const char *text = ok ? search_genotype_text(s, arena, true) : "";
-    ok = ok && file_write_atomic(loop_file(&s->loop, "genotype.nd"), text, strlen(text), error) &&
-         genotype_write_dot(arena, s->loop.options.out, &genotype, error);
+    bool ok = genotype_check(arena, s->loop.module, text_name(s, arena), error);
     arena_destroy(arena);
     return ok;
 }
 
-void search_draw_cells(Search *s) {
-    Arena *arena = arena_create();
-    Genotype genotype;
-    Error error = {0};
-    if (current_genotype(s, arena, &genotype, &error) && !genotype_draw(arena, s->loop.options.out, &genotype))
+void search_draw_cells(Search *s, Arena *arena, const Genotype *genotype) {
+    if (!genotype_draw(arena, s->loop.options.out, genotype))
         fprintf(stderr,
                 "no drawings of the cells: Graphviz's dot is not installed or failed; normal.dot and reduce.dot are in "
                 "%s\n",
                 s->loop.options.out);
-    arena_destroy(arena);
 }

@@ -32,7 +32,7 @@ static bool read_settings(const IrModule *module, SearchSettings *settings, Erro
 
 static bool load_text(Search *s, Error *error) {
     return loop_load_text(&s->loop, error) && read_settings(s->loop.module, &s->settings, error) &&
-           data_options_read(s->loop.module, &s->loop.data_options, error);
+           data_options_read(s->loop.module, &s->loop.data_options, error) && search_check_genotype(s, error);
 }
 
 static bool open_data(Search *s, Error *error) {

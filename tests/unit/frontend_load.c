@@ -86,7 +86,7 @@ static void supernet_has_all_edges(void **state) {
     check_order(loaded.module);
     assert_string_equal(ir_module_get_string(loaded.module, "kind", ""), "search");
     assert_int_equal(ir_module_get_int(loaded.module, "search.seed", 0), 10);
-    assert_string_equal(ir_module_get_string(loaded.module, "space.import", ""), "darts.nd");
+    assert_string_equal(ir_module_get_string(loaded.module, "space.definitions", ""), "import \"darts.nd\"\n");
     unload(&loaded);
 }
 

@@ -8,7 +8,8 @@
 
 #include <cmocka.h>
 
-static const char *const candidates[] = {"none", "skip_connect", "conv"};
+static const char *const candidates[] = {"none", "skip_connect", "conv_1x1"};
+static const char definitions[] = "op skip_connect(C, stride) = identity\nop conv_1x1(C, stride) = conv(C, 1, stride)\n";
 
 /* One input, two nodes, one edge kept: edges 1<-0, 2<-0, 2<-1. */
 static IrModule *make_settings(Arena *arena) {
@@ -17,6 +18,8 @@ static IrModule *make_settings(Arena *arena) {
     ir_module_set(m, "space.nodes", ir_attr_int("", 2), (Span){0});
     ir_module_set(m, "space.keep", ir_attr_int("", 1), (Span){0});
     ir_module_set(m, "space.candidates", ir_attr_symbols("", 3, candidates), (Span){0});
+    ir_module_set(m, "space.definitions", ir_attr_string("", definitions), (Span){0});
+    ir_module_set(m, "space.network", ir_attr_string("", ""), (Span){0});
     ir_module_set(m, "search.weights.lr", ir_attr_float("", 0.1), (Span){0});
     ir_module_set(m, "data.path", ir_attr_string("", "a \"b\""), (Span){0});
     return m;
@@ -34,14 +37,16 @@ static void test_text_and_drawing(void **state) {
     Error error = {0};
     Tensor alphas[] = {make_alphas(3), make_alphas(3)};
     Genotype g;
-    assert_true(genotype_build(arena, make_settings(arena), NULL, "my-first.try", alphas, 2, &g, &error));
+    assert_true(genotype_build(arena, make_settings(arena), "my-first.try", alphas, 2, &g, &error));
     assert_string_equal(g.name, "my_first_try");
+    assert_int_equal(strncmp(g.text, definitions, strlen(definitions)), 0);
+    assert_false(g.has_network);
     assert_non_null(strstr(g.text, "genotype my_first_try {\n"));
     /* `none` never counts, though it is the heaviest on the first and the last edge. */
-    assert_non_null(strstr(g.text, "s1 = conv(s0)\n        s2 = skip_connect(s0)\n"));
+    assert_non_null(strstr(g.text, "s1 = conv_1x1(s0)\n        s2 = skip_connect(s0)\n"));
     const char *dot = genotype_dot(arena, "normal", &g.normal);
     assert_non_null(strstr(dot, "digraph \"normal\""));
-    assert_non_null(strstr(dot, "s0 -> s1 [label=<conv<br/>"));
+    assert_non_null(strstr(dot, "s0 -> s1 [label=<conv_1x1<br/>"));
     assert_non_null(strstr(dot, "s0 -> s2 [label=<skip_connect<br/>"));
     arena_destroy(arena);
 }
@@ -52,7 +57,7 @@ static void test_wrong_shape(void **state) {
     Error error = {0};
     Tensor alphas = make_alphas(2);
     Genotype g;
-    assert_false(genotype_build(arena, make_settings(arena), NULL, "x", &alphas, 1, &g, &error));
+    assert_false(genotype_build(arena, make_settings(arena), "x", &alphas, 1, &g, &error));
     assert_int_equal(error.kind, ERROR_INPUT);
     assert_string_equal(error.message, "'alphas_normal' has 2 x 3 values; the space has 3 edges with 3 candidates");
     arena_destroy(arena);
