@@ -8,8 +8,6 @@
  * the network that the genotype is put into, and whatever their definitions name. */
 #include "frontend/lower.h"
 
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct Needs {
@@ -17,19 +15,8 @@ typedef struct Needs {
     StrMap names; /* of definitions that are needed */
 } Needs;
 
-/* ---- whose a text is ---- */
-
-static bool real_folder(const char *path, char folder[PATH_MAX]) {
-    char *slash = realpath(path, folder) ? strrchr(folder, '/') : NULL;
-    if (slash)
-        *slash = '\0';
-    return slash != NULL;
-}
-
 static bool is_of_library(const Lower *l, const Ast *definition) {
-    char library[PATH_MAX], folder[PATH_MAX];
-    return l->library && realpath(l->library, library) && real_folder(definition->span.file->path, folder) &&
-           str_equal(folder, library);
+    return sema_is_of_library(l->library, definition->span.file);
 }
 
 static const char *file_name(const Ast *ast) {

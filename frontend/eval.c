@@ -138,7 +138,7 @@ Value lower_name(Lower *l, Frame *f, const Ast *name) {
     const Value *variable = str_map_get(&f->variables, name->name);
     if (variable)
         return *variable;
-    const Ast *definition = str_map_get(l->globals, name->name);
+    const Ast *definition = sema_find_definition(l->globals, l->library, name);
     if (definition)
         return global_lookup(l, definition);
     const Builtin *builtin = builtin_find(name->name);

@@ -12,6 +12,46 @@
 
 enum { MOST_BYTES = 8 << 20, /* of a text and all it imports */ MOST_IMPORTS = 64 /* one in the other */ };
 
+/* ---- files ---- */
+struct FrontendFiles {
+    Arena *arena;
+    StrMap by_path; /* KeptFile *, by the path that was asked for */
+};
+
+typedef struct KeptFile {
+    const char *real; /* path */
+    SourceFile *source;
+} KeptFile;
+
+static const char *real_path(Arena *arena, const char *path) {
+    char buffer[PATH_MAX];
+    return !str_equal(path, "-") && realpath(path, buffer) ? arena_strdup(arena, buffer) : path;
+}
+
+FrontendFiles *frontend_files_create(Arena *arena) {
+    FrontendFiles *files = ARENA_NEW(arena, FrontendFiles);
+    *files = (FrontendFiles){arena, str_map_create(arena)};
+    return files;
+}
+
+static const KeptFile *find_kept(const FrontendFiles *files, const char *path) {
+    return files ? str_map_get(&files->by_path, path) : NULL;
+}
+
+SourceFile *frontend_files_read(FrontendFiles *files, Arena *arena, const char *path, size_t most, bool imported,
+                                Error *error) {
+    const KeptFile *kept = find_kept(files, path);
+    if (kept)
+        return kept->source;
+    SourceFile *source = source_read_text(files ? files->arena : arena, path, most, imported, error);
+    if (!files || !source)
+        return source;
+    KeptFile *added = ARENA_NEW(files->arena, KeptFile);
+    *added = (KeptFile){real_path(files->arena, path), source};
+    str_map_set(&files->by_path, arena_strdup(files->arena, path), added);
+    return source;
+}
+
 typedef struct Loader {
     Arena *arena;
     Diag *diag;
@@ -24,6 +64,7 @@ typedef struct Loader {
     const GenotypeChoice *choice;
     ForeignText foreign; /* the text itself, when it is a file of another program */
     bool placeless; /* the text lies in no file: nothing is beside it */
+    FrontendFiles *kept;
 } Loader;
 
 static Loader create_loader(Arena *arena, Program *program, Diag *diag, Error *error) {
@@ -36,9 +77,14 @@ static Loader create_loader(Arena *arena, Program *program, Diag *diag, Error *e
 }
 
 /* ---- imports ---- */
-static const char *real_path(Arena *arena, const char *path) {
-    char buffer[PATH_MAX];
-    return realpath(path, buffer) ? arena_strdup(arena, buffer) : path;
+static bool is_there(const Loader *loader, const char *path) {
+    return find_kept(loader->kept, path) || access(path, R_OK) == 0;
+}
+
+/* What tells one file from another, whatever it is called. */
+static const char *file_key(const Loader *loader, const char *path) {
+    const KeptFile *kept = find_kept(loader->kept, path);
+    return kept ? kept->real : real_path(loader->arena, path);
 }
 
 static const char *beside(Arena *arena, const char *path, const char *name) {
@@ -53,10 +99,10 @@ static const char *find_import(Loader *loader, const char *from, const char *nam
     if (loader->placeless && name[0] != '/' && loader->library)
         return arena_printf(loader->arena, "%s/%s", loader->library, name);
     const char *path = beside(loader->arena, from, name);
-    if (access(path, R_OK) == 0 || name[0] == '/' || !loader->library)
+    if (is_there(loader, path) || name[0] == '/' || !loader->library)
         return path;
     const char *other = arena_printf(loader->arena, "%s/%s", loader->library, name);
-    return access(other, R_OK) == 0 ? other : path;
+    return is_there(loader, other) ? other : path;
 }
 
 static bool load_file(Loader *loader, const char *path, Span import);
@@ -69,7 +115,7 @@ static void load_imports(Loader *loader, const Ast *text, const char *path) {
         const char *found = find_import(loader, path, import->name);
         if (loader->depth >= MOST_IMPORTS)
             diag_error(loader->diag, import->span, "imports go %d deep here; more are not followed", MOST_IMPORTS);
-        else if (access(found, R_OK) == 0)
+        else if (is_there(loader, found))
             load_file(loader, found, import->span);
         else
             diag_error(loader->diag, import->name_span, "cannot import '%s': there is no such file beside this one%s",
@@ -94,12 +140,11 @@ static void load_text(Loader *loader, SourceFile *source, const char *key) {
 
 /* import: where a text names the file; none when the user does. */
 static bool load_file(Loader *loader, const char *path, Span import) {
-    bool input = str_equal(path, "-");
-    const char *key = input ? path : real_path(loader->arena, path);
+    const char *key = file_key(loader, path);
     if (str_map_get(&loader->files, key))
         return true;
     Error failed = {0};
-    SourceFile *source = source_read_text(loader->arena, path, MOST_BYTES, import.file != NULL, &failed);
+    SourceFile *source = frontend_files_read(loader->kept, loader->arena, path, MOST_BYTES, import.file != NULL, &failed);
     loader->bytes += source ? source->size : 0;
     if (loader->bytes > MOST_BYTES) {
         error_set(&failed, ERROR_INPUT, "cannot read '%s': with it a text and its imports have more than %d bytes",
@@ -135,7 +180,7 @@ static bool load_main(Loader *loader, const char *path, const FrontendOptions *o
 static bool load_recipe(Loader *loader, const char *path) {
     if (!load_file(loader, path, (Span){0}))
         return false;
-    loader->program->recipe = str_map_get(&loader->files, real_path(loader->arena, path));
+    loader->program->recipe = str_map_get(&loader->files, file_key(loader, path));
     return loader->program->recipe != NULL;
 }
 
@@ -239,7 +284,7 @@ static void load_named_files(Loader *loader, const Sets *sets) {
         for (char *c = file; *c; c++)
             *c = (char)tolower((unsigned char)*c);
         const char *path = find_import(loader, loader->program->texts[0]->span.file->path, file);
-        if (access(path, R_OK) == 0)
+        if (is_there(loader, path))
             load_file(loader, path, value->span);
     }
 }
@@ -274,7 +319,7 @@ static void check_sets(Arena *arena, Program *program, const Ast *entry, const A
     settings_list_keys(arena, network ? network_template(&program->globals, network) : NULL,
                        entry->kind == AST_experiment ? entry : NULL, &keys, &key_count);
     sets_resolve(arena, sets, keys, key_count, diag);
-    Sema sema = {arena, diag, &program->globals};
+    Sema sema = {arena, diag, &program->globals, program->library};
     for (int i = 0; i < sets->count; i++)
         if (sets->items[i].key && str_starts_with(sets->items[i].key, "network"))
             sema_check_expression(&sema, NULL, sets->items[i].value);
@@ -304,6 +349,7 @@ static const Ast *choose_entry(const Program *program, const FrontendOptions *op
 IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag, Error *error) {
     Program program = {.globals = str_map_create(arena), .library = options ? options->library : NULL};
     Loader loader = create_loader(arena, &program, diag, error);
+    loader.kept = options ? options->files : NULL;
     if (!load_main(&loader, path, options))
         return NULL;
     if (options && options->recipe && !load_recipe(&loader, options->recipe))
@@ -359,6 +405,7 @@ const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOpt
                                Error *error) {
     Program program = {.globals = str_map_create(arena), .library = options ? options->library : NULL};
     Loader loader = create_loader(arena, &program, diag, error);
+    loader.kept = options ? options->files : NULL;
     if (!load_main(&loader, path, options))
         return NULL;
     sema_check(arena, &program, diag);

@@ -5,6 +5,14 @@
 #include "base/diag.h"
 #include "ir/ir.h"
 
+/* Files as they were when they were first read: texts that are loaded again with the same ones are the same texts,
+ * whatever became of the files meanwhile. */
+typedef struct FrontendFiles FrontendFiles;
+FrontendFiles *frontend_files_create(Arena *arena); /* which must outlive the arenas that texts are loaded into */
+/* source_read_text, once for each path; files NULL: each time. imported: a text names the file, not the user. */
+SourceFile *frontend_files_read(FrontendFiles *files, Arena *arena, const char *path, size_t most, bool imported,
+                                Error *error);
+
 /* Which of the genotypes that a file of another program holds, and the network around it. Zero or NULL: not said. */
 typedef struct GenotypeChoice {
     const char *pick;    /* the name it is assigned to */
@@ -26,6 +34,7 @@ typedef struct FrontendOptions {
     const char *text;    /* what is compiled instead of the file path, which then only names it, and whose imports are
                             looked for in the library only; or NULL */
     const GenotypeChoice *choice; /* of a file that is no text in the language; NULL: the last, with the defaults */
+    FrontendFiles *files; /* where texts are read from; or NULL */
 } FrontendOptions;
 
 /* Parses path ("-": standard input) and what it imports, checks, lowers. NULL when diag or error has something to say.

@@ -1,5 +1,10 @@
 /* sema.c: definitions by name, then every body: parameters, statements, returns. */
+#include "frontend/lower.h"
 #include "frontend/sema.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
 
 void sema_report_unknown(Sema *s, Span span, const char *what, const char *name, const char *const *names, int count) {
     const char *near = diag_suggest(name, names, (size_t)count);
@@ -23,6 +28,30 @@ bool program_defines(const Program *program, const char *name) {
                 return true;
     return false;
 }
+
+/* ---- whose a text is ---- */
+
+static bool real_folder(const char *path, char folder[PATH_MAX]) {
+    char *slash = realpath(path, folder) ? strrchr(folder, '/') : NULL;
+    if (slash)
+        *slash = '\0';
+    return slash != NULL;
+}
+
+bool sema_is_of_library(const char *library, const SourceFile *file) {
+    char real[PATH_MAX], folder[PATH_MAX];
+    return library && realpath(library, real) && real_folder(file->path, folder) && str_equal(folder, real);
+}
+
+const Ast *sema_find_definition(const StrMap *globals, const char *library, const Ast *name) {
+    const Ast *definition = str_map_get(globals, name->name);
+    if (!definition || definition->span.file == name->span.file || !builtin_find(name->name))
+        return definition;
+    bool hidden = sema_is_of_library(library, name->span.file) && !sema_is_of_library(library, definition->span.file);
+    return hidden ? NULL : definition;
+}
+
+/* ---- definitions ---- */
 
 static void define(Program *program, const Ast *definition, Diag *diag) {
     const Ast *before = str_map_get(&program->globals, definition->name);
@@ -154,7 +183,7 @@ void sema_check(Arena *arena, Program *program, Diag *diag) {
             if (definition->kind != AST_import && definition->kind != AST_experiment && !imported_entry)
                 define(program, definition, diag);
         }
-    Sema s = {arena, diag, &program->globals};
+    Sema s = {arena, diag, &program->globals, program->library};
     for (size_t i = 0; i < program->globals.count && !diag_is_full(diag); i++)
         check_definition(&s, program->globals.entries[i].value);
     if (!program->text_count)

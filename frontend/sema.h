@@ -19,11 +19,17 @@ bool program_defines(const Program *program, const char *name);
 /* Fills globals; every mistake goes to diag. */
 void sema_check(Arena *arena, Program *program, Diag *diag);
 
+bool sema_is_of_library(const char *library, const SourceFile *file);
+/* The definition that a name stands for, or NULL. Texts of the library mean the primitives whatever is called like one
+ * in a user's text. */
+const Ast *sema_find_definition(const StrMap *globals, const char *library, const Ast *name);
+
 /* ---- shared by the files of sema ---- */
 typedef struct Sema {
     Arena *arena;
     Diag *diag;
     const StrMap *globals;
+    const char *library;
 } Sema;
 
 /* Names of a body that are not definitions. */

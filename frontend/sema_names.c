@@ -127,7 +127,7 @@ static void check_call(Sema *s, Scope *scope, const Ast *call) {
     }
     if (callee->kind != AST_name || (scope && str_map_get(&scope->names, callee->name)))
         return;
-    const Ast *definition = str_map_get(s->globals, callee->name);
+    const Ast *definition = sema_find_definition(s->globals, s->library, callee);
     Signature signature = {0};
     if (definition && describe(s, definition, &signature))
         check_arguments(s, call, &signature);

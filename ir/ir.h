@@ -274,6 +274,7 @@ void ir_print_module(const IrModule *module, Str *out);
 void ir_print_graph(const IrGraph *graph, Str *out);
 /* print(parse(print(m))) == print(m). Mistakes go to diag; NULL when there were any. */
 IrModule *ir_parse_module(Arena *arena, const SourceFile *source, Diag *diag);
+enum { IR_MOST_BYTES = 64 << 20 }; /* of a module's text */
 /* Of a file ("-": standard input), of at most 64 MB. */
 IrModule *ir_read_module(Arena *arena, const char *path, Diag *diag, Error *error);
 /* Graphviz. */

@@ -479,7 +479,6 @@ IrModule *ir_parse_module(Arena *arena, const SourceFile *source, Diag *diag) {
 }
 
 IrModule *ir_read_module(Arena *arena, const char *path, Diag *diag, Error *error) {
-    enum { MOST_BYTES = 64 << 20 };
-    const SourceFile *source = source_read_text(arena, path, MOST_BYTES, false, error);
+    const SourceFile *source = source_read_text(arena, path, IR_MOST_BYTES, false, error);
     return source ? ir_parse_module(arena, source, diag) : NULL;
 }

@@ -27,12 +27,13 @@ const char *rt_library_path(Arena *arena) {
     return stat(source, &status) == 0 && S_ISDIR(status.st_mode) ? source : NDARTS_LIBRARY_DIR "/genotypes";
 }
 
-static IrModule *parse_ir(Arena *arena, const char *path, int set_count, Diag *diag, Error *error) {
-    if (set_count > 0) {
-        error_set(error, ERROR_INPUT, "%s: --set is for texts in the language, not for IR", path);
+static IrModule *parse_ir(Arena *arena, const RtProgramOptions *o, Diag *diag, Error *error) {
+    if (o->set_count > 0) {
+        error_set(error, ERROR_INPUT, "%s: --set is for texts in the language, not for IR", o->path);
         return NULL;
     }
-    return ir_read_module(arena, path, diag, error);
+    const SourceFile *source = frontend_files_read(o->files, arena, o->path, IR_MOST_BYTES, false, error);
+    return source ? ir_parse_module(arena, source, diag) : NULL;
 }
 
 IrModule *rt_text_load_options(Arena *arena, const RtProgramOptions *o, Error *error) {
@@ -40,13 +41,14 @@ IrModule *rt_text_load_options(Arena *arena, const RtProgramOptions *o, Error *e
                                .set_count = o->set_count,
                                .prefer = o->prefer,
                                .recipe = o->recipe,
+                               .files = o->files,
                                .library = rt_library_path(arena)};
     Diag *diag = diag_create(arena, diag_stream());
     if (o->recipe && str_ends_with(o->path, ".ir")) {
         error_set(error, ERROR_INPUT, "%s: a recipe is for texts in the language, not for IR", o->path);
         return NULL;
     }
-    IrModule *ir = str_ends_with(o->path, ".ir") ? parse_ir(arena, o->path, o->set_count, diag, error)
+    IrModule *ir = str_ends_with(o->path, ".ir") ? parse_ir(arena, o, diag, error)
                                                  : frontend_load(arena, o->path, &options, diag, error);
     int mistakes = diag_count_errors(diag);
     if (ir && mistakes == 0)

@@ -36,6 +36,7 @@ const char *loop_file(const Loop *l, const char *name) {
 RtProgramOptions loop_program_options(const Loop *l) {
     return (RtProgramOptions){.path = l->options.path,
                               .prefer = l->prefer,
+                              .files = l->files,
                               .recipe = l->recipe,
                               .sets = l->options.sets,
                               .set_count = l->options.set_count,
@@ -49,6 +50,7 @@ RtProgramOptions loop_program_options(const Loop *l) {
 }
 
 bool loop_load_text(Loop *l, Error *error) {
+    l->files = frontend_files_create(l->arena);
     RtProgramOptions options = loop_program_options(l);
     l->module = rt_text_load_options(l->arena, &options, error);
     return l->module != NULL;

@@ -55,6 +55,7 @@ typedef struct Loop {
     const char *prefer;       /* RtProgramOptions.prefer */
     const char *recipe;       /* a text, or NULL */
     const char *const *lines; /* names of the results that have one line per epoch; NULL at the end */
+    FrontendFiles *files;     /* the text and its imports, as they were at the start */
     const IrModule *module;   /* of the text: its settings */
     DataOptions data_options;
     Dataset data; /* the training images */

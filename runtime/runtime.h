@@ -19,6 +19,7 @@
 #include "base/diag.h"
 #include "base/tensor_file.h"
 #include "codegen/codegen.h"
+#include "frontend/frontend.h"
 #include "ir/ir.h"
 #include "passes/pass.h"
 
@@ -32,6 +33,7 @@ typedef struct RtProgramOptions {
     const char *path;        /* a text ("-" is standard input), IR, or a module file, for which only device, seed and
                                 threads matter */
     const char *prefer;      /* FrontendOptions.prefer: which of several experiments of the text is meant; or NULL */
+    FrontendFiles *files;    /* FrontendOptions.files: what was read before; or NULL */
     const char *recipe;      /* FrontendOptions.recipe: a text whose training is applied to what path defines; or NULL */
     const char *const *sets; /* --set NAME=VALUE, in order */
     int set_count;
