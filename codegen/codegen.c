@@ -1,6 +1,8 @@
 /* codegen.c: a whole module: stages of all graphs, kernels and calls of all stages, the plan, the source texts. */
 #include "codegen/emit.h"
 
+#include "base/quote.h"
+
 #include <string.h>
 
 enum { NAMED_ORIGINS = 4 };
@@ -13,9 +15,9 @@ const char *cg_describe_origin(Arena *arena, const IrNode *node) {
         str_addf(&s, ", %s", node->tag);
     if (node->span.file)
         str_addf(&s, ", %s:%u", node->span.file->path, node->span.line);
-    for (char *at = s.data; (at = strstr(at, "*/")); at++)
-        *at = '+';
-    return s.data;
+    Str text = str_create(arena);
+    quote_comment(&text, s.data);
+    return text.data;
 }
 
 int cg_module_add_kernel(CgModule *module, const char *text, CgDomain domain, const CgStep *const *steps, int count) {

@@ -1,14 +1,6 @@
 /* dot.c: a graph for Graphviz; what carries the same tag stands in one box. */
+#include "base/quote.h"
 #include "ir/internal.h"
-
-/* Text inside a quoted label: quotes and backslashes escaped. */
-static void add_label_text(Str *out, const char *text) {
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
-            str_add(out, "\\");
-        str_add_bytes(out, text, 1);
-    }
-}
 
 static const char *node_color(const IrNode *node) {
     unsigned flags = ir_op_info[node->op].flags;
@@ -27,11 +19,11 @@ static void add_detail(Str *out, const IrNode *node) {
         const IrAttr *attr = &node->attrs[i];
         if (attr->kind == ATTR_string) {
             str_add(out, "\\n");
-            add_label_text(out, attr->s);
+            quote_dot(out, attr->s);
         }
         for (int j = 0; attr->kind == ATTR_symbols && j < attr->count; j++) {
             str_add(out, "\\n@");
-            add_label_text(out, attr->symbols[j]);
+            quote_dot(out, attr->symbols[j]);
         }
     }
 }
@@ -45,7 +37,7 @@ static void print_node(Str *out, const char *indent, const IrNode *node) {
 
 static void print_cluster(Str *out, const IrGraph *graph, const char *tag, int number) {
     str_addf(out, "  subgraph cluster_%d {\n    label=\"", number);
-    add_label_text(out, tag);
+    quote_dot(out, tag);
     str_add(out, "\";\n");
     for (const IrNode *node = graph->first; node; node = node->next)
         if (node->tag && str_equal(node->tag, tag))
@@ -71,7 +63,7 @@ static void print_edges(Str *out, const IrGraph *graph) {
             str_addf(out, "  n%d -> n%d;\n", node->inputs[i]->id, node->id);
     for (int i = 0; i < graph->output_count; i++) {
         str_addf(out, "  out%d [label=\"", i);
-        add_label_text(out, graph->outputs[i].name[0] ? graph->outputs[i].name : "return");
+        quote_dot(out, graph->outputs[i].name[0] ? graph->outputs[i].name : "return");
         str_addf(out, "\", shape=oval, fillcolor=white];\n  n%d -> out%d;\n", graph->outputs[i].value->id, i);
     }
 }
@@ -79,7 +71,7 @@ static void print_edges(Str *out, const IrGraph *graph) {
 void ir_print_dot(const IrGraph *graph, Str *out) {
     ir_graph_number((IrGraph *)(uintptr_t)graph);
     str_add(out, "digraph \"");
-    add_label_text(out, graph->name);
+    quote_dot(out, graph->name);
     str_add(out, "\" {\n  node [shape=box, style=filled, fontname=\"monospace\"];\n");
     print_nodes(out, graph);
     print_edges(out, graph);

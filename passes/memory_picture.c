@@ -4,6 +4,7 @@
  * between it and the top is lost to gaps. Rectangles too flat to see are left out. */
 #include "passes/memory_report.h"
 
+#include "base/quote.h"
 #include "passes/plan_memory.h"
 
 #include <stdlib.h>
@@ -145,16 +146,6 @@ static double nice_step(double most, int parts) {
     return step;
 }
 
-static void add_escaped(Str *out, const char *text) {
-    for (; *text; text++) {
-        const char *entity = *text == '<' ? "&lt;" : *text == '>' ? "&gt;" : *text == '&' ? "&amp;" : NULL;
-        if (entity)
-            str_add(out, entity);
-        else
-            str_add_bytes(out, text, 1);
-    }
-}
-
 static void add_axes(const Picture *p, Str *out) {
     double step = nice_step((double)p->top, 8);
     for (double bytes = 0; bytes <= (double)p->top; bytes += step)
@@ -181,8 +172,8 @@ static bool add_value(const Picture *p, const PlanValue *v, Str *out) {
              x_of(p, v->first), y_of(p, (double)(n->offset + v->bytes)),
              x_of(p, last_stage(p, v) + 1) - x_of(p, v->first), height);
     const char *type = ir_type_string(p->ctx->arena, &n->type), *tag = n->tag ? n->tag : "";
-    add_escaped(out, arena_printf(p->ctx->arena, "%%%d %s %s %s: %s, stages %d to %d", n->id, ir_op_info[n->op].name,
-                                  type, tag, size_text(p->ctx->arena, v->bytes), v->first, last_stage(p, v)));
+    quote_xml(out, arena_printf(p->ctx->arena, "%%%d %s %s %s: %s, stages %d to %d", n->id, ir_op_info[n->op].name,
+                                type, tag, size_text(p->ctx->arena, v->bytes), v->first, last_stage(p, v)));
     str_add(out, "</title></rect>\n");
     return true;
 }
@@ -212,7 +203,7 @@ static void add_legend(const Picture *p, Str *out) {
         int y = TOP + HEIGHT + BELOW + i / LEGEND_COLUMNS * LEGEND_ROW;
         str_addf(out, "<rect class=\"o%d\" x=\"%d\" y=\"%d\" width=\"12\" height=\"12\"/><text x=\"%d\" y=\"%d\">", i,
                  x, y - 10, x + 17, y);
-        add_escaped(out, p->owners[i]);
+        quote_xml(out, p->owners[i]);
         str_add(out, "</text>\n");
     }
 }

@@ -1,5 +1,6 @@
 /* cells_dot.c: the cells of a genotype as Graphviz drawings. */
 #include "base/hash.h"
+#include "base/quote.h"
 #include "base/str.h"
 #include "runtime/draw.h"
 #include "runtime/genotype.h"
@@ -42,8 +43,9 @@ static void add_cell(Str *out, const char *prefix, const GenotypeCell *cell) {
         for (int j = 0; j < cell->nodes[i].edge_count; j++) {
             const GenotypeEdge *edge = &cell->nodes[i].edges[j];
             /* A low second line, with nothing in it, keeps the name off its arrow. */
-            str_addf(out, "  %ss%d -> %ss%d [label=<%s<br/><font point-size=\"7\"> </font>>, color=\"%s\"];\n", prefix,
-                     edge->source, prefix, cell->inputs + i, edge->operation,
+            str_addf(out, "  %ss%d -> %ss%d [label=<", prefix, edge->source, prefix, cell->inputs + i);
+            quote_xml(out, edge->operation);
+            str_addf(out, "<br/><font point-size=\"7\"> </font>>, color=\"%s\"];\n",
                      genotype_operation_colour(edge->operation));
         }
     }
@@ -56,9 +58,9 @@ static void add_cell(Str *out, const char *prefix, const GenotypeCell *cell) {
 
 static Str begin_drawing(Arena *arena, const char *name) {
     Str out = str_create(arena);
-    str_add(&out, "digraph ");
-    str_add_quoted(&out, name);
-    str_add(&out, " {\n  rankdir=LR;\n  ranksep=0.35;\n  nodesep=0.3;\n"
+    str_add(&out, "digraph \"");
+    quote_dot(&out, name);
+    str_add(&out, "\" {\n  rankdir=LR;\n  ranksep=0.35;\n  nodesep=0.3;\n"
                   "  node [shape=box, style=\"rounded,filled\", fontname=\"Helvetica\"];\n"
                   "  edge [fontname=\"Helvetica\", fontsize=11, penwidth=2.5];\n");
     return out;

@@ -40,8 +40,6 @@ typedef struct ReportPlot {
 const char *report_draw(Arena *arena, const ReportPlot *plots, int count, int columns, int width, int height);
 /* By Graphviz, without a background of its own. NULL when there is none. */
 const char *report_draw_dot(Arena *arena, const char *dot);
-/* FOLDER/NAME.dot drawn so, or else NAME.svg; NULL when neither is to be had. */
-const char *report_read_cell(Arena *arena, const char *folder, const char *name);
 
 /* report_cost.c: what the operations of a network cost, by kind, most multiply-adds first; the last row is all.
  * None of a network that calls nothing. */
@@ -56,6 +54,10 @@ int report_costs(Arena *arena, const IrModule *module, ReportCost **costs);
 /* False, with ERROR_INPUT, when there is no run in the folder. */
 bool report_load(Arena *arena, const char *folder, ReportRun *run, Error *error);
 void report_free(ReportRun *run);
+/* The network that a search found; NULL when it found none yet, or its text does not compile any more. */
+const IrModule *report_found(Arena *arena, const ReportRun *run);
+/* FOLDER/NAME.svg, which a search drew; NULL when there is none. */
+const char *report_drawn_cell(Arena *arena, const ReportRun *run, const char *name);
 /* The member `key` of every line. */
 ReportSeries report_series(Arena *arena, const json_t *lines, const char *key, const char *title);
 /* The softmax weights of each edge: a plot with a series for each of its candidates; all of one height. */

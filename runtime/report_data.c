@@ -41,6 +41,27 @@ void report_free(ReportRun *run) {
     json_decref(run->result);
 }
 
+/* What is wrong with the text is said by whoever compiles it. */
+const IrModule *report_found(Arena *arena, const ReportRun *run) {
+    const char *path = arena_printf(arena, "%s/genotype.nd", run->folder);
+    FILE *before = diag_redirected, *nowhere = access(path, R_OK) == 0 ? fopen("/dev/null", "w") : NULL;
+    Error ignored = {0};
+    if (!nowhere)
+        return NULL;
+    diag_redirected = nowhere;
+    const IrModule *module = rt_text_load(arena, path, NULL, 0, &ignored);
+    diag_redirected = before;
+    fclose(nowhere);
+    return module;
+}
+
+const char *report_drawn_cell(Arena *arena, const ReportRun *run, const char *name) {
+    const char *path = arena_printf(arena, "%s/%s.svg", run->folder, name);
+    Error ignored = {0};
+    SourceFile *file = access(path, R_OK) == 0 ? source_read(arena, path, &ignored) : NULL;
+    return file ? strstr(file->text, "<svg") : NULL;
+}
+
 static double number_or_nan(const json_t *value) {
     return json_is_number(value) ? json_number_value(value) : NAN;
 }

@@ -2,6 +2,7 @@
  * that identifiers inside of different SVG documents do not meet. In dark mode pictures are inverted and their hues
  * turned back. */
 #include "base/json.h"
+#include "base/quote.h"
 #include "runtime/genotype.h"
 #include "runtime/report.h"
 
@@ -33,25 +34,6 @@ static const char style[] =
 
 /* ---- pieces ---- */
 
-static void add_escaped(Str *s, const char *text) {
-    for (size_t length; *text; text += length) {
-        length = str_utf8_length(text);
-        if (*text == '<')
-            str_add(s, "&lt;");
-        else if (*text == '>')
-            str_add(s, "&gt;");
-        else if (*text == '&')
-            str_add(s, "&amp;");
-        else if (*text == '"')
-            str_add(s, "&quot;");
-        else if (length)
-            str_add_bytes(s, text, length);
-        else
-            str_addf(s, "\\x%02x", (unsigned)(unsigned char)*text);
-        length += !length;
-    }
-}
-
 /* A picture, or what to install for it. */
 static void add_picture(Str *s, const char *svg, const char *description, const char *program) {
     if (!svg) {
@@ -60,7 +42,7 @@ static void add_picture(Str *s, const char *svg, const char *description, const 
         return;
     }
     str_add(s, "<img alt=\"");
-    add_escaped(s, description);
+    quote_xml(s, description);
     str_add(s, "\" src=\"data:image/svg+xml,");
     for (const char *c = svg; *c; c++) {
         if (isalnum((unsigned char)*c) || strchr(" =/.,-_;()'", *c))
@@ -73,14 +55,16 @@ static void add_picture(Str *s, const char *svg, const char *description, const 
 
 static void add_row(Str *s, const char *name, const char *value) {
     str_add(s, "<tr><th>");
-    add_escaped(s, name);
+    quote_xml(s, name);
     str_add(s, "</th><td><code>");
-    add_escaped(s, value);
+    quote_xml(s, value);
     str_add(s, "</code></td></tr>\n");
 }
 
 /* Strings without quotes, lists without brackets, anything else as JSON. */
 static const char *value_text(Arena *arena, const json_t *value) {
+    if (!value) /* of a run.json that does not say */
+        return "";
     if (json_is_string(value))
         return json_string_value(value);
     if (json_is_array(value)) {
@@ -95,7 +79,7 @@ static const char *value_text(Arena *arena, const json_t *value) {
 
 static void begin_group(Str *s, const char *title) {
     str_add(s, "<div class=\"group\"><h4>");
-    add_escaped(s, title);
+    quote_xml(s, title);
     str_add(s, "</h4>\n<table>\n");
 }
 
@@ -105,7 +89,7 @@ static void end_group(Str *s) {
 
 static void add_cell(Str *s, const char *text) {
     str_add(s, "<td class=\"n\">");
-    add_escaped(s, text);
+    quote_xml(s, text);
     str_add(s, "</td>");
 }
 
@@ -170,18 +154,18 @@ static void add_overview_row(Arena *arena, Str *s, const ReportRun *run, bool ha
     json_t *network = json_object_get(run->run, "network");
     const char *text = value_text(arena, json_object_get(run->run, "text")), *slash = strrchr(text, '/');
     str_add(s, "<tr><th>");
-    add_escaped(s, run->name);
+    quote_xml(s, run->name);
     str_add(s, "</th><td>");
-    add_escaped(s, value_text(arena, json_object_get(run->run, "command")));
+    quote_xml(s, value_text(arena, json_object_get(run->run, "command")));
     str_add(s, " <code>");
-    add_escaped(s, slash ? slash + 1 : text);
+    quote_xml(s, slash ? slash + 1 : text);
     str_add(s, "</code></td>");
     add_cell(s, value_text(arena, json_object_get(run->run, "seed")));
     add_cell(s, arena_printf(arena, "%zu", json_array_size(run->metrics)));
     add_cell(s, percent(arena, json_object_get(last_line(run), "valid_accuracy")));
     add_cell(s, best_accuracy(arena, run));
     str_add(s, "<td>");
-    add_escaped(s, data_words(run));
+    quote_xml(s, data_words(run));
     str_add(s, "</td>");
     if (has_test)
         add_cell(s, percent(arena, test_accuracy(run)));
@@ -262,7 +246,7 @@ static void add_legend(Arena *arena, Str *s, const DeriveSpace *space) {
                 continue;
             str_map_set(&shown, operation, (void *)colour);
             str_addf(s, "<span><b style=\"background: %s\"></b>", colour);
-            add_escaped(s, operation);
+            quote_xml(s, operation);
             str_add(s, "</span>");
         }
     }
@@ -308,16 +292,17 @@ static void add_alphas(Arena *arena, Str *s, const ReportRun *run) {
         add_edges(arena, s, run, &spaces[i], names[i], i == 0);
 }
 
-/* The cells that a search found, or of the network that was trained. */
+/* The cells that a search found, or of the network that was trained: drawn here from what they are, since a drawing in
+ * the folder is a program of Graphviz that others may have written. */
 static void add_cells(Arena *arena, Str *s, const ReportRun *run) {
     static const char *const names[] = {"normal", "reduce"};
+    const IrModule *module = run->alphas ? report_found(arena, run) : run->module;
     for (int i = 0; i < 2; i++) {
-        const char *svg = report_read_cell(arena, run->folder, names[i]);
-        const GenotypeCell *cell = run->alphas ? NULL : genotype_read_cell(arena, run->module, i == 1);
+        const GenotypeCell *cell = module ? genotype_read_cell(arena, module, i == 1) : NULL;
+        const char *svg = cell ? report_draw_dot(arena, genotype_dot(arena, names[i], cell)) : NULL;
+        svg = svg ? svg : report_drawn_cell(arena, run, names[i]);
         if (!svg && !cell && !run->alphas)
             continue;
-        if (!svg && cell)
-            svg = report_draw_dot(arena, genotype_dot(arena, names[i], cell));
         str_addf(s, "<h3>The %s cell</h3>\n", cell_word(names[i]));
         add_picture(s, svg, arena_printf(arena, "%s cell", cell_word(names[i])), "Graphviz");
     }
@@ -336,7 +321,7 @@ static void add_costs(Arena *arena, Str *s, const ReportRun *run) {
     double all = (double)costs[count - 1].macs;
     for (int i = 0; i < count; i++) {
         str_add(s, i == count - 1 ? "<tr class=\"all\"><td>" : "<tr><td>");
-        add_escaped(s, costs[i].name);
+        quote_xml(s, costs[i].name);
         str_add(s, "</td>");
         add_cell(s, costs[i].times ? arena_printf(arena, "%d", costs[i].times) : "");
         add_cell(s, grouped(arena, costs[i].parameters));
@@ -402,7 +387,7 @@ static void add_sizes(Arena *arena, Str *s, const ReportRun *run) {
 static void add_run(Arena *arena, Str *s, const ReportRun *run) {
     bool search = str_equal(value_text(arena, json_object_get(run->run, "command")), "search");
     str_add(s, "<h2>");
-    add_escaped(s, run->name);
+    quote_xml(s, run->name);
     str_add(s, "</h2>\n");
     if (json_array_size(run->metrics) > 0)
         add_curves(arena, s, run, search);
@@ -415,9 +400,9 @@ static void add_run(Arena *arena, Str *s, const ReportRun *run) {
     add_settings(arena, s, json_object_get(run->run, "settings"));
     add_sizes(arena, s, run);
     str_add(s, "</div>\n<p><code>");
-    add_escaped(s, value_text(arena, json_object_get(run->run, "text")));
+    quote_xml(s, value_text(arena, json_object_get(run->run, "text")));
     str_add(s, "</code> by <code>");
-    add_escaped(s, value_text(arena, json_object_get(run->run, "identity")));
+    quote_xml(s, value_text(arena, json_object_get(run->run, "identity")));
     str_add(s, "</code></p>\n");
 }
 
@@ -426,9 +411,9 @@ const char *report_page(Arena *arena, const ReportRun *runs, int count) {
     str_add(&s, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
                 "<link rel=\"icon\" href=\"data:,\">\n<title>ndarts: ");
-    add_escaped(&s, count == 1 ? runs[0].name : arena_printf(arena, "%d runs", count));
+    quote_xml(&s, count == 1 ? runs[0].name : arena_printf(arena, "%d runs", count));
     str_addf(&s, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<h1>ndarts: ", style);
-    add_escaped(&s, count == 1 ? runs[0].name : arena_printf(arena, "%d runs", count));
+    quote_xml(&s, count == 1 ? runs[0].name : arena_printf(arena, "%d runs", count));
     str_add(&s, "</h1>\n");
     add_overview(arena, &s, runs, count);
     if (count > 1)

@@ -1,4 +1,5 @@
 /* report_plot.c: pictures for the report, drawn by other programs: curves by gnuplot, cells by Graphviz. */
+#include "base/quote.h"
 #include "runtime/draw.h"
 #include "runtime/report.h"
 
@@ -7,18 +8,6 @@
 #include <unistd.h>
 
 /* ---- gnuplot ---- */
-
-/* In double quotes gnuplot interprets backslashes only. */
-static void add_string(Str *s, const char *text) {
-    str_add(s, "\"");
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
-            str_add(s, "\\");
-        if ((unsigned char)*text >= ' ')
-            str_add_bytes(s, text, 1);
-    }
-    str_add(s, "\"");
-}
 
 static void add_data(Str *s, int id, const ReportSeries *series) {
     str_addf(s, "$d%d << EOD\n", id);
@@ -38,6 +27,14 @@ static int longest(const ReportPlot *plot) {
     return count;
 }
 
+static bool has_points(const ReportPlot *plot) {
+    for (int i = 0; i < plot->series_count; i++)
+        for (int k = 0; k < plot->series[i].count; k++)
+            if (isfinite(plot->series[i].y[k]))
+                return true;
+    return false;
+}
+
 /* Between the marks of the y axis. */
 static const char *y_step(const ReportPlot *plot) {
     double range = plot->top - plot->bottom;
@@ -51,10 +48,12 @@ static void add_plot(Str *s, int first, const ReportPlot *plot) {
     str_addf(s, "%s\nset xtics %s\nset ytics %s\nset title ",
              plot->series_count > 1 && !plot->no_key ? "set key" : "unset key", epochs <= 8 ? "1" : "autofreq",
              y_step(plot));
-    add_string(s, plot->title);
+    quote_gnuplot(s, plot->title);
     str_addf(s, "\nset xrange [%g:%g]\nset yrange ", epochs > 1 ? 1.0 : 0.5, epochs > 1 ? epochs : 1.5);
     if (plot->top > plot->bottom)
         str_addf(s, "[%g:%g]\nplot ", plot->bottom, plot->top);
+    else if (!has_points(plot)) /* gnuplot would draw none of the plots */
+        str_add(s, "[0:1]\nplot ");
     else
         str_addf(s, "[%s:*]\nplot ", plot->from_zero ? "0" : "*");
     for (int i = 0; i < plot->series_count; i++) {
@@ -64,7 +63,7 @@ static void add_plot(Str *s, int first, const ReportPlot *plot) {
         if (series->colour)
             str_addf(s, "lc rgb '%s' ", series->colour);
         str_add(s, "title ");
-        add_string(s, series->title);
+        quote_gnuplot(s, series->title);
     }
     str_add(s, "\n");
 }
@@ -73,7 +72,7 @@ static const char *plot_script(Arena *arena, const ReportPlot *plots, int count,
     static const char *const colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9",
                                           "#e69f00", "#808080", "#a0622d", "#7a4bc0", "#c22f3d"};
     Str s = str_create(arena);
-    str_addf(&s, "set terminal svg size %d,%d noenhanced font 'sans-serif,12'\n", width, height);
+    str_addf(&s, "set encoding utf8\nset terminal svg size %d,%d noenhanced font 'sans-serif,12'\n", width, height);
     for (int i = 0; i < (int)(sizeof(colours) / sizeof(colours[0])); i++)
         str_addf(&s, "set linetype %d lc rgb '%s'\n", i + 1, colours[i]);
     str_add(&s, "set key bmargin center horizontal samplen 1.5 width -1 font ',10'\nset border 3 lc rgb '#777777'\n"
@@ -94,23 +93,11 @@ static const char *plot_script(Arena *arena, const ReportPlot *plots, int count,
 }
 
 const char *report_draw(Arena *arena, const ReportPlot *plots, int count, int columns, int width, int height) {
-    return draw_svg(arena, "gnuplot", plot_script(arena, plots, count, columns, width, height));
+    return draw_svg(arena, "gnuplot --default-settings", plot_script(arena, plots, count, columns, width, height));
 }
 
 /* ---- Graphviz ---- */
 
 const char *report_draw_dot(Arena *arena, const char *dot) {
     return draw_svg(arena, "dot -Tsvg -Gbgcolor=transparent", dot);
-}
-
-const char *report_read_cell(Arena *arena, const char *folder, const char *name) {
-    Error ignored = {0};
-    const char *dot = arena_printf(arena, "%s/%s.dot", folder, name),
-               *svg = arena_printf(arena, "%s/%s.svg", folder, name);
-    SourceFile *file = access(dot, R_OK) == 0 ? source_read(arena, dot, &ignored) : NULL;
-    const char *drawn = file ? report_draw_dot(arena, file->text) : NULL;
-    if (drawn)
-        return drawn;
-    file = access(svg, R_OK) == 0 ? source_read(arena, svg, &ignored) : NULL;
-    return file ? strstr(file->text, "<svg") : NULL;
 }

@@ -3,6 +3,7 @@
  * and the wrapper walks the images. */
 #include "runtime/standalone.h"
 
+#include "base/quote.h"
 #include "base/str.h"
 #include "runtime/plan.h"
 #include "runtime/tensors.h"
@@ -39,6 +40,18 @@ static const char *prefix_of_path(Arena *arena, const char *path, bool capitals)
 static const char *header_of_path(Arena *arena, const char *path) {
     const char *end = str_ends_with(path, ".c") ? path + strlen(path) - 2 : path + strlen(path);
     return arena_printf(arena, "%.*s.h", (int)(end - path), path);
+}
+
+/* The source includes the header by its name, in which C knows no escapes. */
+static bool check_path(const char *path, Error *error) {
+    const char *slash = strrchr(path, '/');
+    for (const char *c = slash ? slash + 1 : path; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f || *c == '"' || *c == '\\')
+            return error_set(error, ERROR_INPUT,
+                             "%s: the name of a C file, and so of its header, cannot have quotes, backslashes or line "
+                             "breaks",
+                             path);
+    return true;
 }
 
 /* ---- the header ---- */
@@ -221,19 +234,20 @@ static void add_entry(const Standalone *s, Str *out) {
 
 static const char *make_source(const Standalone *s, const TensorFile *weights) {
     Str out = str_create(s->arena);
-    const char *slash = strrchr(s->header, '/');
+    const char *slash = strrchr(s->header, '/'), *header = slash ? slash + 1 : s->header;
     int vector = s->plan->vector_bytes;
+    str_add(&out, "/* Written by ndarts: a network with its weights, see ");
+    quote_comment(&out, header);
     str_addf(&out,
-             "/* Written by ndarts: a network with its weights, see %s. C99 for gcc and clang.\n *     cc -std=c99 -O2 "
-             "-ffp-contract=off%s -c FILE.c\n * The options keep the bits what ndarts itself computes. */\n",
-             slash ? slash + 1 : s->header,
+             ". C99 for gcc and clang.\n *     cc -std=c99 -O2 -ffp-contract=off%s -c FILE.c\n"
+             " * The options keep the bits what ndarts itself computes. */\n",
              vector == 64   ? " -march=x86-64-v4"
              : vector == 32 ? " -march=x86-64-v3"
                             : "");
     if (vector >= 32)
         str_addf(&out, "#if defined(__x86_64__) && !defined(%s)\n#error \"compile with %s\"\n#endif\n",
                  vector == 64 ? "__AVX512F__" : "__FMA__", vector == 64 ? "-march=x86-64-v4" : "-march=x86-64-v3");
-    str_addf(&out, "#include \"%s\"\n\n", slash ? slash + 1 : s->header);
+    str_addf(&out, "#include \"%s\"\n\n", header);
     str_add(&out, s->output->units[0]);
     str_add(&out, "\n#define ND_ALIGNED __attribute__((aligned(64)))\n");
     Uses uses = find_uses(s);
@@ -262,7 +276,7 @@ static bool is_classifier(const Standalone *s) {
 
 bool rt_standalone_write(Arena *arena, const char *path, const CgOutput *output, const TensorFile *weights,
                          Error *error) {
-    const Plan *plan = plan_parse(arena, output->plan, strlen(output->plan), error);
+    const Plan *plan = check_path(path, error) ? plan_parse(arena, output->plan, strlen(output->plan), error) : NULL;
     if (!plan)
         return false;
     Standalone s = {.arena = arena,
