@@ -3,33 +3,18 @@
 
 #include "base/str.h"
 
-#include <errno.h>
 #include <math.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
 
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number) {
-    (void)number;
-    interrupted = 1;
-}
-
-/* SIGINT and SIGTERM set interrupted; the second one of a kind ends the program at once. */
-static void catch_signals(void) {
-    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is reported like a full disk */
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
-bool loop_interrupted(void) {
-    return interrupted != 0;
+bool loop_stop_before_start(Error *error) {
+    fprintf(stderr, "interrupted before the first step; there is nothing to save\n");
+    error->kind = ERROR_INTERRUPTED;
+    return false;
 }
 
 const char *loop_file(const Loop *l, const char *name) {
+    if (!run_folder_knows(name))
+        bug("'%s' is not in the list of what runs write (run_folder.c)", name);
     return arena_printf(l->arena, "%s/%s", l->options.out, name);
 }
 
@@ -56,26 +41,6 @@ bool loop_load_text(Loop *l, Error *error) {
     return l->module != NULL;
 }
 
-bool loop_make_folders(Arena *arena, const char *path, Error *error) {
-    char *copy = arena_strdup(arena, path);
-    for (char *p = copy + 1;; p++) {
-        if (*p != '/' && *p != '\0')
-            continue;
-        char kept = *p;
-        *p = '\0';
-        if (mkdir(copy, 0777) != 0 && errno != EEXIST)
-            return error_set(error, errno == ENOSPC || errno == EROFS ? ERROR_MACHINE : ERROR_INPUT,
-                             "cannot make the folder '%s': %s", copy, strerror(errno));
-        *p = kept;
-        if (kept == '\0')
-            break;
-    }
-    struct stat status;
-    if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode))
-        return error_set(error, ERROR_INPUT, "'%s' is not a folder", path);
-    return true;
-}
-
 bool loop_open_data(Loop *l, Error *error) {
     if (!data_open(&l->data_options, DATA_train, &l->data, error))
         return false;
@@ -100,13 +65,11 @@ bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *e
     options.kinds = kinds;
     options.kind_count = kind_count;
     double started = progress_clock();
-    catch_signals(); /* the compiler ends by the same Ctrl-C, and what it left is removed */
+    loop_catch_signals(); /* the compiler ends by the same Ctrl-C, and what it left is removed */
     fprintf(stderr, "compiling %s\n", l->options.path);
     l->program = rt_program_open(&options, error);
-    if (!l->program && interrupted) {
-        fprintf(stderr, "interrupted before the first step; there is nothing to save\n");
-        error->kind = ERROR_INTERRUPTED;
-    }
+    if (!l->program && loop_interrupted())
+        return loop_stop_before_start(error);
     if (!l->program)
         return false;
     rt_state_initialize(l->program, l->at.seed);
@@ -158,6 +121,7 @@ void loop_close(Loop *l) {
     rt_program_close(l->program);
     data_close(&l->data);
     arena_destroy(l->restored_arena);
+    run_folder_close(&l->folder);
     l->program = NULL;
     l->restored_arena = NULL;
 }

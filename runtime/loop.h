@@ -7,6 +7,7 @@
 #include "runtime/data.h"
 #include "runtime/evaluate.h"
 #include "runtime/progress.h"
+#include "runtime/run_folder.h"
 #include "runtime/runtime.h"
 
 /* ---- the command line (loop_options.c) ---- */
@@ -51,6 +52,8 @@ void loop_print_options(FILE *out);
 typedef struct Loop {
     Arena *arena;
     LoopOptions options;
+    RunFolder folder;         /* options.out */
+    const RunFolder *whole;   /* of several runs, the first of which is to set aside what is in it; or NULL */
     const char *what;         /* "search", "training": for messages */
     const char *prefer;       /* RtProgramOptions.prefer */
     const char *recipe;       /* a text, or NULL */
@@ -61,6 +64,7 @@ typedef struct Loop {
     Dataset data; /* the training images */
     Augment augment, no_augment;
     RtProgram *program;
+    bool has_begun;      /* loop_begin is done */
     int64_t steps;       /* per epoch */
     Checkpoint at;       /* the position; its tensors are filled only while saving and loading */
     Checkpoint restored; /* as read, until it is taken */
@@ -69,13 +73,17 @@ typedef struct Loop {
     double epoch_started, epoch_rate; /* seconds; images per second in its steps */
 } Loop;
 
-/* Whether SIGINT or SIGTERM came since loop_open_program; the second one of a kind ends the program at once. */
+/* SIGPIPE is ignored from here on: who reads the messages may go away, the run goes on. */
+void loop_ignore_readers(void);
+/* Whether a signal that asks for an end (loop_signal.c) came since loop_catch_signals. */
+void loop_catch_signals(void);
 bool loop_interrupted(void);
+/* Says that there is nothing to save, and returns false with ERROR_INTERRUPTED. */
+bool loop_stop_before_start(Error *error);
 
 /* The options of the program; what loop_open_program compiles. */
 RtProgramOptions loop_program_options(const Loop *l);
 bool loop_load_text(Loop *l, Error *error); /* module */
-bool loop_make_folders(Arena *arena, const char *path, Error *error);
 /* Opens the training images and prepares both augmentations. */
 bool loop_open_data(Loop *l, Error *error);
 /* One line on stderr: the data of the run, then how its pictures are divided. */
@@ -91,10 +99,12 @@ bool loop_run(Loop *l, RtRun run, const Batch *batch, PassResult *result, Error 
 bool loop_check_epoch(const Loop *l, Error *error);
 /* With --profile: prints it and writes OUT/profile.json, or the file that was named. */
 bool loop_finish_profile(Loop *l, Error *error);
-const char *loop_file(const Loop *l, const char *name); /* OUT/name */
+/* OUT/name; run_folder.c's list must have it. */
+const char *loop_file(const Loop *l, const char *name);
 void loop_close(Loop *l);
 
-/* network.ir, the module itself, and run.json, what is run on what (loop_describe.c). */
+/* network.ir, the module itself, and run.json, what is run on what (loop_describe.c); resumed: where they are missing.
+ */
 bool loop_describe(const Loop *l, const char *command, Error *error);
 /* All weights and statistics under their names, as OUT/NAME. */
 bool loop_save_weights(const Loop *l, const char *name, Error *error);
@@ -104,8 +114,14 @@ bool loop_save_checkpoint(Loop *l, Error *error);
 /* Reads the file that the state comes from, OUT's checkpoint or --init, and sees that it is of this experiment: before
  * anything slow is done. */
 bool loop_read_state(Loop *l, Error *error);
-/* Then, with the program open, takes its values and position, and puts the results in OUT in order. */
+/* Then, with the program open, takes its values and position. */
 bool loop_set_state(Loop *l, Error *error);
+/* All is ready for the next step: only now results in OUT are touched. What an earlier run left is set aside (resumed:
+ * lines of epochs that are not done yet go), the run is described, and a first checkpoint written, so that a full disk
+ * is known at once. */
+bool loop_begin(Loop *l, const char *command, Error *error);
+/* Adds to the message of a failing machine that nothing of before is lost. */
+void loop_explain_failure(const Loop *l, Error *error);
 /* Saves, says so, and returns false with ERROR_INTERRUPTED. */
 bool loop_stop_interrupted(Loop *l, Error *error);
 /* The epoch is complete: the position moves to the next, and the checkpoint is written. */

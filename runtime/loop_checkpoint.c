@@ -7,20 +7,26 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static const char file_name[] = "checkpoint.safetensors";
 static const char hint[] = "--allow-different-build goes on anyway, with other bits";
 
-bool loop_save_checkpoint(Loop *l, Error *error) {
+static bool save_checkpoint_as(Loop *l, const char *path, Error *error) {
     Arena *arena = arena_create();
     Checkpoint c = l->at;
     c.identity = rt_program_identity(l->program);
     c.settings = checkpoint_settings(arena, l->module);
     rt_state_get(l->program, arena, &c.tensors);
-    bool ok = checkpoint_write(loop_file(l, file_name), &c, error);
+    bool ok = checkpoint_write(path, &c, error);
     arena_destroy(arena);
     return ok;
+}
+
+bool loop_save_checkpoint(Loop *l, Error *error) {
+    return save_checkpoint_as(l, loop_file(l, file_name), error);
 }
 
 /* Whether the checkpoint is of this experiment. */
@@ -37,8 +43,11 @@ static bool check_experiment(Loop *l, const char *path, const Checkpoint *c, Err
 
 static bool read_checkpoint(Loop *l, Error *error) {
     const char *path = loop_file(l, file_name);
-    if (access(path, F_OK) != 0)
-        return error_set(error, ERROR_INPUT, "nothing to resume: there is no file '%s'", path);
+    if (access(path, F_OK) != 0 && errno == ENOENT) {
+        const char *aside = run_folder_latest_aside(l->arena, l->options.out);
+        return error_set(error, ERROR_INPUT, "nothing to resume: there is no file '%s'%s%s%s", path,
+                         aside ? "; an earlier run is in '" : "", aside ? aside : "", aside ? "'" : "");
+    }
     if (!checkpoint_read(l->restored_arena, path, &l->restored, error) ||
         !check_experiment(l, path, &l->restored, error))
         return false;
@@ -68,27 +77,6 @@ static bool take_checkpoint(Loop *l, Error *error) {
     l->at.epochs = epochs;
     fprintf(stderr, "resuming in epoch %lld after %lld steps\n", (long long)l->at.epoch + 1, (long long)l->at.step);
     return true;
-}
-
-static bool remove_result(const Loop *l, const char *name, Error *error) {
-    const char *file = loop_file(l, name);
-    return unlink(file) == 0 || errno == ENOENT ||
-           error_set(error, ERROR_MACHINE, "cannot remove '%s': %s", file, strerror(errno));
-}
-
-/* What is started anew beside an older checkpoint keeps that file under another name. */
-static bool set_old_results_aside(Loop *l, Error *error) {
-    const char *path = loop_file(l, file_name), *kept = loop_file(l, "checkpoint.old.safetensors");
-    if (access(path, F_OK) == 0) {
-        if (rename(path, kept) != 0)
-            return error_set(error, ERROR_MACHINE, "cannot rename '%s' to '%s': %s", path, kept, strerror(errno));
-        fprintf(stderr, "an earlier %s is in %s: its checkpoint is now %s\n", l->what, l->options.out, kept);
-    }
-    for (int i = 0; l->lines[i]; i++) {
-        if (!remove_result(l, l->lines[i], error))
-            return false;
-    }
-    return remove_result(l, TENSORBOARD_FILE, error);
 }
 
 /* --init-except: in place of the file's weights of such names, the ones that were drawn. */
@@ -130,17 +118,76 @@ static bool trim_results(Loop *l, Error *error) {
 }
 
 bool loop_set_state(Loop *l, Error *error) {
-    bool ok;
-    if (l->options.resume)
-        ok = take_checkpoint(l, error) && trim_results(l, error);
-    else
-        ok = take_weights(l, error) && set_old_results_aside(l, error);
+    bool ok = l->options.resume ? take_checkpoint(l, error) : take_weights(l, error);
     arena_destroy(l->restored_arena);
     l->restored_arena = NULL;
+    return ok;
+}
+
+/* ---- the folder ---- */
+
+/* Whether a checkpoint can be written, before anything of an earlier run is touched. */
+static bool try_checkpoint(Loop *l, Error *error) {
+    const char *path = arena_printf(l->arena, "%s/%s", l->options.out, RUN_FOLDER_TRIAL);
+    bool ok = save_checkpoint_as(l, path, error);
+    unlink(path);
+    return ok;
+}
+
+static bool set_aside(Loop *l, Error *error) {
+    const RunFolder *folder = l->whole ? l->whole : &l->folder;
+    const char *aside;
+    if (!run_folder_is_used(l->arena, folder))
+        return true;
+    if (!try_checkpoint(l, error) || !run_folder_set_aside(l->arena, folder, &aside, error))
+        return false;
+    fprintf(stderr, "what earlier runs left in %s is now in %s\n", folder->path, aside);
+    if (!l->whole)
+        return true;
+    run_folder_close(&l->folder); /* it may have gone too */
+    return run_folder_open(l->arena, l->options.out, &l->folder, error);
+}
+
+/* A checkpoint is written beside the one before it. What the system says is free is not always so: no error. */
+static void check_room(const Loop *l) {
+    struct stat file;
+    struct statvfs disk;
+    if (stat(loop_file(l, file_name), &file) != 0 || statvfs(l->options.out, &disk) != 0)
+        return;
+    double room = (double)disk.f_bavail * (double)disk.f_frsize;
+    if (room < (double)file.st_size)
+        fprintf(stderr,
+                "warning: the next checkpoint will not fit: it takes %.1f MB beside the one before it, and there are "
+                "%.1f MB left for %s\n",
+                (double)file.st_size / 1e6, room / 1e6, l->options.out);
+}
+
+bool loop_begin(Loop *l, const char *command, Error *error) {
+    if (loop_interrupted())
+        return loop_stop_before_start(error);
+    if (!(l->options.resume ? trim_results(l, error) : set_aside(l, error)) || !loop_describe(l, command, error))
+        return false;
     /* Once begun, an event file is kept up. */
     l->options.tensorboard |= access(loop_file(l, TENSORBOARD_FILE), F_OK) == 0;
-    return ok && (!l->options.tensorboard || tensorboard_write_all(l->options.out, error));
+    if (l->options.tensorboard && !tensorboard_write_all(l->options.out, error))
+        return false;
+    if (l->at.epoch < l->at.epochs) {
+        if (!loop_save_checkpoint(l, error))
+            return false;
+        check_room(l);
+    }
+    l->has_begun = true;
+    return true;
 }
+
+void loop_explain_failure(const Loop *l, Error *error) {
+    size_t length = strlen(error->message);
+    if (l->has_begun && error->kind == ERROR_MACHINE)
+        snprintf(error->message + length, sizeof error->message - length,
+                 "; the state before it is in %s: when that is mended, --resume goes on", l->options.out);
+}
+
+/* ---- positions ---- */
 
 bool loop_stop_interrupted(Loop *l, Error *error) {
     progress_clear(&l->progress);

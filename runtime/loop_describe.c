@@ -8,6 +8,7 @@
 #include "runtime/machine.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* "a", 1, 0.5, true, ["a", "b"] */
 static json_t *setting_value(const IrAttr *value) {
@@ -70,7 +71,8 @@ static bool write_run(const Loop *l, const char *command, Error *error) {
 }
 
 bool loop_describe(const Loop *l, const char *command, Error *error) {
-    if (l->options.resume) /* it is there */
+    bool is_there = access(loop_file(l, "network.ir"), F_OK) == 0 && access(loop_file(l, "run.json"), F_OK) == 0;
+    if (l->options.resume && is_there)
         return true;
     Arena *arena = arena_create();
     Str text = str_create(arena);

@@ -191,6 +191,7 @@ static bool show_genotype(Search *s, Error *error) {
 
 static int search_main_in(Arena *arena, int argc, char **argv) {
     Error error = {0};
+    loop_ignore_readers();
     static const LoopCommand command = {.name = "search", .example = "ndarts-run search specs/fashion_quick.nd"};
     static const char *const lines[] = {"metrics.jsonl", "alphas.jsonl", "timing.jsonl", NULL};
     Search s = {.loop = {.arena = arena, .what = "search", .prefer = "search", .lines = lines}};
@@ -205,6 +206,8 @@ static int search_main_in(Arena *arena, int argc, char **argv) {
     progress_clear(&s.loop.progress);
     ok = loop_finish_profile(&s.loop, &error) && ok;
     ok = ok && show_genotype(&s, &error);
+    if (!ok)
+        loop_explain_failure(&s.loop, &error);
     search_close(&s);
     if (ok)
         return 0;

@@ -72,13 +72,13 @@ static bool open_loaders(Search *s, Error *error) {
 
 bool search_open(Search *s, Error *error) {
     Loop *l = &s->loop;
-    if (!load_text(s, error) || !loop_make_folders(l->arena, l->options.out, error))
+    if (!load_text(s, error) || !run_folder_open(l->arena, l->options.out, &l->folder, error))
         return false;
     l->at.seed = l->options.has_seed ? l->options.seed : s->settings.seed;
     l->at.epochs = s->settings.epochs;
     return loop_read_state(l, error) && open_data(s, error) && open_program(s, error) && loop_set_state(l, error) &&
-           class_weights_set(l->program, l->module, &l->data, l->data.count, error) &&
-           loop_describe(l, "search", error) && open_loaders(s, error);
+           class_weights_set(l->program, l->module, &l->data, l->data.count, error) && open_loaders(s, error) &&
+           loop_begin(l, "search", error);
 }
 
 void search_close(Search *s) {

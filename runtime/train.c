@@ -13,8 +13,10 @@
 #include "runtime/metrics.h"
 #include "runtime/recipe.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_SEEDS = 1000 };
 
@@ -137,17 +139,24 @@ static bool train_run(Train *t, Error *error) {
     return true;
 }
 
-/* One training from its beginning, or its checkpoint, to its end. */
-static bool train_once(Arena *arena, const LoopOptions *options, const char *recipe, TrainResult *result,
-                       Error *error) {
+/* One training from its beginning, or its checkpoint, to its end. whole: as in Loop. */
+static bool train_once(Arena *arena, const LoopOptions *options, const char *recipe, const RunFolder *whole,
+                       TrainResult *result, Error *error) {
     static const char *const lines[] = {"metrics.jsonl", "timing.jsonl", NULL};
     Train *t = ARENA_NEW(arena, Train);
-    t->loop = (Loop){
-        .arena = arena, .options = *options, .what = "training", .prefer = "train", .recipe = recipe, .lines = lines};
+    t->loop = (Loop){.arena = arena,
+                     .options = *options,
+                     .whole = whole,
+                     .what = "training",
+                     .prefer = "train",
+                     .recipe = recipe,
+                     .lines = lines};
     bool ok = train_open(t, error) && train_run(t, error);
     progress_clear(&t->loop.progress);
     ok = loop_finish_profile(&t->loop, error) && ok;
     ok = ok && train_finish(t, error);
+    if (!ok)
+        loop_explain_failure(&t->loop, error);
     *result = t->result;
     result->last_classes = result->test_classes = NULL; /* their names go with the data */
     train_close(t);
@@ -178,27 +187,39 @@ static bool parse_seeds(Arena *arena, const char *text, uint64_t *seeds, int *co
     return *count > 0 || error_set(error, ERROR_INPUT, "--seeds takes numbers, as in 0..3 or 1,5");
 }
 
-static bool train_seeds(Arena *arena, const LoopOptions *options, const char *recipe, const char *text, Error *error) {
-    uint64_t seeds[MAX_SEEDS];
-    int count;
-    if (!parse_seeds(arena, text, seeds, &count, error))
-        return false;
+/* The same text with one seed, in its own folder. Resumed, seeds that were not begun start now. */
+static LoopOptions seed_options(Arena *arena, const LoopOptions *options, uint64_t seed) {
+    LoopOptions one = *options;
+    one.out = arena_printf(arena, "%s/seed-%llu", options->out, (unsigned long long)seed);
+    one.seed = seed;
+    one.has_seed = true;
+    const char *checkpoint = arena_printf(arena, "%s/checkpoint.safetensors", one.out);
+    one.resume = one.resume && (access(checkpoint, F_OK) == 0 || errno != ENOENT);
+    return one;
+}
+
+/* The first of all seeds sets aside what is in the folder, whichever seeds it is of: no summary has old and new ones.
+ */
+static bool train_all(Arena *arena, const LoopOptions *options, const char *recipe, const uint64_t *seeds, int count,
+                      const RunFolder *whole, Error *error) {
     TrainResult *results = ARENA_ARRAY(arena, TrainResult, count);
     for (int i = 0; i < count; i++) {
-        LoopOptions one = *options;
-        one.out = arena_printf(arena, "%s/seed-%llu", options->out, (unsigned long long)seeds[i]);
-        one.seed = seeds[i];
-        one.has_seed = true;
-        /* Seeds that were not begun start now. */
-        const char *checkpoint = arena_printf(arena, "%s/checkpoint.safetensors", one.out);
-        FILE *file = one.resume ? fopen(checkpoint, "rb") : NULL;
-        one.resume = file != NULL;
-        if (file)
-            fclose(file);
-        if (!train_once(arena, &one, recipe, &results[i], error))
+        LoopOptions one = seed_options(arena, options, seeds[i]);
+        if (!train_once(arena, &one, recipe, i == 0 && !options->resume ? whole : NULL, &results[i], error))
             return false;
     }
     return train_summarize(arena, options->out, results, count, stdout, error);
+}
+
+static bool train_seeds(Arena *arena, const LoopOptions *options, const char *recipe, const char *text, Error *error) {
+    uint64_t seeds[MAX_SEEDS];
+    int count;
+    RunFolder whole;
+    if (!parse_seeds(arena, text, seeds, &count, error) || !run_folder_open(arena, options->out, &whole, error))
+        return false;
+    bool ok = train_all(arena, options, recipe, seeds, count, &whole, error);
+    run_folder_close(&whole);
+    return ok;
 }
 
 /* ---- the command ---- */
@@ -207,6 +228,7 @@ static bool train_main_in(Arena *arena, int argc, char **argv, Error *error) {
     LoopOptions options;
     const char *recipe = NULL, *seeds = NULL;
     const LoopExtra extras[] = {{"--recipe", &recipe}, {"--seeds", &seeds}};
+    loop_ignore_readers();
     const LoopCommand command = {.name = "train",
                                  .example = "ndarts-run train genotypes/noisy_darts_a.nd --recipe cifar",
                                  .extra_count = 2,
@@ -228,7 +250,7 @@ static bool train_main_in(Arena *arena, int argc, char **argv, Error *error) {
     if (seeds)
         return train_seeds(arena, &options, recipe, seeds, error);
     TrainResult result;
-    if (!train_once(arena, &options, recipe, &result, error))
+    if (!train_once(arena, &options, recipe, NULL, &result, error))
         return false;
     train_print_result(stdout, &result);
     fprintf(stderr, "results are in %s\n", options.out);

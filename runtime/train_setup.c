@@ -6,10 +6,8 @@
 #include "runtime/class_weights.h"
 #include "runtime/recipe.h"
 
-#include <errno.h>
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- settings ---- */
 
@@ -110,29 +108,20 @@ static bool open_loaders(Train *t, Error *error) {
 
 /* ---- the whole ---- */
 
-static bool set_results_aside(const Loop *l, Error *error) {
-    static const char *const names[] = {"result.json", "best.safetensors", "weights.safetensors"};
-    for (size_t i = 0; !l->options.resume && i < sizeof(names) / sizeof(names[0]); i++) {
-        const char *path = loop_file(l, names[i]);
-        if (unlink(path) != 0 && errno != ENOENT)
-            return error_set(error, ERROR_MACHINE, "cannot remove '%s': %s", path, strerror(errno));
-    }
-    return true;
-}
-
 bool train_open(Train *t, Error *error) {
     static const GraphKind kinds[] = {GRAPH_train, GRAPH_eval};
     Loop *l = &t->loop;
     if (!loop_load_text(l, error) || !read_settings(l, &t->settings, error) ||
-        !data_options_read(l->module, &l->data_options, error) || !loop_make_folders(l->arena, l->options.out, error))
+        !data_options_read(l->module, &l->data_options, error) ||
+        !run_folder_open(l->arena, l->options.out, &l->folder, error))
         return false;
     l->at.seed = l->options.has_seed ? l->options.seed : t->settings.seed;
     l->at.epochs = t->settings.epochs;
     l->at.best_epoch = -1;
     return loop_read_state(l, error) && open_data(t, error) &&
            loop_open_program(l, kinds, sizeof(kinds) / sizeof(kinds[0]), error) && loop_set_state(l, error) &&
-           class_weights_set(l->program, l->module, &l->data, t->train_images, error) && set_results_aside(l, error) &&
-           loop_describe(l, "train", error) && write_class_names(t, error) && open_loaders(t, error);
+           class_weights_set(l->program, l->module, &l->data, t->train_images, error) && open_loaders(t, error) &&
+           loop_begin(l, "train", error) && write_class_names(t, error);
 }
 
 void train_close(Train *t) {

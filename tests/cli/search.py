@@ -108,7 +108,7 @@ def test_seed_matters():
     search('seeded', '--seed', '6')
     expect(read('one', 'metrics.jsonl') != read('seeded', 'metrics.jsonl'), '--seed changes nothing')
     stderr = search('seeded', '--seed', '6')[1]
-    expect('checkpoint.old.safetensors' in stderr, 'the earlier checkpoint is not set aside')
+    expect('what earlier runs left in seeded is now in seeded/earlier-' in stderr, 'the earlier search is not set aside')
 
 
 def test_interrupted_and_resumed():

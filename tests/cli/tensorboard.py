@@ -12,12 +12,12 @@ from _run import RUN, expect, interrupt, lines_of, main, read, run, write
 
 FILE = 'events.out.tfevents.ndarts'
 PEERS = os.environ.get('NDARTS_PEERS') and os.path.join(os.environ['NDARTS_PEERS'], 'bin', 'python')
-TRAIN = '''network main(classes ?= 4, H = 8, W = 8, channels = 3) on x {
+TRAIN = '''network main(classes ?= 6, H = 8, W = 8, channels = 3) on x {
     return x | conv(6, 3, pad = 1) | batch_norm | relu | global_avg_pool | classifier: linear(classes)
 }
 train {
     network main
-    data synthetic(limit = 64, H = 8, W = 8, classes = 4)
+    data synthetic(limit = 64, H = 8, W = 8, classes = 6)
     epochs 3  batch 8
     weights sgd(lr = cosine(0.1, 0), momentum = 0.9, decay = 3e-4, clip = 5)
 }
@@ -168,11 +168,11 @@ def test_resume():
         check('cut', epochs, {'loss/train'})
 
 
-def test_full_disk():
-    os.makedirs('full', exist_ok=True)
-    os.makedirs(f'full/{FILE}', exist_ok=True) # a folder cannot be written to
-    run(RUN, 'train', 'train.nd', '--out', 'full', '--tensorboard', code=2, says=FILE)
+def test_cannot_be_written():
+    run(RUN, 'train', 'train.nd', '--out', 'full')
+    os.makedirs(f'full/{FILE}') # a folder cannot be written to
+    run(RUN, 'train', 'train.nd', '--out', 'full', '--resume', '--tensorboard', code=1, says=FILE)
 
 
 if __name__ == '__main__':
-    sys.exit(main([prepare, test_train, test_search, test_resume, test_full_disk]))
+    sys.exit(main([prepare, test_train, test_search, test_resume, test_cannot_be_written]))
