@@ -52,7 +52,7 @@ static const Spec specs[] = {
     {"train.warm_up", 'i', NULL},
     {"train.weights.every", 'w', "epoch|step"},
     WEIGHTS("train"),
-    {"data.source", 'w', "mnist|fashion_mnist|kmnist|cifar10|cifar100|image_folder|synthetic"},
+    {"data.source", 'w', "mnist|fashion_mnist|kmnist|cifar10|cifar100|stl10|svhn|image_folder|synthetic"},
     {"data.path", 'w', NULL},
     {"data.split", 'f', NULL},
     {"data.limit", 'i', NULL},
@@ -60,6 +60,8 @@ static const Spec specs[] = {
     {"data.flip", 'b', NULL},
     {"data.cutout", 'i', NULL},
     {"data.resize", 'i', NULL},
+    {"data.transposed", 'b', NULL},
+    {"data.labels_from", 'i', NULL},
     {"data.interpolation", 'w', "bilinear|bicubic"},
     {"data.area.0", 'f', NULL},
     {"data.area.1", 'f', NULL},
@@ -281,9 +283,9 @@ typedef struct Source {
     const char *name;
     int classes, size, channels;
 } Source;
-static const Source sources[] = {{"mnist", 10, 32, 1},          {"fashion_mnist", 10, 32, 1}, {"kmnist", 10, 32, 1},
-                                 {"cifar10", 10, 32, 3},        {"cifar100", 100, 32, 3},     {"synthetic", 10, 32, 3},
-                                 {"image_folder", 1000, 224, 3}};
+static const Source sources[] = {{"mnist", 10, 32, 1},   {"fashion_mnist", 10, 32, 1}, {"kmnist", 10, 32, 1},
+                                 {"cifar10", 10, 32, 3}, {"cifar100", 100, 32, 3},     {"synthetic", 10, 32, 3},
+                                 {"stl10", 10, 96, 3},   {"svhn", 10, 32, 3},          {"image_folder", 1000, 224, 3}};
 enum { SOURCE_COUNT = sizeof sources / sizeof sources[0] };
 
 static void set_channels(Lower *l, Frame *f, const char *name, const Ast *value) {
@@ -325,7 +327,7 @@ static void set_extent(Lower *l, Frame *f, const char *name, const Ast *value) {
 static void set_data_argument(Lower *l, Frame *f, const Ast *argument, const char *source) {
     static const char *const names[] = {"path",       "split",         "limit", "crop",  "flip",       "cutout",
                                         "resize",     "interpolation", "area",  "ratio", "brightness", "contrast",
-                                        "saturation", "hue",           "mean",  "std"};
+                                        "saturation", "hue",           "mean",  "std",   "transposed", "labels_from"};
     static const char *const shape[] = {"classes", "H", "W", "channels"};
     enum { NAMES = sizeof names / sizeof names[0] };
     if (argument->kind != AST_arg) {
@@ -338,7 +340,7 @@ static void set_data_argument(Lower *l, Frame *f, const Ast *argument, const cha
         set_range(l, f, argument->name, argument->kids[0]);
     else if (find_name(names, NAMES, argument->name) >= 0)
         set_expression(l, f, key_in(l, "data", argument->name), argument->kids[0]);
-    else if (find_name(shape, 4, argument->name) >= 0 && !str_ends_with(source, "mnist"))
+    else if (find_name(shape, 4, argument->name) >= 0)
         set_extent(l, f, argument->name, argument->kids[0]);
     else
         report_argument(l, argument, source, names, NAMES);
@@ -546,12 +548,17 @@ static void override_settings(Lower *l) {
     }
 }
 
-/* Folders of pictures, and images made up, have the shape and classes that --set gives the network. */
-static bool follows_network(Lower *l, const char *name) {
+/* Folders of pictures, IDX files and images made up may have any shape and number of classes. */
+static bool has_any_shape(Lower *l) {
     const char *source = ir_module_get_string(l->module, "data.source", "");
+    return str_equal(source, "image_folder") || str_equal(source, "synthetic") || str_ends_with(source, "mnist");
+}
+
+/* They have what --set gives the network; the others are made to its size. */
+static bool follows_network(Lower *l, const char *name) {
     Value value;
-    return (str_equal(source, "image_folder") || str_equal(source, "synthetic")) &&
-           lower_override(l, "network", name, &value);
+    bool size = str_equal(name, "H") || str_equal(name, "W");
+    return (size || has_any_shape(l)) && lower_override(l, "network", name, &value);
 }
 
 /* The network takes images of the data's shape and tells as many classes apart. */
@@ -566,9 +573,14 @@ static void check_data_fits(Lower *l, Frame *f, const Ast *network) {
         if (!known || value.i == of_network->i || follows_network(l, names[i]))
             continue;
         bool shape = i == 1 || i == 2; /* images are padded to the network's size */
+        const char *hint =
+            has_any_shape(l) && i < 3
+                ? arena_printf(l->arena, " unless it is said to have others: %s(..., %s = %lld)",
+                               ir_module_get_string(l->module, "data.source", ""), names[i], (long long)of_network->i)
+                : "";
         if (!shape || value.i > of_network->i)
-            diag_error(l->diag, network->span, "the network is made for %lld %s; the data has %lld",
-                       (long long)of_network->i, words[i], (long long)value.i);
+            diag_error(l->diag, network->span, "the network is made for %lld %s; the data has %lld%s",
+                       (long long)of_network->i, words[i], (long long)value.i, hint);
     }
 }
 

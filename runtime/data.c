@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef bool DataReader(const DataOptions *options, DataPart part, Dataset *data, Error *error);
-
 /* One row per source. Means and deviations: of the training pixels scaled to [0, 1]. */
 typedef struct DataSource {
     const char *name;
@@ -36,6 +34,8 @@ static const DataSource sources[] = {
      {0.49139968, 0.48215827, 0.44653124},
      {0.24703233, 0.24348505, 0.26158768}},
     {"cifar100", data_read_cifar, true, 4, true, {0.5071, 0.4865, 0.4409}, {0.2673, 0.2564, 0.2762}},
+    {"stl10", data_read_stl10, true, 0, true, {0.4467, 0.4398, 0.4066}, {0.2603, 0.2566, 0.2713}},
+    {"svhn", data_read_svhn, true, 0, false, {0.4377, 0.4438, 0.4728}, {0.1980, 0.2010, 0.1970}},
     {"image_folder", data_read_image_folder, true, 0, true, {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}},
     {"synthetic", data_make_synthetic, false, 0, false, {0.5, 0.5, 0.5}, {0.25, 0.25, 0.25}},
 };
@@ -50,8 +50,8 @@ static const DataSource *source_find(const char *name, Error *error) {
     }
     const char *near = diag_suggest(name, names, SOURCE_COUNT);
     error_set(error, ERROR_INPUT,
-              "unknown data source '%s'%s%s%s; known: mnist, fashion_mnist, kmnist, cifar10, cifar100, image_folder, "
-              "synthetic",
+              "unknown data source '%s'%s%s%s; known: mnist, fashion_mnist, kmnist, cifar10, cifar100, stl10, "
+              "svhn, image_folder, synthetic",
               name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     return NULL;
 }
@@ -107,6 +107,8 @@ static bool check_options(const DataOptions *o, Error *error) {
 /* What pictures of any size are made to, and how they are changed in training. */
 static void read_pictures(const IrModule *module, DataOptions *o) {
     o->resize = (int)ir_module_get_int(module, "data.resize", 0);
+    o->transposed = ir_module_get_int(module, "data.transposed", 0) != 0;
+    o->labels_from = (int)ir_module_get_int(module, "data.labels_from", 0);
     const char *filter = ir_module_get_string(module, "data.interpolation", "bilinear");
     o->interpolation = str_equal(filter, "bicubic") ? IMAGE_bicubic : IMAGE_bilinear;
     bool crops = ir_module_get(module, "data.area.0") || ir_module_get(module, "data.area.1");

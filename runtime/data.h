@@ -16,7 +16,8 @@ enum { DATA_MAX_CHANNELS = 4 };
 
 /* What an experiment says about its data (the settings data.*; data_options_read gives the defaults). */
 typedef struct DataOptions {
-    const char *source; /* "mnist" (and its relatives by name), "cifar10", "cifar100", "image_folder", "synthetic" */
+    const char *source; /* "mnist" (and its relatives by name), "cifar10", "cifar100", "stl10", "svhn", "image_folder",
+                           "synthetic" */
     const char *path;   /* folder with the files; unused by synthetic */
     double split;       /* this part of the training images, from the first, trains the weights; the rest the alphas */
     int64_t limit;      /* only the first so many training images; 0: all */
@@ -25,6 +26,8 @@ typedef struct DataOptions {
     int cutout; /* side of the square; 0: none */
     /* Pictures of any size (data_side): the short side before the middle is cut out; 0: what the source does. */
     int resize;
+    bool transposed; /* IDX: columns come before rows, as in EMNIST */
+    int labels_from; /* IDX: the label of the first class */
     ImageFilter interpolation;
     double area[2], ratio[2]; /* random resized crop: part of the picture's area, width / height; area[1] 0: none */
     double brightness, contrast, saturation; /* colour jitter: factors of 1 - x to 1 + x; 0: none */
@@ -73,6 +76,15 @@ const char *data_summary(Arena *arena, const DataOptions *options, const Dataset
 bool data_allocate(const DataOptions *options, int64_t count, Dataset *data, Error *error);
 bool data_check_label(const DataOptions *options, const char *path, int64_t image, int label, Error *error);
 bool data_read_idx(const DataOptions *options, DataPart part, Dataset *data, Error *error);
+/* Images of side x side x 3 for a network that may take another size: read gets options of that side, and what it reads
+ * is resized as pictures are. */
+typedef bool DataReader(const DataOptions *options, DataPart part, Dataset *data, Error *error);
+bool data_read_sized(const DataOptions *options, DataPart part, int side, DataReader *read, Dataset *data,
+                     Error *error);
+/* One image of side x side pixels as STL-10 and SVHN have it: a plane for each colour, column by column. */
+void data_turn_planes(const uint8_t *planes, int side, uint8_t *pixels);
+bool data_read_stl10(const DataOptions *options, DataPart part, Dataset *data, Error *error);
+bool data_read_svhn(const DataOptions *options, DataPart part, Dataset *data, Error *error);
 bool data_read_cifar(const DataOptions *options, DataPart part, Dataset *data, Error *error);
 bool data_read_image_folder(const DataOptions *options, DataPart part, Dataset *data, Error *error);
 bool data_image_folder_has_test(const DataOptions *options);

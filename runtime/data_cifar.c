@@ -5,7 +5,6 @@
  *
  * Pixels of a record are planes (channel, row, column); they are stored here with the channel innermost. */
 #include "runtime/data.h"
-#include "runtime/image.h"
 
 #include "base/str.h"
 
@@ -115,48 +114,6 @@ static bool read_all(const DataOptions *options, DataPart part, Dataset *data, E
     return ok;
 }
 
-/* ---- for networks that take images of another size ---- */
-
-static bool load_small(const Dataset *data, int64_t index, Image *image, Error *error) {
-    static const char name[] = "an image of CIFAR";
-    const Dataset *small = data->source;
-    if (!image_allocate(name, SIDE, SIDE, image, error))
-        return false;
-    memcpy(image->pixels, small->pixels + index * PIXELS, PIXELS);
-    return true;
-}
-
-static void close_small(void *source) {
-    data_close(source);
-    free(source);
-}
-
-static bool read_resized(const DataOptions *options, DataPart part, Dataset *data, Error *error) {
-    DataOptions small = *options;
-    small.height = small.width = SIDE;
-    if (!data_check_side(options, error))
-        return false;
-    Dataset *source = calloc(1, sizeof *source);
-    if (!source)
-        return error_set(error, ERROR_MACHINE, "no memory to read CIFAR files");
-    data->source = source;
-    data->close = close_small;
-    if (!read_all(&small, part, source, error))
-        return false;
-    data->count = source->count;
-    data->height = options->height;
-    data->width = options->width;
-    data->channels = CHANNELS;
-    data->classes = options->classes;
-    data->load = load_small;
-    data->labels = source->labels;
-    source->labels = NULL;
-    return true;
-}
-
 bool data_read_cifar(const DataOptions *options, DataPart part, Dataset *data, Error *error) {
-    if (options->channels != CHANNELS)
-        return error_set(error, ERROR_INPUT, "CIFAR images have 3 channels; the network takes %d", options->channels);
-    bool same = options->height == SIDE && options->width == SIDE && data_side(options) == SIDE;
-    return same ? read_all(options, part, data, error) : read_resized(options, part, data, error);
+    return data_read_sized(options, part, SIDE, read_all, data, error);
 }

@@ -35,7 +35,8 @@ static bool read_names(Pictures *p, Error *error) {
     if (!file)
         return false;
     int count = 0, capacity = 0, named = 0;
-    for (const char *at = file->text; *at;) {
+    const char *mark = "\xef\xbb\xbf"; /* of the byte order, which editors put in front */
+    for (const char *at = file->text + (str_starts_with(file->text, mark) ? 3 : 0); *at;) {
         size_t length = strcspn(at, "\r\n");
         const char *name = str_bytes(p->infer->arena, arena_strndup(p->infer->arena, at, length));
         ARENA_PUSH(p->infer->arena, p->names, count, capacity, name);

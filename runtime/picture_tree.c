@@ -83,6 +83,11 @@ static bool take_classes(PictureTree *t, const char *from, Error *error) {
         return false;
     t->classes = list.folders.items;
     t->class_count = (int)list.folders.count;
+    for (int i = 0; i < t->class_count; i++) {
+        if (strpbrk(t->classes[i], "\r\n"))
+            return error_set(error, ERROR_INPUT, "%s: a folder whose name has a line break cannot be a class: '%s'",
+                             from, t->classes[i]);
+    }
     return list.folders.count > 0 || no_classes(t->arena, from, &list.folders, error);
 }
 

@@ -63,7 +63,7 @@ def prepare():
         png(path, pixels)
     write('net.nd', NETWORK)
     write('train.nd', TRAIN)
-    write('names.txt', ''.join(f'the {i}th "class"\r\n' for i in range(CLASSES)) + '\n')
+    write('names.txt', '\ufeff' + ''.join(f'the {i}th "class"\r\n' for i in range(CLASSES)) + '\n')
     run(RUN, 'train', 'train.nd', '--out', 'run')
 
 

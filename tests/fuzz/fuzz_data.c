@@ -1,5 +1,5 @@
-/* fuzz_data.c: any bytes at all as the files of data sets: CIFAR-10 and CIFAR-100, and images and labels of the MNIST
- * family, whose other file is right. */
+/* fuzz_data.c: any bytes at all as the files of data sets: CIFAR-10 and CIFAR-100, SVHN, and images and labels of the
+ * MNIST family, whose other file is right. */
 #include "runtime/data.h"
 
 #include "tests/fuzz/fuzz.h"
@@ -7,7 +7,8 @@
 #include <stdlib.h>
 
 static char folder[] = "/tmp/ndarts-fuzz-XXXXXX";
-static const char *const names[] = {"test_batch.bin", "test.bin", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
+static const char *const names[] = {"test_batch.bin", "test.bin", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte",
+                                    "test_32x32.mat"};
 
 static const char *path_of(const char *name) {
     static char path[128];
@@ -52,6 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         fuzz_write(path_of(names[i]), data, size);
         open_data(i ? "cifar100" : "cifar10", 3, 32);
     }
+    fuzz_write(path_of(names[4]), data, size);
+    open_data("svhn", 3, 32);
     fuzz_write(path_of(names[2]), data, size);
     fuzz_write(path_of(names[3]), labels, sizeof labels);
     open_data("mnist", 1, 4);

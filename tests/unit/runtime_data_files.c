@@ -238,7 +238,7 @@ static void test_cifar_mistakes(void **state) {
     write_cifar("data_batch_3.bin", 1, 2, 99);
     expect_error(&options, DATA_train, "data_batch_3.bin: image 0 has label 99; the network has 10 classes");
     options.channels = 1;
-    expect_error(&options, DATA_train, "CIFAR images have 3 channels; the network takes 1");
+    expect_error(&options, DATA_train, "images of cifar10 have 3 channels; the network takes 1");
     options.source = "cifar1O";
     expect_error(&options, DATA_train, "unknown data source 'cifar1O'; did you mean 'cifar10'?");
 }
