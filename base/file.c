@@ -132,13 +132,18 @@ static char *temporary_name(const char *target) {
     return name;
 }
 
+bool file_is_missing(const char *path) {
+    struct stat status;
+    return stat(path, &status) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
 bool file_writer_open(FileWriter *writer, const char *path, Error *error) {
     struct stat status;
-    bool exists = stat(path, &status) == 0;
+    bool exists = stat(path, &status) == 0, absent = !exists && (errno == ENOENT || errno == ENOTDIR);
     /* Beyond a limit on file sizes a write must fail, not end the program. */
     signal(SIGXFSZ, SIG_IGN);
     *writer = (FileWriter){.path = path, .descriptor = -1};
-    writer->target = exists ? realpath(path, NULL) : strdup(path);
+    writer->target = exists ? realpath(path, NULL) : absent ? strdup(path) : NULL;
     if (!writer->target)
         return fail_write(writer, error);
     if (exists && S_ISDIR(status.st_mode)) {

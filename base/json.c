@@ -1,8 +1,8 @@
 /* json.c: the few ways in which JSON is made. */
 #include "base/json.h"
 
-#include "base/diag.h"
 #include "base/str.h"
+#include "base/tensor_file.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -21,6 +21,19 @@ const char *json_bytes(Arena *arena, const char *text) {
 
 json_t *json_number(double value) {
     return isfinite(value) ? json_real(value) : json_null();
+}
+
+json_t *json_read(const char *path, Error *error) {
+    if (file_is_missing(path))
+        return NULL;
+    Arena *arena = arena_create();
+    json_error_t where;
+    SourceFile *file = source_read(arena, path, error);
+    json_t *value = file ? json_loadb(file->text, file->size, 0, &where) : NULL;
+    if (file && !value)
+        error_set(error, ERROR_INPUT, "%s:%d: no JSON: %s", path, where.line, where.text);
+    arena_destroy(arena);
+    return value;
 }
 
 void json_add(json_t *object, const char *key, json_t *value) {

@@ -5,6 +5,7 @@
 #define NDARTS_BASE_JSON_H
 
 #include "base/arena.h"
+#include "base/diag.h"
 
 #include <jansson.h>
 
@@ -14,6 +15,9 @@ json_t *json_text(const char *bytes);
 const char *json_bytes(Arena *arena, const char *text);
 /* A number, or null when it is not finite, which JSON cannot say. */
 json_t *json_number(double value);
+
+/* What a file holds. NULL when there is none, or with an error: it cannot be read, or is no JSON. */
+json_t *json_read(const char *path, Error *error);
 
 /* Add a member, whose name is escaped as a text is, or an element; they take the value. */
 void json_add(json_t *object, const char *key, json_t *value);

@@ -49,6 +49,9 @@ bool safetensors_write(const char *path, const TensorFile *file, Error *error);
 bool npy_read(Arena *arena, const char *path, Tensor *tensor, Error *error);
 bool npy_write(const char *path, const Tensor *tensor, Error *error);
 
+/* True only when the system says that there is no such file. Whatever else is wrong with it (rights, a failing disk) is
+ * not that: who opens it then will be told. */
+bool file_is_missing(const char *path);
 /* Writes bytes atomically, as above. */
 bool file_write_atomic(const char *path, const void *data, size_t size, Error *error);
 

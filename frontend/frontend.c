@@ -1,5 +1,7 @@
 /* frontend.c: reading a text with its imports, choosing what of it becomes the module, lowering it. */
 #include "frontend/frontend.h"
+
+#include "base/tensor_file.h"
 #include "frontend/genotype_form.h"
 #include "frontend/lower.h"
 #include "frontend/sema.h"
@@ -8,7 +10,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MOST_BYTES = 8 << 20, /* of a text and all it imports */ MOST_IMPORTS = 64 /* one in the other */ };
 
@@ -78,7 +79,7 @@ static Loader create_loader(Arena *arena, Program *program, Diag *diag, Error *e
 
 /* ---- imports ---- */
 static bool is_there(const Loader *loader, const char *path) {
-    return find_kept(loader->kept, path) || access(path, R_OK) == 0;
+    return find_kept(loader->kept, path) || !file_is_missing(path);
 }
 
 /* What tells one file from another, whatever it is called. */
@@ -358,6 +359,8 @@ IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *o
     if (options)
         sets_parse(arena, options->sets, options->set_count, &sets, diag);
     load_named_files(&loader, &sets);
+    if (error->kind) /* an import that is there and cannot be read */
+        return NULL;
     sema_check(arena, &program, diag);
     const Ast *entry = choose_entry(&program, options, diag);
     if (!entry)
@@ -406,7 +409,7 @@ const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOpt
     Program program = {.globals = str_map_create(arena), .library = options ? options->library : NULL};
     Loader loader = create_loader(arena, &program, diag, error);
     loader.kept = options ? options->files : NULL;
-    if (!load_main(&loader, path, options))
+    if (!load_main(&loader, path, options) || error->kind)
         return NULL;
     sema_check(arena, &program, diag);
     if (diag_count_errors(diag))

@@ -5,7 +5,6 @@
 #include "runtime/metrics.h"
 #include "runtime/tensorboard.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -43,7 +42,7 @@ static bool check_experiment(Loop *l, const char *path, const Checkpoint *c, Err
 
 static bool read_checkpoint(Loop *l, Error *error) {
     const char *path = loop_file(l, file_name);
-    if (access(path, F_OK) != 0 && errno == ENOENT) {
+    if (file_is_missing(path)) {
         const char *aside = run_folder_latest_aside(l->arena, l->options.out);
         return error_set(error, ERROR_INPUT, "nothing to resume: there is no file '%s'%s%s%s", path,
                          aside ? "; an earlier run is in '" : "", aside ? aside : "", aside ? "'" : "");
@@ -168,7 +167,7 @@ bool loop_begin(Loop *l, const char *command, Error *error) {
     if (!(l->options.resume ? trim_results(l, error) : set_aside(l, error)) || !loop_describe(l, command, error))
         return false;
     /* Once begun, an event file is kept up. */
-    l->options.tensorboard |= access(loop_file(l, TENSORBOARD_FILE), F_OK) == 0;
+    l->options.tensorboard |= !file_is_missing(loop_file(l, TENSORBOARD_FILE));
     if (l->options.tensorboard && !tensorboard_write_all(l->options.out, error))
         return false;
     if (l->at.epoch < l->at.epochs) {

@@ -4,11 +4,11 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "base/tensor_file.h"
 #include "ir/stats.h"
 #include "runtime/machine.h"
 
 #include <string.h>
-#include <unistd.h>
 
 /* "a", 1, 0.5, true, ["a", "b"] */
 static json_t *setting_value(const IrAttr *value) {
@@ -71,7 +71,7 @@ static bool write_run(const Loop *l, const char *command, Error *error) {
 }
 
 bool loop_describe(const Loop *l, const char *command, Error *error) {
-    bool is_there = access(loop_file(l, "network.ir"), F_OK) == 0 && access(loop_file(l, "run.json"), F_OK) == 0;
+    bool is_there = !file_is_missing(loop_file(l, "network.ir")) && !file_is_missing(loop_file(l, "run.json"));
     if (l->options.resume && is_there)
         return true;
     Arena *arena = arena_create();

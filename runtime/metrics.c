@@ -2,7 +2,9 @@
  * disk cut short is dropped by metrics_trim. */
 #include "runtime/metrics.h"
 
+#include "base/json.h"
 #include "base/str.h"
+#include "base/tensor_file.h"
 #include "passes/derive.h"
 
 #include <errno.h>
@@ -198,7 +200,7 @@ static bool line_is_earlier(const char *line, size_t length, int64_t epoch) {
 }
 
 bool metrics_trim(const char *path, int64_t epoch, Error *error) {
-    if (access(path, F_OK) != 0)
+    if (file_is_missing(path))
         return true;
     Arena *arena = arena_create();
     SourceFile *file = source_read(arena, path, error);
@@ -218,9 +220,8 @@ bool metrics_trim(const char *path, int64_t epoch, Error *error) {
     return ok;
 }
 
-json_t *metrics_load(Arena *arena, const char *path) {
-    Error ignored = {0};
-    SourceFile *file = access(path, R_OK) == 0 ? source_read(arena, path, &ignored) : NULL;
+json_t *metrics_load(Arena *arena, const char *path, Error *error) {
+    SourceFile *file = file_is_missing(path) ? NULL : source_read(arena, path, error);
     if (!file)
         return NULL;
     json_t *lines = json_array();
@@ -228,16 +229,15 @@ json_t *metrics_load(Arena *arena, const char *path) {
         size_t length = strcspn(text, "\n");
         json_t *line = json_loadb(text, length, 0, NULL);
         if (json_is_object(line))
-            json_array_append(lines, line);
+            json_append(lines, json_incref(line));
         json_decref(line);
         text += length + (text[length] == '\n');
     }
     return lines;
 }
 
-json_t *metrics_load_last(Arena *arena, const char *path) {
-    Error ignored = {0};
-    SourceFile *file = access(path, R_OK) == 0 ? source_read(arena, path, &ignored) : NULL;
+json_t *metrics_load_last(Arena *arena, const char *path, Error *error) {
+    SourceFile *file = file_is_missing(path) ? NULL : source_read(arena, path, error);
     size_t end = file ? file->size : 0;
     while (end > 0 && file->text[end - 1] == '\n')
         end--;

@@ -38,9 +38,10 @@ bool metrics_append_alphas(const char *path, int64_t epoch, const RtProgram *pro
                            Error *error);
 /* Removes the lines of this epoch and later ones, and what is no JSON: before a search goes on. */
 bool metrics_trim(const char *path, int64_t epoch, Error *error);
-/* The lines that are JSON objects, as an array that the caller gives back; NULL when there is no such file. */
-json_t *metrics_load(Arena *arena, const char *path);
-json_t *metrics_load_last(Arena *arena, const char *path); /* the last line alone */
+/* The lines that are JSON objects, as an array that the caller gives back. NULL when there is no such file, or with an
+ * error when it cannot be read. */
+json_t *metrics_load(Arena *arena, const char *path, Error *error);
+json_t *metrics_load_last(Arena *arena, const char *path, Error *error); /* the last line alone */
 /* Mean entropy of these rows. */
 double metrics_alphas_entropy(const RtProgram *program, const IrModule *settings);
 /* Softmax of one row. */

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* specs/recipes beside the library of definitions. */
 static const char *recipe_folder(Arena *arena) {
@@ -34,10 +33,10 @@ const char *recipe_find(Arena *arena, const char *name, Error *error) {
     const char *folder = recipe_folder(arena);
     bool is_path = strchr(name, '/') || str_ends_with(name, ".nd");
     const char *path = is_path ? name : arena_printf(arena, "%s/%s.nd", folder, name);
-    if (access(path, R_OK) == 0)
+    if (!file_is_missing(path))
         return path;
     if (is_path)
-        error_set(error, ERROR_INPUT, "%s: %s", path, strerror(errno));
+        error_set(error, ERROR_INPUT, "there is no recipe '%s'", path);
     else
         error_set(error, ERROR_INPUT, "unknown recipe '%s'; known: %s (of %s), or a path", name, recipe_list(arena),
                   folder);

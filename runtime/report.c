@@ -1,8 +1,10 @@
 /* report.c: `ndarts-run report OUT...`: one HTML page about one or several runs, with everything in it. */
 #include "runtime/report.h"
 
+#include "base/json.h"
+#include "base/tensor_file.h"
+
 #include <string.h>
-#include <sys/stat.h>
 
 typedef struct ReportOptions {
     const char **folders;
@@ -32,19 +34,21 @@ static bool parse_command(Arena *arena, int argc, char **argv, ReportOptions *o,
 }
 
 /* A training of several seeds stands for its seeds. */
-static void add_folder(Arena *arena, const char *folder, ReportOptions *all) {
-    struct stat status;
-    json_t *summary = json_load_file(arena_printf(arena, "%s/summary.json", folder), 0, NULL);
+static bool add_folder(Arena *arena, const char *folder, ReportOptions *all, Error *error) {
+    json_t *summary = json_read(arena_printf(arena, "%s/summary.json", folder), error);
+    if (error->kind)
+        return false;
     json_t *seeds = json_object_get(summary, "seeds");
     for (size_t i = 0; i < json_array_size(seeds); i++) {
         json_int_t seed = json_integer_value(json_object_get(json_array_get(seeds, i), "seed"));
         const char *path = arena_printf(arena, "%s/seed-%lld", folder, (long long)seed);
-        if (stat(path, &status) == 0)
+        if (!file_is_missing(path))
             ARENA_PUSH(arena, all->folders, all->count, all->capacity, path);
     }
     if (json_array_size(seeds) == 0)
         ARENA_PUSH(arena, all->folders, all->count, all->capacity, folder);
     json_decref(summary);
+    return true;
 }
 
 /* "seed-0", or "a/seed-0" when others are called so too. */
@@ -62,10 +66,10 @@ static void shorten_names(Arena *arena, ReportRun *runs, int count) {
 
 static bool make_report(Arena *arena, const ReportOptions *o, Error *error) {
     ReportOptions all = {0};
-    for (int i = 0; i < o->count; i++)
-        add_folder(arena, o->folders[i], &all);
-    ReportRun *runs = ARENA_ARRAY(arena, ReportRun, all.count);
     bool ok = true;
+    for (int i = 0; ok && i < o->count; i++)
+        ok = add_folder(arena, o->folders[i], &all, error);
+    ReportRun *runs = ARENA_ARRAY(arena, ReportRun, all.count);
     int loaded = 0;
     for (; ok && loaded < all.count; loaded++)
         ok = report_load(arena, all.folders[loaded], &runs[loaded], error);

@@ -8,13 +8,15 @@
 
 #include <jansson.h>
 
-/* A folder of results. The json values are NULL when the file is missing. */
+/* A folder of results. The json values are NULL when the file is missing, or cannot be read, which is then said. */
 typedef struct ReportRun {
     const char *folder, *name;
     json_t *run;                       /* run.json */
     json_t *metrics, *timing, *alphas; /* arrays of the lines */
     json_t *result;                    /* result.json */
     const IrModule *module;            /* network.ir; or NULL */
+    const char **unread;               /* what stood in the way of reading files */
+    int unread_count, unread_capacity;
 } ReportRun;
 
 /* Numbers to draw; NaN is a gap. */

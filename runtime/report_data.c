@@ -1,17 +1,51 @@
 /* report_data.c: reads what a run left behind. */
 #include "runtime/report.h"
 
+#include "base/json.h"
+#include "base/tensor_file.h"
 #include "runtime/genotype.h"
 #include "runtime/metrics.h"
 
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
-static const IrModule *load_module(Arena *arena, const char *folder) {
-    const char *path = arena_printf(arena, "%s/network.ir", folder);
-    Error ignored = {0};
-    return access(path, R_OK) == 0 ? rt_text_load(arena, path, NULL, 0, &ignored) : NULL;
+/* The page goes without the file, and says so, as stderr does. */
+static void note_unread(Arena *arena, ReportRun *run, const Error *error) {
+    if (!error->kind)
+        return;
+    fprintf(stderr, "warning: %s; the report goes without it\n", error->message);
+    ARENA_PUSH(arena, run->unread, run->unread_count, run->unread_capacity, arena_strdup(arena, error->message));
+}
+
+static const IrModule *load_module(Arena *arena, ReportRun *run) {
+    const char *path = arena_printf(arena, "%s/network.ir", run->folder);
+    Error error = {0};
+    const IrModule *module = file_is_missing(path) ? NULL : rt_text_load(arena, path, NULL, 0, &error);
+    note_unread(arena, run, &error);
+    return module;
+}
+
+static json_t *load_lines(Arena *arena, ReportRun *run, const char *name) {
+    Error error = {0};
+    json_t *lines = metrics_load(arena, arena_printf(arena, "%s/%s", run->folder, name), &error);
+    note_unread(arena, run, &error);
+    return lines;
+}
+
+/* What the page is made of later. */
+static void try_file(Arena *arena, ReportRun *run, const char *name) {
+    Error error = {0};
+    const char *path = arena_printf(arena, "%s/%s", run->folder, name);
+    if (!file_is_missing(path))
+        source_read(arena, path, &error);
+    note_unread(arena, run, &error);
+}
+
+static json_t *load_result(Arena *arena, ReportRun *run) {
+    Error error = {0};
+    json_t *result = json_read(arena_printf(arena, "%s/result.json", run->folder), &error);
+    note_unread(arena, run, &error);
+    return result;
 }
 
 bool report_load(Arena *arena, const char *folder, ReportRun *run, Error *error) {
@@ -20,16 +54,21 @@ bool report_load(Arena *arena, const char *folder, ReportRun *run, Error *error)
         length--;
     *run = (ReportRun){.folder = arena_strndup(arena, folder, length)};
     run->name = run->folder;
-    json_error_t where;
     const char *path = arena_printf(arena, "%s/run.json", run->folder);
-    run->run = json_load_file(path, 0, &where);
+    Error unread = {0};
+    run->run = json_read(path, &unread);
+    if (unread.kind)
+        return error_set(error, unread.kind, "there is no run in '%s': %s", folder, unread.message);
     if (!json_is_object(run->run))
-        return error_set(error, ERROR_INPUT, "there is no run in '%s': %s: %s", folder, path, where.text);
-    run->metrics = metrics_load(arena, arena_printf(arena, "%s/metrics.jsonl", run->folder));
-    run->timing = metrics_load(arena, arena_printf(arena, "%s/timing.jsonl", run->folder));
-    run->alphas = metrics_load(arena, arena_printf(arena, "%s/alphas.jsonl", run->folder));
-    run->result = json_load_file(arena_printf(arena, "%s/result.json", run->folder), 0, NULL);
-    run->module = load_module(arena, run->folder);
+        return error_set(error, ERROR_INPUT, "there is no run in '%s': '%s' is not there, or no object", folder, path);
+    run->metrics = load_lines(arena, run, "metrics.jsonl");
+    run->timing = load_lines(arena, run, "timing.jsonl");
+    run->alphas = load_lines(arena, run, "alphas.jsonl");
+    run->result = load_result(arena, run);
+    run->module = load_module(arena, run);
+    try_file(arena, run, "genotype.nd");
+    try_file(arena, run, "normal.svg");
+    try_file(arena, run, "reduce.svg");
     return true;
 }
 
@@ -44,7 +83,7 @@ void report_free(ReportRun *run) {
 /* What is wrong with the text is said by whoever compiles it. */
 const IrModule *report_found(Arena *arena, const ReportRun *run) {
     const char *path = arena_printf(arena, "%s/genotype.nd", run->folder);
-    FILE *before = diag_redirected, *nowhere = access(path, R_OK) == 0 ? fopen("/dev/null", "w") : NULL;
+    FILE *before = diag_redirected, *nowhere = file_is_missing(path) ? NULL : fopen("/dev/null", "w");
     Error ignored = {0};
     if (!nowhere)
         return NULL;
@@ -58,7 +97,7 @@ const IrModule *report_found(Arena *arena, const ReportRun *run) {
 const char *report_drawn_cell(Arena *arena, const ReportRun *run, const char *name) {
     const char *path = arena_printf(arena, "%s/%s.svg", run->folder, name);
     Error ignored = {0};
-    SourceFile *file = access(path, R_OK) == 0 ? source_read(arena, path, &ignored) : NULL;
+    SourceFile *file = file_is_missing(path) ? NULL : source_read(arena, path, &ignored);
     return file ? strstr(file->text, "<svg") : NULL;
 }
 

@@ -389,6 +389,11 @@ static void add_run(Arena *arena, Str *s, const ReportRun *run) {
     str_add(s, "<h2>");
     quote_xml(s, run->name);
     str_add(s, "</h2>\n");
+    for (int i = 0; i < run->unread_count; i++) {
+        str_add(s, "<p class=\"missing\">Left out: ");
+        quote_xml(s, run->unread[i]);
+        str_add(s, ".</p>\n");
+    }
     if (json_array_size(run->metrics) > 0)
         add_curves(arena, s, run, search);
     else

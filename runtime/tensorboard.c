@@ -139,8 +139,9 @@ static double seconds_of(const json_t *timing, size_t i) {
 
 bool tensorboard_write_all(const char *folder, Error *error) {
     Arena *arena = arena_create();
-    json_t *metrics = metrics_load(arena, path_of(arena, folder, "metrics.jsonl"));
-    json_t *timing = metrics_load(arena, path_of(arena, folder, "timing.jsonl"));
+    Error unread = {ERROR_NONE, ""};
+    json_t *metrics = metrics_load(arena, path_of(arena, folder, "metrics.jsonl"), &unread);
+    json_t *timing = metrics_load(arena, path_of(arena, folder, "timing.jsonl"), &unread);
     Str out = str_create(arena);
     double time = now();
     for (size_t i = 0; i < json_array_size(metrics); i++)
@@ -148,7 +149,8 @@ bool tensorboard_write_all(const char *folder, Error *error) {
     add_head(&out, time);
     for (size_t i = 0; i < json_array_size(metrics); i++)
         add_epoch(&out, json_array_get(metrics, i), json_array_get(timing, i), time += seconds_of(timing, i));
-    bool ok = file_write_atomic(path_of(arena, folder, TENSORBOARD_FILE), out.data, out.length, error);
+    bool ok = unread.kind ? error_set(error, unread.kind, "%s", unread.message)
+                          : file_write_atomic(path_of(arena, folder, TENSORBOARD_FILE), out.data, out.length, error);
     json_decref(metrics);
     json_decref(timing);
     arena_destroy(arena);
@@ -164,11 +166,13 @@ static bool append(const char *path, const Str *out, Error *error) {
 
 bool tensorboard_append_last(const char *folder, Error *error) {
     Arena *arena = arena_create();
-    json_t *metrics = metrics_load_last(arena, path_of(arena, folder, "metrics.jsonl"));
-    json_t *timing = metrics_load_last(arena, path_of(arena, folder, "timing.jsonl"));
+    Error unread = {ERROR_NONE, ""};
+    json_t *metrics = metrics_load_last(arena, path_of(arena, folder, "metrics.jsonl"), &unread);
+    json_t *timing = metrics_load_last(arena, path_of(arena, folder, "timing.jsonl"), &unread);
     Str out = str_create(arena);
     add_epoch(&out, metrics, timing, now());
-    bool ok = append(path_of(arena, folder, TENSORBOARD_FILE), &out, error);
+    bool ok = unread.kind ? error_set(error, unread.kind, "%s", unread.message)
+                          : append(path_of(arena, folder, TENSORBOARD_FILE), &out, error);
     json_decref(metrics);
     json_decref(timing);
     arena_destroy(arena);

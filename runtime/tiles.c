@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum { VERSION = 1, MOST_LENGTH = 64, MOST_WIDTH = 16 };
 
@@ -47,7 +46,7 @@ static bool read_table(Arena *arena, json_t *root, RtTiles *tiles, Error *error)
 
 bool rt_tiles_read(Arena *arena, const char *path, RtTiles *tiles, Error *error) {
     *tiles = (RtTiles){.path = path ? path : default_path(arena)};
-    if (!tiles->path || (!path && access(tiles->path, F_OK) != 0))
+    if (!tiles->path || (!path && file_is_missing(tiles->path)))
         return true;
     SourceFile *file = source_read(arena, tiles->path, error);
     if (!file)

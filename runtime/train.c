@@ -13,10 +13,8 @@
 #include "runtime/metrics.h"
 #include "runtime/recipe.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MAX_SEEDS = 1000 };
 
@@ -194,7 +192,7 @@ static LoopOptions seed_options(Arena *arena, const LoopOptions *options, uint64
     one.seed = seed;
     one.has_seed = true;
     const char *checkpoint = arena_printf(arena, "%s/checkpoint.safetensors", one.out);
-    one.resume = one.resume && (access(checkpoint, F_OK) == 0 || errno != ENOENT);
+    one.resume = one.resume && !file_is_missing(checkpoint);
     return one;
 }
 

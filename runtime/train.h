@@ -45,8 +45,8 @@ void train_close(Train *t);
 /* train_result.c */
 /* The training is over: weights.safetensors, the test images when there was a hold-out, result.json. */
 bool train_finish(Train *t, Error *error);
-/* Of a training that was finished before; false when there is none. */
-bool train_read_result(Arena *arena, const char *path, TrainResult *result);
+/* Of a training that was finished before; false when there is none, or with an error when it cannot be read. */
+bool train_read_result(Arena *arena, const char *path, TrainResult *result, Error *error);
 void train_print_result(FILE *out, const TrainResult *result);
 /* A table of several seeds with mean and deviation, on out and as OUT/summary.json. */
 bool train_summarize(Arena *arena, const char *folder, const TrainResult *results, int count, FILE *out, Error *error);

@@ -87,8 +87,9 @@ static double number_at(json_t *object, const char *key) {
     return json_is_null(value) ? NAN : json_number_value(value);
 }
 
-bool train_read_result(Arena *arena, const char *path, TrainResult *r) {
-    json_t *json = json_load_file(path, 0, NULL);
+bool train_read_result(Arena *arena, const char *path, TrainResult *r, Error *error) {
+    SourceFile *file = file_is_missing(path) ? NULL : source_read(arena, path, error);
+    json_t *json = file ? json_loadb(file->text, file->size, 0, NULL) : NULL;
     json_t *last = json_object_get(json, "last"), *best = json_object_get(json, "best"),
            *test = json_object_get(json, "test");
     const char *data = json_string_value(json_object_get(json, "data"));
@@ -115,10 +116,12 @@ bool train_finish(Train *t, Error *error) {
     Loop *l = &t->loop;
     const char *path = loop_file(l, "result.json");
     TrainResult before;
-    if (!t->has_last && train_read_result(l->arena, path, &before) && before.epochs == l->at.epochs) {
+    if (!t->has_last && train_read_result(l->arena, path, &before, error) && before.epochs == l->at.epochs) {
         t->result = before;
         return true;
     }
+    if (error->kind)
+        return false;
     t->result.seed = l->at.seed;
     t->result.epochs = l->at.epochs;
     t->result.best_epoch = l->at.best_epoch;

@@ -80,7 +80,7 @@ static bool parse_command(Tune *t, int argc, char **argv, Error *error) {
 static bool find_loops(Tune *t, Error *error) {
     RtProgramOptions o = args_program_options(&t->program_args, t->path);
     const char *path = t->program_args.tune;
-    if (path && access(path, F_OK) != 0)
+    if (path && file_is_missing(path))
         t->tiles.path = path;
     else if (!rt_tiles_read(t->arena, path, &t->tiles, error))
         return false;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Names that are no UTF-8, as file systems have them: the text, its data, the folder of results, weights, classes, checkpoints. A
-search and a training of such go on, and what is written about them is JSON; so do names with quotes, backslashes and line ends."""
+search and a training of such go on, and what is written about them is JSON; so do names with quotes, backslashes and line ends. What is there and cannot be read is not taken for missing."""
 import glob
 import gzip
 import json
@@ -153,5 +153,27 @@ def test_idx_in_such_a_folder():
     run(RUN, 'train', 'idx.nd', '--out', 'idx-out', '--threads', '1', '--resume')
 
 
+def test_there_but_not_to_be_read():
+    """Only what is not there is taken for missing: a link that leads to itself, a folder in the place of a file are not."""
+    os.mkdir('there')
+    put('there/s.nd', SEARCH.replace(b'DATA', b'synthetic()'))
+    os.symlink('darts.nd', 'there/darts.nd')
+    run(COMPILER, 'there/s.nd', '--emit=stats', code=1, says=b"cannot open 'there/darts.nd'")
+    os.remove('there/darts.nd')
+    os.mkdir('there/darts.nd')
+    run(COMPILER, 'there/s.nd', '--emit=stats', code=1, says=b"cannot read 'there/darts.nd': it is a folder")
+    os.symlink('r.nd', 'there/r.nd')
+    run(RUN, 'train', 'idx.nd', '--recipe', 'there/r.nd', '--out', 'x', code=1, says=b"cannot open 'there/r.nd': Too many levels of symbolic links")
+    run(RUN, 'train', 'idx.nd', '--recipe', 'none.nd', '--out', 'x', code=1, says=b"there is no recipe 'none.nd'")
+    again = (RUN, 'train', 'idx.nd', '--out', 'o', '--threads', '1', '--set', 'train.epochs=1')
+    run(*again)
+    for name in ('metrics.jsonl', 'timing.jsonl', 'result.json'):
+        os.rename('o/' + name, 'kept')
+        os.symlink(name, 'o/' + name)
+        run(*again, '--resume', code=1, says=b"cannot open 'o/%s': Too many levels of symbolic links" % name.encode())
+        os.rename('kept', 'o/' + name)
+    run(*again, '--resume')
+
+
 if __name__ == '__main__':
-    sys.exit(main([test_latin1, test_cut_off_utf8_and_escapes, test_line_ends, test_utf8, test_idx_in_such_a_folder]))
+    sys.exit(main([test_latin1, test_cut_off_utf8_and_escapes, test_line_ends, test_utf8, test_idx_in_such_a_folder, test_there_but_not_to_be_read]))

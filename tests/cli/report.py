@@ -147,6 +147,23 @@ def test_unfinished_run():
     expect('No epoch is finished yet' in check_page('begun/report.html').text, 'unfinished')
 
 
+def test_files_that_cannot_be_read():
+    """A file that is there and cannot be read is not one that is missing: page and stderr name it."""
+    for name in ('metrics.jsonl', 'timing.jsonl', 'alphas.jsonl', 'network.ir', 'genotype.nd'):
+        shutil.copytree('found', 'unread')
+        os.remove(f'unread/{name}')
+        os.mkdir(f'unread/{name}')
+        said = f"cannot read 'unread/{name}': Is a directory"
+        run(RUN, 'report', 'unread', says=f'warning: {said}')
+        expect(f'Left out: {said}' in check_page('unread/report.html').text, name)
+        shutil.rmtree('unread')
+    shutil.copytree('found', 'unread')
+    os.remove('unread/run.json')
+    os.symlink('run.json', 'unread/run.json')
+    run(RUN, 'report', 'unread', code=1, says="there is no run in 'unread': cannot open 'unread/run.json': Too many levels of symbolic links")
+    shutil.rmtree('unread')
+
+
 def test_mistakes():
     run(RUN, 'report', code=1, says='report needs the folders of runs')
     run(RUN, 'report', 'nowhere', code=1, says="there is no run in 'nowhere'")
@@ -158,4 +175,4 @@ def test_mistakes():
 
 if __name__ == '__main__':
     sys.exit(main([prepare, test_search, test_training, test_several_runs, test_without_programs, test_unfinished_run,
-                   test_mistakes]))
+                   test_files_that_cannot_be_read, test_mistakes]))
