@@ -112,6 +112,9 @@ PickleValue *pickle_storage_open(Pickle *p, const PickleValue *id);
 /* The last value of a dict under a key, or NULL. */
 PickleValue *pickle_dict_get(const PickleValue *dict, const char *key);
 
+/* How many bytes a file of this size may become in memory: what is compressed, or repeated by strides of 0, can claim
+ * any number of them. */
+uint64_t import_budget(size_t file_size);
 /* The files. The top value; the data of every storage it mentions is in memory. */
 PickleValue *import_zip(Arena *arena, const char *path, const char *bytes, size_t size, Error *error);
 PickleValue *import_legacy(Arena *arena, const char *path, const char *bytes, size_t size, Error *error);

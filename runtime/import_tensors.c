@@ -134,6 +134,10 @@ static void copy_strided(const PickleTensor *t, int64_t count, void *to) {
     }
 }
 
+uint64_t import_budget(size_t file_size) {
+    return 16 * (uint64_t)file_size + (UINT64_C(64) << 20);
+}
+
 /* Strides of 0 can ask for much more than there is. */
 static bool spend(Finder *f, const char *name, const Tensor *tensor, uint64_t *budget) {
     uint64_t bytes = tensor_type_size(tensor->type);
@@ -189,7 +193,7 @@ static const char *common_prefix(Arena *arena, const StrMap *tensors) {
 }
 
 static bool take_tensors(Finder *f, const PickleValue *dict, size_t file_size, Imported *out) {
-    uint64_t budget = 16 * (uint64_t)file_size + (UINT64_C(64) << 20);
+    uint64_t budget = import_budget(file_size);
     StrMap tensors = collect(f, dict, out);
     out->from = f->from.data;
     out->prefix = common_prefix(f->arena, &tensors);

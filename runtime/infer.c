@@ -58,8 +58,9 @@ static bool read_images(Infer *f, Error *error) {
     if (f->images.type != TENSOR_f32)
         return error_set(error, ERROR_INPUT, "%s: expected float32, found %s", f->input,
                          tensor_type_name(f->images.type));
-    return f->images.rank == 4 ||
-           error_set(error, ERROR_INPUT, "%s: expected 4 axes (N x C x H x W), found %d", f->input, f->images.rank);
+    if (f->images.rank != 4)
+        return error_set(error, ERROR_INPUT, "%s: expected 4 axes (N x C x H x W), found %d", f->input, f->images.rank);
+    return f->images.shape[0] > 0 || error_set(error, ERROR_INPUT, "%s: there are no images in it (N is 0)", f->input);
 }
 
 bool infer_run(const Infer *f, const Tensor *images, const Tensor *logits, Error *error) {

@@ -3,6 +3,7 @@
 nothing in them is run, and weights are held against a network."""
 import os
 import pickle
+import resource
 import subprocess
 import sys
 import tempfile
@@ -28,8 +29,12 @@ graph @forward(%input: f32[N,8,8,3]) {
 failures = []
 
 
+MOST_MEMORY = 64 << 20  # of addresses, which is more than the program uses
+
+
 def run(*arguments):
-    done = subprocess.run([RUN, 'import', *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run([RUN, 'import', *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY)))
     return done.returncode, done.stdout
 
 
@@ -70,8 +75,8 @@ def refused_files():
     expect('no file', 1, 'cannot open', 'nothing.pt', '-o', 'refused.safetensors')
 
 
-def pickled(name, value, entries=(), protocol=2):
-    with zipfile.ZipFile(name, 'w') as file:
+def pickled(name, value, entries=(), protocol=2, how=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(name, 'w', how) as file:
         file.writestr('x/data.pkl', value if isinstance(value, bytes) else pickle.dumps(value, protocol))
         for key, data in entries:
             file.writestr(key, data)
@@ -116,11 +121,30 @@ def hostile_files():
     for title, code, said, value, entries in cases:
         pickled('hostile.pt', value, entries)
         expect(title, code, said, 'hostile.pt', '-o', f'hostile{code}.safetensors')
+    bombs()
     with open(os.path.join(DATA, 'inside_zip.pt'), 'rb') as file:
         whole = file.read()
     with open('cut.pt', 'wb') as file:
         file.write(whole[:-100])
     expect('cut archive', 1, 'broken zip archive', 'cut.pt', '-o', 'hostile1.safetensors')
+
+
+def bombs():
+    """Small archives that would be large in memory: refused by what they claim, before anything is unpacked."""
+    zeros = bytes(90 << 20)
+    count = len(zeros) // 4
+    cases = (
+        ('storage', 'far more than weights in a file of', tensor(count, 0, (count,), (1,)), [('x/data/0', zeros)]),
+        ('pickle', 'far more than weights in a file of', zeros, []),
+        ('several', "'x/data/1' would have", tensor(count // 2, 0, (4,), (1,))[:-1] + tensor(count // 2, 0, (4,), (1,), b'1')[3:].replace(b'\1\0\0\0w', b'\1\0\0\0v'),
+         [('x/data/0', zeros[:len(zeros) // 2]), ('x/data/1', zeros[:len(zeros) // 2])]),
+        ('longer than the pickle says', "'x/data/0' has 31457280 bytes; expected at most 16", tensor(4, 0, (4,), (1,)),
+         [('x/data/0', zeros[:30 << 20])]),
+        ('byte order', "'x/byteorder' has 31457280 bytes", tensor(4, 0, (4,), (1,)), [('x/data/0', bytes(16)), ('x/byteorder', zeros[:30 << 20])]),
+    )
+    for title, said, value, entries in cases:
+        pickled('bomb.pt', value, entries, how=zipfile.ZIP_DEFLATED)
+        expect(title, 1, said, 'bomb.pt', '-o', 'hostile1.safetensors')
 
 
 def networks():

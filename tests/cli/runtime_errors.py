@@ -135,6 +135,10 @@ def test_infer():
     expect('picture of another type', 1, 'bad.npy: expected float32, found F64', infer(x='bad.npy'))
     npy('bad.npy', (3, 3, 8, 8), count=100)
     expect('picture cut short', 1, 'bad.npy', infer(x='bad.npy'))
+    for shape in ((0, 3, 8, 8), (0, 9223372036854775807, 1, 1), (0, 3, 9, 9)):
+        npy('bad.npy', shape, count=0)
+        expect(f'no pictures of shape {shape}', 1, 'bad.npy: there are no images in it', infer(x='bad.npy', y='none.npy'))
+        assert not os.path.exists('none.npy')
     expect('no weights', 1, 'text.ir holds no weights, so --weights W.safetensors is needed', ('infer', 'text.ir', '--input', 'x.npy', '--output', 'y.npy'))
     expect('cubin without a GPU', 2, 'CUDA runtime', infer(net='net.cubin'))
     write('net.so', b'\x7fELF' + bytes(100))
