@@ -1,95 +1,11 @@
-/* experiment.c: search { ... } and train { ... }: everything in them becomes a setting of the module, by the table
- * below. docs/language.md lists what each means. */
+/* experiment.c: search { ... } and train { ... }: everything in them becomes a setting of the module, by the table of
+ * ir/settings.def. docs/language.md lists what each means. */
 #include "frontend/lower.h"
+#include "ir/settings.h"
 
-#include <math.h>
 #include <string.h>
 
 /* ---- the table ---- */
-typedef struct Spec {
-    const char *key;
-    char type;         /* i integer, f number, b true or false, w word or string, c weights of the classes */
-    const char *words; /* allowed, separated by '|'; NULL: any */
-} Spec;
-
-#define WEIGHTS(section)                                                                                               \
-    {section ".weights.lr", 'f', NULL}, {section ".weights.lr_min", 'f', NULL},                                        \
-        {section ".weights.schedule", 'w', "cosine|constant|linear"}, {section ".weights.momentum", 'f', NULL},        \
-        {section ".weights.decay", 'f', NULL}, {                                                                       \
-        section ".weights.clip", 'f', NULL                                                                             \
-    }
-
-static const Spec specs[] = {
-    {"search.epochs", 'i', NULL},
-    {"search.batch", 'i', NULL},
-    {"search.frozen_epochs", 'i', NULL},
-    {"search.seed", 'i', NULL},
-    {"search.class_weights", 'c', NULL},
-    {"search.order", 'w', "first|second"},
-    WEIGHTS("search"),
-    {"search.alphas.lr", 'f', NULL},
-    {"search.alphas.beta1", 'f', NULL},
-    {"search.alphas.beta2", 'f', NULL},
-    {"search.alphas.eps", 'f', NULL},
-    {"search.alphas.decay", 'f', NULL},
-    {"noise.candidate", 'w', NULL},
-    {"noise.distribution", 'w', "gaussian|uniform"},
-    {"noise.mixture", 'w', "additive|multiplicative"},
-    {"noise.std", 'f', NULL},
-    {"noise.mean", 'f', NULL},
-    {"noise.relative", 'b', NULL},
-    {"noise.decay", 'b', NULL},
-    {"noise.at", 'w', "output|input"},
-    {"drop_path.candidate", 'w', NULL},
-    {"drop_path.probability", 'f', NULL},
-    {"train.epochs", 'i', NULL},
-    {"train.batch", 'i', NULL},
-    {"train.seed", 'i', NULL},
-    {"train.drop_path", 'f', NULL},
-    {"train.label_smoothing", 'f', NULL},
-    {"train.class_weights", 'c', NULL},
-    {"train.hold_out", 'f', NULL},
-    {"train.warm_up", 'i', NULL},
-    {"train.weights.every", 'w', "epoch|step"},
-    WEIGHTS("train"),
-    {"data.source", 'w', "mnist|fashion_mnist|kmnist|cifar10|cifar100|stl10|svhn|image_folder|synthetic"},
-    {"data.path", 'w', NULL},
-    {"data.split", 'f', NULL},
-    {"data.limit", 'i', NULL},
-    {"data.crop", 'i', NULL},
-    {"data.flip", 'b', NULL},
-    {"data.cutout", 'i', NULL},
-    {"data.resize", 'i', NULL},
-    {"data.transposed", 'b', NULL},
-    {"data.labels_from", 'i', NULL},
-    {"data.interpolation", 'w', "bilinear|bicubic"},
-    {"data.area.0", 'f', NULL},
-    {"data.area.1", 'f', NULL},
-    {"data.ratio.0", 'f', NULL},
-    {"data.ratio.1", 'f', NULL},
-    {"data.brightness", 'f', NULL},
-    {"data.contrast", 'f', NULL},
-    {"data.saturation", 'f', NULL},
-    {"data.hue", 'f', NULL},
-    {"data.mean.0", 'f', NULL},
-    {"data.mean.1", 'f', NULL},
-    {"data.mean.2", 'f', NULL},
-    {"data.std.0", 'f', NULL},
-    {"data.std.1", 'f', NULL},
-    {"data.std.2", 'f', NULL},
-    {"space.inputs", 'i', NULL},
-    {"space.nodes", 'i', NULL},
-    {"space.keep", 'i', NULL},
-};
-enum { SPEC_COUNT = sizeof specs / sizeof specs[0] };
-
-static const Spec *find_spec(const char *key) {
-    for (int i = 0; i < SPEC_COUNT; i++)
-        if (str_equal(specs[i].key, key))
-            return &specs[i];
-    return NULL;
-}
-
 /* What belongs to a search, to a training, to any of them. */
 static bool key_is_of(const char *key, const char *kind) {
     static const char *const search_only[] = {"search.", "noise.", "drop_path.", "space."};
@@ -106,69 +22,56 @@ void settings_list_keys(Arena *arena, const Ast *network, const Ast *experiment,
     ARENA_PUSH(arena, *keys, *count, capacity, "network");
     for (int i = 0; network && network->kids[0] && i < network->kids[0]->count; i++)
         ARENA_PUSH(arena, *keys, *count, capacity, arena_printf(arena, "network.%s", network->kids[0]->kids[i]->name));
-    for (int i = 0; experiment && i < SPEC_COUNT; i++)
-        if (key_is_of(specs[i].key, experiment->name))
-            ARENA_PUSH(arena, *keys, *count, capacity, specs[i].key);
+    for (int i = 0; experiment && i < SETTING_COUNT; i++)
+        if (key_is_of(setting_rows[i].key, experiment->name))
+            ARENA_PUSH(arena, *keys, *count, capacity, setting_rows[i].key);
 }
 
-static bool word_allowed(const char *words, const char *word) {
-    size_t length = strlen(word);
-    for (const char *at = words; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
-        if (strncmp(at, word, length) == 0 && (at[length] == '|' || !at[length]))
-            return true;
-    return false;
-}
-
-static const char *listed(Arena *arena, const char *words) {
-    char *text = arena_strdup(arena, words);
-    for (char *c = text; *c; c++)
-        if (*c == '|')
-            *c = ',';
-    Str out = str_create(arena);
-    for (char *c = text; *c; c++)
-        *c == ',' ? str_add(&out, ", ") : str_add_bytes(&out, c, 1);
-    return out.data;
+/* A value as a setting has it; false: it is of a kind that no setting has. */
+static bool setting_value(const SettingRow *row, const Value *value, IrAttr *attr) {
+    double number;
+    if (row->type == SETTING_real && value_number(value, &number))
+        *attr = ir_attr_float("", number);
+    else if (value->kind == VALUE_int)
+        *attr = ir_attr_int("", value->i);
+    else if (value->kind == VALUE_float)
+        *attr = ir_attr_float("", value->f);
+    else if (value->kind == VALUE_bool)
+        *attr = ir_attr_bool("", value->i);
+    else if (value->kind == VALUE_string)
+        *attr = ir_attr_string("", value->s);
+    else
+        return false;
+    return true;
 }
 
 static void set_value(Lower *l, const char *key, Value value, Span span) {
-    const Spec *spec = find_spec(key);
-    if (!spec)
+    const SettingRow *row = setting_row(key);
+    if (!row)
         bug("no setting '%s'", key);
-    double number;
     if (value.kind == VALUE_error)
         return;
-    if (spec->type == 'c')
-        lower_class_weights(l, spec->key, value, span);
-    else if (spec->type == 'i' && value.kind == VALUE_int && value.i >= 0)
-        ir_module_set(l->module, spec->key, ir_attr_int("", value.i), span);
-    else if (spec->type == 'i' && value.kind == VALUE_int)
-        diag_error(l->diag, span, "'%s' is %lld; expected at least 0", key, (long long)value.i);
-    else if (spec->type == 'f' && value_number(&value, &number) && !isfinite(number))
-        diag_error(l->diag, span, "'%s' is not a finite number", key);
-    else if (spec->type == 'f' && value_number(&value, &number))
-        ir_module_set(l->module, spec->key, ir_attr_float("", number), span);
-    else if (spec->type == 'b' && value.kind == VALUE_bool)
-        ir_module_set(l->module, spec->key, ir_attr_bool("", value.i), span);
-    else if (spec->type == 'w' && value.kind == VALUE_string && (!spec->words || word_allowed(spec->words, value.s)))
-        ir_module_set(l->module, spec->key, ir_attr_string("", value.s), span);
-    else if (spec->type == 'w' && spec->words)
-        diag_error(l->diag, span, "'%s' is one of %s%s%s%s", key, listed(l->arena, spec->words),
-                   value.kind == VALUE_string ? ", not '" : "", value.kind == VALUE_string ? value.s : "",
-                   value.kind == VALUE_string ? "'" : "");
+    if (row->type == SETTING_weights) {
+        lower_class_weights(l, row->key, value, span);
+        return;
+    }
+    IrAttr attr;
+    if (!setting_value(row, &value, &attr)) {
+        diag_error(l->diag, span, "'%s' is %s, not %s", key, setting_type_name(row->type), value_kind_name(&value));
+        return;
+    }
+    const char *mistake = setting_mistake(l->arena, row, &attr);
+    if (mistake)
+        diag_error(l->diag, span, "%s", mistake);
     else
-        diag_error(l->diag, span, "'%s' is %s, not %s", key,
-                   spec->type == 'i'   ? "an integer"
-                   : spec->type == 'f' ? "a number"
-                   : spec->type == 'b' ? "true or false"
-                                       : "a name or a string",
-                   value_kind_name(&value));
+        ir_module_set(l->module, row->key, attr, span);
 }
 
 /* A setting whose value is written in the text; words stand for themselves where the table wants one. */
 static Value eval_setting(Lower *l, Frame *f, const char *key, const Ast *value) {
-    const Spec *spec = find_spec(key);
-    bool word = spec && value->kind == AST_name &&
-                (spec->type == 'w' || (spec->type == 'c' && !str_map_get(l->globals, value->name)));
+    const SettingRow *row = setting_row(key);
+    bool word = row && value->kind == AST_name &&
+                (row->type == SETTING_word || (row->type == SETTING_weights && !str_map_get(l->globals, value->name)));
     if (word)
         return value_string(value->name);
     return lower_eval(l, f, value);
@@ -185,11 +88,11 @@ static const char *key_in(Lower *l, const char *section, const char *name) {
 
 /* lr = 0.1, constant(0.1), cosine(0.05, 0.001), linear(0.1, 0) */
 static void set_rate(Lower *l, Frame *f, const char *section, const Ast *value) {
-    static const char schedules[] = "cosine|constant|linear";
+    const SettingRow *schedules = setting_row("train.weights.schedule");
     const char *schedule = "constant";
     const Ast *first = value, *last = NULL;
     const char *called = value->kind == AST_call && value->kids[0]->kind == AST_name ? value->kids[0]->name : NULL;
-    bool known = called && word_allowed(schedules, called), function = called && builtin_find(called) && !known;
+    bool known = called && setting_has_word(schedules, called), function = called && builtin_find(called) && !known;
     if (called && !function && !str_map_get(l->globals, called)) {
         schedule = called;
         first = value->count > 1 ? value->kids[1] : NULL;
@@ -202,11 +105,11 @@ static void set_rate(Lower *l, Frame *f, const char *section, const Ast *value) 
         }
     }
     set_expression(l, f, key_in(l, section, "lr"), first);
-    if (find_spec(key_in(l, section, "schedule")))
+    if (setting_row(key_in(l, section, "schedule")))
         set_value(l, key_in(l, section, "schedule"), value_string(schedule), value->span);
     else if (!str_equal(schedule, "constant"))
         diag_error(l->diag, value->span, "the rate of the alphas is a number; it has no schedule");
-    if (last && find_spec(key_in(l, section, "lr_min")))
+    if (last && setting_row(key_in(l, section, "lr_min")))
         set_expression(l, f, key_in(l, section, "lr_min"), last);
 }
 
@@ -410,15 +313,17 @@ static void finish_noise(Lower *l, const Ast *noise) {
     bool uniform = str_equal(ir_module_get_string(l->module, "noise.distribution", "gaussian"), "uniform");
     bool additive = str_equal(ir_module_get_string(l->module, "noise.mixture", "additive"), "additive");
     const IrAttr *size = ir_module_get(l->module, "noise.std");
+    bool given = false;
     for (int i = 1; i < noise->count; i++) {
         const Ast *item = noise->kids[i];
         bool variance = item->kind == AST_setting && str_equal(item->name, "variance");
+        given = given || variance || (item->kind == AST_setting && str_equal(item->name, "std"));
         if (size && item->kind == AST_setting && uniform && str_equal(item->name, "std"))
-            ir_module_set(l->module, "noise.std", ir_attr_float("", size->f * size->f), item->span);
+            set_value(l, "noise.std", value_float(size->f * size->f), item->span);
         else if (variance && !uniform)
             diag_error(l->diag, item->span, "Gaussian noise is given by its std; only uniform noise has a variance");
     }
-    if (!size)
+    if (!given)
         diag_error(l->diag, noise->span, "noise needs std = NUMBER or, when it is uniform, variance = NUMBER");
     if (!ir_module_get(l->module, "noise.relative"))
         ir_module_set(l->module, "noise.relative", ir_attr_bool("", !uniform && additive), noise->span);
@@ -541,7 +446,7 @@ static void run_setting(Lower *l, Frame *f, const char *kind, const Ast *setting
 static void override_settings(Lower *l) {
     for (int i = 0; i < l->sets->count; i++) {
         const SetValue *set = &l->sets->items[i];
-        if (!set->key || !find_spec(set->key) || str_starts_with(set->key, "space."))
+        if (!set->key || !setting_row(set->key) || str_starts_with(set->key, "space."))
             continue;
         set_value(l, set->key, eval_setting(l, lower_frame(l, NULL, NULL, set->value->span), set->key, set->value),
                   set->value->span);
@@ -608,5 +513,7 @@ bool lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool 
     Value space;
     if (made && search && lower_lookup(f, l->arena, "space", &space) && space.kind == VALUE_space)
         lower_genotype_settings(l, space.definition, network);
+    if (made)
+        settings_check_rules(l->module, l->diag);
     return made;
 }

@@ -2,6 +2,7 @@
  * value it should have defined is remembered as poisoned. A stated type is believed first and compared with the shape
  * rule when all graphs are known, so a call may stand before its callee. */
 #include "ir/parser.h"
+#include "ir/settings.h"
 
 #include <string.h>
 
@@ -475,6 +476,9 @@ IrModule *ir_parse_module(Arena *arena, const SourceFile *source, Diag *diag) {
         if (message)
             diag_error(diag, (Span){.file = source, .line = 1, .col = 1, .end_line = 1, .end_col = 1}, "%s", message);
     }
+    settings_check_values(p.module, diag);
+    if (diag_count_errors(diag) == errors_before)
+        settings_check_rules(p.module, diag);
     return diag_count_errors(diag) == errors_before ? p.module : NULL;
 }
 

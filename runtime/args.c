@@ -27,15 +27,17 @@ static bool report_unknown(const Arg *args, int count, const char *text, Error *
                      near);
 }
 
-static bool store_int(const Arg *arg, const char *value, Error *error) {
+bool args_parse_int(const char *option, const char *text, int64_t low, int64_t high, int64_t *value, Error *error) {
     char *end;
     errno = 0;
-    long long number = strtoll(value, &end, 10);
-    if (*value == '\0' || *end != '\0' || errno != 0 || number < arg->low || number > arg->high)
-        return error_set(error, ERROR_INPUT, "%s %s: expected an integer from %lld to %lld", arg->name, value,
-                         (long long)arg->low, (long long)arg->high);
-    *(int64_t *)arg->to = number;
-    return true;
+    *value = strtoll(text, &end, 10);
+    bool digits = text[0] == '-' ? text[1] >= '0' && text[1] <= '9' : text[0] >= '0' && text[0] <= '9';
+    if (digits && !*end && !errno && *value >= low && *value <= high)
+        return true;
+    return high == INT64_MAX ? error_set(error, ERROR_INPUT, "%s %s: expected an integer, at least %lld", option, text,
+                                         (long long)low)
+                             : error_set(error, ERROR_INPUT, "%s %s: expected an integer from %lld to %lld", option,
+                                         text, (long long)low, (long long)high);
 }
 
 static bool store_precision(const Arg *arg, const char *value, Error *error) {
@@ -53,7 +55,7 @@ static bool store(Arena *arena, const Arg *arg, const char *value, Error *error)
         ARENA_PUSH(arena, list->items, list->count, list->capacity, value);
         return true;
     case ARG_int:
-        return store_int(arg, value, error);
+        return args_parse_int(arg->name, value, arg->low, arg->high, arg->to, error);
     case ARG_precision:
         return store_precision(arg, value, error);
     case ARG_flag:

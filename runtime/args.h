@@ -30,6 +30,9 @@ typedef struct Arg {
 /* Reads argv[1..] ("--name value" and "--name=value"). A mistake is ERROR_INPUT and names the argument. */
 bool args_parse(Arena *arena, int argc, char **argv, const Arg *args, int count, Error *error);
 
+/* The value of an option that takes a whole number from low to high. */
+bool args_parse_int(const char *option, const char *text, int64_t low, int64_t high, int64_t *value, Error *error);
+
 /* The options that all commands share which run a program. */
 typedef struct ProgramArgs {
     ArgList sets;

@@ -66,22 +66,9 @@ static void read_channels(const IrModule *module, const char *key, const double 
     }
 }
 
-static bool check_range(const char *name, const double *range, double least, double most, Error *error) {
-    return (range[0] >= least && range[0] <= range[1] && range[1] <= most) ||
-           error_set(error, ERROR_INPUT, "data.%s is %g to %g; expected two numbers, not falling, from %g to %g", name,
-                     range[0], range[1], least, most);
-}
-
 /* The random resized crop and the jitter. */
 static bool check_pictures(const DataOptions *o, Error *error) {
     bool jitters = o->brightness != 0 || o->contrast != 0 || o->saturation != 0 || o->hue != 0;
-    if (o->area[1] != 0 &&
-        (!check_range("area", o->area, 1e-6, 1, error) || !check_range("ratio", o->ratio, 1e-3, 1e3, error)))
-        return false;
-    if (!(o->brightness >= 0 && o->contrast >= 0 && o->saturation >= 0))
-        return error_set(error, ERROR_INPUT, "data.brightness, data.contrast and data.saturation must not be negative");
-    if (!(o->hue >= 0 && o->hue <= 0.5))
-        return error_set(error, ERROR_INPUT, "data.hue is %g; expected 0 to 0.5", o->hue);
     bool cuts = o->area[1] != 0 && !str_equal(o->source, "image_folder"); /* of which a grey one is made afterwards */
     return (o->channels == IMAGE_CHANNELS || (!jitters && !cuts)) ||
            error_set(error, ERROR_INPUT, "%s needs 3 channels; the network takes %d",
@@ -92,15 +79,10 @@ static bool check_options(const DataOptions *o, Error *error) {
     if (o->channels < 1 || o->channels > DATA_MAX_CHANNELS)
         return error_set(error, ERROR_INPUT, "images of %d channels cannot be loaded; expected 1 to %d", o->channels,
                          DATA_MAX_CHANNELS);
-    if (!(o->split > 0 && o->split <= 1))
-        return error_set(error, ERROR_INPUT, "data.split is %g; expected a number above 0 and at most 1", o->split);
-    if (o->limit < 0 || o->crop < 0 || o->cutout < 0 || o->resize < 0)
-        return error_set(error, ERROR_INPUT, "data.limit, data.crop, data.cutout and data.resize must not be negative");
-    for (int c = 0; c < o->channels; c++) {
+    for (int c = 0; c < o->channels; c++) /* of "data.std" for all channels, which no text makes */
         if (!(o->std[c] > 0) || !isfinite(o->mean[c]))
             return error_set(error, ERROR_INPUT, "data.std of channel %d is %g; expected a number above 0", c,
                              (double)o->std[c]);
-    }
     return check_pictures(o, error);
 }
 

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "frontend/frontend.h"
+#include "runtime/args.h"
 #include "runtime/checkpoint.h"
 #include "runtime/genotype.h"
 
@@ -33,15 +34,6 @@ static void print_usage(FILE *out) {
           out);
 }
 
-static bool parse_epoch(const char *text, int64_t *epoch, Error *error) {
-    char *end = NULL;
-    errno = 0;
-    *epoch = strtoll(text, &end, 10);
-    if (errno || end == text || *end || *epoch < 0)
-        return error_set(error, ERROR_INPUT, "--epoch takes a whole number, found '%s'", text);
-    return true;
-}
-
 static bool take_option(Arena *arena, const char *name, const char *value, DeriveOptions *o, Error *error) {
     static const char *const names[] = {"--spec", "--set", "--epoch", "--name", "--output", "--draw", "--help"};
     bool known = str_equal(name, "--spec") || str_equal(name, "--set") || str_equal(name, "--epoch") ||
@@ -55,7 +47,7 @@ static bool take_option(Arena *arena, const char *name, const char *value, Deriv
     if (!value)
         return error_set(error, ERROR_INPUT, "%s needs a value", name);
     if (str_equal(name, "--epoch"))
-        return parse_epoch(value, &o->epoch, error);
+        return args_parse_int(name, value, 0, INT64_MAX, &o->epoch, error);
     if (str_equal(name, "--set")) {
         ARENA_PUSH(arena, o->sets, o->set_count, o->set_capacity, value);
         return true;

@@ -44,7 +44,6 @@ typedef struct LoopCommand {
 /* ERROR_INPUT for a wrong command line. */
 bool loop_options_parse(Arena *arena, int argc, char **argv, const LoopCommand *command, LoopOptions *options,
                         Error *error);
-bool loop_parse_number(const char *option, const char *text, uint64_t most, uint64_t *value, Error *error);
 /* The options above, one a line, as `--help` shows them. */
 void loop_print_options(FILE *out);
 

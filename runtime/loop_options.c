@@ -2,6 +2,7 @@
 #include "runtime/loop.h"
 
 #include "base/str.h"
+#include "runtime/args.h"
 #include "runtime/tensorboard.h"
 
 #include <errno.h>
@@ -38,15 +39,6 @@ static const char *default_folder(Arena *arena, const char *path) {
     return arena_printf(arena, "runs/%.*s", (int)length, name);
 }
 
-bool loop_parse_number(const char *option, const char *text, uint64_t most, uint64_t *value, Error *error) {
-    char *end = NULL;
-    errno = 0;
-    *value = strtoull(text, &end, 10);
-    if (errno || end == text || *end || text[0] == '-' || *value > most)
-        return error_set(error, ERROR_INPUT, "%s takes a whole number, found '%s'", option, text);
-    return true;
-}
-
 static bool take_extra(const LoopCommand *command, const char *name, const char *value) {
     for (int i = 0; i < command->extra_count; i++) {
         if (str_equal(command->extras[i].name, name)) {
@@ -60,7 +52,7 @@ static bool take_extra(const LoopCommand *command, const char *name, const char 
 /* An option that takes a value. *known is false when there is none of that name. */
 static bool take_value(Arena *arena, const LoopCommand *command, const char *name, const char *value, LoopOptions *o,
                        bool *known, Error *error) {
-    uint64_t number = 0;
+    int64_t number = 0;
     *known = true;
     if (str_equal(name, "--out")) {
         o->out = value;
@@ -72,11 +64,13 @@ static bool take_value(Arena *arena, const LoopCommand *command, const char *nam
         ARENA_PUSH(arena, o->sets, o->set_count, o->set_capacity, value);
     } else if (str_equal(name, "--seed")) {
         o->has_seed = true;
-        return loop_parse_number(name, value, UINT64_MAX, &o->seed, error);
+        bool is_seed = args_parse_int(name, value, 0, INT64_MAX, &number, error);
+        o->seed = (uint64_t)number;
+        return is_seed;
     } else if (str_equal(name, "--threads")) {
-        if (!loop_parse_number(name, value, 1024, &number, error))
-            return false;
+        bool is_count = args_parse_int(name, value, 0, 1024, &number, error);
         o->threads = (int)number;
+        return is_count;
     } else if (str_equal(name, "--device")) {
         o->device = value;
     } else if (str_equal(name, "--mem-budget")) {

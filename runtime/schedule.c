@@ -7,7 +7,7 @@
 
 static const double pi = 3.14159265358979323846;
 
-bool schedule_read(const IrModule *module, const char *prefix, LearningRate *rate, Error *error) {
+void schedule_read(const IrModule *module, const char *prefix, LearningRate *rate) {
     char key[128];
     snprintf(key, sizeof(key), "%s.lr", prefix);
     rate->max = ir_module_get_float(module, key, 0.025);
@@ -18,15 +18,9 @@ bool schedule_read(const IrModule *module, const char *prefix, LearningRate *rat
     rate->per_step = str_equal(ir_module_get_string(module, key, "epoch"), "step");
     snprintf(key, sizeof(key), "%s.schedule", prefix);
     const char *name = ir_module_get_string(module, key, otherwise);
-    if (str_equal(name, "cosine"))
-        rate->schedule = SCHEDULE_cosine;
-    else if (str_equal(name, "constant"))
-        rate->schedule = SCHEDULE_constant;
-    else if (str_equal(name, "linear"))
-        rate->schedule = SCHEDULE_linear;
-    else
-        return error_set(error, ERROR_INPUT, "%s is '%s'; expected cosine, constant or linear", key, name);
-    return true;
+    rate->schedule = str_equal(name, "cosine")   ? SCHEDULE_cosine
+                     : str_equal(name, "linear") ? SCHEDULE_linear
+                                                 : SCHEDULE_constant;
 }
 
 static double rate_at(const LearningRate *rate, double part) {

@@ -19,7 +19,7 @@ typedef struct LearningRate {
 
 /* Reads PREFIX.lr, PREFIX.lr_min, PREFIX.schedule and PREFIX.every ("search.weights"); warm_up stays the caller's.
  * Defaults 0.025, 0 and cosine when lr_min is there, else constant. */
-bool schedule_read(const IrModule *module, const char *prefix, LearningRate *rate, Error *error);
+void schedule_read(const IrModule *module, const char *prefix, LearningRate *rate);
 /* cosine: min + (max - min) * (1 + cos(pi * epoch / epochs)) / 2; linear: max + (min - max) * epoch / epochs. */
 double schedule_lr(const LearningRate *rate, int64_t epoch, int64_t epochs);
 /* The rate of step `step` of an epoch of `steps`: with warm-up, and by the step when it is per_step. */

@@ -21,13 +21,8 @@ static bool read_settings(const IrModule *module, SearchSettings *settings, Erro
     settings->beta1 = ir_module_get_float(module, "search.alphas.beta1", 0.5);
     settings->beta2 = ir_module_get_float(module, "search.alphas.beta2", 0.999);
     settings->drop_keep = 1.0 - ir_module_get_float(module, "drop_path.probability", 0.0);
-    if (settings->epochs < 1 || settings->epochs > 1000000)
-        return error_set(error, ERROR_INPUT, "search.epochs is %lld; expected 1 to 1000000",
-                         (long long)settings->epochs);
-    if (!(settings->drop_keep > 0 && settings->drop_keep <= 1))
-        return error_set(error, ERROR_INPUT, "the drop path probability is %g; expected at least 0 and below 1",
-                         1.0 - settings->drop_keep);
-    return schedule_read(module, "search.weights", &settings->weights_lr, error);
+    schedule_read(module, "search.weights", &settings->weights_lr);
+    return true;
 }
 
 static bool load_text(Search *s, Error *error) {

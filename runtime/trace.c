@@ -327,9 +327,9 @@ static void add_updates(Trace *t, const char *prefix) {
     }
 }
 
-static double weights_rate(const Trace *t, const char *section, Error *error) {
-    LearningRate rate = {.schedule = SCHEDULE_constant, .max = 0.025};
-    schedule_read(t->text, arena_printf(t->arena, "%s.weights", section), &rate, error);
+static double weights_rate(const Trace *t, const char *section) {
+    LearningRate rate = {0};
+    schedule_read(t->text, arena_printf(t->arena, "%s.weights", section), &rate);
     return schedule_lr(&rate, t->epoch, ir_module_get_int(t->text, arena_printf(t->arena, "%s.epochs", section), 50));
 }
 
@@ -345,9 +345,8 @@ static bool run_search_step(Trace *t, int64_t s, Error *error) {
     if (!run_graph(t, alphas, true, error))
         return false;
     add_output(t, GRAPH_search_alphas, "loss", arena_printf(t->arena, "%svalid_loss", prefix));
-    RtRun weights = {
-        .kind = GRAPH_search_weights, .step = (uint64_t)(2 * s + 2), .lr = weights_rate(t, "search", error)};
-    if (error->kind != ERROR_NONE || !run_graph(t, weights, false, error))
+    RtRun weights = {.kind = GRAPH_search_weights, .step = (uint64_t)(2 * s + 2), .lr = weights_rate(t, "search")};
+    if (!run_graph(t, weights, false, error))
         return false;
     add_output(t, GRAPH_search_weights, "loss", arena_printf(t->arena, "%strain_loss", prefix));
     add_output(t, GRAPH_search_weights, "grad_norm", arena_printf(t->arena, "%sgrad_norm", prefix));
@@ -390,9 +389,8 @@ static bool trace_training_pass(Trace *t, Error *error) {
 
 /* One step of SGD from the initial state; then the training-mode logits once more. */
 static bool trace_training_step(Trace *t, Error *error) {
-    RtRun step = {.kind = GRAPH_train, .lr = weights_rate(t, "train", error)};
-    if (error->kind != ERROR_NONE || !rt_state_set(t->program, &t->initial, RT_STATE_all, error) ||
-        !run_graph(t, step, false, error))
+    RtRun step = {.kind = GRAPH_train, .lr = weights_rate(t, "train")};
+    if (!rt_state_set(t->program, &t->initial, RT_STATE_all, error) || !run_graph(t, step, false, error))
         return false;
     add_output(t, GRAPH_train, "grad_norm", "train/grad_norm");
     add_updates(t, "train/update/");

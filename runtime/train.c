@@ -10,6 +10,7 @@
 #include "runtime/train.h"
 
 #include "base/str.h"
+#include "runtime/args.h"
 #include "runtime/metrics.h"
 #include "runtime/recipe.h"
 
@@ -169,17 +170,17 @@ static bool parse_seeds(Arena *arena, const char *text, uint64_t *seeds, int *co
     for (const char *at = text; *at;) {
         size_t length = strcspn(at, ",");
         char *item = arena_strndup(arena, at, length), *dots = strstr(item, "..");
-        uint64_t first, last;
+        int64_t first, last;
         if (dots)
             *dots = '\0';
-        if (!loop_parse_number("--seeds", item, INT64_MAX, &first, error) ||
-            !loop_parse_number("--seeds", dots ? dots + 2 : item, INT64_MAX, &last, error))
+        if (!args_parse_int("--seeds", item, 0, INT64_MAX - 1, &first, error) ||
+            !args_parse_int("--seeds", dots ? dots + 2 : item, 0, INT64_MAX - 1, &last, error))
             return false;
-        if (last < first || last - first >= (uint64_t)(MAX_SEEDS - *count))
+        if (last < first || last - first >= MAX_SEEDS - *count)
             return error_set(error, ERROR_INPUT, "--seeds %s: expected FIRST..LAST with at most %d seeds in all", text,
                              MAX_SEEDS);
-        for (uint64_t seed = first; seed <= last; seed++)
-            seeds[(*count)++] = seed;
+        for (int64_t seed = first; seed <= last; seed++)
+            seeds[(*count)++] = (uint64_t)seed;
         at += length + (at[length] == ',');
     }
     return *count > 0 || error_set(error, ERROR_INPUT, "--seeds takes numbers, as in 0..3 or 1,5");

@@ -11,16 +11,6 @@
 
 /* ---- settings ---- */
 
-static bool check_settings(const TrainSettings *s, Error *error) {
-    if (s->epochs < 1 || s->epochs > 1000000)
-        return error_set(error, ERROR_INPUT, "train.epochs is %lld; expected 1 to 1000000", (long long)s->epochs);
-    if (!(s->hold_out >= 0 && s->hold_out < 1))
-        return error_set(error, ERROR_INPUT, "train.hold_out is %g; expected at least 0 and below 1", s->hold_out);
-    if (!(s->drop_path >= 0 && s->drop_path < 1))
-        return error_set(error, ERROR_INPUT, "train.drop_path is %g; expected at least 0 and below 1", s->drop_path);
-    return true;
-}
-
 static bool read_settings(Loop *l, TrainSettings *s, Error *error) {
     const IrModule *module = l->module;
     const char *kind = ir_module_get_string(module, "kind", "network");
@@ -32,10 +22,9 @@ static bool read_settings(Loop *l, TrainSettings *s, Error *error) {
     s->seed = (uint64_t)ir_module_get_int(module, "train.seed", 0);
     s->hold_out = ir_module_get_float(module, "train.hold_out", 0);
     s->drop_path = ir_module_get_float(module, "train.drop_path", 0);
-    if (!schedule_read(module, "train.weights", &s->rate, error))
-        return false;
+    schedule_read(module, "train.weights", &s->rate);
     s->rate.warm_up = ir_module_get_int(module, "train.warm_up", 0);
-    return check_settings(s, error);
+    return true;
 }
 
 /* ---- data ---- */

@@ -3,6 +3,7 @@
 #include "base/str.h"
 #include "base/tensor_file.h"
 #include "passes/pass.h"
+#include "runtime/args.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -70,14 +71,6 @@ static bool take_kind(OptOptions *o, const char *value, Error *error) {
     return o->kind_given || error_set(error, ERROR_INPUT, "unknown kind of graph '%s'", value);
 }
 
-static bool take_number(const char *option, const char *value, int64_t *number, Error *error) {
-    char *end;
-    *number = strtoll(value, &end, 10);
-    if (*value && !*end && *number > 0)
-        return true;
-    return error_set(error, ERROR_INPUT, "%s takes a positive integer, not '%s'", option, value);
-}
-
 static bool take_precision(OptOptions *o, const char *value, Error *error) {
     o->ctx.element_size = str_equal(value, "f64") ? 8 : 4;
     o->ctx.half = str_equal(value, "bf16");
@@ -86,11 +79,10 @@ static bool take_precision(OptOptions *o, const char *value, Error *error) {
 }
 
 static bool take_chunks(OptOptions *o, const char *value, Error *error) {
-    int64_t chunks;
-    if (!take_number("--chunks", value, &chunks, error))
-        return false;
-    o->ctx.chunks = (int)(chunks < 4096 ? chunks : 4096);
-    return true;
+    int64_t chunks = 0;
+    bool known = args_parse_int("--chunks", value, 1, 4096, &chunks, error);
+    o->ctx.chunks = (int)chunks;
+    return known;
 }
 
 /* Options without a value. */
@@ -146,13 +138,13 @@ static bool take_value(OptOptions *o, const char *name, const char *value, Error
     else if (str_equal(name, "--kind"))
         return take_kind(o, value, error);
     else if (str_equal(name, "--batch"))
-        return take_number(name, value, &ctx->batch, error);
+        return args_parse_int(name, value, 1, INT64_MAX, &ctx->batch, error);
     else if (str_equal(name, "--chunks"))
         return take_chunks(o, value, error);
     else if (str_equal(name, "--precision"))
         return take_precision(o, value, error);
     else if (str_equal(name, "--keep-bytes"))
-        return take_number(name, value, &ctx->keep_bytes, error);
+        return args_parse_int(name, value, 1, INT64_MAX, &ctx->keep_bytes, error);
     else if (str_equal(name, "--print-ir-before"))
         ctx->print_before = value;
     else if (str_equal(name, "--print-ir-after"))

@@ -2,6 +2,7 @@
 #include "tools/ndartsc.h"
 
 #include "base/str.h"
+#include "runtime/args.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -162,19 +163,8 @@ static bool take_target(Options *o, const char *name, Error *error) {
     return suggest(error, "target", name, names, 2);
 }
 
-static bool take_number(const char *name, const char *value, int64_t low, int64_t high, int64_t *to, Error *error) {
-    char *end;
-    long long number = strtoll(value, &end, 10);
-    if (*value && !*end && number >= low && number <= high) {
-        *to = number;
-        return true;
-    }
-    return error_set(error, ERROR_INPUT, "%s is an integer from %lld to %lld, not '%s'", name, (long long)low,
-                     (long long)high, value);
-}
-
 static bool take_vector(Options *o, const char *value, Error *error) {
-    return take_number("--vector", value, 0, 64, &o->vector_bytes, error) &&
+    return args_parse_int("--vector", value, 0, 64, &o->vector_bytes, error) &&
            (o->vector_bytes == 0 || o->vector_bytes == 16 || o->vector_bytes == 32 || o->vector_bytes == 64 ||
             error_set(error, ERROR_INPUT, "--vector is 64, 32, 16 or 0, not %s", value));
 }
@@ -196,7 +186,7 @@ static bool take_value(Options *o, const char *name, const char *value, Error *e
     else if (str_equal(name, "--set"))
         o->sets[o->set_count++] = value;
     else if (str_equal(name, "--batch"))
-        return take_number(name, value, 1, 1 << 20, &o->batch, error);
+        return args_parse_int(name, value, 1, 1 << 20, &o->batch, error);
     else if (str_equal(name, "--precision"))
         return cg_precision_parse(name, value, &o->precision, error);
     else if (str_equal(name, "--vector"))

@@ -273,7 +273,7 @@ def test_memory_is_bounded():
 
 
 RECIPE = ('--recipe', 'imagenet', '--set', 'data.path="tree"', '--set', f'classes={CLASSES}', '--set', 'C=2', '--set', 'layers=3',
-          '--set', 'batch=4', '--set', 'epochs=3')
+          '--set', 'batch=4', '--set', 'epochs=3', '--set', 'warm_up=3')
 RESULTS = ('weights.safetensors', 'metrics.jsonl', 'result.json', 'classes.txt')
 
 
@@ -286,7 +286,7 @@ def test_imagenet_recipe():
     run(RUN, 'train', genotype, *RECIPE, '--out', 'two', '--threads', '3', '--resume')
     expect_same('one', 'two', RESULTS)
     rates = [line['lr'] for line in lines_of('one', 'metrics.jsonl')]
-    expect(all(abs(rate - 0.1 * (1 - e / 3) * (e + 1) / 5) < 1e-12 for e, rate in enumerate(rates)), f'{rates}')  # five epochs of warm-up
+    expect(all(abs(rate - 0.1 * (1 - e / 3) * (e + 1) / 3) < 1e-12 for e, rate in enumerate(rates)), f'{rates}')  # three epochs of warm-up
     run(RUN, 'train', genotype, *RECIPE, '--out', 'plain', '--set', 'hue=0')
     expect(lines_of('plain', 'metrics.jsonl')[0]['train_loss'] != lines_of('one', 'metrics.jsonl')[0]['train_loss'], 'hue')
     settings = json.loads(read('one', 'run.json'))['settings']

@@ -231,7 +231,8 @@ def test_data_mistakes():
 def test_command_line():
     run(RUN, 'search', code=1, says='search needs a text')
     run(RUN, 'search', 'tiny.nd', '--reusme', code=1, says="unknown option '--reusme' of search; did you mean '--resume'?")
-    run(RUN, 'search', 'tiny.nd', '--threads', 'two', code=1, says="--threads takes a whole number, found 'two'")
+    run(RUN, 'search', 'tiny.nd', '--threads', 'two', code=1, says='--threads two: expected an integer from 0 to 1024')
+    run(RUN, 'search', 'tiny.nd', '--threads', '2000', code=1, says='--threads 2000: expected an integer from 0 to 1024')
     run(RUN, 'search', 'missing.nd', code=1, says='missing.nd')
     run(RUN, 'search', 'tiny.nd', '--out', 'tiny.nd/folder', code=1, says='tiny.nd')
     search('order', '--set', 'search.epochs=0', code=1, says='epochs')

@@ -64,7 +64,7 @@ static void test_settings(void **state) {
                          "set whole = 3.0\n"
                          "set infinite = -inf\n"
                          "set data.flip = true\n"
-                         "set data.cutout = false\n"
+                         "set noise.relative = false\n"
                          "set data.path = \"a\\tb\\nc\"\n"
                          "set space.candidates = [@max_pool_3x3, @\"odd name\"]\n"
                          "set space.one = @alone\n"
