@@ -67,13 +67,21 @@ static void add_data(Str *out, const Search *s) {
     str_addf(out, "    data %s(", o->source);
     if (o->path)
         str_add_quoted(out, o->path);
-    /* Sources whose images have one size only say it themselves. */
-    bool any_size = str_equal(o->source, "image_folder") || str_equal(o->source, "synthetic");
+    /* The others have 32 x 32, and 10 classes or as many as their name says, unless it is said otherwise. */
+    bool any_size =
+        str_equal(o->source, "image_folder") || str_equal(o->source, "synthetic") || str_equal(o->source, "stl10");
+    bool mnist = str_ends_with(o->source, "mnist");
     if (any_size)
         str_addf(out, "%sclasses = %d, H = %d, W = %d, channels = %d", o->path ? ", " : "", o->classes, o->height,
                  o->width, o->channels);
     else if (o->height != 32 || o->width != 32)
         str_addf(out, ", H = %d, W = %d", o->height, o->width);
+    if (mnist && o->classes != 10)
+        str_addf(out, ", classes = %d", o->classes);
+    if (o->transposed)
+        str_add(out, ", transposed = true");
+    if (o->labels_from)
+        str_addf(out, ", labels_from = %d", o->labels_from);
     add_pictures(out, s->loop.module, o);
     str_addf(out, ", crop = %d, flip = %s, cutout = %d", o->crop, o->flip ? "true" : "false", o->height / 2);
     add_list(out, s->loop.module, "mean", 3);
@@ -89,8 +97,9 @@ static const char *training_text(const Search *s, Arena *arena) {
         "\n# The published training, on the data of the search. `ndarts-run train` on this file runs it; --recipe NAME "
         "replaces it.\ntrain {\n    network main\n");
     add_data(&out, s);
-    str_add(&out, "    epochs 600  batch 96  seed 0  drop_path 0.2\n"
-                  "    weights sgd(lr = cosine(0.025, 0), momentum = 0.9, decay = 3e-4, clip = 5)\n}\n");
+    bool has_test = data_has_test(&s->loop.data_options); /* else there is nothing to choose the best epoch by */
+    str_addf(&out, "    epochs 600  batch 96  seed 0  drop_path 0.2%s\n", has_test ? "" : "  hold_out 0.2");
+    str_add(&out, "    weights sgd(lr = cosine(0.025, 0), momentum = 0.9, decay = 3e-4, clip = 5)\n}\n");
     return out.data;
 }
 

@@ -199,6 +199,33 @@ def test_parts():
     train('flat', code=1, says='flat: no folders of classes in it; expected flat/CLASS/picture.jpg')
 
 
+SEARCH = '''import "darts.nd"
+import "networks.nd"
+search {
+    space darts   network cifar_search(C = 2, layers = 3)
+    data image_folder("SHAPES", classes = 4, H = 16, W = 16) split 0.5
+    epochs 1  batch 8
+    weights sgd(lr = 0.025)
+    alphas adam(lr = 3e-4)
+}
+'''
+
+
+def test_search():
+    """Of class folders alone: parts of all classes, and a result that can be trained as it is, holding some out."""
+    for k, name in enumerate(NAMES):
+        for i in range(8):
+            picture(f'shapes/{name}/{i}.png', COLOURS[k], 16)
+    os.environ['NDARTS_CFLAGS'] = '-O0'
+    write('search.nd', SEARCH.replace('SHAPES', os.path.abspath('shapes')))
+    _, said = run(RUN, 'search', 'search.nd', '--out', 'found')
+    expect('32 pictures in 4 classes' in said, said)
+    small = ('--set', 'C=2', '--set', 'layers=2', '--set', 'epochs=1', '--set', 'batch=8', '--set', 'auxiliary=0')
+    _, said = run(RUN, 'train', 'found/genotype.nd', *small, '--out', 'trained')
+    expect('26 to train on, 6 held out' in said, said)
+    del os.environ['NDARTS_CFLAGS']
+
+
 def border(path, height, width, channels=3):
     """White at the very edge."""
     png(path, [bytes(255 if y in (0, height - 1) or x in (0, width - 1) else 0 for x in range(width) for _ in range(channels))
@@ -266,5 +293,5 @@ def test_grey():
 
 
 if __name__ == '__main__':
-    sys.exit(main([prepare, test_classes_are_known_by_name, test_empty_and_not_read, test_links, test_annotations, test_parts,
+    sys.exit(main([prepare, test_classes_are_known_by_name, test_empty_and_not_read, test_links, test_annotations, test_parts, test_search,
                    test_pictures_of_the_size, test_grey]))
