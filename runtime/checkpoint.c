@@ -20,9 +20,12 @@ typedef struct Field {
     const char *name;
     FieldType type;
     size_t offset;
+    bool is_later; /* checkpoints of earlier versions do not have it */
 } Field;
 #define FIELD(name, type, member)                                                                                      \
-    { name, FIELD_##type, offsetof(Checkpoint, member) }
+    { name, FIELD_##type, offsetof(Checkpoint, member), false }
+#define LATER_FIELD(name, type, member)                                                                                \
+    { name, FIELD_##type, offsetof(Checkpoint, member), true }
 static const Field fields[] = {
     FIELD("seed", u64, seed),
     FIELD("epoch", i64, epoch),
@@ -42,6 +45,14 @@ static const Field fields[] = {
     FIELD("best.accuracy", double, best_accuracy),
     FIELD("identity", string, identity),
     FIELD("settings", string, settings),
+    LATER_FIELD("batch", i64, batch),
+    LATER_FIELD("alphas_batch", i64, alphas_batch),
+    LATER_FIELD("data.images", i64, data.images),
+    LATER_FIELD("data.classes", i64, data.classes),
+    LATER_FIELD("data.hash", u64, data.hash),
+    LATER_FIELD("test.images", i64, test.images),
+    LATER_FIELD("test.classes", i64, test.classes),
+    LATER_FIELD("test.hash", u64, test.hash),
 };
 enum { FIELD_COUNT = sizeof(fields) / sizeof(fields[0]) };
 
@@ -122,11 +133,16 @@ static bool read_fields(Arena *arena, const char *path, json_t *metadata, Checkp
                          "%s: not a checkpoint: expected the format '%s' in its metadata, found '%s'", path,
                          format_name, format ? format : "none");
     for (int i = 0; i < FIELD_COUNT; i++) {
-        const char *text = json_string_value(json_object_get(metadata, fields[i].name));
+        json_t *value = json_object_get(metadata, fields[i].name);
+        const char *text = json_string_value(value);
+        if (!value && fields[i].is_later)
+            continue;
         if (!text || !field_parse(arena, &fields[i], text, checkpoint))
             return error_set(error, ERROR_INPUT, "%s: corrupted checkpoint: the metadata entry '%s' is %s", path,
                              fields[i].name, text ? text : "missing");
     }
+    if (!json_object_get(metadata, "batch"))
+        checkpoint->batch = checkpoint->alphas_batch = checkpoint->step;
     char expected[32];
     snprintf(expected, sizeof(expected), "%016" PRIx64, checksum(&checkpoint->tensors, metadata));
     const char *found = json_string_value(json_object_get(metadata, "checksum"));

@@ -9,6 +9,7 @@
 #include "base/diag.h"
 #include "base/tensor_file.h"
 #include "ir/ir.h"
+#include "runtime/data.h"
 
 #include <stdint.h>
 
@@ -22,11 +23,14 @@ typedef struct Checkpoint {
     uint64_t seed;
     int64_t epoch, epochs;  /* the one in work; how many there are */
     int64_t step;           /* steps of this epoch that are done */
+    int64_t batch;          /* of this epoch, the next one: more than step, where whole batches could not be read */
+    int64_t alphas_batch;   /* the same of the alphas' images, counted on through all rounds of the epoch */
     int64_t global_step;    /* steps of all epochs that are done */
     int64_t alphas_updates; /* Adam's t */
     SearchSums sums;
     int64_t best_epoch;   /* of a training: the epoch with the best accuracy so far, -1 before the first */
     double best_accuracy; /* 0..1 */
+    DataMark data, test;  /* the images of training, and those of testing; zero: not known, or none */
     const char *identity; /* of the module */
     const char *settings; /* checkpoint_settings of the text */
     TensorFile tensors;
@@ -34,7 +38,8 @@ typedef struct Checkpoint {
 
 /* Atomic: after a failure (ERROR_MACHINE) an earlier file of that name is as it was. */
 bool checkpoint_write(const char *path, const Checkpoint *checkpoint, Error *error);
-/* A missing, truncated or altered file is ERROR_INPUT. */
+/* A missing, truncated or altered file is ERROR_INPUT. One of an earlier version lacks the marks and the batches, which
+ * are then as many as steps. */
 bool checkpoint_read(Arena *arena, const char *path, Checkpoint *checkpoint, Error *error);
 
 /* The settings of a text, as a textual module without graphs: lines "set key = value". */

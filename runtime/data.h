@@ -58,6 +58,8 @@ typedef struct Dataset {
     int32_t *labels;
     const char *const *class_names; /* NULL: the source does not say */
     const char *const *names;       /* paths of the files, image by image; NULL: they have none of their own */
+    const char *root;               /* the folder that all names begin with */
+    const struct Dataset *smaller;  /* the images that load makes to size; NULL: there are none */
     bool (*load)(const struct Dataset *data, int64_t index, Image *image, Error *error); /* NULL: pixels holds them */
     bool slow;    /* load decodes files: worth a thread per core */
     void *source; /* what load needs */
@@ -69,6 +71,13 @@ bool data_open(const DataOptions *options, DataPart part, Dataset *data, Error *
 /* Whether there are test images; options->path must be there. Without them a training can only hold some out. */
 bool data_has_test(const DataOptions *options);
 void data_close(Dataset *data); /* a zeroed Dataset is allowed */
+/* Which images these are, wherever they lie: how many in how many classes, and a hash of labels and pixels; of files
+ * labels, names from the root on, and sizes. */
+typedef struct DataMark {
+    int64_t images, classes;
+    uint64_t hash;
+} DataMark;
+DataMark data_mark(const Dataset *data);
 /* What a run works on, for people: image_folder 'shapes': 400 pictures in 4 classes, 64 x 64 x 3. */
 const char *data_summary(Arena *arena, const DataOptions *options, const Dataset *data);
 

@@ -37,6 +37,7 @@ static bool read_resized(const DataOptions *options, DataPart part, const DataOp
     data->channels = IMAGE_CHANNELS;
     data->classes = options->classes;
     data->load = load_small;
+    data->smaller = source;
     data->labels = source->labels;
     source->labels = NULL;
     return true;

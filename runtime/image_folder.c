@@ -122,6 +122,7 @@ bool data_read_image_folder(const DataOptions *o, DataPart part, Dataset *data, 
     data->classes = o->classes;
     data->class_names = (const char *const *)f->tree.classes;
     data->names = (const char *const *)f->tree.paths;
+    data->root = f->tree.root;
     data->load = load_picture;
     data->slow = true;
     data->labels = malloc(sizeof(int32_t) * (size_t)count);

@@ -44,6 +44,7 @@ bool loop_load_text(Loop *l, Error *error) {
 bool loop_open_data(Loop *l, Error *error) {
     if (!data_open(&l->data_options, DATA_train, &l->data, error))
         return false;
+    l->at.data = data_mark(&l->data);
     augment_prepare(&l->data_options, true, &l->augment);
     augment_prepare(&l->data_options, false, &l->no_augment);
     return true;
@@ -98,6 +99,10 @@ bool loop_run(Loop *l, RtRun run, const Batch *batch, PassResult *result, Error 
                          result->loss, (long long)l->at.epoch + 1, (long long)l->at.step + 1,
                          graph_kind_name(run.kind));
     return true;
+}
+
+int64_t loop_batch_number(const Loop *l, const Batch *batch) {
+    return batch->position / rt_program_batch(l->program);
 }
 
 bool loop_check_epoch(const Loop *l, Error *error) {

@@ -16,7 +16,7 @@ typedef struct LoopOptions {
     const char *out;         /* folder of the results */
     const char *init;        /* weights to begin with, or NULL */
     const char *init_except; /* but not those whose names begin so; NULL: all */
-    bool resume, allow_different_build, has_seed, tensorboard, verbose, help;
+    bool resume, allow_different_build, allow_different_data, has_seed, tensorboard, verbose, help;
     uint64_t seed;
     int threads; /* 0: as many as there are cores */
     const char *device;
@@ -95,6 +95,8 @@ LoaderOptions loop_loader_options(const Loop *l);
  * error. */
 bool loop_run(Loop *l, RtRun run, const Batch *batch, PassResult *result, Error *error);
 /* After the last batch of an epoch: that none failed, and that there was any (or a signal came). */
+/* Of a batch of the round: its number, whether or not those before it could be read. */
+int64_t loop_batch_number(const Loop *l, const Batch *batch);
 bool loop_check_epoch(const Loop *l, Error *error);
 /* With --profile: prints it and writes OUT/profile.json, or the file that was named. */
 bool loop_finish_profile(Loop *l, Error *error);
@@ -113,6 +115,8 @@ bool loop_save_checkpoint(Loop *l, Error *error);
 /* Reads the file that the state comes from, OUT's checkpoint or --init, and sees that it is of this experiment: before
  * anything slow is done. */
 bool loop_read_state(Loop *l, Error *error);
+/* Then, with the images open, sees that they are those that the run began with. */
+bool loop_check_data(Loop *l, Error *error);
 /* Then, with the program open, takes its values and position. */
 bool loop_set_state(Loop *l, Error *error);
 /* All is ready for the next step: only now results in OUT are touched. What an earlier run left is set aside (resumed:

@@ -61,10 +61,42 @@ bool loop_read_state(Loop *l, Error *error) {
     return !l->options.init || safetensors_read(l->restored_arena, l->options.init, &l->restored.tensors, error);
 }
 
+static const char *mark_text(Arena *arena, const DataMark *mark) {
+    return arena_printf(arena, "%lld in %lld classes", (long long)mark->images, (long long)mark->classes);
+}
+
+static bool check_mark(Loop *l, const char *which, const DataMark *there, const DataMark *here, Error *error) {
+    bool same_size = there->images == here->images && there->classes == here->classes;
+    if (same_size && there->hash == here->hash)
+        return true;
+    const char *what = same_size
+                           ? "; now they are as many, but not the same ones (by their names, sizes and labels, or "
+                             "by their pixels)"
+                           : arena_printf(l->arena, ", now %s", mark_text(l->arena, here));
+    const char *text = arena_printf(l->arena, "%s began with other images: the %s images were %s%s", l->options.out,
+                                    which, mark_text(l->arena, there), what);
+    if (!l->options.allow_different_data)
+        return error_set(error, ERROR_INPUT, "%s; --allow-different-data goes on with these", text);
+    fprintf(stderr, "warning: %s\n", text);
+    return true;
+}
+
+bool loop_check_data(Loop *l, Error *error) {
+    const Checkpoint *there = &l->restored;
+    if (!l->options.resume)
+        return true;
+    if (there->data.images == 0) {
+        fprintf(stderr, "note: this checkpoint is of an earlier version and does not say which images it is of\n");
+        return true;
+    }
+    return check_mark(l, "training", &there->data, &l->at.data, error) &&
+           check_mark(l, "test", &there->test, &l->at.test, error);
+}
+
 /* The same experiment, compiled the same way: only then are the bits the same. */
 static bool take_checkpoint(Loop *l, Error *error) {
     const char *path = loop_file(l, file_name), *identity = rt_program_identity(l->program);
-    int64_t epochs = l->at.epochs;
+    Checkpoint here = l->at;
     if (!l->options.allow_different_build && !str_equal(identity, l->restored.identity))
         return error_set(error, ERROR_INPUT, "%s is of another build: expected '%s', found '%s'; %s", path, identity,
                          l->restored.identity, hint);
@@ -73,7 +105,9 @@ static bool take_checkpoint(Loop *l, Error *error) {
     l->at = l->restored;
     l->at.tensors = (TensorFile){0};
     l->at.identity = l->at.settings = NULL; /* they go with the arena */
-    l->at.epochs = epochs;
+    l->at.epochs = here.epochs;
+    l->at.data = here.data;
+    l->at.test = here.test;
     fprintf(stderr, "resuming in epoch %lld after %lld steps\n", (long long)l->at.epoch + 1, (long long)l->at.step);
     return true;
 }
@@ -110,8 +144,13 @@ static bool take_weights(Loop *l, Error *error) {
 
 static bool trim_results(Loop *l, Error *error) {
     for (int i = 0; l->lines[i]; i++) {
-        if (!metrics_trim(loop_file(l, l->lines[i]), l->at.epoch, error))
+        const char *path = loop_file(l, l->lines[i]);
+        int64_t found;
+        if (!metrics_trim(path, l->at.epoch, &found, error))
             return false;
+        if (found < l->at.epoch)
+            fprintf(stderr, "warning: %s has lines of %lld of the %lld epochs that are done; the others stay missing\n",
+                    path, (long long)found, (long long)l->at.epoch);
     }
     return true;
 }
@@ -202,7 +241,7 @@ bool loop_next_epoch(Loop *l, Error *error) {
     if (l->options.tensorboard && !tensorboard_append_last(l->options.out, error))
         return false;
     l->at.epoch++;
-    l->at.step = 0;
+    l->at.step = l->at.batch = l->at.alphas_batch = 0;
     memset(&l->at.sums, 0, sizeof(l->at.sums));
     return loop_save_checkpoint(l, error);
 }

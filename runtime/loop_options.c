@@ -13,6 +13,7 @@ void loop_print_options(FILE *out) {
     fputs("  --out DIR                folder of the results (default runs/ and the text's name)\n"
           "  --resume                 go on from DIR/checkpoint.safetensors\n"
           "  --allow-different-build  resume although the module or the settings differ\n"
+          "  --allow-different-data   resume although the images are not those of the beginning\n"
           "  --init W.safetensors     start from these weights\n"
           "  --init-except PREFIX     but draw those whose names begin so, for example classifier\n"
           "  --seed N                 instead of the text's\n"
@@ -93,6 +94,8 @@ static bool take_flag(const char *name, LoopOptions *o) {
         o->resume = true;
     else if (str_equal(name, "--allow-different-build"))
         o->allow_different_build = true;
+    else if (str_equal(name, "--allow-different-data"))
+        o->allow_different_data = true;
     else if (str_equal(name, "--profile"))
         o->profile = "";
     else if (str_equal(name, "--verbose"))
@@ -107,11 +110,22 @@ static bool take_flag(const char *name, LoopOptions *o) {
 }
 
 static bool unknown_option(const LoopCommand *command, const char *name, Error *error) {
-    static const char *const common[] = {"--out",       "--resume",      "--allow-different-build",
-                                         "--init",      "--init-except", "--seed",
-                                         "--set",       "--threads",     "--device",
-                                         "--precision", "--profile",     "--mem-budget",
-                                         "--tune",      "--tensorboard", "--verbose",
+    static const char *const common[] = {"--out",
+                                         "--resume",
+                                         "--allow-different-build",
+                                         "--allow-different-data",
+                                         "--init",
+                                         "--init-except",
+                                         "--seed",
+                                         "--set",
+                                         "--threads",
+                                         "--device",
+                                         "--precision",
+                                         "--profile",
+                                         "--mem-budget",
+                                         "--tune",
+                                         "--tensorboard",
+                                         "--verbose",
                                          "--help"};
     enum { COMMON = sizeof(common) / sizeof(common[0]), MOST = COMMON + 8 };
     const char *names[MOST];

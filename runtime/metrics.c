@@ -190,30 +190,43 @@ double metrics_alphas_entropy(const RtProgram *program, const IrModule *settings
     return all_rows > 0 ? sum / (double)all_rows : 0;
 }
 
-/* Whether a line is a whole JSON object of an earlier epoch. */
-static bool line_is_earlier(const char *line, size_t length, int64_t epoch) {
+/* The epoch that a line is of; -1: it is no whole JSON object. */
+static int64_t line_epoch(const char *line, size_t length) {
     json_t *value = json_loadb(line, length, 0, NULL);
     json_t *number = json_object_get(value, "epoch");
-    bool earlier = json_is_integer(number) && json_integer_value(number) < epoch;
+    int64_t epoch = json_is_integer(number) ? (int64_t)json_integer_value(number) : -1;
     json_decref(value);
-    return earlier;
+    return epoch;
 }
 
-bool metrics_trim(const char *path, int64_t epoch, Error *error) {
+/* The whole lines of epochs before this one; found: the epochs that they are of. */
+static Str earlier_lines(Arena *arena, const SourceFile *file, int64_t epoch, int64_t *found) {
+    Str kept = str_create(arena);
+    bool *seen = ARENA_ARRAY(arena, bool, epoch + 1);
+    memset(seen, 0, sizeof(bool) * (size_t)(epoch + 1));
+    for (size_t i = 0; i < file->size;) {
+        const char *line = file->text + i, *end = memchr(line, '\n', file->size - i);
+        size_t length = end ? (size_t)(end - line) : file->size - i;
+        int64_t at = end ? line_epoch(line, length) : -1;
+        if (at >= 0 && at < epoch) {
+            str_add_bytes(&kept, line, length + 1);
+            *found += !seen[at];
+            seen[at] = true;
+        }
+        i += length + 1;
+    }
+    return kept;
+}
+
+bool metrics_trim(const char *path, int64_t epoch, int64_t *found, Error *error) {
+    *found = 0;
     if (file_is_missing(path))
         return true;
     Arena *arena = arena_create();
     SourceFile *file = source_read(arena, path, error);
     bool ok = file != NULL;
     if (ok) {
-        Str kept = str_create(arena);
-        for (size_t i = 0; i < file->size;) {
-            const char *end = memchr(file->text + i, '\n', file->size - i);
-            size_t length = end ? (size_t)(end - file->text) - i : file->size - i;
-            if (end && line_is_earlier(file->text + i, length, epoch))
-                str_add_bytes(&kept, file->text + i, length + 1);
-            i += length + 1;
-        }
+        Str kept = earlier_lines(arena, file, epoch, found);
         ok = file_write_atomic(path, kept.data, kept.length, error);
     }
     arena_destroy(arena);

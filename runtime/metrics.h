@@ -36,8 +36,9 @@ bool metrics_append_timing(const char *path, int64_t epoch, double seconds, doub
  * {"epoch": 0, "alphas_normal": [[...], ...]}. settings: of the text, for the candidates of each edge. */
 bool metrics_append_alphas(const char *path, int64_t epoch, const RtProgram *program, const IrModule *settings,
                            Error *error);
-/* Removes the lines of this epoch and later ones, and what is no JSON: before a search goes on. */
-bool metrics_trim(const char *path, int64_t epoch, Error *error);
+/* Removes the lines of this epoch and later ones, and what is no JSON: before a search goes on. *found is how many of
+ * the epochs before have a line; without the file, none. */
+bool metrics_trim(const char *path, int64_t epoch, int64_t *found, Error *error);
 /* The lines that are JSON objects, as an array that the caller gives back. NULL when there is no such file, or with an
  * error when it cannot be read. */
 json_t *metrics_load(Arena *arena, const char *path, Error *error);

@@ -29,13 +29,19 @@ static bool run_pass(Search *s, GraphKind kind, const Batch *batch, uint64_t ste
     return loop_run(&s->loop, run, batch, result, error);
 }
 
-/* Batch number s->loop.at.step of the second half, walking over it again and again. */
+/* Begins the walk over the second half in its round, or one after it, that has batch number alphas_batch. */
+static void start_alphas(Search *s, int64_t batch) {
+    int64_t count = loader_batch_count(s->alphas_loader);
+    s->alphas_round = batch / count;
+    loader_start(s->alphas_loader, (uint32_t)s->loop.at.epoch, (uint32_t)s->alphas_round, batch % count);
+}
+
+/* The next batch of the second half, walking over it again and again. */
 static const Batch *next_alphas_batch(Search *s, Error *error) {
     const Batch *batch = loader_next(s->alphas_loader, error);
     if (batch || error->kind)
         return batch;
-    int64_t round = s->loop.at.step / loader_batch_count(s->alphas_loader);
-    loader_start(s->alphas_loader, (uint32_t)s->loop.at.epoch, (uint32_t)round, 0);
+    start_alphas(s, (s->alphas_round + 1) * loader_batch_count(s->alphas_loader));
     batch = loader_next(s->alphas_loader, error);
     if (!batch)
         error_set(error, ERROR_INPUT, "none of the %lld images for the alphas can be read",
@@ -48,6 +54,8 @@ static bool step_alphas(Search *s, Error *error) {
     const Batch *batch = next_alphas_batch(s, error);
     if (!batch || !run_pass(s, GRAPH_search_alphas, batch, 2 * (uint64_t)s->loop.at.global_step + 1, &result, error))
         return false;
+    s->loop.at.alphas_batch =
+        s->alphas_round * loader_batch_count(s->alphas_loader) + loop_batch_number(&s->loop, batch) + 1;
     s->loop.at.alphas_updates++;
     s->loop.at.sums.alphas_loss += result.loss * (double)batch->count;
     s->loop.at.sums.alphas_correct += result.correct;
@@ -76,6 +84,7 @@ static bool search_step(Search *s, const Batch *batch, Error *error) {
     if ((!is_frozen(s) && !step_alphas(s, error)) || !step_weights(s, batch, error))
         return false;
     s->loop.at.step++;
+    s->loop.at.batch = loop_batch_number(&s->loop, batch) + 1;
     s->loop.at.global_step++;
     const SearchSums *sums = &s->loop.at.sums;
     progress_step(&s->loop.progress, s->loop.at.epoch, s->loop.at.step, sums->images + sums->alphas_images - images,
@@ -84,11 +93,9 @@ static bool search_step(Search *s, const Batch *batch, Error *error) {
 }
 
 static void start_loaders(Search *s) {
-    uint32_t epoch = (uint32_t)s->loop.at.epoch;
-    loader_start(s->weights_loader, epoch, 0, s->loop.at.step);
-    int64_t round_steps = loader_batch_count(s->alphas_loader);
+    loader_start(s->weights_loader, (uint32_t)s->loop.at.epoch, 0, s->loop.at.batch);
     if (!is_frozen(s))
-        loader_start(s->alphas_loader, epoch, (uint32_t)(s->loop.at.step / round_steps), s->loop.at.step % round_steps);
+        start_alphas(s, s->loop.at.alphas_batch);
 }
 
 /* The rest of the epoch. Stops early, with true, when a signal came. */

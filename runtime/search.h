@@ -20,6 +20,7 @@ typedef struct Search {
     SearchSettings settings;
     int64_t weights_images; /* the first so many train the weights, the rest the alphas */
     Loader *weights_loader, *alphas_loader, *eval_loader;
+    int64_t alphas_round; /* of the walk of alphas_loader */
 } Search;
 
 /* search_setup.c: reads the text and the data, compiles, starts the loaders, takes initial weights or the checkpoint.

@@ -4,8 +4,10 @@
 
 #include "base/str.h"
 #include "runtime/class_weights.h"
+#include "runtime/genotype.h"
 
 #include <math.h>
+#include <string.h>
 
 static bool read_settings(const IrModule *module, SearchSettings *settings, Error *error) {
     const char *kind = ir_module_get_string(module, "kind", "search");
@@ -25,8 +27,46 @@ static bool read_settings(const IrModule *module, SearchSettings *settings, Erro
     return true;
 }
 
+/* Whether some operation of the network reads architecture parameters of that name. */
+static bool uses_alphas(const IrModule *module, const char *name) {
+    for (int i = 0; i < module->graph_count; i++) {
+        for (const IrNode *n = module->graphs[i]->first; n; n = n->next) {
+            if (n->op == OP_param && str_equal(ir_attr_get_string(n, "name", ""), name))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Where the text says that it is a search. */
+static Span search_span(const IrModule *module) {
+    for (int i = 0; i < module->setting_count; i++) {
+        if (str_equal(module->settings[i].key, "kind"))
+            return module->settings[i].span;
+    }
+    return (Span){0};
+}
+
+/* A small network may have no cell of a kind, whose alphas could not be searched then. */
+static bool check_cells(const Loop *l, Error *error) {
+    const char *names[2];
+    int count = genotype_alpha_names(l->module, names);
+    for (int i = 0; i < count; i++) {
+        if (uses_alphas(l->module, names[i]))
+            continue;
+        const char *kind = str_starts_with(names[i], "alphas_") ? names[i] + strlen("alphas_") : names[i];
+        diag_error(diag_create(l->arena, diag_stream()), search_span(l->module),
+                   "the network has no %s cell, so the search would find none; give it more cells, 3 or more (--set "
+                   "layers=3)",
+                   str_equal(kind, "reduce") ? "reduction" : kind);
+        return error_set(error, ERROR_INPUT, "%s: 1 mistake", l->options.path);
+    }
+    return true;
+}
+
 static bool load_text(Search *s, Error *error) {
-    return loop_load_text(&s->loop, error) && read_settings(s->loop.module, &s->settings, error) &&
+    return loop_load_text(&s->loop, error) && check_cells(&s->loop, error) &&
+           read_settings(s->loop.module, &s->settings, error) &&
            data_options_read(s->loop.module, &s->loop.data_options, error) && search_check_genotype(s, error);
 }
 
@@ -71,9 +111,9 @@ bool search_open(Search *s, Error *error) {
         return false;
     l->at.seed = l->options.has_seed ? l->options.seed : s->settings.seed;
     l->at.epochs = s->settings.epochs;
-    return loop_read_state(l, error) && open_data(s, error) && open_program(s, error) && loop_set_state(l, error) &&
-           class_weights_set(l->program, l->module, &l->data, l->data.count, error) && open_loaders(s, error) &&
-           loop_begin(l, "search", error);
+    return loop_read_state(l, error) && open_data(s, error) && loop_check_data(l, error) && open_program(s, error) &&
+           loop_set_state(l, error) && class_weights_set(l->program, l->module, &l->data, l->data.count, error) &&
+           open_loaders(s, error) && loop_begin(l, "search", error);
 }
 
 void search_close(Search *s) {

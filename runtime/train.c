@@ -45,6 +45,7 @@ static bool train_step(Train *t, const Batch *batch, Error *error) {
     sums->grad_norm += rt_output_scalar(l->program, GRAPH_train, "grad_norm");
     sums->steps++;
     l->at.step++;
+    l->at.batch = loop_batch_number(l, batch) + 1;
     l->at.global_step++;
     progress_step(&l->progress, l->at.epoch, l->at.step, batch->count, sums->loss / (double)sums->images,
                   (double)sums->correct / (double)sums->images);
@@ -54,7 +55,7 @@ static bool train_step(Train *t, const Batch *batch, Error *error) {
 /* The rest of the epoch. Stops early, with true, when a signal came. */
 static bool train_epoch(Train *t, Error *error) {
     Loop *l = &t->loop;
-    loader_start(t->train_loader, (uint32_t)l->at.epoch, 0, l->at.step);
+    loader_start(t->train_loader, (uint32_t)l->at.epoch, 0, l->at.batch);
     int64_t images = l->progress.images;
     l->epoch_started = progress_clock();
     const Batch *batch;

@@ -45,6 +45,7 @@ static bool open_data(Train *t, Error *error) {
     Loop *l = &t->loop;
     if (!loop_open_data(l, error) || !open_test(t, error))
         return false;
+    l->at.test = data_mark(&t->test);
     int64_t held_out = (int64_t)floor(t->settings.hold_out * (double)l->data.count);
     t->train_images = l->data.count - held_out;
     if (t->train_images < 1 || (t->settings.hold_out > 0 && held_out < 1))
@@ -97,6 +98,21 @@ static bool open_loaders(Train *t, Error *error) {
 
 /* ---- the whole ---- */
 
+/* Lost weights of the best epoch are no result: those of a later one may be. */
+static void check_best(Train *t) {
+    Loop *l = &t->loop;
+    const char *path = loop_file(l, "best.safetensors");
+    bool is_needed = l->options.resume && l->at.best_epoch >= 0 && l->at.epoch < l->at.epochs;
+    if (!is_needed || !file_is_missing(path))
+        return;
+    fprintf(stderr,
+            "warning: there is no file '%s', with the weights of the best epoch so far (%lld); the best is looked for "
+            "among the epochs to come\n",
+            path, (long long)l->at.best_epoch + 1);
+    l->at.best_epoch = -1;
+    l->at.best_accuracy = 0;
+}
+
 bool train_open(Train *t, Error *error) {
     static const GraphKind kinds[] = {GRAPH_train, GRAPH_eval};
     Loop *l = &t->loop;
@@ -107,10 +123,12 @@ bool train_open(Train *t, Error *error) {
     l->at.seed = l->options.has_seed ? l->options.seed : t->settings.seed;
     l->at.epochs = t->settings.epochs;
     l->at.best_epoch = -1;
-    return loop_read_state(l, error) && open_data(t, error) &&
-           loop_open_program(l, kinds, sizeof(kinds) / sizeof(kinds[0]), error) && loop_set_state(l, error) &&
-           class_weights_set(l->program, l->module, &l->data, t->train_images, error) && open_loaders(t, error) &&
-           loop_begin(l, "train", error) && write_class_names(t, error);
+    if (!loop_read_state(l, error) || !open_data(t, error) || !loop_check_data(l, error) ||
+        !loop_open_program(l, kinds, sizeof(kinds) / sizeof(kinds[0]), error) || !loop_set_state(l, error) ||
+        !class_weights_set(l->program, l->module, &l->data, t->train_images, error) || !open_loaders(t, error))
+        return false;
+    check_best(t);
+    return loop_begin(l, "train", error) && write_class_names(t, error);
 }
 
 void train_close(Train *t) {

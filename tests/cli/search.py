@@ -14,6 +14,8 @@ import sys
 import tempfile
 import time
 
+import _metadata
+
 BUILD = os.environ['NDARTS_BUILD']
 RUN = os.path.join(BUILD, 'bin', 'ndarts-run')
 COMPILER = os.path.join(BUILD, 'bin', 'ndartsc')
@@ -142,32 +144,6 @@ def test_full_disk_keeps_the_checkpoint():
     expect_same('one', 'full')
 
 
-def fnv1a(data):
-    value = 0xcbf29ce484222325
-    for byte in data:
-        value = (value ^ byte) * 0x100000001b3 % 2**64
-    return value
-
-
-def entry_hash(key, value):
-    return fnv1a(struct.pack('<QQ', fnv1a(key.encode()), fnv1a(value.encode())))
-
-
-def change_metadata(folder, key, value):
-    """Changes a metadata entry of a checkpoint, keeping its checksum right."""
-    data = read(folder, 'checkpoint.safetensors')
-    size = struct.unpack('<Q', data[:8])[0]
-    header = json.loads(data[8:8 + size])
-    metadata = header['__metadata__']
-    checksum = int(metadata['checksum'], 16) - entry_hash(key, metadata[key]) + entry_hash(key, value)
-    metadata[key] = value
-    metadata['checksum'] = f'{checksum % 2**64:016x}'
-    text = json.dumps(header).encode()
-    text += b' ' * (-len(text) % 8)
-    with open(os.path.join(folder, 'checkpoint.safetensors'), 'wb') as file:
-        file.write(struct.pack('<Q', len(text)) + text + data[8 + size:])
-
-
 def broken(change):
     """A folder with the checkpoint of 'one', changed."""
     shutil.rmtree('broken', ignore_errors=True)
@@ -199,7 +175,7 @@ def test_broken_checkpoints():
 
 def test_another_build_is_refused():
     broken(lambda data: data)
-    change_metadata('broken', 'identity', 'another compiler')
+    _metadata.change('broken/checkpoint.safetensors', identity='another compiler')
     search('broken', '--resume', code=1, says="found 'another compiler'; --allow-different-build goes on anyway")
     search('broken', '--resume', '--allow-different-build')
 
@@ -237,6 +213,13 @@ def test_command_line():
     run(RUN, 'search', 'tiny.nd', '--out', 'tiny.nd/folder', code=1, says='tiny.nd')
     search('order', '--set', 'search.epochs=0', code=1, says='epochs')
     run(RUN, 'derive', code=1, says='derive needs a checkpoint')
+
+
+def test_missing_kind_of_cell():
+    """Said before anything is compiled, where the text says that it is a search."""
+    for option in ('layers=1', 'layers=2', 'network.layers=1'):
+        _, said = search('lacking', '--set', option, code=1, says='tiny.nd:2:1: error: the network has no normal cell')
+        expect('compiling' not in said and not os.path.exists('lacking'), said)
 
 
 def body(genotype):
@@ -303,7 +286,7 @@ def main():
         file.write(SPEC)
     tests = [test_command_line, test_threads_do_not_matter, test_seed_matters, test_interrupted_and_resumed,
              test_finished_search_resumes_to_nothing, test_full_disk_keeps_the_checkpoint, test_broken_checkpoints,
-             test_another_build_is_refused, test_init, test_data_mistakes, test_derive, test_space_of_its_own]
+             test_another_build_is_refused, test_init, test_data_mistakes, test_missing_kind_of_cell, test_derive, test_space_of_its_own]
     chosen = sys.argv[1:]
     failed = 0
     for test in tests:

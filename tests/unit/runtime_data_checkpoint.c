@@ -37,6 +37,10 @@ static Checkpoint make_checkpoint(Arena *arena) {
                     .epoch = 4,
                     .epochs = 50,
                     .step = 17,
+                    .batch = 19,
+                    .alphas_batch = 23,
+                    .data = {400, 4, UINT64_MAX - 1},
+                    .test = {100, 4, 7},
                     .global_step = 417,
                     .alphas_updates = 300,
                     .identity = "c f32 64 \"gcc 12\"",
@@ -60,6 +64,10 @@ static void test_round_trip(void **state) {
     assert_true(back.seed == c.seed && back.epoch == 4 && back.epochs == 50 && back.step == 17 &&
                 back.global_step == 417);
     assert_int_equal(back.alphas_updates, 300);
+    assert_int_equal(back.batch, 19);
+    assert_int_equal(back.alphas_batch, 23);
+    assert_memory_equal(&back.data, &c.data, sizeof(c.data));
+    assert_memory_equal(&back.test, &c.test, sizeof(c.test));
     assert_memory_equal(&back.sums, &c.sums, sizeof(c.sums));
     assert_string_equal(back.identity, c.identity);
     assert_string_equal(back.settings, c.settings);
