@@ -66,6 +66,7 @@ typedef struct Loader {
     ForeignText foreign; /* the text itself, when it is a file of another program */
     bool placeless; /* the text lies in no file: nothing is beside it */
     FrontendFiles *kept;
+    Error *unread; /* or NULL */
 } Loader;
 
 static Loader create_loader(Arena *arena, Program *program, Diag *diag, Error *error) {
@@ -152,6 +153,8 @@ static bool load_file(Loader *loader, const char *path, Span import) {
                   path, MOST_BYTES);
         source = NULL;
     }
+    if (!source && loader->unread)
+        error_set(loader->unread, failed.kind, "%s", failed.message);
     if (!source && import.file && failed.kind == ERROR_INPUT) {
         diag_error(loader->diag, import, "%s", failed.message);
         return false;
@@ -351,6 +354,7 @@ IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *o
     Program program = {.globals = str_map_create(arena), .library = options ? options->library : NULL};
     Loader loader = create_loader(arena, &program, diag, error);
     loader.kept = options ? options->files : NULL;
+    loader.unread = options ? options->unread : NULL;
     if (!load_main(&loader, path, options))
         return NULL;
     if (options && options->recipe && !load_recipe(&loader, options->recipe))
@@ -395,13 +399,13 @@ static bool is_plain_name(Arena *arena, const char *name) {
     return ast && ast->kind == AST_name && !str_equal(name, "main") && !builtin_find(name);
 }
 
-bool frontend_name_is_free(Arena *arena, const char *definitions, const char *library, const char *name) {
-    Error error = {0};
+bool frontend_name_is_free(Arena *arena, const char *definitions, const char *library, const char *name, Error *error) {
     Diag *silent = diag_create(arena, NULL);
     Program program = {.globals = str_map_create(arena), .library = library};
-    Loader loader = create_loader(arena, &program, silent, &error);
+    Loader loader = create_loader(arena, &program, silent, error);
+    loader.unread = error;
     load_given(&loader, "definitions", definitions);
-    return is_plain_name(arena, name) && !program_defines(&program, name);
+    return !error->kind && is_plain_name(arena, name) && !program_defines(&program, name);
 }
 
 const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag,
@@ -409,6 +413,7 @@ const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOpt
     Program program = {.globals = str_map_create(arena), .library = options ? options->library : NULL};
     Loader loader = create_loader(arena, &program, diag, error);
     loader.kept = options ? options->files : NULL;
+    loader.unread = options ? options->unread : NULL;
     if (!load_main(&loader, path, options) || error->kind)
         return NULL;
     sema_check(arena, &program, diag);

@@ -35,6 +35,8 @@ typedef struct FrontendOptions {
                             looked for in the library only; or NULL */
     const GenotypeChoice *choice; /* of a file that is no text in the language; NULL: the last, with the defaults */
     FrontendFiles *files; /* where texts are read from; or NULL */
+    Error *unread; /* gets the first file that is there but could not be read, also when that is told as a mistake
+                      of the text that imports it: no verdict on the text then. Or NULL */
 } FrontendOptions;
 
 /* Parses path ("-": standard input) and what it imports, checks, lowers. NULL when diag or error has something to say.
@@ -47,7 +49,7 @@ IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *o
 IrModule *frontend_parse_data(Arena *arena, const char *text, Diag *diag);
 /* Whether a text that begins with these definitions may call something of its own `name`: it is a name, and neither the
  * language nor the definitions with all they import have it. Imports are looked for in the library. */
-bool frontend_name_is_free(Arena *arena, const char *definitions, const char *library, const char *name);
+bool frontend_name_is_free(Arena *arena, const char *definitions, const char *library, const char *name, Error *error);
 
 /* ---- genotypes ---- */
 

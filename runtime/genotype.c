@@ -108,9 +108,10 @@ static const char *definitions(Arena *arena, const IrModule *settings) {
 }
 
 /* NAME, or NAME_found when the definitions call something else so: `darts` is a space. */
-static const char *free_name(Arena *arena, const char *definitions, const char *name) {
-    const char *library = rt_library_path(arena), *found = as_identifier(arena, name);
-    while (!frontend_name_is_free(arena, definitions, library, found))
+static const char *free_name(Arena *arena, const char *definitions, const char *library, const char *name,
+                             Error *error) {
+    const char *found = as_identifier(arena, name);
+    while (!frontend_name_is_free(arena, definitions, library, found, error) && !error->kind)
         found = arena_printf(arena, "%s_found", found);
     return found;
 }
@@ -132,22 +133,22 @@ static const char *print(Arena *arena, const IrModule *settings, const Genotype 
 
 /* ---- that it compiles ---- */
 
-/* Mistakes go to out. */
-static bool compiles(Arena *arena, const char *text, bool has_network, FILE *out) {
-    FrontendOptions options = {.text = text, .library = rt_library_path(arena)};
-    Error error = {0};
+/* Mistakes go to out. An error: a file was not read, and nothing is known. */
+static bool compiles(Arena *arena, const char *library, const Genotype *g, FILE *out, Error *error) {
+    FrontendOptions options = {.text = g->text, .library = library, .unread = error};
     Diag *diag = diag_create(arena, out);
-    return has_network ? frontend_load(arena, "genotype.nd", &options, diag, &error) != NULL
-                       : frontend_print_ast(arena, "genotype.nd", &options, diag, &error) != NULL;
+    bool good = g->has_network ? frontend_load(arena, "genotype.nd", &options, diag, error) != NULL
+                               : frontend_print_ast(arena, "genotype.nd", &options, diag, error) != NULL;
+    return good && !error->kind;
 }
 
-static bool report_mistakes(Arena *arena, const char *text, bool has_network, Error *error) {
+static bool report_mistakes(Arena *arena, const char *library, const Genotype *g, Error *error) {
     char *said = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&said, &size);
     if (!out)
         return error_set(error, ERROR_MACHINE, "out of memory");
-    bool good = compiles(arena, text, has_network, out);
+    bool good = compiles(arena, library, g, out, error);
     fclose(out);
     if (!good)
         error_set(error, ERROR_INPUT,
@@ -160,16 +161,16 @@ static bool report_mistakes(Arena *arena, const char *text, bool has_network, Er
 
 /* With the auxiliary head if that compiles. */
 static bool choose_text(Arena *arena, const IrModule *settings, Genotype *genotype, Error *error) {
-    const char *front = definitions(arena, settings);
-    genotype->name = free_name(arena, front, genotype->name);
-    for (int auxiliary = 1; auxiliary >= 0; auxiliary--) {
+    const char *front = definitions(arena, settings), *library = rt_library_path(arena);
+    genotype->name = free_name(arena, front, library, genotype->name, error);
+    for (int auxiliary = 1; !error->kind && auxiliary >= 0; auxiliary--) {
         const char *network = network_line(arena, settings, genotype->name, auxiliary);
         genotype->has_network = network != NULL;
         genotype->text = print(arena, settings, genotype, front, network);
-        if (compiles(arena, genotype->text, genotype->has_network, NULL))
+        if (compiles(arena, library, genotype, NULL, error))
             return true;
     }
-    return report_mistakes(arena, genotype->text, genotype->has_network, error);
+    return !error->kind && report_mistakes(arena, library, genotype, error);
 }
 
 bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const Tensor *alphas, int count,

@@ -3,6 +3,7 @@
  * turned back. */
 #include "base/json.h"
 #include "base/quote.h"
+#include "base/tensor_file.h"
 #include "runtime/genotype.h"
 #include "runtime/report.h"
 
@@ -297,14 +298,18 @@ static void add_alphas(Arena *arena, Str *s, const ReportRun *run) {
 static void add_cells(Arena *arena, Str *s, const ReportRun *run) {
     static const char *const names[] = {"normal", "reduce"};
     const IrModule *module = run->alphas ? report_found(arena, run) : run->module;
+    if (run->alphas && !module && !file_is_missing(arena_printf(arena, "%s/genotype.nd", run->folder)))
+        str_add(s, "<p class=\"missing\">genotype.nd cannot be read, or does not compile.</p>\n");
     for (int i = 0; i < 2; i++) {
         const GenotypeCell *cell = module ? genotype_read_cell(arena, module, i == 1) : NULL;
         const char *svg = cell ? report_draw_dot(arena, genotype_dot(arena, names[i], cell)) : NULL;
-        svg = svg ? svg : report_drawn_cell(arena, run, names[i]);
+        bool drawn_before = !svg && (svg = report_drawn_cell(arena, run, names[i]));
         if (!svg && !cell && !run->alphas)
             continue;
         str_addf(s, "<h3>The %s cell</h3>\n", cell_word(names[i]));
         add_picture(s, svg, arena_printf(arena, "%s cell", cell_word(names[i])), "Graphviz");
+        if (drawn_before)
+            str_add(s, "<p class=\"missing\">As the run drew it: now Graphviz is not installed, or failed.</p>\n");
     }
 }
 
