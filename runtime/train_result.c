@@ -9,6 +9,17 @@
 
 /* ---- the end of a training ---- */
 
+/* The epochs are all done, and their checkpoint is written; it is not written again, for other weights may be loaded.
+ */
+static bool check_interrupted(const Train *t, Error *error) {
+    if (!loop_interrupted())
+        return true;
+    fprintf(stderr, "interrupted while the last images were evaluated; all epochs are saved in %s; --resume goes on\n",
+            t->loop.options.out);
+    error->kind = ERROR_INTERRUPTED;
+    return false;
+}
+
 /* With a hold-out: the only look at the test images, with the weights that the hold-out chose. */
 static bool evaluate_test(Train *t, Error *error) {
     Loop *l = &t->loop;
@@ -21,7 +32,8 @@ static bool evaluate_test(Train *t, Error *error) {
     Loader *loader = loader_create(&o, error);
     Evaluation e = {0};
     Classwise *classes = classwise_create(l->arena, t->test.classes, t->test.class_names);
-    bool ok = loader && evaluate_images(l->program, loader, NULL, classes, &e, error);
+    bool ok = loader && evaluate_images(l->program, loader, loop_interrupted, classes, &e, error) &&
+              check_interrupted(t, error);
     loader_destroy(loader);
     t->result.has_test = true;
     t->result.test_accuracy = e.accuracy;
@@ -35,7 +47,8 @@ static bool evaluate_test(Train *t, Error *error) {
 /* After a resume without a further epoch. */
 static bool evaluate_last(Train *t, Error *error) {
     Evaluation e = {0};
-    if (!evaluate_images(t->loop.program, t->valid_loader, NULL, t->valid_classes, &e, error))
+    if (!evaluate_images(t->loop.program, t->valid_loader, loop_interrupted, t->valid_classes, &e, error) ||
+        !check_interrupted(t, error))
         return false;
     t->result.images = e.images;
     t->result.last_accuracy = e.accuracy;

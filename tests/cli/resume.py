@@ -304,6 +304,17 @@ def test_full_disk_is_known_at_once():
     expect(len(lines_of('later', 'metrics.jsonl')) >= int(_metadata.read('later/checkpoint.safetensors')['epoch']), said)
 
 
+def test_no_room_for_a_second_checkpoint():
+    """What the system says is free is a warning only: with quotas and compression it may be wrong."""
+    write('full.c', '#include <sys/statvfs.h>\nint statvfs(const char *p, struct statvfs *s) {\n'
+          '    (void)p; *s = (struct statvfs){.f_bsize = 4096, .f_frsize = 4096, .f_bavail = BLOCKS}; return 0;\n}\n')
+    pictures('pictures')
+    for blocks, says in (('1', 'warning: the next checkpoint will not fit: it takes 0.'), ('100000', '')):
+        run('cc', '-shared', '-fPIC', f'-DBLOCKS={blocks}', 'full.c', '-o', 'full.so')
+        said = go('train', 'pictures.nd', f'room-{blocks}', says=says, env={**os.environ, 'LD_PRELOAD': os.path.abspath('full.so')})[1]
+        expect(says or 'warning' not in said, said)
+
+
 def test_checkpoint_before_the_first_step():
     pictures('pictures', 200)
     process = subprocess.Popen([RUN, 'train', 'pictures.nd', '--out', 'first', '--threads', '1', '--set', 'batch=1'],
@@ -328,4 +339,5 @@ def prepare():
 if __name__ == '__main__':
     sys.exit(main([prepare, test_other_pictures_are_refused, test_moved_pictures_are_the_same, test_other_numbers_are_refused,
                    test_unreadable_batches, test_missing_results_are_noticed, test_lost_best_weights,
-                   test_checkpoints_of_earlier_versions, test_full_disk_is_known_at_once, test_checkpoint_before_the_first_step]))
+                   test_checkpoints_of_earlier_versions, test_full_disk_is_known_at_once,
+                   test_no_room_for_a_second_checkpoint, test_checkpoint_before_the_first_step]))

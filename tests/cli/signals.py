@@ -108,6 +108,18 @@ def test_second_request_ends_at_once():
     expect(sorted(os.listdir('never')) == ['.lock'], os.listdir('never'))
 
 
+def test_while_the_last_images_are_evaluated():
+    """All epochs are done, and what is left takes long: that ends too, and is done again."""
+    options = ('--set', 'hold_out=0.1', '--set', 'epochs=1', '--set', 'data.limit=30000')
+    run(RUN, 'train', 'train.nd', '--out', 'evaluated', *ONE, *options)
+    process = start('train', 'evaluating', *options)
+    process.send_signal(signal.SIGTERM)
+    ends(process, 130, 'all epochs are saved in evaluating; --resume goes on')
+    expect(not os.path.exists('evaluating/result.json'), 'there is a result')
+    run(RUN, 'train', 'train.nd', '--out', 'evaluating', *ONE, *options, '--resume')
+    expect_same('evaluated', 'evaluating', SAME['train'])
+
+
 def test_stopped_and_continued():
     process = start('train', 'suspended')
     for _ in range(5):
@@ -195,6 +207,6 @@ def prepare():
 
 if __name__ == '__main__':
     sys.exit(main([prepare, test_every_request_saves, test_ignored_hangup_is_none, test_one_request_told_twice,
-                   test_second_request_ends_at_once, test_stopped_and_continued, test_reader_of_messages_goes_away,
+                   test_second_request_ends_at_once, test_while_the_last_images_are_evaluated, test_stopped_and_continued, test_reader_of_messages_goes_away,
                    test_reader_of_results_goes_away, test_control_c_for_a_pipe, test_terminal_is_closed,
                    test_other_commands_end_at_once]))
