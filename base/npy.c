@@ -1,6 +1,7 @@
 /* npy.c: one array in numpy's format: 6 magic bytes, 2 of version, the header's length (2 bytes, or 4 from version 2
  * on), a Python dictionary {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }, then the data. */
 #include "base/file.h"
+#include "base/file_kind.h"
 #include "base/str.h"
 #include "base/tensor_file.h"
 
@@ -176,7 +177,8 @@ bool npy_read(Arena *arena, const char *path, Tensor *tensor, Error *error) {
     NpyParser parser = {.arena = arena, .path = path, .error = error};
     *tensor = (Tensor){.name = arena_strdup(arena, path)};
     const char *bytes = file_read(arena, path, &size, error);
-    if (!bytes || !find_header(&parser, bytes, size))
+    if (!bytes || !file_expect(path, bytes, size, FILE_npy, "an array of numpy (.npy)", error) ||
+        !find_header(&parser, bytes, size))
         return false;
     const char *data = parser.end;
     size_t data_size = size - (size_t)(data - bytes);

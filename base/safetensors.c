@@ -2,6 +2,7 @@
  * Reading trusts nothing: every tensor must fit its type and shape, and together they must cover the data without
  * overlap, gap or rest. */
 #include "base/file.h"
+#include "base/file_kind.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "base/tensor_file.h"
@@ -204,7 +205,8 @@ bool safetensors_read(Arena *arena, const char *path, TensorFile *file, Error *e
     json_error_t json_error;
     *file = (TensorFile){0};
     const char *bytes = file_read(arena, path, &size, error);
-    if (!bytes || !find_header(&reader, bytes, size, &header_size))
+    if (!bytes || !file_expect(path, bytes, size, FILE_safetensors, "weights in safetensors", error) ||
+        !find_header(&reader, bytes, size, &header_size))
         return false;
     json_t *header = json_loadb(bytes + PREFIX, (size_t)header_size, JSON_REJECT_DUPLICATES, &json_error);
     if (!header)

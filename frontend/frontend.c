@@ -1,6 +1,7 @@
 /* frontend.c: reading a text with its imports, choosing what of it becomes the module, lowering it. */
 #include "frontend/frontend.h"
 
+#include "base/file_kind.h"
 #include "base/tensor_file.h"
 #include "frontend/genotype_form.h"
 #include "frontend/lower.h"
@@ -140,13 +141,26 @@ static void load_text(Loader *loader, SourceFile *source, const char *key) {
         genotype_text_end(loader->arena, foreign, loader->program, loader->choice, loader->diag);
 }
 
+static const char expected[] = "a text in the ndarts language";
+
+/* What is read may have been given in place of a text. */
+static bool is_expected(const Loader *loader, const SourceFile *source, Error *failed) {
+    return (loader->program->text_count == 0 && genotype_is_foreign(source)) ||
+           file_expect(source->path, source->text, source->size, FILE_language, expected, failed);
+}
+
 /* import: where a text names the file; none when the user does. */
 static bool load_file(Loader *loader, const char *path, Span import) {
     const char *key = file_key(loader, path);
     if (str_map_get(&loader->files, key))
         return true;
     Error failed = {0};
-    SourceFile *source = frontend_files_read(loader->kept, loader->arena, path, MOST_BYTES, import.file != NULL, &failed);
+    FileKind kind = file_kind_at(path);
+    SourceFile *source = NULL;
+    if (file_kind_is_text(kind) || file_expect_kind(path, kind, FILE_language, expected, &failed))
+        source = frontend_files_read(loader->kept, loader->arena, path, MOST_BYTES, import.file != NULL, &failed);
+    if (source && !is_expected(loader, source, &failed))
+        source = NULL;
     loader->bytes += source ? source->size : 0;
     if (loader->bytes > MOST_BYTES) {
         error_set(&failed, ERROR_INPUT, "cannot read '%s': with it a text and its imports have more than %d bytes",

@@ -1,6 +1,8 @@
 /* genotype_find.c: where in a text genotypes of other programs are, without reading them: one walk over the bytes. */
 #include "frontend/genotype_form.h"
 
+#include "base/file_kind.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,39 +43,6 @@ static const char *skip_word(const char *p) {
 static bool word_is(const char *p, const char *word) {
     size_t length = strlen(word);
     return strncmp(p, word, length) == 0 && !is_word(p[length]);
-}
-
-/* ---- is it the language ---- */
-
-/* `genotype NAME {`, `search {`, `import "..."`: what begins a line of the language and hardly of anything else. */
-static bool defines_something(const char *line) {
-    static const char *const words[] = {"genotype", "network", "op", "space", "fn", "let"};
-    const char *after = skip_blanks(skip_word(line));
-    if (word_is(line, "import"))
-        return *after == '"';
-    if (word_is(line, "search") || word_is(line, "train"))
-        return *skip_space(after) == '{';
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        const char *next = skip_space(skip_word(after));
-        if (word_is(line, words[i]) && next > after && *next && strchr("{(=", *next) && next[1] != '=')
-            return true;
-        if (word_is(line, words[i]) && word_is(next, "on"))
-            return true;
-    }
-    return false;
-}
-
-static bool has_definition(const SourceFile *source) {
-    const char *line = source->text, *end = source->text + source->size;
-    while (line < end) {
-        if (defines_something(skip_blanks(line)))
-            return true;
-        const char *stop = memchr(line, '\n', (size_t)(end - line));
-        if (!stop)
-            return false;
-        line = stop + 1;
-    }
-    return false;
 }
 
 /* ---- what a genotype begins with ---- */
@@ -224,7 +193,7 @@ ForeignList genotype_find_all(Arena *arena, const SourceFile *source) {
 
 bool genotype_is_foreign(const SourceFile *source) {
     Arena *arena = arena_create();
-    bool foreign = genotype_find_all(arena, source).count > 0 && !has_definition(source);
+    bool foreign = genotype_find_all(arena, source).count > 0 && !file_defines_something(source->text, source->size);
     arena_destroy(arena);
     return foreign;
 }

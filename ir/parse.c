@@ -4,6 +4,8 @@
 #include "ir/parser.h"
 #include "ir/settings.h"
 
+#include "base/file_kind.h"
+
 #include <string.h>
 
 IrNode ir_parse_poison;
@@ -484,5 +486,7 @@ IrModule *ir_parse_module(Arena *arena, const SourceFile *source, Diag *diag) {
 
 IrModule *ir_read_module(Arena *arena, const char *path, Diag *diag, Error *error) {
     const SourceFile *source = source_read_text(arena, path, IR_MOST_BYTES, false, error);
-    return source ? ir_parse_module(arena, source, diag) : NULL;
+    return source && file_expect(path, source->text, source->size, FILE_ir, "a printed graph", error)
+               ? ir_parse_module(arena, source, diag)
+               : NULL;
 }

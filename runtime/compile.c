@@ -4,6 +4,7 @@
  * their own: it leaves the module in the cache and its memory goes back to the system. */
 #include "runtime/compile.h"
 
+#include "base/file_kind.h"
 #include "base/hash.h"
 #include "base/str.h"
 #include "frontend/frontend.h"
@@ -33,7 +34,9 @@ static IrModule *parse_ir(Arena *arena, const RtProgramOptions *o, Diag *diag, E
         return NULL;
     }
     const SourceFile *source = frontend_files_read(o->files, arena, o->path, IR_MOST_BYTES, false, error);
-    return source ? ir_parse_module(arena, source, diag) : NULL;
+    return source && file_expect(o->path, source->text, source->size, FILE_ir, "a printed graph", error)
+               ? ir_parse_module(arena, source, diag)
+               : NULL;
 }
 
 IrModule *rt_text_load_options(Arena *arena, const RtProgramOptions *o, Error *error) {

@@ -8,6 +8,7 @@
 #include "runtime/data.h"
 
 #include "base/arena.h"
+#include "base/file_kind.h"
 #include "base/str.h"
 #include "runtime/picture_tree_files.h"
 
@@ -133,6 +134,8 @@ static uint32_t big_endian(const uint8_t *b) {
 static bool idx_read_header(IdxFile *file, uint32_t magic, int rank, uint32_t *extent, Error *error) {
     uint8_t bytes[16];
     if (!idx_read(file, bytes, 4 + 4 * (size_t)rank, "its header", error))
+        return false;
+    if (!file_expect(file->path, bytes, 4 + 4 * (size_t)rank, FILE_idx, "an IDX file", error))
         return false;
     if (big_endian(bytes) != magic)
         return error_set(error, ERROR_INPUT, "%s: not an IDX file of %s: expected the first bytes %08x, found %08x",

@@ -2,6 +2,7 @@
 #include "runtime/image.h"
 
 #include "base/arena.h"
+#include "base/file_kind.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -117,8 +118,11 @@ static bool refuse(const char *path, const uint8_t *bytes, size_t size, Error *e
             return error_set(error, ERROR_INPUT, "%s: %s, which is not read; read are %s", path, known[i].name,
                              image_formats());
     }
-    return error_set(error, ERROR_INPUT, size ? "%s: no picture: read are %s" : "%s: an empty file; read are %s", path,
-                     image_formats());
+    FileKind kind = file_kind(bytes, size);
+    if (kind != FILE_unknown)
+        return error_set(error, ERROR_INPUT, "%s: %s, no picture: read are %s", path, file_kind_name(kind),
+                         image_formats());
+    return error_set(error, ERROR_INPUT, "%s: no picture: read are %s", path, image_formats());
 }
 
 bool image_decode(const char *path, const uint8_t *bytes, size_t size, Image *image, Error *error) {

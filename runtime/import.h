@@ -1,9 +1,10 @@
 /* import.h: what the files of `ndarts-run import` share: pickles, the values they make, and where storages come from.
  *
- * A pickle is a program for a small stack machine that may call anything. Here it may not: the opcodes and the names it
- * can mention are closed lists (import_pickle.c, import_names.c), a "call" only ever makes one of the values below, and
- * whatever else is asked for is refused by its name. Nothing walks a value recursively, so depth and cycles are no
- * danger; sizes are checked against the bytes there are before anything is allocated. */
+ * A pickle is a program for a small stack machine that may call anything. Here it may not: the opcodes are a closed
+ * list (import_pickle.c), so are the names that mean something (import_names.c), and a "call" only ever makes one of
+ * the values below. What another name makes is an opaque value that stands for "some object"; nothing is looked up,
+ * imported or run. Nothing walks a value recursively, so depth and cycles are no danger; sizes are checked against the
+ * bytes there are before anything is allocated. */
 #ifndef NDARTS_RUNTIME_IMPORT_H
 #define NDARTS_RUNTIME_IMPORT_H
 
@@ -39,7 +40,7 @@ typedef enum PickleKind {
     PICKLE_name, /* of the closed list */
     PICKLE_storage,
     PICKLE_tensor,
-    PICKLE_opaque, /* something harmless that is not looked into: a set, a numpy scalar, a Namespace */
+    PICKLE_opaque, /* something that is not looked into: a set, a numpy scalar, a Namespace, an optimizer, a module */
     PICKLE_KIND_COUNT
 } PickleKind;
 
@@ -61,7 +62,8 @@ typedef struct PickleTensor {
 
 struct PickleValue {
     PickleKind kind;
-    uint32_t capacity; /* of items */
+    uint32_t capacity;         /* of items */
+    const PickleName *made_by; /* of something opaque, or NULL */
     union {
         int64_t integer;
         double number;
@@ -86,6 +88,8 @@ typedef struct Pickle {
     const unsigned char *bytes;
     size_t size, at;
     StrMap *storages; /* key -> PickleStorage, filled as the pickle mentions them */
+    StrMap *skipped;  /* names of what is not looked into; or NULL */
+    bool legacy;      /* storages follow without their sizes, so all must be known */
     /* the machine */
     PickleValue **stack, **memo;
     size_t depth, stack_capacity, memo_count, memo_next, value_count;
@@ -101,9 +105,14 @@ PickleValue *pickle_new(Pickle *p, PickleKind kind);
 bool pickle_push_item(Pickle *p, PickleValue *to, PickleValue *item);
 bool pickle_refuse(Pickle *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *pickle_kind_name(PickleKind kind);
+/* The kind, and of an object its class: "an object of 'argparse.Namespace'". */
+const char *pickle_describe(Arena *arena, const PickleValue *value);
+/* A tensor, but of a kind that is not read: sparse, quantised, complex, of a class of its own. */
+bool pickle_is_other_tensor(const PickleValue *value);
 
-/* The name of the list, or NULL (and the refusal, which says the name). */
+/* The name of the list, or one that makes opaque values; NULL (and the refusal) for what would run a program. */
 const PickleName *pickle_name_find(Pickle *p, const char *module, const char *name);
+const char *pickle_name_text(const PickleName *name);
 /* What calling it with the arguments (a tuple) makes. */
 PickleValue *pickle_name_call(Pickle *p, const PickleName *name, const PickleValue *arguments);
 /* ('storage', type, key, location, count[, view]) */
@@ -116,18 +125,19 @@ PickleValue *pickle_dict_get(const PickleValue *dict, const char *key);
  * any number of them. */
 uint64_t import_budget(size_t file_size);
 /* The files. The top value; the data of every storage it mentions is in memory. */
-PickleValue *import_zip(Arena *arena, const char *path, const char *bytes, size_t size, Error *error);
-PickleValue *import_legacy(Arena *arena, const char *path, const char *bytes, size_t size, Error *error);
+PickleValue *import_zip(Arena *arena, const char *path, const char *bytes, size_t size, StrMap *skipped, Error *error);
+PickleValue *import_legacy(Arena *arena, const char *path, const char *bytes, size_t size, StrMap *skipped,
+                           Error *error);
 
-/* A checkpoint's weights: read, found inside it, prefixes stripped, made contiguous. key: dotted path of the dict that
- * holds them, NULL: found by itself. from: where they were ("" : at the top). left_out: names of what is no tensor. */
+/* A checkpoint's weights: read, found inside it, made contiguous. key: dotted path of the dict that holds them, NULL:
+ * found by itself. from: where they were ("" : at the top). left_out: names of what is no tensor there. skipped:
+ * classes and functions anywhere in the file of which nothing was made. */
 typedef struct Imported {
     TensorFile file;
-    const char *from, *prefix;
-    StrMap left_out;
+    const char *from;
+    StrMap left_out, skipped;
 } Imported;
 bool import_bytes(Arena *arena, const char *path, const char *bytes, size_t size, const char *key, Imported *out,
                   Error *error);
-bool import_checkpoint(Arena *arena, const char *path, const char *key, Imported *out, Error *error);
 
 #endif

@@ -2,28 +2,37 @@
  * machine, the object, the list of storage keys), then for each key 8 bytes of element count and the elements. */
 #include "runtime/import.h"
 
+#include "base/file_kind.h"
+
 #include <inttypes.h>
 #include <string.h>
 
 enum { LEGACY_VERSION = 1001 };
 static const unsigned char magic[10] = {0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};
 
-static bool read_magic(Pickle *p) {
-    if (p->size >= 262 && memcmp(p->bytes + 257, "ustar", 5) == 0)
+/* What is no checkpoint is called by its name. */
+static bool refuse_other(Pickle *p) {
+    FileKind kind = file_kind(p->bytes, p->size);
+    if (kind == FILE_tar)
         return error_set(p->error, ERROR_INPUT,
                          "%s: a tar archive, as PyTorch wrote them before 0.1.10; save it again with a newer version",
                          p->path);
+    if (kind == FILE_pickle)
+        return error_set(p->error, ERROR_INPUT, "%s: a Python pickle, but none that torch.save wrote", p->path);
+    return file_expect(p->path, p->bytes, p->size, FILE_pytorch_legacy, "a PyTorch checkpoint", p->error) &&
+           error_set(p->error, ERROR_INPUT,
+                     "%s: not a PyTorch checkpoint: neither a zip archive nor its magic number at the beginning",
+                     p->path);
+}
+
+static bool read_magic(Pickle *p) {
     Error inner = {ERROR_NONE, ""}, *outer = p->error;
     p->error = &inner;
     const PickleValue *value = p->size && p->bytes[0] == 0x80 ? pickle_run(p) : NULL;
     p->error = outer;
-    if (!value || value->kind != PICKLE_string || value->length != sizeof magic ||
-        memcmp(value->text, magic, sizeof magic) != 0)
-        return error_set(p->error, ERROR_INPUT,
-                         "%s: not a PyTorch checkpoint: neither a zip archive nor its magic "
-                         "number at the beginning",
-                         p->path);
-    return true;
+    bool is_magic = value && value->kind == PICKLE_string && value->length == sizeof magic &&
+                    memcmp(value->text, magic, sizeof magic) == 0;
+    return is_magic || refuse_other(p);
 }
 
 static bool read_version(Pickle *p) {
@@ -79,14 +88,17 @@ static bool read_storages(Pickle *p) {
     return true;
 }
 
-PickleValue *import_legacy(Arena *arena, const char *path, const char *bytes, size_t size, Error *error) {
+PickleValue *import_legacy(Arena *arena, const char *path, const char *bytes, size_t size, StrMap *skipped,
+                           Error *error) {
     StrMap storages = str_map_create(arena);
     Pickle p = {.arena = arena,
                 .path = path,
                 .error = error,
                 .bytes = (const unsigned char *)bytes,
                 .size = size,
-                .storages = &storages};
+                .storages = &storages,
+                .skipped = skipped,
+                .legacy = true};
     if (!read_magic(&p) || !read_version(&p) || !read_machine(&p))
         return NULL;
     PickleValue *value = pickle_run(&p);

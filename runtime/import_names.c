@@ -1,5 +1,5 @@
-/* import_names.c: the closed list of names that a checkpoint's pickle may mention, and what calling each one makes. A
- * name that is not here is refused; nothing is imported, looked up or run. */
+/* import_names.c: the closed list of names that mean something in a checkpoint's pickle, and what calling each one
+ * makes. Any other name makes opaque values, and is noted. Nothing is imported, looked up or run. */
 #include "runtime/import.h"
 
 #include <inttypes.h>
@@ -24,6 +24,13 @@ static const ElementType elements[ELEMENT_COUNT] = {
 };
 
 /* ---- reading arguments ---- */
+
+static PickleValue *opaque(Pickle *p, const PickleName *made_by) {
+    PickleValue *value = pickle_new(p, PICKLE_opaque);
+    if (value)
+        value->made_by = made_by;
+    return value;
+}
 
 static const PickleValue *argument(const PickleValue *arguments, size_t i, PickleKind kind) {
     return i < arguments->count && arguments->items[i]->kind == kind ? arguments->items[i] : NULL;
@@ -83,8 +90,11 @@ static bool apply_dtype(Pickle *p, PickleTensor *t, const PickleValue *dtype) {
 /* (storage, offset, shape, stride, ...); dtype: of version 3, else NULL. */
 static PickleValue *make_tensor(Pickle *p, const PickleValue *arguments, const PickleValue *dtype) {
     const PickleValue *storage = argument(arguments, 0, PICKLE_storage), *offset = argument(arguments, 1, PICKLE_int);
+    const PickleValue *unknown = argument(arguments, 0, PICKLE_opaque);
     int stride_rank = 0;
     PickleTensor *t = ARENA_NEW(p->arena, PickleTensor);
+    if (unknown || (dtype && !dtype->name->element))
+        return opaque(p, unknown ? unknown->made_by : dtype->name);
     if (!storage || !offset || arguments->count < 4) {
         pickle_refuse(p, "a tensor without a storage and an offset");
         return NULL;
@@ -118,10 +128,17 @@ static PickleValue *call_rebuild_tensor_v3(Pickle *p, const PickleValue *argumen
 }
 
 static PickleValue *call_rebuild_parameter(Pickle *p, const PickleValue *arguments) {
-    if (argument(arguments, 0, PICKLE_tensor))
+    if (argument(arguments, 0, PICKLE_tensor) || argument(arguments, 0, PICKLE_opaque))
         return arguments->items[0];
     pickle_refuse(p, "a parameter without a tensor");
     return NULL;
+}
+
+/* (how, class, arguments, state): a tensor of a class derived from Tensor. */
+static PickleValue *call_rebuild_from_type(Pickle *p, const PickleValue *arguments) {
+    const PickleValue *how = argument(arguments, 0, PICKLE_name), *what = argument(arguments, 2, PICKLE_tuple);
+    bool plain = how && what && how->name->call && how->name->call != call_rebuild_from_type;
+    return plain ? how->name->call(p, what) : opaque(p, NULL);
 }
 
 /* ---- containers ---- */
@@ -156,7 +173,7 @@ static PickleValue *call_size(Pickle *p, const PickleValue *arguments) {
 
 static PickleValue *call_opaque(Pickle *p, const PickleValue *arguments) {
     (void)arguments;
-    return pickle_new(p, PICKLE_opaque);
+    return opaque(p, NULL);
 }
 
 /* ---- the list ---- */
@@ -169,6 +186,9 @@ static const PickleName names[] = {
     {"torch._utils._rebuild_tensor_v2", call_rebuild_tensor, NULL},
     {"torch._utils._rebuild_tensor_v3", call_rebuild_tensor_v3, NULL},
     {"torch._utils._rebuild_parameter", call_rebuild_parameter, NULL},
+    {"torch._utils._rebuild_parameter_with_state", call_rebuild_parameter, NULL},
+    {"torch._tensor._rebuild_from_type", call_rebuild_from_type, NULL},
+    {"torch._tensor._rebuild_from_type_v2", call_rebuild_from_type, NULL},
     {"torch.Size", call_size, NULL},
     {"torch.device", call_opaque, NULL},
     {"numpy.dtype", call_opaque, NULL},
@@ -195,10 +215,24 @@ static const PickleName names[] = {
     {"__builtin__.list", NULL, NULL},
 };
 
-static const PickleName *new_name(Pickle *p, const char *name, const ElementType *element) {
+static const PickleName *new_name(Pickle *p, const char *name, NameCall *call, const ElementType *element) {
     PickleName *made = ARENA_NEW(p->arena, PickleName);
-    *made = (PickleName){name, NULL, element};
+    *made = (PickleName){name, call, element};
     return made;
+}
+
+const char *pickle_name_text(const PickleName *name) {
+    return name->name;
+}
+
+bool pickle_is_other_tensor(const PickleValue *value) {
+    static const char *const signs[] = {"rebuild", "ensor", "Storage", "arameter", "torch.complex", "torch.float8"};
+    if (value->kind != PICKLE_opaque || !value->made_by || !str_starts_with(value->made_by->name, "torch"))
+        return false;
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
+        if (strstr(value->made_by->name, signs[i]))
+            return true;
+    return false;
 }
 
 /* torch.FloatStorage, torch.cuda.FloatStorage, torch.storage.UntypedStorage; torch.float32. */
@@ -208,11 +242,28 @@ static const PickleName *find_element(Pickle *p, const char *module, const char 
     for (int i = 0; i < ELEMENT_COUNT; i++) {
         size_t length = strlen(elements[i].name);
         if (storage_module && str_starts_with(name, elements[i].name) && str_equal(name + length, "Storage"))
-            return new_name(p, name, &elements[i]);
+            return new_name(p, name, NULL, &elements[i]);
         if (elements[i].dtype && str_equal(module, "torch") && str_equal(name, elements[i].dtype))
-            return new_name(p, name, &elements[i]);
+            return new_name(p, name, NULL, &elements[i]);
     }
     return NULL;
+}
+
+/* Functions that run programs or code. They would do nothing here; a checkpoint has no use for them all the same, so
+ * one that mentions them was made to harm whoever loads it elsewhere, and is said to be so. */
+static bool runs_something(const char *module, const char *name) {
+    static const char *const modules[] = {"subprocess", "pty", "runpy", "webbrowser", "commands", "ctypes", "socket"};
+    static const char *const functions[] = {"system", "popen",   "eval",       "exec", "execfile",
+                                            "spawn",  "compile", "__import__", "fork", "startfile"};
+    bool system = str_equal(module, "os") || str_equal(module, "posix") || str_equal(module, "nt") ||
+                  str_equal(module, "builtins") || str_equal(module, "__builtin__");
+    for (size_t i = 0; i < sizeof modules / sizeof modules[0]; i++)
+        if (str_equal(modules[i], module))
+            return true;
+    for (size_t i = 0; system && i < sizeof functions / sizeof functions[0]; i++)
+        if (str_starts_with(name, functions[i]))
+            return true;
+    return false;
 }
 
 const PickleName *pickle_name_find(Pickle *p, const char *module, const char *name) {
@@ -222,19 +273,25 @@ const PickleName *pickle_name_find(Pickle *p, const char *module, const char *na
             return &names[i];
     }
     const PickleName *found = find_element(p, module, name);
-    if (!found)
+    if (found)
+        return found;
+    if (runs_something(module, name)) {
         pickle_refuse(p,
-                      "the pickle asks for '%.200s', which is not one of the names that weights need; save "
-                      "model.state_dict() instead",
+                      "the pickle asks for '%.200s', which runs programs or code: this file was made to harm whoever "
+                      "loads it",
                       whole);
-    return found;
+        return NULL;
+    }
+    if (p->skipped)
+        str_map_set(p->skipped, whole, p);
+    return new_name(p, whole, call_opaque, NULL);
 }
 
 PickleValue *pickle_name_call(Pickle *p, const PickleName *name, const PickleValue *arguments) {
-    if (name->call)
-        return name->call(p, arguments);
-    pickle_refuse(p, "the pickle calls '%s', which is no function here", name->name);
-    return NULL;
+    PickleValue *value = name->call ? name->call(p, arguments) : opaque(p, name);
+    if (value && value->kind == PICKLE_opaque && !value->made_by)
+        value->made_by = name;
+    return value;
 }
 
 /* ---- storages ---- */
@@ -272,6 +329,8 @@ PickleValue *pickle_storage_open(Pickle *p, const PickleValue *id) {
         count = argument(id, 4, PICKLE_int);
     }
     bool good = kind && kind->length == 7 && memcmp(kind->text, "storage", 7) == 0;
+    if (good && type && type->name->call == call_opaque && !p->legacy)
+        return opaque(p, type->name);
     if (!good || !type || !type->name->element || !key || !count || count->integer < 0) {
         pickle_refuse(p, "a reference that is not to a storage of numbers");
         return NULL;

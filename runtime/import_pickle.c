@@ -1,5 +1,5 @@
-/* import_pickle.c: the stack machine of pickles, as far as checkpoints need it: protocols 2 to 5 without instances,
- * out-of-band buffers and extension codes.
+/* import_pickle.c: the stack machine of pickles, as far as checkpoints need it: protocols 2 to 5 without out-of-band
+ * buffers and extension codes. Objects are opaque: their classes are not known, their states are dropped.
  *
  * Invariants: marks are rising positions of the stack; a value's items were on the stack, so the memory used is a small
  * multiple of the bytes read. */
@@ -23,6 +23,11 @@ const char *pickle_kind_name(PickleKind kind) {
         "None",   "a bool", "an integer", "a float",   "a string", "a tuple",
         "a list", "a dict", "a name",     "a storage", "a tensor", "an object that is not looked into"};
     return names[kind];
+}
+
+const char *pickle_describe(Arena *arena, const PickleValue *value) {
+    const char *name = value->kind == PICKLE_opaque && value->made_by ? pickle_name_text(value->made_by) : NULL;
+    return name ? arena_printf(arena, "an object of '%.200s'", name) : pickle_kind_name(value->kind);
 }
 
 PickleValue *pickle_new(Pickle *p, PickleKind kind) {
@@ -241,6 +246,11 @@ static bool fill(Pickle *p, size_t first, PickleKind kind) {
     size_t count = p->depth - first;
     p->depth = first;
     PickleValue *to = top(p);
+    if (to && to->kind == PICKLE_opaque && kind == PICKLE_dict) { /* of a class that is a kind of dict */
+        to->kind = PICKLE_dict;
+        to->items = NULL;
+        to->count = to->capacity = 0;
+    }
     if (!to || to->kind == PICKLE_opaque)
         return to != NULL;
     if (to->kind != kind)
@@ -294,19 +304,39 @@ static bool call(Pickle *p) {
     PickleValue *arguments = pop(p), *name = arguments ? pop(p) : NULL;
     if (!name)
         return false;
+    if (name->kind == PICKLE_opaque) { /* a method of something unknown */
+        PickleValue *value = pickle_new(p, PICKLE_opaque);
+        if (value)
+            value->made_by = name->made_by;
+        return push(p, value);
+    }
     if (name->kind != PICKLE_name || arguments->kind != PICKLE_tuple)
         return pickle_refuse(p, "a call of %s with %s", pickle_kind_name(name->kind),
                              pickle_kind_name(arguments->kind));
     return push(p, pickle_name_call(p, name->name, arguments));
 }
 
+/* With arguments by name, which only objects take. */
+static bool call_with_names(Pickle *p) {
+    return pop(p) && call(p);
+}
+
 /* The state of an object, such as the _metadata of a state_dict, is not needed. */
 static bool drop_state(Pickle *p) {
-    PickleValue *state = pop(p), *object = state ? top(p) : NULL;
-    if (!object)
-        return false;
-    return object->kind == PICKLE_dict || object->kind == PICKLE_opaque || object->kind == PICKLE_tensor ||
-           pickle_refuse(p, "a state for %s", pickle_kind_name(object->kind));
+    PickleValue *state = pop(p);
+    return state && top(p);
+}
+
+static bool drop_marked(Pickle *p) {
+    size_t first = 0;
+    bool marked = pop_mark(p, &first);
+    p->depth = marked ? first : p->depth;
+    return marked;
+}
+
+/* A value, or a mark that has nothing above it. */
+static bool drop_value(Pickle *p) {
+    return p->mark_count && p->depth == stack_floor(p) ? drop_marked(p) : pop(p) != NULL;
 }
 
 static bool open_storage(Pickle *p) {
@@ -368,7 +398,14 @@ static bool step(Pickle *p, unsigned char opcode) {
         return push_string(p, 1);
     case 0x8d:
     case 0x8e:
+    case 0x96:
         return push_string(p, 8);
+    case '0':
+        return drop_value(p);
+    case '1':
+        return drop_marked(p);
+    case '2':
+        return push(p, top(p));
     case ')':
         return push_tuple(p, 0);
     case 0x85:
@@ -418,6 +455,8 @@ static bool step(Pickle *p, unsigned char opcode) {
     case 'R':
     case 0x81:
         return call(p);
+    case 0x92:
+        return call_with_names(p);
     case 'b':
         return drop_state(p);
     case 'Q':

@@ -1,17 +1,15 @@
-/* import_tensors.c: from the values of a checkpoint to tensors: finds the weights, strips the prefixes that wrappers
- * put before the names, makes every tensor contiguous. */
+/* import_tensors.c: from the values of a checkpoint to tensors: finds the weights and makes every tensor contiguous. */
 #include "runtime/import.h"
+
+#include "base/file_kind.h"
 
 #include <string.h>
 
 /* Where training scripts keep the weights, the likeliest first. */
-static const char *const usual_keys[] = {"model_state", "state_dict", "model_state_dict", "net",       "model",
-                                         "network",     "module",     "weights",          "net_state", "state",
-                                         "ema",         "model_ema",  "state_dict_ema"};
+static const char *const usual_keys[] = {"model_state", "state_dict", "model_state_dict", "net",           "model",
+                                         "network",     "module",     "weights",          "net_state",     "state",
+                                         "ema",         "model_ema",  "ema_model",        "state_dict_ema"};
 enum { USUAL_COUNT = sizeof usual_keys / sizeof usual_keys[0], MAX_DEPTH = 4 };
-
-/* Prefixes of DataParallel and of torch.compile. */
-static const char *const wrappers[] = {"module.", "_orig_mod."};
 
 typedef struct Finder {
     Arena *arena;
@@ -22,7 +20,8 @@ typedef struct Finder {
 
 static bool has_tensors(const PickleValue *value) {
     for (size_t i = 0; value->kind == PICKLE_dict && i < value->count; i += 2) {
-        if (value->items[i]->kind == PICKLE_string && value->items[i + 1]->kind == PICKLE_tensor)
+        const PickleValue *entry = value->items[i + 1];
+        if (value->items[i]->kind == PICKLE_string && (entry->kind == PICKLE_tensor || pickle_is_other_tensor(entry)))
             return true;
     }
     return false;
@@ -46,6 +45,22 @@ static const PickleValue *usual_entry(Finder *f, const PickleValue *dict) {
     return NULL;
 }
 
+/* Under an unusual name, but the only entry with tensors. */
+static const PickleValue *only_entry(Finder *f, const PickleValue *dict) {
+    size_t found = dict->count;
+    for (size_t i = 0; i < dict->count; i += 2) {
+        if (dict->items[i]->kind != PICKLE_string || !has_tensors(dict->items[i + 1]))
+            continue;
+        if (found < dict->count)
+            return NULL;
+        found = i;
+    }
+    if (found == dict->count)
+        return NULL;
+    enter(f, arena_strndup(f->arena, dict->items[found]->text, dict->items[found]->length));
+    return dict->items[found + 1];
+}
+
 static const char *list_keys(Finder *f, const PickleValue *dict) {
     enum { SHOWN = 12 };
     Str list = str_create(f->arena);
@@ -54,7 +69,7 @@ static const char *list_keys(Finder *f, const PickleValue *dict) {
         const PickleValue *key = dict->items[i];
         if (key->kind == PICKLE_string && count++ < SHOWN)
             str_addf(&list, "%s'%.*s' (%s)", count > 1 ? ", " : "", (int)(key->length < 60 ? key->length : 60),
-                     key->text, pickle_kind_name(dict->items[i + 1]->kind));
+                     key->text, pickle_describe(f->arena, dict->items[i + 1]));
     }
     if (count > SHOWN)
         str_addf(&list, " and %zu more", count - SHOWN);
@@ -66,6 +81,8 @@ static const PickleValue *find_weights(Finder *f, const PickleValue *value) {
         const PickleValue *next = usual_entry(f, value);
         if (!next && has_tensors(value))
             return value;
+        if (!next)
+            next = only_entry(f, value);
         if (!next) {
             error_set(f->error, ERROR_INPUT, "%s: no weights under a usual name; say which with --key; there are: %s",
                       f->path, list_keys(f, value));
@@ -75,7 +92,8 @@ static const PickleValue *find_weights(Finder *f, const PickleValue *value) {
         if (has_tensors(value))
             return value;
     }
-    error_set(f->error, ERROR_INPUT, "%s: holds %s, not a dict of tensors", f->path, pickle_kind_name(value->kind));
+    error_set(f->error, ERROR_INPUT, "%s: holds %s, not a dict of tensors%s", f->path, pickle_describe(f->arena, value),
+              value->kind == PICKLE_opaque ? "; save model.state_dict() instead" : "");
     return NULL;
 }
 
@@ -102,7 +120,7 @@ static const PickleValue *follow_key(Finder *f, const PickleValue *value, const 
     str_add(&f->from, key);
     if (value->kind == PICKLE_dict && has_tensors(value))
         return value;
-    error_set(f->error, ERROR_INPUT, "%s: '%s' is %s without tensors", f->path, key, pickle_kind_name(value->kind));
+    error_set(f->error, ERROR_INPUT, "%s: '%s' is %s without tensors", f->path, key, pickle_describe(f->arena, value));
     return NULL;
 }
 
@@ -166,40 +184,31 @@ static bool add_tensor(Finder *f, Imported *out, const char *name, const PickleT
 }
 
 /* A later entry of the same name replaces an earlier one, as in a dict; entries that are no tensors are noted. */
-static StrMap collect(Finder *f, const PickleValue *dict, Imported *out) {
-    StrMap tensors = str_map_create(f->arena);
+static bool collect(Finder *f, const PickleValue *dict, StrMap *tensors, Imported *out) {
     out->left_out = str_map_create(f->arena);
     for (size_t i = 0; i < dict->count; i += 2) {
         PickleValue *key = dict->items[i], *value = dict->items[i + 1];
         if (key->kind != PICKLE_string)
             continue;
         const char *name = arena_strndup(f->arena, key->text, key->length);
-        str_map_set(value->kind == PICKLE_tensor ? &tensors : &out->left_out, name, value);
+        if (pickle_is_other_tensor(value))
+            return error_set(f->error, ERROR_INPUT,
+                             "%s: '%.200s' is %s: only dense tensors of plain numbers are read, so save it as one",
+                             f->path, name, pickle_describe(f->arena, value));
+        str_map_set(value->kind == PICKLE_tensor ? tensors : &out->left_out, name, value);
     }
-    return tensors;
-}
-
-static const char *common_prefix(Arena *arena, const StrMap *tensors) {
-    const char *prefix = "";
-    for (size_t w = 0; w < 2 * sizeof wrappers / sizeof wrappers[0]; w++) {
-        const char *longer = arena_printf(arena, "%s%s", prefix, wrappers[w % 2]);
-        bool all = tensors->count > 0;
-        for (size_t i = 0; all && i < tensors->count; i++)
-            all = str_starts_with(tensors->entries[i].key, longer) && tensors->entries[i].key[strlen(longer)];
-        if (all)
-            prefix = longer;
-    }
-    return prefix;
+    return true;
 }
 
 static bool take_tensors(Finder *f, const PickleValue *dict, size_t file_size, Imported *out) {
     uint64_t budget = import_budget(file_size);
-    StrMap tensors = collect(f, dict, out);
+    StrMap tensors = str_map_create(f->arena);
     out->from = f->from.data;
-    out->prefix = common_prefix(f->arena, &tensors);
+    if (!collect(f, dict, &tensors, out))
+        return false;
     for (size_t i = 0; i < tensors.count; i++) {
         const PickleValue *value = tensors.entries[i].value;
-        if (!add_tensor(f, out, tensors.entries[i].key + strlen(out->prefix), value->tensor, &budget))
+        if (!add_tensor(f, out, tensors.entries[i].key, value->tensor, &budget))
             return false;
     }
     return true;
@@ -208,15 +217,14 @@ static bool take_tensors(Finder *f, const PickleValue *dict, size_t file_size, I
 bool import_bytes(Arena *arena, const char *path, const char *bytes, size_t size, const char *key, Imported *out,
                   Error *error) {
     Finder f = {.arena = arena, .path = path, .error = error, .from = str_create(arena)};
+    FileKind kind = file_kind(bytes, size);
     bool zip = size >= 4 && memcmp(bytes, "PK\3\4", 4) == 0;
-    const PickleValue *value = (zip ? import_zip : import_legacy)(arena, path, bytes, size, error);
+    if (zip && kind != FILE_zip && !file_expect_kind(path, kind, FILE_pytorch, "a PyTorch checkpoint", error))
+        return false;
+    out->skipped = str_map_create(arena);
+    const PickleValue *value = (zip ? import_zip : import_legacy)(arena, path, bytes, size, &out->skipped, error);
     if (!value)
         return false;
     const PickleValue *dict = key ? follow_key(&f, value, key) : find_weights(&f, value);
     return dict && take_tensors(&f, dict, size, out);
-}
-
-bool import_checkpoint(Arena *arena, const char *path, const char *key, Imported *out, Error *error) {
-    const SourceFile *source = source_read(arena, path, error);
-    return source && import_bytes(arena, path, source->text, source->size, key, out, error);
 }

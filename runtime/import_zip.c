@@ -5,8 +5,8 @@
 
 #ifndef NDARTS_HAVE_LIBZIP
 
-PickleValue *import_zip(Arena *arena, const char *path, const char *bytes, size_t size, Error *error) {
-    (void)arena, (void)bytes, (void)size;
+PickleValue *import_zip(Arena *arena, const char *path, const char *bytes, size_t size, StrMap *skipped, Error *error) {
+    (void)arena, (void)bytes, (void)size, (void)skipped;
     error_set(error, ERROR_MACHINE, "%s: a zip archive, and this ndarts was built without libzip", path);
     return NULL;
 }
@@ -25,6 +25,7 @@ typedef struct Archive {
     const char *path;
     Error *error;
     zip_t *zip;
+    StrMap *skipped;
     const char *folder;        /* with its slash */
     size_t file_size, claimed; /* claimed: compressed bytes of the entries read so far, which cannot overlap */
     uint64_t budget;           /* bytes that further entries may be in memory */
@@ -152,7 +153,7 @@ static bool read_storages(Archive *a, const StrMap *storages) {
 
 static PickleValue *read_archive(Archive *a) {
     StrMap storages = str_map_create(a->arena);
-    Pickle p = {.arena = a->arena, .path = a->path, .error = a->error, .storages = &storages};
+    Pickle p = {.arena = a->arena, .path = a->path, .error = a->error, .storages = &storages, .skipped = a->skipped};
     if (!find_folder(a) || !check_byte_order(a))
         return NULL;
     p.bytes = read_entry(a, "data.pkl", MAX_PICKLE, &p.size);
@@ -162,8 +163,13 @@ static PickleValue *read_archive(Archive *a) {
     return value && read_storages(a, &storages) ? value : NULL;
 }
 
-PickleValue *import_zip(Arena *arena, const char *path, const char *bytes, size_t size, Error *error) {
-    Archive a = {.arena = arena, .path = path, .error = error, .file_size = size, .budget = import_budget(size)};
+PickleValue *import_zip(Arena *arena, const char *path, const char *bytes, size_t size, StrMap *skipped, Error *error) {
+    Archive a = {.arena = arena,
+                 .path = path,
+                 .error = error,
+                 .skipped = skipped,
+                 .file_size = size,
+                 .budget = import_budget(size)};
     if (!open_archive(&a, bytes, size))
         return NULL;
     PickleValue *value = read_archive(&a);

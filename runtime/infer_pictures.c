@@ -1,5 +1,6 @@
 /* infer_pictures.c: files of pictures through a network: each is made to the network's size and normalised as the
  * images of its data are for evaluation, a batch at a time. A broken one is named and skipped. */
+#include "base/file_kind.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "runtime/data.h"
@@ -32,7 +33,8 @@ static bool read_names(Pictures *p, Error *error) {
     if (!path)
         return true;
     SourceFile *file = source_read(p->infer->arena, path, error);
-    if (!file)
+    FileKind kind = file ? file_kind(file->text, file->size) : FILE_unknown;
+    if (!file || (!file_kind_is_text(kind) && !file_expect_kind(path, kind, FILE_text, "names, one a line", error)))
         return false;
     int count = 0, capacity = 0, named = 0;
     const char *mark = "\xef\xbb\xbf"; /* of the byte order, which editors put in front */

@@ -1,6 +1,7 @@
 /* program.c: opens programs, gives their modules memory, and runs their graphs. */
 #include "runtime/compile.h"
 
+#include "base/file_kind.h"
 #include "base/str.h"
 #include "runtime/device.h"
 #include "runtime/fit.h"
@@ -151,6 +152,9 @@ RtProgram *rt_program_load_on(const char *device, const char *path, int threads,
                   for_gpu ? "GPU" : "CPU", device);
         return NULL;
     }
+    if (!file_expect_kind(path, file_kind_at(path), for_gpu ? FILE_cubin : FILE_module, "a module that ndartsc made",
+                          error))
+        return NULL;
     if (!device || str_equal(device, "auto"))
         device = for_gpu ? "cuda" : "cpu";
     RtProgram *p = create(device, threads, error);

@@ -1,6 +1,7 @@
 /* report_data.c: reads what a run left behind. */
 #include "runtime/report.h"
 
+#include "base/file_kind.h"
 #include "base/json.h"
 #include "base/tensor_file.h"
 #include "runtime/genotype.h"
@@ -55,6 +56,8 @@ bool report_load(Arena *arena, const char *folder, ReportRun *run, Error *error)
     *run = (ReportRun){.folder = arena_strndup(arena, folder, length)};
     run->name = run->folder;
     const char *path = arena_printf(arena, "%s/run.json", run->folder);
+    if (!file_expect_kind(folder, file_kind_at(folder), FILE_folder, "the folder of a run", error))
+        return false;
     Error unread = {0};
     run->run = json_read(path, &unread);
     if (unread.kind)

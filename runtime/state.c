@@ -2,6 +2,7 @@
 #include "runtime/program.h"
 #include "runtime/tensors.h"
 #include "runtime/weights.h"
+#include "runtime/weights_names.h"
 
 #include "base/str.h"
 
@@ -100,11 +101,12 @@ bool rt_state_set(RtProgram *p, const TensorFile *file, RtStateMode mode, Error 
     bool *required = ARENA_ARRAY(arena, bool, count);
     for (int i = 0; i < count; i++)
         required[i] = is_required(&p->params[i], mode);
-    bool ok = weights_fit(arena, p->params, required, count, file, mode == RT_STATE_all, &inner) ||
+    TensorFile adapted = mode == RT_STATE_all ? *file : weights_adapt(arena, p->params, required, count, file);
+    bool ok = weights_fit(arena, p->params, required, count, &adapted, mode == RT_STATE_all, &inner) ||
               error_set(error, inner.kind, "does not fit the network: %s; nothing was loaded", inner.message);
-    for (size_t i = 0; ok && i < file->count; i++) {
-        if (rt_param_find(p, file->tensors[i].name) >= 0)
-            set_param(p, &file->tensors[i], arena);
+    for (size_t i = 0; ok && i < adapted.count; i++) {
+        if (rt_param_find(p, adapted.tensors[i].name) >= 0)
+            set_param(p, &adapted.tensors[i], arena);
     }
     arena_destroy(arena);
     return ok;

@@ -4,6 +4,7 @@
 #include "passes/pass.h"
 #include "runtime/runtime.h"
 #include "runtime/weights.h"
+#include "runtime/weights_names.h"
 
 #include <string.h>
 
@@ -31,15 +32,21 @@ IrGraph *rt_inference_graph(Arena *arena, const char *path, const char *const *s
     return graph;
 }
 
-bool rt_weights_check(Arena *arena, const IrModule *module, const char *net, const char *path, const TensorFile *file,
-                      Error *error) {
-    Error inner = {ERROR_NONE, ""};
-    RtTensorInfo *wanted = ARENA_ARRAY(arena, RtTensorInfo, module->param_count);
+const RtTensorInfo *rt_weights_wanted(Arena *arena, const IrModule *module) {
+    RtTensorInfo *wanted = ARENA_ARRAY(arena, RtTensorInfo, module->param_count + 1);
     for (int i = 0; i < module->param_count; i++) {
         const IrParam *param = &module->params[i];
         wanted[i] = (RtTensorInfo){.name = param->name, .rank = param->type.rank};
         memcpy(wanted[i].shape, param->type.dim, sizeof param->type.dim);
     }
+    return wanted;
+}
+
+bool rt_weights_check(Arena *arena, const IrModule *module, const char *net, const char *path, TensorFile *file,
+                      Error *error) {
+    Error inner = {ERROR_NONE, ""};
+    const RtTensorInfo *wanted = rt_weights_wanted(arena, module);
+    *file = weights_adapt(arena, wanted, NULL, module->param_count, file);
     return weights_fit(arena, wanted, NULL, module->param_count, file, false, &inner) ||
            error_set(error, inner.kind, "%s does not fit %s: %s; nothing was written", path, net, inner.message);
 }

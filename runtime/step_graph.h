@@ -7,13 +7,17 @@
 #include "base/diag.h"
 #include "base/tensor_file.h"
 #include "ir/ir.h"
+#include "runtime/runtime.h"
 
 /* Mistakes in the text are printed to stderr as they are found. NULL on failure. The graph's module has the table of
  * its parameters. */
 IrGraph *rt_inference_graph(Arena *arena, const char *path, const char *const *sets, int set_count, bool fold,
                             Error *error);
-/* Are the weights those of the network, as weights_fit asks? net and path name both in the message. */
-bool rt_weights_check(Arena *arena, const IrModule *module, const char *net, const char *path, const TensorFile *file,
+/* What a network wants, as many as the module has parameters. */
+const RtTensorInfo *rt_weights_wanted(Arena *arena, const IrModule *module);
+/* Are the weights those of the network, as weights_fit asks? A prefix that all of them have is taken off their names. net
+ * and path name both in the message. */
+bool rt_weights_check(Arena *arena, const IrModule *module, const char *net, const char *path, TensorFile *file,
                       Error *error);
 
 #endif

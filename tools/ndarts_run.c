@@ -39,7 +39,7 @@ static const RtCommand commands[] = {
     {"infer", rt_infer_main,
      "NET.nd|NET.so|NET.cubin --weights W.safetensors PICTURE...|--input x.npy --output y.npy [--classes FILE] ...",
      "the five best classes of pictures, or the logits of an array", false, true},
-    {"import", rt_import_main, "W.pt -o W.safetensors [--key NAME] [--net NET.nd [--set NAME=VALUE]]",
+    {"import", rt_import_main, "W.pt -o W.safetensors [--key NAME] [--strip PREFIX] [--net NET.nd [--set NAME=VALUE]]",
      "weights out of a PyTorch checkpoint", false, false},
     {"export", rt_export_main, "NET.nd --weights W.safetensors -o NET.onnx|W.safetensors [--set NAME=VALUE]",
      "a network as ONNX, or exactly its weights", false, false},

@@ -379,8 +379,9 @@ static const char *cubin_key(Job *job, const Weights *weights) {
 /* The weights, if any, are filled in by who writes the file. */
 static bool compile_cubin(Job *job, const Weights *weights, void **bytes, size_t *size) {
     Options *o = job->o;
+    TensorFile tensors = weights->tensors;
     if (!build_graphs(job) ||
-        (weights->file && !rt_weights_check(o->arena, job->module, o->input, o->weights, &weights->tensors, &job->error)))
+        (weights->file && !rt_weights_check(o->arena, job->module, o->input, o->weights, &tensors, &job->error)))
         return false;
     job->cg.rooms = true;
     job->cg.weights_size = weights->file ? cubin_weights_room(weights->file->size) : 0;

@@ -4,6 +4,7 @@ nothing in them is run, and weights are held against a network."""
 import os
 import pickle
 import resource
+import struct
 import subprocess
 import sys
 import tempfile
@@ -66,12 +67,13 @@ def good_files():
 
 
 def refused_files():
-    for name, what in (('refused_call_zip.pt', 'posix.system'), ('refused_call_legacy.pt', 'posix.system'),
-                       ('refused_module_zip.pt', 'torch.nn.modules.linear.Linear')):
-        expect(name, 1, f"asks for '{what}'", os.path.join(DATA, name), '-o', 'refused.safetensors')
+    for name in ('refused_call_zip.pt', 'refused_call_legacy.pt'):
+        expect(name, 1, "asks for 'posix.system', which runs programs", os.path.join(DATA, name), '-o', 'refused.safetensors')
+    expect('a whole module', 1, "holds an object of 'torch.nn.modules.linear.Linear', not a dict of tensors; save model.state_dict()",
+           os.path.join(DATA, 'refused_module_zip.pt'), '-o', 'refused.safetensors')
     expect('wrong key', 1, "no 'weights'", os.path.join(DATA, 'inside_zip.pt'), '--key', 'weights', '-o', 'refused.safetensors')
     expect('key of no dict', 1, "'epoch' is an integer", os.path.join(DATA, 'inside_zip.pt'), '--key', 'epoch', '-o', 'refused.safetensors')
-    expect('not a checkpoint', 1, 'neither a zip archive', os.path.join(DATA, 'make.py'), '-o', 'refused.safetensors')
+    expect('not a checkpoint', 1, 'make.py: Python source, not a PyTorch checkpoint', os.path.join(DATA, 'make.py'), '-o', 'refused.safetensors')
     expect('no file', 1, 'cannot open', 'nothing.pt', '-o', 'refused.safetensors')
 
 
@@ -145,6 +147,159 @@ def bombs():
     for title, said, value, entries in cases:
         pickled('bomb.pt', value, entries, how=zipfile.ZIP_DEFLATED)
         expect(title, 1, said, 'bomb.pt', '-o', 'hostile1.safetensors')
+class Opaque:
+    """Pickles as a call of any global with any arguments, then a state and items."""
+    def __init__(self, module, name, *arguments, state=None, items=None):
+        self.parts = module, name, arguments, state, items
+
+
+def value(what):
+    """Protocol 2, with names that need not exist here."""
+    if isinstance(what, Opaque):
+        module, name, arguments, state, items = what.parts
+        code = f'c{module}\n{name}\n'.encode() + value(tuple(arguments)) + b'R'
+        for key, item in items or ():
+            code += value(key) + value(item) + b's'
+        return code + (value(state) + b'b' if state is not None else b'')
+    if isinstance(what, bytes):
+        return what
+    if isinstance(what, dict):
+        return b'}' + b''.join(value(key) + value(item) + b's' for key, item in what.items())
+    if isinstance(what, (tuple, list)):
+        return b'(' + b''.join(value(item) for item in what) + (b't' if isinstance(what, tuple) else b'l')
+    if isinstance(what, str):
+        return b'X' + len(what.encode()).to_bytes(4, 'little') + what.encode()
+    if isinstance(what, float):
+        return b'G' + struct.pack('>d', what)
+    return {None: b'N', True: b'\x88', False: b'\x89'}[what] if what is None or isinstance(what, bool) else b'J' + struct.pack('<i', what)
+
+
+def weight(*shape, storage='FloatStorage', key=None, module='torch'):
+    count, stride = 1, []
+    for extent in reversed(shape):
+        stride.insert(0, count)
+        count *= extent
+    storage = b'(' + value('storage') + f'c{module}\n{storage}\n'.encode() + value(key or str(count)) + value('cpu') + value(count) + b'tQ'
+    return Opaque('torch._utils', '_rebuild_tensor_v2', storage, 0, tuple(shape), tuple(stride), False, Opaque('collections', 'OrderedDict'))
+
+
+STORAGES = [(f'x/data/{count}', bytes(4 * count)) for count in (1, 2, 3, 6, 9)]
+
+
+def save(name, what):
+    """A zip archive with a storage for every number of elements."""
+    pickled(name, b'\x80\2' + value(what) + b'.', STORAGES)
+
+
+def objects_beside_the_weights():
+    """Whatever stands beside the weights is left out, named, and never made."""
+    path = Opaque('pathlib', 'PosixPath', 'data', 'cifar')
+    beside = {
+        'a path': (path, 'pathlib.PosixPath'),
+        'arguments': (Opaque('argparse', 'Namespace', state={'path': path, 'lr': 0.1}), 'pathlib.PosixPath'),
+        'a time': (Opaque('datetime', 'datetime', 'bytes'), 'datetime.datetime'),
+        'a class of its own': (Opaque('train', 'Config', state={'a': [1, {'b': path}]}), 'train.Config'),
+        'a kind of dict': (Opaque('easydict', 'EasyDict', items=[('a', 1)], state={'a': 1}), 'easydict.EasyDict'),
+        'a function': (b'ctrain\nbuild\n', 'train.build'),
+        'a lambda': (b'ctrain\n<lambda>\n', 'train.<lambda>'),
+        'a bound method': (Opaque('__builtin__', 'getattr', Opaque('train', 'Model'), 'forward'), 'train.Model'),
+        'a partial': (Opaque('functools', 'partial', b'ctorch.optim\nSGD\n', state=()), 'functools.partial'),
+        'an optimiser': (Opaque('torch.optim.sgd', 'SGD', state={'state': {0: {'momentum_buffer': weight(2)}}}), 'torch.optim.sgd.SGD'),
+        'a call of what a call made': (b'ctrain\nfactory\n)R)R', 'train.factory'),
+        'an array': (Opaque('numpy.core.multiarray', '_reconstruct', b'cnumpy\nndarray\n', (0,), 'b', state=(1, (2,), Opaque('numpy', 'dtype', 'f4'), False, 'x')), ''),
+        'an enum': (Opaque('train', 'Mode', 1), 'train.Mode'),
+        'a sparse tensor': (Opaque('torch._utils', '_rebuild_sparse_tensor', 1, ()), 'torch._utils._rebuild_sparse_tensor'),
+        'complex numbers': (weight(2, storage='ComplexFloatStorage', key='9'), 'torch.ComplexFloatStorage'),
+        'an object with names': (b'ctrain\nA\n)}\x92', 'train.A'),
+    }
+    for title, (what, said) in beside.items():
+        for place in ('before', 'after'):
+            model = {'model': {'w': weight(2, 3)}}
+            whole = {'args': what, 'epoch': 3, **model} if place == 'before' else {**model, 'args': what}
+            save('beside.pt', whole)
+            for arguments in ((), ('--key', 'model')):
+                expect(f'{title} {place}', 0, ["1 tensors, 6 numbers, from 'model'", said], 'beside.pt', '-o', 'beside.safetensors', *arguments)
+        names = list(_safetensors.read('beside.safetensors'))
+        if names != ['w']:
+            failures.append(title)
+            print(title, names)
+    save('unusual.pt', {'generator': {'w': weight(2)}, 'args': path})
+    expect('under an unusual name', 0, "from 'generator'", 'unusual.pt', '-o', 'beside.safetensors')
+    save('two.pt', {'generator': {'w': weight(2)}, 'critic': {'w': weight(2)}, 'args': path})
+    expect('under two of them', 1, ["say which with --key", "'args' (an object of 'pathlib.PosixPath')"], 'two.pt', '-o', 'hostile1.safetensors')
+    save('class.pt', {'model': Opaque('mmengine', 'StateDict', items=[('w', weight(2))])})
+    expect('in a kind of dict', 0, '1 tensors', 'class.pt', '-o', 'beside.safetensors')
+    save('state.pt', {'w': Opaque('torch._utils', '_rebuild_parameter_with_state', weight(2), True, Opaque('collections', 'OrderedDict'), {'a': 1})})
+    expect('a parameter with a state', 0, '1 tensors', 'state.pt', '-o', 'beside.safetensors')
+    kind = Opaque('torch._tensor', '_rebuild_from_type_v2', b'ctorch._utils\n_rebuild_tensor_v2\n', b'ctrain\nMine\n', weight(2).parts[2], {})
+    save('type.pt', {'w': kind})
+    expect('a tensor of a class of its own', 0, '1 tensors, 2 numbers', 'type.pt', '-o', 'beside.safetensors')
+    pickled('dropped.pt', b'\x80\2N0(NN1' + value({'w': weight(2)}) + b'20.', STORAGES)
+    expect('values that are thrown away', 0, '1 tensors', 'dropped.pt', '-o', 'beside.safetensors')
+
+
+def weights_that_are_not_read():
+    """A weight is never left out quietly."""
+    for title, what in (('sparse', Opaque('torch._utils', '_rebuild_sparse_tensor', 1, ())), ('quantised', Opaque('torch._utils', '_rebuild_qtensor', 1)),
+                        ('complex', weight(2, storage='ComplexFloatStorage', key='9')), ('float8', weight(2, storage='Float8_e4m3fnStorage', key='9'))):
+        save('other.pt', {'w': weight(2), 'v': what})
+        expect(title, 1, "'v' is an object of 'torch", 'other.pt', '-o', 'hostile1.safetensors')
+        save('other.pt', {'v': what})
+        expect(title + ' alone', 1, 'only dense tensors of plain numbers are read', 'other.pt', '-o', 'hostile1.safetensors')
+    for name in ('os\nsystem', 'subprocess\nPopen', 'builtins\neval', '__builtin__\nexec', 'nt\nsystem', 'pty\nspawn'):
+        pickled('evil.pt', b'\x80\2' + value({'w': weight(2), 'x': f'c{name}\n'.encode()}) + b'.', STORAGES)
+        expect(name, 1, 'runs programs or code', 'evil.pt', '-o', 'hostile1.safetensors')
+
+
+def prefixes():
+    with open('net.nd', 'w') as file:
+        file.write('network main(classes = 3, H = 4, W = 4, channels = 3) on x { return x | stem: conv(3, 1) | global_avg_pool | classifier: linear(classes) }\n')
+    names = {'stem.weight': weight(3, 3, 1, 1), 'classifier.weight': weight(3, 3), 'classifier.bias': weight(3)}
+    stray = {'n_averaged': weight(1)}
+    def under(prefix):
+        return {prefix + name: tensor for name, tensor in names.items()}
+    # Whatever the prefix, what fits the network is found; without a network, usual wrappers are.
+    for prefix, usual in (('', True), ('module.', True), ('model.', True), ('net.', True), ('module._orig_mod.', True), ('_orig_mod.module.', True),
+                          ('model.model.', True), ('backbone.', True), ('ema_model.module.', True), ('student.encoder.', False), ('a.b.c.d.', False)):
+        save('prefix.pt', {'state_dict': under(prefix)})
+        said = f"prefix '{prefix}' stripped" if prefix else '3 tensors'
+        expect(f'{prefix} with a network', 0, [said, 'all weights of net.nd are there'], 'prefix.pt', '-o', 'prefix.safetensors', '--net', 'net.nd')
+        expect(f'{prefix} by itself', 0, said if usual else '3 tensors', 'prefix.pt', '-o', 'itself.safetensors')
+        if list(_safetensors.read('prefix.safetensors')) != sorted(names) and set(_safetensors.read('prefix.safetensors')) != set(names):
+            failures.append(prefix)
+            print(prefix, list(_safetensors.read('prefix.safetensors')))
+        if prefix:
+            expect(f'{prefix} as said', 0, said, 'prefix.pt', '-o', 'itself.safetensors', '--strip', prefix)
+            expect(f'{prefix} without its dot', 0, said, 'prefix.pt', '-o', 'itself.safetensors', '--strip', prefix[:-1])
+            expect(f'{prefix} kept', 0, '3 tensors', 'prefix.pt', '-o', 'itself.safetensors', '--strip', '')
+            if prefix + 'stem.weight' not in _safetensors.read('itself.safetensors'):
+                failures.append(f'{prefix} kept')
+    save('swa.pt', {**stray, **under('module.')})
+    expect('averaged weights', 0, ["prefix 'module.' stripped", 'without the prefix, left out: n_averaged'], 'swa.pt', '-o', 'prefix.safetensors')
+    save('lightning.pt', {'state_dict': {**under('model.'), 'criterion.weight': weight(3), 'val_acc.total': weight(1)}})
+    expect('beside the model', 0, ['left out: criterion.weight, val_acc.total', 'all weights'], 'lightning.pt', '-o', 'prefix.safetensors', '--net', 'net.nd')
+    save('both.pt', {**under('model.'), **under('ema.')})
+    expect('two that fit', 0, ["prefix 'model.' stripped", 'left out: ema.stem.weight'], 'both.pt', '-o', 'prefix.safetensors', '--net', 'net.nd')
+    expect('the other one', 0, "prefix 'ema.' stripped", 'both.pt', '-o', 'prefix.safetensors', '--net', 'net.nd', '--strip', 'ema')
+    expect('a prefix that is not there', 1, "no weight's name begins with 'nte'; the first is 'model.stem.weight'", 'both.pt', '-o', 'hostile1.safetensors', '--strip', 'nte')
+    missing = under('model.')
+    del missing['model.classifier.bias']
+    save('missing.pt', missing)
+    expect('one is missing', 1, ['missing: classifier.bias [3]', "prefix 'model.' stripped"], 'missing.pt', '-o', 'hostile1.safetensors', '--net', 'net.nd')
+    # Names that are the network's own are not taken for a wrapper's.
+    with open('own.nd', 'w') as file:
+        file.write('network main(classes = 3, H = 4, W = 4, channels = 3) on x { return x | model { conv(3, 1) } | global_avg_pool | model { c: linear(classes) } }\n')
+    own = {'model.weight': weight(3, 3, 1, 1), 'model.c.weight': weight(3, 3), 'model.c.bias': weight(3)}
+    save('own.pt', own)
+    expect('a network with such names', 0, 'all weights of own.nd', 'own.pt', '-o', 'own.safetensors', '--net', 'own.nd')
+    # Files of weights with prefixes are taken as they are, when all of the network is there.
+    save('prefix.pt', under('module.model.'))
+    expect('kept', 0, '3 tensors', 'prefix.pt', '-o', 'kept.safetensors', '--strip', '')
+    done = subprocess.run([RUN, 'export', 'net.nd', '--weights', 'kept.safetensors', '-o', 'exported.safetensors'], stderr=subprocess.PIPE, text=True)
+    if done.returncode or "begin with 'module.model.', which is left off" not in done.stderr or set(_safetensors.read('exported.safetensors')) != set(names):
+        failures.append('export of prefixed weights')
+        print(done.stderr)
+    expect('safetensors', 0, "prefix 'module.model.' stripped", 'kept.safetensors', '-o', 'again.safetensors', '--net', 'net.nd')
 
 
 def networks():
@@ -164,6 +319,9 @@ def main():
         good_files()
         refused_files()
         hostile_files()
+        objects_beside_the_weights()
+        weights_that_are_not_read()
+        prefixes()
         networks()
         left = [name for name in os.listdir('.') if 'refused' in name or 'hostile1' in name or 'executed' in name or name == 'net.safetensors']
         if left:

@@ -365,7 +365,12 @@ static void test_npy_versions(void **state) {
     assert_string_equal(third.message, "bad.npy: npy version 3; expected 1 or 2");
     write_bytes("bad.npy", "PK\3\4 a zip archive", 18);
     assert_false(npy_read(arena, "bad.npy", &tensor, &other));
-    assert_string_equal(other.message, "bad.npy: not an npy file");
+    assert_string_equal(other.message, "bad.npy: a zip archive, not an array of numpy (.npy); of those, `ndarts-run "
+                                       "import` reads what torch.save wrote");
+    Error none = {0};
+    write_bytes("bad.npy", "\1\2\3\4\5\6\7\10", 8);
+    assert_false(npy_read(arena, "bad.npy", &tensor, &none));
+    assert_string_equal(none.message, "bad.npy: not an npy file");
 }
 
 static void test_damaged_npy(void **state) {
