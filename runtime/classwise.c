@@ -4,6 +4,7 @@
 #include "base/json.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -46,7 +47,7 @@ void classwise_add(Classwise *c, const Tensor *logits, const int32_t *labels) {
     }
 }
 
-static double class_accuracy(const Classwise *c, int i) {
+double classwise_accuracy(const Classwise *c, int i) {
     return c->images[i] ? (double)c->correct[i] / (double)c->images[i] : NAN;
 }
 
@@ -54,7 +55,7 @@ double classwise_balanced(const Classwise *c) {
     double sum = 0;
     int count = 0;
     for (int i = 0; i < c->classes; i++) {
-        sum += c->images[i] ? class_accuracy(c, i) : 0;
+        sum += c->images[i] ? classwise_accuracy(c, i) : 0;
         count += c->images[i] > 0;
     }
     return count ? sum / count : NAN;
@@ -76,7 +77,7 @@ int classwise_worst(const Classwise *c, int most, int *worst) {
         if (!c->images[i])
             continue;
         int at = count;
-        for (; at > 0 && class_accuracy(c, worst[at - 1]) > class_accuracy(c, i); at--) {
+        for (; at > 0 && classwise_accuracy(c, worst[at - 1]) > classwise_accuracy(c, i); at--) {
             if (at < most)
                 worst[at] = worst[at - 1];
         }
@@ -91,7 +92,7 @@ int classwise_worst(const Classwise *c, int most, int *worst) {
 
 static json_t *class_json(const Classwise *c, int i) {
     json_t *object = json_pack("{s:I, s:I, s:o}", "images", (json_int_t)c->images[i], "correct",
-                               (json_int_t)c->correct[i], "accuracy", json_number(class_accuracy(c, i)));
+                               (json_int_t)c->correct[i], "accuracy", json_number(classwise_accuracy(c, i)));
     if (c->names)
         json_add(object, "name", json_text(c->names[i]));
     return object;
@@ -114,6 +115,38 @@ void classwise_to_json(const Classwise *c, json_t *object) {
     json_add(object, "balanced_accuracy", json_number(classwise_balanced(c)));
     json_add(object, "classes", classes);
     json_add(object, "confusion", confusion);
+}
+
+/* False: it is no list of `count` numbers of 0 or more. */
+static bool read_row(const json_t *list, int count, int64_t *row) {
+    for (int i = 0; i < count; i++) {
+        const json_t *value = json_array_get(list, (size_t)i);
+        if (!json_is_integer(value) || json_integer_value(value) < 0)
+            return false;
+        row[i] = json_integer_value(value);
+    }
+    return (int)json_array_size(list) == count;
+}
+
+Classwise *classwise_from_json(Arena *arena, const json_t *object) {
+    const json_t *list = json_object_get(object, "classes"), *confusion = json_object_get(object, "confusion");
+    size_t count = json_array_size(list);
+    if (count == 0 || count > INT_MAX)
+        return NULL;
+    const char **names = ARENA_ARRAY(arena, const char *, count);
+    Classwise *c = classwise_create(arena, (int)count, names);
+    for (int i = 0; i < c->classes; i++) {
+        const json_t *one = json_array_get(list, (size_t)i), *name = json_object_get(one, "name");
+        c->images[i] = json_integer_value(json_object_get(one, "images"));
+        c->correct[i] = json_integer_value(json_object_get(one, "correct"));
+        names[i] = json_is_string(name) ? json_string_value(name) : NULL;
+        if (!names[i])
+            c->names = NULL;
+        if (c->confusion &&
+            !read_row(json_array_get(confusion, (size_t)i), c->classes, c->confusion + (int64_t)i * c->classes))
+            c->confusion = NULL;
+    }
+    return c;
 }
 
 /* ---- text ---- */
@@ -148,7 +181,7 @@ static void print_class(FILE *out, const Classwise *c, int i, int width) {
     int used = print_name(out, c, i), mistaken = classwise_mistaken(c, i);
     fprintf(out, "%*s  %6lld  ", width - used, "", (long long)c->images[i]);
     if (c->images[i])
-        fprintf(out, "%6.2f %%", 100 * class_accuracy(c, i));
+        fprintf(out, "%6.2f %%", 100 * classwise_accuracy(c, i));
     else
         fprintf(out, "       -");
     if (mistaken >= 0) {

@@ -31,6 +31,9 @@ double classwise_balanced(const Classwise *c);
 /* Adds to object: balanced_accuracy, classes (name, images, correct, accuracy of each), confusion (null where none is
  * kept). What has no images has the accuracy null. */
 void classwise_to_json(const Classwise *c, json_t *object);
+/* What classwise_to_json added; NULL when that is not there, or no such thing. */
+Classwise *classwise_from_json(Arena *arena, const json_t *object);
+double classwise_accuracy(const Classwise *c, int i); /* of class i; NaN without images */
 /* A line for each class, or for the worst when there are many. */
 void classwise_print(FILE *out, const Classwise *c);
 /* Numbers of the classes that have images, the least accurate first, at most `most`; returns how many. */

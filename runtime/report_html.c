@@ -26,6 +26,11 @@ static const char style[] =
     "}\n"
     ".legend { color: #1a1a1a; display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; margin: .4rem 0; }\n"
     ".legend b { display: inline-block; width: 1.6em; height: .25em; margin-right: .4em; vertical-align: middle; }\n"
+    ".confusion th, .confusion td { text-align: right; vertical-align: bottom; padding: .15rem .5rem; "
+    "font-variant-numeric: tabular-nums; }\n"
+    ".confusion .name { writing-mode: vertical-rl; transform: rotate(180deg); text-align: left; }\n"
+    ".confusion .true { background: rgb(0 114 178 / calc(var(--share) * 55%)); }\n"
+    ".confusion .false { background: rgb(213 94 0 / calc(15% + var(--share) * 50%)); }\n"
     "summary { cursor: pointer; margin: 1.4rem 0 .6rem; font-weight: bold; }\n"
     "code { font-size: .92em; } p code, .group code { overflow-wrap: anywhere; }\n"
     "@media (prefers-color-scheme: dark) {\n"
@@ -35,8 +40,7 @@ static const char style[] =
 
 /* ---- pieces ---- */
 
-/* A picture, or what to install for it. */
-static void add_picture(Str *s, const char *svg, const char *description, const char *program) {
+void html_add_picture(Str *s, const char *svg, const char *description, const char *program) {
     if (!svg) {
         str_addf(s, "<p class=\"missing\">No picture of the %s: %s is not installed, or failed.</p>\n", description,
                  program);
@@ -88,7 +92,7 @@ static void end_group(Str *s) {
     str_add(s, "</table></div>\n");
 }
 
-static void add_cell(Str *s, const char *text) {
+void html_add_cell(Str *s, const char *text) {
     str_add(s, "<td class=\"n\">");
     quote_xml(s, text);
     str_add(s, "</td>");
@@ -161,18 +165,18 @@ static void add_overview_row(Arena *arena, Str *s, const ReportRun *run, bool ha
     str_add(s, " <code>");
     quote_xml(s, slash ? slash + 1 : text);
     str_add(s, "</code></td>");
-    add_cell(s, value_text(arena, json_object_get(run->run, "seed")));
-    add_cell(s, arena_printf(arena, "%zu", json_array_size(run->metrics)));
-    add_cell(s, percent(arena, json_object_get(last_line(run), "valid_accuracy")));
-    add_cell(s, best_accuracy(arena, run));
+    html_add_cell(s, value_text(arena, json_object_get(run->run, "seed")));
+    html_add_cell(s, arena_printf(arena, "%zu", json_array_size(run->metrics)));
+    html_add_cell(s, percent(arena, json_object_get(last_line(run), "valid_accuracy")));
+    html_add_cell(s, best_accuracy(arena, run));
     str_add(s, "<td>");
     quote_xml(s, data_words(run));
     str_add(s, "</td>");
     if (has_test)
-        add_cell(s, percent(arena, test_accuracy(run)));
-    add_cell(s, grouped(arena, json_integer_value(json_object_get(network, "parameters"))));
-    add_cell(s, grouped(arena, json_integer_value(json_object_get(network, "macs"))));
-    add_cell(s, duration(arena, total_seconds(run)));
+        html_add_cell(s, percent(arena, test_accuracy(run)));
+    html_add_cell(s, grouped(arena, json_integer_value(json_object_get(network, "parameters"))));
+    html_add_cell(s, grouped(arena, json_integer_value(json_object_get(network, "macs"))));
+    html_add_cell(s, duration(arena, total_seconds(run)));
     str_add(s, "</tr>\n");
 }
 
@@ -201,7 +205,7 @@ static void add_comparison(Arena *arena, Str *s, const ReportRun *runs, int coun
             plots[p].series[i] = report_series(arena, runs[i].metrics, keys[p], runs[i].name);
     }
     str_add(s, "<h2>Comparison</h2>\n");
-    add_picture(s, report_draw(arena, plots, 2, 2, 1180, 380), "curves of all runs", "gnuplot");
+    html_add_picture(s, report_draw(arena, plots, 2, 2, 1180, 380), "curves of all runs", "gnuplot");
 }
 
 /* ---- one run ---- */
@@ -228,7 +232,7 @@ static void add_curves(Arena *arena, Str *s, const ReportRun *run, bool search) 
                           {.title = "norm of the gradient", .from_zero = true, .series_count = 1, .series = &norm},
                           {.title = "images per second", .from_zero = true, .series_count = 1, .series = &speed}};
     str_add(s, "<h3>Curves</h3>\n");
-    add_picture(s, report_draw(arena, plots, 6, 3, 1180, 540), "loss, accuracy, rate, gradient, speed", "gnuplot");
+    html_add_picture(s, report_draw(arena, plots, 6, 3, 1180, 540), "loss, accuracy, rate, gradient, speed", "gnuplot");
 }
 
 static const char *cell_word(const char *alphas) {
@@ -263,7 +267,7 @@ static void add_edges(Arena *arena, Str *s, const ReportRun *run, const DeriveSp
              "<details%s><summary>Alphas of the %s cell over time: softmax weights, a plot for each edge</summary>\n",
              open ? " open" : "", cell_word(alphas));
     add_legend(arena, s, space);
-    add_picture(s, report_draw(arena, plots, edges, COLUMNS, 1180, HEIGHT * ((edges + COLUMNS - 1) / COLUMNS)),
+    html_add_picture(s, report_draw(arena, plots, edges, COLUMNS, 1180, HEIGHT * ((edges + COLUMNS - 1) / COLUMNS)),
                 arena_printf(arena, "alphas of the %s cell", cell_word(alphas)), "gnuplot");
     str_add(s, "</details>\n");
 }
@@ -288,7 +292,7 @@ static void add_alphas(Arena *arena, Str *s, const ReportRun *run) {
             plots[i].top = skips[i].y[e] > plots[i].top ? skips[i].y[e] : plots[i].top;
     }
     str_add(s, "<h3>Skip connections in the genotype over time</h3>\n");
-    add_picture(s, report_draw(arena, plots, count, 2, 1180, 230), "number of skip connections", "gnuplot");
+    html_add_picture(s, report_draw(arena, plots, count, 2, 1180, 230), "number of skip connections", "gnuplot");
     for (int i = 0; i < count; i++)
         add_edges(arena, s, run, &spaces[i], names[i], i == 0);
 }
@@ -307,7 +311,7 @@ static void add_cells(Arena *arena, Str *s, const ReportRun *run) {
         if (!svg && !cell && !run->alphas)
             continue;
         str_addf(s, "<h3>The %s cell</h3>\n", cell_word(names[i]));
-        add_picture(s, svg, arena_printf(arena, "%s cell", cell_word(names[i])), "Graphviz");
+        html_add_picture(s, svg, arena_printf(arena, "%s cell", cell_word(names[i])), "Graphviz");
         if (drawn_before)
             str_add(s, "<p class=\"missing\">As the run drew it: now Graphviz is not installed, or failed.</p>\n");
     }
@@ -328,10 +332,10 @@ static void add_costs(Arena *arena, Str *s, const ReportRun *run) {
         str_add(s, i == count - 1 ? "<tr class=\"all\"><td>" : "<tr><td>");
         quote_xml(s, costs[i].name);
         str_add(s, "</td>");
-        add_cell(s, costs[i].times ? arena_printf(arena, "%d", costs[i].times) : "");
-        add_cell(s, grouped(arena, costs[i].parameters));
-        add_cell(s, grouped(arena, costs[i].macs));
-        add_cell(s, all > 0 ? arena_printf(arena, "%.1f %%", 100 * (double)costs[i].macs / all) : "");
+        html_add_cell(s, costs[i].times ? arena_printf(arena, "%d", costs[i].times) : "");
+        html_add_cell(s, grouped(arena, costs[i].parameters));
+        html_add_cell(s, grouped(arena, costs[i].macs));
+        html_add_cell(s, all > 0 ? arena_printf(arena, "%.1f %%", 100 * (double)costs[i].macs / all) : "");
         str_add(s, "</tr>\n");
     }
     str_add(s, "</table></div>\n");
@@ -405,6 +409,7 @@ static void add_run(Arena *arena, Str *s, const ReportRun *run) {
         str_add(s, "<p class=\"missing\">No epoch is finished yet.</p>\n");
     add_cells(arena, s, run);
     add_alphas(arena, s, run);
+    report_add_classes(arena, s, run);
     add_costs(arena, s, run);
     str_add(s, "<h3>Settings, network, machine</h3>\n<div class=\"columns\">\n");
     add_settings(arena, s, json_object_get(run->run, "settings"));

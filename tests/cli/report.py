@@ -120,6 +120,40 @@ def test_training():
     check_total(page, 'train & <b>.nd')
 
 
+def result_with(classes, names):
+    """Image n of class c is taken for class (c * n) % classes: a matrix that is none of chance."""
+    matrix = [[sum((c * n) % classes == k for n in range(5)) for k in range(classes)] for c in range(classes)]
+    rows = [{'images': 5, 'correct': row[c], 'accuracy': row[c] / 5} for c, row in enumerate(matrix)]
+    for row, name in zip(rows, names):
+        row['name'] = name
+    return {'data': 'test', 'last': {'accuracy': 0, 'classes': rows, 'confusion': matrix}}
+
+
+def test_classes():
+    """Of few classes a table, of more a picture and the worst, of very many the worst; names are text; what is damaged is left out."""
+    run(RUN, 'report', 'trained', '-o', 'few.html')
+    expect(check_page('few.html').text.count('What the classes are taken for: test images, after the last epoch') == 1, 'four classes')
+    run(RUN, 'report', 'seeds/seed-0', '-o', 'few.html')
+    expect('test images, weights of the best epoch; balanced accuracy' in check_page('few.html').text, 'of the hold-out')
+    for classes, table, pictures in ((2, True, 0), (20, True, 0), (21, False, 1), (300, False, 1), (301, False, 0), (1100, False, 0)):
+        shutil.copytree('trained', f'of{classes}')
+        names = ['<b onclick=x>', '&amp;"\'', '`id`\n', '\u00e9t\u00e9'] + [f'n{i}' for i in range(4, classes)]
+        result = result_with(classes, names[:classes])
+        if classes > 1024:
+            result['last']['confusion'] = None
+        write(f'of{classes}/result.json', json.dumps(result))
+        run(RUN, 'report', f'of{classes}')
+        page = check_page(f'of{classes}/report.html')
+        found = [picture['alt'] for picture in page.pictures].count('confusion matrix')
+        expect(found == pictures, f'{classes}: {found} pictures')
+        expect((f'the 10 worst of {classes} classes' in page.text) != table, f'{classes}: the worst')
+        expect(('<b onclick=x>' in page.text) == table or not table, f'{classes}: names')
+    for damage in ({'classes': 3}, {'classes': []}, {'confusion': [[1]]}, {'confusion': [[-1] * 4] * 4}, {'classes': [None] * 4}):
+        write('of2/result.json', json.dumps({'last': {**result_with(4, [])['last'], **damage}}))
+        run(RUN, 'report', 'of2')
+        check_page('of2/report.html')
+
+
 def test_several_runs():
     run(RUN, 'report', 'found', 'seeds/', 'trained', '-o', 'all.html')
     page = check_page('all.html')
@@ -174,5 +208,5 @@ def test_mistakes():
 
 
 if __name__ == '__main__':
-    sys.exit(main([prepare, test_search, test_training, test_several_runs, test_without_programs, test_unfinished_run,
+    sys.exit(main([prepare, test_search, test_training, test_classes, test_several_runs, test_without_programs, test_unfinished_run,
                    test_files_that_cannot_be_read, test_mistakes]))
