@@ -20,6 +20,8 @@ void settings_list_keys(Arena *arena, const Ast *network, const Ast *experiment,
     *keys = NULL;
     *count = 0;
     ARENA_PUSH(arena, *keys, *count, capacity, "network");
+    if (experiment)
+        ARENA_PUSH(arena, *keys, *count, capacity, "data");
     for (int i = 0; network && network->kids[0] && i < network->kids[0]->count; i++)
         ARENA_PUSH(arena, *keys, *count, capacity, arena_printf(arena, "network.%s", network->kids[0]->kids[i]->name));
     for (int i = 0; experiment && i < SETTING_COUNT; i++)
@@ -45,7 +47,7 @@ static bool setting_value(const SettingRow *row, const Value *value, IrAttr *att
     return true;
 }
 
-static void set_value(Lower *l, const char *key, Value value, Span span) {
+void lower_setting(Lower *l, const char *key, Value value, Span span) {
     const SettingRow *row = setting_row(key);
     if (!row)
         bug("no setting '%s'", key);
@@ -78,7 +80,7 @@ static Value eval_setting(Lower *l, Frame *f, const char *key, const Ast *value)
 }
 
 static void set_expression(Lower *l, Frame *f, const char *key, const Ast *value) {
-    set_value(l, key, eval_setting(l, f, key, value), value->span);
+    lower_setting(l, key, eval_setting(l, f, key, value), value->span);
 }
 
 /* ---- optimisers ---- */
@@ -106,7 +108,7 @@ static void set_rate(Lower *l, Frame *f, const char *section, const Ast *value) 
     }
     set_expression(l, f, key_in(l, section, "lr"), first);
     if (setting_row(key_in(l, section, "schedule")))
-        set_value(l, key_in(l, section, "schedule"), value_string(schedule), value->span);
+        lower_setting(l, key_in(l, section, "schedule"), value_string(schedule), value->span);
     else if (!str_equal(schedule, "constant"))
         diag_error(l->diag, value->span, "the rate of the alphas is a number; it has no schedule");
     if (last && setting_row(key_in(l, section, "lr_min")))
@@ -121,8 +123,8 @@ static void set_betas(Lower *l, Frame *f, const char *section, const Ast *value)
         diag_error(l->diag, value->span, "betas are two numbers, as in (0.5, 0.999)");
         return;
     }
-    set_value(l, key_in(l, section, "beta1"), betas.items[0], value->span);
-    set_value(l, key_in(l, section, "beta2"), betas.items[1], value->span);
+    lower_setting(l, key_in(l, section, "beta1"), betas.items[0], value->span);
+    lower_setting(l, key_in(l, section, "beta2"), betas.items[1], value->span);
 }
 
 static void report_argument(Lower *l, const Ast *argument, const char *call, const char *const *names, int count) {
@@ -182,15 +184,6 @@ static void set_alphas(Lower *l, Frame *f, const Ast *value) {
 }
 
 /* ---- data ---- */
-typedef struct Source {
-    const char *name;
-    int classes, size, channels;
-} Source;
-static const Source sources[] = {{"mnist", 10, 32, 1},   {"fashion_mnist", 10, 32, 1}, {"kmnist", 10, 32, 1},
-                                 {"cifar10", 10, 32, 3}, {"cifar100", 100, 32, 3},     {"synthetic", 10, 32, 3},
-                                 {"stl10", 10, 96, 3},   {"svhn", 10, 32, 3},          {"image_folder", 1000, 224, 3}};
-enum { SOURCE_COUNT = sizeof sources / sizeof sources[0] };
-
 static void set_channels(Lower *l, Frame *f, const char *name, const Ast *value) {
     Value values = lower_eval(l, f, value);
     int count = values.kind == VALUE_list ? values.count : 1;
@@ -200,8 +193,8 @@ static void set_channels(Lower *l, Frame *f, const char *name, const Ast *value)
     }
     for (int i = 0; i < 3; i++)
         if (i < count || count == 1)
-            set_value(l, arena_printf(l->arena, "data.%s.%d", name, i),
-                      values.kind == VALUE_list ? values.items[count == 1 ? 0 : i] : values, value->span);
+            lower_setting(l, arena_printf(l->arena, "data.%s.%d", name, i),
+                          values.kind == VALUE_list ? values.items[count == 1 ? 0 : i] : values, value->span);
 }
 
 /* area = (0.08, 1), ratio = (0.75, 1.3333) */
@@ -213,7 +206,7 @@ static void set_range(Lower *l, Frame *f, const char *name, const Ast *value) {
         return;
     }
     for (int i = 0; i < 2; i++)
-        set_value(l, arena_printf(l->arena, "data.%s.%d", name, i), values.items[i], value->span);
+        lower_setting(l, arena_printf(l->arena, "data.%s.%d", name, i), values.items[i], value->span);
 }
 
 /* classes = 4, H = 64: of the images, and so of a network that does not say otherwise. */
@@ -227,7 +220,7 @@ static void set_extent(Lower *l, Frame *f, const char *name, const Ast *value) {
         diag_error(l->diag, value->span, "'%s' of the data is an integer, not %s", name, value_kind_name(&extent));
 }
 
-static void set_data_argument(Lower *l, Frame *f, const Ast *argument, const char *source) {
+void lower_data_argument(Lower *l, Frame *f, const Ast *argument, const char *source) {
     static const char *const names[] = {"path",       "split",         "limit", "crop",  "flip",       "cutout",
                                         "resize",     "interpolation", "area",  "ratio", "brightness", "contrast",
                                         "saturation", "hue",           "mean",  "std",   "transposed", "labels_from"};
@@ -249,30 +242,6 @@ static void set_data_argument(Lower *l, Frame *f, const Ast *argument, const cha
         report_argument(l, argument, source, names, NAMES);
 }
 
-/* data cifar10("path", crop = 4, ...): the settings data.*, and what the network may take from its surroundings. */
-static void set_data(Lower *l, Frame *f, const Ast *value) {
-    const Ast *name = value->kind == AST_call ? value->kids[0] : value;
-    if (name->kind != AST_name) {
-        diag_error(l->diag, value->span, "data is a source with its arguments, as in cifar10(\"PATH\")");
-        return;
-    }
-    set_value(l, "data.source", value_string(name->name), name->span);
-    for (int i = 0; i < SOURCE_COUNT; i++) {
-        if (!str_equal(sources[i].name, name->name))
-            continue;
-        lower_set_variable(l, f, "classes", value_int(sources[i].classes));
-        lower_set_variable(l, f, "H", value_int(sources[i].size));
-        lower_set_variable(l, f, "W", value_int(sources[i].size));
-        lower_set_variable(l, f, "channels", value_int(sources[i].channels));
-    }
-    for (int i = 1; value->kind == AST_call && i < value->count; i++)
-        set_data_argument(l, f, value->kids[i], name->name);
-}
-
-void lower_data(Lower *l, const Ast *data) {
-    set_data(l, lower_frame(l, NULL, NULL, (Span){0}), data);
-}
-
 /* ---- noise and drop path ---- */
 static void set_noise_flag(Lower *l, const Ast *flag) {
     static const char *const words[] = {"gaussian", "uniform",  "additive", "multiplicative",
@@ -290,7 +259,7 @@ static void set_noise_flag(Lower *l, const Ast *flag) {
             flag->name, near ? near : "");
         return;
     }
-    set_value(l, keys[i], i < 4 ? value_string(words[i]) : value_bool(i != 5), flag->span);
+    lower_setting(l, keys[i], i < 4 ? value_string(words[i]) : value_bool(i != 5), flag->span);
 }
 
 static void set_noise_value(Lower *l, Frame *f, const Ast *item) {
@@ -319,7 +288,7 @@ static void finish_noise(Lower *l, const Ast *noise) {
         bool variance = item->kind == AST_setting && str_equal(item->name, "variance");
         given = given || variance || (item->kind == AST_setting && str_equal(item->name, "std"));
         if (size && item->kind == AST_setting && uniform && str_equal(item->name, "std"))
-            set_value(l, "noise.std", value_float(size->f * size->f), item->span);
+            lower_setting(l, "noise.std", value_float(size->f * size->f), item->span);
         else if (variance && !uniform)
             diag_error(l->diag, item->span, "Gaussian noise is given by its std; only uniform noise has a variance");
     }
@@ -362,7 +331,7 @@ static void set_attachment(Lower *l, Frame *f, const Ast *rule) {
 }
 
 /* ---- the whole ---- */
-static const Ast *find_setting(const Ast *experiment, const char *name) {
+const Ast *experiment_setting(const Ast *experiment, const char *name) {
     for (int i = 0; i < experiment->count; i++)
         if (experiment->kids[i]->kind == AST_setting && str_equal(experiment->kids[i]->name, name))
             return experiment->kids[i];
@@ -370,12 +339,12 @@ static const Ast *find_setting(const Ast *experiment, const char *name) {
 }
 
 const Ast *experiment_network(const Ast *experiment) {
-    const Ast *network = find_setting(experiment, "network");
+    const Ast *network = experiment_setting(experiment, "network");
     return network ? network->kids[0] : NULL;
 }
 
 static void set_space(Lower *l, Frame *f, const Ast *experiment) {
-    const Ast *setting = find_setting(experiment, "space");
+    const Ast *setting = experiment_setting(experiment, "space");
     Value space = setting ? lower_eval(l, f, setting->kids[0]) : (Value){.kind = VALUE_error};
     if (space.kind == VALUE_space) {
         lower_set_variable(l, f, "space", space);
@@ -430,7 +399,7 @@ static void run_setting(Lower *l, Frame *f, const char *kind, const Ast *setting
     if (str_equal(name, "space") || str_equal(name, "network"))
         return;
     if (str_equal(name, "data"))
-        set_data(l, f, setting->kids[0]);
+        lower_data_line(l, f, setting->kids[0]);
     else if (setting->kind == AST_attach)
         set_attachment(l, f, setting);
     else if (str_equal(name, "weights"))
@@ -448,22 +417,28 @@ static void override_settings(Lower *l) {
         const SetValue *set = &l->sets->items[i];
         if (!set->key || !setting_row(set->key) || str_starts_with(set->key, "space."))
             continue;
-        set_value(l, set->key, eval_setting(l, lower_frame(l, NULL, NULL, set->value->span), set->key, set->value),
-                  set->value->span);
+        lower_setting(l, set->key, eval_setting(l, lower_frame(l, NULL, NULL, set->value->span), set->key, set->value),
+                      set->value->span);
     }
 }
 
-/* Folders of pictures, IDX files and images made up may have any shape and number of classes. */
-static bool has_any_shape(Lower *l) {
-    const char *source = ir_module_get_string(l->module, "data.source", "");
-    return str_equal(source, "image_folder") || str_equal(source, "synthetic") || str_ends_with(source, "mnist");
-}
-
-/* They have what --set gives the network; the others are made to its size. */
+/* Data of any shape has what --set gives the network; other data is made to its size. */
 static bool follows_network(Lower *l, const char *name) {
     Value value;
     bool size = str_equal(name, "H") || str_equal(name, "W");
-    return (size || has_any_shape(l)) && lower_override(l, "network", name, &value);
+    return (size || lower_data_has_any_shape(l)) && lower_override(l, "network", name, &value);
+}
+
+/* What a person may type to get a network and images that fit. name: of what could be said of the data, or NULL. */
+static const char *misfit_advice(Lower *l, const char *name, int64_t of_network) {
+    if (lower_data_is_replaced(l))
+        return l->is_recipe ? "" : "; --recipe quick makes a network of the genotype that fits the data";
+    if (l->is_recipe)
+        return "; --data 'image_folder(\"PATH\")' trains on other images";
+    return name && lower_data_has_any_shape(l)
+               ? arena_printf(l->arena, " unless it is said to have others: %s(..., %s = %lld)",
+                              ir_module_get_string(l->module, "data.source", ""), name, (long long)of_network)
+               : "";
 }
 
 /* The network takes images of the data's shape and tells as many classes apart. */
@@ -478,14 +453,10 @@ static void check_data_fits(Lower *l, Frame *f, const Ast *network) {
         if (!known || value.i == of_network->i || follows_network(l, names[i]))
             continue;
         bool shape = i == 1 || i == 2; /* images are padded to the network's size */
-        const char *hint =
-            has_any_shape(l) && i < 3
-                ? arena_printf(l->arena, " unless it is said to have others: %s(..., %s = %lld)",
-                               ir_module_get_string(l->module, "data.source", ""), names[i], (long long)of_network->i)
-                : "";
         if (!shape || value.i > of_network->i)
             diag_error(l->diag, network->span, "the network is made for %lld %s; the data has %lld%s",
-                       (long long)of_network->i, words[i], (long long)value.i, hint);
+                       (long long)of_network->i, words[i], (long long)value.i,
+                       misfit_advice(l, i < 3 ? names[i] : NULL, of_network->i));
     }
 }
 
@@ -497,13 +468,15 @@ bool lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool 
         diag_error(l->diag, experiment->name_span, "a %s needs a network, as in  network %s",
                    search ? "search" : "training",
                    search ? "cifar_search(C = 16, layers = 8)" : "cifar(GENOTYPE, C = 36, layers = 20)");
-    if (search && !find_setting(experiment, "space"))
+    if (search && !experiment_setting(experiment, "space"))
         diag_error(l->diag, experiment->name_span, "a search needs a space, as in  space darts");
     if (clean)
         set_space(l, f, experiment);
     for (int i = 0; i < experiment->count; i++)
         if (check_setting(l, experiment, i))
             run_setting(l, f, experiment->name, experiment->kids[i]);
+    if (!experiment_setting(experiment, "data"))
+        lower_data_line(l, f, NULL);
     override_settings(l);
     if (!network || diag_count_errors(l->diag))
         return true;

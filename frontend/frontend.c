@@ -244,6 +244,20 @@ static void order_graphs(Lower *l) {
     l->module->graph_count = l->instance_count + 1;
 }
 
+/* The data of a text's training, or search. */
+static const Ast *own_data(const Ast *text) {
+    static const char *const kinds[] = {"train", "search"};
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < text->count; i++) {
+            const Ast *experiment = text->kids[i];
+            bool fits = experiment->kind == AST_experiment && str_equal(experiment->name, kinds[k]);
+            const Ast *setting = fits ? experiment_setting(experiment, "data") : NULL;
+            if (setting && setting->kind == AST_setting)
+                return setting->kids[0];
+        }
+    return NULL;
+}
+
 Lowered lower_job(const Job *job, const Sets *sets, Diag *diag) {
     Arena *arena = job->arena;
     const Program *program = job->program;
@@ -257,7 +271,10 @@ Lowered lower_job(const Job *job, const Sets *sets, Diag *diag) {
                  .sets = sets,
                  .program = program,
                  .library = program->library,
-                 .text = program->texts[0]->span.file};
+                 .text = program->texts[0]->span.file,
+                 .own_data = program->recipe ? own_data(program->texts[0]) : NULL,
+                 .is_recipe = program->recipe != NULL,
+                 .look_at = program->look_at};
     bool clean = diag_count_errors(diag) == 0, experiment = entry->kind == AST_experiment, made = true;
     l->module = ir_module_create(arena, experiment ? file_stem(arena, entry->span.file->path) : entry->name);
     if (experiment) {
@@ -365,7 +382,9 @@ static const Ast *choose_entry(const Program *program, const FrontendOptions *op
 }
 
 IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag, Error *error) {
-    Program program = {.globals = str_map_create(arena), .library = options ? options->library : NULL};
+    Program program = {.globals = str_map_create(arena),
+                       .library = options ? options->library : NULL,
+                       .look_at = options ? options->look_at : NULL};
     Loader loader = create_loader(arena, &program, diag, error);
     loader.kept = options ? options->files : NULL;
     loader.unread = options ? options->unread : NULL;

@@ -23,6 +23,10 @@ typedef struct GenotypeChoice {
     double auxiliary; /* weight of the auxiliary head; below 0: not said */
 } GenotypeChoice;
 
+/* What a folder of pictures holds: the number of its classes and, where all of some pictures have one size, that; 0:
+ * not known. */
+typedef void FrontendLookAt(const char *path, int64_t *classes, int64_t *height, int64_t *width);
+
 typedef struct FrontendOptions {
     const char *const *sets; /* "NAME=VALUE" as given to --set, in order */
     int set_count;
@@ -37,6 +41,7 @@ typedef struct FrontendOptions {
     FrontendFiles *files; /* where texts are read from; or NULL */
     Error *unread; /* gets the first file that is there but could not be read, also when that is told as a mistake
                       of the text that imports it: no verdict on the text then. Or NULL */
+    FrontendLookAt *look_at; /* for a folder that `data=...` among the sets does not say what it holds of; or NULL */
 } FrontendOptions;
 
 /* Parses path ("-": standard input) and what it imports, checks, lowers. NULL when diag or error has something to say.

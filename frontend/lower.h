@@ -85,6 +85,9 @@ typedef struct Lower {
     const Program *program;
     const char *library;    /* folder of the definitions that come with ndarts, or NULL */
     const SourceFile *text; /* what is compiled, rather than what it imports */
+    const Ast *own_data;    /* of the text that a recipe is applied to; or NULL */
+    bool is_recipe;
+    FrontendLookAt *look_at; /* FrontendOptions.look_at */
 } Lower;
 
 /* ---- expressions and statements (eval.c) ---- */
@@ -184,9 +187,21 @@ bool lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool 
 /* class_weights.c: the value becomes the setting KEY; later, that a list has a number for each class. */
 void lower_class_weights(Lower *l, const char *key, Value value, Span span);
 void lower_check_class_weights(Lower *l);
-/* The settings data.* of a data line's value, outside of an experiment. */
+/* A value of a setting of the table, checked against it. */
+void lower_setting(Lower *l, const char *key, Value value, Span span);
+/* One argument of a data line: a setting data.*, or a variable of the network's surroundings. */
+void lower_data_argument(Lower *l, Frame *f, const Ast *argument, const char *source);
+/* data_line.c: the settings data.*, and classes, H, W and channels for the network. data: of the experiment, or NULL.
+ */
+void lower_data_line(Lower *l, Frame *f, const Ast *data);
+/* Whether its source has images of any shape and number of classes: folders, IDX files, images made up. */
+bool lower_data_has_any_shape(const Lower *l);
+/* Whether the data is that of the command line. */
+bool lower_data_is_replaced(const Lower *l);
+/* The same of a data line's value outside of an experiment. */
 void lower_data(Lower *l, const Ast *data);
 const Ast *experiment_network(const Ast *experiment); /* the expression; NULL when there is none */
+const Ast *experiment_setting(const Ast *experiment, const char *name); /* NULL when there is none */
 
 /* What --set says. */
 typedef struct SetValue {

@@ -4,6 +4,7 @@
 #define NDARTS_FRONTEND_SEMA_H
 
 #include "frontend/ast.h"
+#include "frontend/frontend.h"
 
 /* A text and all it imports. */
 typedef struct Program {
@@ -12,6 +13,7 @@ typedef struct Program {
     const Ast *recipe; /* one of the texts, or NULL: its `genotype` is the last one that texts[0] defines */
     StrMap globals;    /* definitions by name */
     const char *library;
+    FrontendLookAt *look_at; /* FrontendOptions.look_at */
 } Program;
 
 /* Whether one of the texts defines something of that name. */

@@ -78,6 +78,10 @@ typedef struct DataMark {
     uint64_t hash;
 } DataMark;
 DataMark data_mark(const Dataset *data);
+/* What the folder of an image_folder holds: the number of its classes, and the size of its pictures where some that are
+ * looked at all have the same, of at most DATA_MOST_SIDE; 0 for what is not known. Says nothing. */
+enum { DATA_MOST_SIDE = 224 };
+void data_look_at_folder(const char *path, int64_t *classes, int64_t *height, int64_t *width);
 /* What a run works on, for people: image_folder 'shapes': 400 pictures in 4 classes, 64 x 64 x 3. */
 const char *data_summary(Arena *arena, const DataOptions *options, const Dataset *data);
 

@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "runtime/args.h"
+#include "runtime/net_data.h"
 #include "runtime/tensorboard.h"
 
 #include <errno.h>
@@ -26,6 +27,7 @@ void loop_print_options(FILE *out) {
           "DIR/profile.json)\n"
           "  --verbose                say how the module was built, too\n"
           "  --tensorboard            the metrics also as an event file for TensorBoard, in DIR\n"
+          "  --data 'SOURCE(\"PATH\")'  other images than the text's, for example 'image_folder(\"pictures\")'\n"
           "  --set NAME=VALUE         change a parameter of the text; may be repeated\n",
           out);
 }
@@ -63,6 +65,9 @@ static bool take_value(Arena *arena, const LoopCommand *command, const char *nam
         o->init_except = value;
     } else if (str_equal(name, "--set")) {
         ARENA_PUSH(arena, o->sets, o->set_count, o->set_capacity, value);
+    } else if (str_equal(name, "--data")) {
+        ARENA_PUSH(arena, o->sets, o->set_count, o->set_capacity,
+                   arena_printf(arena, "data=%s", net_data_expression(arena, value)));
     } else if (str_equal(name, "--seed")) {
         o->has_seed = true;
         bool is_seed = args_parse_int(name, value, 0, INT64_MAX, &number, error);
@@ -111,6 +116,7 @@ static bool take_flag(const char *name, LoopOptions *o) {
 
 static bool unknown_option(const LoopCommand *command, const char *name, Error *error) {
     static const char *const common[] = {"--out",
+                                         "--data",
                                          "--resume",
                                          "--allow-different-build",
                                          "--allow-different-data",

@@ -6,17 +6,20 @@
 
 #include <string.h>
 
+const char *net_data_expression(Arena *arena, const char *data) {
+    const char *colon = strchr(data, ':');
+    if (strchr(data, '(') || !colon)
+        return data;
+    Str s = str_create(arena);
+    str_add_bytes(&s, data, (size_t)(colon - data));
+    str_add(&s, "(");
+    str_add_quoted(&s, colon + 1);
+    str_add(&s, ")");
+    return s.data;
+}
+
 static IrModule *parse_data(Arena *arena, const char *data, Error *error) {
-    const char *text = data, *colon = strchr(text, ':');
-    if (!strchr(text, '(') && colon) {
-        Str s = str_create(arena);
-        str_add_bytes(&s, text, (size_t)(colon - text));
-        str_add(&s, "(");
-        str_add_quoted(&s, colon + 1);
-        str_add(&s, ")");
-        text = s.data;
-    }
-    IrModule *module = frontend_parse_data(arena, text, diag_create(arena, stderr));
+    IrModule *module = frontend_parse_data(arena, net_data_expression(arena, data), diag_create(arena, stderr));
     if (!module)
         error_set(error, ERROR_INPUT, "--data %s: expected SOURCE(\"PATH\"), as in cifar10(\"data/cifar-10\")", data);
     return module;

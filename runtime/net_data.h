@@ -5,6 +5,8 @@
 #include "runtime/data.h"
 #include "runtime/runtime.h"
 
+/* SOURCE:PATH as SOURCE("PATH"); all else is as it is. */
+const char *net_data_expression(Arena *arena, const char *data);
 /* The shape of input and logits of the program's graph kind; source, normalisation and all else of data, a source as in
  * a text (SOURCE:PATH and SOURCE are short for it), or if data is NULL of the program's text, or if that names none of
  * otherwise (NULL: that is an error). net names the program in messages. */

@@ -113,6 +113,7 @@ static bool finish_epoch(Train *t, const Evaluation *valid, Error *error) {
     t->result.last_loss = valid->loss;
     t->has_last = true;
     TrainMetrics m = epoch_metrics(t, valid);
+    t->train_accuracy = m.train_accuracy;
     print_epoch(t, &m);
     return metrics_append_train(loop_file(l, "metrics.jsonl"), &m, error) &&
            metrics_append_timing(loop_file(l, "timing.jsonl"), l->at.epoch, progress_clock() - l->epoch_started,
@@ -139,6 +140,29 @@ static bool train_run(Train *t, Error *error) {
     return true;
 }
 
+static bool has_statistics(const RtProgram *program) {
+    for (int i = 0; i < rt_param_count(program); i++) {
+        if (rt_param_info(program, i)->kind == PARAM_statistic)
+            return true;
+    }
+    return false;
+}
+
+/* Running averages move a tenth of the way with every step: after a few they still hold what they began with, and
+ * a network that does well with the statistics of its batches fails with them. */
+static void hint_at_statistics(const Train *t) {
+    const int64_t few = 100;
+    const double far = 0.2;
+    const Loop *l = &t->loop;
+    if (!t->has_last || l->at.global_step >= few || t->train_accuracy - t->result.last_accuracy < far ||
+        !has_statistics(l->program))
+        return;
+    fprintf(stderr,
+            "note: %.1f %% while training, %.1f %% tested: after only %lld steps batch norm's running averages, which "
+            "testing uses, may not have settled; more epochs, or a smaller batch, would tell\n",
+            100 * t->train_accuracy, 100 * t->result.last_accuracy, (long long)l->at.global_step);
+}
+
 /* One training from its beginning, or its checkpoint, to its end. whole: as in Loop. */
 static bool train_once(Arena *arena, const LoopOptions *options, const char *recipe, const RunFolder *whole,
                        TrainResult *result, Error *error) {
@@ -155,7 +179,9 @@ static bool train_once(Arena *arena, const LoopOptions *options, const char *rec
     progress_clear(&t->loop.progress);
     ok = loop_finish_profile(&t->loop, error) && ok;
     ok = ok && train_finish(t, error);
-    if (!ok)
+    if (ok)
+        hint_at_statistics(t);
+    else
         loop_explain_failure(&t->loop, error);
     *result = t->result;
     result->last_classes = result->test_classes = NULL; /* their names go with the data */

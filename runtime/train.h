@@ -36,6 +36,7 @@ typedef struct Train {
     Classwise *valid_classes; /* of the latest evaluation */
     TrainResult result;
     bool has_last; /* result.last_* are of the current weights */
+    double train_accuracy; /* of the latest epoch that was trained here */
 } Train;
 
 /* train_setup.c: reads text and data, compiles, starts the loaders, takes initial weights or the checkpoint. */

@@ -52,9 +52,9 @@ static bool open_data(Train *t, Error *error) {
         return error_set(error, ERROR_INPUT, "train.hold_out %g of %lld training images leaves %lld and %lld",
                          t->settings.hold_out, (long long)l->data.count, (long long)t->train_images,
                          (long long)held_out);
-    const char *kept = held_out ? arena_printf(l->arena, "%lld held out, ", (long long)held_out) : "";
-    loop_print_data(l, arena_printf(l->arena, "%lld to train on, %s%lld to test with", (long long)t->train_images, kept,
-                                    (long long)t->test.count));
+    const char *kept = held_out ? arena_printf(l->arena, ", %lld held out", (long long)held_out) : "",
+               *test = t->test.count ? arena_printf(l->arena, ", %lld to test with", (long long)t->test.count) : "";
+    loop_print_data(l, arena_printf(l->arena, "%lld to train on%s%s", (long long)t->train_images, kept, test));
     t->result.data = held_out ? "hold_out" : "test";
     t->result.images = held_out ? held_out : t->test.count;
     return true;

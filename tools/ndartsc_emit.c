@@ -12,6 +12,7 @@
 #include "runtime/build.h"
 #include "runtime/cache.h"
 #include "runtime/cuda_module.h"
+#include "runtime/data.h"
 #include "runtime/device.h"
 #include "runtime/draw.h"
 #include "runtime/fit.h"
@@ -101,7 +102,8 @@ static bool load(Job *job) {
                                 .set_count = o->set_count,
                                 .entry = o->entry,
                                 .prefer = preferred_entry(o),
-                                .library = rt_library_path(o->arena)};
+                                .library = rt_library_path(o->arena),
+                                .look_at = data_look_at_folder};
     if (!str_ends_with(o->input, ".ir")) {
         job->module = frontend_load(o->arena, o->input, &frontend, job->diag, &job->error);
         return job->module != NULL;

@@ -1,0 +1,154 @@
+/* data_line.c: the data of an experiment.
+ *
+ *     data image_folder("pics", classes = 4, H = 64, W = 64, flip = true)
+ *     data own(cutout = 0)              in a recipe: the data of the text that it is applied to, with changes
+ *     --set 'data=image_folder("more")' in their place
+ *
+ * A source gives the variables classes, H, W and channels, which the network may take. For data of the command line the
+ * images' shape is that of the data they replace, where that is of the same source, else what the folder holds. */
+#include "frontend/frontend.h"
+#include "frontend/lower.h"
+
+#include <string.h>
+
+typedef struct Source {
+    const char *name;
+    bool any_shape; /* the arguments say what images there are */
+    int classes, size, channels;
+} Source;
+static const Source sources[] = {
+    {"mnist", true, 10, 32, 1},    {"fashion_mnist", true, 10, 32, 1}, {"kmnist", true, 10, 32, 1},
+    {"cifar10", false, 10, 32, 3}, {"cifar100", false, 100, 32, 3},    {"stl10", false, 10, 96, 3},
+    {"svhn", false, 10, 32, 3},    {"synthetic", true, 10, 32, 3},     {"image_folder", true, 1000, 224, 3},
+};
+enum { SOURCE_COUNT = sizeof sources / sizeof sources[0] };
+static const char *const shape_names[] = {"classes", "H", "W", "channels"};
+
+/* cifar10, or that of cifar10(...); NULL when it is none. */
+static const char *source_name(const Ast *data) {
+    const Ast *name = data && data->kind == AST_call ? data->kids[0] : data;
+    return name && name->kind == AST_name ? name->name : NULL;
+}
+
+static const Source *find_source(const char *name) {
+    for (int i = 0; name && i < SOURCE_COUNT; i++)
+        if (str_equal(sources[i].name, name))
+            return &sources[i];
+    return NULL;
+}
+
+static void set_shape(Lower *l, Frame *f, const Source *source) {
+    const int values[] = {source->classes, source->size, source->size, source->channels};
+    for (int i = 0; i < 4; i++)
+        lower_set_variable(l, f, shape_names[i], value_int(values[i]));
+}
+
+static bool is_shape(const Ast *argument) {
+    for (int i = 0; i < 4; i++)
+        if (argument->kind == AST_arg && str_equal(argument->name, shape_names[i]))
+            return true;
+    return false;
+}
+
+static bool set_source(Lower *l, Frame *f, const Ast *data) {
+    const char *name = source_name(data);
+    const Source *source = find_source(name);
+    if (!name) {
+        diag_error(l->diag, data->span, "data is a source with its arguments, as in cifar10(\"PATH\")");
+        return false;
+    }
+    lower_setting(l, "data.source", value_string(name), data->kind == AST_call ? data->kids[0]->span : data->span);
+    if (source)
+        set_shape(l, f, source);
+    return true;
+}
+
+static void set_arguments(Lower *l, Frame *f, const Ast *data, const char *source, bool shape_only) {
+    for (int i = 1; data->kind == AST_call && i < data->count; i++)
+        if (!shape_only || is_shape(data->kids[i]))
+            lower_data_argument(l, f, data->kids[i], source);
+}
+
+static void set_data(Lower *l, Frame *f, const Ast *data) {
+    if (set_source(l, f, data))
+        set_arguments(l, f, data, source_name(data), false);
+}
+
+void lower_data(Lower *l, const Ast *data) {
+    set_data(l, lower_frame(l, NULL, NULL, (Span){0}), data);
+}
+
+/* ---- data of the command line ---- */
+
+static const Ast *replacement(const Lower *l) {
+    for (int i = l->sets->count - 1; i >= 0; i--)
+        if (l->sets->items[i].key && str_equal(l->sets->items[i].key, "data"))
+            return l->sets->items[i].value;
+    return NULL;
+}
+
+bool lower_data_has_any_shape(const Lower *l) {
+    const Source *source = find_source(ir_module_get_string(l->module, "data.source", NULL));
+    return source && source->any_shape;
+}
+
+bool lower_data_is_replaced(const Lower *l) {
+    return replacement(l) != NULL;
+}
+
+/* The folder that a data line names, where that is a string. */
+static const char *path_of(const Ast *data) {
+    for (int i = 1; data->kind == AST_call && i < data->count; i++) {
+        const Ast *argument = data->kids[i];
+        if (argument->kind == AST_arg && str_equal(argument->name, "path"))
+            argument = argument->kids[0];
+        if (argument->kind == AST_string)
+            return argument->name;
+    }
+    return NULL;
+}
+
+static void look_at_folder(Lower *l, Frame *f, const char *path, bool size_is_known) {
+    int64_t values[3] = {0};
+    if (l->look_at && path)
+        l->look_at(path, &values[0], &values[1], &values[2]);
+    for (int i = 0; i < (size_is_known ? 1 : 3); i++)
+        if (values[i] > 0)
+            lower_set_variable(l, f, shape_names[i], value_int(values[i]));
+}
+
+/* old: NULL when there was none. */
+static void replace_data(Lower *l, Frame *f, const Ast *old, const Ast *data) {
+    const Source *source = find_source(source_name(data));
+    bool same = source && source->any_shape && source == find_source(source_name(old));
+    if (!set_source(l, f, data))
+        return;
+    if (same)
+        set_arguments(l, f, old, source->name, true);
+    if (source && str_equal(source->name, "image_folder"))
+        look_at_folder(l, f, path_of(data), same);
+    set_arguments(l, f, data, source_name(data), false);
+}
+
+/* ---- data of an experiment ---- */
+
+static bool is_own(const Ast *data) {
+    const char *name = source_name(data);
+    return name && str_equal(name, "own");
+}
+
+void lower_data_line(Lower *l, Frame *f, const Ast *data) {
+    const Ast *instead = replacement(l), *old = !data || is_own(data) ? l->own_data : data;
+    if (instead) {
+        replace_data(l, f, old, instead);
+        return;
+    }
+    if (data && is_own(data) && !l->own_data)
+        diag_error(l->diag, data->span,
+                   l->is_recipe ? "the text that is trained names no data; --data 'image_folder(\"PATH\")' does"
+                                : "'own' is for recipes: the data of the text that a recipe is applied to");
+    if (old && !is_own(old))
+        set_data(l, f, old);
+    if (old && old != data && data)
+        set_arguments(l, f, data, source_name(old), false);
+}
