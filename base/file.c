@@ -137,20 +137,80 @@ bool file_is_missing(const char *path) {
     return stat(path, &status) != 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
+/* ---- folders whose files are their own ---- */
+
+static char *guarded;
+
+void file_guard_folder(const char *folder) {
+    size_t length = strlen(folder);
+    while (length > 1 && folder[length - 1] == '/')
+        length--;
+    free(guarded);
+    guarded = strndup(folder, length);
+}
+
+static bool is_guarded(const char *path) {
+    size_t length = guarded ? strlen(guarded) : 0;
+    return length && strncmp(path, guarded, length) == 0 && path[length] == '/';
+}
+
+bool file_check_guarded(const char *path, Error *error) {
+    const char *end = is_guarded(path) ? path + strlen(guarded) + 1 : "";
+    while (*end && (end = strchr(end + 1, '/'))) {
+        char *folder = strndup(path, (size_t)(end - path));
+        struct stat status;
+        bool link = folder && lstat(folder, &status) == 0 && S_ISLNK(status.st_mode);
+        if (link)
+            error_set(error, ERROR_INPUT, "cannot write '%s': '%s' is a link; only '%s' itself may be one", path,
+                      folder, guarded);
+        free(folder);
+        if (link)
+            return false;
+    }
+    return true;
+}
+
+int file_open_append(const char *path, Error *error) {
+    bool own = is_guarded(path);
+    if (!file_check_guarded(path, error))
+        return -1;
+    int file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (own ? O_NOFOLLOW : 0), 0666);
+    if (file < 0 && own && errno == ELOOP)
+        error_set(error, ERROR_INPUT, "cannot write '%s': it is a link; in the folder of a run files are its own",
+                  path);
+    else if (file < 0)
+        fail_with_errno(error, "write", path);
+    return file;
+}
+
+/* False, with errno, when the system does not say. A link in the place of a file of a guarded folder counts as none: the
+ * file that is renamed replaces it. */
+static bool look_at(const char *path, bool own, bool *exists, struct stat *status) {
+    *exists = (own ? lstat(path, status) : stat(path, status)) == 0;
+    if (!*exists)
+        return errno == ENOENT || errno == ENOTDIR;
+    *exists = !(own && S_ISLNK(status->st_mode));
+    return true;
+}
+
 bool file_writer_open(FileWriter *writer, const char *path, Error *error) {
     struct stat status;
-    bool exists = stat(path, &status) == 0, absent = !exists && (errno == ENOENT || errno == ENOTDIR);
+    bool own = is_guarded(path), exists;
+    bool known = look_at(path, own, &exists, &status);
+    *writer = (FileWriter){.path = path, .descriptor = -1};
+    if (known && !file_check_guarded(path, error))
+        return false;
+    bool resolve = known && exists && !own && S_ISREG(status.st_mode);
+    writer->target = resolve ? realpath(path, NULL) : known ? strdup(path) : NULL;
     /* Beyond a limit on file sizes a write must fail, not end the program. */
     signal(SIGXFSZ, SIG_IGN);
-    *writer = (FileWriter){.path = path, .descriptor = -1};
-    writer->target = exists ? realpath(path, NULL) : absent ? strdup(path) : NULL;
     if (!writer->target)
         return fail_write(writer, error);
     if (exists && S_ISDIR(status.st_mode)) {
         errno = EISDIR;
         return fail_write(writer, error);
     }
-    if (exists && !S_ISREG(status.st_mode)) {
+    if (exists && !own && !S_ISREG(status.st_mode)) {
         writer->descriptor = open(path, O_WRONLY | O_CLOEXEC);
     } else {
         writer->temporary = temporary_name(writer->target);

@@ -108,6 +108,16 @@ static const char *find_import(Loader *loader, const char *from, const char *nam
     return is_there(loader, other) ? other : path;
 }
 
+static const char *describe_library(const Loader *loader) {
+    if (!loader->library)
+        return "";
+    if (!file_is_missing(loader->library))
+        return " or in the library";
+    return arena_printf(loader->arena,
+                        ", and the library is not there; looked in %s (NDARTS_LIBRARY names another folder)",
+                        loader->library);
+}
+
 static bool load_file(Loader *loader, const char *path, Span import);
 
 static void load_imports(Loader *loader, const Ast *text, const char *path) {
@@ -122,7 +132,7 @@ static void load_imports(Loader *loader, const Ast *text, const char *path) {
             load_file(loader, found, import->span);
         else
             diag_error(loader->diag, import->name_span, "cannot import '%s': there is no such file beside this one%s",
-                       import->name, loader->library ? " or in the library" : "");
+                       import->name, describe_library(loader));
     }
 }
 

@@ -151,39 +151,58 @@ static void remove_own(void) {
     own_arena = NULL;
 }
 
-/* reason: why it is needed, told once. */
-static bool make_own(Arena *arena, const char *reason, Error *error) {
-    const char *place = arena_printf(arena, "%s/ndarts-cache", scratch_place());
-    Arena *kept = arena_create();
-    if (!scratch_make(kept, place, &own, error)) {
-        arena_destroy(kept);
+static bool make_own(Arena *arena, const char *reason, Scratch *made, Error *error) {
+    if (!scratch_make(arena, arena_printf(arena, "%s/ndarts-cache", scratch_place()), made, error))
         return false;
-    }
-    const char *wrong = cache_folder_doubt(arena, own.folder);
-    if (wrong) {
-        scratch_remove(&own);
-        arena_destroy(kept);
-        return error_set(error, ERROR_MACHINE,
-                         "there is no safe place for compiled modules: %s, and %s; set XDG_CACHE_HOME to a folder that "
-                         "only you can write",
-                         reason, wrong);
-    }
-    own_arena = kept;
-    own_process = getpid();
-    atexit(remove_own);
-    fprintf(
-        diag_stream(),
-        "warning: compiled modules are not kept, since %s; set XDG_CACHE_HOME to a folder that only you can write\n",
-        reason);
-    return true;
+    const char *wrong = cache_folder_doubt(arena, made->folder);
+    if (!wrong)
+        return true;
+    scratch_remove(made);
+    return error_set(
+        error, ERROR_MACHINE,
+        "there is no safe place for compiled modules: %s, and %s; set XDG_CACHE_HOME to a folder that only "
+        "you can write",
+        reason, wrong);
 }
 
-static const char *own_folder(Arena *arena, const char *reason, Error *error) {
+/* False when another thread was faster. Nothing that can run out of memory happens under the mutex. */
+static bool keep_own(Arena *arena, const Scratch *made) {
     pthread_mutex_lock(&mutex);
-    bool ok = own.folder || make_own(arena, reason, error);
-    const char *folder = ok ? arena_strdup(arena, own.folder) : NULL;
+    bool first = !own_arena;
+    if (first) {
+        own = *made;
+        own_arena = arena;
+        own_process = getpid();
+        atexit(remove_own);
+    }
     pthread_mutex_unlock(&mutex);
-    return folder;
+    return first;
+}
+
+static bool has_own(void) {
+    pthread_mutex_lock(&mutex);
+    bool has = own_arena != NULL;
+    pthread_mutex_unlock(&mutex);
+    return has;
+}
+
+/* reason: why it is needed, told once. */
+static const char *own_folder(Arena *arena, const char *reason, Error *error) {
+    if (has_own())
+        return arena_strdup(arena, own.folder);
+    Scratch made;
+    Arena *kept = arena_create();
+    bool ok = make_own(kept, reason, &made, error), first = ok && keep_own(kept, &made);
+    if (first)
+        fprintf(diag_stream(),
+                "warning: compiled modules are not kept, since %s; set XDG_CACHE_HOME to a folder that only you can "
+                "write\n",
+                reason);
+    else if (ok)
+        scratch_remove(&made);
+    if (!first)
+        arena_destroy(kept);
+    return ok ? arena_strdup(arena, own.folder) : NULL;
 }
 
 const char *rt_cache_folder(Arena *arena, Error *error) {

@@ -20,15 +20,6 @@
 
 /* ---- texts ---- */
 
-const char *rt_library_path(Arena *arena) {
-    const char *chosen = getenv("NDARTS_LIBRARY");
-    struct stat status;
-    if (chosen && *chosen)
-        return arena_strdup(arena, chosen);
-    const char *source = NDARTS_SOURCE_DIR "/genotypes";
-    return stat(source, &status) == 0 && S_ISDIR(status.st_mode) ? source : NDARTS_LIBRARY_DIR "/genotypes";
-}
-
 static IrModule *parse_ir(Arena *arena, const RtProgramOptions *o, Diag *diag, Error *error) {
     if (o->set_count > 0) {
         error_set(error, ERROR_INPUT, "%s: --set is for texts in the language, not for IR", o->path);

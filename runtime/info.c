@@ -9,6 +9,7 @@
 #include "runtime/runtime.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 static void print_machine(void) {
     char name[256];
@@ -37,6 +38,11 @@ static void print_backends(Arena *arena) {
     printf("cuda        %s\n", rt_device_describe_cuda(arena));
 }
 
+static void print_library(Arena *arena) {
+    const char *path = rt_library_path(arena);
+    printf("library     %s%s\n", access(path, F_OK) == 0 ? "" : "none; looked in ", path);
+}
+
 int rt_info_main(int argc, char **argv) {
     Arena *arena = arena_create();
     Error error = {ERROR_NONE, ""};
@@ -47,7 +53,7 @@ int rt_info_main(int argc, char **argv) {
         print_compiler(arena);
         print_backends(arena);
         printf("cache       %s\n", rt_cache_describe(arena));
-        printf("library     %s\n", rt_library_path(arena));
+        print_library(arena);
     }
     arena_destroy(arena);
     return ok ? 0 : error_report(&error);

@@ -194,5 +194,6 @@ bool loop_options_parse(Arena *arena, int argc, char **argv, const LoopCommand *
         return false;
     if (!options->out)
         options->out = default_folder(arena, options->path);
+    file_guard_folder(options->out);
     return true;
 }

@@ -14,16 +14,14 @@
 #include <unistd.h>
 
 static bool append_line(const char *path, const char *line, Error *error) {
-    FILE *file = fopen(path, "a");
-    if (!file)
-        return error_set(error, ERROR_MACHINE, "%s: %s", path, strerror(errno));
-    bool ok = fputs(line, file) >= 0 && fputc('\n', file) != EOF && fflush(file) == 0;
+    int descriptor = file_open_append(path, error);
+    if (descriptor < 0)
+        return false;
+    FILE *file = fdopen(descriptor, "a");
+    bool ok = file && fputs(line, file) >= 0 && fputc('\n', file) != EOF && fflush(file) == 0;
+    ok = ok && (fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP);
     int code = errno;
-    if (ok && fsync(fileno(file)) != 0 && errno != EINVAL && errno != ENOTSUP) {
-        ok = false;
-        code = errno;
-    }
-    if (fclose(file) != 0 && ok) {
+    if ((file ? fclose(file) : close(descriptor)) != 0 && ok) {
         ok = false;
         code = errno;
     }

@@ -37,6 +37,11 @@ const char *recipe_find(Arena *arena, const char *name, Error *error) {
         return path;
     if (is_path)
         error_set(error, ERROR_INPUT, "there is no recipe '%s'", path);
+    else if (file_is_missing(folder))
+        error_set(error, ERROR_INPUT,
+                  "unknown recipe '%s': there are none, since the library is not there; looked in %s (NDARTS_LIBRARY "
+                  "names another folder)",
+                  name, rt_library_path(arena));
     else
         error_set(error, ERROR_INPUT, "unknown recipe '%s'; known: %s (of %s), or a path", name, recipe_list(arena),
                   folder);

@@ -77,6 +77,8 @@ static bool make_report(Arena *arena, const ReportOptions *o, Error *error) {
         shorten_names(arena, runs, all.count);
         const char *page = report_page(arena, runs, all.count);
         const char *out = o->out ? o->out : arena_printf(arena, "%s/report.html", o->folders[0]);
+        if (!o->out)
+            file_guard_folder(o->folders[0]);
         ok = file_write_atomic(out, page, strlen(page), error);
         if (ok)
             printf("%s\n", out);

@@ -10,6 +10,7 @@
 #include "runtime/run_folder.h"
 
 #include "base/str.h"
+#include "base/tensor_file.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -173,6 +174,8 @@ static const char *read_holder(Arena *arena, int lock) {
 
 static bool lock_folder(Arena *arena, RunFolder *folder, Error *error) {
     const char *path = join(arena, folder->path, lock_name);
+    if (!file_check_guarded(path, error))
+        return false;
     int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (lock < 0)
         return fail("write", path, error);

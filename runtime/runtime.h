@@ -171,8 +171,9 @@ int rt_import_main(int argc, char **argv); /* import.c */
 int rt_export_main(int argc, char **argv); /* export.c */
 int rt_tune_main(int argc, char **argv);   /* tune.c */
 
-/* The folder of the language's own definitions: $NDARTS_LIBRARY, else genotypes/ beside the sources the program was
- * built from or where it is installed. */
+/* The folder of the language's own definitions: $NDARTS_LIBRARY, else that of the installation this program or shared
+ * library is of, else, in a build folder, that of the source tree (installed.c). Where there is none: the folders that
+ * were looked in, parted by commas. */
 const char *rt_library_path(Arena *arena);
 
 #endif

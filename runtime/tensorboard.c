@@ -158,7 +158,10 @@ bool tensorboard_write_all(const char *folder, Error *error) {
 }
 
 static bool append(const char *path, const Str *out, Error *error) {
-    FILE *file = fopen(path, "ab");
+    int descriptor = file_open_append(path, error);
+    if (descriptor < 0)
+        return false;
+    FILE *file = fdopen(descriptor, "ab");
     bool ok = file && fwrite(out->data, 1, out->length, file) == out->length;
     ok = file && fclose(file) == 0 && ok;
     return ok || error_set(error, ERROR_MACHINE, "%s: cannot write: %s", path, strerror(errno));

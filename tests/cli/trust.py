@@ -248,6 +248,67 @@ def test_as_another_user():
         shutil.rmtree(folder)
 
 
+# ---- links in a folder of results ----
+
+TRAIN = NETWORK + '''train {
+    network main
+    data synthetic(limit=16, H=8, W=8, classes=5)
+    epochs 1  batch 8
+    weights sgd(lr=0.1, momentum=0.9, decay=0, clip=5)
+}
+'''
+
+
+def train(*arguments, **options):
+    return run(RUN, 'train', 'train.nd', *arguments, '--threads', '1', env=environment('cache-train', CC='gcc', NDARTS_CFLAGS='-O0'), **options)
+
+
+def test_links_out_of_a_run():
+    """Every file of a run that came from elsewhere is a link to a file of the user's; the run goes on, and they are as they were."""
+    write('train.nd', TRAIN)
+    train('--out', 'run', '--tensorboard')
+    os.makedirs('mine')
+    names = [name for name in os.listdir('run') if not os.path.isdir(os.path.join('run', name)) and name[0] != '.']
+    expect(len(names) > 7 and 'checkpoint.safetensors' in names and 'metrics.jsonl' in names, f'{names}')
+    for name in names:
+        shutil.move(os.path.join('run', name), os.path.join('mine', name))
+        os.symlink(os.path.abspath(os.path.join('mine', name)), os.path.join('run', name))
+    os.symlink(os.path.abspath('mine/new'), 'run/report.html')
+    before = {name: read('mine', name) for name in os.listdir('mine')}
+    os.symlink('run', 'way') # to the folder itself a link may lead
+    train('--out', 'way', '--tensorboard', '--resume', '--allow-different-build', '--set', 'epochs=2')
+    run(RUN, 'report', 'run')
+    expect({name: read('mine', name) for name in os.listdir('mine')} == before, 'a file behind a link was written')
+    written = {name for name in os.listdir('run') if not os.path.islink(os.path.join('run', name))}
+    for name in ('checkpoint.safetensors', 'metrics.jsonl', 'timing.jsonl', 'result.json', 'report.html'):
+        expect(name in written, f'{name} is not in the run: {written}')
+    expect(len(read('run/metrics.jsonl').splitlines()) == 2, 'lines are missing')
+
+
+def test_links_that_a_user_names():
+    """-o goes where the link leads, and to devices."""
+    write('page.html', '')
+    os.symlink('page.html', 'link.html')
+    run(RUN, 'report', 'run', '-o', 'link.html')
+    expect(os.path.islink('link.html') and b'<html' in read('page.html'), 'not followed')
+    shown, _ = run(RUN, 'report', 'run', '-o', '/dev/stdout')
+    expect('<html' in shown, 'nothing on stdout')
+
+
+def test_folders_that_are_links():
+    """Of a seed; and lines that would be added to a file elsewhere."""
+    os.makedirs('outside')
+    os.makedirs('seeds')
+    os.symlink(os.path.abspath('outside'), 'seeds/seed-0')
+    train('--out', 'seeds', '--seeds', '0,1', code=1, says="'seeds/seed-0' is a link; only 'seeds' itself may be one")
+    expect(os.listdir('outside') == [], f'{os.listdir("outside")}')
+    os.makedirs('lines')
+    write('outside/lines', 'mine')
+    os.symlink(os.path.abspath('outside/lines'), 'lines/metrics.jsonl')
+    train('--out', 'lines')
+    expect(read('outside/lines') == b'mine', 'a line was added')
+
+
 # ---- what a killed process leaves ----
 
 def processes():
@@ -279,19 +340,18 @@ def begin_compiling(command, env):
 def test_killed():
     """Neither compilers nor folders stay, whoever was killed and how."""
     script('slow-cc', '[ "$1" = --version ] && echo slow && exit\necho > $TMPDIR/cc-own.s\n' + SLEEP + '\n')
-    write('train.nd', NETWORK + 'train {\n    network main\n    data synthetic(limit=16, H=8, W=8, classes=5)\n    epochs 1  batch 8\n'
-                                '    weights sgd(lr=0.1, momentum=0.9, decay=0, clip=5)\n}\n')
+    write('train.nd', TRAIN)
     os.makedirs('tmp', exist_ok=True)
     kept = environment('cache-killed', CC='./slow-cc', TMPDIR=os.path.abspath('tmp'))
     bare = environment(HOME=None, CC='./slow-cc', TMPDIR=os.path.abspath('tmp'))
-    train = (RUN, 'train', 'train.nd', '--out', 'out', '--threads', '1')
-    for command, env, number in ((INFER, kept, signal.SIGKILL), (INFER, kept, signal.SIGTERM), (train, kept, signal.SIGKILL),
+    training = (RUN, 'train', 'train.nd', '--out', 'out', '--threads', '1')
+    for command, env, number in ((INFER, kept, signal.SIGKILL), (INFER, kept, signal.SIGTERM), (training, kept, signal.SIGKILL),
                                  (INFER, bare, signal.SIGKILL), ((COMPILER, 'net.nd', '-o', 'killed.so'), kept, signal.SIGKILL)):
         process = begin_compiling(command, env)
         os.kill(process.pid, number)
         process.wait()
         wait_until(lambda: not any(SLEEP in line for line in processes().values()), f'the end of the compiler of {command}')
-    process = begin_compiling(train, kept) # what the terminal does at Ctrl-C
+    process = begin_compiling(training, kept) # what the terminal does at Ctrl-C
     os.killpg(process.pid, signal.SIGINT)
     expect(process.wait(timeout=60) == 130, f'interrupted: {process.returncode}')
     wait_until(lambda: not any(SLEEP in line for line in processes().values()), 'the end of the compiler after Ctrl-C')
@@ -318,4 +378,5 @@ def test_leftovers_count():
 if __name__ == '__main__':
     sys.exit(main([prepare, test_compilers_of_any_name, test_compilers_with_options, test_open_quotes, test_outputs_that_look_like_options,
                    test_the_compiler_is_asked_once, test_permissions, test_without_home, test_folders_that_others_can_write,
-                   test_no_safe_place, test_other_owners, test_as_another_user, test_killed, test_leftovers_count]))
+                   test_no_safe_place, test_other_owners, test_as_another_user, test_links_out_of_a_run,
+                   test_links_that_a_user_names, test_folders_that_are_links, test_killed, test_leftovers_count]))

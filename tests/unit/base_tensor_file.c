@@ -448,6 +448,36 @@ static void test_atomic_write_stops_half_way(void **state) {
     assert_int_equal(count_files(), before);
 }
 
+static bool is_link(const char *path) {
+    struct stat status;
+    return lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
+}
+
+static void test_guarded_folder(void **state) {
+    (void)state;
+    Error error = {0}, link = {0}, folders = {0};
+    size_t size;
+    assert_true(file_write_atomic("target", "old", 3, &error));
+    assert_int_equal(mkdir("own", 0777) | symlink("own", "way") | symlink("../target", "own/file"), 0);
+    assert_int_equal(symlink("../target", "own/lines") | symlink("/dev/null", "own/device") | symlink("..", "own/up"),
+                     0);
+    file_guard_folder("way//");
+    assert_true(file_write_atomic("way/file", "new", 3, &error) && file_write_atomic("way/device", "new", 3, &error));
+    assert_false(is_link("own/file") || is_link("own/device"));
+    assert_int_equal(file_open_append("way/lines", &link), -1);
+    assert_string_equal(link.message,
+                        "cannot write 'way/lines': it is a link; in the folder of a run files are its own");
+    assert_false(file_write_atomic("way/up/target", "new", 3, &folders));
+    assert_string_equal(folders.message,
+                        "cannot write 'way/up/target': 'way/up' is a link; only 'way' itself may be one");
+    assert_memory_equal(read_bytes("target", &size), "old", 4);
+    assert_true(file_write_atomic("own/lines", "new", 3, &error)); /* another name of it: not the guarded one */
+    assert_memory_equal(read_bytes("target", &size), "new", 4);
+    for (int i = 0; i < 4; i++)
+        unlink(((const char *[]){"own/file", "own/lines", "own/device", "own/up"})[i]);
+    assert_int_equal(rmdir("own"), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_safetensors_round_trip),
@@ -467,6 +497,7 @@ int main(void) {
         cmocka_unit_test(test_atomic_write_replaces),
         cmocka_unit_test(test_atomic_write_fails),
         cmocka_unit_test(test_atomic_write_stops_half_way),
+        cmocka_unit_test(test_guarded_folder),
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }

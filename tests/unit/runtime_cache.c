@@ -3,6 +3,7 @@
 
 #include "base/tensor_file.h"
 #include "cache_folder.h"
+#include "runtime/scratch.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -109,6 +110,27 @@ static void test_use_and_new_entries(void **state) {
     assert_false(is_there(unused));
 }
 
+/* What is being made takes room too, and stays while its maker lives. */
+static void test_work_counts(void **state) {
+    (void)state;
+    enum { ROOM = 6 * SIZE };
+    Error error = {0};
+    Scratch work;
+    rt_cache_prune(1); /* '1' of before stays */
+    add(name_of('7'), 3), add(name_of('8'), 2);
+    assert_true(scratch_make(arena, path_of(name_of('9')), &work, &error));
+    const char *file = arena_printf(arena, "%s/unit0.c", work.folder);
+    static const char zeros[ROOM];
+    assert_true(file_write_atomic(file, zeros, ROOM, &error));
+    rt_cache_prune(ROOM + 2 * SIZE + SIZE / 2);
+    assert_false(is_there(name_of('7')));
+    assert_true(is_there(name_of('8')) && access(file, F_OK) == 0);
+    close(work.lock); /* as if its maker were dead */
+    rt_cache_prune(0);
+    assert_int_not_equal(access(work.folder, F_OK), 0);
+    assert_true(is_there(name_of('8')));
+}
+
 static void test_limit(void **state) {
     (void)state;
     static const struct {
@@ -162,6 +184,7 @@ int main(void) {
         cmocka_unit_test(test_oldest_go_first),
         cmocka_unit_test(test_what_stays),
         cmocka_unit_test(test_use_and_new_entries),
+        cmocka_unit_test(test_work_counts),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_threads_write_the_same_entry),
     };
