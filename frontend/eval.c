@@ -1,7 +1,10 @@
 /* eval.c: expressions and statements, evaluated while lowering. */
 #include "frontend/lower.h"
 
-enum { MAX_DEPTH = 200, MAX_NESTING = 2000, MAX_STEPS = 3000000, MAX_LOOP = 100000, MAX_NOTES = 4 };
+#include <string.h>
+
+enum { BYTES_A_STEP = 64 /* of a name that is copied */ };
+enum { MAX_DEPTH = 200, MAX_NESTING = 2000, MAX_LOOP = 100000, MAX_NOTES = 4 };
 
 /* What is compiled is not used by anybody. */
 static bool is_use(const Frame *f) {
@@ -60,13 +63,20 @@ void lower_set_variable(Lower *l, Frame *f, const char *name, Value value) {
     str_map_set(&f->variables, name, copy);
 }
 
+static bool has_read(const Instance *instance, const char *name) {
+    for (int i = 0; i < instance->read_count; i++)
+        if (str_equal(instance->reads[i].name, name))
+            return true;
+    return false;
+}
+
 bool lower_lookup(Frame *from, Arena *arena, const char *name, Value *value) {
     Frame *f = from;
     const Value *found = NULL;
     while (f && !(found = str_map_get(&f->variables, name)))
         f = f->caller;
     for (Frame *g = from; g != f; g = g->caller) {
-        if (!g->instance)
+        if (!g->instance || has_read(g->instance, name))
             continue;
         Read read = {.name = name, .found = found != NULL};
         if (found)
@@ -212,7 +222,9 @@ static Value eval_logic(Lower *l, Frame *f, const Ast *ast) {
     return value_bool(is_and);
 }
 
-static Value concatenate(Lower *l, const Value *x, const Value *y) {
+static Value concatenate(Lower *l, Frame *f, const Ast *ast, const Value *x, const Value *y) {
+    if (!lower_spend(l, f, ast->span, (int64_t)x->count + y->count))
+        return (Value){.kind = VALUE_error};
     Value *items = ARENA_ARRAY(l->arena, Value, x->count + y->count + 1);
     for (int i = 0; i < x->count + y->count; i++)
         items[i] = i < x->count ? x->items[i] : y->items[i - x->count];
@@ -232,7 +244,7 @@ static Value eval_binary(Lower *l, Frame *f, const Ast *ast) {
     if (str_equal(ast->name, "!="))
         return value_bool(!value_equal(&x, &y));
     if (x.kind == VALUE_list && y.kind == VALUE_list && ast->name[0] == '+')
-        return concatenate(l, &x, &y);
+        return concatenate(l, f, ast, &x, &y);
     double a, b;
     if (!value_number(&x, &a) || !value_number(&y, &b))
         return lower_error(l, f, ast->span, "'%s' takes numbers or tensors, not %s and %s", ast->name,
@@ -419,10 +431,8 @@ static Value eval(Lower *l, Frame *f, const Ast *ast) {
 }
 
 Value lower_eval(Lower *l, Frame *f, const Ast *ast) {
-    if (l->gave_up)
+    if (l->gave_up || !lower_spend(l, f, ast->span, 1))
         return (Value){.kind = VALUE_error};
-    if (l->steps++ > MAX_STEPS)
-        return lower_give_up(l, ast->span, "this takes too many steps; is there no end?");
     if (l->depth > MAX_DEPTH || l->nesting > MAX_NESTING)
         return lower_give_up_circle(l, f, ast->span, "definitions", l->depth > MAX_DEPTH ? MAX_DEPTH : MAX_NESTING);
     l->nesting++;
@@ -458,6 +468,8 @@ static void run_for(Lower *l, Frame *f, const Ast *ast) {
     }
     int before = diag_count_errors(l->diag);
     for (int64_t i = from.i; i < to.i && !f->returned && diag_count_errors(l->diag) == before; i++) {
+        if (!lower_spend(l, f, ast->span, 1))
+            return;
         lower_set_variable(l, f, ast->name, value_int(i));
         lower_run_block(l, f, ast->kids[2]);
     }
@@ -478,6 +490,7 @@ static void run_within(Lower *l, Frame *f, const Ast *ast) {
     const char *prefix = l->target->prefix;
     if (label)
         l->target->prefix = lower_join(l->arena, prefix, label);
+    lower_spend(l, f, ast->span, (int64_t)strlen(l->target->prefix) / BYTES_A_STEP);
     lower_run_block(l, f, ast->kids[1]);
     l->target->prefix = prefix;
 }

@@ -278,6 +278,7 @@ Lowered lower_job(const Job *job, const Sets *sets, Diag *diag) {
                  .globals = &program->globals,
                  .constants = str_map_create(arena),
                  .alphas = str_map_create(arena),
+                 .instance_index = str_map_create(arena),
                  .sets = sets,
                  .program = program,
                  .library = program->library,
@@ -428,6 +429,7 @@ IrModule *frontend_parse_data(Arena *arena, const char *text, Diag *diag) {
                .globals = &globals,
                .constants = str_map_create(arena),
                .alphas = str_map_create(arena),
+               .instance_index = str_map_create(arena),
                .sets = &none,
                .module = ir_module_create(arena, "data")};
     if (data)

@@ -45,10 +45,11 @@ static bool reads_agree(Lower *l, Frame *f, const Instance *instance) {
 
 static Instance *find_instance(Lower *l, Frame *f, const Stage *op, const Bindings *args, int count,
                                const IrType *inputs) {
-    for (int i = 0; i < l->instance_count; i++) {
-        Instance *instance = l->instances[i];
-        if (instance->definition != op->definition || instance->input_count != count ||
-            !args_equal(&instance->args, args))
+    Instance *instance = str_map_get(&l->instance_index, op->definition->name);
+    for (; instance; instance = instance->next) {
+        if (!lower_spend(l, f, op->span, 1))
+            return NULL;
+        if (instance->input_count != count || !args_equal(&instance->args, args))
             continue;
         bool same = true;
         for (int k = 0; k < count; k++)
@@ -142,6 +143,18 @@ static void begin_target(Lower *l, Target *target, IrGraph *graph, Span span) {
     l->target = target;
 }
 
+/* key: what instances of one operation, or of one rule and candidate, have in common. */
+static Instance *add_instance(Lower *l, const char *key, Instance *instance) {
+    ARENA_PUSH(l->arena, l->instances, l->instance_count, l->instance_capacity, instance);
+    Instance *first = str_map_get(&l->instance_index, key);
+    if (first)
+        first->last->next = instance;
+    else
+        str_map_set(&l->instance_index, key, first = instance);
+    first->last = instance;
+    return instance;
+}
+
 static Instance *make_instance(Lower *l, Frame *frame, const Stage *op, const Bindings *args, int count,
                                const IrType *inputs) {
     Instance *instance = ARENA_NEW(l->arena, Instance);
@@ -170,8 +183,7 @@ static Instance *make_instance(Lower *l, Frame *frame, const Stage *op, const Bi
     if (!check_result(l, frame, op, result.tensor))
         return NULL;
     ir_graph_add_output(graph, "", result.tensor);
-    ARENA_PUSH(l->arena, l->instances, l->instance_count, l->instance_capacity, instance);
-    return instance;
+    return lower_measure(l, frame->caller, frame->call, graph) ? add_instance(l, op->definition->name, instance) : NULL;
 }
 
 Instance *lower_instance(Lower *l, Frame *f, const Stage *op, int count, const IrType *inputs, Span span) {
@@ -214,11 +226,12 @@ static bool build_after(Lower *l, Frame *frame, const Instance *inner, const Sta
 }
 
 Instance *lower_instance_after(Lower *l, Frame *f, const Instance *inner, const Ast *rule, const Stage *after) {
-    for (int i = 0; i < l->instance_count; i++)
-        if (l->instances[i]->definition == rule && l->instances[i]->inner == inner &&
-            reads_agree(l, f, l->instances[i]))
-            return l->instances[i];
-    Instance *instance = ARENA_NEW(l->arena, Instance);
+    const char *key = arena_printf(l->arena, "after %s", inner->graph->name);
+    Instance *instance = str_map_get(&l->instance_index, key);
+    for (; instance; instance = instance->next)
+        if (instance->definition == rule && reads_agree(l, f, instance))
+            return instance;
+    instance = ARENA_NEW(l->arena, Instance);
     *instance = (Instance){.definition = rule, .inner = inner, .input_count = 1, .inputs = inner->inputs};
     Frame *frame = lower_frame(l, f, NULL, after->span);
     frame->instance = instance;
@@ -232,13 +245,12 @@ Instance *lower_instance_after(Lower *l, Frame *f, const Instance *inner, const 
     bool built = build_after(l, frame, inner, after, instance->graph);
     instance->names = target.names;
     l->target = outer;
-    if (!built)
-        return NULL;
-    ARENA_PUSH(l->arena, l->instances, l->instance_count, l->instance_capacity, instance);
-    return instance;
+    return built && lower_measure(l, f, after->span, instance->graph) ? add_instance(l, key, instance) : NULL;
 }
 
 static bool claim_names(Lower *l, Frame *f, const Instance *instance, Span span) {
+    if (!lower_spend(l, f, span, (int64_t)instance->names.count))
+        return false;
     for (size_t i = 0; i < instance->names.count; i++)
         if (!lower_claim_name(l, f, lower_join(l->arena, l->target->prefix, instance->names.entries[i].key), span))
             return false;

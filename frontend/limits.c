@@ -1,10 +1,30 @@
-/* limits.c: texts that have no end, or none that anybody would wait for: definitions by themselves, and those that use
- * each other too deeply. */
+/* limits.c: texts that have no end, or none that anybody would wait for: definitions by themselves, those that use each
+ * other too deeply, loops and lists that take too many steps, networks of too many operations. */
+#include "base/saturate.h"
 #include "frontend/lower.h"
 
-Value lower_give_up(Lower *l, Span span, const char *what) {
+enum { MAX_STEPS = 3000000 };
+
+Value lower_give_up(Lower *l, Frame *f, Span span, const char *what) {
+    if (l->gave_up)
+        return (Value){.kind = VALUE_error};
     l->gave_up = true;
-    return lower_error(l, NULL, span, "%s", what);
+    return lower_error(l, f, span, "%s", what);
+}
+
+bool lower_spend(Lower *l, Frame *f, Span span, int64_t steps) {
+    l->steps = saturating_add(l->steps, steps);
+    if (l->steps > MAX_STEPS)
+        lower_give_up(l, f, span, "this takes too many steps; is there no end?");
+    return !l->gave_up;
+}
+
+bool lower_measure(Lower *l, Frame *f, Span span, IrGraph *graph) {
+    ir_graph_measure(graph);
+    if (graph->expanded > IR_MAX_EXPANDED)
+        lower_give_up(l, f, span,
+                      arena_printf(l->arena, "with this the network has more than %d operations", IR_MAX_EXPANDED));
+    return !l->gave_up;
 }
 
 /* ---- circles ---- */
@@ -16,7 +36,7 @@ static const char *through(Lower *l, const char *const *names, int count) {
     return text.data;
 }
 
-Value lower_give_up_circle(Lower *l, const Frame *f, Span span, const char *what, int deep) {
+Value lower_give_up_circle(Lower *l, Frame *f, Span span, const char *what, int deep) {
     const char **names = NULL;
     int count = 0, capacity = 0;
     const Ast *self = f ? f->definition : NULL;
@@ -25,9 +45,9 @@ Value lower_give_up_circle(Lower *l, const Frame *f, Span span, const char *what
         if (again->definition && again->definition->name)
             ARENA_PUSH(l->arena, names, count, capacity, again->definition->name);
     if (!again || !self || !self->name)
-        return lower_give_up(l, span, arena_printf(l->arena, "%s use each other more than %d deep", what, deep));
+        return lower_give_up(l, NULL, span, arena_printf(l->arena, "%s use each other more than %d deep", what, deep));
     return lower_give_up(
-        l, span, arena_printf(l->arena, "'%s' uses itself without end%s", self->name, through(l, names, count)));
+        l, NULL, span, arena_printf(l->arena, "'%s' uses itself without end%s", self->name, through(l, names, count)));
 }
 
 static void report_circle(Lower *l, const Ast *definition) {

@@ -63,6 +63,7 @@ typedef struct Instance {
     Read *reads;
     IrGraph *graph;
     StrMap names; /* of its parameters, relative */
+    struct Instance *next, *last; /* of the same definition; the first one knows the last */
 } Instance;
 
 typedef struct Lower {
@@ -75,6 +76,7 @@ typedef struct Lower {
     Target *target; /* NULL outside of all graphs: in a setting */
     int instance_count, instance_capacity;
     Instance **instances;
+    StrMap instance_index; /* the first Instance * of an operation by its name */
     IrNode *input; /* of @forward */
     StrMap alphas; /* "normal" -> the softmax node */
     const struct Sets *sets;
@@ -102,9 +104,14 @@ void lower_note_uses(Lower *l, Frame *f);
 /* The innermost use of the definitions around f that stands in the text itself; `otherwise` when there is none. */
 Span lower_place_in_text(Lower *l, Frame *f, Span otherwise);
 /* Says that it does not end, once, and stops all evaluation. */
-Value lower_give_up(Lower *l, Span span, const char *what);
+Value lower_give_up(Lower *l, Frame *f, Span span, const char *what);
+/* Takes steps from what a text may use of them: an expression takes one, whatever else is done as often as a text says
+ * takes as many as that is work. False, and an error, when there are none left. */
+bool lower_spend(Lower *l, Frame *f, Span span, int64_t steps);
+/* The graph is complete: false, and an error, when it would be too large with all its calls written out. */
+bool lower_measure(Lower *l, Frame *f, Span span, IrGraph *graph);
 /* Likewise, of definitions that use each other more than so deep: names the circle that f is in when there is one. */
-Value lower_give_up_circle(Lower *l, const Frame *f, Span span, const char *what, int deep);
+Value lower_give_up_circle(Lower *l, Frame *f, Span span, const char *what, int deep);
 /* Puts a definition on the list of those being evaluated, until lower_leave; false, and an error that names the circle,
  * when it is there already. */
 bool lower_enter(Lower *l, Pending *pending, const Ast *definition);

@@ -150,6 +150,8 @@ bool lower_entry(Lower *l, Frame *f, const Ast *expression) {
     l->target = &target;
     Value result = eval_entry(l, f, expression);
     l->target = NULL;
+    if (!lower_measure(l, f, expression->span, graph))
+        result.kind = VALUE_error;
     if (result.kind != VALUE_tensor) {
         if (diag_count_errors(l->diag) == before)
             diag_error(l->diag, expression->span, "the network gives %s; expected a tensor",

@@ -40,6 +40,7 @@ static Space read_space(Lower *l, Frame *f, const Ast *definition) {
     const Ast *cell = find_setting(definition, "cell"), *output = cell ? find_setting(cell, "output") : NULL;
     const Ast *candidates = find_setting(definition, "candidates"), *kinds = find_setting(definition, "cells");
     Space space = {.definition = definition, .candidates = candidates ? candidates->kids[0] : NULL};
+    lower_spend(l, f, definition->span, definition->count);
     space.inputs = read_int(l, f, definition, "inputs", 2);
     space.nodes = read_int(l, f, definition, "nodes", 4);
     space.keep = read_int(l, f, definition, "keep", 2);
@@ -64,6 +65,7 @@ static int count_edges(const Space *space) {
 /* "edge KIND(from, to) = [...]" */
 static const Ast *edge_candidates(Lower *l, Frame *f, const Space *space, const char *kind, int from, int to) {
     const Ast *found = space->candidates;
+    lower_spend(l, f, space->definition->span, space->definition->count);
     for (int i = 0; i < space->definition->count; i++) {
         const Ast *rule = space->definition->kids[i];
         if (rule->kind != AST_rule || !str_equal(rule->name, "edge"))

@@ -125,6 +125,7 @@ IrGraph *ir_graph_create(IrModule *module, const char *name) {
     graph->module = module;
     graph->name = arena_strdup(module->arena, name);
     ARENA_PUSH(module->arena, module->graphs, module->graph_count, module->graph_capacity, graph);
+    str_map_set(&module->graph_index, graph->name, graph);
     return graph;
 }
 
@@ -135,13 +136,31 @@ void ir_graph_remove(IrGraph *graph) {
         if (module->graphs[i] != graph)
             module->graphs[kept++] = module->graphs[i];
     module->graph_count = kept;
+    str_map_set(&module->graph_index, graph->name, NULL);
 }
 
 IrGraph *ir_graph_find(const IrModule *module, const char *name) {
-    for (int i = 0; i < module->graph_count; i++)
-        if (str_equal(module->graphs[i]->name, name))
-            return module->graphs[i];
-    return NULL;
+    return str_map_get(&module->graph_index, name);
+}
+
+/* Adds what a node calls: all candidates, when it has several. */
+static void measure_called(IrGraph *graph, const IrNode *node) {
+    for (int i = 0; i < node->attr_count; i++)
+        for (int k = 0; node->attrs[i].kind == ATTR_symbols && k < node->attrs[i].count; k++) {
+            const IrGraph *callee = ir_graph_find(graph->module, node->attrs[i].symbols[k]);
+            if (!callee)
+                continue;
+            graph->expanded = saturating_add(graph->expanded, callee->expanded);
+            graph->depth = callee->depth >= graph->depth ? callee->depth + 1 : graph->depth;
+        }
+}
+
+void ir_graph_measure(IrGraph *graph) {
+    graph->expanded = graph->depth = 0;
+    for (const IrNode *node = graph->first; node; node = node->next) {
+        graph->expanded = saturating_add(graph->expanded, 1);
+        measure_called(graph, node);
+    }
 }
 
 void ir_graph_number(IrGraph *graph) {

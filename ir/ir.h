@@ -28,6 +28,10 @@ typedef enum IrDtype { DTYPE_f32, DTYPE_i32, DTYPE_u8, DTYPE_bf16 /* of memory a
 #define IR_MAX_EXTENT INT32_MAX
 #define IR_MAX_BYTES (INT64_C(1) << 48)
 
+/* A text's graph has no more nodes when its calls are written out, and calls go no deeper: of a published network it
+ * has 10,000 at most. */
+enum { IR_MAX_EXPANDED = 1 << 18, IR_MAX_CALL_DEPTH = 1000 };
+
 /* Symbolic extents. */
 enum { IR_DIM_N = -1, /* images of the batch */ IR_DIM_K = -2 /* chunks of the batch */ };
 
@@ -122,6 +126,8 @@ struct IrGraph {
     int output_count, output_capacity;
     IrOutput *outputs; /* functions: one, called "" */
     int next_id;
+    int64_t expanded; /* nodes when its calls are written out; see ir_graph_measure */
+    int depth;        /* of its calls: 0 when it has none */
     Span span;
 };
 
@@ -161,6 +167,7 @@ struct IrModule {
     IrSetting *settings;
     int setting_count, setting_capacity;
     StrMap param_index; /* cache of ir_module_find_param */
+    StrMap graph_index; /* IrGraph * by name; NULL: removed */
 };
 
 /* ---- building (ir.c) ---- */
@@ -171,6 +178,8 @@ IrGraph *ir_graph_find(const IrModule *module, const char *name); /* NULL when a
 /* A deep copy under a new name, outputs and annotations included. Nodes of the original have ->scratch set to their
  * copies. */
 IrGraph *ir_graph_clone(IrGraph *graph, const char *name);
+/* Sets expanded and depth of a graph whose callees were measured before. */
+void ir_graph_measure(IrGraph *graph);
 void ir_graph_number(IrGraph *graph); /* ids 0, 1, ... in order */
 void ir_graph_add_output(IrGraph *graph, const char *name, IrNode *value);
 IrNode *ir_graph_find_output(const IrGraph *graph, const char *name); /* NULL when absent */

@@ -45,6 +45,7 @@ IrModule *ir_module_create(Arena *arena, const char *name) {
     module->arena = arena;
     module->name = arena_strdup(arena, name ? name : "");
     module->param_index = str_map_create(arena);
+    module->graph_index = str_map_create(arena);
     return module;
 }
 

@@ -465,6 +465,20 @@ static void check_types(IrParser *p) {
     }
 }
 
+/* Says it of one graph: its callers are as large. */
+static void check_expanded(IrParser *p) {
+    bool fits = true;
+    for (int i = 0; i < p->module->graph_count && fits; i++) {
+        const IrGraph *graph = p->module->graphs[i];
+        fits = graph->expanded <= IR_MAX_EXPANDED && graph->depth <= IR_MAX_CALL_DEPTH;
+        if (graph->expanded > IR_MAX_EXPANDED)
+            diag_error(p->diag, graph->span, "@%s has more than %d nodes when its calls are written out", graph->name,
+                       IR_MAX_EXPANDED);
+        else if (!fits)
+            diag_error(p->diag, graph->span, "the calls of @%s go more than %d deep", graph->name, IR_MAX_CALL_DEPTH);
+    }
+}
+
 IrModule *ir_parse_module(Arena *arena, const SourceFile *source, Diag *diag) {
     int errors_before = diag_count_errors(diag);
     IrParser p = {.arena = arena, .diag = diag, .module = ir_module_create(arena, "")};
@@ -477,6 +491,8 @@ IrModule *ir_parse_module(Arena *arena, const SourceFile *source, Diag *diag) {
         const char *message = ir_verify_module(p.module, arena);
         if (message)
             diag_error(diag, (Span){.file = source, .line = 1, .col = 1, .end_line = 1, .end_col = 1}, "%s", message);
+        else
+            check_expanded(&p);
     }
     settings_check_values(p.module, diag);
     if (diag_count_errors(diag) == errors_before)

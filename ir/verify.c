@@ -143,12 +143,13 @@ const char *ir_verify_graph(const IrGraph *graph, Arena *arena) {
     return message ? message : check_outputs(&v);
 }
 
-/* ---- calls must not go in a circle ---- */
+/* ---- calls must not go in a circle, nor too deep; what is called is measured before its callers ---- */
 
 typedef struct CallChecker {
     const IrModule *module;
     Arena *arena;
     StrMap state; /* of a graph: 1 being visited, 2 done */
+    int depth;
 } CallChecker;
 
 static const char *visit_graph(CallChecker *c, const IrGraph *graph);
@@ -172,18 +173,23 @@ static const char *visit_graph(CallChecker *c, const IrGraph *graph) {
         return arena_printf(c->arena, "graph @%s calls itself", graph->name);
     if (state == 2)
         return NULL;
+    if (c->depth == IR_MAX_CALL_DEPTH)
+        return arena_printf(c->arena, "graph @%s is called more than %d deep", graph->name, IR_MAX_CALL_DEPTH);
+    c->depth++;
     str_map_set(&c->state, graph->name, (void *)(uintptr_t)1);
     for (const IrNode *node = graph->first; node; node = node->next) {
         const char *message = visit_callees(c, node);
         if (message)
             return message;
     }
+    c->depth--;
     str_map_set(&c->state, graph->name, (void *)(uintptr_t)2);
+    ir_graph_measure((IrGraph *)(uintptr_t)graph);
     return NULL;
 }
 
 static const char *check_calls(const IrModule *module, Arena *arena) {
-    CallChecker c = {module, arena, str_map_create(arena)};
+    CallChecker c = {.module = module, .arena = arena, .state = str_map_create(arena)};
     for (int i = 0; i < module->graph_count; i++) {
         const char *message = visit_graph(&c, module->graphs[i]);
         if (message)

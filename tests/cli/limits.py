@@ -81,6 +81,56 @@ def check_mistakes(folder):
                                 'cell { output s0 } }'), 1, 'nothing to compile')
 
 
+def network(body, before=''):
+    return f'{before}\nnetwork main(H = 4, W = 4, channels = 1) on x {{ {body} return x | global_avg_pool | linear(2) }}\n'
+
+
+def check_steps(folder):
+    """Loops, lists, names and functions of which there would be too many."""
+    steps, operations = 'this takes too many steps', 'the network has more than 262144 operations'
+    check('empty loops', compile_text(folder, network('for i in 0 .. 99999 do { for k in 0 .. 99999 do { } }')), 1, steps)
+    check('a loop from end to end', compile_text(folder, network('for i in -9223372036854775807 .. 9223372036854775807 do { }')), 1,
+          'at most 100000 times')
+    check('a list that grows', compile_text(folder, network('l = [] for i in 0 .. 99999 do { l = [i] + l }')), 1, steps)
+    check('a list that doubles', compile_text(folder, network('l = [1, 2] for i in 0 .. 50 do { l = l + l + l }')), 1, steps)
+    check('a list of a function', compile_text(folder, 'fn f(l, n) = if n > 0 then f(l + l, n - 1) else l\n' +
+                                               network('x = x | conv(length(f([1], 60)), 1)')), 1, steps)
+    check('long names', compile_text(folder, network('a' * 100000 + ' { for i in 0 .. 99999 do { b[i] { y = x } } }')), 1, steps)
+    check('numbers', compile_text(folder, 'fn f(n) = if n > 1 then f(n - 1) + f(n - 2) else 1\nlet a = f(60)\n' + network('x = x | conv(a, 1)')),
+          1, steps)
+    check('many functions', compile_text(folder, network('for i in 0 .. 99999 do { x = x | f(i) }', 'op f(n) on x { return x + n }')), 1, steps)
+    check('many operations', compile_text(folder, network('for i in 0 .. 99999 do { x = relu(x) y = x + x z = y * y }')), 1, operations)
+    double = 'op f(n) on x { if n > 0 then { a = x | a: f(n - 1) b = x | b: f(n - 1) return a + b } else { return %s } }'
+    check('doubles', compile_text(folder, network('x = x | f(50)', double % 'relu(x)')), 1, operations)
+    check('doubles, with parameters', compile_text(folder, network('x = x | f(50)', double % 'x | conv(1, 1)')), 1, operations)
+    check('doubles, in a space', compile_text(folder, double % 'relu(x)' + '''
+        op deep(C, stride) = f(50)
+        space s { candidates = [deep] cell { inputs 1 nodes 1 output s1 } cells = [normal] }
+        network n(space, C = 1, H ?= 4, W ?= 4, channels ?= 1) on x { return space.normal(x) | global_avg_pool | linear(2) }
+        search { space s network n data synthetic(classes = 2, H = 4, W = 4, channels = 1) }'''), 1, operations)
+    names = [f'o{i}' for i in range(20000)]
+    definitions = ''.join(f'op {name}(C, stride) = avg_pool(1, stride)\n' for name in names)
+    space = 'space s { candidates = [%s] cell { inputs 1 nodes 1 output s1 } cells = [normal] }\n' % ', '.join(names)
+    check('many candidates', compile_text(folder, definitions + space + '''
+        network n(space, C = 1, H ?= 4, W ?= 4, channels ?= 1) on x { return space.normal(x) | global_avg_pool | linear(2) }
+        search { space s network n data synthetic(classes = 2, H = 4, W = 4, channels = 1) }'''), 0)
+
+
+def check_ir(folder):
+    """The same of texts of the intermediate form."""
+    path = os.path.join(folder, 'text.ir')
+    call = '  %{} = call %{} {{callee=@f{}, name="{}"}}\n'
+    function = 'graph @f{}(%0: f32[N,4]) {{\n{}  return %2\n}}\n'
+    node = '  %1 = relu %0\n  %2 = relu %1\n'
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write(function.format(0, node) + ''.join(function.format(i, call.format(1, 0, i - 1, 'a') + call.format(2, 1, i - 1, 'b'))
+                                                      for i in range(1, 60)))
+    check('doubles', answer(OPT, path, '--verify-only'), 1, 'has more than 262144 nodes when its calls are written out')
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write(function.format(0, node) + ''.join(function.format(i, call.format(2, 0, i - 1, 'a')) for i in range(1, 3000)))
+    check('deep calls', answer(OPT, path, '--verify-only'), 1, 'go more than 1000 deep')
+
+
 def check_memory(folder):
     """Too little memory for the scanner, the parser or what comes after them is said, whichever runs out."""
     text = 'let a = [' + '1, ' * 300000 + '1]\n' + TINY
@@ -94,7 +144,7 @@ def check_memory(folder):
 
 
 def main():
-    checks = [check_files, check_mistakes]
+    checks = [check_files, check_mistakes, check_steps, check_ir]
     if not SANITIZED:
         checks.append(check_memory)
     for each in checks:
