@@ -241,7 +241,7 @@ def one_resumed(done):
 
 
 def test_killed_while_setting_aside():
-    kill_everywhere('search', (), one_resumed)
+    kill_everywhere('train', (), one_resumed)
 
 
 def test_killed_while_setting_seeds_aside():
@@ -249,7 +249,7 @@ def test_killed_while_setting_seeds_aside():
     def resumed(done):
         expect(done.returncode in (0, 1), done.stderr)
         return not aside('out')
-    kill_everywhere('train', ('--seeds', '0..1'), resumed)
+    kill_everywhere('train', ('--seeds', '0..1', '--set', 'data.limit=16'), resumed)
 
 
 def test_set_aside_that_cannot_be_undone():
