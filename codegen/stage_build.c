@@ -8,6 +8,7 @@
 
 #include "base/align.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct CgMemo {
@@ -261,13 +262,73 @@ bool cg_buffers_overlap(const CgOptions *options, const CgBuffer *a, const CgBuf
            b->offset < a->offset + cg_type_bytes(options, &types[0]);
 }
 
-/* Steps run by different threads must not touch what another of them writes. */
+/* ---- steps at the same time ---- */
+
+/* What a step reads or writes. */
+typedef struct Touch {
+    int place, step;
+    bool writes;
+    int64_t begin, end;
+} Touch;
+
+/* The ends that lie furthest behind, of two different steps. */
+typedef struct Furthest {
+    int step[2];
+    int64_t end[2];
+} Furthest;
+
+static void note_end(Furthest *f, int step, int64_t end) {
+    int own = step == f->step[0] ? 0 : 1;
+    if (own == 1 && end > f->end[0]) {
+        *f = (Furthest){{step, f->step[0]}, {end, f->end[0]}};
+    } else if (end > f->end[own]) {
+        f->step[own] = step;
+        f->end[own] = end;
+    }
+}
+
+static bool reaches(const Furthest *f, const Touch *touch) {
+    return f->end[f->step[0] == touch->step] > touch->begin;
+}
+
+static int compare_touches(const void *a, const void *b) {
+    const Touch *x = a, *y = b;
+    if (x->place != y->place)
+        return x->place < y->place ? -1 : 1;
+    return (x->begin > y->begin) - (x->begin < y->begin);
+}
+
+static Touch touch_of(const CgProgram *p, int step, const CgBuffer *buffer, bool writes) {
+    buffer = buffer->whole ? buffer->whole : buffer;
+    bool one = buffer->place == PLACE_input || buffer->place == PLACE_state; /* the offset is a name */
+    int64_t bytes = one ? 1 : cg_type_bytes(p->options, &buffer->type);
+    return (Touch){buffer->place, step, writes, buffer->offset, buffer->offset + bytes};
+}
+
+/* Steps run by different threads must not touch what another of them writes: looked at from the beginning of the memory
+ * to its end, nothing begins before what another step writes has ended, nor is written before what another touches has.
+ */
 static bool are_independent(const CgProgram *p, const CgStage *stage) {
-    for (int i = 0; i < stage->step_count; i++)
-        for (int j = 0; j < stage->step_count; j++)
-            for (int k = 0; i != j && k < stage->steps[j]->buffer_count; k++)
-                if (cg_buffers_overlap(p->options, stage->steps[j]->buffers[k], stage->steps[i]->out))
-                    return false;
+    Touch *touches = NULL;
+    int count = 0, capacity = 0;
+    for (int i = 0; i < stage->step_count; i++) {
+        ARENA_PUSH(p->arena, touches, count, capacity, touch_of(p, i, stage->steps[i]->out, true));
+        for (int k = 0; k < stage->steps[i]->buffer_count; k++)
+            ARENA_PUSH(p->arena, touches, count, capacity, touch_of(p, i, stage->steps[i]->buffers[k], false));
+    }
+    qsort(touches, (size_t)count, sizeof *touches, compare_touches);
+    const Furthest none = {{-1, -1}, {-1, -1}};
+    Furthest any = none, written = none;
+    for (int i = 0; i < count; i++) {
+        const Touch *touch = &touches[i];
+        if (i && touch->place != touches[i - 1].place)
+            any = written = none;
+        if (reaches(&written, touch) || (touch->writes && reaches(&any, touch)))
+            return false;
+        note_end(&any, touch->step, touch->end);
+        if (touch->writes)
+            note_end(&written, touch->step, touch->end);
+    }
     return true;
 }
 
@@ -280,8 +341,10 @@ static void set_domain(const CgProgram *p, CgStage *stage) {
             bug("stage %d of @%s mixes domains at %%%d", step->node->stage, p->graph->name, step->node->id);
     }
     /* A GPU finds its own order (cuda_group.c). */
-    bool parallel = p->options->target == TARGET_cuda || (stage->step_count > 1 && are_independent(p, stage));
-    stage->domain = images ? DOMAIN_images : parallel ? DOMAIN_parallel : DOMAIN_serial;
+    bool cuda = p->options->target == TARGET_cuda, several = stage->step_count > 1;
+    stage->domain = images                                           ? DOMAIN_images
+                    : cuda || (several && are_independent(p, stage)) ? DOMAIN_parallel
+                                                                     : DOMAIN_serial;
 }
 
 static CgStage *stage_numbered(CgProgram *p, StrMap *stages, int number) {

@@ -61,6 +61,18 @@ static bool is_in(const char *const *names, int count, const char *name) {
     return false;
 }
 
+/* 'cell' is a section, 'after' and 'edge' are rules, all others have a value. */
+static void check_form(Sema *s, const Ast *setting) {
+    bool rule = str_equal(setting->name, "after") || str_equal(setting->name, "edge");
+    AstKind kind = rule ? AST_rule : str_equal(setting->name, "cell") ? AST_section : AST_setting;
+    if (setting->kind != kind)
+        diag_error(s->diag, setting->span,
+                   rule                  ? "'%s' is a rule: %s LEFT = RIGHT"
+                   : kind == AST_section ? "'%s' has settings of its own: %s { ... }"
+                                         : "'%s' takes a value: %s VALUE",
+                   setting->name, setting->name);
+}
+
 static void check_keys(Sema *s, const Ast *section, const char *what, const char *const *names, int count) {
     StrMap seen = str_map_create(s->arena);
     for (int i = 0; i < section->count && !diag_is_full(s->diag); i++) {
@@ -69,12 +81,14 @@ static void check_keys(Sema *s, const Ast *section, const char *what, const char
             sema_report_unknown(s, setting->name_span, what, setting->name, names, count);
         else if (!sema_is_first(&seen, setting->name) && setting->kind != AST_rule)
             diag_error(s->diag, setting->name_span, "'%s' is given twice", setting->name);
+        else
+            check_form(s, setting);
     }
 }
 
-static const Ast *find(const Ast *section, const char *name) {
+static const Ast *find(const Ast *section, AstKind kind, const char *name) {
     for (int i = 0; i < section->count; i++)
-        if (str_equal(section->kids[i]->name, name))
+        if (section->kids[i]->kind == kind && str_equal(section->kids[i]->name, name))
             return section->kids[i];
     return NULL;
 }
@@ -96,7 +110,7 @@ static void check_candidates(Sema *s, const Ast *list) {
 static void check_cell_settings(Sema *s, const Ast *space, const Ast *cell) {
     static const char *const names[] = {"inputs", "nodes", "output", "keep", "per"};
     check_keys(s, cell, "setting of a cell", names, 5);
-    const Ast *output = find(cell, "output"), *per = find(cell, "per");
+    const Ast *output = find(cell, AST_setting, "output"), *per = find(cell, AST_setting, "per");
     if (per && (per->kids[0]->kind != AST_name || !str_equal(per->kids[0]->name, "node")))
         diag_error(s->diag, per->span, "edges are kept per node: keep N per node");
     if (!output) {
@@ -168,8 +182,9 @@ static void check_rule(Sema *s, const Candidates *candidates, const Ast *rule, c
 void sema_check_space(Sema *s, const Ast *space) {
     static const char *const names[] = {"candidates", "cell", "cells", "after", "edge", "network"};
     check_keys(s, space, "setting of a space", names, 6);
-    const Ast *cell = find(space, "cell"), *candidates = find(space, "candidates"), *kinds = find(space, "cells");
-    if (!cell || cell->kind != AST_section)
+    const Ast *cell = find(space, AST_section, "cell"), *kinds = find(space, AST_setting, "cells");
+    const Ast *candidates = find(space, AST_setting, "candidates"), *network = find(space, AST_setting, "network");
+    if (!cell)
         diag_error(s->diag, space->name_span,
                    "space '%s' has no cell, as in  cell { inputs 2 nodes 4 output concat(nodes) }", space->name);
     else
@@ -178,9 +193,8 @@ void sema_check_space(Sema *s, const Ast *space) {
         check_kinds(s, kinds);
     if (candidates)
         check_candidates(s, candidates->kids[0]);
-    else if (!find(space, "edge"))
+    else if (!find(space, AST_rule, "edge"))
         diag_error(s->diag, space->name_span, "space '%s' has no candidates", space->name);
-    const Ast *network = find(space, "network");
     if (network)
         sema_check_operation(s, NULL, network->kids[0]);
     Candidates known = find_candidates(s, space);

@@ -16,16 +16,19 @@ typedef struct Space {
     const char **kinds;
 } Space;
 
-static const Ast *find_setting(const Ast *section, const char *name) {
+static const Ast *find_kind(const Ast *section, AstKind kind, const char *name) {
     for (int i = 0; i < section->count; i++)
-        if ((section->kids[i]->kind == AST_setting || section->kids[i]->kind == AST_section) &&
-            str_equal(section->kids[i]->name, name))
+        if (section->kids[i]->kind == kind && str_equal(section->kids[i]->name, name))
             return section->kids[i];
     return NULL;
 }
 
+static const Ast *find_setting(const Ast *section, const char *name) {
+    return find_kind(section, AST_setting, name);
+}
+
 static int read_int(Lower *l, Frame *f, const Ast *definition, const char *name, int otherwise) {
-    const Ast *cell = find_setting(definition, "cell"), *setting = cell ? find_setting(cell, name) : NULL;
+    const Ast *cell = find_kind(definition, AST_section, "cell"), *setting = cell ? find_setting(cell, name) : NULL;
     Value value = setting ? lower_eval(l, f, setting->kids[0]) : value_int(otherwise);
     lower_override(l, "space", name, &value);
     if (value.kind == VALUE_int && value.i >= 0 && value.i <= 64)
@@ -37,7 +40,7 @@ static int read_int(Lower *l, Frame *f, const Ast *definition, const char *name,
 }
 
 static Space read_space(Lower *l, Frame *f, const Ast *definition) {
-    const Ast *cell = find_setting(definition, "cell"), *output = cell ? find_setting(cell, "output") : NULL;
+    const Ast *cell = find_kind(definition, AST_section, "cell"), *output = cell ? find_setting(cell, "output") : NULL;
     const Ast *candidates = find_setting(definition, "candidates"), *kinds = find_setting(definition, "cells");
     Space space = {.definition = definition, .candidates = candidates ? candidates->kids[0] : NULL};
     lower_spend(l, f, definition->span, definition->count);

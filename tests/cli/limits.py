@@ -46,7 +46,7 @@ def check_files(folder):
         file.truncate(9 << 20)
     check('import of a pipe', compile_text(folder, 'import "pipe.nd"\n' + TINY), 1, "'%s/pipe.nd': it is a device or a pipe" % folder)
     check('import of a device', compile_text(folder, 'import "/dev/zero"\n' + TINY), 1, "'/dev/zero': it is a device or a pipe")
-    check('import of a folder', compile_text(folder, 'import "folder.nd"\n' + TINY), 1, 'it is a folder, not a file')
+    check('import of a folder', compile_text(folder, 'import "folder.nd"\n' + TINY), 1, 'a folder, not a ')
     check('import of a large file', compile_text(folder, 'import "large.nd"\n' + TINY), 1, 'too many for a text')
     check('--set of a pipe', compile_text(folder, TINY, '--set', 'network=pipe'), 1, 'it is a device or a pipe')
     check('endless text', answer(COMPILER, '/dev/zero'), 1, 'too many for a text')
@@ -116,6 +116,12 @@ def check_steps(folder):
         search { space s network n data synthetic(classes = 2, H = 4, W = 4, channels = 1) }'''), 0)
 
 
+def check_length(folder):
+    """A network that is long takes as much longer as it has more cells."""
+    text = 'import "darts.nd"\nimport "darts_v2.nd"\nnetwork main = cifar(DARTS_V2, C = 1, layers = 300, H = 4, W = 4)\n'
+    check('300 cells', compile_text(folder, text, '--emit=stages'), 0)
+
+
 def check_ir(folder):
     """The same of texts of the intermediate form."""
     path = os.path.join(folder, 'text.ir')
@@ -144,7 +150,7 @@ def check_memory(folder):
 
 
 def main():
-    checks = [check_files, check_mistakes, check_steps, check_ir]
+    checks = [check_files, check_mistakes, check_steps, check_length, check_ir]
     if not SANITIZED:
         checks.append(check_memory)
     for each in checks:

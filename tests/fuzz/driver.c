@@ -6,6 +6,7 @@
 #include "base/diag.h"
 #include "tests/fuzz/fuzz.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,25 @@ static size_t damage_number(uint8_t *data, size_t size, size_t at) {
     return size - (end - at) + length;
 }
 
+/* A word goes where one begins: instead of it, or before it. */
+static size_t damage_word(uint8_t *data, size_t size, size_t at) {
+    size_t count = 0;
+    while (fuzz_words[count])
+        count++;
+    const char *word = fuzz_words[draw((uint32_t)count)];
+    size_t length = strlen(word), end;
+    while (at < size && !isalnum(data[at]))
+        at++;
+    for (end = at; end < size && draw(2) && isalnum(data[end]);)
+        while (end < size && isalnum(data[end]))
+            end++;
+    if (at == size || length > MOST_ADDED)
+        return size;
+    memmove(data + at + length, data + end, size - end);
+    memcpy(data + at, word, length);
+    return size - (end - at) + length;
+}
+
 /* One of the damages that broken and hostile files have. Returns the new size, at most MOST_ADDED more. */
 static size_t damage(uint8_t *data, size_t size) {
     static const uint8_t extremes[] = {0, 1, 0x7f, 0x80, 0xff};
@@ -52,6 +72,8 @@ static size_t damage(uint8_t *data, size_t size) {
         return 0;
     size_t at = draw((uint32_t)size), length = 1 + draw(8);
     length = length < size - at ? length : size - at;
+    if (fuzz_words && draw(3) == 0)
+        return damage_word(data, size, at);
     switch (draw(7)) {
     case 0:
         data[at] ^= (uint8_t)(1u << draw(8));

@@ -12,6 +12,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* What driver.c puts into damaged copies besides bytes and numbers: words of the target's language, ended by NULL. A
+ * target need not have any. */
+extern const char *const fuzz_words[] __attribute__((weak));
+
 /* A source ends with a zero that its size does not count. */
 static inline SourceFile *fuzz_source(Arena *arena, const char *path, const uint8_t *data, size_t size) {
     char *text = arena_alloc(arena, size + 1);
