@@ -65,10 +65,18 @@ typedef struct Loader {
     int depth;    /* of imports */
     const GenotypeChoice *choice;
     ForeignText foreign; /* the text itself, when it is a file of another program */
-    bool placeless; /* the text lies in no file: nothing is beside it */
+    bool placeless;      /* the text lies in no file: nothing is beside it */
+    int hidden_count, hidden_capacity;
+    struct Hidden *hidden;
     FrontendFiles *kept;
     Error *unread; /* or NULL */
 } Loader;
+
+/* A file of the library that is not read, since there is one of its name beside the text that imports it. */
+typedef struct Hidden {
+    Span import;
+    const char *found, *path; /* what is read instead; the library's */
+} Hidden;
 
 static Loader create_loader(Arena *arena, Program *program, Diag *diag, Error *error) {
     return (Loader){.arena = arena,
@@ -120,6 +128,36 @@ static const char *describe_library(const Loader *loader) {
 
 static bool load_file(Loader *loader, const char *path, Span import);
 
+/* The library's file of this name, when it is another one than the file found; else NULL. */
+static const char *other_of_library(Loader *loader, const char *found, const char *name) {
+    const char *path = loader->library ? arena_printf(loader->arena, "%s/%s", loader->library, name) : NULL;
+    bool other =
+        path && name[0] != '/' && is_there(loader, path) && !str_equal(file_key(loader, path), file_key(loader, found));
+    return other ? path : NULL;
+}
+
+/* A text has no use for itself: most likely it has the name of what it wants to import. */
+static void report_self_import(Loader *loader, const Ast *import, const char *hidden) {
+    if (hidden)
+        diag_error(loader->diag, import->name_span,
+                   "this text imports itself; call it something else, and \"%s\" is the library's", import->name);
+    else
+        diag_error(loader->diag, import->name_span, "this text imports itself");
+}
+
+/* An import that was found. */
+static void follow_import(Loader *loader, const Ast *import, const char *from, const char *found) {
+    const char *hidden = other_of_library(loader, found, import->name);
+    if (str_equal(file_key(loader, found), file_key(loader, from))) {
+        report_self_import(loader, import, hidden);
+        found = hidden ? hidden : found;
+    } else if (hidden) {
+        ARENA_PUSH(loader->arena, loader->hidden, loader->hidden_count, loader->hidden_capacity,
+                   ((Hidden){import->name_span, found, hidden}));
+    }
+    load_file(loader, found, import->span);
+}
+
 static void load_imports(Loader *loader, const Ast *text, const char *path) {
     for (int i = 0; i < text->count; i++) {
         const Ast *import = text->kids[i];
@@ -129,7 +167,7 @@ static void load_imports(Loader *loader, const Ast *text, const char *path) {
         if (loader->depth >= MOST_IMPORTS)
             diag_error(loader->diag, import->span, "imports go %d deep here; more are not followed", MOST_IMPORTS);
         else if (is_there(loader, found))
-            load_file(loader, found, import->span);
+            follow_import(loader, import, path, found);
         else
             diag_error(loader->diag, import->name_span, "cannot import '%s': there is no such file beside this one%s",
                        import->name, describe_library(loader));
@@ -210,6 +248,27 @@ static bool load_recipe(Loader *loader, const char *path) {
         return false;
     loader->program->recipe = str_map_get(&loader->files, file_key(loader, path));
     return loader->program->recipe != NULL;
+}
+
+/* Names that are unknown since the library's file of an import's name is not the one that is read. */
+static void explain_unknown(Loader *loader) {
+    const StrMap *unknown = &loader->program->unknown;
+    for (int i = 0; i < loader->hidden_count && unknown->count; i++) {
+        const Hidden *hidden = &loader->hidden[i];
+        Error ignored = {0};
+        Program library = {.globals = str_map_create(loader->arena), .library = loader->library};
+        Loader silent = create_loader(loader->arena, &library, diag_create(loader->arena, NULL), &ignored);
+        load_file(&silent, hidden->path, (Span){0});
+        for (size_t k = 0; k < unknown->count; k++) {
+            if (!program_defines(&library, unknown->entries[k].key))
+                continue;
+            diag_note(loader->diag, hidden->import,
+                      "this is '%s'; '%s' is in the library's file of this name, which is read when yours is called "
+                      "something else",
+                      hidden->found, unknown->entries[k].key);
+            break;
+        }
+    }
 }
 
 /* ---- what to make ---- */
@@ -365,7 +424,7 @@ static void check_sets(Arena *arena, Program *program, const Ast *entry, const A
     settings_list_keys(arena, network ? network_template(&program->globals, network) : NULL,
                        entry->kind == AST_experiment ? entry : NULL, &keys, &key_count);
     sets_resolve(arena, sets, keys, key_count, diag);
-    Sema sema = {arena, diag, &program->globals, program->library};
+    Sema sema = {arena, diag, &program->globals, program->library, NULL};
     for (int i = 0; i < sets->count; i++)
         if (sets->items[i].key && str_starts_with(sets->items[i].key, "network"))
             sema_check_expression(&sema, NULL, sets->items[i].value);
@@ -410,6 +469,7 @@ IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *o
     if (error->kind) /* an import that is there and cannot be read */
         return NULL;
     sema_check(arena, &program, diag);
+    explain_unknown(&loader);
     const Ast *entry = choose_entry(&program, options, diag);
     if (!entry)
         return NULL;
@@ -462,6 +522,7 @@ const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOpt
     if (!load_main(&loader, path, options) || error->kind)
         return NULL;
     sema_check(arena, &program, diag);
+    explain_unknown(&loader);
     if (diag_count_errors(diag))
         return NULL;
     Str out = str_create(arena);
@@ -489,6 +550,7 @@ const GenotypeForm *frontend_read_genotype(Arena *arena, const char *path, const
     if (!load_main(&loader, path, options))
         return NULL;
     sema_check(arena, &program, diag);
+    explain_unknown(&loader);
     if (diag_count_errors(diag))
         return NULL;
     Str out = str_create(arena);

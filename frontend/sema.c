@@ -8,6 +8,8 @@
 
 void sema_report_unknown(Sema *s, Span span, const char *what, const char *name, const char *const *names, int count) {
     const char *near = diag_suggest(name, names, (size_t)count);
+    if (s->unknown)
+        str_map_set(s->unknown, name, s->unknown);
     if (near)
         diag_error(s->diag, span, "unknown %s '%s'; did you mean '%s'?", what, name, near);
     else
@@ -183,7 +185,8 @@ void sema_check(Arena *arena, Program *program, Diag *diag) {
             if (definition->kind != AST_import && definition->kind != AST_experiment && !imported_entry)
                 define(program, definition, diag);
         }
-    Sema s = {arena, diag, &program->globals, program->library};
+    program->unknown = str_map_create(arena);
+    Sema s = {arena, diag, &program->globals, program->library, &program->unknown};
     for (size_t i = 0; i < program->globals.count && !diag_is_full(diag); i++)
         check_definition(&s, program->globals.entries[i].value);
     if (!program->text_count)

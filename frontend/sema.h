@@ -12,6 +12,7 @@ typedef struct Program {
     Ast **texts;       /* [0]: the text itself */
     const Ast *recipe; /* one of the texts, or NULL: its `genotype` is the last one that texts[0] defines */
     StrMap globals;    /* definitions by name */
+    StrMap unknown;    /* names that were looked for in vain */
     const char *library;
     FrontendLookAt *look_at; /* FrontendOptions.look_at */
 } Program;
@@ -32,6 +33,7 @@ typedef struct Sema {
     Diag *diag;
     const StrMap *globals;
     const char *library;
+    StrMap *unknown; /* NULL: nobody asks */
 } Sema;
 
 /* Names of a body that are not definitions. */

@@ -153,11 +153,13 @@ const char *const *process_environment(Arena *arena, const char *name, const cha
     size_t length = strlen(name);
     while (environ[count])
         count++;
-    const char **copy = ARENA_ARRAY(arena, const char *, count + 2), **at = copy;
+    const char **copy = ARENA_ARRAY(arena, const char *, count + 3), **at = copy;
     for (int i = 0; i < count; i++)
-        if (strncmp(environ[i], name, length) != 0 || environ[i][length] != '=')
+        if ((strncmp(environ[i], name, length) != 0 || environ[i][length] != '=') &&
+            !str_starts_with(environ[i], "LC_ALL="))
             *at++ = environ[i];
-    *at = arena_printf(arena, "%s=%s", name, value);
+    *at++ = arena_printf(arena, "%s=%s", name, value);
+    *at = "LC_ALL=C";
     return copy;
 }
 

@@ -24,7 +24,7 @@ bool process_start(Process *process, const char *const *argv, const char *const 
                    Error *error);
 /* Waits for its end; the status of waitpid. */
 int process_wait(Process *process);
-/* The environment of this process with one variable changed. */
+/* The environment of this process with one variable changed, and the C locale: what the program says is read here. */
 const char *const *process_environment(Arena *arena, const char *name, const char *value);
 /* Runs a program to its end: input (NULL: none) is its standard input, and what it wrote is added to *output. False
  * when it cannot be started, or fails. */
