@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { DIAG_MAX_ERRORS = 50, TAB_WIDTH = 4, SHOWN_WIDTH = 160 };
 
@@ -223,6 +224,9 @@ const char *diag_suggest(const char *name, const char *const *candidates, size_t
     size_t length = strlen(name), best_distance = length / 3 + 1;
     if (length > SUGGEST_MAX)
         return NULL;
+    for (size_t i = 0; i < count; i++)
+        if (strcasecmp(name, candidates[i]) == 0)
+            return candidates[i];
     for (size_t i = 0; i < count; i++) {
         size_t other = strlen(candidates[i]);
         /* Every character that one has more than the other is an insertion. */
@@ -235,6 +239,24 @@ const char *diag_suggest(const char *name, const char *const *candidates, size_t
         }
     }
     return best;
+}
+
+const char *diag_choices(Arena *arena, const char *name, const char *const *candidates, size_t count) {
+    enum { MOST_LISTED = 40 };
+    const char *near = diag_suggest(name, candidates, count);
+    if (near)
+        return arena_printf(arena, "; did you mean '%s'?", near);
+    Str list = str_create(arena);
+    str_add(&list, "");
+    for (size_t i = 0; i < count && i < MOST_LISTED; i++)
+        str_addf(&list, "%s%s",
+                 i == 0          ? (count == 1 ? "; known is " : "; known are ")
+                 : i + 1 < count ? ", "
+                                 : " and ",
+                 candidates[i]);
+    if (count > MOST_LISTED)
+        str_addf(&list, " and %zu more", count - MOST_LISTED);
+    return list.data;
 }
 
 _Thread_local FILE *diag_redirected = NULL;

@@ -48,8 +48,12 @@ void diag_release(Diag *diag, Span span, const char *reason);
 /* No more errors will be printed: nobody need look for them. */
 bool diag_is_full(const Diag *diag);
 
-/* The candidate nearest to name by edit distance (at most a third of its length), or NULL. */
+/* The candidate that is name in other capitals, or nearest to it by edit distance (at most a third of its length), or
+ * NULL. */
 const char *diag_suggest(const char *name, const char *const *candidates, size_t count);
+
+/* "; did you mean 'near'?", "; known are a, b and c", or "" when there are none: behind "unknown command 'name'". */
+const char *diag_choices(Arena *arena, const char *name, const char *const *candidates, size_t count);
 
 /* What went wrong outside a text. The numbers are the exit codes. */
 typedef enum ErrorKind { ERROR_NONE = 0, ERROR_INPUT = 1, ERROR_MACHINE = 2, ERROR_INTERRUPTED = 130 } ErrorKind;

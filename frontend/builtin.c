@@ -27,10 +27,6 @@ const char *builtin_name(const Builtin *builtin) {
     return builtin->name;
 }
 
-const char *builtin_summary(const Builtin *builtin) {
-    return builtin->summary;
-}
-
 int builtin_param_count(const Builtin *builtin) {
     int count = 0;
     while (count < BUILTIN_MAX_PARAMS && builtin->params[count].name)
@@ -43,6 +39,15 @@ static int param_index(const Builtin *builtin, const char *name) {
         if (str_equal(builtin->params[i].name, name))
             return i;
     return -1;
+}
+
+const char *builtin_param_choices(Arena *arena, const Builtin *builtin, const char *name) {
+    const char *names[BUILTIN_MAX_PARAMS];
+    int count = builtin_param_count(builtin);
+    for (int i = 0; i < count; i++)
+        names[i] = builtin->params[i].name;
+    const char *near = diag_suggest(name, names, (size_t)count);
+    return arena_printf(arena, near ? "; did you mean '%s'?" : ": %s", near ? near : builtin->summary);
 }
 
 bool builtin_has_param(const Builtin *builtin, const char *name) {
@@ -187,9 +192,10 @@ static bool match(Lower *l, Frame *f, const Builtin *builtin, int first, int ski
     for (int i = 0; i < arguments->named.count; i++) {
         const Binding *given = &arguments->named.items[i];
         if (param_index(builtin, given->name) < 0 || bindings_find(out, given->name)) {
-            const char *problem =
-                param_index(builtin, given->name) < 0 ? "has no parameter" : "is given twice the parameter";
-            lower_error(l, f, given->span, "'%s' %s '%s': %s", builtin->name, problem, given->name, builtin->summary);
+            bool unknown = param_index(builtin, given->name) < 0;
+            lower_error(l, f, given->span, "'%s' %s '%s'%s", builtin->name,
+                        unknown ? "has no parameter" : "is given twice the parameter", given->name,
+                        unknown ? builtin_param_choices(l->arena, builtin, given->name) : "");
             return false;
         }
         ARENA_PUSH(l->arena, out->items, out->count, out->capacity, *given);

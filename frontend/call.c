@@ -41,11 +41,8 @@ static void report_unknown_param(Lower *l, Frame *f, const char *what, const Ast
     for (int i = 0; i < list_count; i++)
         for (int k = 0; k < lists[i]->count; k++)
             ARENA_PUSH(l->arena, names, count, capacity, lists[i]->kids[k]->name);
-    const char *near = diag_suggest(given->name, names, (size_t)count);
-    if (near)
-        lower_error(l, f, given->span, "'%s' has no parameter '%s'; did you mean '%s'?", what, given->name, near);
-    else
-        lower_error(l, f, given->span, "'%s' has no parameter '%s'", what, given->name);
+    lower_error(l, f, given->span, "'%s' has no parameter '%s'%s", what, given->name,
+                diag_choices(l->arena, given->name, names, (size_t)count));
 }
 
 static bool add_binding(Lower *l, Frame *f, Bindings *out, const char *what, Binding binding) {

@@ -15,9 +15,8 @@ Value lower_genotype_field(Lower *l, Frame *f, const Ast *genotype, const char *
         }
         ARENA_PUSH(l->arena, names, count, capacity, cell->name);
     }
-    const char *near = diag_suggest(name, names, (size_t)count);
-    return lower_error(l, f, span, "genotype '%s' has no cell '%s'%s%s%s", genotype->name, name,
-                       near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return lower_error(l, f, span, "genotype '%s' has no cell '%s'%s", genotype->name, name,
+                       diag_choices(l->arena, name, names, (size_t)count));
 }
 
 Value lower_apply_cell(Lower *l, Frame *f, const Stage *cell, int count, const Value *inputs, const Bindings *named,

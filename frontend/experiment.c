@@ -128,20 +128,12 @@ static void set_betas(Lower *l, Frame *f, const char *section, const Ast *value)
 }
 
 static void report_argument(Lower *l, const Ast *argument, const char *call, const char *const *names, int count) {
-    Str known = str_create(l->arena);
-    for (int i = 0; i < count; i++)
-        str_addf(&known, "%s%s", i ? ", " : "", names[i]);
-    if (argument->kind != AST_arg) {
-        diag_error(l->diag, argument->span, "the arguments of '%s' are given by name: %s", call, known.data);
-        return;
-    }
-    const char *near = diag_suggest(argument->name, names, (size_t)count);
-    if (near)
-        diag_error(l->diag, argument->name_span, "'%s' has no parameter '%s'; did you mean '%s'?", call, argument->name,
-                   near);
+    if (argument->kind == AST_arg)
+        diag_error(l->diag, argument->name_span, "'%s' has no parameter '%s'%s", call, argument->name,
+                   diag_choices(l->arena, argument->name, names, (size_t)count));
     else
-        diag_error(l->diag, argument->name_span, "'%s' has no parameter '%s'; it has %s", call, argument->name,
-                   known.data);
+        diag_error(l->diag, argument->span, "the arguments of '%s' are given by name%s", call,
+                   diag_choices(l->arena, "", names, (size_t)count));
 }
 
 static int find_name(const char *const *names, int count, const char *name) {
@@ -221,10 +213,11 @@ static void set_extent(Lower *l, Frame *f, const char *name, const Ast *value) {
 }
 
 void lower_data_argument(Lower *l, Frame *f, const Ast *argument, const char *source) {
-    static const char *const names[] = {"path",       "split",         "limit", "crop",  "flip",       "cutout",
-                                        "resize",     "interpolation", "area",  "ratio", "brightness", "contrast",
-                                        "saturation", "hue",           "mean",  "std",   "transposed", "labels_from"};
-    static const char *const shape[] = {"classes", "H", "W", "channels"};
+    enum { SHAPE = 4 }; /* the first of them are the network's too */
+    static const char *const names[] = {"classes", "H",     "W",          "channels",   "path",       "split",
+                                        "limit",   "crop",  "flip",       "cutout",     "resize",     "interpolation",
+                                        "area",    "ratio", "brightness", "contrast",   "saturation", "hue",
+                                        "mean",    "std",   "transposed", "labels_from"};
     enum { NAMES = sizeof names / sizeof names[0] };
     if (argument->kind != AST_arg) {
         set_expression(l, f, "data.path", argument);
@@ -234,10 +227,10 @@ void lower_data_argument(Lower *l, Frame *f, const Ast *argument, const char *so
         set_channels(l, f, argument->name, argument->kids[0]);
     else if (str_equal(argument->name, "area") || str_equal(argument->name, "ratio"))
         set_range(l, f, argument->name, argument->kids[0]);
+    else if (find_name(names, SHAPE, argument->name) >= 0)
+        set_extent(l, f, argument->name, argument->kids[0]);
     else if (find_name(names, NAMES, argument->name) >= 0)
         set_expression(l, f, key_in(l, "data", argument->name), argument->kids[0]);
-    else if (find_name(shape, 4, argument->name) >= 0)
-        set_extent(l, f, argument->name, argument->kids[0]);
     else
         report_argument(l, argument, source, names, NAMES);
 }
@@ -250,13 +243,8 @@ static void set_noise_flag(Lower *l, const Ast *flag) {
                                        "noise.relative",     "noise.relative",     "noise.decay"};
     int i = find_name(words, 7, flag->name);
     if (i < 0) {
-        const char *near = diag_suggest(flag->name, words, 7);
-        diag_error(
-            l->diag, flag->span,
-            near ? "unknown word '%s' for noise; did you mean '%s'?"
-                 : "unknown word '%s' for noise; known are gaussian, uniform, additive, multiplicative, relative, "
-                   "absolute and decay%s",
-            flag->name, near ? near : "");
+        diag_error(l->diag, flag->span, "unknown word '%s' for noise%s", flag->name,
+                   diag_choices(l->arena, flag->name, words, 7));
         return;
     }
     lower_setting(l, keys[i], i < 4 ? value_string(words[i]) : value_bool(i != 5), flag->span);
@@ -265,11 +253,8 @@ static void set_noise_flag(Lower *l, const Ast *flag) {
 static void set_noise_value(Lower *l, Frame *f, const Ast *item) {
     static const char *const names[] = {"std", "variance", "mean", "at"};
     if (find_name(names, 4, item->name) < 0) {
-        const char *near = diag_suggest(item->name, names, 4);
-        diag_error(l->diag, item->name_span,
-                   near ? "noise has no parameter '%s'; did you mean '%s'?"
-                        : "noise has no parameter '%s'; it has std, variance, mean and at%s",
-                   item->name, near ? near : "");
+        diag_error(l->diag, item->name_span, "noise has no parameter '%s'%s", item->name,
+                   diag_choices(l->arena, item->name, names, 4));
         return;
     }
     const char *key = key_in(l, "noise", str_equal(item->name, "variance") ? "std" : item->name);
@@ -305,10 +290,8 @@ static void check_candidate(Lower *l, const Ast *name) {
     for (int i = 0; i < candidates->count; i++)
         if (str_equal(candidates->symbols[i], name->name))
             return;
-    const char *near = diag_suggest(name->name, candidates->symbols, (size_t)candidates->count);
-    diag_error(l->diag, name->span,
-               near ? "'%s' is no candidate of the space; did you mean '%s'?" : "'%s' is no candidate of the space%s",
-               name->name, near ? near : "");
+    diag_error(l->diag, name->span, "'%s' is no candidate of the space%s", name->name,
+               diag_choices(l->arena, name->name, candidates->symbols, (size_t)candidates->count));
 }
 
 static void set_attachment(Lower *l, Frame *f, const Ast *rule) {
@@ -372,10 +355,8 @@ static bool check_setting(Lower *l, const Ast *experiment, int i) {
     const char *const *names = search ? search_names : train_names;
     int count = search ? SEARCH_NAMES : TRAIN_NAMES;
     if (find_name(names, count, setting->name) < 0) {
-        const char *near = diag_suggest(setting->name, names, (size_t)count);
-        diag_error(l->diag, setting->name_span,
-                   near ? "unknown setting '%s' of a %s; did you mean '%s'?" : "unknown setting '%s' of a %s",
-                   setting->name, search ? "search" : "training", near);
+        diag_error(l->diag, setting->name_span, "unknown setting '%s' of a %s%s", setting->name,
+                   search ? "search" : "training", diag_choices(l->arena, setting->name, names, (size_t)count));
         return false;
     }
     for (int k = 0; k < i; k++)

@@ -430,16 +430,22 @@ static void check_sets(Arena *arena, Program *program, const Ast *entry, const A
             sema_check_expression(&sema, NULL, sets->items[i].value);
 }
 
-static void report_no_entry(const Ast *text, const char *wanted, Diag *diag) {
+static void report_no_entry(Arena *arena, const Ast *text, const char *wanted, Diag *diag) {
     Span start = {text->span.file, 1, 1, 1, 1};
+    const char **names = ARENA_ARRAY(arena, const char *, text->count + 1);
+    size_t count = 0;
+    for (int i = 0; i < text->count; i++)
+        if (text->kids[i]->kind == AST_network || text->kids[i]->kind == AST_experiment)
+            names[count++] = text->kids[i]->name;
     if (wanted)
-        diag_error(diag, start, "there is no network or experiment '%s' in this text", wanted);
+        diag_error(diag, start, "there is no network or experiment '%s' in this text%s", wanted,
+                   diag_choices(arena, wanted, names, count));
     else
         diag_error(diag, start,
                    "nothing to compile in this text: it has no 'search', no 'train' and no 'network main'");
 }
 
-static const Ast *choose_entry(const Program *program, const FrontendOptions *options, Diag *diag) {
+static const Ast *choose_entry(Arena *arena, const Program *program, const FrontendOptions *options, Diag *diag) {
     const char *wanted = program->recipe ? "train" : options ? options->entry : NULL;
     const Ast *text = program->recipe ? program->recipe : program->texts[0], *entry = NULL;
     if (!wanted && options && options->prefer)
@@ -447,7 +453,7 @@ static const Ast *choose_entry(const Program *program, const FrontendOptions *op
     if (!entry)
         entry = find_entry(text, wanted);
     if (!entry && (wanted || diag_count_errors(diag) == 0))
-        report_no_entry(text, wanted, diag);
+        report_no_entry(arena, text, wanted, diag);
     return entry;
 }
 
@@ -470,7 +476,7 @@ IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *o
         return NULL;
     sema_check(arena, &program, diag);
     explain_unknown(&loader);
-    const Ast *entry = choose_entry(&program, options, diag);
+    const Ast *entry = choose_entry(arena, &program, options, diag);
     if (!entry)
         return NULL;
     const Ast *network = choose_network(arena, &program, entry, &sets);

@@ -159,7 +159,8 @@ void builtin_list_names(Arena *arena, const char ***names, int *count);
 bool builtin_has_param(const Builtin *builtin, const char *name);
 int builtin_param_count(const Builtin *builtin);
 const char *builtin_name(const Builtin *builtin);
-const char *builtin_summary(const Builtin *builtin); /* "conv(C, k, stride = 1, ...)" */
+/* "; did you mean 'stride'?" or ": SUMMARY", for a parameter that it has not. */
+const char *builtin_param_choices(Arena *arena, const Builtin *builtin, const char *name);
 /* A call of a primitive: applies it when the tensors are there, else a stage. */
 Value builtin_call(Lower *l, Frame *f, const Builtin *builtin, const Bindings *already, const Arguments *arguments);
 Value builtin_apply(Lower *l, Frame *f, const Stage *stage, int count, const Value *inputs, Span span);

@@ -97,12 +97,8 @@ static void check_arguments(Sema *s, const Ast *call, const Signature *signature
             known = known || str_equal(signature->names[k], argument->name);
         if (known)
             continue;
-        const char *near = diag_suggest(argument->name, signature->names, (size_t)signature->count);
-        if (near)
-            diag_error(s->diag, argument->name_span, "'%s' has no parameter '%s'; did you mean '%s'?", callee,
-                       argument->name, near);
-        else
-            diag_error(s->diag, argument->name_span, "'%s' has no parameter '%s'", callee, argument->name);
+        diag_error(s->diag, argument->name_span, "'%s' has no parameter '%s'%s", callee, argument->name,
+                   diag_choices(s->arena, argument->name, signature->names, (size_t)signature->count));
     }
     if (signature->positional >= 0 && positional > signature->positional)
         diag_error(s->diag, call->span, "'%s' takes at most %d argument%s, not %d", callee, signature->positional,
@@ -113,8 +109,8 @@ static void check_builtin_call(Sema *s, const Ast *call, const Builtin *builtin)
     for (int i = 1; i < call->count; i++) {
         const Ast *argument = call->kids[i];
         if (argument->kind == AST_arg && !builtin_has_param(builtin, argument->name))
-            diag_error(s->diag, argument->name_span, "'%s' has no parameter '%s': %s", builtin_name(builtin),
-                       argument->name, builtin_summary(builtin));
+            diag_error(s->diag, argument->name_span, "'%s' has no parameter '%s'%s", builtin_name(builtin),
+                       argument->name, builtin_param_choices(s->arena, builtin, argument->name));
     }
 }
 

@@ -78,7 +78,8 @@ static void check_keys(Sema *s, const Ast *section, const char *what, const char
     for (int i = 0; i < section->count && !diag_is_full(s->diag); i++) {
         const Ast *setting = section->kids[i];
         if (!is_in(names, count, setting->name))
-            sema_report_unknown(s, setting->name_span, what, setting->name, names, count);
+            diag_error(s->diag, setting->name_span, "unknown %s '%s'%s", what, setting->name,
+                       diag_choices(s->arena, setting->name, names, (size_t)count));
         else if (!sema_is_first(&seen, setting->name) && setting->kind != AST_rule)
             diag_error(s->diag, setting->name_span, "'%s' is given twice", setting->name);
         else
@@ -174,8 +175,8 @@ static void check_rule(Sema *s, const Candidates *candidates, const Ast *rule, c
     if (left->kind != AST_call || left->count != 3 || left->kids[0]->kind != AST_name)
         diag_error(s->diag, left->span, "'edge' names a cell and two states, as in  edge normal(0, 2) = [...]");
     else if (!kinds && !str_equal(left->kids[0]->name, "normal") && !str_equal(left->kids[0]->name, "reduce"))
-        sema_report_unknown(s, left->kids[0]->span, "cell", left->kids[0]->name, (const char *[]){"normal", "reduce"},
-                            2);
+        diag_error(s->diag, left->kids[0]->span, "unknown cell '%s'%s", left->kids[0]->name,
+                   diag_choices(s->arena, left->kids[0]->name, (const char *[]){"normal", "reduce"}, 2));
     check_candidates(s, rule->kids[1]);
 }
 

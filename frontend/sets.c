@@ -46,11 +46,14 @@ static void report_unknown(Arena *arena, const SetValue *set, const char *const 
         names[2 * i + 1] = last_part(keys[i]);
     }
     const char *near = diag_suggest(set->name, names, (size_t)(2 * key_count));
-    if (near)
-        diag_error(diag, (Span){0}, "--set %s: there is no parameter '%s'; did you mean '%s'?", set->text, set->name,
-                   near);
-    else
-        diag_error(diag, (Span){0}, "--set %s: there is no parameter '%s' in this text", set->text, set->name);
+    int count = 0;
+    for (int i = 0; i < key_count && !near; i++)
+        if (str_starts_with(keys[i], "network."))
+            names[count++] = last_part(keys[i]);
+    diag_error(diag, (Span){0}, "--set %s: there is no parameter '%s'%s%s", set->text, set->name,
+               near ? "" : " in this text",
+               near ? arena_printf(arena, "; did you mean '%s'?", near)
+                    : diag_choices(arena, set->name, names, (size_t)count));
 }
 
 bool sets_resolve(Arena *arena, Sets *sets, const char *const *keys, int key_count, Diag *diag) {

@@ -250,9 +250,8 @@ Value lower_space_field(Lower *l, Frame *f, const Ast *definition, const char *n
                 .kind = STAGE_super, .span = span, .name = name, .definition = definition, .label = space.kinds[i]};
             return value_stage(stage);
         }
-    const char *near = diag_suggest(name, space.kinds, (size_t)space.kind_count);
-    return lower_error(l, f, span, "space '%s' has no cell '%s'%s%s%s", definition->name, name,
-                       near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return lower_error(l, f, span, "space '%s' has no cell '%s'%s", definition->name, name,
+                       diag_choices(l->arena, name, space.kinds, (size_t)space.kind_count));
 }
 
 /* ---- settings ---- */

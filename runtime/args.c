@@ -15,16 +15,14 @@ static const Arg *find_arg(const Arg *args, int count, const char *text, size_t 
     return NULL;
 }
 
-static bool report_unknown(const Arg *args, int count, const char *text, Error *error) {
+static bool report_unknown(Arena *arena, const Arg *args, int count, const char *text, Error *error) {
     const char *names[32];
     size_t known = 0;
     for (int i = 0; i < count && known < 32; i++) {
         if (args[i].name)
             names[known++] = args[i].name;
     }
-    const char *near = diag_suggest(text, names, known);
-    return error_set(error, ERROR_INPUT, near ? "unknown option '%s'; did you mean '%s'?" : "unknown option '%s'", text,
-                     near);
+    return error_set(error, ERROR_INPUT, "unknown option '%s'%s", text, diag_choices(arena, text, names, known));
 }
 
 bool args_parse_int(const char *option, const char *text, int64_t low, int64_t high, int64_t *value, Error *error) {
@@ -87,7 +85,7 @@ bool args_parse(Arena *arena, int argc, char **argv, const Arg *args, int count,
         const Arg *arg = find_arg(args, count, text, length);
         bool attached = text[length] == '=';
         if (!arg)
-            return report_unknown(args, count, arena_strndup(arena, text, length), error);
+            return report_unknown(arena, args, count, arena_strndup(arena, text, length), error);
         if (arg->kind == ARG_flag && attached)
             return error_set(error, ERROR_INPUT, "%s takes no value", arg->name);
         bool alone = !attached && (arg->kind == ARG_flag || arg->kind == ARG_optional);

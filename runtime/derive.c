@@ -40,9 +40,8 @@ static bool take_option(Arena *arena, const char *name, const char *value, Deriv
                  str_equal(name, "--name") || str_equal(name, "--output") || str_equal(name, "-o") ||
                  str_equal(name, "--draw");
     if (!known) {
-        const char *near = diag_suggest(name, names, sizeof(names) / sizeof(names[0]));
-        return error_set(error, ERROR_INPUT, "unknown option '%s' of derive%s%s%s", name,
-                         near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        return error_set(error, ERROR_INPUT, "unknown option '%s' of derive%s", name,
+                         diag_choices(arena, name, names, sizeof(names) / sizeof(names[0])));
     }
     if (!value)
         return error_set(error, ERROR_INPUT, "%s needs a value", name);

@@ -33,9 +33,7 @@ static bool take_format(const Command *c, int *format, Error *error) {
     for (*format = 0; *format < FORMAT_COUNT; (*format)++)
         if (str_equal(formats[*format], c->format))
             return true;
-    const char *near = diag_suggest(c->format, formats, FORMAT_COUNT);
-    return error_set(error, ERROR_INPUT, "unknown format '%s'; %s", c->format,
-                     near ? near : "there are nd, python and nb201");
+    return error_set(error, ERROR_INPUT, "unknown format '%s'; there are nd, python and nb201", c->format);
 }
 
 static bool parse_command(Arena *arena, Command *c, int argc, char **argv, Error *error) {

@@ -114,7 +114,7 @@ static bool take_flag(const char *name, LoopOptions *o) {
     return true;
 }
 
-static bool unknown_option(const LoopCommand *command, const char *name, Error *error) {
+static bool unknown_option(Arena *arena, const LoopCommand *command, const char *name, Error *error) {
     static const char *const common[] = {"--out",
                                          "--data",
                                          "--resume",
@@ -140,9 +140,8 @@ static bool unknown_option(const LoopCommand *command, const char *name, Error *
         names[count++] = common[i];
     for (int i = 0; i < command->extra_count && count < MOST; i++)
         names[count++] = command->extras[i].name;
-    const char *near = diag_suggest(name, names, (size_t)count);
-    return error_set(error, ERROR_INPUT, "unknown option '%s' of %s%s%s%s", name, command->name,
-                     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return error_set(error, ERROR_INPUT, "unknown option '%s' of %s%s", name, command->name,
+                     diag_choices(arena, name, names, (size_t)count));
 }
 
 /* --name value and --name=value. */
@@ -157,7 +156,7 @@ static bool parse_option(Arena *arena, int argc, char **argv, int *i, const Loop
     if (!take_value(arena, command, name, value ? value : "", o, &known, error))
         return false;
     if (!known)
-        return unknown_option(command, argument, error);
+        return unknown_option(arena, command, argument, error);
     if (!value)
         return error_set(error, ERROR_INPUT, "%s needs a value", name);
     *i += equals ? 0 : 1;

@@ -167,8 +167,11 @@ static bool take_argument(OptOptions *o, int argc, char **argv, int *at, Error *
     if (take_flag(o, argument))
         return true;
     const char *name = equals ? arena_strndup(o->ctx.arena, argument, (size_t)(equals - argument)) : argument;
-    if (!takes_value(name))
-        return error_set(error, ERROR_INPUT, "unknown option '%s' (--help lists them)", argument);
+    if (!takes_value(name)) {
+        const char *near = diag_suggest(name, value_options, sizeof value_options / sizeof value_options[0]);
+        return error_set(error, ERROR_INPUT, "unknown option '%s'%s%s%s (--help lists them)", argument,
+                         near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    }
     if (!equals && *at + 1 == argc)
         return error_set(error, ERROR_INPUT, "%s needs a value", name);
     return take_value(o, name, equals ? equals + 1 : argv[++*at], error);

@@ -70,9 +70,9 @@ static int report_unknown(const char *name) {
     for (int i = 0; i < COMMAND_COUNT; i++)
         names[i] = commands[i].name;
     Error error = {ERROR_NONE, ""};
-    const char *near = diag_suggest(name, names, COMMAND_COUNT);
-    error_set(&error, ERROR_INPUT, near ? "unknown command '%s'; did you mean '%s'?" : "unknown command '%s'", name,
-              near);
+    Arena *arena = arena_create();
+    error_set(&error, ERROR_INPUT, "unknown command '%s'%s", name, diag_choices(arena, name, names, COMMAND_COUNT));
+    arena_destroy(arena);
     return error_report(&error);
 }
 

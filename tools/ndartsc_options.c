@@ -106,10 +106,9 @@ static const char *const *split_list(Arena *arena, const char *list, int *count)
     return names;
 }
 
-static bool suggest(Error *error, const char *what, const char *given, const char *const *names, int count) {
-    const char *near = diag_suggest(given, names, (size_t)count);
-    return error_set(error, ERROR_INPUT, near ? "unknown %s '%s'; did you mean '%s'?" : "unknown %s '%s'", what, given,
-                     near);
+static bool suggest(Arena *arena, Error *error, const char *what, const char *given, const char *const *names, int count) {
+    return error_set(error, ERROR_INPUT, "unknown %s '%s'%s", what, given,
+                     diag_choices(arena, given, names, (size_t)count));
 }
 
 static bool take_pass_list(Options *o, const char *list, const char *const **names, int *count, Error *error) {
@@ -119,7 +118,7 @@ static bool take_pass_list(Options *o, const char *list, const char *const **nam
         known[i] = pass_info[i].name;
     for (int i = 0; i < *count; i++)
         if (!pass_find((*names)[i]))
-            return suggest(error, "pass", (*names)[i], known, pass_count);
+            return suggest(o->arena, error, "pass", (*names)[i], known, pass_count);
     return true;
 }
 
@@ -132,7 +131,7 @@ static bool take_kinds(Options *o, const char *list, Error *error) {
     for (int i = 0; i < count; i++) {
         GraphKind kind;
         if (!graph_kind_parse(names[i], &kind))
-            return suggest(error, "graph", names[i], known, GRAPH_KIND_COUNT);
+            return suggest(o->arena, error, "graph", names[i], known, GRAPH_KIND_COUNT);
         for (int k = 0; k < o->kind_count; k++)
             if (o->kinds[k] == kind)
                 return error_set(error, ERROR_INPUT, "the graph '%s' is named twice", names[i]);
@@ -148,7 +147,7 @@ static bool take_emit(Options *o, const char *name, Error *error) {
             o->emit_given = true;
             return true;
         }
-    return suggest(error, "kind of output", name, emit_names, EMIT_COUNT);
+    return suggest(o->arena, error, "kind of output", name, emit_names, EMIT_COUNT);
 }
 
 static bool take_target(Options *o, const char *name, Error *error) {
@@ -160,7 +159,7 @@ static bool take_target(Options *o, const char *name, Error *error) {
             return true;
         }
     }
-    return suggest(error, "target", name, names, 2);
+    return suggest(o->arena, error, "target", name, names, 2);
 }
 
 static bool take_vector(Options *o, const char *value, Error *error) {
@@ -226,7 +225,7 @@ static bool report_unknown(Options *o, const char *name, Error *error) {
         known[i] = flags[i];
     for (int i = 0; i < VALUE_COUNT; i++)
         known[FLAG_COUNT + i] = values[i];
-    return suggest(error, "option", name, known, FLAG_COUNT + VALUE_COUNT);
+    return suggest(o->arena, error, "option", name, known, FLAG_COUNT + VALUE_COUNT);
 }
 
 static bool take_argument(Options *o, int argc, char **argv, int *at, Error *error) {

@@ -171,7 +171,7 @@ def test_recipe():
     expect(abs(metrics[0]['lr'] - (0.1 - 0.09 * 18 / 38)) < 1e-12, metrics[0])
     expect(abs(metrics[1]['lr'] - (0.1 - 0.09 * 37 / 38)) < 1e-12, metrics[1])
 
-    train('recipe', '--recipe', 'cifra', text=genotype, code=1, says="unknown recipe 'cifra'; known: cifar, cifar_transfer, fashion_quick")
+    train('recipe', '--recipe', 'cifra', text=genotype, code=1, says="unknown recipe 'cifra'; did you mean 'cifar'?")
     train('recipe', '--recipe', './recipe.nd', '--set', 'genotype=noisy_darts_c', text=genotype)
     for name in sorted(os.listdir(os.path.join(os.environ['NDARTS_SOURCE'], 'specs', 'recipes'))):
         path = os.path.join(os.environ['NDARTS_SOURCE'], 'specs', 'recipes', name)
