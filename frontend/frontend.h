@@ -41,7 +41,7 @@ typedef struct FrontendOptions {
     FrontendFiles *files; /* where texts are read from; or NULL */
     Error *unread; /* gets the first file that is there but could not be read, also when that is told as a mistake
                       of the text that imports it: no verdict on the text then. Or NULL */
-    FrontendLookAt *look_at; /* for a folder that `data=...` among the sets does not say what it holds of; or NULL */
+    FrontendLookAt *look_at; /* what a folder holds that `data=...` among the sets names; or NULL */
 } FrontendOptions;
 
 /* Parses path ("-": standard input) and what it imports, checks, lowers. NULL when diag or error has something to say.

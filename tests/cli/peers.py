@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Weights to and from PyTorch itself, and the exported network in ONNX Runtime: the same logits. Skipped unless NDARTS_PEERS names a
+"""Weights to and from PyTorch itself, and the exported network in ONNX Runtime: the same logits; weights of the classes in the loss. Skipped unless NDARTS_PEERS names a
 virtual environment that has both (tools/check.sh --peers makes one)."""
 import os
 import sys
@@ -15,8 +15,14 @@ def test_network():
     expect('agree' in stdout, stdout)
 
 
+def test_class_weights():
+    folder = os.path.join(SOURCE, 'tests', 'cli')
+    stdout, _ = run(PYTHON, '-P', os.path.join(folder, '_peer_class_weights.py'), folder)
+    expect('agree' in stdout, stdout)
+
+
 if __name__ == '__main__':
     if 'NDARTS_PEERS' not in os.environ:
         print('NDARTS_PEERS names no environment; tools/check.sh --peers makes one')
         sys.exit(77)
-    sys.exit(main([test_network]))
+    sys.exit(main([test_network, test_class_weights]))
