@@ -163,8 +163,11 @@ bool shape_pad(const ShapeArgs *a, IrType *result) {
 }
 
 bool shape_concat(const ShapeArgs *a, IrType *result) {
+    enum { MOST_PARTS = 64 }; /* what reads an element chooses among them */
     int64_t axis = shape_attr_int(a, "axis"), total = 0;
     char text[2][IR_TYPE_TEXT];
+    if (a->input_count > MOST_PARTS)
+        return ir_fail(a->error, "%d tensors; it joins at most %d", a->input_count, MOST_PARTS);
     for (int i = 0; i < a->input_count; i++) {
         IrType type = *shape_input(a, i);
         if (type.rank != shape_input(a, 0)->rank)

@@ -27,16 +27,19 @@ enum {
     SHARED_TENSORS = 2,
     MOST_TENSORS = 8, /* of an inlined value of the images */
     MOST_LOADS = 48,
+    MOST_NODES = 512, /* of an expression, however little it reads: it becomes one kernel, and trees that are walked */
     MOST_ONCE_LOADS = 16,
     ONCE_SHARED_COST = 3,
     MOST_WINDOWS = 4, /* depthwise convolutions inline in an expression */
     MOST_TAPS = 49,
-    DENSE_PRODUCTS = 512 /* take six times as long, at the peak of an H100, as storing an element and reading it again */
+    DENSE_PRODUCTS =
+        512 /* take six times as long, at the peak of an H100, as storing an element and reading it again */
 };
 
 /* What is known of a node when its users are looked at. */
 typedef struct Value {
     int cost;            /* arithmetic operations to compute an element from memory */
+    int nodes;           /* of its expression */
     int loads;           /* reads of memory for an element, constants left out */
     int tensors;         /* those of them that read a tensor with images */
     int windows;         /* depthwise convolutions among what is inlined */
@@ -235,6 +238,7 @@ static void add_operand(Value *value, const Value *x, IrNode *operand) {
         operand->inlined = false;
     }
     if (operand->inlined) {
+        value->nodes += x->nodes;
         value->windows += x->windows;
         value->cost += x->cost;
         value->loads += x->loads;
@@ -261,6 +265,7 @@ static void sum_costs(Fusion *f, IrNode *n) {
     Value *value = &f->values[n->id];
     value->cost = cost_of(n->op) * (n->op == OP_add_n ? n->input_count : 1);
     value->expensive = cost_of(n->op) >= 16;
+    value->nodes = 1;
     value->windows = f->wide && is_tiled_window(n);
     for (int i = 0; i < n->input_count; i++) {
         add_operand(value, &f->values[n->inputs[i]->id], n->inputs[i]);
@@ -340,7 +345,7 @@ static bool should_inline(const Fusion *f, IrNode *n, const Value *v) {
         return should_inline_windows(n, v);
     }
     if (!(is_light(n) || n->op == OP_draw) || is_transposition(n) || v->merged || v->is_output || v->users == 0 ||
-        v->tensors > MOST_TENSORS || v->loads > most_loads) {
+        v->tensors > MOST_TENSORS || v->loads > most_loads || v->nodes > MOST_NODES) {
         return false;
     }
     return schedule_is_images(n) ? should_inline_images(f, n, v) : should_inline_once(n, v);

@@ -120,6 +120,9 @@ def check_length(folder):
     """A network that is long takes as much longer as it has more cells."""
     text = 'import "darts.nd"\nimport "darts_v2.nd"\nnetwork main = cifar(DARTS_V2, C = 1, layers = 300, H = 4, W = 4)\n'
     check('300 cells', compile_text(folder, text, '--emit=stages'), 0)
+    chain = network('for i in 0 .. 20000 do { x = relu(x + 1) }')
+    check('a chain of operations', compile_text(folder, chain, '--emit=c', '--graph=infer', '-o', '/dev/null'), 0)
+    check('its gradient', compile_text(folder, chain, '--emit=stages', '--graph=train', '-o', '/dev/null'), 0)
 
 
 def check_ir(folder):
