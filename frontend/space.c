@@ -174,22 +174,34 @@ typedef struct SuperCell {
     int edge;
 } SuperCell;
 
+/* Where a space of the text has the candidates of an edge that cannot be made; index -1: all of them. */
+static void note_candidates(Lower *l, const Ast *list, int index, const char *name) {
+    const Ast *place = list->kind == AST_list && index >= 0 ? list->kids[index] : list;
+    if (place->span.file == l->text)
+        diag_note(l->diag, place->span, index >= 0 ? "'%s' is a candidate here" : "the candidates are here", name);
+}
+
 static IrNode *mixed_edge(Lower *l, Frame *f, SuperCell *cell, IrNode *x, int from, int to) {
     lower_set_variable(l, f, "stride", from < cell->space.inputs ? cell->stride : value_int(1));
-    Value list = eval_candidates(l, f, edge_candidates(l, f, &cell->space, cell->kind, from, to));
+    const Ast *candidates = edge_candidates(l, f, &cell->space, cell->kind, from, to);
+    Value list = eval_candidates(l, f, candidates);
     if (list.kind != VALUE_list)
         return NULL;
     const char **symbols = ARENA_ARRAY(l->arena, const char *, list.count);
     for (int i = 0; i < list.count; i++)
-        if (!(symbols[i] = candidate_graph(l, f, &cell->space, list.items[i].stage, &x->type, f->call)))
+        if (!(symbols[i] = candidate_graph(l, f, &cell->space, list.items[i].stage, &x->type, f->call))) {
+            note_candidates(l, candidates, i, list.items[i].stage->name);
             return NULL;
+        }
     l->target->builder.span = f->call;
     IrNode *weights = edge_weights(l, cell->alphas, cell->edge, list.count);
     const char *name = lower_join(l->arena, l->target->prefix, arena_printf(l->arena, "_ops.%d", cell->edge++));
     IrAttr attrs[] = {ir_attr_symbols("candidates", list.count, symbols), ir_attr_string("name", name)};
     IrNode *mixed = ir_build2(&l->target->builder, OP_mixed, x, weights, 2, attrs);
-    if (!mixed)
+    if (!mixed) {
         lower_note_uses(l, f);
+        note_candidates(l, candidates, -1, "");
+    }
     return mixed;
 }
 
