@@ -31,7 +31,11 @@ Value lower_apply_cell(Lower *l, Frame *f, const Stage *cell, int count, const V
         frame->inputs[i] = inputs[i].tensor;
         lower_set_variable(l, frame, arena_printf(l->arena, "s%d", i), inputs[i]);
     }
+    if (l->depth > MAX_INSIDE)
+        return lower_give_up_circle(l, frame, span, "cells", MAX_INSIDE);
+    l->depth++;
     lower_run_block(l, frame, cell->definition->kids[0]);
+    l->depth--;
     if (!frame->returned)
         return (Value){.kind = VALUE_error};
     return frame->result;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 enum { BYTES_A_STEP = 64 /* of a name that is copied */ };
-enum { MAX_DEPTH = 200, MAX_NESTING = 2000, MAX_LOOP = 100000, MAX_NOTES = 4 };
+enum { MAX_DEPTH = 200, MAX_NESTING = 1200, MAX_LOOP = 100000, MAX_NOTES = 4 };
 
 /* What is compiled is not used by anybody. */
 static bool is_use(const Frame *f) {

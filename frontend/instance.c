@@ -5,7 +5,7 @@
  * It is called NAME_C_STRIDE: the operation's name and the parameters that its name does not stand for. */
 #include "frontend/lower.h"
 
-enum { MAX_INPUTS = 8, MAX_OPERATIONS = 60 };
+enum { MAX_INPUTS = 8 };
 
 const char *lower_join(Arena *arena, const char *prefix, const char *label) {
     if (label[0] == '^' || !prefix[0])
@@ -200,8 +200,8 @@ Instance *lower_instance(Lower *l, Frame *f, const Stage *op, int count, const I
     Instance *instance = find_instance(l, f, op, &args, count, inputs);
     if (instance)
         return instance;
-    if (l->depth > MAX_OPERATIONS) {
-        lower_give_up_circle(l, frame, span, "operations", MAX_OPERATIONS);
+    if (l->depth > MAX_INSIDE) {
+        lower_give_up_circle(l, frame, span, "operations", MAX_INSIDE);
         return NULL;
     }
     l->depth++;

@@ -95,6 +95,8 @@ typedef struct Lower {
 /* ---- expressions and statements (eval.c) ---- */
 Value lower_eval(Lower *l, Frame *f, const Ast *ast);
 void lower_run_block(Lower *l, Frame *f, const Ast *block);
+/* Of definitions that are written out in each other: operations, cells, networks. */
+enum { MAX_INSIDE = 60 };
 Value lower_name(Lower *l, Frame *f, const Ast *name);
 Frame *lower_frame(Lower *l, Frame *caller, const Ast *definition, Span call);
 void lower_set_variable(Lower *l, Frame *f, const char *name, Value value);

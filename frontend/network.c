@@ -1,8 +1,6 @@
 /* network.c: networks. A network's body runs once; what it computes from its input are the nodes of @forward. */
 #include "frontend/lower.h"
 
-enum { MAX_NETWORKS = 60 };
-
 static bool override_params(Lower *l, const Ast *params, Bindings *given) {
     for (int i = 0; i < params->count; i++) {
         const char *name = params->kids[i]->name;
@@ -89,8 +87,8 @@ Value lower_call_network(Lower *l, Frame *f, const Ast *network, const Arguments
         return (Value){.kind = VALUE_error};
     if (!lower_bind(l, frame, params, &given, NULL))
         return (Value){.kind = VALUE_error};
-    if (++l->depth > MAX_NETWORKS)
-        return lower_give_up_circle(l, frame, arguments->span, "networks", MAX_NETWORKS);
+    if (++l->depth > MAX_INSIDE)
+        return lower_give_up_circle(l, frame, arguments->span, "networks", MAX_INSIDE);
     Value result = run_body(l, frame, network);
     l->depth--;
     return result;

@@ -243,8 +243,14 @@ Value lower_apply_super(Lower *l, Frame *f, const Stage *stage, int count, const
         lower_set_variable(l, frame, arena_printf(l->arena, "s%d", i), state[i]);
     }
     lower_set_variable(l, frame, "nodes", value_list(cell.space.nodes, state + count));
-    if (cell.space.output)
-        return lower_eval(l, frame, cell.space.output);
+    if (l->depth > MAX_INSIDE)
+        return lower_give_up_circle(l, frame, span, "cells", MAX_INSIDE);
+    if (cell.space.output) {
+        l->depth++;
+        Value output = lower_eval(l, frame, cell.space.output);
+        l->depth--;
+        return output;
+    }
     return lower_error(l, f, stage->definition->name_span, "the cell of space '%s' has no output",
                        stage->definition->name);
 }
