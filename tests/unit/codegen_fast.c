@@ -9,7 +9,7 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-    arena_destroy(*state);
+    harness_end(*state);
     return 0;
 }
 

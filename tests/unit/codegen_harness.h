@@ -82,6 +82,22 @@ static inline char *harness_memory(Arena *arena, int64_t size) {
     return memory + (64 - (uintptr_t)memory % 64);
 }
 
+/* All plans that were read, until harness_end gives them back with the arena. */
+static json_t *harness_plans;
+
+static inline json_t *harness_keep(json_t *plan) {
+    assert_non_null(plan);
+    harness_plans = harness_plans ? harness_plans : json_array();
+    assert_int_equal(json_array_append_new(harness_plans, plan), 0);
+    return plan;
+}
+
+static inline void harness_end(Arena *arena) {
+    json_decref(harness_plans);
+    harness_plans = NULL;
+    arena_destroy(arena);
+}
+
 static inline void harness_compile(Harness *h, const CgOutput *output, const char *flags) {
     char folder[] = "/tmp/ndarts-codegen-XXXXXX";
     assert_non_null(mkdtemp(folder));
@@ -105,8 +121,7 @@ static inline void harness_compile(Harness *h, const CgOutput *output, const cha
     assert_memory_equal(plan, "ndplan\0\1", 8);
     uint64_t length;
     memcpy(&length, plan + 8, 8);
-    h->plan = json_loadb((const char *)plan + 16, length, 0, NULL);
-    assert_non_null(h->plan);
+    h->plan = harness_keep(json_loadb((const char *)plan + 16, length, 0, NULL));
     system(arena_printf(h->arena, "rm -r %s", folder));
 }
 

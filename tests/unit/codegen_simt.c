@@ -147,7 +147,7 @@ static Harness *run_cuda(Arena *arena, int64_t batch) {
     CgOutput *output = cg_generate(arena, module, module->graphs, 1, &options);
     Harness *h = ARENA_NEW(arena, Harness);
     *h = (Harness){.arena = arena, .options = options, .module = module, .graph = module->graphs[0]};
-    h->plan = json_loads(output->plan, 0, NULL);
+    h->plan = harness_keep(json_loads(output->plan, 0, NULL));
     json_t *g = json_array_get(json_object_get(h->plan, "graphs"), 0), *stage;
     int64_t private_bytes = harness_int(g, "private_bytes");
     h->state = harness_memory(arena, harness_int(h->plan, "state_bytes"));
@@ -186,7 +186,7 @@ static void test_same_as_c(void **state) {
     Arena *arena = *state = arena_create();
     check_batch(arena, HARNESS_BATCH);
     check_batch(arena, 2);
-    arena_destroy(arena);
+    harness_end(arena);
 }
 
 int main(void) {
