@@ -233,19 +233,31 @@ bool file_writer_write(FileWriter *writer, const void *data, size_t size, Error 
     return true;
 }
 
-/* The rename itself survives a crash only when the folder is synced; not every file system can. */
-static void sync_folder_of(const char *target) {
+/* The rename itself survives a crash only when the folder is synced. Not every file system can, or lets us read the
+ * folder; but a disk that fails is none to rely on. */
+static bool sync_folder_of(const char *target) {
     const char *slash = strrchr(target, '/');
     char *folder = slash ? strndup(target, (size_t)(slash - target) + 1) : strdup(".");
     int descriptor = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (descriptor >= 0) {
-        fsync(descriptor);
+    bool failed = descriptor >= 0 && fsync(descriptor) != 0 && errno == EIO;
+    if (descriptor >= 0)
         close(descriptor);
-    }
     free(folder);
+    errno = failed ? EIO : errno;
+    return !failed;
 }
 
-bool file_writer_commit(FileWriter *writer, Error *error) {
+/* A disk or a file system that lost or changed something without a word. */
+static bool fail_check(FileWriter *writer, const Error *found, Error *error) {
+    error_set(error, ERROR_MACHINE, "cannot write '%s': it does not read back as it was written: %s", writer->path,
+              found->message);
+    unlink(writer->temporary);
+    release(writer);
+    return false;
+}
+
+bool file_writer_commit(FileWriter *writer, FileCheck *check, const void *expected, Error *error) {
+    Error found = {ERROR_NONE, ""};
     if (writer->temporary && fsync(writer->descriptor) != 0)
         return fail_write(writer, error);
     int closed = close(writer->descriptor);
@@ -253,16 +265,39 @@ bool file_writer_commit(FileWriter *writer, Error *error) {
     if (closed != 0)
         return fail_write(writer, error);
     if (writer->temporary) {
+        if (check && !check(writer->temporary, expected, &found))
+            return fail_check(writer, &found, error);
         if (rename(writer->temporary, writer->target) != 0)
             return fail_write(writer, error);
-        sync_folder_of(writer->target);
+        free(writer->temporary);
+        writer->temporary = NULL;
+        if (!sync_folder_of(writer->target))
+            return fail_write(writer, error);
     }
     release(writer);
     return true;
 }
 
+typedef struct Bytes {
+    const void *data;
+    size_t size;
+} Bytes;
+
+static bool check_bytes(const char *path, const void *expected, Error *error) {
+    const Bytes *bytes = expected;
+    Arena *arena = arena_create();
+    size_t size;
+    const char *found = file_read(arena, path, &size, error);
+    bool same = found && size == bytes->size && (!size || memcmp(found, bytes->data, size) == 0);
+    if (found && !same)
+        error_set(error, ERROR_MACHINE, "%zu bytes, which are other ones than the %zu that were written", size,
+                  bytes->size);
+    arena_destroy(arena);
+    return same;
+}
+
 bool file_write_atomic(const char *path, const void *data, size_t size, Error *error) {
     FileWriter writer;
     return file_writer_open(&writer, path, error) && file_writer_write(&writer, data, size, error) &&
-           file_writer_commit(&writer, error);
+           file_writer_commit(&writer, check_bytes, &(Bytes){data, size}, error);
 }

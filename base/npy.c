@@ -215,7 +215,7 @@ bool npy_write(const char *path, const Tensor *tensor, Error *error) {
     FileWriter writer;
     bool good = file_writer_open(&writer, path, error) &&
                 file_writer_write(&writer, header.data, header.length, error) &&
-                file_writer_write(&writer, tensor->data, size, error) && file_writer_commit(&writer, error);
+                file_writer_write(&writer, tensor->data, size, error) && file_writer_commit(&writer, NULL, NULL, error);
     arena_destroy(arena);
     return good;
 }

@@ -268,6 +268,41 @@ static char *make_header(Arena *arena, const char *path, const TensorFile *file,
     return text ? arena_printf(arena, "%-*s", (int)((strlen(text) + 7) & ~(size_t)7), text) : NULL;
 }
 
+static bool is_same(const Tensor *a, const Tensor *b) {
+    return a->type == b->type && a->rank == b->rank &&
+           memcmp(a->shape, b->shape, sizeof a->shape[0] * (size_t)a->rank) == 0 &&
+           (!tensor_bytes(a) || memcmp(a->data, b->data, tensor_bytes(a)) == 0);
+}
+
+static bool is_same_metadata(const char *a, const char *b) {
+    if (!a || !b)
+        return a == b;
+    json_t *first = json_loads(a, 0, NULL), *second = json_loads(b, 0, NULL);
+    bool same = json_equal(first, second);
+    json_decref(first);
+    json_decref(second);
+    return same;
+}
+
+/* Reads it as whoever needs it will. */
+static bool check_file(const char *path, const void *expected, Error *error) {
+    const TensorFile *file = expected;
+    Arena *arena = arena_create();
+    TensorFile found;
+    bool same = safetensors_read(arena, path, &found, error);
+    if (same && found.count != file->count)
+        same = error_set(error, ERROR_MACHINE, "%zu tensors, not %zu", found.count, file->count);
+    if (same && !is_same_metadata(found.metadata, file->metadata))
+        same = error_set(error, ERROR_MACHINE, "the metadata is another");
+    for (size_t i = 0; same && i < file->count; i++) {
+        const Tensor *tensor = tensor_find(&found, file->tensors[i].name);
+        if (!tensor || !is_same(tensor, &file->tensors[i]))
+            same = error_set(error, ERROR_MACHINE, "the tensor '%s' is another", file->tensors[i].name);
+    }
+    arena_destroy(arena);
+    return same;
+}
+
 bool safetensors_write(const char *path, const TensorFile *file, Error *error) {
     Arena *arena = arena_create();
     FileWriter writer;
@@ -282,7 +317,7 @@ bool safetensors_write(const char *path, const TensorFile *file, Error *error) {
                file_writer_write(&writer, header, strlen(header), error);
         for (size_t i = 0; good && i < file->count; i++)
             good = file_writer_write(&writer, order[i]->data, tensor_bytes(order[i]), error);
-        good = good && file_writer_commit(&writer, error);
+        good = good && file_writer_commit(&writer, check_file, file, error);
     }
     arena_destroy(arena);
     return good;

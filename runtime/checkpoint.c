@@ -106,26 +106,6 @@ static uint64_t checksum(const TensorFile *tensors, json_t *metadata) {
     return sum;
 }
 
-bool checkpoint_write(const char *path, const Checkpoint *checkpoint, Error *error) {
-    Arena *arena = arena_create();
-    json_t *metadata = json_object();
-    json_add(metadata, "format", json_text(format_name));
-    for (int i = 0; i < FIELD_COUNT; i++) {
-        Str text = str_create(arena);
-        field_print(&fields[i], checkpoint, &text);
-        json_add(metadata, fields[i].name, json_text(text.data));
-    }
-    char sum[32];
-    snprintf(sum, sizeof(sum), "%016" PRIx64, checksum(&checkpoint->tensors, metadata));
-    json_add(metadata, "checksum", json_text(sum));
-    TensorFile file = checkpoint->tensors;
-    file.metadata = json_print(arena, metadata, JSON_COMPACT);
-    json_decref(metadata);
-    bool ok = safetensors_write(path, &file, error);
-    arena_destroy(arena);
-    return ok;
-}
-
 static bool read_fields(Arena *arena, const char *path, json_t *metadata, Checkpoint *checkpoint, Error *error) {
     const char *format = json_string_value(json_object_get(metadata, "format"));
     if (!format || strcmp(format, format_name) != 0)
@@ -152,15 +132,38 @@ static bool read_fields(Arena *arena, const char *path, json_t *metadata, Checkp
     return true;
 }
 
-bool checkpoint_read(Arena *arena, const char *path, Checkpoint *checkpoint, Error *error) {
-    memset(checkpoint, 0, sizeof(*checkpoint));
-    if (!safetensors_read(arena, path, &checkpoint->tensors, error))
-        return false;
+/* Of checkpoint->tensors. */
+static bool read_metadata(Arena *arena, const char *path, Checkpoint *checkpoint, Error *error) {
     json_error_t where;
     json_t *metadata = json_loads(checkpoint->tensors.metadata ? checkpoint->tensors.metadata : "{}", 0, &where);
     bool ok = metadata ? read_fields(arena, path, metadata, checkpoint, error)
                        : error_set(error, ERROR_INPUT, "%s: corrupted checkpoint: metadata: %s", path, where.text);
     json_decref(metadata);
+    return ok;
+}
+
+bool checkpoint_read(Arena *arena, const char *path, Checkpoint *checkpoint, Error *error) {
+    memset(checkpoint, 0, sizeof(*checkpoint));
+    return safetensors_read(arena, path, &checkpoint->tensors, error) && read_metadata(arena, path, checkpoint, error);
+}
+
+bool checkpoint_write(const char *path, const Checkpoint *checkpoint, Error *error) {
+    Arena *arena = arena_create();
+    json_t *metadata = json_object();
+    json_add(metadata, "format", json_text(format_name));
+    for (int i = 0; i < FIELD_COUNT; i++) {
+        Str text = str_create(arena);
+        field_print(&fields[i], checkpoint, &text);
+        json_add(metadata, fields[i].name, json_text(text.data));
+    }
+    char sum[32];
+    snprintf(sum, sizeof(sum), "%016" PRIx64, checksum(&checkpoint->tensors, metadata));
+    json_add(metadata, "checksum", json_text(sum));
+    Checkpoint again = {.tensors = checkpoint->tensors}; /* what will be read, should this be needed */
+    again.tensors.metadata = json_print(arena, metadata, JSON_COMPACT);
+    json_decref(metadata);
+    bool ok = read_metadata(arena, path, &again, error) && safetensors_write(path, &again.tensors, error);
+    arena_destroy(arena);
     return ok;
 }
 

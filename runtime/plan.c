@@ -47,6 +47,12 @@ static const char *read_string(PlanReader *r, json_t *object, const char *key) {
     return NULL;
 }
 
+static bool read_bool(PlanReader *r, json_t *object, const char *key, bool *value) {
+    json_t *item = json_object_get(object, key);
+    *value = json_is_true(item);
+    return json_is_boolean(item) || fail(r, arena_printf(r->arena, "'%s' should be true or false", key));
+}
+
 static json_t *read_list(PlanReader *r, json_t *object, const char *key) {
     json_t *item = json_object_get(object, key);
     if (json_is_array(item))
@@ -130,7 +136,8 @@ static bool read_param(PlanReader *r, json_t *object, PlanTensor *t) {
     t->kind = (IrParamKind)kind;
     t->init = (IrInit)init;
     t->init_scale = json_number_value(scale);
-    t->auxiliary = json_is_true(json_object_get(object, "auxiliary"));
+    if (!read_bool(r, object, "auxiliary", &t->auxiliary))
+        return false;
     if (t->type.dtype != DTYPE_f32 || ir_type_has_dim(&t->type, IR_DIM_N) || ir_type_has_dim(&t->type, IR_DIM_K))
         return fail(r, "a parameter should be f32 of fixed shape");
     if (t->offset % (int64_t)plan_element_size(r->plan, DTYPE_f32) != 0 ||
@@ -262,10 +269,10 @@ static bool read_stage(PlanReader *r, json_t *object, const PlanGraph *g, PlanSt
     const char *text = json_string_value(json_object_get(object, "steps"));
     if (domain < 0)
         return false;
-    if (!text)
-        return fail(r, "'steps' should be a string");
+    if (!text || !*text)
+        return fail(r, "'steps' should be a string with a step in it");
     stage->domain = (PlanDomain)domain;
-    stage->step_count = *text ? 1 + count_before(text, text + strlen(text), ';') : 0;
+    stage->step_count = 1 + count_before(text, text + strlen(text), ';');
     stage->steps = ARENA_ARRAY(r->arena, PlanStep, stage->step_count);
     for (int i = 0; i < stage->step_count; i++) {
         r->step = i;
@@ -318,6 +325,14 @@ static bool read_graph_tensors(PlanReader *r, json_t *object, PlanGraph *g) {
     return true;
 }
 
+/* What no stage computes can only be an input. */
+static bool check_stages(PlanReader *r, const PlanGraph *g) {
+    bool computes = g->output_count == 0;
+    for (int i = 0; i < g->output_count; i++)
+        computes |= g->outputs[i].place != PLACE_input;
+    return g->stage_count > 0 || !computes || fail(r, "the graph has no stages");
+}
+
 static bool read_graph(PlanReader *r, json_t *object, PlanGraph *g) {
     const char *name = read_string(r, object, "name");
     if (!name)
@@ -328,7 +343,7 @@ static bool read_graph(PlanReader *r, json_t *object, PlanGraph *g) {
     return read_int(r, object, "work_bytes", 0, INT64_MAX / 4, &g->work_bytes) &&
            read_int(r, object, "private_bytes", 0, INT64_MAX / 4, &g->private_bytes) &&
            read_graph_tensors(r, object, g) && read_stages(r, object, "prepare", g, &g->prepare, &g->prepare_count) &&
-           read_stages(r, object, "stages", g, &g->stages, &g->stage_count);
+           read_stages(r, object, "stages", g, &g->stages, &g->stage_count) && check_stages(r, g);
 }
 
 static bool read_params(PlanReader *r, json_t *root) {
@@ -353,6 +368,8 @@ static bool read_graphs(PlanReader *r, json_t *root) {
         return false;
     Plan *p = r->plan;
     p->graph_count = (int)json_array_size(list);
+    if (!p->graph_count)
+        return fail(r, "there are no graphs");
     p->graphs = ARENA_ARRAY(r->arena, PlanGraph, p->graph_count);
     for (int i = 0; i < p->graph_count; i++) {
         const char *before = within(r, "graphs", (size_t)i);
@@ -396,15 +413,20 @@ static bool read_names(PlanReader *r, json_t *root) {
     p->scalar_count = (int)json_array_size(scalars);
     for (int i = 0; i < p->scalar_count; i++) {
         const char *name = json_string_value(json_array_get(scalars, (size_t)i));
-        p->scalars[i] = arena_strdup(r->arena, name ? name : "");
+        if (!name)
+            return fail(r, "'scalars' should hold strings");
+        p->scalars[i] = arena_strdup(r->arena, name);
     }
     p->kernel_count = (int)json_array_size(kernels);
     p->kernels = ARENA_ARRAY(r->arena, const char *, p->kernel_count);
     p->work = ARENA_ARRAY(r->arena, PlanWork, p->kernel_count);
     for (int i = 0; i < p->kernel_count; i++) {
-        const char *name = json_string_value(json_object_get(json_array_get(kernels, (size_t)i), "name"));
-        p->kernels[i] = arena_strdup(r->arena, name ? name : "");
+        const char *before = within(r, "kernels", (size_t)i);
+        p->kernels[i] = read_string(r, json_array_get(kernels, (size_t)i), "name");
+        if (!p->kernels[i])
+            return false;
         p->work[i] = read_work(r, json_array_get(kernels, (size_t)i));
+        r->where = before;
     }
     return true;
 }
@@ -425,9 +447,9 @@ static bool read_numbers(PlanReader *r, json_t *root) {
     p->target = (CgTarget)target;
     p->precision = (CgPrecision)precision;
     p->vector_bytes = (int)vector;
-    p->bands = json_is_true(json_object_get(root, "bands"));
     const int64_t most = INT64_MAX / 4;
-    return read_int(r, root, "batch", 1, 1 << 24, &p->batch) && read_int(r, root, "chunks", 1, 1 << 16, &p->chunks) &&
+    return read_bool(r, root, "bands", &p->bands) && read_int(r, root, "batch", 1, 1 << 24, &p->batch) &&
+           read_int(r, root, "chunks", 1, 1 << 16, &p->chunks) &&
            read_int(r, root, "scratch_bytes", 0, most, &p->scratch_bytes) &&
            read_int(r, root, "state_bytes", 0, most, &p->state_bytes) &&
            read_int(r, root, "prepared_bytes", 0, most, &p->prepared_bytes);

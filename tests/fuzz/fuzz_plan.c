@@ -14,13 +14,29 @@ static void use_tensors(const Plan *plan, const PlanTensor *tensors, int count) 
     }
 }
 
+/* A plan that does nothing gives numbers that nobody computed. */
+static void check_work(const PlanGraph *g) {
+    bool computes = false;
+    for (int i = 0; i < g->output_count; i++)
+        computes |= g->outputs[i].place != PLACE_input;
+    if (computes && !g->stage_count)
+        bug("a graph without stages was accepted");
+    for (int i = 0; i < g->stage_count; i++) {
+        if (!g->stages[i].step_count)
+            bug("a stage without steps was accepted");
+    }
+}
+
 static void use_plan(const Plan *plan) {
     if (!plan)
         return;
+    if (!plan->graph_count)
+        bug("a plan without graphs was accepted");
     use_tensors(plan, plan->params, plan->param_count);
     for (int i = 0; i < plan->graph_count; i++) {
         use_tensors(plan, plan->graphs[i].inputs, plan->graphs[i].input_count);
         use_tensors(plan, plan->graphs[i].outputs, plan->graphs[i].output_count);
+        check_work(&plan->graphs[i]);
     }
     RtMemory memory = rt_plan_memory(plan, 2);
     (void)rt_memory_total(&memory);

@@ -44,7 +44,8 @@ static const char kernels[] =
     "NdKernel *const nd_kernels[] = {k_double, k_scale, k_sum, k_partial, k_merge, k_step};\n";
 
 static const char plan_text[] =
-    "{\"version\":2,\"target\":\"c\",\"precision\":\"f32\",\"vector_bytes\":16,\"batch\":8,\"chunks\":5,\"scalars\":["
+    "{\"version\":2,\"target\":\"c\",\"precision\":\"f32\",\"vector_bytes\":16,\"bands\":false,\"batch\":8,\"chunks\":"
+    "5,\"scalars\":["
     "\"lr\",\"batch\"],"
     "\"kernels\":[{\"name\":\"a\"},{\"name\":\"b\"},{\"name\":\"c\"},{\"name\":\"d\"},{\"name\":\"e\"},{\"name\":\"f\"}"
     "],"
@@ -212,6 +213,38 @@ static void test_damaged_plans(void **state) {
     assert_true(accepted < length);
 }
 
+/* The plan without what is between `from` (from there on) and `to`, or with something else in its place. */
+static void expect_bad_plan(const char *from, const char *until, const char *instead, const char *says) {
+    const char *begin = strstr(plan_text, from), *end = strstr(begin, until);
+    const char *text = arena_printf(arena, "%.*s%s%s", (int)(begin - plan_text), plan_text, instead, end);
+    Error error = {0};
+    assert_null(plan_parse(arena, text, strlen(text), &error));
+    if (error.kind != ERROR_INPUT || !strstr(error.message, says))
+        fail_msg("expected '%s' in: %s", says, error.message);
+}
+
+/* What is missing is not taken for empty, nor what does nothing for a plan. */
+static void test_emptied_plans(void **state) {
+    (void)state;
+    expect_bad_plan("\"graphs\":", "\"}]}]}", "\"graphs\":[],\"x\":[{\"y\":[{\"z\":\"", "there are no graphs");
+    expect_bad_plan("\"stages\":", "},{\"name\":\"train\"", "\"stages\":[]", "graphs[0]: the graph has no stages");
+    expect_bad_plan("1 i0 r0 p0;2 p0 w0", "\"}]}", "",
+                    "graphs[0].stages[0]: 'steps' should be a string with a step in it");
+    expect_bad_plan("\"bands\"", "\"batch\"", "", "'bands' should be true or false");
+    expect_bad_plan("\"auxiliary\"", "\"auxiliary\":false}]", "\"x\":0},{",
+                    "params[0]: 'auxiliary' should be true or false");
+    expect_bad_plan("\"name\":\"b\"", "}", "", "kernels[1]: 'name' should be a string");
+    expect_bad_plan("\"lr\"", ",\"batch\"]", "null", "'scalars' should hold strings");
+    static const char *const members[] = {"version", "target",     "precision",     "vector_bytes", "chunks",
+                                          "scalars", "kernels",    "scratch_bytes", "state_bytes",  "prepared_bytes",
+                                          "params",  "graphs",     "stages",        "prepare",      "inputs",
+                                          "outputs", "work_bytes", "private_bytes", "domain",       "steps"};
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        const char *key = arena_printf(arena, "\"%s\":", members[i]);
+        expect_bad_plan(key, ":", "\"else\"", arena_printf(arena, "'%s'", members[i]));
+    }
+}
+
 /* What is no description of a convolution is passed over: it is only for those who have something faster. */
 static void test_convolutions(void **state) {
     (void)state;
@@ -374,9 +407,11 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_infer),           cmocka_unit_test(test_same_bits),     cmocka_unit_test(test_state),
-        cmocka_unit_test(test_damaged_plans),   cmocka_unit_test(test_damaged_steps), cmocka_unit_test(test_damaged_files),
-        cmocka_unit_test(test_convolutions),    cmocka_unit_test(test_cache),         cmocka_unit_test(test_compiler_errors),
+        cmocka_unit_test(test_infer),         cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_state),         cmocka_unit_test(test_damaged_plans),
+        cmocka_unit_test(test_emptied_plans), cmocka_unit_test(test_damaged_steps),
+        cmocka_unit_test(test_damaged_files), cmocka_unit_test(test_convolutions),
+        cmocka_unit_test(test_cache),         cmocka_unit_test(test_compiler_errors),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
