@@ -193,6 +193,12 @@ static bool look_at(const char *path, bool own, bool *exists, struct stat *statu
     return true;
 }
 
+bool file_find(const char *path, bool *found, Error *error) {
+    struct stat status;
+    *found = stat(path, &status) == 0;
+    return *found || errno == ENOENT || errno == ENOTDIR || fail_with_errno(error, "look at", path);
+}
+
 bool file_writer_open(FileWriter *writer, const char *path, Error *error) {
     struct stat status;
     bool own = is_guarded(path), exists;
@@ -265,7 +271,7 @@ bool file_writer_commit(FileWriter *writer, FileCheck *check, const void *expect
     if (closed != 0)
         return fail_write(writer, error);
     if (writer->temporary) {
-        if (check && !check(writer->temporary, expected, &found))
+        if (!check(writer->temporary, expected, &found))
             return fail_check(writer, &found, error);
         if (rename(writer->temporary, writer->target) != 0)
             return fail_write(writer, error);

@@ -27,7 +27,7 @@ bool file_writer_open(FileWriter *writer, const char *path, Error *error);
 bool file_writer_write(FileWriter *writer, const void *data, size_t size, Error *error);
 /* Whether the file, which is written but not yet called so, holds what was expected; what is wrong goes to error. */
 typedef bool FileCheck(const char *path, const void *expected, Error *error);
-/* check: NULL, or looks at what was written before it takes the place of an older file, which stays otherwise. */
+/* check looks at what was written before it takes the place of an older file, which stays otherwise. */
 bool file_writer_commit(FileWriter *writer, FileCheck *check, const void *expected, Error *error);
 
 #endif

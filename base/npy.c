@@ -206,6 +206,16 @@ static Str make_header(Arena *arena, const Tensor *tensor) {
     return s;
 }
 
+static bool check_file(const char *path, const void *expected, Error *error) {
+    Arena *arena = arena_create();
+    Tensor found;
+    bool same = npy_read(arena, path, &found, error);
+    if (same && !tensor_is_same(&found, expected))
+        same = error_set(error, ERROR_MACHINE, "the numbers are others");
+    arena_destroy(arena);
+    return same;
+}
+
 bool npy_write(const char *path, const Tensor *tensor, Error *error) {
     if (!descriptions[tensor->type])
         return error_set(error, ERROR_INPUT, "%s: npy files cannot hold %s", path, tensor_type_name(tensor->type));
@@ -213,9 +223,9 @@ bool npy_write(const char *path, const Tensor *tensor, Error *error) {
     Str header = make_header(arena, tensor);
     size_t size = (size_t)tensor_count(tensor) * tensor_type_size(tensor->type);
     FileWriter writer;
-    bool good = file_writer_open(&writer, path, error) &&
-                file_writer_write(&writer, header.data, header.length, error) &&
-                file_writer_write(&writer, tensor->data, size, error) && file_writer_commit(&writer, NULL, NULL, error);
+    bool good =
+        file_writer_open(&writer, path, error) && file_writer_write(&writer, header.data, header.length, error) &&
+        file_writer_write(&writer, tensor->data, size, error) && file_writer_commit(&writer, check_file, tensor, error);
     arena_destroy(arena);
     return good;
 }

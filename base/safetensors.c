@@ -268,12 +268,6 @@ static char *make_header(Arena *arena, const char *path, const TensorFile *file,
     return text ? arena_printf(arena, "%-*s", (int)((strlen(text) + 7) & ~(size_t)7), text) : NULL;
 }
 
-static bool is_same(const Tensor *a, const Tensor *b) {
-    return a->type == b->type && a->rank == b->rank &&
-           memcmp(a->shape, b->shape, sizeof a->shape[0] * (size_t)a->rank) == 0 &&
-           (!tensor_bytes(a) || memcmp(a->data, b->data, tensor_bytes(a)) == 0);
-}
-
 static bool is_same_metadata(const char *a, const char *b) {
     if (!a || !b)
         return a == b;
@@ -296,7 +290,7 @@ static bool check_file(const char *path, const void *expected, Error *error) {
         same = error_set(error, ERROR_MACHINE, "the metadata is another");
     for (size_t i = 0; same && i < file->count; i++) {
         const Tensor *tensor = tensor_find(&found, file->tensors[i].name);
-        if (!tensor || !is_same(tensor, &file->tensors[i]))
+        if (!tensor || !tensor_is_same(tensor, &file->tensors[i]))
             same = error_set(error, ERROR_MACHINE, "the tensor '%s' is another", file->tensors[i].name);
     }
     arena_destroy(arena);

@@ -65,6 +65,17 @@ double tensor_get(const Tensor *tensor, int64_t i) {
     bug("tensor '%s' has type %d", tensor->name, (int)tensor->type);
 }
 
+bool tensor_is_same(const Tensor *a, const Tensor *b) {
+    if (a->type != b->type || a->rank != b->rank)
+        return false;
+    for (int i = 0; i < a->rank; i++) {
+        if (a->shape[i] != b->shape[i])
+            return false;
+    }
+    size_t bytes = (size_t)tensor_count(a) * tensor_type_size(a->type);
+    return !bytes || memcmp(a->data, b->data, bytes) == 0;
+}
+
 Tensor *tensor_find(const TensorFile *file, const char *name) {
     for (size_t i = 0; i < file->count; i++) {
         if (str_equal(file->tensors[i].name, name))

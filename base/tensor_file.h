@@ -39,6 +39,8 @@ const char *tensor_type_name(TensorType type); /* the safetensors name: "F32", .
 int64_t tensor_count(const Tensor *tensor);    /* elements */
 /* Element i of any numeric type as a double. */
 double tensor_get(const Tensor *tensor, int64_t i);
+/* Type, shape and bytes; not the name. */
+bool tensor_is_same(const Tensor *a, const Tensor *b);
 Tensor *tensor_find(const TensorFile *file, const char *name); /* NULL when absent */
 void tensor_file_add(Arena *arena, TensorFile *file, Tensor tensor);
 
@@ -64,6 +66,8 @@ bool file_check_guarded(const char *path, Error *error);
  * what is written appears bit by bit. */
 int file_open_append(const char *path, Error *error);
 
+/* The same for who does not open it: false, with an error, when it cannot be told. */
+bool file_find(const char *path, bool *found, Error *error);
 /* Writes bytes atomically, as above. */
 bool file_write_atomic(const char *path, const void *data, size_t size, Error *error);
 

@@ -77,7 +77,7 @@ typedef struct DataMark {
     int64_t images, classes;
     uint64_t hash;
 } DataMark;
-DataMark data_mark(const Dataset *data);
+bool data_mark(const Dataset *data, DataMark *mark, Error *error);
 /* What the folder of an image_folder holds: the number of its classes, and the size of its pictures where some that are
  * looked at all have the same, of at most DATA_MOST_SIDE; 0 for what is not known. Says nothing. */
 enum { DATA_MOST_SIDE = 224 };

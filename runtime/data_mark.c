@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -13,24 +14,31 @@ static uint64_t join(uint64_t hash, uint64_t more) {
     return hash_fnv1a(parts, sizeof parts);
 }
 
-/* The name without the folder's, and how many bytes the file has; one that is gone has none. */
-static uint64_t hash_file(const Dataset *data, int64_t index) {
+/* The name without the folder's, and how many bytes the file has. */
+static bool add_file(const Dataset *data, int64_t index, uint64_t *hash, Error *error) {
     const char *path = data->names[index], *name = path + strlen(data->root);
     struct stat status;
-    uint64_t size = stat(path, &status) == 0 ? (uint64_t)status.st_size : 0;
-    return join(hash_string(name + strspn(name, "/")), size);
+    if (stat(path, &status) != 0)
+        return error_set(error, errno == ENOENT ? ERROR_INPUT : ERROR_MACHINE, "cannot look at '%s': %s", path,
+                         strerror(errno));
+    *hash = join(*hash, join(hash_string(name + strspn(name, "/")), (uint64_t)status.st_size));
+    return true;
 }
 
-DataMark data_mark(const Dataset *data) {
+bool data_mark(const Dataset *data, DataMark *out, Error *error) {
     const Dataset *held = data->smaller ? data->smaller : data;
     size_t image = (size_t)held->height * (size_t)held->width * (size_t)held->channels;
     DataMark mark = {.images = data->count, .classes = data->classes};
+    *out = mark;
     if (data->count == 0)
-        return mark;
+        return true;
     mark.hash = hash_fnv1a(data->labels, (size_t)data->count * sizeof *data->labels);
     if (held->pixels)
         mark.hash = join(mark.hash, hash_fnv1a(held->pixels, (size_t)data->count * image));
-    for (int64_t i = 0; data->names && i < data->count; i++)
-        mark.hash = join(mark.hash, hash_file(data, i));
-    return mark;
+    for (int64_t i = 0; data->names && i < data->count; i++) {
+        if (!add_file(data, i, &mark.hash, error))
+            return false;
+    }
+    *out = mark;
+    return true;
 }

@@ -44,7 +44,8 @@ bool loop_load_text(Loop *l, Error *error) {
 bool loop_open_data(Loop *l, Error *error) {
     if (!data_open(&l->data_options, DATA_train, &l->data, error))
         return false;
-    l->at.data = data_mark(&l->data);
+    if (!data_mark(&l->data, &l->at.data, error))
+        return false;
     augment_prepare(&l->data_options, true, &l->augment);
     augment_prepare(&l->data_options, false, &l->no_augment);
     return true;

@@ -206,7 +206,10 @@ bool loop_begin(Loop *l, const char *command, Error *error) {
     if (!(l->options.resume ? trim_results(l, error) : set_aside(l, error)) || !loop_describe(l, command, error))
         return false;
     /* Once begun, an event file is kept up. */
-    l->options.tensorboard |= !file_is_missing(loop_file(l, TENSORBOARD_FILE));
+    bool has_events;
+    if (!file_find(loop_file(l, TENSORBOARD_FILE), &has_events, error))
+        return false;
+    l->options.tensorboard |= has_events;
     if (l->options.tensorboard && !tensorboard_write_all(l->options.out, error))
         return false;
     if (l->at.epoch < l->at.epochs) {

@@ -43,9 +43,8 @@ static bool open_test(Train *t, Error *error) {
 
 static bool open_data(Train *t, Error *error) {
     Loop *l = &t->loop;
-    if (!loop_open_data(l, error) || !open_test(t, error))
+    if (!loop_open_data(l, error) || !open_test(t, error) || !data_mark(&t->test, &l->at.test, error))
         return false;
-    l->at.test = data_mark(&t->test);
     int64_t held_out = (int64_t)floor(t->settings.hold_out * (double)l->data.count);
     t->train_images = l->data.count - held_out;
     if (t->train_images < 1 || (t->settings.hold_out > 0 && held_out < 1))
@@ -60,23 +59,12 @@ static bool open_data(Train *t, Error *error) {
     return true;
 }
 
-/* A line end in the name of a folder would make two names of it. */
-static void add_class_name(Str *text, const char *name) {
-    for (name = str_utf8(text->arena, name); *name; name++) {
-        if (*name == '\n' || *name == '\r')
-            str_addf(text, "\\x%02x", *name);
-        else
-            str_add_bytes(text, name, 1);
-    }
-    str_add(text, "\n");
-}
-
 /* OUT/classes.txt, where the data says what its classes are called: for infer --classes. */
 static bool write_class_names(const Train *t, Error *error) {
     const Dataset *data = &t->loop.data;
     Str text = str_create(t->loop.arena);
     for (int i = 0; data->class_names && i < data->classes; i++)
-        add_class_name(&text, data->class_names[i]);
+        str_addf(&text, "%s\n", str_utf8(text.arena, data->class_names[i]));
     return !data->class_names || file_write_atomic(loop_file(&t->loop, "classes.txt"), text.data, text.length, error);
 }
 
