@@ -94,9 +94,9 @@ LoaderOptions loop_loader_options(const Loop *l);
 /* Runs a graph on a batch; run->kind, seed, step and the scalars are the caller's. A loss that is no number is an
  * error. */
 bool loop_run(Loop *l, RtRun run, const Batch *batch, PassResult *result, Error *error);
-/* After the last batch of an epoch: that none failed, and that there was any (or a signal came). */
 /* Of a batch of the round: its number, whether or not those before it could be read. */
 int64_t loop_batch_number(const Loop *l, const Batch *batch);
+/* After the last batch of an epoch: that none failed, and that there was any (or a signal came). */
 bool loop_check_epoch(const Loop *l, Error *error);
 /* With --profile: prints it and writes OUT/profile.json, or the file that was named. */
 bool loop_finish_profile(Loop *l, Error *error);
