@@ -1,6 +1,7 @@
 /* file_kind.c: the table of magic numbers, then what has none: safetensors, protobuf, texts. */
 #include "base/file_kind.h"
 
+#include "base/scan.h"
 #include "base/str.h"
 
 #include <ctype.h>
@@ -175,46 +176,19 @@ static FileKind binary_kind(const unsigned char *bytes, size_t size) {
 
 /* ---- texts ---- */
 
-static bool is_word(char c) {
-    return isalnum((unsigned char)c) || c == '_';
-}
-
-static const char *skip_blanks(const char *p) {
-    while (*p == ' ' || *p == '\t')
-        p++;
-    return p;
-}
-
-static const char *skip_space(const char *p) {
-    while (isspace((unsigned char)*p))
-        p++;
-    return p;
-}
-
-static const char *skip_word(const char *p) {
-    while (is_word(*p))
-        p++;
-    return p;
-}
-
-static bool word_is(const char *p, const char *word) {
-    size_t length = strlen(word);
-    return strncmp(p, word, length) == 0 && !is_word(p[length]);
-}
-
 /* Of the language, and hardly of anything else. */
 static bool line_defines(const char *line) {
     static const char *const words[] = {"genotype", "network", "op", "space", "fn", "let"};
-    const char *after = skip_blanks(skip_word(line));
-    if (word_is(line, "import"))
+    const char *after = scan_skip_blanks(scan_skip_word(line));
+    if (scan_word_is(line, "import"))
         return *after == '"';
-    if (word_is(line, "search") || word_is(line, "train"))
-        return *skip_space(after) == '{';
+    if (scan_word_is(line, "search") || scan_word_is(line, "train"))
+        return *scan_skip_space(after) == '{';
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        const char *next = skip_space(skip_word(after));
-        if (word_is(line, words[i]) && next > after && *next && strchr("{(=", *next) && next[1] != '=')
+        const char *next = scan_skip_space(scan_skip_word(after));
+        if (scan_word_is(line, words[i]) && next > after && *next && strchr("{(=", *next) && next[1] != '=')
             return true;
-        if (word_is(line, words[i]) && word_is(next, "on"))
+        if (scan_word_is(line, words[i]) && scan_word_is(next, "on"))
             return true;
     }
     return false;
@@ -222,22 +196,24 @@ static bool line_defines(const char *line) {
 
 /* Of textual IR. */
 static bool line_is_ir(const char *line) {
-    const char *after = skip_blanks(skip_word(line));
-    return (word_is(line, "graph") && *after == '@') ||
-           (word_is(line, "set") && (is_word(*after) || *after == '"') && strchr(" =", after[strcspn(after, " =\n")]) &&
-            skip_blanks(after + strcspn(after, " =\n"))[0] == '=');
+    const char *after = scan_skip_blanks(scan_skip_word(line));
+    return (scan_word_is(line, "graph") && *after == '@') ||
+           (scan_word_is(line, "set") && (scan_is_word(*after) || *after == '"') &&
+            strchr(" =", after[strcspn(after, " =\n")]) && scan_skip_blanks(after + strcspn(after, " =\n"))[0] == '=');
 }
 
 static bool line_is_python(const char *line) {
-    const char *after = skip_blanks(skip_word(line));
+    const char *after = scan_skip_blanks(scan_skip_word(line));
     bool name = isalpha((unsigned char)*after) || *after == '_';
-    return (word_is(line, "import") || word_is(line, "from") || word_is(line, "def") || word_is(line, "class")) && name;
+    return (scan_word_is(line, "import") || scan_word_is(line, "from") || scan_word_is(line, "def") ||
+            scan_word_is(line, "class")) &&
+           name;
 }
 
 static bool any_line(const char *text, size_t size, bool (*is)(const char *line)) {
     const char *end = text + size;
     while (text < end) {
-        if (is(skip_blanks(text)))
+        if (is(scan_skip_blanks(text)))
             return true;
         const char *stop = memchr(text, '\n', (size_t)(end - text));
         if (!stop)
@@ -259,7 +235,7 @@ static bool line_has_genotype(const char *line) {
 
 /* A zero-terminated copy, so that lines can be looked at as strings. */
 static FileKind text_kind(const char *text, size_t size) {
-    const char *first = skip_space(text);
+    const char *first = scan_skip_space(text);
     if (file_defines_something(text, size))
         return FILE_language;
     if (any_line(text, size, line_is_ir))

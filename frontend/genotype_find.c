@@ -2,6 +2,7 @@
 #include "frontend/genotype_form.h"
 
 #include "base/file_kind.h"
+#include "base/scan.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -18,78 +19,51 @@ typedef struct Walk {
     ForeignList list;
 } Walk;
 
-static bool is_word(char c) {
-    return isalnum((unsigned char)c) || c == '_';
-}
-
-static const char *skip_blanks(const char *p) {
-    while (*p == ' ' || *p == '\t')
-        p++;
-    return p;
-}
-
-static const char *skip_space(const char *p) {
-    while (isspace((unsigned char)*p))
-        p++;
-    return p;
-}
-
-static const char *skip_word(const char *p) {
-    while (is_word(*p))
-        p++;
-    return p;
-}
-
-static bool word_is(const char *p, const char *word) {
-    size_t length = strlen(word);
-    return strncmp(p, word, length) == 0 && !is_word(p[length]);
-}
-
 /* ---- what a genotype begins with ---- */
 
 /* `Genotype` `(`, and neither a class of that name nor a longer one. */
 static bool begins_call(const Walk *w, const char *p) {
-    if (*p != 'G' || !word_is(p, "Genotype") || (p > w->text && is_word(p[-1])) ||
-        *skip_space(p + strlen("Genotype")) != '(')
+    if (*p != 'G' || !scan_word_is(p, "Genotype") || (p > w->text && scan_is_word(p[-1])) ||
+        *scan_skip_space(p + strlen("Genotype")) != '(')
         return false;
     const char *before = p;
     while (before > w->line_start && (before[-1] == ' ' || before[-1] == '\t'))
         before--;
     const char *word = before;
-    while (word > w->line_start && is_word(word[-1]))
+    while (word > w->line_start && scan_is_word(word[-1]))
         word--;
-    return !word_is(word, "class") && !word_is(word, "def");
+    return !scan_word_is(word, "class") && !scan_word_is(word, "def");
 }
 
 /* |op~0| */
 static bool begins_string(const char *p) {
     if (*p != '|' || !(isalpha((unsigned char)p[1]) || p[1] == '_'))
         return false;
-    const char *after = skip_word(p + 1);
+    const char *after = scan_skip_word(p + 1);
     return *after == '~' && isdigit((unsigned char)after[1]);
 }
 
 /* Three brackets, then a number, then a comma: pairs of numbers. */
 static bool begins_compact(const Walk *w, const char *p) {
     int brackets = 0;
-    if ((*p != '(' && *p != '[') || (p > w->text && is_word(p[-1])))
+    if ((*p != '(' && *p != '[') || (p > w->text && scan_is_word(p[-1])))
         return false;
-    for (; brackets < 4 && (*p == '(' || *p == '['); p = skip_space(p + 1))
+    for (; brackets < 4 && (*p == '(' || *p == '['); p = scan_skip_space(p + 1))
         brackets++;
     while (isdigit((unsigned char)*p))
         p++;
-    return brackets == 3 && *skip_space(p) == ',' && isdigit((unsigned char)p[-1]);
+    return brackets == 3 && *scan_skip_space(p) == ',' && isdigit((unsigned char)p[-1]);
 }
 
 /* {"normal": [  */
 static bool begins_cells(const char *p) {
     if (*p != '{')
         return false;
-    p = skip_space(p + 1);
-    if ((*p != '"' && *p != '\'') || !word_is(p + 1, "normal"))
+    p = scan_skip_space(p + 1);
+    if ((*p != '"' && *p != '\'') || !scan_word_is(p + 1, "normal"))
         return false;
-    p = skip_space(p + strlen("'normal'"));
-    const char *value = skip_space(p + 1);
+    p = scan_skip_space(p + strlen("'normal'"));
+    const char *value = scan_skip_space(p + 1);
     return *p == ':' && (*value == '[' || *value == '(');
 }
 
@@ -103,7 +77,7 @@ static bool is_edge_key(const char *p) {
 
 /* NAME of `NAME = Genotype(`, `NAME = genotypes.Genotype(`. */
 static const char *name_before(const Walk *w, const char *p) {
-    while (p > w->line_start && (is_word(p[-1]) || p[-1] == '.'))
+    while (p > w->line_start && (scan_is_word(p[-1]) || p[-1] == '.'))
         p--;
     while (p > w->line_start && strchr(" \t'\"", p[-1]))
         p--;
@@ -112,7 +86,7 @@ static const char *name_before(const Walk *w, const char *p) {
     for (p--; p > w->line_start && strchr(" \t", p[-1]); p--)
         ;
     const char *stop = p;
-    while (p > w->line_start && is_word(p[-1]))
+    while (p > w->line_start && scan_is_word(p[-1]))
         p--;
     return p < stop ? arena_strndup(w->arena, p, (size_t)(stop - p)) : NULL;
 }
@@ -129,10 +103,11 @@ static void note_epoch(Walk *w, const char *p) {
 
 /* DARTS = DARTS_V2 */
 static void note_alias(Walk *w) {
-    const char *name = w->line_start, *stop = skip_word(name), *equals = skip_blanks(stop);
+    const char *name = w->line_start, *stop = scan_skip_word(name), *equals = scan_skip_blanks(stop);
     if (stop == name || *equals != '=' || isdigit((unsigned char)*name))
         return;
-    const char *other = skip_blanks(equals + 1), *other_stop = skip_word(other), *rest = skip_blanks(other_stop);
+    const char *other = scan_skip_blanks(equals + 1), *other_stop = scan_skip_word(other),
+               *rest = scan_skip_blanks(other_stop);
     if (other_stop > other && (*rest == '\n' || *rest == '\r' || *rest == '#' || !*rest))
         str_map_set(&w->list.aliases, arena_strndup(w->arena, name, (size_t)(stop - name)),
                     arena_strndup(w->arena, other, (size_t)(other_stop - other)));
@@ -154,7 +129,7 @@ static const char *look(Walk *w, const char *p) {
     }
     if (begins_string(p)) {
         add(w, FOREIGN_string, p);
-        while (is_word(*p) || (*p && strchr("|~+", *p)))
+        while (scan_is_word(*p) || (*p && strchr("|~+", *p)))
             p++;
         return p;
     }
@@ -175,7 +150,7 @@ ForeignList genotype_find_all(Arena *arena, const SourceFile *source) {
     w.line_start = w.text;
     w.list.aliases = str_map_create(arena);
     for (const char *p = w.text; p < w.end;) {
-        if (p == w.line_start && *skip_blanks(p) == '#') /* a comment holds no genotype */
+        if (p == w.line_start && *scan_skip_blanks(p) == '#') /* a comment holds no genotype */
             while (p < w.end && *p != '\n')
                 p++;
         if (p == w.line_start)
