@@ -1,6 +1,8 @@
 /* genotype_nb201.c: the strings of NAS-Bench-201: |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, a node per group, each edge its
  * operation and the state it comes from. The cell returns its last node. */
 #include "frontend/genotype_form.h"
+
+#include "base/scan.h"
 #include "frontend/literal.h"
 
 #include <ctype.h>
@@ -38,10 +40,8 @@ static bool take(Reader *r, char c) {
 
 /* op~0| */
 static bool read_edge(Reader *r, FormNode *node) {
-    size_t length = 0, digits = 0;
+    size_t length = (size_t)(scan_skip_word(r->text) - r->text), digits = 0;
     FormEdge edge = {.operation_span = r->at};
-    while (isalnum((unsigned char)r->text[length]) || r->text[length] == '_')
-        length++;
     edge.operation = arena_strndup(r->arena, r->text, length);
     advance(r, length);
     edge.operation_span.end_col = r->at.col;

@@ -1,6 +1,7 @@
 /* literal.c: a recursive reader of literals. Depth and number of items are bounded, so any bytes end soon. */
 #include "frontend/literal.h"
 
+#include "base/scan.h"
 #include "base/str.h"
 
 #include <ctype.h>
@@ -104,13 +105,9 @@ static Literal *create(Reader *r, LiteralKind kind) {
 
 /* ---- what has no parts ---- */
 
-static bool is_word(char c) {
-    return isalnum((unsigned char)c) || c == '_';
-}
-
 static const char *take_word(Reader *r) {
     size_t from = r->at;
-    while (is_word(peek(r)) || peek(r) == '.')
+    while (scan_is_word(peek(r)) || peek(r) == '.')
         advance(r);
     return arena_strndup(r->arena, r->source->text + from, r->at - from);
 }
@@ -137,7 +134,7 @@ static Literal *read_number(Reader *r) {
     Literal *literal = create(r, LITERAL_integer);
     size_t from = r->at;
     advance(r); /* a digit or a sign */
-    while (is_word(peek(r)) || peek(r) == '.')
+    while (scan_is_word(peek(r)) || peek(r) == '.')
         advance(r);
     const char *text = arena_strndup(r->arena, r->source->text + from, r->at - from);
     char *end;

@@ -3,9 +3,9 @@
  * row of alphas_KIND, KIND being the cell's name (normal, reduce). Edges may have candidates of their own
  * ("edge normal(0, 2) = [...]"); the alphas then have as many columns as the longest list, and shorter ones take the
  * first of their row. */
+#include "base/scan.h"
 #include "frontend/lower.h"
 
-#include <ctype.h>
 #include <string.h>
 
 typedef struct Space {
@@ -293,18 +293,14 @@ static void set_edge_candidates(Lower *l, Frame *f, const Space *space, const ch
         }
 }
 
-static bool is_name_char(char c) {
-    return isalnum((unsigned char)c) || c == '_';
-}
-
 /* The cell's value as a genotype's cell returns it: nodes written out as a list of states. */
 static const char *output_text(Lower *l, const Space *space) {
     static const char word[] = "nodes";
     Str printed = str_create(l->arena), out = str_create(l->arena);
     ast_print(space->output, &printed);
     for (const char *c = printed.data; *c; c++) {
-        bool whole = strncmp(c, word, sizeof word - 1) == 0 && !is_name_char(c[sizeof word - 1]) &&
-                     (c == printed.data || !is_name_char(c[-1]));
+        bool whole = strncmp(c, word, sizeof word - 1) == 0 && !scan_is_word(c[sizeof word - 1]) &&
+                     (c == printed.data || !scan_is_word(c[-1]));
         if (!whole) {
             str_add_bytes(&out, c, 1);
             continue;

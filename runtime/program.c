@@ -145,6 +145,13 @@ RtProgram *rt_program_load(const char *path, int threads, uint64_t seed, Error *
     return rt_program_load_on(NULL, path, threads, seed, error);
 }
 
+/* Which of both kinds a module is, its loader sees. */
+static bool check_module_file(const char *path, bool for_gpu, Error *error) {
+    FileKind found = file_kind_at(path), expected = for_gpu ? FILE_cubin : FILE_module;
+    return found == FILE_cubin || found == FILE_module ||
+           file_expect_kind(path, found, expected, "a module that ndartsc made", error);
+}
+
 RtProgram *rt_program_load_on(const char *device, const char *path, int threads, uint64_t seed, Error *error) {
     bool for_gpu = str_ends_with(path, ".cubin");
     if (device && for_gpu != str_starts_with(device, "cuda") && !str_equal(device, "auto")) {
@@ -152,8 +159,7 @@ RtProgram *rt_program_load_on(const char *device, const char *path, int threads,
                   for_gpu ? "GPU" : "CPU", device);
         return NULL;
     }
-    if (!file_expect_kind(path, file_kind_at(path), for_gpu ? FILE_cubin : FILE_module, "a module that ndartsc made",
-                          error))
+    if (!check_module_file(path, for_gpu, error))
         return NULL;
     if (!device || str_equal(device, "auto"))
         device = for_gpu ? "cuda" : "cpu";
