@@ -1,6 +1,8 @@
 /* ast.c: making syntax trees. */
 #include "frontend/ast.h"
 
+#include <string.h>
+
 Ast *ast_create(Arena *arena, AstKind kind, Span span) {
     Ast *ast = ARENA_NEW(arena, Ast);
     ast->kind = kind;
@@ -14,6 +16,13 @@ Ast *ast_add(Arena *arena, Ast *parent, Ast *kid) {
         parent->depth = kid->depth + 1;
     ARENA_PUSH(arena, parent->kids, parent->count, parent->capacity, kid);
     return parent;
+}
+
+bool ast_is_name(Arena *arena, const char *text) {
+    SourceFile *file = ARENA_NEW(arena, SourceFile);
+    *file = (SourceFile){"name", text, strlen(text)};
+    const Ast *ast = ast_parse_expression(arena, file, diag_create(arena, NULL));
+    return ast && ast->kind == AST_name;
 }
 
 const char *ast_kind_name(AstKind kind) {

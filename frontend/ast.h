@@ -103,5 +103,7 @@ typedef struct ParseState {
 Ast *ast_parse_text(Arena *arena, const SourceFile *source, Diag *diag);
 /* One expression, as the value of --set; NULL when there was a mistake. */
 Ast *ast_parse_expression(Arena *arena, const SourceFile *source, Diag *diag);
+/* Whether a text is one name, and none of the language's words. */
+bool ast_is_name(Arena *arena, const char *text);
 
 #endif

@@ -179,7 +179,7 @@ static void set_alphas(Lower *l, Frame *f, const Ast *value) {
 static void set_channels(Lower *l, Frame *f, const char *name, const Ast *value) {
     Value values = lower_eval(l, f, value);
     int count = values.kind == VALUE_list ? values.count : 1;
-    if (count > 3) {
+    if (count < 1 || count > 3) {
         diag_error(l->diag, value->span, "'%s' is a number for each channel, at most 3", name);
         return;
     }
@@ -441,6 +441,20 @@ static void check_data_fits(Lower *l, Frame *f, const Ast *network) {
     }
 }
 
+/* Means and deviations are given for all channels or for each. */
+static void check_channels(Lower *l, const char *name) {
+    int64_t channels = ir_module_get_int(l->module, "input.channels", 3);
+    for (int i = 1; i < 3 && i < channels; i++) {
+        const char *first = arena_printf(l->arena, "data.%s.0", name);
+        const char *key = arena_printf(l->arena, "data.%s.%d", name, i);
+        if (ir_module_get(l->module, first) && !ir_module_get(l->module, key)) {
+            diag_error(l->diag, ir_module_get_span(l->module, first),
+                       "'%s' has %d numbers; the network takes %lld channels", name, i, (long long)channels);
+            return;
+        }
+    }
+}
+
 bool lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool clean) {
     Frame *f = lower_frame(l, NULL, NULL, (Span){0});
     bool search = str_equal(experiment->name, "search");
@@ -463,6 +477,8 @@ bool lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool 
         return true;
     bool made = lower_entry(l, f, network);
     check_data_fits(l, f, network);
+    check_channels(l, "mean");
+    check_channels(l, "std");
     lower_check_class_weights(l);
     Value space;
     if (made && search && lower_lookup(f, l->arena, "space", &space) && space.kind == VALUE_space)

@@ -504,10 +504,7 @@ IrModule *frontend_parse_data(Arena *arena, const char *text, Diag *diag) {
 }
 
 static bool is_plain_name(Arena *arena, const char *name) {
-    SourceFile *file = ARENA_NEW(arena, SourceFile);
-    *file = (SourceFile){"name", name, strlen(name)};
-    const Ast *ast = ast_parse_expression(arena, file, diag_create(arena, NULL));
-    return ast && ast->kind == AST_name && !str_equal(name, "main") && !builtin_find(name);
+    return ast_is_name(arena, name) && !str_equal(name, "main") && !builtin_find(name);
 }
 
 bool frontend_name_is_free(Arena *arena, const char *definitions, const char *library, const char *name, Error *error) {

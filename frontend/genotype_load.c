@@ -30,7 +30,7 @@ static const char *choose_name(Arena *arena, const ForeignText *foreign, const P
         if (names[i] && *names[i] && !str_equal(names[i], "genotype"))
             name = names[i];
     name = as_identifier(arena, name);
-    while (program_defines(program, name) || builtin_find(name) || str_equal(name, "main"))
+    while (program_defines(program, name) || builtin_find(name) || str_equal(name, "main") || !ast_is_name(arena, name))
         name = arena_printf(arena, "%s_found", name);
     return name;
 }

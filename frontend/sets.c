@@ -4,6 +4,13 @@
 
 #include <string.h>
 
+/* "0,1" */
+static bool is_decimal_comma(const char *text) {
+    static const char digits[] = "0123456789";
+    size_t before = strspn(text, digits), after = text[before] == ',' ? strspn(text + before + 1, digits) : 0;
+    return before && after && !text[before + 1 + after];
+}
+
 bool sets_parse(Arena *arena, const char *const *texts, int count, Sets *sets, Diag *diag) {
     int before = diag_count_errors(diag);
     sets->count = 0;
@@ -21,7 +28,11 @@ bool sets_parse(Arena *arena, const char *const *texts, int count, Sets *sets, D
         char *blanked = arena_strdup(arena, texts[i]);
         memset(blanked, ' ', (size_t)(equal + 1 - texts[i]));
         file->text = blanked;
+        int mistakes = diag_count_errors(diag);
         set.value = ast_parse_expression(arena, file, diag);
+        if (diag_count_errors(diag) > mistakes && is_decimal_comma(equal + 1))
+            diag_note(diag, (Span){0}, "numbers have a point: %.*s.%s", (int)strcspn(equal + 1, ","), equal + 1,
+                      strchr(equal, ',') + 1);
         file->text = texts[i];
         if (set.value)
             sets->items[sets->count++] = set;

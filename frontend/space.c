@@ -83,6 +83,13 @@ static const Ast *edge_candidates(Lower *l, Frame *f, const Space *space, const 
     return found;
 }
 
+/* `sep_conv(3, 1)` has none, `op sep_conv_3x3 = sep_conv(3, 1)` has: a genotype says it again. */
+static bool has_own_name(const Value *candidate) {
+    const Stage *stage = candidate->kind == VALUE_stage ? candidate->stage : NULL;
+    return stage && stage->kind == STAGE_op &&
+           (stage->args.count == 0 || !str_equal(stage->name, stage->definition->name));
+}
+
 /* Operations of a candidate list. */
 static Value eval_candidates(Lower *l, Frame *f, const Ast *list) {
     Value value = list ? lower_eval(l, f, list) : value_list(0, NULL);
@@ -92,10 +99,11 @@ static Value eval_candidates(Lower *l, Frame *f, const Ast *list) {
     if (value.kind != VALUE_list || value.count == 0)
         return lower_error(l, f, span, "an edge needs a list of at least one candidate");
     for (int i = 0; i < value.count; i++)
-        if (value.items[i].kind != VALUE_stage || value.items[i].stage->kind != STAGE_op)
+        if (!has_own_name(&value.items[i]))
             return lower_error(l, f, list->kind == AST_list ? list->kids[i]->span : span,
-                               "a candidate is an operation with a name of its own, not %s",
-                               value_kind_name(&value.items[i]));
+                               "a candidate is an operation with a name of its own, not %s%s",
+                               value_kind_name(&value.items[i]),
+                               value.items[i].kind == VALUE_stage ? " with arguments: op NAME = OPERATION(...)" : "");
     return value;
 }
 

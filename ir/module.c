@@ -103,6 +103,11 @@ const IrAttr *ir_module_get(const IrModule *module, const char *key) {
     return setting ? &setting->value : NULL;
 }
 
+Span ir_module_get_span(const IrModule *module, const char *key) {
+    IrSetting *setting = setting_find(module, key);
+    return setting ? setting->span : (Span){0};
+}
+
 int64_t ir_module_get_int(const IrModule *module, const char *key, int64_t otherwise) {
     const IrAttr *value = ir_module_get(module, key);
     return value && (value->kind == ATTR_int || value->kind == ATTR_bool) ? value->i : otherwise;

@@ -173,6 +173,17 @@ static bool choose_text(Arena *arena, const IrModule *settings, Genotype *genoty
     return !error->kind && report_mistakes(arena, library, genotype, error);
 }
 
+/* Every state is the sum of something. */
+static bool check_nodes(const GenotypeCell *cell, const Tensor *alphas, Error *error) {
+    for (int i = 0; i < cell->node_count; i++)
+        if (cell->nodes[i].edge_count == 0)
+            return error_set(error, ERROR_INPUT,
+                             "a genotype of this space has nothing to compute s%d from: the edges of %s to it offer "
+                             "`none` only, or none of them is kept",
+                             cell->inputs + i, alphas->name);
+    return true;
+}
+
 bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const Tensor *alphas, int count,
                     Genotype *genotype, Error *error) {
     memset(genotype, 0, sizeof(*genotype));
@@ -180,6 +191,9 @@ bool genotype_build(Arena *arena, const IrModule *settings, const char *name, co
     genotype->has_reduce = count > 1;
     if (!derive_from(arena, settings, &alphas[0], &genotype->normal, error) ||
         (count > 1 && !derive_from(arena, settings, &alphas[1], &genotype->reduce, error)))
+        return false;
+    if (!check_nodes(&genotype->normal, &alphas[0], error) ||
+        (count > 1 && !check_nodes(&genotype->reduce, &alphas[1], error)))
         return false;
     genotype->normal.output = genotype->reduce.output = ir_module_get_string(settings, "space.output", NULL);
     return choose_text(arena, settings, genotype, error);

@@ -41,7 +41,19 @@ bool loop_load_text(Loop *l, Error *error) {
     return l->module != NULL;
 }
 
+bool loop_open_folder(Loop *l, Error *error) {
+    if (l->options.resume && file_is_missing(l->options.out))
+        return error_set(error, ERROR_INPUT, "nothing to resume: there is no folder '%s'", l->options.out);
+    return run_folder_open(l->arena, l->options.out, &l->folder, error);
+}
+
 bool loop_open_data(Loop *l, Error *error) {
+    if (l->data_options.classes < 2)
+        return error_set(error, ERROR_INPUT,
+                         "there is one class only, so nothing to tell apart%s",
+                         str_equal(l->data_options.source, "image_folder")
+                             ? "; the path is of the folder that has a folder for each class"
+                             : "");
     if (!data_open(&l->data_options, DATA_train, &l->data, error))
         return false;
     if (!data_mark(&l->data, &l->at.data, error))

@@ -83,6 +83,8 @@ bool loop_stop_before_start(Error *error);
 /* The options of the program; what loop_open_program compiles. */
 RtProgramOptions loop_program_options(const Loop *l);
 bool loop_load_text(Loop *l, Error *error); /* module */
+/* OUT, for this run alone; a run that is resumed has one. */
+bool loop_open_folder(Loop *l, Error *error);
 /* Opens the training images and prepares both augmentations. */
 bool loop_open_data(Loop *l, Error *error);
 /* One line on stderr: the data of the run, then how its pictures are divided. */

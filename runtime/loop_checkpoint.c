@@ -40,6 +40,14 @@ static bool check_experiment(Loop *l, const char *path, const Checkpoint *c, Err
     return true;
 }
 
+/* What is done cannot be undone. */
+static bool check_epochs(const Loop *l, const Checkpoint *c, Error *error) {
+    int64_t begun = c->epoch + (c->batch > 0);
+    return begun <= l->at.epochs ||
+           error_set(error, ERROR_INPUT, "%s: %lld epochs are asked for, and the %s is in epoch %lld already",
+                     l->options.out, (long long)l->at.epochs, l->what, (long long)begun);
+}
+
 static bool read_checkpoint(Loop *l, Error *error) {
     const char *path = loop_file(l, file_name);
     if (file_is_missing(path)) {
@@ -47,7 +55,7 @@ static bool read_checkpoint(Loop *l, Error *error) {
         return error_set(error, ERROR_INPUT, "nothing to resume: there is no file '%s'%s%s%s", path,
                          aside ? "; an earlier run is in '" : "", aside ? aside : "", aside ? "'" : "");
     }
-    if (!checkpoint_read(l->restored_arena, path, &l->restored, error) ||
+    if (!checkpoint_read(l->restored_arena, path, &l->restored, error) || !check_epochs(l, &l->restored, error) ||
         !check_experiment(l, path, &l->restored, error))
         return false;
     l->at.seed = l->restored.seed;
@@ -93,13 +101,25 @@ bool loop_check_data(Loop *l, Error *error) {
            check_mark(l, "test", &there->test, &l->at.test, error);
 }
 
+/* Identities are lists of what matters, the hash of the program last. */
+static const char *build_difference(Arena *arena, const char *here, const char *there) {
+    size_t same = 0;
+    for (size_t i = 0; here[i] && here[i] == there[i]; i++)
+        same = here[i] == ',' ? i + 1 : same;
+    here += same + strspn(here + same, " ");
+    there += same + strspn(there + same, " ");
+    if (str_starts_with(here, "source ") && str_starts_with(there, "source "))
+        return "the text or a --set makes another program than the one it was written by";
+    return arena_printf(arena, "'%s' here, '%s' in the checkpoint", here, there);
+}
+
 /* The same experiment, compiled the same way: only then are the bits the same. */
 static bool take_checkpoint(Loop *l, Error *error) {
     const char *path = loop_file(l, file_name), *identity = rt_program_identity(l->program);
     Checkpoint here = l->at;
     if (!l->options.allow_different_build && !str_equal(identity, l->restored.identity))
-        return error_set(error, ERROR_INPUT, "%s is of another build: expected '%s', found '%s'; %s", path, identity,
-                         l->restored.identity, hint);
+        return error_set(error, ERROR_INPUT, "%s is of another build: %s; %s", path,
+                         build_difference(l->restored_arena, identity, l->restored.identity), hint);
     if (!rt_state_set(l->program, &l->restored.tensors, RT_STATE_all, error))
         return false;
     l->at = l->restored;

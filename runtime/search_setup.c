@@ -38,15 +38,6 @@ static bool uses_alphas(const IrModule *module, const char *name) {
     return false;
 }
 
-/* Where the text says that it is a search. */
-static Span search_span(const IrModule *module) {
-    for (int i = 0; i < module->setting_count; i++) {
-        if (str_equal(module->settings[i].key, "kind"))
-            return module->settings[i].span;
-    }
-    return (Span){0};
-}
-
 /* A small network may have no cell of a kind, whose alphas could not be searched then. */
 static bool check_cells(const Loop *l, Error *error) {
     const char *names[2];
@@ -55,7 +46,7 @@ static bool check_cells(const Loop *l, Error *error) {
         if (uses_alphas(l->module, names[i]))
             continue;
         const char *kind = str_starts_with(names[i], "alphas_") ? names[i] + strlen("alphas_") : names[i];
-        diag_error(diag_create(l->arena, diag_stream()), search_span(l->module),
+        diag_error(diag_create(l->arena, diag_stream()), ir_module_get_span(l->module, "kind"),
                    "the network has no %s cell, so the search would find none; give it more cells, 3 or more (--set "
                    "layers=3)",
                    str_equal(kind, "reduce") ? "reduction" : kind);
@@ -65,8 +56,8 @@ static bool check_cells(const Loop *l, Error *error) {
 }
 
 static bool load_text(Search *s, Error *error) {
-    return loop_load_text(&s->loop, error) && check_cells(&s->loop, error) &&
-           read_settings(s->loop.module, &s->settings, error) &&
+    return loop_load_text(&s->loop, error) && read_settings(s->loop.module, &s->settings, error) &&
+           check_cells(&s->loop, error) &&
            data_options_read(s->loop.module, &s->loop.data_options, error) && search_check_genotype(s, error);
 }
 
@@ -107,7 +98,7 @@ static bool open_loaders(Search *s, Error *error) {
 
 bool search_open(Search *s, Error *error) {
     Loop *l = &s->loop;
-    if (!load_text(s, error) || !run_folder_open(l->arena, l->options.out, &l->folder, error))
+    if (!load_text(s, error) || !loop_open_folder(l, error))
         return false;
     l->at.seed = l->options.has_seed ? l->options.seed : s->settings.seed;
     l->at.epochs = s->settings.epochs;

@@ -191,6 +191,13 @@ static bool train_once(Arena *arena, const LoopOptions *options, const char *rec
 
 /* ---- several seeds ---- */
 
+static bool holds(const uint64_t *seeds, int count, uint64_t seed) {
+    for (int i = 0; i < count; i++)
+        if (seeds[i] == seed)
+            return true;
+    return false;
+}
+
 /* "0..3" is 0, 1, 2, 3; "1,5" is 1 and 5. */
 static bool parse_seeds(Arena *arena, const char *text, uint64_t *seeds, int *count, Error *error) {
     *count = 0;
@@ -206,8 +213,11 @@ static bool parse_seeds(Arena *arena, const char *text, uint64_t *seeds, int *co
         if (last < first || last - first >= MAX_SEEDS - *count)
             return error_set(error, ERROR_INPUT, "--seeds %s: expected FIRST..LAST with at most %d seeds in all", text,
                              MAX_SEEDS);
-        for (int64_t seed = first; seed <= last; seed++)
+        for (int64_t seed = first; seed <= last; seed++) {
+            if (holds(seeds, *count, (uint64_t)seed))
+                return error_set(error, ERROR_INPUT, "--seeds %s: seed %lld is there twice", text, (long long)seed);
             seeds[(*count)++] = (uint64_t)seed;
+        }
         at += length + (at[length] == ',');
     }
     return *count > 0 || error_set(error, ERROR_INPUT, "--seeds takes numbers, as in 0..3 or 1,5");

@@ -106,7 +106,7 @@ bool train_open(Train *t, Error *error) {
     Loop *l = &t->loop;
     if (!loop_load_text(l, error) || !read_settings(l, &t->settings, error) ||
         !data_options_read(l->module, &l->data_options, error) ||
-        !run_folder_open(l->arena, l->options.out, &l->folder, error))
+        !loop_open_folder(l, error))
         return false;
     l->at.seed = l->options.has_seed ? l->options.seed : t->settings.seed;
     l->at.epochs = t->settings.epochs;

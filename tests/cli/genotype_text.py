@@ -213,6 +213,19 @@ def check_refused():
         fail(f'misfit: {done.returncode} {done.stdout}')
 
 
+    candidates = {
+        '[same, three, conv_of(5)]': 'op NAME = OPERATION(...)',  # how would a genotype call it?
+        '[conv_of(3), conv_of(5)]': 'op NAME = OPERATION(...)',
+        '[none]': 'nothing to compute s1 from',
+    }
+    for what, said in candidates.items():
+        write('misfit.nd', ALONE.replace('candidates = [same, three]', f'candidates = {what}').replace(
+            'let hidden', 'op conv_of(n)(C, stride) = conv(C, n, stride, n / 2)\nop none(C, stride) = identity\nlet hidden'))
+        done = run(RUN, 'search', 'misfit.nd', '--out', 'misfit')
+        if done.returncode != 1 or said not in done.stdout or 'compiling' in done.stdout:
+            fail(f'{what}: {done.returncode} {done.stdout}')
+
+
 with tempfile.TemporaryDirectory() as temporary:
     os.chdir(temporary)
     check_texts()

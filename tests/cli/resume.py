@@ -332,6 +332,21 @@ def test_checkpoint_before_the_first_step():
     expect_same('first', 'second', ('checkpoint.safetensors', 'result.json'))
 
 
+def test_what_cannot_be_gone_on_with():
+    """Fewer epochs than are done, other sizes, a folder that is not there: nothing is touched."""
+    pictures('pictures')
+    go('train', 'pictures.nd', 'done')
+    before = read('done/result.json')
+    go('train', 'pictures.nd', 'done', '--resume', '--set', 'epochs=1', '--allow-different-build', code=1,
+       says='1 epochs are asked for, and the training is in epoch 2 already')
+    go('train', 'pictures.nd', 'done', '--resume', '--set', 'C=3', code=1, says='another program than the one it was written by')
+    expect(read('done/result.json') == before, 'a refused --resume changed the result')
+    go('train', 'pictures.nd', 'mistyped', '--resume', code=1, says="nothing to resume: there is no folder 'mistyped'")
+    expect(not os.path.exists('mistyped'), 'a refused --resume made a folder')
+    for seeds in ('1,1', '0..2,1', '3,1..5'):
+        go('train', 'pictures.nd', 'mistyped', '--seeds', seeds, code=1, says='is there twice')
+
+
 def prepare():
     write('pictures.nd', PICTURES)
 
@@ -340,4 +355,5 @@ if __name__ == '__main__':
     sys.exit(main([prepare, test_other_pictures_are_refused, test_moved_pictures_are_the_same, test_other_numbers_are_refused,
                    test_unreadable_batches, test_missing_results_are_noticed, test_lost_best_weights,
                    test_checkpoints_of_earlier_versions, test_full_disk_is_known_at_once,
-                   test_no_room_for_a_second_checkpoint, test_checkpoint_before_the_first_step]))
+                   test_no_room_for_a_second_checkpoint, test_checkpoint_before_the_first_step,
+                   test_what_cannot_be_gone_on_with]))
