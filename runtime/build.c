@@ -108,6 +108,7 @@ const char *rt_compiler_options(Arena *arena, int vector_bytes) {
 typedef struct Job {
     const char **argv;
     const char *const *environment;
+    const char *input; /* its standard input; NULL: nothing */
     const char *messages;
     Process process;
     bool running;
@@ -118,9 +119,16 @@ static bool job_start(Job *job, Error *error) {
     int messages = open(job->messages, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (messages < 0)
         return error_set(error, ERROR_MACHINE, "cannot write %s: %s", job->messages, strerror(errno));
+    int input = job->input ? open(job->input, O_RDONLY | O_CLOEXEC) : -1;
+    if (job->input && input < 0) {
+        close(messages);
+        return error_set(error, ERROR_MACHINE, "cannot read %s: %s", job->input, strerror(errno));
+    }
     job->running =
-        process_start(&job->process, job->argv, job->environment, (ProcessFiles){-1, messages, messages}, error);
+        process_start(&job->process, job->argv, job->environment, (ProcessFiles){input, messages, messages}, error);
     close(messages);
+    if (input >= 0)
+        close(input);
     return job->running;
 }
 
@@ -269,7 +277,9 @@ static bool compile_units(const Build *b, const CgOutput *output, Error *error) 
     for (int i = 0; i < b->unit_count; i++) {
         if (!write_text(unit_path(b, i, "c"), output->units[i], error))
             return false;
-        jobs[i].argv = make_command(b, 4, (const char *[]){"-c", unit_path(b, i, "c"), "-o", unit_path(b, i, "o")});
+        /* Not by its name, which a compiler writes into the assembler's text as it is. */
+        jobs[i].argv = make_command(b, 6, (const char *[]){"-x", "c", "-c", "-", "-o", unit_path(b, i, "o")});
+        jobs[i].input = unit_path(b, i, "c");
         jobs[i].environment = environment;
         jobs[i].messages = unit_path(b, i, "txt");
     }
@@ -295,7 +305,12 @@ bool rt_build_in_folder(Arena *arena, const RtCompiler *compiler, const CgOutput
                         const char *folder, const char **module, Error *error) {
     Build b = {arena, compiler, options, folder, output->unit_count};
     *module = module_path(&b);
-    return compile_units(&b, output, error) && link_units(&b, error);
+    return compile_units(&b, output, error) && link_units(&b, error) &&
+           (access(*module, F_OK) == 0 ||
+            error_set(error, ERROR_MACHINE,
+                      "the C compiler '%s' made no module; do CC and NDARTS_CFLAGS tell it to do "
+                      "something else?",
+                      compiler->args[0]));
 }
 
 bool rt_build_shared(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *path,

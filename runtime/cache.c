@@ -131,6 +131,11 @@ static bool append_trailer(const char *path, Error *error) {
 /* Makes a file in a folder that is there for it alone; *path is the file. */
 typedef bool Make(Arena *arena, const char *folder, const void *what, const char **path, Error *error);
 
+/* A folder in the place of an entry goes with the scratch. */
+static bool replace_folder(Arena *arena, const Scratch *scratch, const char *path, const char *entry) {
+    return rename(entry, arena_printf(arena, "%s/replaced", scratch->folder)) == 0 && rename(path, entry) == 0;
+}
+
 /* The entry appears whole or not at all; what a process that is killed leaves goes when the next entry is made. */
 static bool put(const char *name, Make *make, const void *what, Error *error) {
     Arena *arena = arena_create();
@@ -140,7 +145,8 @@ static bool put(const char *name, Make *make, const void *what, Error *error) {
     bool made = folder && rt_cache_limit(&limit, error) &&
                 scratch_make(arena, arena_printf(arena, "%s/%s", folder, name), &scratch, error);
     bool ok = made && make(arena, scratch.folder, what, &path, error);
-    if (ok && rename(path, arena_printf(arena, "%s/%s", folder, name)) != 0)
+    const char *entry = arena_printf(arena, "%s/%s", folder, name);
+    if (ok && rename(path, entry) != 0 && !(errno == EISDIR && replace_folder(arena, &scratch, path, entry)))
         ok = error_set(error, ERROR_MACHINE, "cannot write %s/%s: %s", folder, name, strerror(errno));
     if (made)
         scratch_remove(&scratch);

@@ -21,11 +21,22 @@ static bool is_edge_of(const IrNode *n, const char *prefix) {
            str_starts_with(ir_attr_get_string(n, "name", ""), prefix);
 }
 
+/* A sum of MAX_EDGES edges has so many parts; what has more is none. Counts down, so that a sum of sums that share parts
+ * takes no time without end. */
+enum { MAX_PARTS = 2 * MAX_EDGES };
+
+static bool are_inside(const IrNode *n, const char *prefix, int *parts) {
+    if (--*parts < 0)
+        return false;
+    if (n->op == OP_add)
+        return are_inside(n->inputs[0], prefix, parts) && are_inside(n->inputs[1], prefix, parts);
+    return is_edge_of(n, prefix);
+}
+
 /* An edge of the cell or a sum of such. */
 static bool is_inside(const IrNode *n, const char *prefix) {
-    if (n->op == OP_add)
-        return is_inside(n->inputs[0], prefix) && is_inside(n->inputs[1], prefix);
-    return is_edge_of(n, prefix);
+    int parts = MAX_PARTS;
+    return are_inside(n, prefix, &parts);
 }
 
 static bool is_added_further(const IrNode *n, const char *prefix) {
@@ -109,8 +120,16 @@ static int state_of(const CellGraph *cell, const IrNode *n) {
     return 0;
 }
 
+static bool adds_within(const IrNode *sum, const IrNode *edge, int *parts) {
+    if (sum == edge || --*parts < 0)
+        return sum == edge;
+    return sum->op == OP_add &&
+           (adds_within(sum->inputs[0], edge, parts) || adds_within(sum->inputs[1], edge, parts));
+}
+
 static bool adds(const IrNode *sum, const IrNode *edge) {
-    return sum == edge || (sum->op == OP_add && (adds(sum->inputs[0], edge) || adds(sum->inputs[1], edge)));
+    int parts = MAX_PARTS;
+    return adds_within(sum, edge, &parts);
 }
 
 /* By something that is none of the cell's edges and sums. */

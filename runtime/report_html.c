@@ -263,9 +263,9 @@ static void add_edges(Arena *arena, Str *s, const ReportRun *run, const DeriveSp
     enum { COLUMNS = 4, HEIGHT = 190 };
     int edges = space->edge_count;
     const ReportPlot *plots = report_edges(arena, run, space, alphas);
-    str_addf(s,
-             "<details%s><summary>Alphas of the %s cell over time: softmax weights, a plot for each edge</summary>\n",
-             open ? " open" : "", cell_word(alphas));
+    str_addf(s, "<details%s><summary>Alphas of the ", open ? " open" : "");
+    quote_xml(s, cell_word(alphas));
+    str_add(s, " cell over time: softmax weights, a plot for each edge</summary>\n");
     add_legend(arena, s, space);
     html_add_picture(s, report_draw(arena, plots, edges, COLUMNS, 1180, HEIGHT * ((edges + COLUMNS - 1) / COLUMNS)),
                 arena_printf(arena, "alphas of the %s cell", cell_word(alphas)), "gnuplot");
@@ -310,7 +310,9 @@ static void add_cells(Arena *arena, Str *s, const ReportRun *run) {
         bool drawn_before = !svg && (svg = report_drawn_cell(arena, run, names[i]));
         if (!svg && !cell && !run->alphas)
             continue;
-        str_addf(s, "<h3>The %s cell</h3>\n", cell_word(names[i]));
+        str_add(s, "<h3>The ");
+        quote_xml(s, cell_word(names[i]));
+        str_add(s, " cell</h3>\n");
         html_add_picture(s, svg, arena_printf(arena, "%s cell", cell_word(names[i])), "Graphviz");
         if (drawn_before)
             str_add(s, "<p class=\"missing\">As the run drew it: now Graphviz is not installed, or failed.</p>\n");

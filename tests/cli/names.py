@@ -124,6 +124,21 @@ def test_candidates():
     nothing_ran()
 
 
+def test_kinds_of_cells():
+    for name in NAMES:
+        try:
+            text = name.decode()
+        except UnicodeDecodeError:
+            continue  # alphas.jsonl could not say it
+        shutil.rmtree('kinds', ignore_errors=True)
+        shutil.copytree('found', 'kinds')
+        edit('kinds/network.ir', '@alphas_normal', '@' + in_ir(b'alphas_' + name))
+        edit('kinds/alphas.jsonl', '"alphas_normal"', json.dumps('alphas_' + text))
+        run(RUN, 'report', 'kinds', '-o', 'kinds.html')
+        expect(same(shown(name)) in same(check_page('kinds.html').text), f'{name} is not on the page')
+    nothing_ran()
+
+
 def test_operations():
     """Of a network: they are on the arrows of its cells."""
     for name in NAMES:
@@ -204,4 +219,4 @@ if __name__ == '__main__':
     if not shutil.which('gnuplot') or not shutil.which('dot'):
         print('skipped: gnuplot and Graphviz are needed')
         sys.exit(77)
-    sys.exit(main([prepare, test_folders_of_runs, test_candidates, test_operations, test_drawings_and_sources, test_texts, test_stand_alone_files]))
+    sys.exit(main([prepare, test_folders_of_runs, test_candidates, test_kinds_of_cells, test_operations, test_drawings_and_sources, test_texts, test_stand_alone_files]))

@@ -198,6 +198,22 @@ def test_files_that_cannot_be_read():
     shutil.rmtree('unread')
 
 
+def test_sums_of_sums():
+    """Of a graph in which the parts of sums are shared, so that there are more ways through it than anybody can go."""
+    shutil.copytree('trained', 'shared')
+    text = read('shared/network.ir').decode()
+    last = re.search(r'(%\d+) = concat ([^{]*), (%\d+) \{', text)
+    sums, part = '', last[3]
+    shape = re.search(rf'{part} = .* : (.*)\n', text)[1]
+    for i in range(60):
+        sums += f'  %q{i} = add {part}, {part} : {shape}\n'
+        part = f'%q{i}'
+    at = text.index(f'  {last[0]}')
+    write('shared/network.ir', text[:at] + sums + text[at:].replace(last[0], last[0].replace(f', {last[3]} {{', f', {part} {{'), 1))
+    run(RUN, 'report', 'shared', '-o', 'shared.html')
+    check_page('shared.html')
+
+
 def test_mistakes():
     run(RUN, 'report', code=1, says='report needs the folders of runs')
     run(RUN, 'report', 'nowhere', code=1, says="there is no run in 'nowhere'")
@@ -208,5 +224,5 @@ def test_mistakes():
 
 
 if __name__ == '__main__':
-    sys.exit(main([prepare, test_search, test_training, test_classes, test_several_runs, test_without_programs, test_unfinished_run,
+    sys.exit(main([prepare, test_search, test_training, test_classes, test_several_runs, test_sums_of_sums, test_without_programs, test_unfinished_run,
                    test_files_that_cannot_be_read, test_mistakes]))

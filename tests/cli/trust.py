@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What others wrote is data, and code comes from places of the user's own: compilers of any name, the cache's folder and its
 owner, and what a killed process leaves. (Names in drawings and pages: cli/names.py.)"""
+import glob
 import os
 import shutil
 import signal
@@ -92,10 +93,18 @@ def test_open_quotes():
     run(COMPILER, 'net.nd', '-o', 'net.so', env=environment(NDARTS_CFLAGS='-D"x'), code=1, says='NDARTS_CFLAGS is -D"x, in which')
 
 
+def test_compilers_that_make_nothing():
+    for changes in ({'CC': 'true'}, {'CC': 'cc', 'NDARTS_CFLAGS': '-E'}, {'CC': 'cc', 'NDARTS_CFLAGS': '--version'}):
+        run(COMPILER, 'net.nd', '-o', 'none.so', env=environment(**changes), code=2, says='made no module')
+
+
 def test_outputs_that_look_like_options():
-    for name in ('-odd.so', '@odd.so', 'a b.so', "`touch PWNED`'.so"):
+    write('secret', 'SECRET-CONTENT')
+    inject = 'x";.pushsection .rodata;.incbin "secret";.popsection;#.so'  # what the assembler would make of a quoted path
+    os.makedirs('q"\\d', exist_ok=True)
+    for name in ('-odd.so', '@odd.so', 'a b.so', "`touch PWNED`'.so", 'a"b.so', 'line\nbreak.so', 'q"\\d/m.so', inject):
         run(COMPILER, 'net.nd', '-o', name, env=environment())
-        expect(read(name)[:4] == b'\x7fELF', name)
+        expect(read(name)[:4] == b'\x7fELF' and b'SECRET-CONTENT' not in read(name), name)
     expect(not os.path.exists('PWNED'), 'a command in the name of a module was run')
 
 
@@ -109,6 +118,15 @@ def test_the_compiler_is_asked_once():
 
 
 # ---- the cache ----
+
+def test_folders_in_place_of_entries():
+    infer(environment('cache-folders'))
+    for entry in glob.glob('cache-folders/ndarts/*'):
+        os.unlink(entry)
+        os.makedirs(os.path.join(entry, 'with', 'more'))
+    infer(environment('cache-folders'))
+    infer(environment('cache-folders'))
+
 
 def mode(path):
     return stat.S_IMODE(os.lstat(path).st_mode)
@@ -376,7 +394,8 @@ def test_leftovers_count():
 
 
 if __name__ == '__main__':
-    sys.exit(main([prepare, test_compilers_of_any_name, test_compilers_with_options, test_open_quotes, test_outputs_that_look_like_options,
+    sys.exit(main([prepare, test_compilers_of_any_name, test_compilers_with_options, test_open_quotes, test_compilers_that_make_nothing, test_folders_in_place_of_entries,
+                   test_outputs_that_look_like_options,
                    test_the_compiler_is_asked_once, test_permissions, test_without_home, test_folders_that_others_can_write,
                    test_no_safe_place, test_other_owners, test_as_another_user, test_links_out_of_a_run,
                    test_links_that_a_user_names, test_folders_that_are_links, test_killed, test_leftovers_count]))
