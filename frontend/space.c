@@ -98,12 +98,14 @@ static Value eval_candidates(Lower *l, Frame *f, const Ast *list) {
     Span span = list ? list->span : (Span){0};
     if (value.kind != VALUE_list || value.count == 0)
         return lower_error(l, f, span, "an edge needs a list of at least one candidate");
-    for (int i = 0; i < value.count; i++)
-        if (!has_own_name(&value.items[i]))
+    for (int i = 0; i < value.count; i++) {
+        const Value *item = &value.items[i];
+        bool called = item->kind == VALUE_stage && item->stage->kind == STAGE_op;
+        if (!has_own_name(item))
             return lower_error(l, f, list->kind == AST_list ? list->kids[i]->span : span,
-                               "a candidate is an operation with a name of its own, not %s%s",
-                               value_kind_name(&value.items[i]),
-                               value.items[i].kind == VALUE_stage ? " with arguments: op NAME = OPERATION(...)" : "");
+                               "a candidate is an operation with a name of its own, not %s%s", value_kind_name(item),
+                               called ? " with arguments: op NAME = OPERATION(...)" : "");
+    }
     return value;
 }
 
