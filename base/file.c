@@ -183,8 +183,8 @@ int file_open_append(const char *path, Error *error) {
     return file;
 }
 
-/* False, with errno, when the system does not say. A link in the place of a file of a guarded folder counts as none: the
- * file that is renamed replaces it. */
+/* False, with errno, when the system does not say. A link in the place of a file of a guarded folder counts as none:
+ * the file that is renamed replaces it. */
 static bool look_at(const char *path, bool own, bool *exists, struct stat *status) {
     *exists = (own ? lstat(path, status) : stat(path, status)) == 0;
     if (!*exists)

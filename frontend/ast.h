@@ -31,12 +31,12 @@ typedef enum AstKind {
     AST_group,  /* kid 0: label or NULL; kid 1: expression;   label { expression }   { expression } */
     AST_error,  /* what did not parse */
     /* statements */
-    AST_block,  /* kids: statements */
-    AST_assign, /* kid 0: AST_list of names; kid 1: AST_list of values */
-    AST_for,    /* for name in kid 0 .. kid 1 do kid 2 */
-    AST_when,   /* if kid 0 then kid 1 [else kid 2]: kids 1, 2 blocks */
-    AST_within, /* kid 0: label; kid 1: block */
-    AST_return, /* kids: values */
+    AST_block,   /* kids: statements */
+    AST_assign,  /* kid 0: AST_list of names; kid 1: AST_list of values */
+    AST_for,     /* for name in kid 0 .. kid 1 do kid 2 */
+    AST_when,    /* if kid 0 then kid 1 [else kid 2]: kids 1, 2 blocks */
+    AST_within,  /* kid 0: label; kid 1: block */
+    AST_return,  /* kids: values */
     AST_require, /* require kid 0, the other kids: what the message is made of */
     /* definitions */
     AST_text,       /* kids: definitions, in order */

@@ -167,9 +167,7 @@ static bool put_into_own_network(Needs *needs, const Ast *expression) {
     const Ast *network = network_template(l->globals, expression), *call = follow_names(l->globals, expression);
     if (!network)
         return false;
-    const char *genotype = find_param(network, "space")      ? "space"
-                           : find_param(network, "genotype") ? "genotype"
-                                                             : NULL;
+    const char *genotype = find_param(network, "space") ? "space" : find_param(network, "genotype") ? "genotype" : NULL;
     if (!genotype)
         return false;
     Str arguments = str_create(l->arena);

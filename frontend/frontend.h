@@ -38,7 +38,7 @@ typedef struct FrontendOptions {
     const char *text;    /* what is compiled instead of the file path, which then only names it, and whose imports are
                             looked for in the library only; or NULL */
     const GenotypeChoice *choice; /* of a file that is no text in the language; NULL: the last, with the defaults */
-    FrontendFiles *files; /* where texts are read from; or NULL */
+    FrontendFiles *files;         /* where texts are read from; or NULL */
     Error *unread; /* gets the first file that is there but could not be read, also when that is told as a mistake
                       of the text that imports it: no verdict on the text then. Or NULL */
     FrontendLookAt *look_at; /* what a folder holds that `data=...` among the sets names; or NULL */

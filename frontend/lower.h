@@ -80,10 +80,10 @@ typedef struct Lower {
     IrNode *input; /* of @forward */
     StrMap alphas; /* "normal" -> the softmax node */
     const struct Sets *sets;
-    int depth;              /* of definitions that use each other */
-    int nesting;            /* of expressions that are evaluated */
-    int64_t steps;          /* expressions evaluated */
-    bool gave_up;           /* there is no end: nothing more is evaluated */
+    int depth;     /* of definitions that use each other */
+    int nesting;   /* of expressions that are evaluated */
+    int64_t steps; /* expressions evaluated */
+    bool gave_up;  /* there is no end: nothing more is evaluated */
     const Program *program;
     const char *library;    /* folder of the definitions that come with ndarts, or NULL */
     const SourceFile *text; /* what is compiled, rather than what it imports */

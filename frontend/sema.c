@@ -1,6 +1,6 @@
 /* sema.c: definitions by name, then every body: parameters, statements, returns. */
-#include "frontend/lower.h"
 #include "frontend/sema.h"
+#include "frontend/lower.h"
 
 #include <limits.h>
 #include <stdlib.h>

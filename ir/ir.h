@@ -255,7 +255,7 @@ bool ir_init_parse(const char *name, IrInit *init);
 const char *ir_place_name(int place); /* "none", "state", "input", "work", "private", "prepared" */
 void ir_module_set(IrModule *module, const char *key, IrAttr value, Span span);
 const IrAttr *ir_module_get(const IrModule *module, const char *key); /* NULL when absent */
-Span ir_module_get_span(const IrModule *module, const char *key);       /* where it was set; none when absent */
+Span ir_module_get_span(const IrModule *module, const char *key);     /* where it was set; none when absent */
 int64_t ir_module_get_int(const IrModule *module, const char *key, int64_t otherwise);
 double ir_module_get_float(const IrModule *module, const char *key, double otherwise);
 const char *ir_module_get_string(const IrModule *module, const char *key, const char *otherwise);

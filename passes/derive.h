@@ -59,7 +59,7 @@ typedef struct GenotypeText {
     const char *import;      /* "darts.nd"; NULL: none */
     const char *definitions; /* instead: what stands before the genotype, with its imports; or NULL */
     const char *cells[2];    /* names of the cells; NULL: normal and reduce */
-    const char *network;     /* the line behind "network main = ", "cifar(noisy_darts_a, C=36, layers=20)"; NULL: none */
+    const char *network; /* the line behind "network main = ", "cifar(noisy_darts_a, C=36, layers=20)"; NULL: none */
 } GenotypeText;
 /* import "darts.nd"  genotype NAME { normal { s2 = op(s1) + op(s0) ... return concat(s2, ...) } reduce { ... } };
  * reduce may be NULL. The text compiles. */

@@ -21,8 +21,8 @@ static bool is_edge_of(const IrNode *n, const char *prefix) {
            str_starts_with(ir_attr_get_string(n, "name", ""), prefix);
 }
 
-/* A sum of MAX_EDGES edges has so many parts; what has more is none. Counts down, so that a sum of sums that share parts
- * takes no time without end. */
+/* A sum of MAX_EDGES edges has so many parts; what has more is none. Counts down, so that a sum of sums that share
+ * parts takes no time without end. */
 enum { MAX_PARTS = 2 * MAX_EDGES };
 
 static bool are_inside(const IrNode *n, const char *prefix, int *parts) {
@@ -123,8 +123,7 @@ static int state_of(const CellGraph *cell, const IrNode *n) {
 static bool adds_within(const IrNode *sum, const IrNode *edge, int *parts) {
     if (sum == edge || --*parts < 0)
         return sum == edge;
-    return sum->op == OP_add &&
-           (adds_within(sum->inputs[0], edge, parts) || adds_within(sum->inputs[1], edge, parts));
+    return sum->op == OP_add && (adds_within(sum->inputs[0], edge, parts) || adds_within(sum->inputs[1], edge, parts));
 }
 
 static bool adds(const IrNode *sum, const IrNode *edge) {

@@ -4,9 +4,9 @@
  * nd_weights lie. */
 #include "runtime/cuda_module.h"
 
-#include "base/locale.h"
 #include "base/align.h"
 #include "base/hash.h"
+#include "base/locale.h"
 #include "base/str.h"
 #include "codegen/cubin.h"
 #include "codegen/nvjitlink.h"

@@ -76,10 +76,13 @@ static bool check_pictures(const DataOptions *o, Error *error) {
 }
 
 static bool check_options(const DataOptions *o, Error *error) {
-    enum { MOST_SIDE = 8192 }; /* enlarged by an eighth for evaluation, its square is still no more than IMAGE_MAX_PIXELS */
+    enum {
+        MOST_SIDE = 8192
+    }; /* enlarged by an eighth for evaluation, its square is still no more than IMAGE_MAX_PIXELS */
     if (o->height > MOST_SIDE || o->width > MOST_SIDE)
-        return error_set(error, ERROR_INPUT, "images of %d x %d are too large; at most %d rows and columns can be loaded",
-                         o->height, o->width, MOST_SIDE);
+        return error_set(error, ERROR_INPUT,
+                         "images of %d x %d are too large; at most %d rows and columns can be loaded", o->height,
+                         o->width, MOST_SIDE);
     if (o->channels < 1 || o->channels > DATA_MAX_CHANNELS)
         return error_set(error, ERROR_INPUT, "images of %d channels cannot be loaded; expected 1 to %d", o->channels,
                          DATA_MAX_CHANNELS);

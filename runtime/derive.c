@@ -262,8 +262,8 @@ static int derive_main_in(Arena *arena, int argc, char **argv) {
     bool ok = lines ? read_lines(arena, &o, &file, &error) : read_tensors(arena, o.file, &file, &error);
     IrModule *settings = ok ? choose_settings(arena, &o, &file, &error) : NULL;
     ok = settings && find_alphas(&o, &file, settings, alphas, &count, &error) &&
-         genotype_build(arena, settings, o.name ? o.name : default_name(arena, o.file), alphas, count,
-                        &genotype, &error) &&
+         genotype_build(arena, settings, o.name ? o.name : default_name(arena, o.file), alphas, count, &genotype,
+                        &error) &&
          write_results(arena, &o, &genotype, &error);
     return ok ? 0 : error_report(&error);
 }

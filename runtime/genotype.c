@@ -81,11 +81,10 @@ static const char *other_line(Arena *arena, const IrModule *settings, const char
     const char *arguments = ir_module_get_string(settings, "space.network_arguments", "");
     if (parameter)
         return arena_printf(arena, "%s(%s = %s%s%s)", network, parameter, name, *arguments ? ", " : "", arguments);
-    return arena_printf(arena, "%s(%s, classes=%d, channels=%d, H=%d, W=%d)", network, name,
-                        (int)ir_module_get_int(settings, "classes", 10),
-                        (int)ir_module_get_int(settings, "input.channels", 3),
-                        (int)ir_module_get_int(settings, "input.height", 32),
-                        (int)ir_module_get_int(settings, "input.width", 32));
+    return arena_printf(
+        arena, "%s(%s, classes=%d, channels=%d, H=%d, W=%d)", network, name,
+        (int)ir_module_get_int(settings, "classes", 10), (int)ir_module_get_int(settings, "input.channels", 3),
+        (int)ir_module_get_int(settings, "input.height", 32), (int)ir_module_get_int(settings, "input.width", 32));
 }
 
 /* NULL: the search says nothing of one. */

@@ -49,8 +49,7 @@ bool loop_open_folder(Loop *l, Error *error) {
 
 bool loop_open_data(Loop *l, Error *error) {
     if (l->data_options.classes < 2)
-        return error_set(error, ERROR_INPUT,
-                         "there is one class only, so nothing to tell apart%s",
+        return error_set(error, ERROR_INPUT, "there is one class only, so nothing to tell apart%s",
                          str_equal(l->data_options.source, "image_folder")
                              ? "; the path is of the folder that has a folder for each class"
                              : "");

@@ -268,7 +268,7 @@ static void add_edges(Arena *arena, Str *s, const ReportRun *run, const DeriveSp
     str_add(s, " cell over time: softmax weights, a plot for each edge</summary>\n");
     add_legend(arena, s, space);
     html_add_picture(s, report_draw(arena, plots, edges, COLUMNS, 1180, HEIGHT * ((edges + COLUMNS - 1) / COLUMNS)),
-                arena_printf(arena, "alphas of the %s cell", cell_word(alphas)), "gnuplot");
+                     arena_printf(arena, "alphas of the %s cell", cell_word(alphas)), "gnuplot");
     str_add(s, "</details>\n");
 }
 

@@ -57,8 +57,8 @@ static bool check_cells(const Loop *l, Error *error) {
 
 static bool load_text(Search *s, Error *error) {
     return loop_load_text(&s->loop, error) && read_settings(s->loop.module, &s->settings, error) &&
-           check_cells(&s->loop, error) &&
-           data_options_read(s->loop.module, &s->loop.data_options, error) && search_check_genotype(s, error);
+           check_cells(&s->loop, error) && data_options_read(s->loop.module, &s->loop.data_options, error) &&
+           search_check_genotype(s, error);
 }
 
 static bool open_data(Search *s, Error *error) {

@@ -15,8 +15,8 @@ IrGraph *rt_inference_graph(Arena *arena, const char *path, const char *const *s
                             Error *error);
 /* What a network wants, as many as the module has parameters. */
 const RtTensorInfo *rt_weights_wanted(Arena *arena, const IrModule *module);
-/* Are the weights those of the network, as weights_fit asks? A prefix that all of them have is taken off their names. net
- * and path name both in the message. */
+/* Are the weights those of the network, as weights_fit asks? A prefix that all of them have is taken off their names.
+ * net and path name both in the message. */
 bool rt_weights_check(Arena *arena, const IrModule *module, const char *net, const char *path, TensorFile *file,
                       Error *error);
 

@@ -105,8 +105,7 @@ bool train_open(Train *t, Error *error) {
     static const GraphKind kinds[] = {GRAPH_train, GRAPH_eval};
     Loop *l = &t->loop;
     if (!loop_load_text(l, error) || !read_settings(l, &t->settings, error) ||
-        !data_options_read(l->module, &l->data_options, error) ||
-        !loop_open_folder(l, error))
+        !data_options_read(l->module, &l->data_options, error) || !loop_open_folder(l, error))
         return false;
     l->at.seed = l->options.has_seed ? l->options.seed : t->settings.seed;
     l->at.epochs = t->settings.epochs;

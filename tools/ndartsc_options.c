@@ -106,7 +106,8 @@ static const char *const *split_list(Arena *arena, const char *list, int *count)
     return names;
 }
 
-static bool suggest(Arena *arena, Error *error, const char *what, const char *given, const char *const *names, int count) {
+static bool suggest(Arena *arena, Error *error, const char *what, const char *given, const char *const *names,
+                    int count) {
     return error_set(error, ERROR_INPUT, "unknown %s '%s'%s", what, given,
                      diag_choices(arena, given, names, (size_t)count));
 }

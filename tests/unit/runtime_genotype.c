@@ -9,7 +9,8 @@
 #include <cmocka.h>
 
 static const char *const candidates[] = {"none", "skip_connect", "conv_1x1"};
-static const char definitions[] = "op skip_connect(C, stride) = identity\nop conv_1x1(C, stride) = conv(C, 1, stride)\n";
+static const char definitions[] =
+    "op skip_connect(C, stride) = identity\nop conv_1x1(C, stride) = conv(C, 1, stride)\n";
 
 /* One input, two nodes, one edge kept: edges 1<-0, 2<-0, 2<-1. */
 static IrModule *make_settings(Arena *arena) {
