@@ -418,6 +418,28 @@ static const Ast *choose_network(Arena *arena, const Program *program, const Ast
     return network;
 }
 
+static bool mentions(const Ast *ast, const char *name) {
+    if (ast->kind == AST_name && str_equal(ast->name, name))
+        return true;
+    for (int i = 0; i < ast->count; i++)
+        if (ast->kids[i] && mentions(ast->kids[i], name))
+            return true;
+    return false;
+}
+
+/* That there is one, when a recipe puts one into its network. */
+static bool check_genotype(const Program *program, const Ast *entry, const Ast *network, const Sets *sets, Diag *diag) {
+    bool wanted = program->recipe && network && network == experiment_network(entry) && mentions(network, "genotype");
+    bool given = str_map_get(&program->globals, "genotype") != NULL;
+    for (int i = 0; i < sets->count; i++)
+        given = given || str_ends_with(sets->items[i].name, "genotype");
+    if (wanted && !given)
+        diag_error(diag, (Span){program->texts[0]->span.file, 1, 1, 1, 1},
+                   "this text has neither a genotype nor a network to train; a search writes its own as "
+                   "OUT/genotype.nd");
+    return !wanted || given;
+}
+
 static void check_sets(Arena *arena, Program *program, const Ast *entry, const Ast *network, Sets *sets, Diag *diag) {
     const char **keys;
     int key_count;
@@ -480,6 +502,8 @@ IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *o
     if (!entry)
         return NULL;
     const Ast *network = choose_network(arena, &program, entry, &sets);
+    if (!check_genotype(&program, entry, network, &sets, diag))
+        return NULL;
     check_sets(arena, &program, entry, network, &sets, diag);
     return lower_program(&(Job){arena, &program, entry, network}, &sets, diag);
 }

@@ -76,9 +76,8 @@ static bool check_pictures(const DataOptions *o, Error *error) {
 }
 
 static bool check_options(const DataOptions *o, Error *error) {
-    enum {
-        MOST_SIDE = 8192
-    }; /* enlarged by an eighth for evaluation, its square is still no more than IMAGE_MAX_PIXELS */
+    /* Enlarged by an eighth for evaluation, such a square has no more than IMAGE_MAX_PIXELS. */
+    enum { MOST_SIDE = 8192 };
     if (o->height > MOST_SIDE || o->width > MOST_SIDE)
         return error_set(error, ERROR_INPUT,
                          "images of %d x %d are too large; at most %d rows and columns can be loaded", o->height,

@@ -14,6 +14,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 typedef struct DeriveOptions {
     const char *file, *spec, *name, *out, *draw;
@@ -209,13 +210,16 @@ static bool find_alphas(const DeriveOptions *o, const TensorFile *file, const Ir
     return true;
 }
 
-static IrModule *choose_settings(Arena *arena, const DeriveOptions *o, const TensorFile *file, Error *error) {
+/* guessed: nothing says of what space the parameters are. */
+static IrModule *choose_settings(Arena *arena, const DeriveOptions *o, const TensorFile *file, bool *guessed,
+                                 Error *error) {
     if (o->spec)
         return spec_settings(arena, o, error);
     const char *text = stored_settings(arena, file);
     if (text)
         return checkpoint_parse_settings(arena, o->file, text, error);
     const Tensor *t = tensor_find(file, "alphas_normal");
+    *guessed = true;
     return darts_settings(arena, t && t->rank == 2 ? t->shape[1] : 7);
 }
 
@@ -238,6 +242,8 @@ static bool write_results(Arena *arena, const DeriveOptions *o, const Genotype *
         return error_set(error, ERROR_MACHINE, "cannot write to standard output: %s", strerror(errno));
     if (!o->draw)
         return true;
+    if (mkdir(o->draw, 0777) != 0 && errno != EEXIST)
+        return error_set(error, ERROR_INPUT, "cannot make the folder '%s': %s", o->draw, strerror(errno));
     if (!genotype_write_dot(arena, o->draw, genotype, error))
         return false;
     if (!genotype_draw(arena, o->draw, genotype))
@@ -260,11 +266,14 @@ static int derive_main_in(Arena *arena, int argc, char **argv) {
     int count = 0;
     bool lines = str_ends_with(o.file, ".jsonl");
     bool ok = lines ? read_lines(arena, &o, &file, &error) : read_tensors(arena, o.file, &file, &error);
-    IrModule *settings = ok ? choose_settings(arena, &o, &file, &error) : NULL;
+    bool guessed = false;
+    IrModule *settings = ok ? choose_settings(arena, &o, &file, &guessed, &error) : NULL;
     ok = settings && find_alphas(&o, &file, settings, alphas, &count, &error) &&
          genotype_build(arena, settings, o.name ? o.name : default_name(arena, o.file), alphas, count, &genotype,
                         &error) &&
          write_results(arena, &o, &genotype, &error);
+    if (!ok && guessed)
+        fprintf(stderr, "note: the space was taken to be that of DARTS; --spec SPEC.nd says of what search they are\n");
     return ok ? 0 : error_report(&error);
 }
 

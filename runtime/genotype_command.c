@@ -174,7 +174,7 @@ static bool convert(Arena *arena, Command *c, Error *error) {
 
 int rt_genotype_main(int argc, char **argv) {
     Arena *arena = arena_create();
-    Command c = {NULL};
+    Command c = {0};
     Error error = {ERROR_NONE, ""};
     bool ok = parse_command(arena, &c, argc, argv, &error) && convert(arena, &c, &error);
     arena_destroy(arena);

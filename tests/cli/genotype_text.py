@@ -204,6 +204,24 @@ def check_search():
         fail(f'another definition was not noticed: {done.stdout}')
 
 
+def check_messages():
+    """What is not there is said together with where it comes from."""
+    write('only.nd', 'import "darts.nd"\nsearch { space darts  network cifar_search(C = 2, layers = 3)  data synthetic() %s }\n' % OPTIMISERS)
+    for recipe in ('quick', 'cifar', 'fashion_quick'):
+        done = run(RUN, 'train', 'only.nd', '--recipe', recipe, '--out', 'none')
+        if done.returncode != 1 or 'only.nd:1:1: error: this text has neither a genotype nor a network' not in done.stdout:
+            fail(f'--recipe {recipe}: {done.stdout}')
+    alphas('small.safetensors', normal=(2, 3), reduce=(2, 3))
+    done = run(RUN, 'derive', 'small.safetensors')
+    if done.returncode != 1 or '--spec SPEC.nd' not in done.stdout:
+        fail(f'derive of unknown alphas: {done.stdout}')
+    write('own/spec.nd', OWN)
+    write('own/more.nd', MORE)
+    done = run(RUN, 'derive', 'small.safetensors', '--spec', 'own/spec.nd', '--draw', 'drawings', '-o', 'drawn.nd')
+    if done.returncode or not os.path.exists('drawings/normal.dot'):
+        fail(f'derive --draw into a new folder: {done.stdout}')
+
+
 def check_refused():
     """A space whose genotypes fit no network is told before anything is compiled."""
     write('misfit.nd', ALONE.replace('cells = [block]', 'cells = [block]  network narrow').replace(
@@ -231,6 +249,7 @@ with tempfile.TemporaryDirectory() as temporary:
     check_texts()
     check_sizes()
     check_search()
+    check_messages()
     check_refused()
     os.chdir('/')
 sys.exit(1 if failures else 0)
