@@ -104,6 +104,8 @@ static bool idx_read(IdxFile *file, void *out, size_t size, const char *what, Er
         const char *text = gzerror(file->stream, &code);
         if (got < 0 && code == Z_ERRNO)
             return error_set(error, ERROR_MACHINE, "%s: %s", file->path, strerror(errno));
+        if (got < 0 && code == Z_MEM_ERROR)
+            return error_set(error, ERROR_MACHINE, "%s: no memory to read it", file->path);
         if (got < 0 && code != Z_BUF_ERROR)
             return error_set(error, ERROR_INPUT, "%s: broken gzip data (%s)", file->path, text);
         if (got <= 0)

@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/file_kind.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -125,6 +126,19 @@ static bool refuse(const char *path, const uint8_t *bytes, size_t size, Error *e
     return error_set(error, ERROR_INPUT, "%s: no picture: read are %s", path, image_formats());
 }
 
+/* Some libraries call a file broken for which they had no memory; what a failed allocation leaves behind tells. */
+static bool try_decode(const ImageFormat *format, const char *path, const uint8_t *bytes, size_t size, Image *image,
+                       Error *error) {
+    Error verdict = {ERROR_NONE, ""};
+    errno = 0;
+    if (format->decode(path, bytes, size, image, &verdict))
+        return true;
+    bool memory = errno == ENOMEM && verdict.kind == ERROR_INPUT;
+    image_free(image);
+    return memory ? error_set(error, ERROR_MACHINE, "%s: no memory to read it", path)
+                  : error_set(error, verdict.kind, "%s", verdict.message);
+}
+
 bool image_decode(const char *path, const uint8_t *bytes, size_t size, Image *image, Error *error) {
     *image = (Image){0};
     for (int i = 0; i < FORMAT_COUNT; i++) {
@@ -134,10 +148,7 @@ bool image_decode(const char *path, const uint8_t *bytes, size_t size, Image *im
         if (!format->decode)
             return error_set(error, ERROR_INPUT, "%s: a %s picture; this ndarts was built without %s", path,
                              format->name, format->package);
-        bool good = format->decode(path, bytes, size, image, error);
-        if (!good)
-            image_free(image);
-        return good;
+        return try_decode(format, path, bytes, size, image, error);
     }
     return refuse(path, bytes, size, error);
 }

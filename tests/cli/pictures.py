@@ -155,7 +155,7 @@ def test_eval_skips_broken_pictures():
     found = json.loads(stdout)
     expect(found['images'] == 14 and found['skipped'] == 1, f'{found}')
     expect(all(found[key] == whole[key] for key in ('accuracy', 'accuracy5')) and abs(found['loss'] - whole['loss']) < 1e-6, f'{found}')
-    expect('skipped: tree/val/3/broken.png: no picture: read are JPEG, PNG' in stderr and
+    expect('skipped: tree/val/3/broken.png: a text, no picture: read are JPEG, PNG' in stderr and
            '1 of 15 images were broken and skipped' in stderr, stderr)
     stdout, _ = run(RUN, 'train', 'train.nd', '--out', 'again')
     expect('of the 14 test images' in stdout, stdout)
