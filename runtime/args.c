@@ -2,6 +2,7 @@
 #include "runtime/args.h"
 
 #include "base/str.h"
+#include "runtime/data.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -112,6 +113,7 @@ void args_add_program(Arg *args, ProgramArgs *to) {
 
 RtProgramOptions args_program_options(const ProgramArgs *args, const char *path) {
     return (RtProgramOptions){.path = path,
+                              .look_at = data_look_at_folder,
                               .sets = args->sets.items,
                               .set_count = args->sets.count,
                               .seed = (uint64_t)args->seed,

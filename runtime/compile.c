@@ -10,7 +10,6 @@
 #include "frontend/frontend.h"
 #include "runtime/cache.h"
 #include "runtime/child.h"
-#include "runtime/data.h"
 #include "runtime/fit.h"
 #include "runtime/machine.h"
 #include "runtime/tiles.h"
@@ -38,7 +37,7 @@ IrModule *rt_text_load_options(Arena *arena, const RtProgramOptions *o, Error *e
                                .recipe = o->recipe,
                                .files = o->files,
                                .library = rt_library_path(arena),
-                               .look_at = data_look_at_folder};
+                               .look_at = o->look_at};
     Diag *diag = diag_create(arena, diag_stream());
     if (o->recipe && str_ends_with(o->path, ".ir")) {
         error_set(error, ERROR_INPUT, "%s: a recipe is for texts in the language, not for IR", o->path);

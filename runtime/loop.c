@@ -20,6 +20,7 @@ const char *loop_file(const Loop *l, const char *name) {
 
 RtProgramOptions loop_program_options(const Loop *l) {
     return (RtProgramOptions){.path = l->options.path,
+                              .look_at = data_look_at_folder,
                               .prefer = l->prefer,
                               .files = l->files,
                               .recipe = l->recipe,

@@ -35,6 +35,8 @@ typedef struct RtProgramOptions {
     const char *prefer;      /* FrontendOptions.prefer: which of several experiments of the text is meant; or NULL */
     FrontendFiles *files;    /* FrontendOptions.files: what was read before; or NULL */
     const char *recipe;      /* FrontendOptions.recipe: a text whose training is applied to what path defines; or NULL */
+    FrontendLookAt
+        *look_at; /* FrontendOptions.look_at; or NULL, as in the library, which reads no folders of pictures */
     const char *const *sets; /* --set NAME=VALUE, in order */
     int set_count;
     uint64_t seed; /* of the initial values */
