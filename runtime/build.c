@@ -259,9 +259,11 @@ static const char **make_command(const Build *b, int count, const char *const *a
     return c.words;
 }
 
-static bool write_text(const char *path, const char *text, Error *error) {
+/* The compiler gets it by standard input, not by its name, which it would write into the assembler's text as it is; what
+ * it says of it is of unitN.c all the same. */
+static bool write_unit(const char *path, int unit, const char *text, Error *error) {
     FILE *file = fopen(path, "w");
-    bool ok = file && fputs(text, file) >= 0;
+    bool ok = file && fprintf(file, "#line 1 \"unit%d.c\"\n", unit) > 0 && fputs(text, file) >= 0;
     ok = file && fclose(file) == 0 && ok;
     return ok || error_set(error, ERROR_MACHINE, "cannot write %s: %s", path, strerror(errno));
 }
@@ -275,9 +277,8 @@ static bool compile_units(const Build *b, const CgOutput *output, Error *error) 
     Job *jobs = ARENA_ARRAY(b->arena, Job, b->unit_count);
     const char *const *environment = compiler_environment(b);
     for (int i = 0; i < b->unit_count; i++) {
-        if (!write_text(unit_path(b, i, "c"), output->units[i], error))
+        if (!write_unit(unit_path(b, i, "c"), i, output->units[i], error))
             return false;
-        /* Not by its name, which a compiler writes into the assembler's text as it is. */
         jobs[i].argv = make_command(b, 6, (const char *[]){"-x", "c", "-c", "-", "-o", unit_path(b, i, "o")});
         jobs[i].input = unit_path(b, i, "c");
         jobs[i].environment = environment;
