@@ -33,7 +33,11 @@ static bool take_format(const Command *c, int *format, Error *error) {
     for (*format = 0; *format < FORMAT_COUNT; (*format)++)
         if (str_equal(formats[*format], c->format))
             return true;
-    return error_set(error, ERROR_INPUT, "unknown format '%s'; there are nd, python and nb201", c->format);
+    Arena *arena = arena_create();
+    error_set(error, ERROR_INPUT, "unknown format '%s'%s", c->format,
+              diag_choices(arena, c->format, formats, FORMAT_COUNT));
+    arena_destroy(arena);
+    return false;
 }
 
 static bool parse_command(Arena *arena, Command *c, int argc, char **argv, Error *error) {

@@ -55,8 +55,8 @@ static bool read_checkpoint(Loop *l, Error *error) {
         return error_set(error, ERROR_INPUT, "nothing to resume: there is no file '%s'%s%s%s", path,
                          aside ? "; an earlier run is in '" : "", aside ? aside : "", aside ? "'" : "");
     }
-    if (!checkpoint_read(l->restored_arena, path, &l->restored, error) || !check_epochs(l, &l->restored, error) ||
-        !check_experiment(l, path, &l->restored, error))
+    if (!checkpoint_read(l->restored_arena, path, &l->restored, error) ||
+        !check_experiment(l, path, &l->restored, error) || !check_epochs(l, &l->restored, error))
         return false;
     l->at.seed = l->restored.seed;
     return true;

@@ -145,11 +145,10 @@ RtProgram *rt_program_load(const char *path, int threads, uint64_t seed, Error *
     return rt_program_load_on(NULL, path, threads, seed, error);
 }
 
-/* Which of both kinds a module is, its loader sees. */
+/* What a driver takes for a GPU's module is its own matter: an emulator's is a shared object. */
 static bool check_module_file(const char *path, bool for_gpu, Error *error) {
-    FileKind found = file_kind_at(path), expected = for_gpu ? FILE_cubin : FILE_module;
-    return found == FILE_cubin || found == FILE_module ||
-           file_expect_kind(path, found, expected, "a module that ndartsc made", error);
+    FileKind found = file_kind_at(path), expected = for_gpu && found == FILE_cubin ? FILE_cubin : FILE_module;
+    return file_expect_kind(path, found, expected, "a module that ndartsc made", error);
 }
 
 RtProgram *rt_program_load_on(const char *device, const char *path, int threads, uint64_t seed, Error *error) {

@@ -139,7 +139,7 @@ def networks():
                             (('--network', 'imagenet'), 'imagenet(found, C = 48, layers = 14, classes = 1000, auxiliary = 0.4)')):
         expect('network main = ' + line in convert(PYTHON, '--format', 'nd', *arguments), line)
     convert(PYTHON, '--network', 'imagnet', code=1, says="did you mean 'imagenet'")
-    convert(PYTHON, '--format', 'pyton', code=1, says="unknown format 'pyton'; python")
+    convert(PYTHON, '--format', 'pyton', code=1, says="unknown format 'pyton'; did you mean 'python'")
     convert(PYTHON, '--auxiliary', 'x', code=1, says='weight of the auxiliary head')
 
 

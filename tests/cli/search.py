@@ -159,7 +159,7 @@ def flipped(data):
 
 
 def test_broken_checkpoints():
-    search('nothing', '--resume', code=1, says="there is no file 'nothing/checkpoint.safetensors'")
+    search('nothing', '--resume', code=1, says="nothing to resume: there is no folder 'nothing'")
     broken(flipped)
     search('broken', '--resume', code=1, says='broken/checkpoint.safetensors: corrupted checkpoint: its contents have the checksum')
     run(RUN, 'derive', 'broken/checkpoint.safetensors', code=1, says='corrupted checkpoint')
@@ -176,7 +176,7 @@ def test_broken_checkpoints():
 def test_another_build_is_refused():
     broken(lambda data: data)
     _metadata.change('broken/checkpoint.safetensors', identity='another compiler')
-    search('broken', '--resume', code=1, says="found 'another compiler'; --allow-different-build goes on anyway")
+    search('broken', '--resume', code=1, says="'another compiler' in the checkpoint; --allow-different-build goes on anyway")
     search('broken', '--resume', '--allow-different-build')
 
 

@@ -254,7 +254,7 @@ def test_mistakes():
     write('network.nd', 'import "noisy_darts_a.nd"\nnetwork main = cifar(noisy_darts_a)\n')
     train('m', text='network.nd', code=1, says="describes a network and has no 'train { ... }'; --recipe NAME")
     train('one', '--resume', '--set', 'train.batch=4', code=1, says='is of another training: train.batch is 4 here, 8 in the')
-    train('nothing', '--resume', code=1, says="there is no file 'nothing/checkpoint.safetensors'")
+    train('nothing', '--resume', code=1, says="nothing to resume: there is no folder 'nothing'")
     shutil.copytree('one', 'broken')
     data = bytearray(read('broken', 'checkpoint.safetensors'))
     data[-100] ^= 1
