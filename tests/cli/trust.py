@@ -257,7 +257,7 @@ def test_as_another_user():
         if subprocess.run([RUN, 'info'], **become, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode:
             print('skipped: the programs cannot be run by another user')
             return
-        env = environment(HOME=os.path.join(folder, 'home'))
+        env = environment(HOME=os.path.join(folder, 'home'), XDG_CONFIG_HOME=None)
         run(*INFER, env=env, says='can be written by its group', **become)
         os.chmod(os.path.join(folder, 'home', '.cache'), 0o755)
         _, said = run(*INFER, env=env, **become)
