@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -221,6 +222,19 @@ bool str_parse_bytes(const char *text, int64_t *bytes) {
     end += suffix != NULL;
     *bytes = value > 0 && value * unit < 9e18 ? (int64_t)(value * unit) : 0;
     return text[0] >= '0' && text[0] <= '9' && *end == 0 && *bytes > 0;
+}
+
+const char *str_file_stem(Arena *arena, const char *path) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+    return dot && dot > name ? arena_strndup(arena, name, (size_t)(dot - name)) : name;
+}
+
+const char *str_identifier(Arena *arena, const char *text) {
+    char *copy = arena_printf(arena, "%s%s", isdigit((unsigned char)text[0]) || !text[0] ? "g" : "", text);
+    for (char *c = copy; *c; c++)
+        if (!isalnum((unsigned char)*c))
+            *c = '_';
+    return copy;
 }
 
 StrMap str_map_create(Arena *arena) {

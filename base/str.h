@@ -46,6 +46,12 @@ bool str_ends_with(const char *text, const char *suffix);
 /* "1500", "64K", "1.5M", "2G" (thousands, millions, thousand millions): false for anything else, or none at all. */
 bool str_parse_bytes(const char *text, int64_t *bytes);
 
+/* The name of a file without folder and suffix: "specs/darts.nd" is "darts". */
+const char *str_file_stem(Arena *arena, const char *path);
+/* A name of the language made of a text: other characters than letters and digits become '_', and a 'g' stands before a
+ * digit or nothing. */
+const char *str_identifier(Arena *arena, const char *text);
+
 /* A map from strings to pointers, iterated in insertion order. */
 typedef struct StrMapEntry {
     const char *key;

@@ -298,12 +298,6 @@ static Ast *name_of(Arena *arena, const Ast *definition) {
     return name;
 }
 
-/* "specs/darts.nd" -> "darts" */
-static const char *file_stem(Arena *arena, const char *path) {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
-    return dot && dot > name ? arena_strndup(arena, name, (size_t)(dot - name)) : name;
-}
-
 /* Functions before their users, @forward last. */
 static void order_graphs(Lower *l) {
     IrGraph *forward = ir_graph_find(l->module, "forward");
@@ -346,7 +340,7 @@ Lowered lower_job(const Job *job, const Sets *sets, Diag *diag) {
                  .is_recipe = program->recipe != NULL,
                  .look_at = program->look_at};
     bool clean = diag_count_errors(diag) == 0, experiment = entry->kind == AST_experiment, made = true;
-    l->module = ir_module_create(arena, experiment ? file_stem(arena, entry->span.file->path) : entry->name);
+    l->module = ir_module_create(arena, experiment ? str_file_stem(arena, entry->span.file->path) : entry->name);
     if (experiment) {
         made = lower_experiment(l, entry, job->network, clean);
     } else if (clean) {

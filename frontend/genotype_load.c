@@ -3,33 +3,17 @@
 #include "frontend/builtin.h"
 #include "frontend/genotype_form.h"
 
-#include <ctype.h>
 #include <string.h>
-
-/* Letters, digits and '_', no digit first. */
-static const char *as_identifier(Arena *arena, const char *name) {
-    char *copy = arena_printf(arena, "%s%s", isdigit((unsigned char)name[0]) ? "g" : "", name);
-    for (char *c = copy; *c; c++)
-        if (!isalnum((unsigned char)*c))
-            *c = '_';
-    return copy;
-}
-
-/* "logs/search.txt" -> "search" */
-static const char *file_stem(Arena *arena, const char *path) {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
-    return dot && dot > name ? arena_strndup(arena, name, (size_t)(dot - name)) : name;
-}
 
 /* As is wished, as it is assigned to, or as the file is called; `genotype` says nothing. */
 static const char *choose_name(Arena *arena, const ForeignText *foreign, const Program *program, const char *wished) {
-    const char *stem = file_stem(arena, foreign->source->path);
+    const char *stem = str_file_stem(arena, foreign->source->path);
     const char *const names[] = {str_equal(stem, "-") ? NULL : stem, foreign->form->name, wished};
     const char *name = "found";
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (names[i] && *names[i] && !str_equal(names[i], "genotype"))
             name = names[i];
-    name = as_identifier(arena, name);
+    name = str_identifier(arena, name);
     while (program_defines(program, name) || builtin_find(name) || str_equal(name, "main") || !ast_is_name(arena, name))
         name = arena_printf(arena, "%s_found", name);
     return name;

@@ -145,9 +145,9 @@ static bool put(const char *name, Make *make, const void *what, Error *error) {
     bool made = folder && rt_cache_limit(&limit, error) &&
                 scratch_make(arena, arena_printf(arena, "%s/%s", folder, name), &scratch, error);
     bool ok = made && make(arena, scratch.folder, what, &path, error);
-    const char *entry = arena_printf(arena, "%s/%s", folder, name);
+    const char *entry = ok ? arena_printf(arena, "%s/%s", folder, name) : NULL;
     if (ok && rename(path, entry) != 0 && !(errno == EISDIR && replace_folder(arena, &scratch, path, entry)))
-        ok = error_set(error, ERROR_MACHINE, "cannot write %s/%s: %s", folder, name, strerror(errno));
+        ok = error_set(error, ERROR_MACHINE, "cannot write %s: %s", entry, strerror(errno));
     if (made)
         scratch_remove(&scratch);
     if (ok)

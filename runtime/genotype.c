@@ -5,7 +5,6 @@
 #include "frontend/frontend.h"
 #include "runtime/runtime.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,16 +17,6 @@ int genotype_alpha_names(const IrModule *settings, const char *names[2]) {
     for (int i = 0; i < attr->count && i < 2; i++)
         names[i] = attr->symbols[i];
     return attr->count < 2 ? 1 : 2;
-}
-
-/* A name of the language: letters, digits and '_', no digit first. */
-static const char *as_identifier(Arena *arena, const char *name) {
-    char *copy = arena_printf(arena, "%s%s", isdigit((unsigned char)name[0]) || !name[0] ? "g" : "", name);
-    for (char *p = copy; *p; p++) {
-        if (!isalnum((unsigned char)*p))
-            *p = '_';
-    }
-    return copy;
 }
 
 /* Columns of the alphas: the longest list of candidates. */
@@ -109,7 +98,7 @@ static const char *definitions(Arena *arena, const IrModule *settings) {
 /* NAME, or NAME_found when the definitions call something else so: `darts` is a space. */
 static const char *free_name(Arena *arena, const char *definitions, const char *library, const char *name,
                              Error *error) {
-    const char *found = as_identifier(arena, name);
+    const char *found = str_identifier(arena, name);
     while (!frontend_name_is_free(arena, definitions, library, found, error) && !error->kind)
         found = arena_printf(arena, "%s_found", found);
     return found;
