@@ -38,20 +38,34 @@ typedef struct Bench {
 static void make_inputs(Bench *b) {
     const RtTensorInfo *image = rt_input_info(b->program, GRAPH_search_weights, "input");
     int64_t count = b->batch;
-    for (int i = 1; i < image->rank; i++) count *= image->shape[i];
+    for (int i = 1; i < image->rank; i++)
+        count *= image->shape[i];
     float *pixels = malloc((size_t)count * sizeof *pixels);
     int32_t *labels = malloc((size_t)b->batch * sizeof *labels);
-    for (int64_t i = 0; i < count; i++) pixels[i] = (float)((i * 2654435761u >> 8) % 65536) / 32768.0f - 1.0f;
-    for (int64_t i = 0; i < b->batch; i++) labels[i] = (int32_t)(i % 10);
+    for (int64_t i = 0; i < count; i++)
+        pixels[i] = (float)((i * 2654435761u >> 8) % 65536) / 32768.0f - 1.0f;
+    for (int64_t i = 0; i < b->batch; i++)
+        labels[i] = (int32_t)(i % 10);
     b->inputs[0] = (RtInput){"input", pixels};
     b->inputs[1] = (RtInput){"labels", labels};
 }
 
 static double run_half(Bench *b, GraphKind kind, uint64_t pass, Error *error) {
-    RtRun run = {.kind = kind, .batch = b->batch, .seed = 10, .step = pass, .lr = 0.025, .alphas_lr = 3e-4, .drop_keep = 0.7,
-                 .noise_decay = 1, .adam_bias1 = 0.5, .adam_bias2 = 0.001, .input_count = 2, .inputs = b->inputs};
+    RtRun run = {.kind = kind,
+                 .batch = b->batch,
+                 .seed = 10,
+                 .step = pass,
+                 .lr = 0.025,
+                 .alphas_lr = 3e-4,
+                 .drop_keep = 0.7,
+                 .noise_decay = 1,
+                 .adam_bias1 = 0.5,
+                 .adam_bias2 = 0.001,
+                 .input_count = 2,
+                 .inputs = b->inputs};
     double start = now();
-    if (!rt_run(b->program, &run, error)) return -1;
+    if (!rt_run(b->program, &run, error))
+        return -1;
     return now() - start;
 }
 
@@ -65,15 +79,18 @@ static int run(const RtProgramOptions *options, int steps, double macs) {
     Error error = {0};
     double opened = now();
     Bench b = {.program = rt_program_open(options, &error), .batch = options->batch};
-    if (!b.program) return error_report(&error);
+    if (!b.program)
+        return error_report(&error);
     opened = now() - opened;
     make_inputs(&b);
     double alphas[MAX_STEPS], weights[MAX_STEPS], both[MAX_STEPS];
     for (int s = -2; s < steps; s++) {
         double a = run_half(&b, GRAPH_search_alphas, (uint64_t)(2 * s + 5), &error);
         double w = a < 0 ? -1 : run_half(&b, GRAPH_search_weights, (uint64_t)(2 * s + 6), &error);
-        if (w < 0) return error_report(&error);
-        if (s >= 0) alphas[s] = a, weights[s] = w, both[s] = a + w;
+        if (w < 0)
+            return error_report(&error);
+        if (s >= 0)
+            alphas[s] = a, weights[s] = w, both[s] = a + w;
     }
     qsort(alphas, (size_t)steps, sizeof *alphas, compare_doubles);
     qsort(weights, (size_t)steps, sizeof *weights, compare_doubles);
@@ -84,12 +101,13 @@ static int run(const RtProgramOptions *options, int steps, double macs) {
     double work = 2 * macs * (double)b.batch * (2 + 3);
     printf("module            %s\n", rt_program_identity(b.program));
     printf("open              %.2f s\n", opened);
-    printf("search step       best %.3f s, median %.3f s (alphas %.3f s, weights %.3f s), batch %ld, %d threads\n", both[0], both[steps / 2],
-           alphas[steps / 2], weights[steps / 2], (long)b.batch, rt_program_threads(b.program));
-    printf("useful work       %.1f GFLOP, %.1f GFLOP/s; FMA peak %.0f GFLOP/s; share %.1f %%\n", work * 1e-9, work * 1e-9 / both[steps / 2],
-           peak * 1e-9, 100 * work / both[steps / 2] / peak);
-    printf("memory            state and arenas %.1f MB, process at most %.1f MB resident\n", (double)rt_program_memory(b.program) * 1e-6,
-           (double)usage.ru_maxrss * 1024e-6);
+    printf("search step       best %.3f s, median %.3f s (alphas %.3f s, weights %.3f s), batch %ld, %d threads\n",
+           both[0], both[steps / 2], alphas[steps / 2], weights[steps / 2], (long)b.batch,
+           rt_program_threads(b.program));
+    printf("useful work       %.1f GFLOP, %.1f GFLOP/s; FMA peak %.0f GFLOP/s; share %.1f %%\n", work * 1e-9,
+           work * 1e-9 / both[steps / 2], peak * 1e-9, 100 * work / both[steps / 2] / peak);
+    printf("memory            state and arenas %.1f MB, process at most %.1f MB resident\n",
+           (double)rt_program_memory(b.program) * 1e-6, (double)usage.ru_maxrss * 1024e-6);
     rt_program_close(b.program);
     return 0;
 }
@@ -97,20 +115,37 @@ static int run(const RtProgramOptions *options, int steps, double macs) {
 int main(int argc, char **argv) {
     static const GraphKind kinds[] = {GRAPH_search_alphas, GRAPH_search_weights};
     const char *sets[MAX_SETS];
-    RtProgramOptions options = {.path = "specs/noisy_darts_a.nd", .sets = sets, .seed = 10, .batch = 16, .kinds = kinds, .kind_count = 2, .vector_bytes = RT_VECTOR_HOST};
+    RtProgramOptions options = {.path = "specs/noisy_darts_a.nd",
+                                .sets = sets,
+                                .seed = 10,
+                                .batch = 16,
+                                .kinds = kinds,
+                                .kind_count = 2,
+                                .vector_bytes = RT_VECTOR_HOST};
     int steps = 10;
     double macs = 300e6;
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
-        if (argv[i][0] != '-') options.path = argv[i];
-        else if (!strcmp(argv[i], "--batch")) options.batch = atol(value), i++;
-        else if (!strcmp(argv[i], "--threads")) options.threads = atoi(value), i++;
-        else if (!strcmp(argv[i], "--steps")) steps = atoi(value), i++;
-        else if (!strcmp(argv[i], "--macs")) macs = atof(value), i++;
-        else if (!strcmp(argv[i], "--cpu-time")) clock_used = CLOCK_PROCESS_CPUTIME_ID;
-        else if (!strcmp(argv[i], "--set") && options.set_count < MAX_SETS) sets[options.set_count++] = value, i++;
-        else return fprintf(stderr, "usage: search_step [SPEC] [--batch N] [--threads N] [--steps N] [--macs N] [--cpu-time] [--set NAME=VALUE]...\n"), 1;
+        if (argv[i][0] != '-')
+            options.path = argv[i];
+        else if (!strcmp(argv[i], "--batch"))
+            options.batch = atol(value), i++;
+        else if (!strcmp(argv[i], "--threads"))
+            options.threads = atoi(value), i++;
+        else if (!strcmp(argv[i], "--steps"))
+            steps = atoi(value), i++;
+        else if (!strcmp(argv[i], "--macs"))
+            macs = atof(value), i++;
+        else if (!strcmp(argv[i], "--cpu-time"))
+            clock_used = CLOCK_PROCESS_CPUTIME_ID;
+        else if (!strcmp(argv[i], "--set") && options.set_count < MAX_SETS)
+            sets[options.set_count++] = value, i++;
+        else
+            return fprintf(stderr, "usage: search_step [SPEC] [--batch N] [--threads N] [--steps N] [--macs N] "
+                                   "[--cpu-time] [--set NAME=VALUE]...\n"),
+                   1;
     }
-    if (steps < 1 || steps > MAX_STEPS) steps = 10;
+    if (steps < 1 || steps > MAX_STEPS)
+        steps = 10;
     return run(&options, steps, macs);
 }

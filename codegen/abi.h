@@ -10,10 +10,10 @@ enum { ND_SCALAR_COUNT = 16 };
 /* The run-time block: what changes between runs of the same module. */
 typedef struct NdRun {
     uint64_t seed;
-    uint64_t step;        /* number of the forward pass: the 4th counter word of every draw */
-    uint64_t image_base;  /* global index of the batch's first image in the epoch */
-    int64_t batch;        /* images in this batch, <= the plan's batch */
-    int64_t chunks;       /* K of the plan; chunk k holds images [k * batch / K, (k + 1) * batch / K) */
+    uint64_t step;                  /* number of the forward pass: the 4th counter word of every draw */
+    uint64_t image_base;            /* global index of the batch's first image in the epoch */
+    int64_t batch;                  /* images in this batch, <= the plan's batch */
+    int64_t chunks;                 /* K of the plan; chunk k holds images [k * batch / K, (k + 1) * batch / K) */
     double scalar[ND_SCALAR_COUNT]; /* by index into the plan's "scalars" */
 } NdRun;
 
@@ -24,9 +24,10 @@ typedef struct NdWork {
     int64_t chunk;
     int64_t first;
     const NdRun *run;
-    int64_t band, bands;  /* modules with "bands": rows [h * band / bands, h * (band + 1) / bands) of the result's h are wanted;
-                             kernels that do not compute by rows do everything for band 0 and nothing for the others */
-    void *scratch;        /* per thread, as large as the plan says, 64-byte aligned; contents undefined */
+    /* Modules with "bands": rows [h * band / bands, h * (band + 1) / bands) of the result's h are wanted; kernels that do
+     * not compute by rows do everything for band 0 and nothing for the others. */
+    int64_t band, bands;
+    void *scratch; /* per thread, as large as the plan says, 64-byte aligned; contents undefined */
 } NdWork;
 
 /* buffers: base addresses as the plan lists them (whole batch; the kernel adds its image's offset; for private buffers the

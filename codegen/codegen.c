@@ -42,7 +42,8 @@ const char *cg_module_add_function(CgModule *module, const char *text) {
     int number = (int)(intptr_t)str_map_get(&module->function_of_text, text) - 1;
     if (number < 0) {
         number = module->function_count;
-        CgFunction function = {.name = arena_printf(module->arena, "nd_loop%d", number), .text = arena_strdup(module->arena, text)};
+        CgFunction function = {.name = arena_printf(module->arena, "nd_loop%d", number),
+                               .text = arena_strdup(module->arena, text)};
         ARENA_PUSH(module->arena, module->functions, module->function_count, module->function_capacity, function);
         str_map_set(&module->function_of_text, text, (void *)(intptr_t)(number + 1));
     }
@@ -116,11 +117,13 @@ static void add_kernel_table(const CgModule *module, Str *out) {
 
 /* All are declared in every unit, and defined in one. */
 static void add_functions(const CgModule *module, int unit, Str *out) {
-    static const char parameters[] = "(const T *restrict x, const T *restrict y, T *restrict z, int64_t from, int64_t to, int64_t first)";
+    static const char parameters[] =
+        "(const T *restrict x, const T *restrict y, T *restrict z, int64_t from, int64_t to, int64_t first)";
     for (int i = 0; i < module->function_count; i++)
         str_addf(out, "ND_HIDDEN void %s%s;\n", module->functions[i].name, parameters);
     for (int i = unit; i < module->function_count; i += module->options->unit_count)
-        str_addf(out, "\nND_HIDDEN void %s%s\n{\n%s}\n", module->functions[i].name, parameters, module->functions[i].text);
+        str_addf(out, "\nND_HIDDEN void %s%s\n{\n%s}\n", module->functions[i].name, parameters,
+                 module->functions[i].text);
 }
 
 /* Kernels go to the units in turn: neighbours are alike in size, so the units are too. */
@@ -200,8 +203,9 @@ static void emit_programs(CgModule *module) {
     for (int i = 0; i < module->program_count; i++) {
         CgProgram *program = module->programs[i];
         module->stage_counts[i] = program->stage_count;
-        module->stages[i] = module->options->target == TARGET_c ? emit_c_stages(module, program)
-                                                                : cg_cuda_emit_program(module, program, &module->stage_counts[i]);
+        module->stages[i] = module->options->target == TARGET_c
+                                ? emit_c_stages(module, program)
+                                : cg_cuda_emit_program(module, program, &module->stage_counts[i]);
     }
     if (module->options->target == TARGET_cuda)
         cg_cuda_add_helpers(module);
@@ -240,8 +244,8 @@ CgOutput *cg_generate(Arena *arena, IrModule *ir, IrGraph *const *graphs, int gr
     output->loops = module->loops;
     output->units = ARENA_ARRAY(arena, const char *, output->unit_count);
     for (int i = 0; i < output->unit_count; i++)
-        output->units[i] =
-            options->target == TARGET_c ? c_unit(module, output->plan, i) : cuda_unit(module, output->plan, i, output->unit_count);
+        output->units[i] = options->target == TARGET_c ? c_unit(module, output->plan, i)
+                                                       : cuda_unit(module, output->plan, i, output->unit_count);
     return output;
 }
 

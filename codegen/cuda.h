@@ -81,7 +81,8 @@ typedef struct CudaUse {
 } CudaUse;
 /* Names axes of constant extent (the last of them varies fastest) by what `number`, a variable that counts through all
  * of them, says. The uses have the same extents; names[i] is NULL where the extent is 1 or not constant. */
-void cuda_name_axes(CgPrinter *p, const CudaUse *uses, int use_count, int count, const char *number, const char **names);
+void cuda_name_axes(CgPrinter *p, const CudaUse *uses, int use_count, int count, const char *number,
+                    const char **names);
 /* The present step's axes get the names. */
 void cuda_use_names(CgPrinter *p, const int *axes, int count, const char *const *names);
 /* Both, for the present step alone. */

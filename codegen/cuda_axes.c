@@ -97,13 +97,15 @@ static int previous(const CudaUse *use, int at) {
     return at;
 }
 
-void cuda_name_axes(CgPrinter *p, const CudaUse *uses, int use_count, int count, const char *number, const char **names) {
+void cuda_name_axes(CgPrinter *p, const CudaUse *uses, int use_count, int count, const char *number,
+                    const char **names) {
     for (int i = 0; i < count; i++)
         names[i] = NULL;
     for (int at = previous(uses, count), next; at >= 0; at = next) {
         int inner = at;
         int64_t extent = uses->step->axes[uses->axes[at]].extent;
-        for (next = previous(uses, at); next >= 0 && are_one_to_all(uses, use_count, next, at); next = previous(uses, at)) {
+        for (next = previous(uses, at); next >= 0 && are_one_to_all(uses, use_count, next, at);
+             next = previous(uses, at)) {
             names[next] = "0";
             extent *= uses->step->axes[uses->axes[next]].extent;
             at = next;

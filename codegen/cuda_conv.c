@@ -121,7 +121,8 @@ void cuda_describe_conv(const CgPrinter *p, CgPrecision precision, const CgStep 
 /* Weights turned around and converted, and back again: to[o][m][i] = from[start + strides * (o, m, i)], zeros from
  * `count` on. */
 static const char copy_text[] =
-    "extern \"C\" __global__ void @(const T *from, %1$s *to, int64_t count, int64_t most, int64_t middle, int64_t inner,\n"
+    "extern \"C\" __global__ void @(const T *from, %1$s *to, int64_t count, int64_t most, int64_t middle, int64_t "
+    "inner,\n"
     "    int64_t start, int64_t outer_stride, int64_t middle_stride, int64_t inner_stride)\n"
     "{\n"
     "    int64_t e = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;\n"

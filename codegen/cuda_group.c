@@ -165,7 +165,8 @@ static void add_step(CudaGroup *group, CgStep *step, int number) {
 
 /* Steps stay in the order of their numbers. */
 static void merge(Arena *arena, CudaDraft *into, CudaDraft *from) {
-    CudaGroup *a = &into->group, *b = &from->group, both = {.shape = a->shape, .buffer_count = a->buffer_count + b->buffer_count};
+    CudaGroup *a = &into->group, *b = &from->group,
+              both = {.shape = a->shape, .buffer_count = a->buffer_count + b->buffer_count};
     for (int i = 0, j = 0; i < a->step_count || j < b->step_count;) {
         bool first = j == b->step_count || (i < a->step_count && a->number[i] < b->number[j]);
         const CudaGroup *next = first ? a : b;
@@ -206,7 +207,8 @@ static CudaDraft *join_waits(const Grouping *g, const CudaWaits *waits, CudaShap
 static bool same_sums(const CgStep *a, const CgStep *b) {
     const CgScalar *x = a->value, *y = b->value;
     int count = x->kind == SCALAR_reduce ? x->reduce_count : 0;
-    if (!same_extents(&a->out->type, &b->out->type) || x->kind != y->kind || (count && x->reduce_count != y->reduce_count))
+    if (!same_extents(&a->out->type, &b->out->type) || x->kind != y->kind ||
+        (count && x->reduce_count != y->reduce_count))
         return false;
     for (int i = 0; i < count; i++)
         if (a->axes[x->reduce_axes[i]].extent != b->axes[y->reduce_axes[i]].extent)
@@ -229,8 +231,9 @@ static bool can_stand_beside(const CudaDraft *draft, int level, CudaShape shape,
 /* Edges keep to themselves: so they find their kernels alike. */
 static const char *beside_key(Arena *arena, CudaShape shape, const CgStep *step, const CgBuffer *buffer) {
     const char *tag = step->node->tag;
-    return arena_printf(arena, "%d %s of %d in %s", shape, shape == SHAPE_sum ? ir_type_string(arena, &step->out->type) : "",
-                        buffer->node->id, tag ? tag : "");
+    return arena_printf(arena, "%d %s of %d in %s", shape,
+                        shape == SHAPE_sum ? ir_type_string(arena, &step->out->type) : "", buffer->node->id,
+                        tag ? tag : "");
 }
 
 /* A window is known by its operand, a sum by the images that it reads. */

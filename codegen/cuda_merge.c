@@ -53,7 +53,8 @@ static void print_rows(const Merge *m, int parts) {
             use_step(m, i);
             if (!open) {
                 cg_c_line(p, "_Pragma(\"unroll 4\")");
-                cg_c_open(p, "for (int row = slice; row < %s; row += %d)", cg_c_extent(p, axis), CUDA_BLOCK_THREADS / m->lanes);
+                cg_c_open(p, "for (int row = slice; row < %s; row += %d)", cg_c_extent(p, axis),
+                          CUDA_BLOCK_THREADS / m->lanes);
             }
             open = true;
             p->axis_name[axis] = "row";
@@ -108,7 +109,8 @@ void cuda_print_merge(CudaKernel *k) {
     cg_c_line(p, "__shared__ double sums[%d];", m.count * CUDA_BLOCK_THREADS);
     cg_c_line(p, "const int lane = threadIdx.x %% %d, slice = threadIdx.x / %d;", m.lanes, m.lanes);
     cg_c_open(p, "for (int block = blockIdx.x; block < %lld; block += gridDim.x)", blocks);
-    cg_c_line(p, "const int element = block * %d + lane, place = element < %lld ? element : 0;", m.lanes, (long long)k->threads);
+    cg_c_line(p, "const int element = block * %d + lane, place = element < %lld ? element : 0;", m.lanes,
+              (long long)k->threads);
     cuda_name_axes(p, uses, group->step_count, group->steps[0]->out->type.rank, "place", m.names);
     print_totals(&m);
     print_steps(&m);

@@ -17,7 +17,14 @@
 
 #include <string.h>
 
-enum { EACH = 4 /* results of a thread, each way */, PAD = 4, LEAST_TERMS = 8, LEAST_ROWS = 8, LEAST_COLUMNS = 4, MOST_UNROLLED = 4 };
+enum {
+    EACH = 4 /* results of a thread, each way */,
+    PAD = 4,
+    LEAST_TERMS = 8,
+    LEAST_ROWS = 8,
+    LEAST_COLUMNS = 4,
+    MOST_UNROLLED = 4
+};
 
 /* ---- is it a product? ---- */
 

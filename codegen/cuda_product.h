@@ -14,7 +14,7 @@ typedef struct Operand {
 } Operand;
 
 typedef struct Product {
-    CudaKernel *k;  /* NULL while it is only looked at */
+    CudaKernel *k; /* NULL while it is only looked at */
     CgPrinter *p;
     Arena *arena;
     CgPrecision precision;

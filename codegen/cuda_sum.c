@@ -14,8 +14,8 @@ typedef struct Sum {
     CgPrinter *p;
     const CgStep *step; /* the first */
     int count;
-    int64_t elements, terms; /* of a chunk (or altogether); of one element in one image */
-    int lanes, parts; /* parts: blocks that share a chunk */
+    int64_t elements, terms;         /* of a chunk (or altogether); of one element in one image */
+    int lanes, parts;                /* parts: blocks that share a chunk */
     const char *type;                /* of the sums */
     const char *places[IR_MAX_RANK]; /* names of the result's axes */
 } Sum;
@@ -155,7 +155,8 @@ void cuda_print_halves(CgPrinter *p, int first, int end, int lanes) {
     cg_c_open(p, "for (int half = %d; half >= %d; half /= 2)", CUDA_BLOCK_THREADS / 2, lanes);
     cg_c_open(p, "if (threadIdx.x < half)");
     for (int i = first; i < end; i++)
-        cg_c_line(p, "sums[%sthreadIdx.x] += sums[%sthreadIdx.x + half];", place_of_sum(p, i - first), place_of_sum(p, i - first));
+        cg_c_line(p, "sums[%sthreadIdx.x] += sums[%sthreadIdx.x + half];", place_of_sum(p, i - first),
+                  place_of_sum(p, i - first));
     cg_c_close(p);
     cg_c_line(p, "__syncthreads();");
     cg_c_close(p);
@@ -168,7 +169,8 @@ static void print_results(const Sum *s) {
     cg_c_open(p, "if (slice == 0 && element < %lld)", (long long)s->elements);
     for (int i = 0; i < s->count; i++) {
         set_step(s, i);
-        cg_c_store(p, p->step->out, cg_c_result_offset(p), arena_printf(p->arena, "sums[%slane]", place_of_sum(p, i)), false);
+        cg_c_store(p, p->step->out, cg_c_result_offset(p), arena_printf(p->arena, "sums[%slane]", place_of_sum(p, i)),
+                   false);
     }
     cg_c_close(p);
 }
@@ -229,7 +231,8 @@ void cuda_print_sum(CudaKernel *k) {
     cg_c_line(p, "const int lane = threadIdx.x %% %d, slice = threadIdx.x / %d;", s.lanes, s.lanes);
     cg_c_open(p, "for (%s block = blockIdx.x; block < %s%lld; block += gridDim.x)", p->index_type,
               step->partial ? "run->chunks * " : "", blocks * s.parts);
-    cg_c_line(p, "const %s row = block / %lld, element = block %% %lld * %d + lane;", p->index_type, blocks, blocks, s.lanes);
+    cg_c_line(p, "const %s row = block / %lld, element = block %% %lld * %d + lane;", p->index_type, blocks, blocks,
+              s.lanes);
     if (step->partial)
         cg_c_line(p, "const %s chunk = row / %d, part = row %% %d;", p->index_type, s.parts, s.parts);
     p->row = "row";

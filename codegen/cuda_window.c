@@ -89,7 +89,8 @@ bool cuda_is_window_grad(const CgProgram *program, const CgStep *step) {
         !cuda_is_narrow(program->options, step))
         return false;
     const int64_t *weight = ir_conv_weight(step->node);
-    return weight[2] * weight[3] * CUDA_BLOCK_THREADS * cg_element_size(program->options, DTYPE_f32) <= WINDOW_MOST_SHARED;
+    return weight[2] * weight[3] * CUDA_BLOCK_THREADS * cg_element_size(program->options, DTYPE_f32) <=
+           WINDOW_MOST_SHARED;
 }
 
 /* Pixels from the first tap of either to the last of either. */
@@ -100,7 +101,8 @@ static int64_t count_common_reach(const IrNode *a, const IrNode *b) {
         int64_t before = 0, behind = 0;
         for (int i = 0; i < 2; i++) {
             int64_t pad = ir_attr_get_ints(nodes[i], "pad")[side];
-            int64_t rest = (ir_conv_weight(nodes[i])[2 + side] - 1) * ir_attr_get_ints(nodes[i], "dilation")[side] - pad;
+            int64_t rest =
+                (ir_conv_weight(nodes[i])[2 + side] - 1) * ir_attr_get_ints(nodes[i], "dilation")[side] - pad;
             before = pad > before ? pad : before;
             behind = rest > behind ? rest : behind;
         }
@@ -248,7 +250,7 @@ static void describe(Tile *t) {
             read[side] = own > read[side] ? own : read[side];
         }
     }
-    const int64_t extents[WINDOW_AXES] = {IR_DIM_N, read[ROW],    read[COLUMN],         t->channels,
+    const int64_t extents[WINDOW_AXES] = {IR_DIM_N,  read[ROW],    read[COLUMN],         t->channels,
                                           taps[ROW], taps[COLUMN], extent_tiled(t, ROW), extent_tiled(t, COLUMN)};
     CgBuild *b = begin_step(t, t->k->group->steps[0], &t->source);
     CgIndex index[WINDOW_AXES];
@@ -279,7 +281,8 @@ static void describe_formula(Tile *t, int number) {
 Tile window_tile(CudaKernel *k) {
     const CudaGroup *group = k->group;
     Tile t = {.k = k, .p = k->p};
-    for (; t.step_count < group->step_count && (!group->steps[t.step_count]->partial || is_gradient(group->steps[0]->node));
+    for (; t.step_count < group->step_count &&
+           (!group->steps[t.step_count]->partial || is_gradient(group->steps[0]->node));
          t.step_count++) {
         Found f = find_windows(group->steps[t.step_count]);
         for (int i = 0; i < f.count; i++)
@@ -325,8 +328,8 @@ const char *window_channel_test(const Tile *t) {
 }
 
 void window_use_source(const Tile *t) {
-    static const char *const names[] = {[AXIS_image] = "image", [AXIS_y] = "y",   [AXIS_x] = "x", [AXIS_channel] = "channel",
-                                        [AXIS_oy] = "oy",       [AXIS_ox] = "ox"};
+    static const char *const names[] = {[AXIS_image] = "image",     [AXIS_y] = "y",   [AXIS_x] = "x",
+                                        [AXIS_channel] = "channel", [AXIS_oy] = "oy", [AXIS_ox] = "ox"};
     cg_c_set_step(t->p, t->source, 0);
     for (int axis = 0; axis < WINDOW_AXES; axis++)
         t->p->axis_name[axis] = names[axis];
@@ -396,7 +399,8 @@ static void print_taps(const Tile *t, int number) {
               (long long)(t->stride[ROW] * o->region[COLUMN]), (long long)t->stride[COLUMN], t->lanes);
     cg_c_line(p, "T window%d = 0;", number);
     for (int tap = 0; tap < window_tap_count(w); tap++)
-        cg_c_line(p, "window%d += from%d[%lld] * weight%d[%d];", number, number, (long long)window_tap(t, w, tap), number, tap);
+        cg_c_line(p, "window%d += from%d[%lld] * weight%d[%d];", number, number, (long long)window_tap(t, w, tap),
+                  number, tap);
 }
 
 static void print_step(const Tile *t, int number) {

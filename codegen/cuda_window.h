@@ -6,7 +6,7 @@
 #include "codegen/cuda.h"
 
 enum {
-    WINDOW_MOST = 8,       /* in a kernel */
+    WINDOW_MOST = 8, /* in a kernel */
     WINDOW_MOST_SHARED = 40 * 1024,
     WINDOW_MOST_TAPS = 49,
     WINDOW_MOST_REACH = 1024, /* pixels of the operands for one of the output; of several windows together */
@@ -41,11 +41,11 @@ typedef struct Tile {
     int step_count, operand_count, count; /* steps of the group with windows; its others are sums */
     TileOperand operands[WINDOW_MOST];
     Window windows[WINDOW_MOST];
-    CgStep *source;                        /* describes an element of the operands */
-    CgStep *formulas[CUDA_GROUP_WINDOWS];  /* what a step makes of its windows' results */
-    int64_t channels, size[2], stride[2];  /* size: of the output */
-    int64_t tile[2];                       /* pixels of the output */
-    int lanes;                             /* channels of a tile; divides the number of threads */
+    CgStep *source;                       /* describes an element of the operands */
+    CgStep *formulas[CUDA_GROUP_WINDOWS]; /* what a step makes of its windows' results */
+    int64_t channels, size[2], stride[2]; /* size: of the output */
+    int64_t tile[2];                      /* pixels of the output */
+    int lanes;                            /* channels of a tile; divides the number of threads */
 } Tile;
 
 /* Attributes, sizes and descriptions of the windows that the kernel's group begins with. */

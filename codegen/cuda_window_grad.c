@@ -32,8 +32,8 @@ static void print_products(const Tile *t, int number) {
               CUDA_BLOCK_THREADS / t->lanes);
     cg_c_line(p, "const T d = dy[pixel * %d + lane];", t->lanes);
     cg_c_line(p, "const T *const from = tile + (pixel / %lld * %lld + pixel %% %lld * %lld) * %d + lane;", columns,
-              (long long)(t->stride[ROW] * t->operands[w->operand].region[COLUMN]), columns, (long long)t->stride[COLUMN],
-              t->lanes);
+              (long long)(t->stride[ROW] * t->operands[w->operand].region[COLUMN]), columns,
+              (long long)t->stride[COLUMN], t->lanes);
     for (int tap = 0; tap < window_tap_count(w); tap++)
         cg_c_line(p, "total%d[%d] += d * from[%lld];", number, tap, (long long)window_tap(t, w, tap));
     cg_c_close(p);
@@ -65,8 +65,9 @@ static void print_results(const Tile *t, int number) {
     const Window *w = &t->windows[number];
     long long columns = (long long)w->kernel[COLUMN];
     int taps = window_tap_count(w);
-    cg_c_line(p, "_Pragma(\"unroll\") for (int tap = 0; tap < %d; tap++) shared[tap * %d + threadIdx.x] = total%d[tap];", taps,
-              CUDA_BLOCK_THREADS, number);
+    cg_c_line(p,
+              "_Pragma(\"unroll\") for (int tap = 0; tap < %d; tap++) shared[tap * %d + threadIdx.x] = total%d[tap];",
+              taps, CUDA_BLOCK_THREADS, number);
     cg_c_line(p, "__syncthreads();");
     cg_c_open(p, "for (int e = threadIdx.x; e < %d; e += %d)", taps * t->lanes, CUDA_BLOCK_THREADS);
     cg_c_line(p, "const int tap = e / %d, kh = tap / %lld, kw = tap %% %lld, channel = channel0 + e %% %d;", t->lanes,

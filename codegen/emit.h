@@ -15,18 +15,18 @@ typedef struct CgWork {
 /* A kernel: one text, whoever calls it. */
 typedef struct CgKernel {
     const char *name;
-    const char *text; /* head and body, without comments, the name written as "@" */
-    Str origin;       /* comment lines: the nodes it was made for */
+    const char *text;    /* head and body, without comments, the name written as "@" */
+    Str origin;          /* comment lines: the nodes it was made for */
     const char *purpose; /* for people: operations and shapes of its steps, tag of the first node */
     CgWork work;
-    CgConv conv;          /* CUDA; of kind CONV_none when it is something else */
-    int use_count;    /* nodes seen; only the first few are named */
+    CgConv conv;   /* CUDA; of kind CONV_none when it is something else */
+    int use_count; /* nodes seen; only the first few are named */
 } CgKernel;
 
 /* The loops that kernels of one shape share, in C: what differs between edges (copies, operands) stays in the kernels. */
 typedef struct CgFunction {
     const char *name;
-    const char *text;   /* the body, between braces */
+    const char *text; /* the body, between braces */
 } CgFunction;
 
 /* How many threads CUDA starts: count for each image, for each chunk, or once. */
@@ -66,7 +66,7 @@ typedef struct CgModule {
     StrMap function_of_text;
     const CgTiles *tiles;
     int loop_count, loop_capacity;
-    CgLoop *loops;      /* each key once */
+    CgLoop *loops; /* each key once */
     StrMap loop_of_key;
     int64_t scratch_bytes; /* largest request of any kernel */
 } CgModule;

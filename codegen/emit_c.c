@@ -93,7 +93,8 @@ static const char *kernel_text(const CgEmitC *e, const CgPrinter *p) {
                    "    char *const scratch = work->scratch;\n"
                    "    (void)image, (void)chunk, (void)first, (void)scratch, (void)ints;\n");
     if (e->module->options->bands)
-        str_add(&text, e->banded ? "    const int64_t band = work->band, bands = work->bands;\n" : "    if (work->band > 0)\n        return;\n");
+        str_add(&text, e->banded ? "    const int64_t band = work->band, bands = work->bands;\n"
+                                 : "    if (work->band > 0)\n        return;\n");
     add_empty_chunk(e, p, &text);
     str_add_bytes(&text, p->out->data, p->out->length);
     str_add(&text, "}\n");

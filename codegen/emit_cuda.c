@@ -96,7 +96,8 @@ static const char tensor_text[] =
     "}\n"
     "#define ND_MMA(name, shape) \\\n"
     "    ND_FN void name(float c[4], const uint32_t a[4], const uint32_t b[2]) { \\\n"
-    "        asm volatile(\"mma.sync.aligned.\" shape \" {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};\" \\\n"
+    "        asm volatile(\"mma.sync.aligned.\" shape \" {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, "
+    "%3};\" \\\n"
     "            : \"+f\"(c[0]), \"+f\"(c[1]), \"+f\"(c[2]), \"+f\"(c[3]) \\\n"
     "            : \"r\"(a[0]), \"r\"(a[1]), \"r\"(a[2]), \"r\"(a[3]), \"r\"(b[0]), \"r\"(b[1])); \\\n"
     "    }\n"
@@ -136,9 +137,10 @@ static void add_parameters(const CudaKernel *k, int int_count, Str *text) {
     str_addf(text, "    const int64_t *const call = rows + (int64_t)blockIdx.y * %d;\n", p->buffer_count + int_count);
     for (int i = 0; i < p->buffer_count; i++) {
         bool private_value = p->buffers[i]->place == PLACE_private;
-        const char *constant = is_result(k->group, p->buffers[i]) ? "" : "const ", *element = cg_c_element(p->buffers[i]);
-        str_addf(text, "    %s%s *const %c%d = (%s%s *)call[%d];\n", constant, element, private_value ? 'p' : 'b', i, constant,
-                 element, i);
+        const char *constant = is_result(k->group, p->buffers[i]) ? "" : "const ",
+                   *element = cg_c_element(p->buffers[i]);
+        str_addf(text, "    %s%s *const %c%d = (%s%s *)call[%d];\n", constant, element, private_value ? 'p' : 'b', i,
+                 constant, element, i);
     }
     if (int_count)
         str_addf(text, "    const int64_t *const ints = call + %d;\n", p->buffer_count);
@@ -162,8 +164,8 @@ void cuda_print_private_bases(const CudaKernel *k) {
 /* 32-bit divisions, where they are enough, are a quarter of the code. */
 void cuda_print_chunk(CgPrinter *p, const char *first, int step) {
     const char *type = p->index_type;
-    cg_c_line(p, "const %s images = (%s)run->batch, chunks = (%s)run->chunks, end = ((%s)chunk + 1) * images / chunks;", type,
-              type, type, type);
+    cg_c_line(p, "const %s images = (%s)run->batch, chunks = (%s)run->chunks, end = ((%s)chunk + 1) * images / chunks;",
+              type, type, type, type);
     cg_c_open(p, "for (int64_t image = (%s)chunk * images / chunks%s; image < end; image += %d)", type, first, step);
 }
 
@@ -190,8 +192,12 @@ static void print_elements(CudaKernel *k) {
     const CudaGroup *group = k->group;
     const CgStep *first = group->steps[0];
     const char *outer = k->launch == LAUNCH_chunks ? "chunk" : k->launch == LAUNCH_images ? "image" : NULL;
-    const char *times = k->launch == LAUNCH_chunks ? "run->chunks * " : k->launch == LAUNCH_images ? "run->batch * " : "";
-    cg_c_open(p, "for (%s thread = (%s)blockIdx.x * blockDim.x + threadIdx.x; thread < %s%lld; thread += (%s)gridDim.x * blockDim.x)",
+    const char *times = k->launch == LAUNCH_chunks   ? "run->chunks * "
+                        : k->launch == LAUNCH_images ? "run->batch * "
+                                                     : "";
+    cg_c_open(p,
+              "for (%s thread = (%s)blockIdx.x * blockDim.x + threadIdx.x; thread < %s%lld; thread += (%s)gridDim.x * "
+              "blockDim.x)",
               p->index_type, p->index_type, times, (long long)k->threads, p->index_type);
     if (outer) {
         cg_c_line(p, "const int64_t %s = thread / %lld;", outer, (long long)k->threads);
@@ -235,8 +241,10 @@ static void print_body(CudaKernel *k) {
     }
 }
 
-static CudaKernel begin_kernel(Arena *arena, CgProgram *program, const CudaParts *parts, const CudaGroup *group, Str *body) {
-    CudaKernel k = {.p = cg_printer_create(arena, body, group->steps[0]), .program = program, .parts = parts, .group = group};
+static CudaKernel begin_kernel(Arena *arena, CgProgram *program, const CudaParts *parts, const CudaGroup *group,
+                               Str *body) {
+    CudaKernel k = {
+        .p = cg_printer_create(arena, body, group->steps[0]), .program = program, .parts = parts, .group = group};
     bool narrow = true;
     int ints = 0;
     for (int i = 0; i < group->step_count; i++) {
@@ -267,7 +275,8 @@ static void gather_ints(Arena *arena, const CudaGroup *group, CgCall *call) {
     call->ints = copy(arena, ints, sizeof *ints * (size_t)call->int_count);
 }
 
-static void emit_group(CgModule *module, CgProgram *program, const CudaParts *parts, const CudaGroup *group, CgCallStage *calls) {
+static void emit_group(CgModule *module, CgProgram *program, const CudaParts *parts, const CudaGroup *group,
+                       CgCallStage *calls) {
     Arena *arena = arena_create(); /* most texts turn out to be known already */
     Str body = str_create(arena), text = str_create(arena);
     CudaKernel k = begin_kernel(arena, program, parts, group, &body);
@@ -278,7 +287,8 @@ static void emit_group(CgModule *module, CgProgram *program, const CudaParts *pa
     add_parameters(&k, call.int_count, &text);
     str_add_bytes(&text, body.data, body.length);
     str_add(&text, "}\n");
-    call.kernel = cg_module_add_kernel(module, text.data, DOMAIN_parallel, (const CgStep *const *)group->steps, group->step_count);
+    call.kernel = cg_module_add_kernel(module, text.data, DOMAIN_parallel, (const CgStep *const *)group->steps,
+                                       group->step_count);
     if (group->step_count == 1)
         cuda_describe_conv(k.p, module->options->precision, group->steps[0], &module->kernels[call.kernel].conv);
     cg_stage_add_call(module, calls, call);

@@ -1,8 +1,9 @@
 /* map_c.c: the schedule that vectorises whatever has a result with a contiguous axis.
  *
  *     for the result's axes, outermost in memory first, but the last
- *         if all windows are inside: for runs of vectors along the last axis: the value, tests gone, small sums
- * unrolled else: the same with tests
+ *         if all windows are inside:
+ *             for runs of vectors along the last axis: the value, tests gone, small sums unrolled
+ *         else: the same with tests
  *
  * Sums inside a value keep their order, so results do not depend on the vector width. */
 #include "codegen/map.h"

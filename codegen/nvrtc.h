@@ -13,8 +13,8 @@ typedef enum NvrtcKind { NVRTC_cubin, NVRTC_part, NVRTC_ptx } NvrtcKind;
 
 /* arch: "sm_90". The bytes are in the arena. Without the library, or when it refuses: false, and *error (ERROR_MACHINE) says what to install or holds
  * the log. */
-bool cg_nvrtc_compile(Arena *arena, const char *source, const char *arch, NvrtcKind kind, void **bytes,
-                      size_t *size, Error *error);
+bool cg_nvrtc_compile(Arena *arena, const char *source, const char *arch, NvrtcKind kind, void **bytes, size_t *size,
+                      Error *error);
 /* "13.0", or NULL without the library: part of a cache key. */
 const char *cg_nvrtc_version(Arena *arena);
 /* NULL when it compiles for the architecture "sm_90", or does not say; else which it compiles for, in words. */

@@ -57,7 +57,8 @@ static const char vector_text[] =
     "~mask)); }\n"
     "ND_INLINE nd_v@ nd_gt_v@(nd_v@ a, nd_v@ b) { return (nd_v@)((nd_m@)(a > b) & (nd_m@)nd_splat_v@(1)); }\n"
     "ND_INLINE nd_v@ nd_select_v@(nd_v@ c, nd_v@ a, nd_v@ b) { return nd_blend_v@((nd_m@)(c != 0), a, b); }\n"
-    "ND_INLINE nd_v@ nd_select_gt_v@(nd_v@ l, nd_v@ r, nd_v@ a, nd_v@ b) { return nd_blend_v@((nd_m@)(l > r), a, b); }\n"
+    "ND_INLINE nd_v@ nd_select_gt_v@(nd_v@ l, nd_v@ r, nd_v@ a, nd_v@ b) { return nd_blend_v@((nd_m@)(l > r), a, b); "
+    "}\n"
     "ND_INLINE nd_v@ nd_abs_v@(nd_v@ a) { return (nd_v@)((nd_m@)a & ND_NO_SIGN); }\n"
     "ND_INLINE void nd_argmax_v@(nd_v@ *best, nd_v@ *where, nd_v@ x, T position) {\n"
     "    nd_m@ larger = (nd_m@)(x > *best);\n"
@@ -169,18 +170,21 @@ static const char instructions_text[] =
     "#endif\n";
 
 /* Indices are bytes in memory. gcc takes generic conversions apart, lane by lane. */
-static const char bytes_text[] =
-    "typedef uint8_t nd_b@ __attribute__((vector_size(@), aligned(1), may_alias));\n"
-    "#if @ >= 4 && defined(__AVX2__) && (@ < 16 || defined(__AVX512F__))\n"
-    "ND_INLINE nd_n@ nd_bytes_n@(const uint8_t *address) { nd_n@ r; __asm__(\"vpmovzxbd %1, %0\" : \"=v\"(r) : \"m\"(*(const nd_b@ *)address)); return r; }\n"
-    "#else\n"
-    "ND_INLINE nd_n@ nd_bytes_n@(const uint8_t *address) { return __builtin_convertvector(*(const nd_b@ *)address, nd_n@); }\n"
-    "#endif\n"
-    "#if @ >= 4 && defined(__AVX512F__) && (@ == 16 || defined(__AVX512VL__))\n"
-    "ND_INLINE void nd_put_bytes_n@(uint8_t *address, nd_n@ x) { __asm__(\"vpmovdb %1, %0\" : \"=m\"(*(nd_b@ *)address) : \"v\"(x)); }\n"
-    "#else\n"
-    "ND_INLINE void nd_put_bytes_n@(uint8_t *address, nd_n@ x) { *(nd_b@ *)address = __builtin_convertvector(x, nd_b@); }\n"
-    "#endif\n";
+static const char bytes_text[] = "typedef uint8_t nd_b@ __attribute__((vector_size(@), aligned(1), may_alias));\n"
+                                 "#if @ >= 4 && defined(__AVX2__) && (@ < 16 || defined(__AVX512F__))\n"
+                                 "ND_INLINE nd_n@ nd_bytes_n@(const uint8_t *address) { nd_n@ r; __asm__(\"vpmovzxbd "
+                                 "%1, %0\" : \"=v\"(r) : \"m\"(*(const nd_b@ *)address)); return r; }\n"
+                                 "#else\n"
+                                 "ND_INLINE nd_n@ nd_bytes_n@(const uint8_t *address) { return "
+                                 "__builtin_convertvector(*(const nd_b@ *)address, nd_n@); }\n"
+                                 "#endif\n"
+                                 "#if @ >= 4 && defined(__AVX512F__) && (@ == 16 || defined(__AVX512VL__))\n"
+                                 "ND_INLINE void nd_put_bytes_n@(uint8_t *address, nd_n@ x) { __asm__(\"vpmovdb %1, "
+                                 "%0\" : \"=m\"(*(nd_b@ *)address) : \"v\"(x)); }\n"
+                                 "#else\n"
+                                 "ND_INLINE void nd_put_bytes_n@(uint8_t *address, nd_n@ x) { *(nd_b@ *)address = "
+                                 "__builtin_convertvector(x, nd_b@); }\n"
+                                 "#endif\n";
 
 /* Horner steps of the coefficients in base/normal.h, as text. */
 #define LOG_STEP(c) "    p = nd_fma_f@(p, f, " #c " - (nd_f@){0});\n"

@@ -15,7 +15,13 @@ static void name_unit_axes(CgPrinter *p) {
 
 CgPrinter *cg_printer_create(Arena *arena, Str *out, const CgStep *step) {
     CgPrinter *p = ARENA_NEW(arena, CgPrinter);
-    *p = (CgPrinter){.arena = arena, .out = out, .vector_axis = -1, .width = 1, .row = "chunk", .ints = "ints", .index_type = "int64_t"};
+    *p = (CgPrinter){.arena = arena,
+                     .out = out,
+                     .vector_axis = -1,
+                     .width = 1,
+                     .row = "chunk",
+                     .ints = "ints",
+                     .index_type = "int64_t"};
     p->buffers = ARENA_ARRAY(arena, CgBuffer *, CG_MAX_BUFFERS);
     cg_c_set_step(p, step, 0);
     return p;

@@ -13,10 +13,10 @@
  * Scalars that depend on it are of type nd_vW (W lanes of T); others stay scalars and are splat where they meet.
  *   - loads with stride 1 along the vector axis are unaligned vector loads; loads that do not move along it are scalar;
  *     guards, other strides, quotients: the whole scalar is computed lane by lane in a loop (right, but slow). Guards
- * that do not depend on the vector axis are ifs around the computation; their loads are never out of bounds.
+ *     that do not depend on the vector axis are ifs around the computation; their loads are never out of bounds.
  *   - a guard on the vector axis that all lanes agree on costs nothing when the axis' range is known: set axis_least
- * and axis_most (constants; cg_c_set_range) before printing, e.g. after cutting a loop at cg_c_segments' borders. A
- * CgPrinter with vector_axis == -1 prints plain scalar code. */
+ *     and axis_most (constants; cg_c_set_range) before printing, e.g. after cutting a loop at cg_c_segments' borders.
+ * A CgPrinter with vector_axis == -1 prints plain scalar code. */
 #ifndef NDARTS_CODEGEN_PRINT_C_H
 #define NDARTS_CODEGEN_PRINT_C_H
 
@@ -41,9 +41,9 @@ typedef struct CgPrinter {
     CgBuffer **buffers; /* buffer i of the kernel is called bi */
     int buffer_count;
     const char *index_type; /* of loop variables: "int64_t", or "int" where that is enough and faster (CUDA) */
-    const char *row;  /* variable: where partial sums go, "chunk" */
-    const char *ints; /* expression of the array of the call's constants; "ints" */
-    int int_base;     /* where the present step's constants begin in it */
+    const char *row;        /* variable: where partial sums go, "chunk" */
+    const char *ints;       /* expression of the array of the call's constants; "ints" */
+    int int_base;           /* where the present step's constants begin in it */
     CgEntry *entries;
     int entry_count, entry_capacity;
     int block_begin[64]; /* entry_count when each open block began */

@@ -26,15 +26,15 @@
 
 typedef struct CgEmitC {
     CgModule *module;
-    Arena *arena;        /* of the kernel being printed: most texts turn out to be known already */
+    Arena *arena; /* of the kernel being printed: most texts turn out to be known already */
     CgProgram *program;
     const CgStage *stage;
-    int position;        /* of the step in the stage */
-    int consumed;        /* steps computed by the schedule: 1 unless it sets more (it and the following ones) */
+    int position; /* of the step in the stage */
+    int consumed; /* steps computed by the schedule: 1 unless it sets more (it and the following ones) */
     CgCallStage *calls;
     const CgStep *steps[64]; /* of the kernel between begin and end */
     int step_count;
-    bool banded;             /* the kernel between begin and end heeds band and bands */
+    bool banded; /* the kernel between begin and end heeds band and bands */
     int64_t ints[CG_MAX_INTS * 8];
     int int_count;
 } CgEmitC;

@@ -1,8 +1,8 @@
 /* schedule_window.c: convolutions and the gradients of their weights, one image per call, on the loops of
  * schedule_core.c.
  *
- *     copy: an operand at every pixel that a window touches, padding included, into scratch   (normalise, relu, ...
- * here) loop: depthwise | dense | gradient of either, from the copy into the result
+ *     copy: an operand at every pixel that a window touches, padding included, into scratch (normalise, relu, ... here)
+ *     loop: depthwise | dense | gradient of either, from the copy into the result
  *
  * Steps that follow each other in a stage make one kernel, so that what several of them read (the relu of a state, a
  * gradient through a batch norm) is copied once, with the padding of the one that needs most. The loops are functions

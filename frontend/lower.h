@@ -62,7 +62,7 @@ typedef struct Instance {
     int read_count, read_capacity;
     Read *reads;
     IrGraph *graph;
-    StrMap names; /* of its parameters, relative */
+    StrMap names;                 /* of its parameters, relative */
     struct Instance *next, *last; /* of the same definition; the first one knows the last */
 } Instance;
 
@@ -77,8 +77,8 @@ typedef struct Lower {
     int instance_count, instance_capacity;
     Instance **instances;
     StrMap instance_index; /* the first Instance * of an operation by its name */
-    IrNode *input; /* of @forward */
-    StrMap alphas; /* "normal" -> the softmax node */
+    IrNode *input;         /* of @forward */
+    StrMap alphas;         /* "normal" -> the softmax node */
     const struct Sets *sets;
     int depth;     /* of definitions that use each other */
     int nesting;   /* of expressions that are evaluated */
@@ -210,7 +210,7 @@ bool lower_data_has_any_shape(const Lower *l);
 bool lower_data_is_replaced(const Lower *l);
 /* The same of a data line's value outside of an experiment. */
 void lower_data(Lower *l, const Ast *data);
-const Ast *experiment_network(const Ast *experiment); /* the expression; NULL when there is none */
+const Ast *experiment_network(const Ast *experiment);                   /* the expression; NULL when there is none */
 const Ast *experiment_setting(const Ast *experiment, const char *name); /* NULL when there is none */
 
 /* What --set says. */

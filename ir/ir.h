@@ -232,7 +232,7 @@ const int64_t *ir_attr_get_ints(const IrNode *node, const char *name); /* bug() 
 const int64_t *ir_conv_weight(const IrNode *node);
 /* Is the node one of them, with a group and an output for each of several channels? */
 bool ir_conv_is_depthwise(const IrNode *node);
-void ir_attr_set(IrNode *node, IrAttr attr);                           /* adds or replaces */
+void ir_attr_set(IrNode *node, IrAttr attr); /* adds or replaces */
 
 /* ---- changing ---- */
 void ir_node_remove(IrNode *node);                      /* out of the order; nothing may use it any more */

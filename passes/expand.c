@@ -7,7 +7,7 @@
  * - Names: a call prefixes the parameters inside with its own name; candidate i of a mixed operation NAME with
  *   NAME._ops.i; what begins with '^' gets NAME instead.
  * - Tags: everything made from a mixed operation or a call with edge=true carries its name; what is made from another
- * call carries the name of the outermost named call.
+ *   call carries the name of the outermost named call.
  * - The module's table of parameters is filled here, in the order of first mention.
  * Sums are added left to right, in the order of the candidates. A candidate that is zero everywhere (`none`) adds no
  * term. */

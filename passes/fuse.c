@@ -7,8 +7,8 @@
  * Only elementwise operations, draws and views are inlined, and only when that is cheap:
  *   - several users compute the value several times, so it must not cost much;
  *   - a window (convolution, matrix product) reads every element several times, or copies it, so still less, and from
- * one tensor; a GPU's pointwise products read theirs once, into a tile, so there it may be the gradient of a batch norm;
- * into a pool only views go;
+ *     one tensor; a GPU's pointwise products read theirs once, into a tile, so there it may be the gradient of a batch
+ *     norm; into a pool only views go;
  *   - what is computed once (scale) is not computed again for every pixel: only its views are inlined into images;
  *   - a value that reads several tensors is not carried into a later group: that would keep them all alive.
  * On a wide device what a dense convolution reads with a window of more than one pixel is stored, when there is enough
@@ -52,7 +52,7 @@ typedef struct Value {
     bool window_user, pool_user, wider_user, later_user, placed;
     bool wide_window; /* a window of more than one pixel is among the users, or a depthwise one */
     int64_t products; /* on a wide device: of an element in a dense convolution, perhaps through a dilate; 0: in none */
-    bool merged; /* read with several dimensions as one, which only memory can give */
+    bool merged;      /* read with several dimensions as one, which only memory can give */
 } Value;
 
 typedef struct Fusion {

@@ -149,8 +149,7 @@ static double nice_step(double most, int parts) {
 static void add_axes(const Picture *p, Str *out) {
     double step = nice_step((double)p->top, 8);
     for (double bytes = 0; bytes <= (double)p->top; bytes += step)
-        str_addf(out,
-                 "<path class=\"grid\" d=\"M%d %.1fh%d\"/><text class=\"right\" x=\"%d\" y=\"%.1f\">%s</text>\n",
+        str_addf(out, "<path class=\"grid\" d=\"M%d %.1fh%d\"/><text class=\"right\" x=\"%d\" y=\"%.1f\">%s</text>\n",
                  LEFT, y_of(p, bytes), WIDTH, LEFT - 6, y_of(p, bytes) + 4, size_text(p->ctx->arena, (int64_t)bytes));
     step = nice_step(p->stages, 15);
     for (double stage = 0; stage < p->stages; stage += step)

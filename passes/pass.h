@@ -13,10 +13,11 @@ typedef enum GraphKind {
     GRAPH_search_alphas,  /* training mode; loss, logits; Adam on the alphas, running statistics */
     GRAPH_search_weights, /* training mode; loss, logits, grad_norm; clip + SGD on the weights, running statistics */
     GRAPH_train,          /* training mode with auxiliary head; loss, logits, logits_aux, grad_norm; clip + SGD */
-    GRAPH_gradients,      /* training mode; loss, logits (logits_aux), grad/NAME of every weight and alpha; running statistics */
+    GRAPH_gradients, /* training mode; loss, logits (logits_aux), grad/NAME of every weight and alpha; running statistics */
     GRAPH_KIND_COUNT
 } GraphKind;
-const char *graph_kind_name(GraphKind kind); /* "infer", "eval", "search-alphas", "search-weights", "train", "gradients" */
+const char *
+graph_kind_name(GraphKind kind); /* "infer", "eval", "search-alphas", "search-weights", "train", "gradients" */
 bool graph_kind_parse(const char *name, GraphKind *kind);
 bool graph_kind_is_training(GraphKind kind);
 
@@ -29,33 +30,34 @@ struct PassContext {
     Diag *diag;
     IrModule *module;
     GraphKind kind;
-    int64_t batch;        /* largest number of images */
-    int chunks;           /* K; 0: min(batch, 16) */
-    size_t element_size;  /* 4, or 8 under f64: for recompute and plan-memory */
-    bool half;            /* plan-memory: images are stored as bf16 */
-    int64_t keep_bytes;   /* for recompute: values inside edges may take so much to be kept for the backward; or
+    int64_t batch;       /* largest number of images */
+    int chunks;          /* K; 0: min(batch, 16) */
+    size_t element_size; /* 4, or 8 under f64: for recompute and plan-memory */
+    bool half;           /* plan-memory: images are stored as bf16 */
+    int64_t keep_bytes;  /* for recompute: values inside edges may take so much to be kept for the backward; or
                              PASS_KEEP_WORTHWHILE */
-    bool left_out;        /* set by recompute: not all of them could be */
-    bool wide;            /* for a device that runs hundreds of steps at once: no memory is shared over time, nothing recomputed */
+    bool left_out;       /* set by recompute: not all of them could be */
+    bool wide; /* for a device that runs hundreds of steps at once: no memory is shared over time, nothing recomputed */
     /* Draws to be fed by the caller instead: stream names become graph inputs of the same name ("noise.P", "mask.P"). NULL: none. */
     const char *const *fed_streams;
     int fed_stream_count;
-    bool grad_output_loss; /* attach-loss: loss = sum(logits * grad_output), an input shaped like the logits; no labels (tests of one operation) */
-    bool input_gradient;   /* differentiate, graph gradients: the output grad/input too */
+    bool
+        grad_output_loss; /* attach-loss: loss = sum(logits * grad_output), an input shaped like the logits; no labels (tests of one operation) */
+    bool input_gradient; /* differentiate, graph gradients: the output grad/input too */
     /* printing and choosing, from the command line */
-    const char *const *only;      /* --passes: NULL means all of the pipeline */
+    const char *const *only; /* --passes: NULL means all of the pipeline */
     int only_count;
-    const char *const *disabled;  /* --disable-pass */
+    const char *const *disabled; /* --disable-pass */
     int disabled_count;
     const char *print_before, *print_after; /* names separated by commas, or NULL */
     bool print_after_all, print_after_change, timing;
-    const char *dump_to;          /* directory, or NULL: GRAPH.NN-PASS.ir, NN the pass's place in the pipeline */
-    FILE *out;                    /* where the above is printed */
+    const char *dump_to; /* directory, or NULL: GRAPH.NN-PASS.ir, NN the pass's place in the pipeline */
+    FILE *out;           /* where the above is printed */
 };
 
 typedef bool PassFunction(PassContext *ctx, IrGraph *g); /* true: something changed */
 typedef struct PassInfo {
-    const char *name;             /* "insert-noise" */
+    const char *name; /* "insert-noise" */
     PassFunction *run;
     const char *summary;
 } PassInfo;

@@ -6,9 +6,12 @@
  *     buf    = momentum * buf + g                                 (state momentum/NAME)
  *     w      = w - lr * buf
  * Alphas: Adam, decay added to the gradient (not decoupled).
- *     g = grad + decay * w;  m = beta1 * m + (1 - beta1) * g;  v = beta2 * v + (1 - beta2) * g * g    (adam_m/NAME,
- * adam_v/NAME) w = w - alphas_lr * (m / adam_bias1) / (sqrt(v / adam_bias2) + eps) lr, alphas_lr, adam_bias1 = 1 -
- * beta1^t and adam_bias2 = 1 - beta2^t are run-time scalars, the other numbers settings. */
+ *     g = grad + decay * w
+ *     m = beta1 * m + (1 - beta1) * g                             (state adam_m/NAME)
+ *     v = beta2 * v + (1 - beta2) * g * g                         (state adam_v/NAME)
+ *     w = w - alphas_lr * (m / adam_bias1) / (sqrt(v / adam_bias2) + eps)
+ * lr, alphas_lr, adam_bias1 = 1 - beta1^t and adam_bias2 = 1 - beta2^t are run-time scalars, the other numbers
+ * settings. */
 #include "passes/pass.h"
 
 #include <math.h>

@@ -13,7 +13,8 @@
 
 struct RtDevice {
     RtThreads *threads;
-    void **arenas; /* of each thread: private values and scratch of whichever graph runs; NULL before the first is bound */
+    void **
+        arenas; /* of each thread: private values and scratch of whichever graph runs; NULL before the first is bound */
     size_t arena_bytes;
     Arena *memory;       /* of the compiler */
     RtCompiler compiler; /* once it is asked for: what it says of itself must not change under way */
@@ -89,7 +90,8 @@ static RtModule *cpu_build(RtDevice *device, const CgOutput *output, const char 
     return module;
 }
 
-static bool cpu_fill_cache(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes, Error *error) {
+static bool cpu_fill_cache(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes,
+                           Error *error) {
     const RtCompiler *compiler = find_compiler(device, error);
     if (!compiler)
         return false;
@@ -154,7 +156,8 @@ static bool make_arenas(RtDevice *device, const Plan *plan, Error *error) {
     bool ok = device->arenas != NULL;
     for (int t = 0; ok && t < threads; t++)
         ok = (device->arenas[t] = machine_pages_allocate(device->arena_bytes)) != NULL;
-    return ok || error_set(error, ERROR_MACHINE, "out of memory: %zu bytes for each of %d threads", device->arena_bytes, threads);
+    return ok || error_set(error, ERROR_MACHINE, "out of memory: %zu bytes for each of %d threads", device->arena_bytes,
+                           threads);
 }
 
 static RtBound *cpu_bind(RtDevice *device, const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,

@@ -62,7 +62,7 @@ struct RtBound {
     size_t private_image_bytes, bytes;
     void *conv_copy, *conv_clear; /* the module's kernels for what cuDNN computes (docs/modules.md), or NULL */
     CudaConv **convs;             /* by kernel; NULL: none is computed by cuDNN */
-    ProfileGraph *profile; /* NULL: nothing is timed */
+    ProfileGraph *profile;        /* NULL: nothing is timed */
 };
 
 /* The device's address of a step's buffer. */

@@ -192,7 +192,8 @@ RtModule *rt_cache_find(const char *key) {
     return module;
 }
 
-bool rt_cache_fill(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *key, Error *error) {
+bool rt_cache_fill(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *key,
+                   Error *error) {
     RtModule *module = rt_cache_find(key);
     bool found = module != NULL;
     rt_module_unload(module);
@@ -273,7 +274,8 @@ const char *rt_cache_recall(Arena *arena, const char *text_key) {
     int file = rt_cache_open(arena, text_name(arena, text_key));
     char *bytes = file >= 0 ? read_bytes(file, &size) : NULL;
     const char *key = NULL;
-    if (bytes && size == DIGEST && strspn(memcpy(arena_alloc(arena, DIGEST + 1), bytes, DIGEST), "0123456789abcdef") == DIGEST)
+    if (bytes && size == DIGEST &&
+        strspn(memcpy(arena_alloc(arena, DIGEST + 1), bytes, DIGEST), "0123456789abcdef") == DIGEST)
         key = arena_strndup(arena, bytes, DIGEST);
     free(bytes);
     if (file >= 0)

@@ -15,7 +15,8 @@ const char *rt_cache_key(Arena *arena, const CgOutput *output, const char *optio
 /* The module under a key, or NULL. */
 RtModule *rt_cache_find(const char *key);
 /* Builds the module unless it is there, whole and able to be loaded. */
-bool rt_cache_fill(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *key, Error *error);
+bool rt_cache_fill(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *key,
+                   Error *error);
 /* Loads the module from the cache; builds it first when it is not there or its entry is damaged. */
 RtModule *rt_cache_load(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *key,
                         Error *error);

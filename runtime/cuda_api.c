@@ -57,10 +57,10 @@ bool cuda_api_count_devices(const CudaApi *api, int *count, Error *error) {
 
 bool cuda_api_arch(const CudaApi *api, int device, Arena *arena, const char **arch, Error *error) {
     int major = 0, minor = 0;
-    bool ok = cuda_check(api, api->DeviceGetAttribute(&major, CUDA_ATTRIBUTE_MAJOR, device), "asking for the GPU's kind",
-                         error) &&
-              cuda_check(api, api->DeviceGetAttribute(&minor, CUDA_ATTRIBUTE_MINOR, device), "asking for the GPU's kind",
-                         error);
+    bool ok = cuda_check(api, api->DeviceGetAttribute(&major, CUDA_ATTRIBUTE_MAJOR, device),
+                         "asking for the GPU's kind", error) &&
+              cuda_check(api, api->DeviceGetAttribute(&minor, CUDA_ATTRIBUTE_MINOR, device),
+                         "asking for the GPU's kind", error);
     *arch = arena_printf(arena, "sm_%d%d", major, minor);
     return ok;
 }

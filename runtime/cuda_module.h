@@ -23,8 +23,8 @@ CudaModule *cuda_module_load(const CudaApi *api, const char *path, const char *a
                              const char **identity, Error *error);
 /* What goes into a .cubin file, with its plan: the units are compiled side by side and linked (nvjitlink.h; output has
  * one unit where that is missing). */
-bool cuda_module_compile(const CgOutput *output, const char *arch, int threads, Arena *arena, void **bytes, size_t *size,
-                         Error *error);
+bool cuda_module_compile(const CgOutput *output, const char *arch, int threads, Arena *arena, void **bytes,
+                         size_t *size, Error *error);
 void cuda_module_unload(const CudaApi *api, CudaModule *module); /* NULL is allowed */
 
 #endif

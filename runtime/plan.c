@@ -398,7 +398,8 @@ static CgConv read_conv(json_t *kernel) {
 /* For people only: nothing here can be wrong. */
 static PlanWork read_work(PlanReader *r, json_t *kernel) {
     const char *origin = json_string_value(json_object_get(kernel, "origin"));
-    return (PlanWork){arena_strdup(r->arena, origin ? origin : ""), json_integer_value(json_object_get(kernel, "flops")),
+    return (PlanWork){arena_strdup(r->arena, origin ? origin : ""),
+                      json_integer_value(json_object_get(kernel, "flops")),
                       json_integer_value(json_object_get(kernel, "bytes")), read_conv(kernel),
                       json_is_true(json_object_get(kernel, "tensor"))};
 }

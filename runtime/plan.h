@@ -72,7 +72,7 @@ typedef struct Plan {
     CgTarget target;
     CgPrecision precision;
     int vector_bytes;
-    bool bands;                    /* kernels compute bands of rows */
+    bool bands; /* kernels compute bands of rows */
     int64_t batch, chunks;
     int scalar_count;
     const char *scalars[ND_SCALAR_COUNT];

@@ -91,7 +91,8 @@ static bool check_budget(const RtProgram *p, const RtProgramOptions *o, Error *e
     RtMemory memory = rt_plan_memory(p->module->plan, rt_program_threads(p));
     return o->memory_budget == 0 || rt_memory_total(&memory) <= o->memory_budget ||
            error_set(error, ERROR_INPUT,
-                     "the memory budget of %.2f MB is too small for %d threads, which need %.2f MB; this machine has %d cores",
+                     "the memory budget of %.2f MB is too small for %d threads, which need %.2f MB; this machine has "
+                     "%d cores",
                      (double)o->memory_budget / 1e6, rt_program_threads(p), (double)rt_memory_total(&memory) / 1e6,
                      machine_core_count());
 }
@@ -116,8 +117,8 @@ static bool finish(RtProgram *p, uint64_t seed, Error *error) {
     malloc_trim(0); /* compiling and reading the plan took more than running will */
     p->plan = p->module->plan;
     p->identity = arena_printf(p->arena, "ndarts %s, precision %s, vectors of %d bytes, batch %lld, %s", NDARTS_VERSION,
-                               cg_precision_name(p->plan->precision), p->plan->vector_bytes,
-                               (long long)p->plan->batch, p->identity);
+                               cg_precision_name(p->plan->precision), p->plan->vector_bytes, (long long)p->plan->batch,
+                               p->identity);
     return check_scalars(p->plan, error) &&
            (!p->backend->check_memory || p->backend->check_memory(p->device, p->plan, error)) &&
            make_memory(p, error) && bind_graphs(p, error) && program_make_state(p, seed, error);

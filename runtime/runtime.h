@@ -30,17 +30,17 @@ typedef struct RtProgram RtProgram;
 enum { RT_VECTOR_HOST = -1 };
 
 typedef struct RtProgramOptions {
-    const char *path;        /* a text ("-" is standard input), IR, or a module file, for which only device, seed and
+    const char *path;     /* a text ("-" is standard input), IR, or a module file, for which only device, seed and
                                 threads matter */
-    const char *prefer;      /* FrontendOptions.prefer: which of several experiments of the text is meant; or NULL */
-    FrontendFiles *files;    /* FrontendOptions.files: what was read before; or NULL */
-    const char *recipe;      /* FrontendOptions.recipe: a text whose training is applied to what path defines; or NULL */
+    const char *prefer;   /* FrontendOptions.prefer: which of several experiments of the text is meant; or NULL */
+    FrontendFiles *files; /* FrontendOptions.files: what was read before; or NULL */
+    const char *recipe;   /* FrontendOptions.recipe: a text whose training is applied to what path defines; or NULL */
     FrontendLookAt
         *look_at; /* FrontendOptions.look_at; or NULL, as in the library, which reads no folders of pictures */
     const char *const *sets; /* --set NAME=VALUE, in order */
     int set_count;
-    uint64_t seed; /* of the initial values */
-    int threads;   /* 0: as many as there are cores */
+    uint64_t seed;      /* of the initial values */
+    int threads;        /* 0: as many as there are cores */
     const char *device; /* "cpu" (NULL too), "cuda", "cuda:N", "auto" */
     CgPrecision precision;
     int64_t batch;          /* largest number of images; 0: search.batch or train.batch of the text, else 16 */
@@ -163,15 +163,15 @@ double rt_output_scalar(const RtProgram *program, GraphKind kind, const char *na
 int rt_trace_main(int argc, char **argv);
 int rt_infer_main(int argc, char **argv);
 int rt_info_main(int argc, char **argv);
-int rt_search_main(int argc, char **argv); /* search.c */
-int rt_train_main(int argc, char **argv);  /* train.c */
-int rt_eval_main(int argc, char **argv);   /* eval.c */
-int rt_report_main(int argc, char **argv); /* report.c */
-int rt_derive_main(int argc, char **argv); /* derive.c */
+int rt_search_main(int argc, char **argv);   /* search.c */
+int rt_train_main(int argc, char **argv);    /* train.c */
+int rt_eval_main(int argc, char **argv);     /* eval.c */
+int rt_report_main(int argc, char **argv);   /* report.c */
+int rt_derive_main(int argc, char **argv);   /* derive.c */
 int rt_genotype_main(int argc, char **argv); /* genotype_command.c */
-int rt_import_main(int argc, char **argv); /* import.c */
-int rt_export_main(int argc, char **argv); /* export.c */
-int rt_tune_main(int argc, char **argv);   /* tune.c */
+int rt_import_main(int argc, char **argv);   /* import.c */
+int rt_export_main(int argc, char **argv);   /* export.c */
+int rt_tune_main(int argc, char **argv);     /* tune.c */
 
 /* The folder of the language's own definitions: $NDARTS_LIBRARY, else that of the installation this program or shared
  * library is of, else, in a build folder, that of the source tree (installed.c). Where there is none: the folders that

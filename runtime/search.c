@@ -1,9 +1,10 @@
 /* search.c: the bilevel first-order search.
  *
  *     for every epoch, for every batch of the first half of the training images (step s of the whole run):
- *         unless the epoch is one of the first frozen_epochs: Adam on the alphas, with the loss of a batch of the
- * second half clipped SGD with momentum on the weights, with the loss of the batch of the first half after every epoch:
- * loss and accuracy on the second half, in evaluation mode; genotype; checkpoint
+ *         unless the epoch is one of the first frozen_epochs:
+ *             Adam on the alphas, with the loss of a batch of the second half
+ *         clipped SGD with momentum on the weights, with the loss of the batch of the first half
+ *     after every epoch: loss and accuracy on the second half, in evaluation mode; genotype; checkpoint
  *
  * Draws of the alphas pass are numbered 2s + 1, of the weights pass 2s + 2. When the second half has fewer batches than
  * the first it starts again in another order. */

@@ -15,7 +15,7 @@ enum { SPINS_BEFORE_SLEEP = 4000, SPINS_BEFORE_YIELD = 20000, SPINS_CROWDED = 20
 
 struct RtThreads {
     int count;
-    int spins; /* before a thread that waits yields */
+    int spins;          /* before a thread that waits yields */
     pthread_t *workers; /* count - 1 */
     RtJob *job;
     void *argument;

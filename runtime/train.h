@@ -35,7 +35,7 @@ typedef struct Train {
     Loader *train_loader, *valid_loader;
     Classwise *valid_classes; /* of the latest evaluation */
     TrainResult result;
-    bool has_last; /* result.last_* are of the current weights */
+    bool has_last;         /* result.last_* are of the current weights */
     double train_accuracy; /* of the latest epoch that was trained here */
 } Train;
 

@@ -104,19 +104,9 @@ static bool take_flag(OptOptions *o, const char *name) {
     return false;
 }
 
-static const char *const value_options[] = {"--passes",
-                                            "--disable-pass",
-                                            "--graph",
-                                            "--kind",
-                                            "--batch",
-                                            "--chunks",
-                                            "--precision",
-                                            "--keep-bytes",
-                                            "--fed-streams",
-                                            "--print-ir-before",
-                                            "--print-ir-after",
-                                            "--dump-to",
-                                            "-o"};
+static const char *const value_options[] = {
+    "--passes",     "--disable-pass", "--graph",           "--kind",           "--batch",   "--chunks", "--precision",
+    "--keep-bytes", "--fed-streams",  "--print-ir-before", "--print-ir-after", "--dump-to", "-o"};
 
 static bool takes_value(const char *name) {
     for (size_t i = 0; i < sizeof value_options / sizeof value_options[0]; i++)

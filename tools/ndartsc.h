@@ -29,7 +29,7 @@ typedef struct Options {
     const char *input, *output, *weights; /* weights: for a stand-alone C file */
     Emit emit;
     bool emit_given;
-    CgTarget target;  /* of what is emitted */
+    CgTarget target; /* of what is emitted */
     bool target_given;
     int kind_count; /* --graph; 0: what the text is for */
     GraphKind kinds[GRAPH_KIND_COUNT];

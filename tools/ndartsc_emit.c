@@ -282,7 +282,8 @@ static bool emit_svg(Job *job, const char *dot) {
         return error_set(&job->error, ERROR_INPUT, "a picture is of one graph; --graph=NAME says which");
     const char *svg = draw_svg(job->o->arena, "dot -Tsvg", dot);
     return svg ? write_text(job, svg)
-               : error_set(&job->error, ERROR_MACHINE, "Graphviz's dot is not installed, or failed; --emit=dot needs none");
+               : error_set(&job->error, ERROR_MACHINE,
+                           "Graphviz's dot is not installed, or failed; --emit=dot needs none");
 }
 
 static bool emit_drawing(Job *job) {
@@ -321,7 +322,8 @@ static bool emit_standalone(Job *job) {
     Options *o = job->o;
     TensorFile weights;
     if (!o->output || o->emit != EMIT_c)
-        return error_set(&job->error, ERROR_INPUT, "--weights makes a stand-alone C file (--emit=c -o NET.c) or goes into a .cubin");
+        return error_set(&job->error, ERROR_INPUT,
+                         "--weights makes a stand-alone C file (--emit=c -o NET.c) or goes into a .cubin");
     o->kind_count = 1;
     o->kinds[0] = GRAPH_infer;
     o->batch = 1;

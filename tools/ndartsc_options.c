@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const emit_names[EMIT_COUNT] = {"ast", "ir",  "stages", "plan", "c",    "so",
-                                            "cu",  "ptx", "cubin",  "dot",  "svg",  "stats", "resources"};
+const char *const emit_names[EMIT_COUNT] = {"ast", "ir",    "stages", "plan", "c",     "so",       "cu",
+                                            "ptx", "cubin", "dot",    "svg",  "stats", "resources"};
 
 static const char usage[] =
     "usage: ndartsc FILE|- [-o OUT] [options]\n"
@@ -20,7 +20,8 @@ static const char usage[] =
     "  --emit=KIND              ast, ir, stages, plan, c, so, cu, ptx, cubin, dot, stats; resources (of a .cubin)\n"
     "  --target=c|cuda          what the graph, stages or plan are made for; by itself: that source (default: what OUT "
     "is for, else c)\n"
-    "  --weights W.safetensors  with --emit=c: one stand-alone C file with these weights, and its header; cubin: put into it\n"
+    "  --weights W.safetensors  with --emit=c: one stand-alone C file with these weights, and its header; cubin: put "
+    "into it\n"
     "  --graph=A,B              the steps to compile: infer, eval, search-alphas, search-weights, train, gradients. "
     "Default: infer for\n"
     "                           a network, search-alphas,search-weights,eval for a search, train,eval for a training; "
@@ -43,7 +44,8 @@ static const char usage[] =
     "  --print-ir-before=PASS, --print-ir-after=PASS, --print-ir-after-all, --print-ir-after-change   on stderr\n"
     "  --dump-to=DIR            one file per pass and graph, each a valid input again\n"
     "  --timing                 time of each pass, on stderr\n"
-    "  --mem-report[=FILE.svg]  every buffer with its place, size and life, on stderr; a picture of it, as text or in FILE\n"
+    "  --mem-report[=FILE.svg]  every buffer with its place, size and life, on stderr; a picture of it, as text or in "
+    "FILE\n"
     "  --mem-budget BYTES       keep to so much memory (K, M, G), or say that it cannot be done\n"
     "  --help, --version\n";
 
@@ -53,25 +55,11 @@ void options_print_usage(FILE *out) {
 
 static const char *const flags[] = {
     "--plain", "--json", "--mem-report", "--timing", "--print-ir-after-all", "--print-ir-after-change"};
-static const char *const values[] = {"-o",
-                                     "--emit",
-                                     "--target",
-                                     "--weights",
-                                     "--graph",
-                                     "--network",
-                                     "--set",
-                                     "--batch",
-                                     "--precision",
-                                     "--vector",
-                                     "--arch",
-                                     "--card",
-                                     "--passes",
-                                     "--disable-pass",
-                                     "--print-ir-before",
-                                     "--print-ir-after",
-                                     "--dump-to",
-                                     "--mem-budget",
-                                     "--tune"};
+static const char *const values[] = {
+    "-o",       "--emit",         "--target",          "--weights",        "--graph",   "--network",
+    "--set",    "--batch",        "--precision",       "--vector",         "--arch",    "--card",
+    "--passes", "--disable-pass", "--print-ir-before", "--print-ir-after", "--dump-to", "--mem-budget",
+    "--tune"};
 enum { FLAG_COUNT = sizeof flags / sizeof flags[0], VALUE_COUNT = sizeof values / sizeof values[0] };
 
 static bool is_in(const char *const *names, int count, const char *name) {

@@ -2,8 +2,7 @@
  * nothing but the CUDA runtime: docs/modules.md and docs/cuda.md say how a module is built.
  *
  *     cc -O2 classify.c -o classify -lcudart        (add -L and -I of the CUDA toolkit where needed)
- *     ./classify net.cubin image.f32                 float32 numbers, N x C x H x W with N = 1, as the network expects
- * them
+ *     ./classify net.cubin image.f32                 float32 numbers, N x C x H x W with N = 1, as the network wants them
  *
  * Prints the logits, the largest one last. The steps: find plan and weights in the file, allocate what the plan says,
  * put the weights where it says, in the order of axes it says, then launch its stages. */

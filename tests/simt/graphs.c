@@ -56,8 +56,9 @@ typedef struct Test {
     NdRun run;
     void *run_address;
     int wrong;
-    double largest[2];  /* relative errors met: of values, of gradients */
-    double together[2]; /* squares of the errors and of what is expected, of all gradients and updates in tf32 and bf16 */
+    double largest[2]; /* relative errors met: of values, of gradients */
+    double
+        together[2]; /* squares of the errors and of what is expected, of all gradients and updates in tf32 and bf16 */
 } Test;
 
 static _Noreturn void die(const char *what, const char *detail) {
@@ -75,7 +76,9 @@ static size_t value_bytes(const Test *t, const IrNode *n) {
     IrType type = n->type;
     if (n->place == PLACE_private)
         type.dim[0] = 1;
-    return (size_t)ir_type_count(&type, t->options.batch, t->options.chunks) * (n->half ? 2 : n->type.dtype == DTYPE_u8 ? 1 : 4);
+    return (size_t)ir_type_count(&type, t->options.batch, t->options.chunks) * (n->half                     ? 2
+                                                                                : n->type.dtype == DTYPE_u8 ? 1
+                                                                                                            : 4);
 }
 
 /* Instead of sharing memory over time: every value has its own, and a gap behind it. */
@@ -93,7 +96,8 @@ static void spread_values(Test *t, int index) {
 }
 
 static void build_graphs(Test *t) {
-    t->options = (CgOptions){.target = TARGET_cuda, .precision = t->precision, .unit_count = 1, .batch = BATCH, .chunks = BATCH};
+    t->options =
+        (CgOptions){.target = TARGET_cuda, .precision = t->precision, .unit_count = 1, .batch = BATCH, .chunks = BATCH};
     Diag *diag = diag_create(t->arena, stderr);
     for (int i = 0; i < t->kind_count; i++) {
         PassContext ctx = {.arena = t->arena,
@@ -205,7 +209,8 @@ static void allow_values(Test *t, int index, size_t work_bytes) {
             continue;
         size_t bytes = value_bytes(t, n);
         if (n->place == PLACE_work)
-            allow(t->work.bytes + n->offset, bytes), end = (size_t)n->offset + bytes > end ? (size_t)n->offset + bytes : end;
+            allow(t->work.bytes + n->offset, bytes),
+                end = (size_t)n->offset + bytes > end ? (size_t)n->offset + bytes : end;
         else if (n->place == PLACE_prepared)
             allow(t->prepared.bytes + t->prepared_base[index] + n->offset, bytes);
         for (int i = 0; n->place == PLACE_private && i < BATCH; i++)
@@ -543,8 +548,7 @@ int main(int argc, char **argv) {
             Error error = {ERROR_NONE, ""};
             if (!cg_precision_parse(argv[i], argv[i + 1], &t.precision, &error))
                 die("usage:", error.message);
-        }
-        else
+        } else
             t.orders = atoi(argv[i + 1]);
     }
     open_all(&t);

@@ -124,9 +124,13 @@ static void test_normal_bits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fnv1a),          cmocka_unit_test(test_sha256), cmocka_unit_test(test_crc32c),
-        cmocka_unit_test(test_philox),         cmocka_unit_test(test_draws_follow_their_definition),
-        cmocka_unit_test(test_normal_moments), cmocka_unit_test(test_draws_differ),
+        cmocka_unit_test(test_fnv1a),
+        cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_crc32c),
+        cmocka_unit_test(test_philox),
+        cmocka_unit_test(test_draws_follow_their_definition),
+        cmocka_unit_test(test_normal_moments),
+        cmocka_unit_test(test_draws_differ),
         cmocka_unit_test(test_normal_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

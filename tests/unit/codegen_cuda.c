@@ -59,11 +59,11 @@ static void test_error(void **state) {
     void *bytes;
     size_t size;
     Error error = {0};
-    assert_false(cg_nvrtc_compile(arena,
-                                  "/* of another kernel */\nextern \"C\" __global__ void e() {\n}\n/* infer: %7 = conv2d */\n"
-                                  "extern \"C\" __global__ void f() {\n nonsense; }\n",
-                                  "sm_80", NVRTC_cubin,
-                                  &bytes, &size, &error));
+    assert_false(
+        cg_nvrtc_compile(arena,
+                         "/* of another kernel */\nextern \"C\" __global__ void e() {\n}\n/* infer: %7 = conv2d */\n"
+                         "extern \"C\" __global__ void f() {\n nonsense; }\n",
+                         "sm_80", NVRTC_cubin, &bytes, &size, &error));
     assert_int_equal(error.kind, ERROR_MACHINE);
     assert_non_null(strstr(error.message, "/* infer: %7 = conv2d */\n nonsense; }\nndarts.cu(6): error"));
     assert_null(strstr(error.message, "of another kernel"));

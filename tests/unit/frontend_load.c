@@ -154,9 +154,12 @@ static void surroundings_tell_functions_apart(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(supernet_has_all_edges),   cmocka_unit_test(network_has_edges_and_head),
-        cmocka_unit_test(every_mistake_is_counted), cmocka_unit_test(missing_file_is_an_error),
-        cmocka_unit_test(entry_chooses),            cmocka_unit_test(surroundings_tell_functions_apart),
+        cmocka_unit_test(supernet_has_all_edges),
+        cmocka_unit_test(network_has_edges_and_head),
+        cmocka_unit_test(every_mistake_is_counted),
+        cmocka_unit_test(missing_file_is_an_error),
+        cmocka_unit_test(entry_chooses),
+        cmocka_unit_test(surroundings_tell_functions_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,10 @@
 /* Modules written by hand: the executor, the layouts of tensors, damaged plans, files and cache entries. */
 #include "base/str.h"
+#include "cache_folder.h"
 #include "runtime/cache.h"
 #include "runtime/machine.h"
 #include "runtime/plan.h"
 #include "runtime/runtime.h"
-#include "cache_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +22,8 @@
 static const char kernels[] =
     "#include <stdint.h>\n"
     "typedef struct NdRun { uint64_t seed, step, image_base; int64_t batch, chunks; double scalar[16]; } NdRun;\n"
-    "typedef struct NdWork { int64_t image, chunk, first; const NdRun *run; int64_t band, bands; void *scratch; } NdWork;\n"
+    "typedef struct NdWork { int64_t image, chunk, first; const NdRun *run; int64_t band, bands; void *scratch; } "
+    "NdWork;\n"
     "typedef void NdKernel(void *const *, const int64_t *, const NdWork *);\n"
     "static void k_double(void *const *b, const int64_t *i, const NdWork *w) {\n"
     "    (void)w; for (int c = 0; c < 3; c++) ((float *)b[1])[c] = (float)i[0] * ((float *)b[0])[c]; }\n"
@@ -189,7 +190,8 @@ static void test_state(void **state) {
     error = (Error){0};
     TensorFile part = {.tensors = &file.tensors[0], .count = 1};
     assert_false(rt_state_set(q, &part, RT_STATE_weights, &error));
-    assert_string_equal(error.message, "does not fit the network: 1 missing, 0 of another shape, 0 left over; nothing was loaded");
+    assert_string_equal(error.message,
+                        "does not fit the network: 1 missing, 0 of another shape, 0 left over; nothing was loaded");
     rt_program_close(p);
     rt_program_close(q);
 }
