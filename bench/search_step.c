@@ -8,8 +8,8 @@
  * multiply-adds of the forward pass, times 2 for flops, times 2 for the alphas' half (forward, gradient of the data) and 3 for the weights'), the share
  * of the peak, and the memory of the process. */
 #include "base/diag.h"
-#include "runtime/machine.h"
-#include "runtime/runtime.h"
+#include "runtime/device/machine.h"
+#include "runtime/driver/runtime.h"
 
 #include <stdio.h>
 #include <stdlib.h>

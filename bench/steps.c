@@ -10,8 +10,8 @@
  * computes everything with our own kernels. */
 #include "base/diag.h"
 #include "base/str.h"
-#include "runtime/cudnn.h"
-#include "runtime/runtime.h"
+#include "runtime/device/cudnn.h"
+#include "runtime/driver/runtime.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* codegen.c: a whole module: stages of all graphs, kernels and calls of all stages, the plan, the source texts. */
-#include "codegen/emit.h"
+#include "codegen/stages/emit.h"
 
 #include "base/quote.h"
 

@@ -1,5 +1,5 @@
 /* plan.c: the plan that a module carries, as JSON; docs/modules.md describes it. */
-#include "codegen/emit.h"
+#include "codegen/stages/emit.h"
 
 #include "base/json.h"
 

@@ -5,8 +5,8 @@
 
 #include "base/locale.h"
 #include "base/memory.h"
-#include "runtime/predict.h"
-#include "runtime/weights.h"
+#include "runtime/driver/predict.h"
+#include "runtime/driver/weights.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -117,7 +117,7 @@ mutant 'shift of a folded batch norm lost' passes/expand_norm.c \
 mutant 'folded into the weights twice' passes/fold_batch_norm.c 's/reshape, scale, 1, &shape/reshape, rewrite_binary(\&b, OP_mul, scale, scale), 1, \&shape/' \
     passes/fold_batch_norm.c 's/(#include "passes\/)pass.h"/\1rewrite.h"/' -- reference/networks_f64 noisy_darts_b/small
 mutant 'no auxiliary loss' passes/attach_loss.c 's/ir_constant\(b, weight\)/ir_constant(b, 0 * weight)/' -- reference/networks_f64 noisy_darts_b/small
-mutant 'average pool counts padding' codegen/stage_windows.c 's/return cg_op2\(b, OP_div, sum, window_size.*$/return cg_op2(b, OP_div, sum, cg_constant(b, (double)(w.kernel[0] * w.kernel[1]) + 0 * (double)dim[1]));/' \
+mutant 'average pool counts padding' codegen/stages/stage_windows.c 's/return cg_op2\(b, OP_div, sum, window_size.*$/return cg_op2(b, OP_div, sum, cg_constant(b, (double)(w.kernel[0] * w.kernel[1]) + 0 * (double)dim[1]));/' \
     -- reference/ops_f64 avg_pool_3x3/s1
 mutant 'candidates weighted by the alphas themselves' passes/expand_norm.c 's/^    return rewrite_binary\(b, OP_div, powers, .*$/    return powers;/' \
     -- reference/supernet_f64 darts/drop0.0
@@ -135,7 +135,7 @@ mutant 'drop path on the identity' passes/insert_drop_path.c 's/is_identity\(ctx
 mutant 'std of the noise is differentiated' passes/expand_random.c 's/rewrite_unary\(b, OP_detach, std\)/std/' -- reference/supernet_f64 gaussian/drop0.0
 mutant 'biased std of the noise' passes/expand_random.c 's/\.unbiased\)/.variance)/' -- reference/noise
 mutant 'std of uniform noise for its variance' passes/expand_random.c 's/sqrt\(3 \* (ir_attr_get_float\(n, "std", 0\))\)/sqrt(3.0) * \1/' -- reference/noise
-mutant 'noise does not decay' runtime/schedule.c 's/return \(1.0 \+ cos\(pi \* \(double\)epoch \/ 50.0\)\) \/ 2.0/return epoch < 0/' -- reference/noise
+mutant 'noise does not decay' runtime/loops/schedule.c 's/return \(1.0 \+ cos\(pi \* \(double\)epoch \/ 50.0\)\) \/ 2.0/return epoch < 0/' -- reference/noise
 mutant 'noise at the output when asked for at the input' passes/insert_noise.c 's/, "input"\);/, "inputs");/' -- reference/noise
 
 # ---- random numbers ----
@@ -143,8 +143,8 @@ mutant 'nine rounds of Philox' base/hash.c 's/round < 10/round < 9/' -- unit/bas
 mutant 'uniform draws rounded' base/hash.c 's/\.word\[0\] >> 8\) \* 0x1p-24/.word[0] >> 7) * 0x1p-25/' -- unit/base_hash
 mutant 'image and element of the counter swapped' base/hash.c 's/\{\{element, image, stream_hash, step\}\}/{{image, element, stream_hash, step}}/' \
     -- unit/codegen_plain
-mutant 'emitted Philox with one round less' codegen/prelude_c.c 's/round = 2; round < 9/round = 3; round < 9/' -- unit/codegen_fast
-mutant 'emitted draws ignore the image' codegen/prelude_c.c 's/\(run->image_base \+ \(uint64_t\)image\)/(run->image_base + (uint64_t)image * 0)/' -- unit/codegen_plain
+mutant 'emitted Philox with one round less' codegen/c/prelude_c.c 's/round = 2; round < 9/round = 3; round < 9/' -- unit/codegen_fast
+mutant 'emitted draws ignore the image' codegen/c/prelude_c.c 's/\(run->image_base \+ \(uint64_t\)image\)/(run->image_base + (uint64_t)image * 0)/' -- unit/codegen_plain
 
 # ---- gradients and passes ----
 mutant 'gradient of a square root' passes/gradients_elementwise.c '/^void grad_sqrt/,/^}/s/constant\(g, 0\.5\)|constant\(g, 2\)/constant(g, 3)/' -- unit/gradients
@@ -156,49 +156,49 @@ mutant 'derive orders edges by state' passes/derive.c 's/edges\[at - 1\].weight 
 mutant 'statistics count the auxiliary head' ir/stats.c '/count_products/,/^}/s/if \(counter.auxiliary\)/if (false)/' -- reference/stats
 
 # ---- runs ----
-mutant 'chunks by the number of images of a batch' runtime/executor.c 's/work->chunk \* run->batch \/ run->chunks, end/work->chunk * (run->batch - 1) \/ run->chunks, end/' \
+mutant 'chunks by the number of images of a batch' runtime/device/executor.c 's/work->chunk \* run->batch \/ run->chunks, end/work->chunk * (run->batch - 1) \/ run->chunks, end/' \
     -- reference/supernet_f64 darts/drop0.0
-mutant 'alphas move in frozen epochs' runtime/search.c 's/\(!is_frozen\(s\) \&\& !step_alphas/(!step_alphas/' -- cli/search test_threads_do_not_matter
-mutant 'flips depend on the batch only' runtime/augment.c 's/(DrawKey key = \{seed, epoch, )\(uint32_t\)index/\10/' -- unit/runtime_data_batches
-mutant 'random crops keep their shape' runtime/augment.c 's/draw_between\(key, stream, at \+ 1, log/draw_between(key, stream, at, log/' -- unit/runtime_augment
-mutant 'jitter in one order' runtime/augment.c 's/int j = draw_int\(key, "augment.color", \(uint32_t\)\(4 \+ i\), i \+ 1\)/int j = i/' -- unit/runtime_augment
-mutant 'contrast around the middle grey' runtime/image_color.c 's/int mean = [^;]*/int mean = 128 + 0 * (int)sum/' -- unit/runtime_image
-mutant 'broken images leave gaps' runtime/loader.c 's/if \(count < at\) \{/if (false) {/' -- unit/runtime_image
+mutant 'alphas move in frozen epochs' runtime/loops/search.c 's/\(!is_frozen\(s\) \&\& !step_alphas/(!step_alphas/' -- cli/search test_threads_do_not_matter
+mutant 'flips depend on the batch only' runtime/data/augment.c 's/(DrawKey key = \{seed, epoch, )\(uint32_t\)index/\10/' -- unit/runtime_data_batches
+mutant 'random crops keep their shape' runtime/data/augment.c 's/draw_between\(key, stream, at \+ 1, log/draw_between(key, stream, at, log/' -- unit/runtime_augment
+mutant 'jitter in one order' runtime/data/augment.c 's/int j = draw_int\(key, "augment.color", \(uint32_t\)\(4 \+ i\), i \+ 1\)/int j = i/' -- unit/runtime_augment
+mutant 'contrast around the middle grey' runtime/data/image_color.c 's/int mean = [^;]*/int mean = 128 + 0 * (int)sum/' -- unit/runtime_image
+mutant 'broken images leave gaps' runtime/data/loader.c 's/if \(count < at\) \{/if (false) {/' -- unit/runtime_image
 mutant 'no label smoothing' passes/attach_loss.c 's/bool smooth = smoothing > 0 \&\& /bool smooth = false \&\& /' -- cli/train prepare test_label_smoothing
-mutant 'evaluation crops at random' runtime/augment.c 's/bool random_part = a->enabled \&\& /bool random_part = /' -- unit/runtime_augment
-mutant 'pictures without deviation' runtime/infer_pictures.c 's/net_data_options\(f->arena, f->program, GRAPH_infer, f->net, f->data,/net_data_options(f->arena, f->program, GRAPH_infer, f->net, NULL,/' \
+mutant 'evaluation crops at random' runtime/data/augment.c 's/bool random_part = a->enabled \&\& /bool random_part = /' -- unit/runtime_augment
+mutant 'pictures without deviation' runtime/commands/infer_pictures.c 's/net_data_options\(f->arena, f->program, GRAPH_infer, f->net, f->data,/net_data_options(f->arena, f->program, GRAPH_infer, f->net, NULL,/' \
     -- cli/pictures prepare test_the_logits_are_those_of_the_pixels
-mutant 'order of images is that of the file' runtime/loader.c 's/if \(!o->shuffle_stream\)/if (true)/' -- unit/runtime_data_batches
+mutant 'order of images is that of the file' runtime/data/loader.c 's/if \(!o->shuffle_stream\)/if (true)/' -- unit/runtime_data_batches
 
 # ---- on a GPU ----
-mutant 'dependent launches side by side' runtime/backend_cuda.c 's/end < part->launch_count \&\& (part->launches\[end\].stage == )/end < part->launch_count \&\& (end < i + 3 || \1/; s/(part->launches\[i\].stage);\)$/\1);)/' \
+mutant 'dependent launches side by side' runtime/device/backend_cuda.c 's/end < part->launch_count \&\& (part->launches\[end\].stage == )/end < part->launch_count \&\& (end < i + 3 || \1/; s/(part->launches\[i\].stage);\)$/\1);)/' \
     -- simt/end_to_end 'trace of a network'
-mutant 'memory cleared on another stream' runtime/backend_cuda.c 's/(MemsetAsync\(.*), d->stream\)/\1, NULL)/' -- simt/end_to_end 'trace of a network'
-mutant 'a capture that nobody waits for' runtime/backend_cuda.c 's/for \(int i = 1; ok \&\& i < lanes; i\+\+\)/for (int i = 1; ok \&\& i < lanes - 1; i++)/' \
+mutant 'memory cleared on another stream' runtime/device/backend_cuda.c 's/(MemsetAsync\(.*), d->stream\)/\1, NULL)/' -- simt/end_to_end 'trace of a network'
+mutant 'a capture that nobody waits for' runtime/device/backend_cuda.c 's/for \(int i = 1; ok \&\& i < lanes; i\+\+\)/for (int i = 1; ok \&\& i < lanes - 1; i++)/' \
     -- simt/end_to_end 'trace of a network'
-mutant 'images that are not there are added up' runtime/cuda_conv.c 's/return start\(d, b->conv_clear/return true || start(d, b->conv_clear/' -- simt/cudnn 'small batches'
-mutant 'windows that are not reversed' runtime/cuda_conv.c 's/\(taps - 1\) \* both, \{inputs, -both, 1\}/0, {inputs, both, 1}/' -- simt/cudnn trials
-mutant 'a library that computes something else' runtime/cuda_conv.c 's/ \&\& are_near\(y, z, count\)//' -- simt/cudnn 'wrong results'
+mutant 'images that are not there are added up' runtime/device/cuda_conv.c 's/return start\(d, b->conv_clear/return true || start(d, b->conv_clear/' -- simt/cudnn 'small batches'
+mutant 'windows that are not reversed' runtime/device/cuda_conv.c 's/\(taps - 1\) \* both, \{inputs, -both, 1\}/0, {inputs, both, 1}/' -- simt/cudnn trials
+mutant 'a library that computes something else' runtime/device/cuda_conv.c 's/ \&\& are_near\(y, z, count\)//' -- simt/cudnn 'wrong results'
 
-mutant 'kernels: a neighbour of an element that is not there yet' codegen/cuda_group.c 's/from->whole == buffer \|\| \(from == buffer \&\& !is_element\(loads\[i\], axes\)\)/false/' \
+mutant 'kernels: a neighbour of an element that is not there yet' codegen/cuda/cuda_group.c 's/from->whole == buffer \|\| \(from == buffer \&\& !is_element\(loads\[i\], axes\)\)/false/' \
     -- simt/graphs network.nd gradients
-mutant 'kernels: later than what waits for them' codegen/cuda_group.c 's/before->latest = draft->level - 1/before->latest = draft->level + 1/' -- simt/graphs cell.nd search-weights
-mutant 'kernels: a shared tile with the padding of the first' codegen/cuda_window.c 's/ \+ o->pad\[ROW\] - w->pad\[ROW\];/;/' -- simt/graphs cell.nd search-weights
-mutant 'kernels: chunks but the last' codegen/cuda_merge.c 's/row < %s; row \+= %d/row < %s - 1; row += %d/' -- simt/graphs cell.nd search-weights
-mutant 'kernels: rows of all parts but the last' codegen/print_c.c 's/"run->chunks \* %d", a->parts\)/"run->chunks * %d", a->parts - 1)/' -- simt/graphs cell.nd search-weights
-mutant 'kernels: sums of the first tile' codegen/cuda_product.c 's/x0 < %lld; x0 \+= %d\)", q->x.tile, rows \*/x0 < %lld; x0 += %d)", q->x.tile, 0 * rows + 1 */' \
+mutant 'kernels: later than what waits for them' codegen/cuda/cuda_group.c 's/before->latest = draft->level - 1/before->latest = draft->level + 1/' -- simt/graphs cell.nd search-weights
+mutant 'kernels: a shared tile with the padding of the first' codegen/cuda/cuda_window.c 's/ \+ o->pad\[ROW\] - w->pad\[ROW\];/;/' -- simt/graphs cell.nd search-weights
+mutant 'kernels: chunks but the last' codegen/cuda/cuda_merge.c 's/row < %s; row \+= %d/row < %s - 1; row += %d/' -- simt/graphs cell.nd search-weights
+mutant 'kernels: rows of all parts but the last' codegen/stages/print_c.c 's/"run->chunks \* %d", a->parts\)/"run->chunks * %d", a->parts - 1)/' -- simt/graphs cell.nd search-weights
+mutant 'kernels: sums of the first tile' codegen/cuda/cuda_product.c 's/x0 < %lld; x0 \+= %d\)", q->x.tile, rows \*/x0 < %lld; x0 += %d)", q->x.tile, 0 * rows + 1 */' \
     -- simt/graphs cell.nd search-weights
-mutant 'kernels: sums of the first window' codegen/cuda_window.c 's/at < %lld; at \+= %d\)", count\[1\] \* count\[2\]/at < %lld; at += %d)", 1LL/' -- simt/graphs cell.nd search-weights
+mutant 'kernels: sums of the first window' codegen/cuda/cuda_window.c 's/at < %lld; at \+= %d\)", count\[1\] \* count\[2\]/at < %lld; at += %d)", 1LL/' -- simt/graphs cell.nd search-weights
 
 # ---- what leaves the house ----
-mutant 'events with bare checksums' runtime/tensorboard.c 's/ \+ 0xa282ead8u//' -- cli/tensorboard prepare test_train
-mutant 'events of the epoch before' runtime/metrics.c 's/while \(begin > 0 \&\& file->text\[begin - 1\] /while (begin > 1 \&\& file->text[begin - 2] /' -- cli/tensorboard prepare test_train
-mutant 'weights of any shape' runtime/weights.c 's/tensor \&\& !rt_tensor_fits\(wanted, tensor, 1\)/false \&\& tensor/' -- cli/weights prepare test_every_command
-mutant 'weights with names left over' runtime/weights.c 's/c.left_over\+\+;/continue;/' -- cli/weights prepare test_every_command
+mutant 'events with bare checksums' runtime/loops/tensorboard.c 's/ \+ 0xa282ead8u//' -- cli/tensorboard prepare test_train
+mutant 'events of the epoch before' runtime/loops/metrics.c 's/while \(begin > 0 \&\& file->text\[begin - 1\] /while (begin > 1 \&\& file->text[begin - 2] /' -- cli/tensorboard prepare test_train
+mutant 'weights of any shape' runtime/driver/weights.c 's/tensor \&\& !rt_tensor_fits\(wanted, tensor, 1\)/false \&\& tensor/' -- cli/weights prepare test_every_command
+mutant 'weights with names left over' runtime/driver/weights.c 's/c.left_over\+\+;/continue;/' -- cli/weights prepare test_every_command
 mutant 'library without its lock' lib/ndarts.c 's/pthread_mutex_lock\(\&net->mutex\);//; s/pthread_mutex_unlock\(\&net->mutex\);//' -- cli/library
-mutant 'library takes the first batch only' runtime/predict.c 's/first < images; first \+= batch/first < 1; first += batch/' -- cli/library
-mutant 'cost of one edge only' runtime/report_cost.c 's/row->macs \+= count_macs/row->macs = count_macs/' -- cli/report prepare test_search
-mutant 'cells return all states' runtime/cells_read.c 's/count == 1 \&\& graph->node_count > 1/false/' -- golden/ndartsc/cells
+mutant 'library takes the first batch only' runtime/driver/predict.c 's/first < images; first \+= batch/first < 1; first += batch/' -- cli/library
+mutant 'cost of one edge only' runtime/report/report_cost.c 's/row->macs \+= count_macs/row->macs = count_macs/' -- cli/report prepare test_search
+mutant 'cells return all states' runtime/report/cells_read.c 's/count == 1 \&\& graph->node_count > 1/false/' -- golden/ndartsc/cells
 
 echo "$caught caught, ${#survived[@]} survived, ${#broken[@]} errors"
 [ ${#survived[@]} -eq 0 ] && [ ${#broken[@]} -eq 0 ]

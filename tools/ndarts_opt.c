@@ -3,7 +3,7 @@
 #include "base/str.h"
 #include "base/tensor_file.h"
 #include "passes/pass.h"
-#include "runtime/args.h"
+#include "runtime/loops/args.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 #include "base/diag.h"
 #include "base/memory.h"
 #include "base/str.h"
-#include "runtime/cudnn.h"
-#include "runtime/runtime.h"
+#include "runtime/device/cudnn.h"
+#include "runtime/driver/runtime.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #include "tools/ndartsc.h"
 
 #include "base/str.h"
-#include "runtime/args.h"
+#include "runtime/loops/args.h"
 
 #include <stdlib.h>
 #include <string.h>

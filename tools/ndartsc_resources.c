@@ -4,8 +4,8 @@
 
 #include "base/str.h"
 #include "base/tensor_file.h"
-#include "codegen/cubin.h"
-#include "runtime/plan.h"
+#include "runtime/device/cubin.h"
+#include "runtime/device/plan.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* fuzz_data.c: any bytes at all as the files of data sets: CIFAR-10 and CIFAR-100, SVHN, and images and labels of the
  * MNIST family, whose other file is right. */
-#include "runtime/data.h"
+#include "runtime/data/data.h"
 
 #include "tests/fuzz/fuzz.h"
 

@@ -1,5 +1,5 @@
 /* fuzz_image.c: any bytes at all as a picture. */
-#include "runtime/image.h"
+#include "runtime/data/image.h"
 
 #include "tests/fuzz/fuzz.h"
 

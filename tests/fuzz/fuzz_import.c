@@ -1,5 +1,5 @@
 /* fuzz_import.c: any bytes at all as a checkpoint, and as a bare pickle. */
-#include "runtime/import.h"
+#include "runtime/exchange/import.h"
 
 #include "tests/fuzz/fuzz.h"
 

@@ -234,7 +234,7 @@ def real_library():
 
 
 def describe(library, data_type, image, weight, pad, stride, dilation, expected):
-    """As runtime/cudnn.c does; image and expected N, H, W, C, weight O, I, H, W."""
+    """As runtime/device/cudnn.c does; image and expected N, H, W, C, weight O, I, H, W."""
     x, w, conv = (ctypes.c_void_p() for _ in range(3))
 
     def succeed(name, *arguments):

@@ -1,4 +1,4 @@
-/* fake_cudnn.cpp: the part of cuDNN that runtime/cudnn.c uses, plainly, on the stand-in for libcudart: work waits on its
+/* fake_cudnn.cpp: the part of cuDNN that runtime/device/cudnn.c uses, plainly, on the stand-in for libcudart: work waits on its
  * stream and can be captured. Descriptors that do not fit together are refused, as cuDNN does. It says on stderr how
  * many convolutions of each kind ran when $FAKE_CUDNN_COUNT is set; with $FAKE_CUDNN_WRONG=forward, input or weight those
  * compute something else, and want more memory than there is with $FAKE_CUDNN_GREEDY=forward, input or weight. */

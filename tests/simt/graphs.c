@@ -11,8 +11,8 @@
  * "write" and "read" use an index one too far, "barrier" removes the barriers, "barrier:K" only the K-th, "barrier:TEXT" the first behind that text. $SIMT_OPTIONS: more options for g++. */
 #include "base/str.h"
 #include "passes/pass.h"
-#include "runtime/runtime.h"
-#include "runtime/tensors.h"
+#include "runtime/driver/runtime.h"
+#include "runtime/driver/tensors.h"
 #include "simt_host.h"
 
 #include <math.h>

@@ -5,7 +5,7 @@
  * away from kinks by chance. */
 #include "base/hash.h"
 #include "base/str.h"
-#include "runtime/runtime.h"
+#include "runtime/driver/runtime.h"
 
 #include <math.h>
 #include <setjmp.h>

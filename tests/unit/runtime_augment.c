@@ -1,7 +1,7 @@
 /* runtime_augment.c: random resized crop, colour jitter and single pictures: torchvision's choices, from draws that
  * depend on seed, epoch and image only. */
 #include "base/hash.h"
-#include "runtime/data.h"
+#include "runtime/data/data.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,9 +1,9 @@
 /* runtime_cache.c: the cache keeps to its size: what was used longest ago goes, what is in use stays. */
-#include "runtime/cache.h"
+#include "runtime/device/cache.h"
 
 #include "base/tensor_file.h"
 #include "cache_folder.h"
-#include "runtime/scratch.h"
+#include "runtime/device/scratch.h"
 
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /* runtime_child.c: work in a process of its own: results, errors, crashes, and that its memory is its own. */
-#include "runtime/child.h"
+#include "runtime/driver/child.h"
 
 #include <setjmp.h>
 #include <signal.h>

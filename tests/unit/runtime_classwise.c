@@ -1,6 +1,6 @@
 /* Counts by class: against numbers worked out by hand, for any division into batches; what has no images, too many
  * classes for a matrix, numbers that are none; the worst classes; the printed lines. */
-#include "runtime/classwise.h"
+#include "runtime/loops/classwise.h"
 
 #include "base/str.h"
 

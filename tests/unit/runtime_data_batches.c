@@ -1,7 +1,7 @@
 /* runtime_data_batches.c: augmentation and the loader give the same batches for any number of threads and from any
  * start. */
-#include "runtime/data.h"
-#include "runtime/schedule.h"
+#include "runtime/data/data.h"
+#include "runtime/loops/schedule.h"
 
 #include <math.h>
 #include <setjmp.h>

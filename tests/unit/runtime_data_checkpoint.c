@@ -1,6 +1,6 @@
 /* runtime_data_checkpoint.c: a checkpoint comes back exactly; a broken one is refused; a failed write leaves the old
  * one. */
-#include "runtime/checkpoint.h"
+#include "runtime/loops/checkpoint.h"
 
 #include <setjmp.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
 /* runtime_data_files.c: IDX and CIFAR files made here, whole and broken, and what data_open says about them. */
-#include "runtime/data.h"
+#include "runtime/data/data.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* runtime_genotype.c: settings and alphas become a genotype's text and drawing; settings survive a checkpoint. */
-#include "runtime/checkpoint.h"
-#include "runtime/genotype.h"
+#include "runtime/loops/checkpoint.h"
+#include "runtime/loops/genotype.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* Pictures: decoding, resizing as Pillow does, trees of class folders as a data set. */
 #include "base/str.h"
-#include "runtime/data.h"
-#include "runtime/image.h"
+#include "runtime/data/data.h"
+#include "runtime/data/image.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -2,7 +2,7 @@
  * after every byte, and lying about its size. */
 #include "base/arena.h"
 #include "base/str.h"
-#include "runtime/image.h"
+#include "runtime/data/image.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

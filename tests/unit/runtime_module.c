@@ -1,10 +1,10 @@
 /* Modules written by hand: the executor, the layouts of tensors, damaged plans, files and cache entries. */
 #include "base/str.h"
 #include "cache_folder.h"
-#include "runtime/cache.h"
-#include "runtime/machine.h"
-#include "runtime/plan.h"
-#include "runtime/runtime.h"
+#include "runtime/device/cache.h"
+#include "runtime/device/machine.h"
+#include "runtime/device/plan.h"
+#include "runtime/driver/runtime.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* runtime_schedule.c: learning rates by epoch and by step, warm-up; how right answers are counted. */
-#include "runtime/evaluate.h"
-#include "runtime/schedule.h"
+#include "runtime/loops/evaluate.h"
+#include "runtime/loops/schedule.h"
 
 #include <math.h>
 #include <setjmp.h>

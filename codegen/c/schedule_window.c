@@ -1,0 +1,401 @@
+/* schedule_window.c: convolutions and the gradients of their weights, one image per call, on the loops of
+ * schedule_core.c.
+ *
+ *     copy: an operand at every pixel that a window touches, padding included, into scratch (normalise, relu, ... here)
+ *     loop: depthwise | dense | gradient of either, from the copy into the result
+ *
+ * Steps that follow each other in a stage make one kernel, so that what several of them read (the relu of a state, a
+ * gradient through a batch norm) is copied once, with the padding of the one that needs most. The loops are functions
+ * of their own, shared by all kernels of a shape. An operand that is simply stored, and needs no padding, is read where
+ * it lies. Gradients add to the chunk's partial sum. In modules with bands (abi.h) every convolution is a kernel, which
+ * copies and computes the rows of its band. Taken are convolutions with one group, or depthwise ones with as many
+ * inputs as outputs; the rest is left to others. */
+#include "codegen/c/map.h"
+#include "codegen/c/schedule_core.h"
+
+enum { SCRATCH_ALIGNMENT = 64, MAX_RUN = 16, MAX_OPERANDS = 2 };
+
+/* Pixels of an operand, in its own coordinates: rows [top, bottom), columns [left, right). Outside of it are zeros. */
+typedef struct Region {
+    int64_t top, left, bottom, right;
+} Region;
+
+/* A step that this schedule takes. */
+typedef struct WindowStep {
+    CgStep *step;
+    CoreWindow core;
+    bool depthwise, gradient, flipped;
+    IrNode *weight; /* of a convolution: as stored */
+    int operand_count;
+    IrNode *operands[MAX_OPERANDS]; /* source; for gradients dy too */
+    Region regions[MAX_OPERANDS];
+} WindowStep;
+
+/* An operand in scratch. */
+typedef struct Copy {
+    IrNode *operand;
+    Region region;
+    int last;             /* step of the run that reads it last */
+    int64_t offset, size; /* elements of scratch */
+    const char *name;     /* NULL: not made yet */
+} Copy;
+
+typedef struct WindowRun {
+    CgEmitC *e;
+    CgPrinter *p;
+    CgProgram *program;
+    int max_width;
+    bool bands; /* rows from <= h < to of the result only: variables of the kernel */
+    int step_count;
+    WindowStep steps[MAX_RUN];
+    int copy_count;
+    Copy copies[MAX_RUN * MAX_OPERANDS];
+} WindowRun;
+
+/* What the loops read. */
+typedef struct Operand {
+    const char *pointer;
+    int64_t row_pitch, pixel_pitch;
+} Operand;
+
+/* ---- which steps ---- */
+
+/* The convolution's weight as stored; *flipped when a flip_weight stands between that only reverses. */
+static IrNode *stored_weight(const CgProgram *program, IrNode *weight, bool depthwise, bool *flipped) {
+    if (!program->buffer_of[weight->id] && weight->op == OP_flip_weight && depthwise) {
+        *flipped = true;
+        weight = weight->inputs[0];
+    }
+    return program->buffer_of[weight->id] ? weight : NULL;
+}
+
+/* The loops are written out for each vector of channels and each column of the window: of an endless number of them
+ * other loops are made. */
+static bool can_be_written_out(const CoreWindow *c) {
+    enum { MOST_COLUMNS = 64, MOST_NARROW = 8 /* segments less than max_width wide */ };
+    return c->channels / c->max_width <= CG_MAX_SEGMENTS - MOST_NARROW && c->kernel[1] <= MOST_COLUMNS;
+}
+
+/* windows: the type whose height and width count them. False for other kinds of groups. */
+static bool set_shape(WindowStep *s, const IrType *windows, int max_width) {
+    const IrNode *node = s->step->node;
+    const int64_t *weight = ir_conv_weight(node);
+    const int64_t *stride = ir_attr_get_ints(node, "stride"), *dilation = ir_attr_get_ints(node, "dilation");
+    s->depthwise = ir_conv_is_depthwise(node);
+    s->core = (CoreWindow){.height = windows->dim[1],
+                           .width = windows->dim[2],
+                           .channels = weight[0],
+                           .in_channels = weight[1],
+                           .kernel = {weight[2], weight[3]},
+                           .stride = {stride[0], stride[1]},
+                           .dilation = {dilation[0], dilation[1]},
+                           .max_width = max_width};
+    return can_be_written_out(&s->core) && (s->depthwise || ir_attr_get_int(node, "groups", 1) == 1);
+}
+
+static Region window_region(const WindowStep *s) {
+    const CoreWindow *c = &s->core;
+    const int64_t *pad = ir_attr_get_ints(s->step->node, "pad");
+    return (Region){.top = -pad[0],
+                    .left = -pad[1],
+                    .bottom = (c->height - 1) * c->stride[0] + (c->kernel[0] - 1) * c->dilation[0] + 1 - pad[0],
+                    .right = (c->width - 1) * c->stride[1] + (c->kernel[1] - 1) * c->dilation[1] + 1 - pad[1]};
+}
+
+static void add_operand(WindowStep *s, IrNode *operand, Region region) {
+    s->operands[s->operand_count] = operand;
+    s->regions[s->operand_count++] = region;
+}
+
+static bool describe_convolution(const CgProgram *program, WindowStep *s, int max_width) {
+    IrNode *node = s->step->node;
+    if (!set_shape(s, &node->type, max_width))
+        return false;
+    s->weight = stored_weight(program, node->inputs[1], s->depthwise, &s->flipped);
+    add_operand(s, node->inputs[0], window_region(s));
+    return s->weight != NULL;
+}
+
+static bool describe_gradient(WindowStep *s, int max_width) {
+    IrNode *node = s->step->node, *dy = node->inputs[0];
+    if (!s->step->partial || !set_shape(s, &dy->type, max_width))
+        return false;
+    s->gradient = true;
+    add_operand(s, node->inputs[1], window_region(s));
+    add_operand(s, dy, (Region){0, 0, dy->type.dim[1], dy->type.dim[2]});
+    return true;
+}
+
+static bool describe_step(const CgProgram *program, CgStep *step, int max_width, WindowStep *s) {
+    *s = (WindowStep){.step = step};
+    if (step->node->op == OP_conv2d)
+        return describe_convolution(program, s, max_width);
+    return step->node->op == OP_conv2d_grad_weight && describe_gradient(s, max_width);
+}
+
+/* ---- copies ---- */
+
+static bool covers(const Region *outer, const Region *inner) {
+    return outer->top <= inner->top && outer->left <= inner->left && outer->bottom >= inner->bottom &&
+           outer->right >= inner->right;
+}
+
+static bool is_direct(const WindowRun *run, const IrNode *operand, const Region *region) {
+    Region whole = {0, 0, operand->type.dim[1], operand->type.dim[2]};
+    return run->program->buffer_of[operand->id] && covers(&whole, region);
+}
+
+static Region join(const Region *a, const Region *b) {
+    return (Region){a->top < b->top ? a->top : b->top, a->left < b->left ? a->left : b->left,
+                    a->bottom > b->bottom ? a->bottom : b->bottom, a->right > b->right ? a->right : b->right};
+}
+
+static Copy *find_copy(WindowRun *run, const IrNode *operand) {
+    for (int i = 0; i < run->copy_count; i++)
+        if (run->copies[i].operand == operand)
+            return &run->copies[i];
+    return NULL;
+}
+
+/* Says which operands are copied, and how much of each. */
+static void plan_copies(WindowRun *run) {
+    for (int i = 0; i < run->step_count; i++) {
+        for (int j = 0; j < run->steps[i].operand_count; j++) {
+            IrNode *operand = run->steps[i].operands[j];
+            const Region *region = &run->steps[i].regions[j];
+            Copy *copy = find_copy(run, operand);
+            if (is_direct(run, operand, region))
+                continue;
+            if (!copy)
+                run->copies[run->copy_count++] = (Copy){.operand = operand, .region = *region, .last = i};
+            else
+                copy->region = join(&copy->region, region), copy->last = i;
+        }
+    }
+}
+
+/* The first place in scratch that no copy still needed takes. */
+static void place_copy(WindowRun *run, Copy *copy, int step) {
+    const Region *r = &copy->region;
+    int64_t count = (r->bottom - r->top) * (r->right - r->left) * copy->operand->type.dim[3];
+    copy->size = (count + SCRATCH_ALIGNMENT - 1) / SCRATCH_ALIGNMENT * SCRATCH_ALIGNMENT;
+    copy->offset = 0;
+    for (int i = 0; i < run->copy_count; i++) {
+        const Copy *other = &run->copies[i];
+        bool meets = other != copy && other->name && other->last >= step && other->offset < copy->offset + copy->size &&
+                     copy->offset < other->offset + other->size;
+        if (meets) {
+            copy->offset = other->offset + other->size;
+            i = -1;
+        }
+    }
+    cg_emit_need_scratch(run->e, (copy->offset + copy->size) * cg_element_size(run->program->options, DTYPE_f32));
+}
+
+/* ---- printing copies ---- */
+
+/* The operand's element at the region's pixel; axes: image, y, x, c. Parameters that are assigned later may be read:
+ * the step itself was checked when it was built. */
+static CgStep *describe_copy(WindowRun *run, const Copy *copy, const CgStep *reader) {
+    Arena *arena = run->e->arena;
+    CgProgram *program = ARENA_NEW(arena, CgProgram);
+    *program = *run->program;
+    program->arena = arena;
+    program->assigned = str_map_create(arena);
+    CgStep *step = ARENA_NEW(arena, CgStep);
+    CgBuild *b = ARENA_NEW(arena, CgBuild);
+    *b = (CgBuild){.program = program, .step = step, .scratch = arena};
+    step->node = reader->node;
+    step->out = reader->out;
+    const Region *r = &copy->region;
+    int image = cg_add_axis(b, IR_DIM_N, false), y = cg_add_axis(b, r->bottom - r->top, false);
+    int x = cg_add_axis(b, r->right - r->left, false), c = cg_add_axis(b, copy->operand->type.dim[3], false);
+    CgIndex index[4] = {cg_index_axis(image), cg_index_shift(cg_index_axis(y), r->top),
+                        cg_index_shift(cg_index_axis(x), r->left), cg_index_axis(c)};
+    step->value = cg_value_at(b, copy->operand, index);
+    return step;
+}
+
+static void print_zeros(CgPrinter *p, const char *name, const char *from, int64_t count) {
+    if (count > 0)
+        cg_c_line(p, "for (int64_t i = 0; i < %lld; i++) %s[%s + i] = 0;", (long long)count, name, from);
+}
+
+/* The vectors of a pixel that are side by side, of one width, and on one side of every border in the channels. */
+static void print_copy_vectors(CgPrinter *p, const CgStep *step, const Copy *copy, const MapRun *piece) {
+    int64_t pitch = copy->region.right - copy->region.left, channels = copy->operand->type.dim[3];
+    map_open_run(p, 3, piece);
+    const char *value = cg_c_print_vector(p, step->value);
+    cg_c_line(p, "*(nd_u%d *)(%s + (y * %lld + x) * %lld + %s) = %s;", piece->width, copy->name, (long long)pitch,
+              (long long)channels, p->axis_name[3], value);
+    map_close_run(p, 3);
+}
+
+static void print_copy_pixels(WindowRun *run, const CgStep *step, const Copy *copy, const int64_t columns[2]) {
+    static _Thread_local MapRun pieces[MAP_MAX_RUNS];
+    int64_t borders[MAP_MAX_PIECES + 1], channels = copy->operand->type.dim[3];
+    int border_count = 0;
+    CgPrinter *p = run->p;
+    map_add_borders(step->value, 3, channels, borders, &border_count);
+    int count = map_cut_runs(channels, borders, border_count, run->max_width, pieces);
+    cg_c_open(p, "for (int64_t x = %lld; x < %lld; x++)", (long long)columns[0], (long long)columns[1]);
+    p->axis_name[2] = "x";
+    cg_c_set_range(p, 2, columns[0], columns[1] - 1);
+    for (int i = 0; i < count; i++)
+        print_copy_vectors(p, step, copy, &pieces[i]);
+    cg_c_close(p);
+}
+
+/* Which of [begin, end) lie within [0, size), counted from begin. */
+static void valid_range(int64_t begin, int64_t end, int64_t size, int64_t range[2]) {
+    range[0] = (begin > 0 ? begin : 0) - begin;
+    range[1] = (end < size ? end : size) - begin;
+    if (range[1] < range[0])
+        range[1] = range[0];
+}
+
+/* Of the rows that exist, those that the band's windows touch. The copy is the only step's own. */
+static void open_band_rows(WindowRun *run, const int64_t rows[2]) {
+    const CoreWindow *c = &run->steps[0].core;
+    CgPrinter *p = run->p;
+    cg_c_line(p, "int64_t low = from * %lld, high = (to - 1) * %lld + %lld;", (long long)c->stride[0],
+              (long long)c->stride[0], (long long)((c->kernel[0] - 1) * c->dilation[0] + 1));
+    cg_c_line(p, "low = low < %lld ? %lld : low;", (long long)rows[0], (long long)rows[0]);
+    cg_c_line(p, "high = from == to ? low : high > %lld ? %lld : high;", (long long)rows[1], (long long)rows[1]);
+    cg_c_open(p, "for (int64_t y = low; y < high; y++)");
+}
+
+static void print_copy(WindowRun *run, const CgStep *step, const Copy *copy) {
+    CgPrinter *p = run->p;
+    const Region *r = &copy->region;
+    int64_t rows[2], columns[2], channels = copy->operand->type.dim[3], width = r->right - r->left,
+                                 pitch = width * channels;
+    valid_range(r->top, r->bottom, copy->operand->type.dim[1], rows);
+    valid_range(r->left, r->right, copy->operand->type.dim[2], columns);
+    print_zeros(p, copy->name, "0", rows[0] * pitch);
+    if (run->bands)
+        open_band_rows(run, rows);
+    else
+        cg_c_open(p, "for (int64_t y = %lld; y < %lld; y++)", (long long)rows[0], (long long)rows[1]);
+    p->axis_name[1] = "y";
+    cg_c_set_range(p, 1, rows[0], rows[1] - 1);
+    print_zeros(p, copy->name, arena_printf(p->arena, "y * %lld", (long long)pitch), columns[0] * channels);
+    print_copy_pixels(run, step, copy, columns);
+    print_zeros(p, copy->name,
+                arena_printf(p->arena, "y * %lld + %lld", (long long)pitch, (long long)(columns[1] * channels)),
+                (width - columns[1]) * channels);
+    cg_c_close(p);
+    print_zeros(p, copy->name, arena_printf(p->arena, "%lld", (long long)(rows[1] * pitch)),
+                (r->bottom - r->top - rows[1]) * pitch);
+}
+
+static void make_copy(WindowRun *run, Copy *copy, int number) {
+    CgPrinter *p = run->p;
+    CgStep *step = describe_copy(run, copy, run->steps[number].step);
+    place_copy(run, copy, number);
+    cg_emit_continue(run->e, p, step);
+    copy->name = cg_c_name(p, "x");
+    cg_c_line(p, "T *const %s = (T *)scratch + %lld;", copy->name, (long long)copy->offset);
+    cg_c_open(p, "%s", "");
+    print_copy(run, step, copy);
+    cg_c_close(p);
+}
+
+/* Makes sure that the operand's region can be read, and says where. */
+static Operand prepare_operand(WindowRun *run, int number, int which) {
+    IrNode *operand = run->steps[number].operands[which];
+    const Region *region = &run->steps[number].regions[which];
+    Arena *arena = run->e->arena;
+    if (is_direct(run, operand, region)) {
+        CgBuffer *buffer = run->program->buffer_of[operand->id];
+        return (Operand){arena_printf(arena, "b%d + image * %lld + %lld", cg_c_buffer(run->p, buffer),
+                                      (long long)buffer->stride[0],
+                                      (long long)(region->top * buffer->stride[1] + region->left * buffer->stride[2])),
+                         buffer->stride[1], buffer->stride[2]};
+    }
+    Copy *copy = find_copy(run, operand);
+    if (!copy->name)
+        make_copy(run, copy, number);
+    int64_t channels = operand->type.dim[3], pitch = (copy->region.right - copy->region.left) * channels;
+    int64_t offset = (region->top - copy->region.top) * pitch + (region->left - copy->region.left) * channels;
+    return (Operand){arena_printf(arena, "%s + %lld", copy->name, (long long)offset), pitch, channels};
+}
+
+/* ---- steps ---- */
+
+/* A 1x1 window at stride 1 over rows without gaps is one long row. */
+static void join_rows(CoreWindow *c) {
+    bool single = c->kernel[0] * c->kernel[1] == 1 && c->stride[0] == 1 && c->stride[1] == 1;
+    bool dense = c->row_pitch == c->width * c->pixel_pitch && c->dy_row_pitch == c->width * c->dy_pixel_pitch;
+    if (single && dense) {
+        c->width *= c->height;
+        c->height = 1;
+    }
+}
+
+static const char *loop_function(WindowRun *run, const WindowStep *s) {
+    CgLoopKind kind = s->gradient ? (s->depthwise ? LOOP_depthwise_gradient : LOOP_dense_gradient)
+                                  : (s->depthwise ? LOOP_depthwise : LOOP_dense);
+    return cg_module_add_loop(run->e->module, (CgLoop){.kind = kind, .flipped = s->flipped, .shape = s->core});
+}
+
+static void print_step(WindowRun *run, int number) {
+    CgPrinter *p = run->p;
+    WindowStep *s = &run->steps[number];
+    Operand source = prepare_operand(run, number, 0), dy = {0};
+    if (s->gradient)
+        dy = prepare_operand(run, number, 1);
+    s->core.row_pitch = source.row_pitch;
+    s->core.pixel_pitch = source.pixel_pitch;
+    s->core.dy_row_pitch = dy.row_pitch; /* a copy made for another step may have padding */
+    s->core.dy_pixel_pitch = dy.pixel_pitch;
+    if (!s->depthwise && !run->bands)
+        join_rows(&s->core);
+    const char *other = s->gradient
+                            ? dy.pointer
+                            : arena_printf(p->arena, "b%d", cg_c_buffer(p, run->program->buffer_of[s->weight->id]));
+    const char *rows = run->bands ? "from, to" : arena_printf(p->arena, "0, %lld", (long long)s->core.height);
+    cg_c_line(p, "%s(%s, %s, b%d + %s * %lld, %s, first);", loop_function(run, s), source.pointer, other,
+              cg_c_buffer(p, s->step->out), s->gradient ? "chunk" : "image", (long long)s->step->out->stride[0], rows);
+}
+
+/* As many steps from the stage's present position as there are, and as one kernel can hold. */
+static void collect_run(WindowRun *run) {
+    const CgStage *stage = run->e->stage;
+    int buffers = 0;
+    int most = run->bands ? 1 : MAX_RUN;
+    for (int i = run->e->position; i < stage->step_count && run->step_count < most; i++) {
+        buffers += stage->steps[i]->buffer_count;
+        if (buffers > CG_MAX_BUFFERS ||
+            !describe_step(run->program, stage->steps[i], run->max_width, &run->steps[run->step_count]))
+            return;
+        run->step_count++;
+    }
+}
+
+bool cg_schedule_window(CgEmitC *e, CgProgram *program, CgStep *step) {
+    WindowRun *run = ARENA_NEW(e->arena, WindowRun);
+    *run = (WindowRun){
+        .e = e, .program = program, .max_width = cg_c_max_width(program->options), .bands = program->options->bands};
+    if (e->stage->domain != DOMAIN_images || run->max_width == 1)
+        return false;
+    collect_run(run);
+    if (run->step_count == 0)
+        return false;
+    plan_copies(run);
+    Str body = str_create(e->arena);
+    run->p = cg_emit_begin(e, &body, step);
+    if (run->bands) {
+        long long height = (long long)run->steps[0].core.height;
+        e->banded = true;
+        cg_c_line(run->p, "const int64_t from = band * %lld / bands, to = (band + 1) * %lld / bands;", height, height);
+    }
+    for (int i = 0; i < run->step_count; i++) {
+        if (i > 0)
+            cg_emit_continue(e, run->p, run->steps[i].step);
+        print_step(run, i);
+    }
+    e->consumed = run->step_count;
+    cg_emit_end(e, run->p);
+    return true;
+}

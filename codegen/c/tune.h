@@ -1,0 +1,34 @@
+/* tune.h: which tile a loop of schedule_core.c has: from a table by the loop's key, else by the formulas there. Tiles
+ * never change the order of additions, so results do not depend on the table. */
+#ifndef NDARTS_CODEGEN_C_TUNE_H
+#define NDARTS_CODEGEN_C_TUNE_H
+
+#include "codegen/c/schedule_core.h"
+#include "codegen/codegen.h"
+
+typedef enum CgLoopKind { LOOP_depthwise, LOOP_dense, LOOP_depthwise_gradient, LOOP_dense_gradient } CgLoopKind;
+
+/* A loop that a module has. */
+struct CgLoop {
+    CgLoopKind kind;
+    bool flipped;
+    CoreWindow shape;
+    const char *key;
+};
+
+/* "dense f32x16 16>48 3x3 stride 1 dilation 1 width 32": what a tile depends on. */
+const char *cg_loop_key(Arena *arena, const CgLoop *loop, CgPrecision precision);
+/* The body of the loop's function of x, y, z, from, to and first. */
+const char *cg_loop_body(Arena *arena, const CgLoop *loop);
+/* Tiles worth trying; the first is {0, 0}. Returns how many of at most CG_MAX_CANDIDATES. */
+enum { CG_MAX_CANDIDATES = 24 };
+int cg_loop_candidates(const CgLoop *loop, CoreTile *tiles);
+/* Source of functions with the bodies of the loops, in an exported array nd_loops. */
+const CgOutput *cg_generate_loops(Arena *arena, const CgLoop *loops, int count, const CgOptions *options);
+
+/* The table: what tune.def says, then what is set, which counts more. */
+CgTiles *cg_tiles_create(Arena *arena);
+void cg_tiles_set(CgTiles *tiles, const char *key, CoreTile tile);
+CoreTile cg_tiles_find(const CgTiles *tiles, const char *key); /* {0, 0} when there is none */
+
+#endif

@@ -1,0 +1,144 @@
+/* cuda.h: parts of the CUDA dialect. cuda_group.c decides which steps share a kernel and in which order kernels run,
+ * emit_cuda.c prints a kernel with the help of the schedules: cuda_product.c, cuda_window.c, cuda_window_grad.c,
+ * cuda_sum.c, cuda_merge.c. */
+#ifndef NDARTS_CODEGEN_CUDA_CUDA_H
+#define NDARTS_CODEGEN_CUDA_CUDA_H
+
+#include "codegen/stages/emit.h"
+
+/* The runtime starts blocks of so many threads; kernels that share memory rely on it. */
+enum { CUDA_BLOCK_THREADS = 256, CUDA_GROUP_STEPS = 24, CUDA_GROUP_WINDOWS = 4 /* that share a tile */ };
+
+/* What a step is to the schedules. */
+typedef enum CudaShape {
+    SHAPE_elements,    /* a thread for each element of the result */
+    SHAPE_sum,         /* a partial sum of a number of terms that is constant */
+    SHAPE_long_sum,    /* a sum that a block shares */
+    SHAPE_product,     /* sums of products by tiles */
+    SHAPE_window,      /* a depthwise convolution */
+    SHAPE_window_grad, /* the gradient of its weights */
+} CudaShape;
+
+/* The steps that one kernel computes, in order. All have one shape, but for sums behind a product or a single window:
+ * those add up what it has just computed. */
+typedef struct CudaGroup {
+    CudaShape shape; /* of the first */
+    int step_count;
+    CgStep *steps[CUDA_GROUP_STEPS];
+    int number[CUDA_GROUP_STEPS]; /* of each step in its program, ascending */
+    int buffer_count;             /* at most */
+} CudaGroup;
+
+/* Of a program's work memory: what it was, and what may be added for rows of partial sums (cuda_parts.c). */
+typedef struct CudaParts {
+    int64_t work_bytes, most_bytes;
+} CudaParts;
+
+/* A kernel that is being printed. */
+typedef struct CudaKernel {
+    CgPrinter *p;
+    CgProgram *program;
+    const CudaGroup *group;
+    const CudaParts *parts;
+    int int_base[CUDA_GROUP_STEPS];
+    CgLaunch launch;
+    int64_t threads; /* of an image, a chunk, or altogether, as launch says */
+} CudaKernel;
+
+/* Groups that do not depend on each other. */
+typedef struct CudaLevel {
+    int group_count, group_capacity;
+    CudaGroup **groups;
+} CudaLevel;
+
+/* ---- cuda_group.c ---- */
+/* The steps of the program's stages, prepared ones or the others, grouped: level after level. */
+CudaLevel *cuda_group_steps(Arena *arena, const CgProgram *program, bool prepared, int *level_count);
+CgLaunch cuda_step_launch(const CgStep *step);
+/* The loads that the step's value consists of, each once. */
+const CgScalar **cuda_find_loads(Arena *arena, const CgStep *step, int *count);
+/* Is every load of the buffer of the element [axes[0], axes[1], ...]? */
+bool cuda_reads_only_at(Arena *arena, const CgStep *step, const CgBuffer *buffer, const int *axes);
+/* Do the numbers of elements of an image, of a chunk, or of what has neither, fit an int, and offsets within them? */
+bool cuda_is_narrow(const CgOptions *options, const CgStep *step);
+
+/* ---- cuda_parts.c ---- */
+/* Before kernels are printed, level by level: finds the partial sums that must stay as they are. */
+CudaParts cuda_parts_begin(CgProgram *program);
+/* Of how many rows are the sums that the step merges? */
+void cuda_parts_read(Arena *arena, CgStep *step);
+/* How many blocks shall share a chunk of the kernel's sums (steps first, first + 1, ...), at most so many? Gives the sums
+ * memory for a row of each: row = chunk * parts + part. */
+int cuda_parts_choose(CudaKernel *k, int first, int64_t most);
+
+/* ---- cuda_axes.c ---- */
+/* Who walks through some axes: a step, what it will read there (NULL: nothing), and the numbers of the axes in it. */
+typedef struct CudaUse {
+    const CgStep *step;
+    CgScalar *value;
+    const int *axes;
+    bool stored; /* its result is written there */
+} CudaUse;
+/* Names axes of constant extent (the last of them varies fastest) by what `number`, a variable that counts through all
+ * of them, says. The uses have the same extents; names[i] is NULL where the extent is 1 or not constant. */
+void cuda_name_axes(CgPrinter *p, const CudaUse *uses, int use_count, int count, const char *number,
+                    const char **names);
+/* The present step's axes get the names. */
+void cuda_use_names(CgPrinter *p, const int *axes, int count, const char *const *names);
+/* Both, for the present step alone. */
+void cuda_print_axes(CgPrinter *p, CgScalar *value, bool stored, const int *axes, int count, const char *number);
+
+/* After a walk over scalars that sets `mark` of whatever it comes to: back to 0. */
+void cuda_clear_marks(CgScalar *s);
+
+/* ---- emit_cuda.c ---- */
+/* Goes on with a step of the kernel; its axes have no names but those of extent 1. */
+void cuda_set_step(CudaKernel *k, int index);
+/* Opens the loop over the images of the variable `chunk`; first: " + slice", or "". */
+void cuda_print_chunk(CgPrinter *p, const char *first, int step);
+/* Private memory of the variable `image`. */
+void cuda_print_private_bases(const CudaKernel *k);
+
+/* ---- the schedules: each prints the body of a kernel of its shape and sets the threads ---- */
+bool cuda_is_product(Arena *arena, const CgOptions *options, const CgStep *step);
+bool cuda_is_window(const CgProgram *program, const CgStep *step);
+bool cuda_is_window_grad(const CgProgram *program, const CgStep *step);
+bool cuda_is_sum(const CgStep *step);
+bool cuda_is_long_sum(const CgStep *step);
+void cuda_print_product(CudaKernel *k);
+void cuda_print_window(CudaKernel *k);
+void cuda_print_window_grad(CudaKernel *k);
+void cuda_print_sum(CudaKernel *k);
+/* Steps of few elements, among which sums of all chunks are. */
+bool cuda_has_merges(const CudaKernel *k);
+void cuda_print_merge(CudaKernel *k);
+
+/* Does a product's tile lie in one image, its columns being channels of the result [N, H, W, C]? Dense convolutions with a
+ * window do not count: a library may compute those (cuda_conv.c). */
+bool cuda_has_channel_tiles(Arena *arena, const CgOptions *options, const CgStep *step);
+/* Can two windows, or gradients of their weights, move over one tile? */
+bool cuda_share_tile(const CgStep *a, const CgStep *b);
+/* Do they have the same taps? Those are candidates of different edges. */
+bool cuda_same_window(const CgStep *a, const CgStep *b);
+
+/* totalI of all threads, I from first to end - 1: adds halves of the block until `lanes` threads are left, which then have
+ * theirs in sums[(I - first) * CUDA_BLOCK_THREADS + threadIdx.x]. */
+void cuda_print_halves(CgPrinter *p, int first, int end, int lanes);
+
+/* ---- sums at the end of another kernel (cuda_sum.c): steps first, first + 1, ... of the group ---- */
+/* Does the sum add up something of each pixel of the step's images [N, H, W, C], by channel? */
+bool cuda_is_sum_of(Arena *arena, const CgStep *sum, const CgStep *step);
+/* Their totals of this thread. */
+void cuda_begin_sums(CudaKernel *k, int first);
+/* Adds what the element at hand contributes; axes, names: of the first step's images [N, H, W, C]. */
+void cuda_add_to_sums(CudaKernel *k, int first, const char *const names[4]);
+/* Adds the threads of each of `lanes` channels, thread i having channel i modulo lanes, and stores the sums of `channel`
+ * where `test` holds; `sums`: shared memory of so many T, which no thread needs any more. */
+void cuda_end_sums(CudaKernel *k, int first, int lanes, const char *channel, const char *test);
+int64_t cuda_sums_elements(const CudaGroup *group, int first);
+
+/* Fills in conv, unless it is, when the step's kernel is a dense convolution, or a gradient of one, with all operands in
+ * memory. */
+void cuda_describe_conv(const CgPrinter *p, CgPrecision precision, const CgStep *step, CgConv *conv);
+
+#endif

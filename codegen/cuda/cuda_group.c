@@ -1,0 +1,361 @@
+/* cuda_group.c: the steps of a graph, as they were planned for the CPU (edge after edge, so that little memory is needed),
+ * put into an order for a GPU: few kernels, and as many side by side as the values allow.
+ *
+ * A step's level is one more than the highest level of the steps it has to wait for (cuda_waits.h). Steps of one level are
+ * independent. A step may join the kernel of a group instead, which costs no launch, and saves reading what is in
+ * registers or shared memory anyway:
+ *   - a step of the same elements as the group it waits for, which reads only its own element of what the group makes,
+ *     is one more line for the group's threads: statistics, scale and shift of a batch norm, the updates of a parameter;
+ *   - a sum by channel of what a product or a depthwise convolution makes is added up behind each tile: the statistics of a
+ *     batch norm;
+ *   - sums over the same pixels that read something in common share a loop;
+ *   - depthwise convolutions of one operand, the candidates of an edge, share its tile.
+ * A step joins the group that it waits for only if everything else that it waits for has a lower level, and a group beside
+ * it only at its own level: so the levels stay an order.
+ *
+ * What is small and waits for something is done as late as possible (merged sums of gradients, their norms): there it meets
+ * many of its kind, and one launch serves all. */
+#include "codegen/cuda/cuda_waits.h"
+
+enum { MOST_BUFFERS = 64, MOST_SUMS = 8 };
+
+typedef struct Level {
+    int count, capacity;
+    CudaDraft **drafts;
+} Level;
+
+typedef struct Grouping {
+    Arena *arena, *scratch;
+    const CgProgram *program;
+    CudaMemory *memory;
+    int level_count, level_capacity;
+    Level *levels;
+    StrMap beside; /* the last group of a shape and an edge that reads a node's images */
+} Grouping;
+
+/* ---- about steps ---- */
+
+CgLaunch cuda_step_launch(const CgStep *step) {
+    int64_t front = step->out->type.rank ? step->axes[0].extent : 1;
+    return step->partial || front == IR_DIM_K ? LAUNCH_chunks : front == IR_DIM_N ? LAUNCH_images : LAUNCH_once;
+}
+
+static void add_loads(Arena *arena, CgScalar *s, const CgScalar ***loads, int *count, int *capacity) {
+    if (s->mark)
+        return;
+    s->mark = 1;
+    if (s->kind == SCALAR_load)
+        ARENA_PUSH(arena, *loads, *count, *capacity, s);
+    for (int i = 0; i < s->arg_count; i++)
+        add_loads(arena, s->args[i], loads, count, capacity);
+}
+
+const CgScalar **cuda_find_loads(Arena *arena, const CgStep *step, int *count) {
+    const CgScalar **loads = NULL;
+    int capacity = 0;
+    *count = 0;
+    add_loads(arena, step->value, &loads, count, &capacity);
+    cuda_clear_marks(step->value);
+    return loads;
+}
+
+static bool is_element(const CgScalar *load, const int *axes) {
+    for (int d = 0; d < load->index_count; d++) {
+        CgIndex own = cg_index_axis(axes[d]);
+        if (load->buffer->type.dim[d] != 1 && !cg_index_equal(&load->index[d], &own))
+            return false;
+    }
+    return true;
+}
+
+bool cuda_reads_only_at(Arena *arena, const CgStep *step, const CgBuffer *buffer, const int *axes) {
+    int count;
+    const CgScalar **loads = cuda_find_loads(arena, step, &count);
+    for (int i = 0; i < count; i++) {
+        const CgBuffer *from = loads[i]->buffer;
+        if (from->whole == buffer || (from == buffer && !is_element(loads[i], axes)))
+            return false;
+    }
+    return true;
+}
+
+static bool reads_own_element(const Grouping *g, const CgStep *step, const CgBuffer *buffer) {
+    static const int own[IR_MAX_RANK] = {0, 1, 2, 3, 4, 5};
+    return cuda_reads_only_at(g->scratch, step, buffer, own);
+}
+
+static bool same_extents(const IrType *a, const IrType *b) {
+    if (a->rank != b->rank)
+        return false;
+    for (int d = 0; d < a->rank; d++)
+        if (a->dim[d] != b->dim[d])
+            return false;
+    return true;
+}
+
+static CudaShape shape_of(const Grouping *g, const CgStep *step) {
+    const CgOptions *options = g->program->options;
+    if (!options->plain && cuda_is_window(g->program, step))
+        return SHAPE_window;
+    if (!options->plain && cuda_is_window_grad(g->program, step))
+        return SHAPE_window_grad;
+    if (!options->plain && cuda_is_product(g->scratch, options, step))
+        return SHAPE_product;
+    if (cuda_is_sum(step))
+        return SHAPE_sum;
+    if (step->partial)
+        bug("partial sum %%%d of a number of terms that is not constant", step->node->id);
+    return cuda_is_long_sum(step) ? SHAPE_long_sum : SHAPE_elements;
+}
+
+/* ---- joining what a step waits for ---- */
+
+static bool has_room(const CudaGroup *group, int steps, int buffers) {
+    return group->step_count + steps <= CUDA_GROUP_STEPS && group->buffer_count + buffers <= MOST_BUFFERS;
+}
+
+/* Threads may not write what others of the group still read: only what they themselves read at that place. */
+static bool may_overwrite(const Grouping *g, const CudaGroup *group, const CgStep *step) {
+    const CgBuffer *out = step->out;
+    for (int i = 0; i < group->step_count; i++) {
+        const CgStep *member = group->steps[i];
+        for (int j = 0; j < member->buffer_count; j++) {
+            const CgBuffer *buffer = member->buffers[j];
+            if (!cg_buffers_overlap(g->program->options, buffer, out))
+                continue;
+            bool same = !buffer->whole && buffer->offset == out->offset && same_extents(&buffer->type, &out->type) &&
+                        buffer->type.dtype == out->type.dtype;
+            if (!same || group->shape != SHAPE_elements || !reads_own_element(g, member, buffer))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool can_chain(const Grouping *g, const CudaGroup *group, CudaShape shape, const CgStep *step) {
+    const CgStep *first = group->steps[0];
+    if (shape != SHAPE_elements || group->shape != SHAPE_elements ||
+        cuda_step_launch(first) != cuda_step_launch(step) || !same_extents(&first->out->type, &step->out->type))
+        return false;
+    for (int i = 0; i < group->step_count; i++)
+        if (!reads_own_element(g, step, group->steps[i]->out))
+            return false;
+    return true;
+}
+
+/* A sum behind the product or the single window that the group begins with. */
+static bool can_end_in(const Grouping *g, const CudaGroup *group, CudaShape shape, const CgStep *step) {
+    const CgOptions *options = g->program->options;
+    const CgStep *first = group->steps[0];
+    bool open = group->shape == SHAPE_product || group->shape == SHAPE_window;
+    if (shape != SHAPE_sum || !open || group->step_count > MOST_SUMS || !cuda_is_narrow(options, step) ||
+        !cuda_is_sum_of(g->scratch, step, first))
+        return false;
+    for (int i = 1; i < group->step_count; i++)
+        if (!group->steps[i]->partial)
+            return false;
+    return group->shape == SHAPE_window || cuda_has_channel_tiles(g->scratch, options, first);
+}
+
+static void add_step(CudaGroup *group, CgStep *step, int number) {
+    group->steps[group->step_count] = step;
+    group->number[group->step_count++] = number;
+    group->buffer_count += step->buffer_count;
+}
+
+/* Steps stay in the order of their numbers. */
+static void merge(Arena *arena, CudaDraft *into, CudaDraft *from) {
+    CudaGroup *a = &into->group, *b = &from->group,
+              both = {.shape = a->shape, .buffer_count = a->buffer_count + b->buffer_count};
+    for (int i = 0, j = 0; i < a->step_count || j < b->step_count;) {
+        bool first = j == b->step_count || (i < a->step_count && a->number[i] < b->number[j]);
+        const CudaGroup *next = first ? a : b;
+        int at = first ? i++ : j++;
+        both.steps[both.step_count] = next->steps[at];
+        both.number[both.step_count++] = next->number[at];
+    }
+    *a = both;
+    from->joined = into;
+    for (int i = 0; i < from->before_count; i++)
+        ARENA_PUSH(arena, into->before, into->before_count, into->before_capacity, from->before[i]);
+}
+
+/* Everything at the highest level that the step waits for becomes one group with it. */
+static CudaDraft *join_waits(const Grouping *g, const CudaWaits *waits, CudaShape shape, CgStep *step, int number) {
+    int steps = 1, buffers = step->buffer_count;
+    if (waits->more || waits->count == 0)
+        return NULL;
+    for (int i = 0; i < waits->count; i++) {
+        const CudaGroup *group = &waits->drafts[i]->group;
+        bool chain = can_chain(g, group, shape, step), end = waits->count == 1 && can_end_in(g, group, shape, step);
+        if (!(chain || end) || !may_overwrite(g, group, step))
+            return NULL;
+        steps += i ? group->step_count : 0;
+        buffers += i ? group->buffer_count : 0;
+    }
+    CudaDraft *into = waits->drafts[0];
+    if (!has_room(&into->group, steps, buffers))
+        return NULL;
+    for (int i = 1; i < waits->count; i++)
+        merge(g->arena, into, waits->drafts[i]);
+    add_step(&into->group, step, number);
+    return into;
+}
+
+/* ---- joining what is beside a step ---- */
+
+static bool same_sums(const CgStep *a, const CgStep *b) {
+    const CgScalar *x = a->value, *y = b->value;
+    int count = x->kind == SCALAR_reduce ? x->reduce_count : 0;
+    if (!same_extents(&a->out->type, &b->out->type) || x->kind != y->kind ||
+        (count && x->reduce_count != y->reduce_count))
+        return false;
+    for (int i = 0; i < count; i++)
+        if (a->axes[x->reduce_axes[i]].extent != b->axes[y->reduce_axes[i]].extent)
+            return false;
+    return true;
+}
+
+static bool can_stand_beside(const CudaDraft *draft, int level, CudaShape shape, const CgStep *step) {
+    const CudaGroup *group = &draft->group;
+    if (draft->level != level || group->shape != shape || !has_room(group, 1, step->buffer_count))
+        return false;
+    if (shape == SHAPE_sum)
+        return group->step_count < MOST_SUMS && same_sums(group->steps[0], step);
+    bool windows = group->step_count < CUDA_GROUP_WINDOWS;
+    for (int i = 0; i < group->step_count && windows; i++)
+        windows = cuda_share_tile(group->steps[i], step) && !cuda_same_window(group->steps[i], step);
+    return windows;
+}
+
+/* Edges keep to themselves: so they find their kernels alike. */
+static const char *beside_key(Arena *arena, CudaShape shape, const CgStep *step, const CgBuffer *buffer) {
+    const char *tag = step->node->tag;
+    return arena_printf(arena, "%d %s of %d in %s", shape,
+                        shape == SHAPE_sum ? ir_type_string(arena, &step->out->type) : "", buffer->node->id,
+                        tag ? tag : "");
+}
+
+/* A window is known by its operand, a sum by the images that it reads. */
+static const CgScalar **find_images(const Grouping *g, CudaShape shape, const CgStep *step, int *count) {
+    int load_count;
+    *count = 0;
+    if (shape != SHAPE_sum && shape != SHAPE_window && shape != SHAPE_window_grad)
+        return NULL;
+    const CgScalar **loads = cuda_find_loads(g->scratch, step, &load_count);
+    for (int i = 0; i < load_count; i++)
+        if (ir_type_has_dim(&loads[i]->buffer->type, IR_DIM_N))
+            loads[(*count)++] = loads[i];
+    return loads;
+}
+
+static CudaDraft *join_beside(const Grouping *g, int level, CudaShape shape, CgStep *step, int number) {
+    int count;
+    const CgScalar **images = find_images(g, shape, step, &count);
+    for (int i = 0; i < count; i++) {
+        CudaDraft *draft = str_map_get(&g->beside, beside_key(g->scratch, shape, step, images[i]->buffer));
+        draft = draft ? cuda_draft_root(draft) : NULL;
+        if (draft && can_stand_beside(draft, level, shape, step)) {
+            add_step(&draft->group, step, number);
+            return draft;
+        }
+    }
+    return NULL;
+}
+
+static void note_beside(Grouping *g, CudaDraft *draft, CudaShape shape, const CgStep *step) {
+    int count;
+    const CgScalar **images = find_images(g, shape, step, &count);
+    for (int i = 0; i < count; i++)
+        str_map_set(&g->beside, beside_key(g->arena, shape, step, images[i]->buffer), draft);
+}
+
+/* ---- levels ---- */
+
+static CudaDraft *start_group(Grouping *g, int level, CudaShape shape, CgStep *step, int number) {
+    CudaDraft *draft = ARENA_NEW(g->arena, CudaDraft);
+    *draft = (CudaDraft){.level = level, .group.shape = shape};
+    add_step(&draft->group, step, number);
+    while (g->level_count < level) {
+        Level empty = {0};
+        ARENA_PUSH(g->arena, g->levels, g->level_count, g->level_capacity, empty);
+    }
+    Level *at = &g->levels[level - 1];
+    ARENA_PUSH(g->arena, at->drafts, at->count, at->capacity, draft);
+    return draft;
+}
+
+static void place_step(Grouping *g, CgStep *step, int number) {
+    CudaShape shape = shape_of(g, step);
+    CudaWaits waits = cuda_memory_find_waits(g->memory, g->scratch, step);
+    CudaDraft *draft = NULL;
+    if (!g->program->options->plain) {
+        draft = join_waits(g, &waits, shape, step, number);
+        draft = draft ? draft : join_beside(g, waits.level + 1, shape, step, number);
+    }
+    draft = draft ? draft : start_group(g, waits.level + 1, shape, step, number);
+    if (draft->group.shape == shape)
+        note_beside(g, draft, shape, step);
+    for (int i = 0; i < waits.all_count; i++)
+        ARENA_PUSH(g->arena, draft->before, draft->before_count, draft->before_capacity, waits.all[i]);
+    cuda_memory_note(g->memory, step, draft);
+    arena_reset(g->scratch);
+}
+
+/* ---- as late as possible ---- */
+
+static bool may_be_late(const CudaDraft *draft) {
+    bool small = draft->group.shape == SHAPE_elements || draft->group.shape == SHAPE_long_sum;
+    return small && draft->before_count && cuda_step_launch(draft->group.steps[0]) == LAUNCH_once;
+}
+
+/* Whatever waits for a draft has its final level when the draft's turn comes. */
+static void delay(const Grouping *g, CudaDraft *draft) {
+    if (may_be_late(draft))
+        draft->level = draft->latest ? draft->latest : g->level_count;
+    for (int i = 0; i < draft->before_count; i++) {
+        CudaDraft *before = cuda_draft_root(draft->before[i]);
+        if (before != draft && (!before->latest || before->latest >= draft->level))
+            before->latest = draft->level - 1;
+    }
+}
+
+static CudaLevel *finish(Grouping *g, Arena *arena) {
+    CudaLevel *levels = ARENA_ARRAY(arena, CudaLevel, g->level_count);
+    for (int i = g->level_count - 1; i >= 0; i--)
+        for (int j = 0; j < g->levels[i].count && !g->program->options->plain; j++)
+            if (!g->levels[i].drafts[j]->joined)
+                delay(g, g->levels[i].drafts[j]);
+    for (int i = 0; i < g->level_count; i++) {
+        for (int j = 0; j < g->levels[i].count; j++) {
+            const CudaDraft *draft = g->levels[i].drafts[j];
+            CudaLevel *level = &levels[draft->level - 1];
+            if (draft->joined)
+                continue;
+            CudaGroup *group = ARENA_NEW(arena, CudaGroup);
+            *group = draft->group;
+            ARENA_PUSH(arena, level->groups, level->group_count, level->group_capacity, group);
+        }
+    }
+    return levels;
+}
+
+CudaLevel *cuda_group_steps(Arena *arena, const CgProgram *program, bool prepared, int *level_count) {
+    Arena *own = arena_create();
+    int number = 0;
+    Grouping g = {.arena = own,
+                  .scratch = arena_create(),
+                  .program = program,
+                  .memory = cuda_memory_create(own, program->options),
+                  .beside = str_map_create(own)};
+    for (int i = 0; i < program->stage_count; i++) {
+        const CgStage *stage = program->stages[i];
+        for (int j = 0; stage->prepared == prepared && j < stage->step_count; j++)
+            place_step(&g, stage->steps[j], number++);
+    }
+    CudaLevel *levels = finish(&g, arena);
+    *level_count = g.level_count;
+    arena_destroy(g.scratch);
+    arena_destroy(own);
+    return levels;
+}

@@ -1,0 +1,337 @@
+/* emit_cuda.c: the CUDA dialect: a kernel for each group of steps (cuda_group.c), by the schedule of its shape; here, one
+ * thread an element of the results, images side by side.
+ *
+ * Arguments of a kernel: a table with a row for each of the calls that are launched together (its buffers in order, then
+ * its constants), the run-time block on the device, and the distance between two images' private memories in bytes. Nothing is included: NVRTC may have no headers. */
+#include "codegen/cuda/cuda.h"
+
+#include <string.h>
+
+static const char types_text[] = "typedef signed char int8_t;\n"
+                                 "typedef unsigned char uint8_t;\n"
+                                 "typedef int int32_t;\n"
+                                 "typedef unsigned int uint32_t;\n"
+                                 "typedef long long int64_t;\n"
+                                 "typedef unsigned long long uint64_t;\n"
+                                 "struct NdRun {\n"
+                                 "    uint64_t seed, step, image_base;\n"
+                                 "    int64_t batch, chunks;\n"
+                                 "    double scalar[16];\n"
+                                 "};\n"
+                                 "#define ND_INFINITY ((T)__longlong_as_double(0x7ff0000000000000ll))\n"
+                                 "#define ND_NAN ((T)__longlong_as_double(0x7ff8000000000000ll))\n"
+                                 "#define ND_FN static __device__ __forceinline__\n"
+                                 "ND_FN T nd_max(T a, T b) { return a > b ? a : b; }\n"
+                                 "ND_FN T nd_min(T a, T b) { return a < b ? a : b; }\n"
+                                 "ND_FN T nd_gt(T a, T b) { return a > b ? 1 : 0; }\n"
+                                 "ND_FN T nd_select(T c, T a, T b) { return c != 0 ? a : b; }\n"
+                                 "ND_FN T nd_select_gt(T l, T r, T a, T b) { return l > r ? a : b; }\n"
+                                 "ND_FN double nd_widen(T a) { return a; }\n"
+                                 "ND_FN T nd_narrow(double a) { return (T)a; }\n"
+                                 "ND_FN T nd_sigmoid(T a) { return 1 / (1 + nd_exp(-a)); }\n"
+                                 "ND_FN void nd_argmax(T *best, T *where, T x, T position) {\n"
+                                 "    if (x > *best) {\n"
+                                 "        *best = x;\n"
+                                 "        *where = position;\n"
+                                 "    }\n"
+                                 "}\n";
+
+static const char functions_text[] = "static __device__ __forceinline__ T nd_abs(T a) { return fabs%1$s(a); }\n"
+                                     "static __device__ __forceinline__ T nd_exp(T a) { return exp%1$s(a); }\n"
+                                     "static __device__ __forceinline__ T nd_log(T a) { return log%1$s(a); }\n"
+                                     "static __device__ __forceinline__ T nd_sqrt(T a) { return sqrt%1$s(a); }\n"
+                                     "static __device__ __forceinline__ T nd_tanh(T a) { return tanh%1$s(a); }\n"
+                                     "static __device__ __forceinline__ T nd_sin(T a) { return sin%1$s(a); }\n"
+                                     "static __device__ __forceinline__ T nd_cos(T a) { return cos%1$s(a); }\n";
+
+/* Philox and Box-Muller as in base/hash.c; the functions of the device differ from the polynomials by less than 1e-6.
+ */
+static const char draws_text[] =
+    "ND_FN void nd_philox(uint32_t word[2], const NdRun *run, uint32_t stream, int64_t image, int64_t element) {\n"
+    "    uint32_t key0 = (uint32_t)run->seed, key1 = (uint32_t)(run->seed >> 32);\n"
+    "    uint32_t c0 = (uint32_t)element, c1 = (uint32_t)(run->image_base + (uint64_t)image), c2 = stream, c3 = "
+    "(uint32_t)run->step;\n"
+    "    for (int round = 0; round < 10; round++) {\n"
+    "        uint32_t h0 = __umulhi(c0, 0xD2511F53u), l0 = c0 * 0xD2511F53u, h2 = __umulhi(c2, 0xCD9E8D57u), l2 = c2 * "
+    "0xCD9E8D57u;\n"
+    "        c0 = h2 ^ c1 ^ key0;\n"
+    "        c1 = l2;\n"
+    "        c2 = h0 ^ c3 ^ key1;\n"
+    "        c3 = l0;\n"
+    "        key0 += 0x9E3779B9u;\n"
+    "        key1 += 0xBB67AE85u;\n"
+    "    }\n"
+    "    word[0] = c0;\n"
+    "    word[1] = c1;\n"
+    "}\n"
+    "ND_FN T nd_uniform(const NdRun *run, int64_t stream, int64_t image, int64_t element) {\n"
+    "    uint32_t word[2];\n"
+    "    nd_philox(word, run, (uint32_t)stream, image, element);\n"
+    "    return (T)((float)(word[0] >> 8) * (1.0f / 16777216));\n"
+    "}\n"
+    "ND_FN T nd_normal(const NdRun *run, int64_t stream, int64_t image, int64_t element) {\n"
+    "    uint32_t word[2];\n"
+    "    nd_philox(word, run, (uint32_t)stream, image, element);\n"
+    "    float u1 = (float)((word[0] >> 8) + 1) * (1.0f / 16777216), u2 = (float)(word[1] >> 8) * (1.0f / 16777216);\n"
+    "    return (T)(sqrtf(-2.0f * logf(u1)) * cospif(2.0f * u2));\n"
+    "}\n"
+    "ND_FN T nd_bernoulli(const NdRun *run, int64_t stream, int64_t image, int64_t element, T keep) { return "
+    "nd_uniform(run, stream, image, element) < keep ? 1 : 0; }\n";
+
+/* What the tensor cores take. mma.sync multiplies 16 x 8 words by 8 x 8 words, a word being one tf32 or two bf16 (along
+ * k), and adds to 16 x 8 floats; how they lie in the lanes of a warp is in the PTX manual, and in cuda_mma.c. Whoever
+ * runs this source elsewhere defines ND_EMULATED and has these functions. */
+static const char tensor_text[] =
+    "typedef unsigned short uint16_t;\n"
+    "#ifndef ND_EMULATED\n"
+    "ND_FN uint32_t nd_to_tf32(float a) {\n"
+    "    uint32_t r;\n"
+    "    asm(\"cvt.rna.tf32.f32 %0, %1;\" : \"=r\"(r) : \"f\"(a));\n"
+    "    return r;\n"
+    "}\n"
+    "ND_FN uint16_t nd_to_bf16(float a) {\n"
+    "    uint16_t r;\n"
+    "    asm(\"cvt.rn.bf16.f32 %0, %1;\" : \"=h\"(r) : \"f\"(a));\n"
+    "    return r;\n"
+    "}\n"
+    "#define ND_MMA(name, shape) \\\n"
+    "    ND_FN void name(float c[4], const uint32_t a[4], const uint32_t b[2]) { \\\n"
+    "        asm volatile(\"mma.sync.aligned.\" shape \" {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, "
+    "%3};\" \\\n"
+    "            : \"+f\"(c[0]), \"+f\"(c[1]), \"+f\"(c[2]), \"+f\"(c[3]) \\\n"
+    "            : \"r\"(a[0]), \"r\"(a[1]), \"r\"(a[2]), \"r\"(a[3]), \"r\"(b[0]), \"r\"(b[1])); \\\n"
+    "    }\n"
+    "ND_MMA(nd_mma_tf32, \"m16n8k8.row.col.f32.tf32.tf32.f32\")\n"
+    "ND_MMA(nd_mma_bf16, \"m16n8k16.row.col.f32.bf16.bf16.f32\")\n"
+    "#endif\n"
+    "struct nd_bf16 {\n"
+    "    uint16_t bits;\n"
+    "    nd_bf16() = default;\n"
+    "    __device__ __forceinline__ explicit nd_bf16(float a) : bits(nd_to_bf16(a)) {}\n"
+    "    __device__ __forceinline__ operator float() const { return __uint_as_float((uint32_t)bits << 16); }\n"
+    "};\n";
+
+void cg_cuda_add_prelude(Str *out, const CgOptions *options) {
+    bool f64 = options->precision == PRECISION_f64;
+    str_add(out, f64 ? "typedef double T;\n" : "typedef float T;\n");
+    str_addf(out, functions_text, f64 ? "" : "f");
+    str_add(out, types_text);
+    str_add(out, draws_text);
+    if (options->precision >= PRECISION_tf32)
+        str_add(out, tensor_text);
+}
+
+/* ---- kernels ---- */
+
+static bool is_result(const CudaGroup *group, const CgBuffer *buffer) {
+    for (int i = 0; i < group->step_count; i++)
+        if (group->steps[i]->out == buffer)
+            return true;
+    return false;
+}
+
+/* A row of the table holds a call's buffers and constants; blockIdx.y says which call this block belongs to. */
+static void add_parameters(const CudaKernel *k, int int_count, Str *text) {
+    const CgPrinter *p = k->p;
+    str_add(text, "extern \"C\" __global__ void @(const int64_t *rows, const NdRun *run, int64_t private_bytes)\n{\n");
+    str_addf(text, "    const int64_t *const call = rows + (int64_t)blockIdx.y * %d;\n", p->buffer_count + int_count);
+    for (int i = 0; i < p->buffer_count; i++) {
+        bool private_value = p->buffers[i]->place == PLACE_private;
+        const char *constant = is_result(k->group, p->buffers[i]) ? "" : "const ",
+                   *element = cg_c_element(p->buffers[i]);
+        str_addf(text, "    %s%s *const %c%d = (%s%s *)call[%d];\n", constant, element, private_value ? 'p' : 'b', i,
+                 constant, element, i);
+    }
+    if (int_count)
+        str_addf(text, "    const int64_t *const ints = call + %d;\n", p->buffer_count);
+}
+
+void cuda_set_step(CudaKernel *k, int index) {
+    cg_c_set_step(k->p, k->group->steps[index], k->int_base[index]);
+}
+
+void cuda_print_private_bases(const CudaKernel *k) {
+    CgPrinter *p = k->p;
+    for (int i = 0; i < p->buffer_count; i++) {
+        const CgBuffer *buffer = p->buffers[i];
+        const char *constant = is_result(k->group, buffer) ? "" : "const ", *element = cg_c_element(buffer);
+        if (buffer->place == PLACE_private)
+            cg_c_line(p, "%s%s *const b%d = (%s%s *)((%schar *)p%d + image * private_bytes);", constant, element, i,
+                      constant, element, constant, i);
+    }
+}
+
+/* 32-bit divisions, where they are enough, are a quarter of the code. */
+void cuda_print_chunk(CgPrinter *p, const char *first, int step) {
+    const char *type = p->index_type;
+    cg_c_line(p, "const %s images = (%s)run->batch, chunks = (%s)run->chunks, end = ((%s)chunk + 1) * images / chunks;",
+              type, type, type, type);
+    cg_c_open(p, "for (int64_t image = (%s)chunk * images / chunks%s; image < end; image += %d)", type, first, step);
+}
+
+/* Elements of one image, of one chunk, or of all, as the launch is. */
+static int64_t count_elements(const CgStep *step) {
+    int64_t count = 1;
+    for (int d = 0; d < step->out->type.rank; d++)
+        count *= step->axes[d].extent > 0 ? step->axes[d].extent : 1;
+    return count;
+}
+
+/* Are they below 2^30? */
+bool cuda_is_narrow(const CgOptions *options, const CgStep *step) {
+    const int64_t most = INT64_C(1) << 30;
+    for (int i = 0; i < step->buffer_count; i++)
+        if (ir_type_count(&step->buffers[i]->type, 1, options->chunks) > most)
+            return false;
+    return count_elements(step) * (options->batch + options->chunks) < most;
+}
+
+/* One thread an element of each step. */
+static void print_elements(CudaKernel *k) {
+    CgPrinter *p = k->p;
+    const CudaGroup *group = k->group;
+    const CgStep *first = group->steps[0];
+    const char *outer = k->launch == LAUNCH_chunks ? "chunk" : k->launch == LAUNCH_images ? "image" : NULL;
+    const char *times = k->launch == LAUNCH_chunks   ? "run->chunks * "
+                        : k->launch == LAUNCH_images ? "run->batch * "
+                                                     : "";
+    cg_c_open(p,
+              "for (%s thread = (%s)blockIdx.x * blockDim.x + threadIdx.x; thread < %s%lld; thread += (%s)gridDim.x * "
+              "blockDim.x)",
+              p->index_type, p->index_type, times, (long long)k->threads, p->index_type);
+    if (outer) {
+        cg_c_line(p, "const int64_t %s = thread / %lld;", outer, (long long)k->threads);
+        cg_c_line(p, "const %s element = thread %% %lld;", p->index_type, (long long)k->threads);
+    }
+    CudaUse uses[CUDA_GROUP_STEPS];
+    const char *names[CG_MAX_AXES];
+    int rank = first->out->type.rank;
+    for (int i = 0; i < group->step_count; i++)
+        uses[i] = (CudaUse){group->steps[i], group->steps[i]->value, first->out->order, true};
+    cuda_name_axes(p, uses, group->step_count, rank, outer ? "element" : "thread", names);
+    cuda_print_private_bases(k);
+    for (int i = 0; i < group->step_count; i++) {
+        cuda_set_step(k, i);
+        cuda_use_names(p, first->out->order, rank, names);
+        if (outer)
+            p->axis_name[0] = outer;
+        cg_c_store(p, p->step->out, cg_c_result_offset(p), cg_c_print_scalar(p, p->step->value), false);
+    }
+    cg_c_close(p);
+}
+
+/* Threads of a launch come from its first step, unless the schedule says otherwise. */
+static void print_body(CudaKernel *k) {
+    switch (k->group->shape) {
+    case SHAPE_product:
+        cuda_print_product(k);
+        break;
+    case SHAPE_window:
+        cuda_print_window(k);
+        break;
+    case SHAPE_window_grad:
+        cuda_print_window_grad(k);
+        break;
+    case SHAPE_sum:
+    case SHAPE_long_sum:
+        cuda_print_sum(k);
+        break;
+    case SHAPE_elements:
+        (cuda_has_merges(k) ? cuda_print_merge : print_elements)(k);
+    }
+}
+
+static CudaKernel begin_kernel(Arena *arena, CgProgram *program, const CudaParts *parts, const CudaGroup *group,
+                               Str *body) {
+    CudaKernel k = {
+        .p = cg_printer_create(arena, body, group->steps[0]), .program = program, .parts = parts, .group = group};
+    bool narrow = true;
+    int ints = 0;
+    for (int i = 0; i < group->step_count; i++) {
+        k.int_base[i] = ints;
+        ints += group->steps[i]->int_count;
+        narrow = narrow && cuda_is_narrow(program->options, group->steps[i]);
+        cuda_parts_read(arena, group->steps[i]);
+        cuda_set_step(&k, i);
+    }
+    cuda_set_step(&k, 0);
+    k.p->indent = 1;
+    k.p->index_type = narrow ? "int" : "int64_t";
+    k.launch = cuda_step_launch(group->steps[group->step_count - 1]);
+    k.threads = count_elements(group->steps[0]);
+    return k;
+}
+
+static void *copy(Arena *arena, const void *from, size_t bytes) {
+    return memcpy(arena_alloc(arena, bytes), from, bytes);
+}
+
+/* The steps' constants, one after the other. */
+static void gather_ints(Arena *arena, const CudaGroup *group, CgCall *call) {
+    int64_t ints[CUDA_GROUP_STEPS * CG_MAX_INTS];
+    for (int i = 0; i < group->step_count; i++)
+        for (int j = 0; j < group->steps[i]->int_count; j++)
+            ints[call->int_count++] = group->steps[i]->ints[j];
+    call->ints = copy(arena, ints, sizeof *ints * (size_t)call->int_count);
+}
+
+static void emit_group(CgModule *module, CgProgram *program, const CudaParts *parts, const CudaGroup *group,
+                       CgCallStage *calls) {
+    Arena *arena = arena_create(); /* most texts turn out to be known already */
+    Str body = str_create(arena), text = str_create(arena);
+    CudaKernel k = begin_kernel(arena, program, parts, group, &body);
+    print_body(&k);
+    CgCall call = {.launch = k.launch, .threads = k.threads, .buffer_count = k.p->buffer_count};
+    call.buffers = copy(module->arena, k.p->buffers, sizeof *call.buffers * (size_t)call.buffer_count);
+    gather_ints(module->arena, group, &call);
+    add_parameters(&k, call.int_count, &text);
+    str_add_bytes(&text, body.data, body.length);
+    str_add(&text, "}\n");
+    call.kernel = cg_module_add_kernel(module, text.data, DOMAIN_parallel, (const CgStep *const *)group->steps,
+                                       group->step_count);
+    if (group->step_count == 1)
+        cuda_describe_conv(k.p, module->options->precision, group->steps[0], &module->kernels[call.kernel].conv);
+    cg_stage_add_call(module, calls, call);
+    arena_destroy(arena);
+}
+
+/* ---- a program ---- */
+
+/* Calls of one kernel become neighbours, in their old order. */
+static void sort_calls(CgModule *module, CgCallStage *stage) {
+    CgCall *calls = ARENA_ARRAY(module->arena, CgCall, stage->call_count);
+    int *first = ARENA_ARRAY(module->arena, int, module->kernel_count);
+    int *next = ARENA_ARRAY(module->arena, int, stage->call_count), at = 0;
+    for (int i = stage->call_count - 1; i >= 0; i--) {
+        next[i] = first[stage->calls[i].kernel];
+        first[stage->calls[i].kernel] = i + 1;
+    }
+    for (int i = 0; i < stage->call_count; i++) {
+        int kernel = stage->calls[i].kernel;
+        for (int j = first[kernel]; j; j = next[j - 1])
+            calls[at++] = stage->calls[j - 1];
+        first[kernel] = 0;
+    }
+    stage->calls = calls;
+}
+
+CgCallStage *cg_cuda_emit_program(CgModule *module, CgProgram *program, int *stage_count) {
+    CgCallStage *stages = NULL;
+    int capacity = 0;
+    CudaParts parts = cuda_parts_begin(program);
+    *stage_count = 0;
+    for (int prepared = 1; prepared >= 0; prepared--) {
+        int level_count;
+        CudaLevel *levels = cuda_group_steps(module->arena, program, prepared, &level_count);
+        for (int i = 0; i < level_count; i++) {
+            if (!levels[i].group_count)
+                continue;
+            CgCallStage stage = {.domain = DOMAIN_parallel, .prepared = prepared};
+            for (int j = 0; j < levels[i].group_count; j++)
+                emit_group(module, program, &parts, levels[i].groups[j], &stage);
+            sort_calls(module, &stage);
+            ARENA_PUSH(module->arena, stages, *stage_count, capacity, stage);
+        }
+    }
+    return stages;
+}

@@ -1,0 +1,285 @@
+/* derive.c: `ndarts-run derive FILE`: the genotype that a file with architecture parameters stands for.
+ * FILE is a checkpoint (which says what space it searched), any safetensors file with the parameters under their names,
+ * or the alphas.jsonl of a search (whose softmax weights order operations just as the parameters do). */
+#include "runtime/driver/runtime.h"
+
+#include "base/json.h"
+#include "base/str.h"
+#include "frontend/frontend.h"
+#include "runtime/loops/args.h"
+#include "runtime/loops/checkpoint.h"
+#include "runtime/loops/genotype.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+typedef struct DeriveOptions {
+    const char *file, *spec, *name, *out, *draw;
+    int64_t epoch; /* line of an alphas.jsonl; -1: the last */
+    const char **sets;
+    int set_count, set_capacity;
+    bool help;
+} DeriveOptions;
+
+static void print_usage(FILE *out) {
+    fputs("usage: ndarts-run derive CHECKPOINT|ALPHAS.safetensors|alphas.jsonl [options]\n"
+          "  --spec SPEC.nd    the search the parameters belong to (default: the checkpoint's, else the DARTS space)\n"
+          "  --set NAME=VALUE  change a parameter of SPEC.nd; may be repeated\n"
+          "  --epoch N         the line of an alphas.jsonl (default: the last)\n"
+          "  --name NAME       of the genotype (default: the name of the file or folder)\n"
+          "  -o, --output OUT.nd  write there instead of to standard output\n"
+          "  --draw DIR        also write normal.dot, reduce.dot and, with Graphviz, the .svg files\n",
+          out);
+}
+
+static bool take_option(Arena *arena, const char *name, const char *value, DeriveOptions *o, Error *error) {
+    static const char *const names[] = {"--spec", "--set", "--epoch", "--name", "--output", "--draw", "--help"};
+    bool known = str_equal(name, "--spec") || str_equal(name, "--set") || str_equal(name, "--epoch") ||
+                 str_equal(name, "--name") || str_equal(name, "--output") || str_equal(name, "-o") ||
+                 str_equal(name, "--draw");
+    if (!known) {
+        return error_set(error, ERROR_INPUT, "unknown option '%s' of derive%s", name,
+                         diag_choices(arena, name, names, sizeof(names) / sizeof(names[0])));
+    }
+    if (!value)
+        return error_set(error, ERROR_INPUT, "%s needs a value", name);
+    if (str_equal(name, "--epoch"))
+        return args_parse_int(name, value, 0, INT64_MAX, &o->epoch, error);
+    if (str_equal(name, "--set")) {
+        ARENA_PUSH(arena, o->sets, o->set_count, o->set_capacity, value);
+        return true;
+    }
+    const char **target = str_equal(name, "--spec")   ? &o->spec
+                          : str_equal(name, "--name") ? &o->name
+                          : str_equal(name, "--draw") ? &o->draw
+                                                      : &o->out;
+    *target = value;
+    return true;
+}
+
+static bool parse_options(Arena *arena, int argc, char **argv, DeriveOptions *o, Error *error) {
+    memset(o, 0, sizeof(*o));
+    o->epoch = -1;
+    for (int i = 1; i < argc; i++) {
+        const char *argument = argv[i], *equals = strchr(argument, '=');
+        if (str_equal(argument, "--help") || str_equal(argument, "-h")) {
+            o->help = true;
+            return true;
+        }
+        if (argument[0] == '-' && argument[1]) {
+            const char *name = equals ? arena_strndup(arena, argument, (size_t)(equals - argument)) : argument;
+            if (!take_option(arena, name, equals ? equals + 1 : argv[i + 1], o, error))
+                return false;
+            i += equals ? 0 : 1;
+        } else if (o->file) {
+            return error_set(error, ERROR_INPUT, "derive takes one file, found '%s' and '%s'", o->file, argument);
+        } else {
+            o->file = argument;
+        }
+    }
+    if (!o->file)
+        return error_set(error, ERROR_INPUT, "derive needs a checkpoint or a file of architecture parameters");
+    return true;
+}
+
+/* ---- the settings that describe the space ---- */
+static const char *const darts_candidates[] = {"none",         "max_pool_3x3", "avg_pool_3x3", "skip_connect",
+                                               "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"};
+
+/* For bare parameters: the cell of DARTS, with `none` when there are eight candidates. */
+static IrModule *darts_settings(Arena *arena, int64_t width) {
+    IrModule *module = ir_module_create(arena, "darts");
+    bool with_none = width == 8;
+    ir_module_set(module, "space.inputs", ir_attr_int("", 2), (Span){0});
+    ir_module_set(module, "space.nodes", ir_attr_int("", 4), (Span){0});
+    ir_module_set(module, "space.keep", ir_attr_int("", 2), (Span){0});
+    ir_module_set(module, "space.candidates",
+                  ir_attr_symbols("", with_none ? 8 : 7, darts_candidates + (with_none ? 0 : 1)), (Span){0});
+    return module;
+}
+
+static IrModule *spec_settings(Arena *arena, const DeriveOptions *o, Error *error) {
+    FrontendOptions options = {.sets = o->sets, .set_count = o->set_count, .library = rt_library_path(arena)};
+    Diag *diag = diag_create(arena, stderr);
+    IrModule *module = frontend_load(arena, o->spec, &options, diag, error);
+    if (!module)
+        error_set(error, ERROR_INPUT, "%s: %d mistakes", o->spec, diag_count_errors(diag));
+    return module;
+}
+
+/* The metadata entry "settings" of a checkpoint, or NULL. */
+static const char *stored_settings(Arena *arena, const TensorFile *file) {
+    json_t *metadata = json_loads(file->metadata ? file->metadata : "{}", 0, NULL);
+    const char *text = json_bytes(arena, json_string_value(json_object_get(metadata, "settings")));
+    json_decref(metadata);
+    return text;
+}
+
+/* A checkpoint is read as one, so that its checksum is looked at. */
+static bool read_tensors(Arena *arena, const char *path, TensorFile *file, Error *error) {
+    Checkpoint checkpoint;
+    if (!safetensors_read(arena, path, file, error))
+        return false;
+    if (!stored_settings(arena, file))
+        return true;
+    if (!checkpoint_read(arena, path, &checkpoint, error))
+        return false;
+    *file = checkpoint.tensors;
+    return true;
+}
+
+/* ---- alphas.jsonl ---- */
+
+static size_t longest_row(json_t *rows) {
+    size_t longest = 0, r;
+    json_t *row;
+    json_array_foreach(rows, r, row) longest = json_array_size(row) > longest ? json_array_size(row) : longest;
+    return longest;
+}
+
+/* Edges with fewer candidates have shorter rows; what is beyond is never looked at. */
+static bool add_rows(Arena *arena, const char *path, const char *name, json_t *rows, TensorFile *file, Error *error) {
+    size_t width = longest_row(rows), height = json_array_size(rows), r, c;
+    double *values = ARENA_ARRAY(arena, double, width *height + 1);
+    json_t *row, *value;
+    json_array_foreach(rows, r, row) {
+        if (json_array_size(row) == 0)
+            return error_set(error, ERROR_INPUT, "%s: row %zu of '%s' has no weights", path, r, name);
+        json_array_foreach(row, c, value) {
+            if (!json_is_number(value))
+                return error_set(error, ERROR_INPUT, "%s: weight %zu in row %zu of '%s' is no number", path, c, r,
+                                 name);
+            values[r * width + c] = log(json_number_value(value));
+        }
+    }
+    Tensor t = {.name = arena_strdup(arena, name), .type = TENSOR_f64, .rank = 2, .data = values};
+    t.shape[0] = (int64_t)height;
+    t.shape[1] = (int64_t)width;
+    tensor_file_add(arena, file, t);
+    return true;
+}
+
+static bool add_line(Arena *arena, const char *path, json_t *line, TensorFile *file, Error *error) {
+    const char *name;
+    json_t *rows;
+    json_object_foreach(line, name, rows) {
+        if (json_is_array(rows) && !add_rows(arena, path, name, rows, file, error))
+            return false;
+    }
+    return true;
+}
+
+/* The line of the wanted epoch, or the last one that is whole. */
+static bool read_lines(Arena *arena, const DeriveOptions *o, TensorFile *file, Error *error) {
+    SourceFile *source = source_read(arena, o->file, error);
+    if (!source)
+        return false;
+    json_t *found = NULL;
+    for (const char *text = source->text; *text;) {
+        size_t length = strcspn(text, "\n");
+        json_t *line = json_loadb(text, length, 0, NULL);
+        json_t *epoch = json_object_get(line, "epoch");
+        if (json_is_integer(epoch) && (o->epoch < 0 || json_integer_value(epoch) == o->epoch)) {
+            json_decref(found);
+            found = json_incref(line);
+        }
+        json_decref(line);
+        text += length + (text[length] == '\n');
+    }
+    bool ok = found          ? add_line(arena, o->file, found, file, error)
+              : o->epoch < 0 ? error_set(error, ERROR_INPUT, "%s: no line with the alphas of an epoch", o->file)
+                             : error_set(error, ERROR_INPUT, "%s: no line of epoch %lld", o->file, (long long)o->epoch);
+    json_decref(found);
+    return ok;
+}
+
+/* ---- together ---- */
+static bool find_alphas(const DeriveOptions *o, const TensorFile *file, const IrModule *settings, Tensor *alphas,
+                        int *count, Error *error) {
+    const char *names[2];
+    *count = genotype_alpha_names(settings, names);
+    for (int i = 0; i < *count; i++) {
+        const Tensor *t = tensor_find(file, names[i]);
+        if (!t)
+            return error_set(error, ERROR_INPUT, "%s: no architecture parameters '%s'", o->file, names[i]);
+        alphas[i] = *t;
+    }
+    return true;
+}
+
+/* guessed: nothing says of what space the parameters are. */
+static IrModule *choose_settings(Arena *arena, const DeriveOptions *o, const TensorFile *file, bool *guessed,
+                                 Error *error) {
+    if (o->spec)
+        return spec_settings(arena, o, error);
+    const char *text = stored_settings(arena, file);
+    if (text)
+        return checkpoint_parse_settings(arena, o->file, text, error);
+    const Tensor *t = tensor_find(file, "alphas_normal");
+    *guessed = true;
+    return darts_settings(arena, t && t->rank == 2 ? t->shape[1] : 7);
+}
+
+/* runs/fashion/checkpoint.safetensors -> fashion; a/mine.safetensors -> mine. */
+static const char *default_name(Arena *arena, const char *path) {
+    const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
+    if (slash && (str_equal(file, "checkpoint.safetensors") || str_equal(file, "alphas.jsonl"))) {
+        const char *begin = slash;
+        while (begin > path && begin[-1] != '/')
+            begin--;
+        return arena_strndup(arena, begin, (size_t)(slash - begin));
+    }
+    return arena_strndup(arena, file, strcspn(file, "."));
+}
+
+static bool write_results(Arena *arena, const DeriveOptions *o, const Genotype *genotype, Error *error) {
+    if (o->out && !file_write_atomic(o->out, genotype->text, strlen(genotype->text), error))
+        return false;
+    if (!o->out && (fputs(genotype->text, stdout) < 0 || fflush(stdout) != 0))
+        return error_set(error, ERROR_MACHINE, "cannot write to standard output: %s", strerror(errno));
+    if (!o->draw)
+        return true;
+    if (mkdir(o->draw, 0777) != 0 && errno != EEXIST)
+        return error_set(error, ERROR_INPUT, "cannot make the folder '%s': %s", o->draw, strerror(errno));
+    if (!genotype_write_dot(arena, o->draw, genotype, error))
+        return false;
+    if (!genotype_draw(arena, o->draw, genotype))
+        fprintf(stderr, "no .svg files: Graphviz's dot is not installed or failed\n");
+    return true;
+}
+
+static int derive_main_in(Arena *arena, int argc, char **argv) {
+    DeriveOptions o;
+    Error error = {0};
+    if (!parse_options(arena, argc, argv, &o, &error))
+        return error_report(&error);
+    if (o.help) {
+        print_usage(stdout);
+        return 0;
+    }
+    TensorFile file = {0};
+    Tensor alphas[2];
+    Genotype genotype;
+    int count = 0;
+    bool lines = str_ends_with(o.file, ".jsonl");
+    bool ok = lines ? read_lines(arena, &o, &file, &error) : read_tensors(arena, o.file, &file, &error);
+    bool guessed = false;
+    IrModule *settings = ok ? choose_settings(arena, &o, &file, &guessed, &error) : NULL;
+    ok = settings && find_alphas(&o, &file, settings, alphas, &count, &error) &&
+         genotype_build(arena, settings, o.name ? o.name : default_name(arena, o.file), alphas, count, &genotype,
+                        &error) &&
+         write_results(arena, &o, &genotype, &error);
+    if (!ok && guessed)
+        fprintf(stderr, "note: the space was taken to be that of DARTS; --spec SPEC.nd says of what search they are\n");
+    return ok ? 0 : error_report(&error);
+}
+
+int rt_derive_main(int argc, char **argv) {
+    Arena *arena = arena_create();
+    int code = derive_main_in(arena, argc, argv);
+    arena_destroy(arena);
+    return code;
+}

@@ -1,0 +1,60 @@
+/* info.c: `ndarts-run info`: what this program and this machine have. */
+#include "base/str.h"
+#include "runtime/device/cache.h"
+#include "runtime/device/cudnn.h"
+#include "runtime/device/device.h"
+#include "runtime/device/machine.h"
+#include "runtime/device/nvrtc.h"
+#include "runtime/driver/runtime.h"
+#include "runtime/loops/args.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+static void print_machine(void) {
+    char name[256];
+    machine_processor_name(name, sizeof name);
+    printf("processor   %s\n", name);
+    printf("cores       %d\n", machine_core_count());
+    printf("vectors     %d bytes\n", machine_vector_bytes());
+    printf("memory      %.1f GiB\n", (double)machine_memory_bytes() / (1 << 30));
+}
+
+static void print_compiler(Arena *arena) {
+    RtCompiler compiler;
+    Error error = {ERROR_NONE, ""};
+    if (rt_compiler_find(arena, &compiler, &error))
+        printf("compiler    %s: %s\n", compiler.args[0], compiler.version);
+    else
+        printf("compiler    none (%s)\n", error.message);
+    printf("options     %s\n", rt_compiler_options(arena, machine_vector_bytes()));
+}
+
+static void print_backends(Arena *arena) {
+    const char *nvrtc = cg_nvrtc_version(arena);
+    printf("backends    cpu, cuda\n");
+    printf("nvrtc       %s\n", nvrtc ? nvrtc : "not installed (package cuda-nvrtc)");
+    printf("cudnn       %s\n", cudnn_describe(arena));
+    printf("cuda        %s\n", rt_device_describe_cuda(arena));
+}
+
+static void print_library(Arena *arena) {
+    const char *path = rt_library_path(arena);
+    printf("library     %s%s\n", access(path, F_OK) == 0 ? "" : "none; looked in ", path);
+}
+
+int rt_info_main(int argc, char **argv) {
+    Arena *arena = arena_create();
+    Error error = {ERROR_NONE, ""};
+    bool ok = args_parse(arena, argc, argv, NULL, 0, &error);
+    if (ok) {
+        printf("ndarts      %s\n", NDARTS_VERSION);
+        print_machine();
+        print_compiler(arena);
+        print_backends(arena);
+        printf("cache       %s\n", rt_cache_describe(arena));
+        print_library(arena);
+    }
+    arena_destroy(arena);
+    return ok ? 0 : error_report(&error);
+}

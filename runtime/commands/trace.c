@@ -1,0 +1,428 @@
+/* trace.c: `ndarts-run trace`: runs a text on given inputs, weights and draws, and writes down what it computes
+ * (docs/cli.md lists the tensors). A search: one stand-alone pass for all gradients, then, from the initial state,
+ * search steps. Anything else: evaluation, and when there are labels (or a fed gradient of the logits) one training
+ * step. */
+#include "base/hash.h"
+#include "base/str.h"
+#include "runtime/data/class_weights.h"
+#include "runtime/driver/runtime.h"
+#include "runtime/loops/args.h"
+#include "runtime/loops/schedule.h"
+
+#include <string.h>
+
+typedef struct Trace {
+    Arena *arena;
+    /* the command line */
+    const char *path, *weights, *feed, *out;
+    int64_t epoch, steps;
+    ProgramArgs program_args;
+    /* what it works on */
+    const IrModule *text;   /* settings */
+    bool is_search, trains; /* trains: not a search, and there is something to differentiate */
+    TensorFile feed_file, results;
+    const char **streams; /* fed draws, without the step */
+    int stream_count, stream_capacity;
+    RtProgram *program;
+    TensorFile initial;
+    int64_t images;
+    uint64_t seed;
+    double drop_keep;
+} Trace;
+
+/* ---- setting up ---- */
+
+static bool parse_command(Trace *t, int argc, char **argv, Error *error) {
+    Arg args[PROGRAM_ARG_COUNT + 6];
+    args_add_program(args, &t->program_args);
+    Arg *own = args + PROGRAM_ARG_COUNT;
+    own[0] = (Arg){NULL, ARG_text, &t->path, 0, 0};
+    own[1] = (Arg){"--weights", ARG_text, &t->weights, 0, 0};
+    own[2] = (Arg){"--feed", ARG_text, &t->feed, 0, 0};
+    own[3] = (Arg){"-o", ARG_text, &t->out, 0, 0};
+    own[4] = (Arg){"--epoch", ARG_int, &t->epoch, 0, 1 << 20};
+    own[5] = (Arg){"--steps", ARG_int, &t->steps, 0, 1 << 20};
+    if (!args_parse(t->arena, argc, argv, args, PROGRAM_ARG_COUNT + 6, error))
+        return false;
+    if (!t->path || !t->feed || !t->out)
+        return error_set(error, ERROR_INPUT, "trace needs a text, --feed F.safetensors and -o OUT.safetensors");
+    t->seed = (uint64_t)t->program_args.seed;
+    return true;
+}
+
+static bool read_text(Trace *t, Error *error) {
+    t->text = rt_text_load(t->arena, t->path, t->program_args.sets.items, t->program_args.sets.count, error);
+    if (!t->text)
+        return false;
+    t->is_search = str_equal(ir_module_get_string(t->text, "kind", "network"), "search");
+    if (t->is_search && str_equal(ir_module_get_string(t->text, "search.order", "first"), "second"))
+        return error_set(error, ERROR_INPUT,
+                         "%s: the second-order search (order second) is not there yet; use order first", t->path);
+    return true;
+}
+
+static bool is_stream(const char *name) {
+    return str_starts_with(name, "noise.") || str_starts_with(name, "mask.");
+}
+
+/* "noise.P.step3" -> "noise.P" */
+static const char *stream_name(Arena *arena, const char *name) {
+    const char *step = NULL;
+    for (const char *p = name; (p = strstr(p, ".step")); p++)
+        step = p;
+    if (!step || strspn(step + 5, "0123456789") != strlen(step + 5) || step[5] == '\0')
+        return name;
+    return arena_strndup(arena, name, (size_t)(step - name));
+}
+
+static bool read_feed(Trace *t, Error *error) {
+    if (!safetensors_read(t->arena, t->feed, &t->feed_file, error))
+        return false;
+    StrMap seen = str_map_create(t->arena);
+    for (size_t i = 0; i < t->feed_file.count; i++) {
+        const char *name = t->feed_file.tensors[i].name;
+        if (!is_stream(name))
+            continue;
+        name = stream_name(t->arena, name);
+        if (!str_map_get(&seen, name))
+            ARENA_PUSH(t->arena, t->streams, t->stream_count, t->stream_capacity, name);
+        str_map_set(&seen, name, t);
+    }
+    return true;
+}
+
+static const Tensor *need(const Trace *t, const char *name, Error *error) {
+    const Tensor *tensor = tensor_find(&t->feed_file, name);
+    if (!tensor)
+        error_set(error, ERROR_INPUT, "%s: missing: %s", t->feed, name);
+    return tensor;
+}
+
+/* All inputs hold the same number of images. */
+static bool check_images(Trace *t, const char *name, Error *error) {
+    const Tensor *tensor = need(t, name, error);
+    if (!tensor)
+        return false;
+    int64_t count = tensor->rank > 0 ? tensor->shape[0] : 0;
+    t->images = t->images ? t->images : count;
+    return (count > 0 && count == t->images) ||
+           error_set(error, ERROR_INPUT, "%s: %s holds %lld images, expected %lld", t->feed, name, (long long)count,
+                     (long long)(t->images ? t->images : 1));
+}
+
+static bool check_labels(Trace *t, const char *name, Error *error) {
+    int64_t classes = ir_module_get_int(t->text, "classes", 0);
+    if (!check_images(t, name, error))
+        return false;
+    const Tensor *labels = tensor_find(&t->feed_file, name);
+    for (int64_t i = 0; i < tensor_count(labels); i++) {
+        double label = tensor_get(labels, i);
+        if (classes > 0 && !(label >= 0 && label < (double)classes))
+            return error_set(error, ERROR_INPUT, "%s: %s[%lld] is %g, expected 0 to %lld", t->feed, name, (long long)i,
+                             label, (long long)classes - 1);
+    }
+    return true;
+}
+
+static bool has(const Trace *t, const char *name) {
+    return tensor_find(&t->feed_file, name) != NULL;
+}
+
+static bool check_feed(Trace *t, Error *error) {
+    if (t->is_search)
+        return check_images(t, "input_valid", error) && check_labels(t, "labels_valid", error) &&
+               (t->steps == 0 || (check_images(t, "input", error) && check_labels(t, "labels", error)));
+    t->trains = has(t, "labels") || has(t, "grad_output");
+    return check_images(t, "input", error) && (!has(t, "labels") || check_labels(t, "labels", error));
+}
+
+/* A draw that is fed but that no graph takes is a mistake in its name. */
+static bool check_streams(const Trace *t, Error *error) {
+    for (int i = 0; i < t->stream_count; i++) {
+        bool found = !t->is_search && !t->trains;
+        for (int kind = 0; kind < GRAPH_KIND_COUNT && !found; kind++)
+            found = rt_input_info(t->program, (GraphKind)kind, t->streams[i]) != NULL;
+        if (!found)
+            return error_set(error, ERROR_INPUT, "%s: the text draws nothing called '%s'", t->feed, t->streams[i]);
+    }
+    return true;
+}
+
+static bool open_program(Trace *t, Error *error) {
+    static const GraphKind search[] = {GRAPH_gradients, GRAPH_eval, GRAPH_search_alphas, GRAPH_search_weights};
+    static const GraphKind network[] = {GRAPH_infer, GRAPH_gradients, GRAPH_train};
+    bool product = !t->is_search && !has(t, "labels") && has(t, "grad_output");
+    RtProgramOptions o = args_program_options(&t->program_args, t->path);
+    o.batch = t->images;
+    o.fed_streams = t->streams;
+    o.fed_stream_count = t->stream_count;
+    o.grad_output_loss = o.input_gradient = product;
+    o.kinds = t->is_search ? search : network;
+    o.kind_count = t->is_search ? (t->steps > 0 ? 4 : 1) : !t->trains ? 1 : product ? 2 : 3;
+    t->program = rt_program_open(&o, error);
+    return t->program && check_streams(t, error);
+}
+
+/* ---- the state to begin with ---- */
+
+static bool set_alphas(Trace *t, const TensorFile *weights, Error *error) {
+    for (int i = 0; i < rt_param_count(t->program); i++) {
+        const RtTensorInfo *info = rt_param_info(t->program, i);
+        if (info->kind != PARAM_alpha)
+            continue;
+        const Tensor *fed = tensor_find(&t->feed_file, info->name);
+        if (fed && !rt_param_set(t->program, fed, error))
+            return false;
+        if (!fed && !tensor_find(weights, info->name))
+            return error_set(error, ERROR_INPUT, "%s: missing: %s (it may be among the weights too)", t->feed,
+                             info->name);
+    }
+    return true;
+}
+
+/* There are no images to balance them over, but a checkpoint has what was found then. */
+static bool set_class_weights(Trace *t, const TensorFile *weights, Error *error) {
+    if (!class_weights_balanced(t->text))
+        return class_weights_set(t->program, t->text, NULL, 0, error);
+    return tensor_find(weights, CLASS_WEIGHTS) ||
+           error_set(error, ERROR_INPUT, "%s: class_weights balanced needs a checkpoint as --weights, or a list: %s",
+                     t->path, "--set 'class_weights=[...]'");
+}
+
+static bool set_state(Trace *t, Error *error) {
+    TensorFile weights = {0};
+    Error inner = {ERROR_NONE, ""};
+    if (t->weights && !safetensors_read(t->arena, t->weights, &weights, error))
+        return false;
+    if (t->weights && !rt_state_set(t->program, &weights, RT_STATE_weights, &inner))
+        return error_set(error, inner.kind, "%s: %s", t->weights, inner.message);
+    if (!set_class_weights(t, &weights, error) || !set_alphas(t, &weights, error))
+        return false;
+    rt_state_get(t->program, t->arena, &t->initial);
+    return true;
+}
+
+/* Of a text that is trained, the probability of dropping a path rises with the epoch; of a search it is constant. */
+static void read_drop_keep(Trace *t) {
+    double drop = ir_module_get_float(t->text, "drop_path.probability", 0);
+    if (!t->is_search) {
+        double epochs = (double)ir_module_get_int(t->text, "train.epochs", 1);
+        drop = ir_module_get_float(t->text, "train.drop_path", 0) * (double)t->epoch / epochs;
+    }
+    t->drop_keep = 1 - drop;
+}
+
+/* ---- running ---- */
+
+static double draw(const Trace *t, const char *stream, int64_t step, int64_t image, int64_t element) {
+    uint32_t hash = draw_stream_hash(stream), s = (uint32_t)step, i = (uint32_t)image, e = (uint32_t)element;
+    if (str_starts_with(stream, "noise.")) {
+        bool uniform = str_equal(ir_module_get_string(t->text, "noise.distribution", "gaussian"), "uniform");
+        return (uniform ? draw_uniform : draw_normal)(t->seed, hash, s, i, e);
+    }
+    double keep = t->program_args.precision == PRECISION_f64 ? t->drop_keep : (double)(float)t->drop_keep;
+    return draw_uniform(t->seed, hash, s, i, e) < keep;
+}
+
+/* A stream that is fed in other passes is an input of the graphs; in this one it gets what they would draw themselves.
+ * Elements are counted in the order inside, NHWC. */
+static const Tensor *drawn_tensor(Trace *t, const RtTensorInfo *info, int64_t step) {
+    Tensor *tensor = ARENA_NEW(t->arena, Tensor);
+    *tensor = (Tensor){.name = info->name, .type = TENSOR_f64, .rank = info->rank};
+    memcpy(tensor->shape, info->shape, sizeof tensor->shape);
+    tensor->shape[0] = t->images;
+    int64_t count = tensor_count(tensor), size = count / t->images;
+    int64_t channels = info->rank == 4 ? info->shape[1] : 1, pixels = size / channels;
+    double *values = ARENA_ARRAY(t->arena, double, count);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t at = i % size;
+        values[i] = draw(t, info->name, step, i / size, at % pixels * channels + at / pixels);
+    }
+    tensor->data = values;
+    return tensor;
+}
+
+/* The fed tensor for an input of a graph in forward pass number step. */
+static const Tensor *fed_tensor(Trace *t, const RtTensorInfo *info, bool valid, int64_t step, Error *error) {
+    if (!is_stream(info->name))
+        return need(t, valid ? arena_printf(t->arena, "%s_valid", info->name) : info->name, error);
+    const Tensor *tensor =
+        tensor_find(&t->feed_file, arena_printf(t->arena, "%s.step%lld", info->name, (long long)step));
+    tensor = tensor ? tensor : tensor_find(&t->feed_file, info->name);
+    return tensor ? tensor : drawn_tensor(t, info, step);
+}
+
+static bool run_graph(Trace *t, RtRun run, bool valid, Error *error) {
+    int count = rt_input_count(t->program, run.kind);
+    RtInput *inputs = ARENA_ARRAY(t->arena, RtInput, count);
+    for (int i = 0; i < count; i++) {
+        const RtTensorInfo *info = rt_input_info_at(t->program, run.kind, i);
+        const Tensor *from = fed_tensor(t, info, valid, (int64_t)run.step, error);
+        if (!from)
+            return false;
+        inputs[i].name = info->name;
+        inputs[i].data = rt_input_pack(t->program, run.kind, info->name, from, 0, t->images, t->arena, error);
+        if (!inputs[i].data)
+            return false;
+    }
+    run.batch = t->images;
+    run.seed = t->seed;
+    run.drop_keep = t->drop_keep;
+    run.noise_decay = schedule_noise_decay(t->epoch);
+    run.input_count = count;
+    run.inputs = inputs;
+    return rt_run(t->program, &run, error);
+}
+
+static void add_result(Trace *t, const char *name, Tensor tensor) {
+    tensor.name = name;
+    if (tensor.rank == 0) { /* a number is written as one element */
+        tensor.rank = 1;
+        tensor.shape[0] = 1;
+    }
+    tensor_file_add(t->arena, &t->results, tensor);
+}
+
+/* Output `output` of the latest run, if the graph has it, as `name`. */
+static void add_output(Trace *t, GraphKind kind, const char *output, const char *name) {
+    if (rt_output_info(t->program, kind, output))
+        add_result(t, name, rt_output_get(t->program, kind, output, t->arena));
+}
+
+static void add_all_gradients(Trace *t, const char *prefix) {
+    for (int i = 0; i < rt_output_count(t->program, GRAPH_gradients); i++) {
+        const char *name = rt_output_info_at(t->program, GRAPH_gradients, i)->name;
+        if (str_starts_with(name, "grad/"))
+            add_output(t, GRAPH_gradients, name, arena_printf(t->arena, "%s%s", prefix, name));
+    }
+}
+
+static void add_params(Trace *t, IrParamKind kind, const char *prefix) {
+    for (int i = 0; i < rt_param_count(t->program); i++) {
+        const RtTensorInfo *info = rt_param_info(t->program, i);
+        if (info->kind == kind)
+            add_result(t, arena_printf(t->arena, "%s%s", prefix, info->name),
+                       rt_param_get(t->program, info->name, t->arena));
+    }
+}
+
+static void subtract(Tensor *from, const Tensor *what) {
+    for (int64_t i = 0; i < tensor_count(from); i++) {
+        if (from->type == TENSOR_f64)
+            ((double *)from->data)[i] -= ((const double *)what->data)[i];
+        else
+            ((float *)from->data)[i] -= ((const float *)what->data)[i];
+    }
+}
+
+/* Every weight, new minus old. */
+static void add_updates(Trace *t, const char *prefix) {
+    for (int i = 0; i < rt_param_count(t->program); i++) {
+        const RtTensorInfo *info = rt_param_info(t->program, i);
+        if (info->kind != PARAM_weight)
+            continue;
+        Tensor value = rt_param_get(t->program, info->name, t->arena);
+        subtract(&value, tensor_find(&t->initial, info->name));
+        add_result(t, arena_printf(t->arena, "%s%s", prefix, info->name), value);
+    }
+}
+
+static double weights_rate(const Trace *t, const char *section) {
+    LearningRate rate = {0};
+    schedule_read(t->text, arena_printf(t->arena, "%s.weights", section), &rate);
+    return schedule_lr(&rate, t->epoch, ir_module_get_int(t->text, arena_printf(t->arena, "%s.epochs", section), 50));
+}
+
+static bool run_search_step(Trace *t, int64_t s, Error *error) {
+    const char *prefix = arena_printf(t->arena, "search%lld/", (long long)s);
+    double beta1 = ir_module_get_float(t->text, "search.alphas.beta1", 0.5);
+    double beta2 = ir_module_get_float(t->text, "search.alphas.beta2", 0.999);
+    RtRun alphas = {.kind = GRAPH_search_alphas,
+                    .step = (uint64_t)(2 * s + 1),
+                    .alphas_lr = ir_module_get_float(t->text, "search.alphas.lr", 3e-4),
+                    .adam_bias1 = schedule_adam_bias(beta1, s + 1),
+                    .adam_bias2 = schedule_adam_bias(beta2, s + 1)};
+    if (!run_graph(t, alphas, true, error))
+        return false;
+    add_output(t, GRAPH_search_alphas, "loss", arena_printf(t->arena, "%svalid_loss", prefix));
+    RtRun weights = {.kind = GRAPH_search_weights, .step = (uint64_t)(2 * s + 2), .lr = weights_rate(t, "search")};
+    if (!run_graph(t, weights, false, error))
+        return false;
+    add_output(t, GRAPH_search_weights, "loss", arena_printf(t->arena, "%strain_loss", prefix));
+    add_output(t, GRAPH_search_weights, "grad_norm", arena_printf(t->arena, "%sgrad_norm", prefix));
+    add_params(t, PARAM_alpha, prefix);
+    return true;
+}
+
+static bool trace_search(Trace *t, Error *error) {
+    if (!run_graph(t, (RtRun){.kind = GRAPH_gradients, .step = 0}, true, error))
+        return false;
+    add_output(t, GRAPH_gradients, "logits", "logits");
+    add_output(t, GRAPH_gradients, "loss", "loss");
+    add_all_gradients(t, "");
+    add_params(t, PARAM_statistic, "after/");
+    if (t->steps == 0)
+        return true;
+    if (!rt_state_set(t->program, &t->initial, RT_STATE_all, error))
+        return false;
+    for (int64_t s = 0; s < t->steps; s++) {
+        if (!run_search_step(t, s, error))
+            return false;
+    }
+    add_updates(t, "search_update/");
+    if (!run_graph(t, (RtRun){.kind = GRAPH_eval}, true, error))
+        return false;
+    add_output(t, GRAPH_eval, "logits", "search_end/eval_logits");
+    return true;
+}
+
+static bool trace_training_pass(Trace *t, Error *error) {
+    if (!run_graph(t, (RtRun){.kind = GRAPH_gradients}, false, error))
+        return false;
+    add_output(t, GRAPH_gradients, "logits", "train/logits");
+    add_output(t, GRAPH_gradients, "logits_aux", "train/logits_aux");
+    add_output(t, GRAPH_gradients, "loss", "train/loss");
+    add_all_gradients(t, "train/");
+    add_params(t, PARAM_statistic, "train/after/");
+    return true;
+}
+
+/* One step of SGD from the initial state; then the training-mode logits once more. */
+static bool trace_training_step(Trace *t, Error *error) {
+    RtRun step = {.kind = GRAPH_train, .lr = weights_rate(t, "train")};
+    if (!rt_state_set(t->program, &t->initial, RT_STATE_all, error) || !run_graph(t, step, false, error))
+        return false;
+    add_output(t, GRAPH_train, "grad_norm", "train/grad_norm");
+    add_updates(t, "train/update/");
+    if (!run_graph(t, (RtRun){.kind = GRAPH_gradients}, false, error))
+        return false;
+    add_output(t, GRAPH_gradients, "logits", "train/logits_after_step");
+    return true;
+}
+
+static bool trace_network(Trace *t, Error *error) {
+    if (!run_graph(t, (RtRun){.kind = GRAPH_infer}, false, error))
+        return false;
+    add_output(t, GRAPH_infer, "logits", "eval/logits");
+    if (t->trains && !trace_training_pass(t, error))
+        return false;
+    return !rt_has_graph(t->program, GRAPH_train) || trace_training_step(t, error);
+}
+
+static bool trace(Trace *t, int argc, char **argv, Error *error) {
+    if (!parse_command(t, argc, argv, error) || !read_text(t, error) || !read_feed(t, error) || !check_feed(t, error) ||
+        !open_program(t, error) || !set_state(t, error))
+        return false;
+    read_drop_keep(t);
+    return (t->is_search ? trace_search(t, error) : trace_network(t, error)) &&
+           safetensors_write(t->out, &t->results, error);
+}
+
+int rt_trace_main(int argc, char **argv) {
+    Trace t = {.arena = arena_create()};
+    Error error = {ERROR_NONE, ""};
+    bool ok = trace(&t, argc, argv, &error);
+    rt_program_close(t.program);
+    arena_destroy(t.arena);
+    return ok ? 0 : error_report(&error);
+}

@@ -1,0 +1,286 @@
+/* tune.c: `ndarts-run tune`: times the loops of a text's convolutions with every tile that is worth trying, one loop
+ * alone, its operands in cache, by the processor's time; what is faster than the compiler's own choice by more than the
+ * noise is written to the table (tiles.h). Every tile must give the same bits. */
+#include "base/str.h"
+#include "runtime/device/build.h"
+#include "runtime/device/cache.h"
+#include "runtime/device/machine.h"
+#include "runtime/device/scratch.h"
+#include "runtime/device/tiles.h"
+#include "runtime/loops/args.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef void LoopFunction(const void *x, const void *y, void *z, int64_t from, int64_t to, int64_t first);
+
+typedef struct Tune {
+    Arena *arena;
+    const char *path, *graph_names;
+    int64_t batch;
+    ProgramArgs program_args;
+    GraphKind kinds[GRAPH_KIND_COUNT];
+    int kind_count;
+    CgOptions cg;
+    RtTiles tiles;
+    int loop_count; /* of the text */
+    const CgLoop *loops;
+    int first[1 << 12]; /* of each loop: its first candidate */
+    int tried_count, tried_capacity;
+    CgLoop *tried; /* candidates of all loops, side by side */
+    LoopFunction *const *functions;
+    void *library;
+} Tune;
+
+/* ---- the command line ---- */
+
+static bool parse_kinds(Tune *t, Error *error) {
+    char *names = arena_strdup(t->arena, t->graph_names), *rest = NULL;
+    for (char *name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
+        if (t->kind_count == GRAPH_KIND_COUNT || !graph_kind_parse(name, &t->kinds[t->kind_count++]))
+            return error_set(error, ERROR_INPUT, "unknown graph '%s'", name);
+    }
+    return true;
+}
+
+/* Those that a search, a training or an inference of the text runs. */
+static bool choose_kinds(Tune *t, const RtProgramOptions *o, Error *error) {
+    static const GraphKind search[] = {GRAPH_search_alphas, GRAPH_search_weights, GRAPH_eval},
+                           train[] = {GRAPH_train, GRAPH_eval}, network[] = {GRAPH_infer};
+    if (t->graph_names)
+        return parse_kinds(t, error);
+    IrModule *module = rt_text_load_options(t->arena, o, error);
+    if (!module)
+        return false;
+    const char *kind = ir_module_get_string(module, "kind", "network");
+    bool is_search = str_equal(kind, "search"), is_train = str_equal(kind, "train");
+    t->kind_count = is_search ? 3 : is_train ? 2 : 1;
+    memcpy(t->kinds, is_search ? search : is_train ? train : network, sizeof(GraphKind) * (size_t)t->kind_count);
+    return true;
+}
+
+static bool parse_command(Tune *t, int argc, char **argv, Error *error) {
+    Arg args[PROGRAM_ARG_COUNT + 3];
+    args_add_program(args, &t->program_args);
+    Arg *own = args + PROGRAM_ARG_COUNT;
+    own[0] = (Arg){NULL, ARG_text, &t->path, 0, 0};
+    own[1] = (Arg){"--graph", ARG_text, &t->graph_names, 0, 0};
+    own[2] = (Arg){"--batch", ARG_int, &t->batch, 1, 1 << 20};
+    if (!args_parse(t->arena, argc, argv, args, PROGRAM_ARG_COUNT + 3, error))
+        return false;
+    return t->path ||
+           error_set(error, ERROR_INPUT, "tune needs a text, for example  ndarts-run tune specs/noisy_darts_a.nd");
+}
+
+/* ---- loops and candidates ---- */
+
+static bool find_loops(Tune *t, Error *error) {
+    RtProgramOptions o = args_program_options(&t->program_args, t->path);
+    const char *path = t->program_args.tune;
+    if (path && file_is_missing(path))
+        t->tiles.path = path;
+    else if (!rt_tiles_read(t->arena, path, &t->tiles, error))
+        return false;
+    if (!t->tiles.path)
+        return error_set(error, ERROR_INPUT, "no place for the table: set XDG_CONFIG_HOME, or give --tune FILE");
+    if (!choose_kinds(t, &o, error))
+        return false;
+    o.tune = NULL;
+    o.batch = t->batch;
+    o.kinds = t->kinds;
+    o.kind_count = t->kind_count;
+    const CgOutput *output = rt_text_generate(t->arena, &o, &t->cg, error);
+    if (!output)
+        return false;
+    t->loops = output->loops;
+    t->loop_count = output->loop_count;
+    return t->loop_count < (int)(sizeof t->first / sizeof *t->first) - 1 ||
+           error_set(error, ERROR_INPUT, "%s has more loops than can be tuned", t->path);
+}
+
+/* The compiler's own choice first. */
+static void add_candidates(Tune *t, const CgLoop *loop, const CgTiles *compiled_in) {
+    CoreTile tiles[CG_MAX_CANDIDATES], own = cg_tiles_find(compiled_in, loop->key);
+    int count = cg_loop_candidates(loop, tiles);
+    CgLoop one = *loop;
+    one.shape.tile = own;
+    ARENA_PUSH(t->arena, t->tried, t->tried_count, t->tried_capacity, one);
+    for (int i = 0; i < count; i++) {
+        one.shape.tile = tiles[i];
+        if (memcmp(&tiles[i], &own, sizeof own) != 0)
+            ARENA_PUSH(t->arena, t->tried, t->tried_count, t->tried_capacity, one);
+    }
+}
+
+static bool compile_candidates(Tune *t, Error *error) {
+    enum { LOOPS_PER_UNIT = 40 };
+    RtCompiler compiler;
+    CgOptions cg = t->cg;
+    cg.unit_count = 1 + t->tried_count / LOOPS_PER_UNIT;
+    const CgOutput *output = cg_generate_loops(t->arena, t->tried, t->tried_count, &cg);
+    Scratch scratch;
+    const char *path, *place = rt_cache_folder(t->arena, error);
+    if (!place || !rt_compiler_find(t->arena, &compiler, error) ||
+        !scratch_make(t->arena, arena_printf(t->arena, "%s/tune", place), &scratch, error))
+        return false;
+    bool ok = rt_build_in_folder(t->arena, &compiler, output, rt_compiler_options(t->arena, cg.vector_bytes),
+                                 scratch.folder, &path, error);
+    t->library = ok ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+    scratch_remove(&scratch);
+    if (ok && !t->library)
+        return error_set(error, ERROR_MACHINE, "the loops do not load: %s", dlerror());
+    t->functions = ok ? dlsym(t->library, "nd_loops") : NULL;
+    return ok;
+}
+
+/* ---- timing ---- */
+
+typedef struct Operands {
+    size_t result_bytes;
+    char *x, *y, *z, *expected;
+} Operands;
+
+static void *make_numbers(Arena *arena, int64_t count, CgPrecision precision) {
+    enum { SLACK = 64 }; /* vectors may end beyond what is needed */
+    char *memory = arena_alloc(arena, (size_t)(count + SLACK) * (precision == PRECISION_f64 ? 8 : 4) + 64);
+    void *aligned = memory + (64 - (uintptr_t)memory % 64) % 64;
+    for (int64_t i = 0; i < count; i++) {
+        double number = (double)((uint64_t)i * 2654435761u >> 8 & 0xffff) / 32768.0 - 1;
+        if (precision == PRECISION_f64)
+            ((double *)aligned)[i] = number;
+        else
+            ((float *)aligned)[i] = (float)number;
+    }
+    return aligned;
+}
+
+/* From the first to the last that a window touches. Rows may have been joined to one. */
+static int64_t source_elements(const CoreWindow *s) {
+    int64_t rows = (s->height - 1) * s->stride[0] + (s->kernel[0] - 1) * s->dilation[0];
+    int64_t columns = (s->width - 1) * s->stride[1] + (s->kernel[1] - 1) * s->dilation[1] + 1;
+    return rows * s->row_pitch + columns * s->pixel_pitch;
+}
+
+static Operands make_operands(Arena *arena, const CgLoop *loop, CgPrecision precision) {
+    const CoreWindow *s = &loop->shape;
+    bool gradient = loop->kind == LOOP_depthwise_gradient || loop->kind == LOOP_dense_gradient;
+    bool dense = loop->kind == LOOP_dense || loop->kind == LOOP_dense_gradient;
+    int64_t weights = s->kernel[0] * s->kernel[1] * s->channels * (dense ? s->in_channels : 1);
+    int64_t results = gradient ? weights : s->height * s->width * s->channels;
+    Operands o = {.result_bytes = (size_t)results * (precision == PRECISION_f64 ? 8 : 4)};
+    o.x = make_numbers(arena, source_elements(s), precision);
+    o.y = make_numbers(arena, gradient ? (s->height - 1) * s->dy_row_pitch + s->width * s->dy_pixel_pitch : weights,
+                       precision);
+    o.z = make_numbers(arena, results, precision);
+    o.expected = make_numbers(arena, results, precision);
+    return o;
+}
+
+static double processor_time(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double time_calls(LoopFunction *function, const Operands *o, const CgLoop *loop, int calls) {
+    double begin = processor_time();
+    for (int i = 0; i < calls; i++)
+        function(o->x, o->y, o->z, 0, loop->shape.height, 1);
+    return (processor_time() - begin) / calls;
+}
+
+static void check_bits(const Tune *t, int number, int base, const Operands *o) {
+    const CgLoop *loop = &t->tried[number];
+    t->functions[number](o->x, o->y, o->z, 0, loop->shape.height, 1);
+    if (number == base)
+        memcpy(o->expected, o->z, o->result_bytes);
+    else if (memcmp(o->expected, o->z, o->result_bytes) != 0)
+        bug("the tile %d x %d of '%s' changes the result", loop->shape.tile.length, loop->shape.tile.width, loop->key);
+}
+
+/* In turns, so that what slows the machine down for a while slows all of them; the least of each counts. */
+static int find_best(const Tune *t, int first, int end, double *seconds) {
+    enum { ROUNDS = 7 };
+    const double least_time = 5e-4; /* of a measurement */
+    Arena *arena = arena_create();
+    Operands o = make_operands(arena, &t->tried[first], t->cg.precision);
+    for (int i = first; i < end; i++)
+        check_bits(t, i, first, &o);
+    int calls = (int)(least_time / (time_calls(t->functions[first], &o, &t->tried[first], 3) + 1e-9)) + 1, best = first;
+    for (int round = 0; round < ROUNDS; round++)
+        for (int i = first; i < end; i++) {
+            double took = time_calls(t->functions[i], &o, &t->tried[i], calls);
+            if (round == 0 || took < seconds[i])
+                seconds[i] = took;
+        }
+    for (int i = first; i < end; i++)
+        best = seconds[i] < seconds[best] ? i : best;
+    arena_destroy(arena);
+    return best;
+}
+
+/* ---- the table ---- */
+
+static void set_tile(Tune *t, const char *key, CoreTile tile, bool remove) {
+    int i = 0;
+    while (i < t->tiles.count && !str_equal(t->tiles.items[i].key, key))
+        i++;
+    if (remove && i < t->tiles.count)
+        t->tiles.items[i] = t->tiles.items[--t->tiles.count];
+    else if (i < t->tiles.count)
+        t->tiles.items[i].tile = tile;
+    else if (!remove)
+        ARENA_PUSH(t->arena, t->tiles.items, t->tiles.count, t->tiles.capacity, ((RtTile){key, tile}));
+}
+
+/* True when the loop has a tile that is better by more than the noise. */
+static bool tune_loop(Tune *t, int number, double *seconds) {
+    const double noise = 0.04;
+    int first = t->first[number], best = find_best(t, first, t->first[number + 1], seconds);
+    const CgLoop *loop = &t->tried[best];
+    bool better = seconds[best] < (1 - noise) * seconds[first];
+    set_tile(t, loop->key, loop->shape.tile, !better);
+    if (better)
+        printf("%-62s %8.2f us -> %8.2f us  %2.0f %%  tile %d x %d\n", loop->key, 1e6 * seconds[first],
+               1e6 * seconds[best], 100 * (1 - seconds[best] / seconds[first]), loop->shape.tile.length,
+               loop->shape.tile.width);
+    fflush(stdout);
+    return better;
+}
+
+static bool tune(Tune *t, int argc, char **argv, Error *error) {
+    if (!parse_command(t, argc, argv, error) || !find_loops(t, error))
+        return false;
+    const CgTiles *compiled_in = cg_tiles_create(t->arena);
+    for (int i = 0; i < t->loop_count; i++) {
+        t->first[i] = t->tried_count;
+        add_candidates(t, &t->loops[i], compiled_in);
+    }
+    t->first[t->loop_count] = t->tried_count;
+    fprintf(stderr, "%d loops, %d tiles to try\n", t->loop_count, t->tried_count);
+    if (t->loop_count > 0 && !compile_candidates(t, error))
+        return false;
+    double *seconds = ARENA_ARRAY(t->arena, double, t->tried_count + 1);
+    int better = 0;
+    for (int i = 0; i < t->loop_count; i++)
+        better += tune_loop(t, i, seconds);
+    if (!rt_tiles_write(&t->tiles, error))
+        return false;
+    fprintf(stderr, "%d of %d loops have a better tile; the table is in %s\n", better, t->loop_count, t->tiles.path);
+    return true;
+}
+
+int rt_tune_main(int argc, char **argv) {
+    Arena *arena = arena_create();
+    Tune *t = ARENA_NEW(arena, Tune);
+    Error error = {ERROR_NONE, ""};
+    t->arena = arena;
+    bool ok = tune(t, argc, argv, &error);
+    if (t->library)
+        dlclose(t->library);
+    arena_destroy(arena);
+    return ok ? 0 : error_report(&error);
+}

@@ -1,0 +1,486 @@
+/* backend_cuda.c: a GPU as a device: generated CUDA source, NVRTC, the CUDA runtime. A run copies its inputs and the
+ * run-time block from pinned memory and launches the graph's stages as one CUDA graph, which is captured the first
+ * time; the launches of a stage are side by side in it. Kernels take any number of images up to the module's largest,
+ * so there is one capture for all batches. With a profile every launch is timed by itself, without capture. */
+#include "runtime/device/backend_cuda.h"
+
+#include "base/align.h"
+#include "base/str.h"
+#include "runtime/device/cuda_memory.h"
+#include "runtime/device/machine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK_THREADS = 256 };
+
+/* ---- the device ---- */
+
+static bool make_lanes(RtDevice *d, Error *error) {
+    d->lanes[0] = d->stream;
+    d->lane_count = d->api.StreamWaitEvent && d->api.EventCreateWithFlags && d->api.EventRecord ? LANES : 1;
+    bool ok = true;
+    for (int i = 0; ok && d->lane_count > 1 && i < d->lane_count; i++) {
+        ok = cuda_check(&d->api, d->api.EventCreateWithFlags(&d->events[i], CUDA_EVENT_WITHOUT_TIME), "making an event",
+                        error) &&
+             (i == 0 || cuda_check(&d->api, d->api.StreamCreateWithFlags(&d->lanes[i], CUDA_NON_BLOCKING),
+                                   "making a stream", error));
+    }
+    return ok;
+}
+
+static bool open_device(RtDevice *d, Error *error) {
+    int devices;
+    if (!cuda_api_load(&d->api, error) || !cuda_api_count_devices(&d->api, &devices, error))
+        return false;
+    if (d->number >= devices)
+        return error_set(error, ERROR_MACHINE, "there is no GPU number %d; this machine has %d, counted from 0",
+                         d->number, devices);
+    return cuda_check(&d->api, d->api.SetDevice(d->number), "opening the GPU", error) &&
+           cuda_api_arch(&d->api, d->number, d->arena, &d->arch, error) &&
+           cuda_check(&d->api, d->api.StreamCreateWithFlags(&d->stream, CUDA_NON_BLOCKING), "making a stream", error) &&
+           make_lanes(d, error);
+}
+
+static void cuda_close(RtDevice *d) {
+    if (d->private_memory)
+        d->api.Free(d->private_memory);
+    for (int i = 0; i < LANES; i++) {
+        if (d->events[i])
+            d->api.EventDestroy(d->events[i]);
+        if (i > 0 && d->lanes[i])
+            d->api.StreamDestroy(d->lanes[i]);
+    }
+    if (d->stream)
+        d->api.StreamDestroy(d->stream);
+    cudnn_close(d->cudnn);
+    arena_destroy(d->arena);
+}
+
+static RtDevice *cuda_open(int number, int threads, Error *error) {
+    Arena *arena = arena_create();
+    RtDevice *d = ARENA_NEW(arena, RtDevice);
+    *d = (RtDevice){.arena = arena, .number = number, .threads = threads > 0 ? threads : machine_core_count()};
+    if (open_device(d, error))
+        return d;
+    cuda_close(d);
+    return NULL;
+}
+
+static int cuda_thread_count(const RtDevice *d) {
+    return d->threads;
+}
+
+static const char *cuda_toolchain(RtDevice *d, int vector_bytes, Arena *arena, Error *error) {
+    (void)vector_bytes;
+    (void)error;
+    return cuda_module_toolchain(d->arch, arena);
+}
+
+static RtModule *cuda_find(RtDevice *d, const char *text_key, int vector_bytes, Arena *arena, const char **identity) {
+    (void)vector_bytes;
+    return (RtModule *)cuda_module_find(&d->api, text_key, d->arch, arena, identity);
+}
+
+static RtModule *cuda_build(RtDevice *d, const CgOutput *output, const char *text_key, int vector_bytes, Arena *arena,
+                            const char **identity, Error *error) {
+    (void)vector_bytes;
+    return (RtModule *)cuda_module_build(&d->api, output, text_key, d->arch, d->threads, arena, identity, error);
+}
+
+static RtModule *cuda_load(RtDevice *d, const char *path, Arena *arena, const char **identity, Error *error) {
+    return (RtModule *)cuda_module_load(&d->api, path, d->arch, arena, identity, error);
+}
+
+static void cuda_unload(RtDevice *d, RtModule *module) {
+    cuda_module_unload(&d->api, (CudaModule *)module);
+}
+
+/* ---- memory ---- */
+
+static void note_failure(RtDevice *d, int status, const char *what) {
+    cuda_check(&d->api, status, what, &d->failure);
+}
+
+/* All goes over the device's stream, since that does not wait for the legacy one, over which cudaMemset and cudaMemcpy
+ * go, and both return before their end (of what is not pinned). */
+static void *cuda_allocate(RtDevice *d, size_t bytes) {
+    void *memory = NULL;
+    if (d->api.Malloc(&memory, ALIGN_UP(bytes + 1, CUDA_ALIGNMENT)) != CUDA_SUCCESS)
+        return NULL;
+    note_failure(d, d->api.MemsetAsync(memory, 0, ALIGN_UP(bytes + 1, CUDA_ALIGNMENT), d->stream),
+                 "clearing memory of the GPU");
+    return memory;
+}
+
+static void cuda_release(RtDevice *d, void *memory, size_t bytes) {
+    (void)bytes;
+    if (memory)
+        d->api.Free(memory);
+}
+
+int cuda_copy(RtDevice *d, void *to, const void *from, size_t bytes, int kind) {
+    int status = d->api.MemcpyAsync(to, from, bytes, kind, d->stream);
+    return status == CUDA_SUCCESS ? d->api.StreamSynchronize(d->stream) : status;
+}
+
+static void cuda_upload(RtDevice *d, void *to, const void *from, size_t bytes) {
+    note_failure(d, cuda_copy(d, to, from, bytes, CUDA_TO_DEVICE), "copying to the GPU");
+}
+
+static void cuda_download(RtDevice *d, void *to, const void *from, size_t bytes) {
+    note_failure(d, cuda_copy(d, to, from, bytes, CUDA_TO_HOST), "copying from the GPU");
+}
+
+static bool cuda_check_memory(RtDevice *d, const Plan *plan, Error *error) {
+    return cuda_memory_check(&d->api, plan, d->arena, error);
+}
+
+/* ---- binding ---- */
+
+static bool grow_private(RtDevice *d, size_t bytes, Error *error) {
+    if (bytes <= d->private_bytes)
+        return true;
+    if (d->private_memory)
+        d->api.Free(d->private_memory);
+    d->private_memory = cuda_allocate(d, bytes);
+    d->private_bytes = d->private_memory ? bytes : 0;
+    return d->private_memory ||
+           error_set(error, ERROR_MACHINE, "out of memory on the GPU: %zu bytes for the values within a stage", bytes);
+}
+
+static bool make_input(RtDevice *d, RtBound *b, int index, Error *error) {
+    const Plan *plan = b->module->base.plan;
+    const PlanTensor *tensor = &b->graph->inputs[index];
+    Input *input = &b->inputs[index];
+    bool has_images = tensor->type.rank > 0 && tensor->type.dim[0] == IR_DIM_N;
+    input->bytes = (size_t)plan_tensor_bytes(plan, tensor, plan->batch);
+    input->image_bytes = has_images ? input->bytes / (size_t)plan->batch : 0;
+    input->memory = cuda_allocate(d, input->bytes);
+    b->bytes += input->bytes;
+    if (!input->memory || d->api.HostAlloc(&input->pinned, input->bytes + 1, 0) != CUDA_SUCCESS)
+        return error_set(error, ERROR_MACHINE, "out of memory: %zu bytes for the input '%s'", input->bytes,
+                         tensor->name);
+    return true;
+}
+
+static bool make_run_block(RtDevice *d, RtBound *b, Error *error) {
+    b->run = cuda_allocate(d, sizeof(NdRun));
+    bool ok = b->run && d->api.HostAlloc((void **)&b->run_pinned, sizeof(NdRun), 0) == CUDA_SUCCESS;
+    return ok || error_set(error, ERROR_MACHINE, "out of memory on the GPU");
+}
+
+static void cuda_unbind(RtDevice *d, RtBound *b) {
+    if (b->prepare.captured)
+        d->api.GraphExecDestroy(b->prepare.captured);
+    if (b->stages.captured)
+        d->api.GraphExecDestroy(b->stages.captured);
+    for (int i = 0; i < b->graph->input_count; i++) {
+        cuda_release(d, b->inputs[i].memory, b->inputs[i].bytes);
+        if (b->inputs[i].pinned)
+            d->api.FreeHost(b->inputs[i].pinned);
+    }
+    cuda_destroy_convs(d, b);
+    cuda_release(d, b->run, sizeof(NdRun));
+    cuda_release(d, b->table, 0);
+    if (b->run_pinned)
+        d->api.FreeHost(b->run_pinned);
+    arena_destroy(b->arena);
+}
+
+static RtBound *cuda_bind(RtDevice *d, const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
+                          Error *error) {
+    Arena *arena = arena_create();
+    RtBound *b = ARENA_NEW(arena, RtBound);
+    *b = (RtBound){.module = (const CudaModule *)module, .graph = graph, .arenas = *arenas, .arena = arena};
+    b->prepare = (Part){.stages = graph->prepare, .count = graph->prepare_count};
+    b->stages = (Part){.stages = graph->stages, .count = graph->stage_count};
+    b->inputs = ARENA_ARRAY(arena, Input, graph->input_count);
+    b->private_image_bytes = cuda_memory_of_image(graph);
+    bool ok =
+        grow_private(d, b->private_image_bytes * (size_t)module->plan->batch, error) && make_run_block(d, b, error);
+    for (int i = 0; ok && i < graph->input_count; i++)
+        ok = make_input(d, b, i, error);
+    if (ok)
+        return b;
+    cuda_unbind(d, b);
+    return NULL;
+}
+
+/* The private memory is shared by all graphs; each counts it. */
+static void cuda_profile(RtDevice *d, RtBound *b, ProfileGraph *profile) {
+    (void)d;
+    b->profile = profile;
+}
+
+static size_t cuda_own_bytes(const RtDevice *d) {
+    return d->private_bytes;
+}
+
+static size_t cuda_bound_bytes(const RtBound *b) {
+    return b->bytes;
+}
+
+/* ---- running ---- */
+
+void *cuda_resolve(const RtDevice *d, const RtBound *b, const PlanBuffer *buffer) {
+    switch (buffer->place) {
+    case PLACE_state:
+        return (char *)b->arenas.state + buffer->offset;
+    case PLACE_prepared:
+        return (char *)b->arenas.prepared + buffer->offset;
+    case PLACE_work:
+        return (char *)b->arenas.work + buffer->offset;
+    case PLACE_private:
+        return (char *)d->private_memory + buffer->offset;
+    default:
+        return b->inputs[buffer->offset].memory;
+    }
+}
+
+/* Enough blocks of one call for the largest batch. Kernels stride over what is left when there are fewer. */
+static unsigned count_blocks(const Plan *plan, const PlanStep *step) {
+    enum { MOST = 1 << 20 };
+    int64_t outer = step->launch == LAUNCH_images ? plan->batch : step->launch == LAUNCH_chunks ? plan->chunks : 1;
+    int64_t blocks = (step->threads * outer + BLOCK_THREADS - 1) / BLOCK_THREADS;
+    return (unsigned)(blocks < 1 ? 1 : blocks < MOST ? blocks : MOST);
+}
+
+/* The steps of a stage are independent of each other: neighbours with one kernel are started together. */
+static int count_together(const PlanStage *stage, int first) {
+    enum { MOST = 65535 };
+    int end = first + 1;
+    while (end < stage->step_count && end - first < MOST && stage->steps[end].kernel == stage->steps[first].kernel)
+        end++;
+    return end - first;
+}
+
+/* Kernel arguments: a row of the table for each call (codegen/cuda/emit_cuda.c), the run-time block, the distance of two
+ * images' private values. */
+static int64_t *add_row(const RtDevice *d, const RtBound *b, const PlanStep *step, int64_t *row) {
+    for (int i = 0; i < step->buffer_count; i++)
+        *row++ = (int64_t)(uintptr_t)cuda_resolve(d, b, &step->buffers[i]);
+    for (int i = 0; i < step->int_count; i++)
+        *row++ = step->ints[i];
+    return row;
+}
+
+static size_t count_words(const Part *part) {
+    size_t words = 0;
+    for (int i = 0; i < part->count; i++) {
+        for (int j = 0; j < part->stages[i].step_count; j++)
+            words += (size_t)(part->stages[i].steps[j].buffer_count + part->stages[i].steps[j].int_count);
+    }
+    return words;
+}
+
+static int64_t *make_launches(const RtDevice *d, RtBound *b, Part *part, int64_t *rows, int64_t *row) {
+    int capacity = 0;
+    for (int i = 0; i < part->count; i++) {
+        const PlanStage *stage = &part->stages[i];
+        for (int j = 0, count; j < stage->step_count; j += count) {
+            const PlanStep *step = &stage->steps[j];
+            count = count_together(stage, j);
+            Launch launch = {step->kernel,
+                             i,
+                             {count_blocks(b->module->base.plan, step), (unsigned)count, 1},
+                             (char *)b->table + (row - rows) * (ptrdiff_t)sizeof *rows,
+                             step,
+                             NULL};
+            ARENA_PUSH(b->arena, part->launches, part->launch_count, capacity, launch);
+            for (int k = 0; k < count; k++)
+                row = add_row(d, b, &stage->steps[j + k], row);
+        }
+    }
+    return row;
+}
+
+int cuda_start_on(RtDevice *d, RtBound *b, const Launch *launch, void *stream) {
+    if (launch->conv)
+        return cuda_start_conv(d, b, launch, stream) ? CUDA_SUCCESS : CUDA_LAUNCH_FAILURE;
+    int64_t private_bytes = (int64_t)b->private_image_bytes;
+    void *rows = launch->rows, *arguments[] = {&rows, &b->run, &private_bytes};
+    CudaDim block = {BLOCK_THREADS, 1, 1};
+    return d->api.LaunchKernel(b->module->kernels[launch->kernel], launch->grid, block, arguments, 0, stream);
+}
+
+/* Before the first run: by then all graphs are bound and the private memory lies where it will stay. */
+static bool make_table(RtDevice *d, RtBound *b, Error *error) {
+    if (b->table)
+        return true;
+    size_t bytes = (count_words(&b->prepare) + count_words(&b->stages)) * sizeof(int64_t);
+    int64_t *rows = malloc(bytes + 1);
+    b->table = cuda_allocate(d, bytes);
+    if (!rows || !b->table) {
+        free(rows);
+        return error_set(error, ERROR_MACHINE, "out of memory on the GPU: %zu bytes for the table of calls", bytes);
+    }
+    make_launches(d, b, &b->stages, rows, make_launches(d, b, &b->prepare, rows, rows));
+    cuda_upload(d, b->table, rows, bytes);
+    free(rows);
+    cuda_choose_convs(d, b);
+    return d->failure.kind == ERROR_NONE || error_set(error, d->failure.kind, "%s", d->failure.message);
+}
+
+static int start(RtDevice *d, RtBound *b, const Launch *launch) {
+    return cuda_start_on(d, b, launch, d->stream);
+}
+
+static int profile_launch(RtDevice *d, RtBound *b, const Launch *launch) {
+    void *begin, *end;
+    float milliseconds = 0;
+    double now = profile_clock();
+    d->api.EventCreateWithFlags(&begin, 0);
+    d->api.EventCreateWithFlags(&end, 0);
+    d->api.EventRecord(begin, d->stream);
+    int status = start(d, b, launch);
+    d->api.EventRecord(end, d->stream);
+    d->api.StreamSynchronize(d->stream);
+    d->api.EventElapsedTime(&milliseconds, begin, end);
+    d->api.EventDestroy(begin);
+    d->api.EventDestroy(end);
+    profile_add_calls(b->profile, 0, launch->kernel, launch->grid.y, now, now + milliseconds * 1e-3);
+    return status;
+}
+
+static bool launch_part(RtDevice *d, RtBound *b, const Part *part, Error *error) {
+    bool profile = b->profile && d->api.EventElapsedTime;
+    for (int i = 0; i < part->launch_count; i++) {
+        const Launch *launch = &part->launches[i];
+        int status = (profile ? profile_launch : start)(d, b, launch);
+        if (!cuda_check(&d->api, status, b->module->base.plan->kernels[launch->kernel], error))
+            return false;
+    }
+    return true;
+}
+
+static bool wait_for(RtDevice *d, void *stream, void *event, void *recorded_on, Error *error) {
+    return cuda_check(&d->api, d->api.EventRecord(event, recorded_on), "capturing a step", error) &&
+           cuda_check(&d->api, d->api.StreamWaitEvent(stream, event, 0), "capturing a step", error);
+}
+
+/* The launches of a stage, over several lanes; all have ended before the next stage begins. */
+static bool launch_stage(RtDevice *d, RtBound *b, const Launch *launches, int count, Error *error) {
+    int lanes = count < d->lane_count ? count : d->lane_count;
+    bool ok = true;
+    for (int i = 1; ok && i < lanes; i++)
+        ok = wait_for(d, d->lanes[i], d->events[0], d->stream, error);
+    for (int i = 0; ok && i < count; i++)
+        ok = cuda_check(&d->api, cuda_start_on(d, b, &launches[i], d->lanes[i % lanes]),
+                        b->module->base.plan->kernels[launches[i].kernel], error);
+    for (int i = 1; ok && i < lanes; i++)
+        ok = wait_for(d, d->stream, d->events[i], d->lanes[i], error);
+    return ok;
+}
+
+static bool launch_stages(RtDevice *d, RtBound *b, const Part *part, Error *error) {
+    for (int i = 0, end; i < part->launch_count; i = end) {
+        for (end = i + 1; end < part->launch_count && part->launches[end].stage == part->launches[i].stage;)
+            end++;
+        if (!launch_stage(d, b, &part->launches[i], end - i, error))
+            return false;
+    }
+    return true;
+}
+
+static bool capture(RtDevice *d, RtBound *b, Part *part, Error *error) {
+    void *graph = NULL;
+    if (!cuda_check(&d->api, d->api.StreamBeginCapture(d->stream, CUDA_CAPTURE_THREAD_LOCAL), "capturing a step",
+                    error))
+        return false;
+    bool ok = launch_stages(d, b, part, error);
+    ok = cuda_check(&d->api, d->api.StreamEndCapture(d->stream, &graph), "capturing a step", error) && ok;
+    ok = ok &&
+         cuda_check(&d->api, d->api.GraphInstantiateWithFlags(&part->captured, graph, 0), "capturing a step", error);
+    if (graph)
+        d->api.GraphDestroy(graph);
+    return ok;
+}
+
+static bool forget_convs(Part *part) {
+    bool any = false;
+    for (int i = 0; i < part->launch_count; i++) {
+        any = any || part->launches[i].conv;
+        part->launches[i].conv = NULL;
+    }
+    return any;
+}
+
+/* Our kernels can be captured; a library, nobody knows. */
+static bool capture_part(RtDevice *d, RtBound *b, Part *part, Error *error) {
+    if (capture(d, b, part, error))
+        return true;
+    bool again = forget_convs(part);
+    if (again)
+        *error = (Error){ERROR_NONE, ""};
+    return again && capture(d, b, part, error);
+}
+
+static bool run_part(RtDevice *d, RtBound *b, Part *part, Error *error) {
+    if (part->count == 0)
+        return true;
+    if (b->profile || !cuda_api_has_graphs(&d->api))
+        return launch_part(d, b, part, error);
+    return (part->captured || capture_part(d, b, part, error)) &&
+           cuda_check(&d->api, d->api.GraphLaunch(part->captured, d->stream), "launching a step", error);
+}
+
+static bool send(RtDevice *d, void *to, void *pinned, const void *from, size_t bytes, Error *error) {
+    memcpy(pinned, from, bytes);
+    return cuda_check(&d->api, d->api.MemcpyAsync(to, pinned, bytes, CUDA_TO_DEVICE, d->stream), "copying to the GPU",
+                      error);
+}
+
+static bool send_inputs(RtDevice *d, RtBound *b, const void *const *inputs, const NdRun *run, Error *error) {
+    for (int i = 0; i < b->graph->input_count; i++) {
+        const Input *input = &b->inputs[i];
+        size_t bytes = input->image_bytes ? input->image_bytes * (size_t)run->batch : input->bytes;
+        if (!send(d, input->memory, input->pinned, inputs[i], bytes, error))
+            return false;
+    }
+    return send(d, b->run, b->run_pinned, run, sizeof *run, error);
+}
+
+static bool run_all(RtDevice *d, RtBound *b, const void *const *inputs, const NdRun *run, bool prepare, Error *error) {
+    if (d->failure.kind != ERROR_NONE)
+        return error_set(error, d->failure.kind, "%s", d->failure.message);
+    return cuda_check(&d->api, d->api.SetDevice(d->number), "choosing the GPU", error) && make_table(d, b, error) &&
+           send_inputs(d, b, inputs, run, error) && (!prepare || run_part(d, b, &b->prepare, error)) &&
+           run_part(d, b, &b->stages, error) &&
+           cuda_check(&d->api, d->api.StreamSynchronize(d->stream), "running a step on the GPU", error);
+}
+
+static bool cuda_launch(RtDevice *d, RtBound *b, const void *const *inputs, const NdRun *run, bool prepare,
+                        Error *error) {
+    if (b->profile)
+        profile_begin_run(b->profile);
+    bool ok = run_all(d, b, inputs, run, prepare, error);
+    if (b->profile)
+        profile_end_run(b->profile);
+    return ok;
+}
+
+const RtBackend rt_backend_cuda = {
+    .name = "cuda",
+    .target = TARGET_cuda,
+    .open = cuda_open,
+    .close = cuda_close,
+    .thread_count = cuda_thread_count,
+    .toolchain = cuda_toolchain,
+    .find = cuda_find,
+    .build = cuda_build,
+    .load = cuda_load,
+    .unload = cuda_unload,
+    .check_memory = cuda_check_memory,
+    .allocate = cuda_allocate,
+    .release = cuda_release,
+    .upload = cuda_upload,
+    .download = cuda_download,
+    .bind = cuda_bind,
+    .unbind = cuda_unbind,
+    .profile = cuda_profile,
+    .own_bytes = cuda_own_bytes,
+    .bound_bytes = cuda_bound_bytes,
+    .launch = cuda_launch,
+};

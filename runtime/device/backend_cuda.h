@@ -1,0 +1,83 @@
+/* backend_cuda.h: what the files of the CUDA backend share. Private to it. */
+#ifndef NDARTS_RUNTIME_DEVICE_BACKEND_CUDA_H
+#define NDARTS_RUNTIME_DEVICE_BACKEND_CUDA_H
+
+#include "runtime/device/backend.h"
+#include "runtime/device/cuda_module.h"
+#include "runtime/device/cudnn.h"
+
+enum { LANES = 8 };
+
+struct RtDevice {
+    CudaApi api;
+    Arena *arena;
+    int number, threads; /* threads: for compiling */
+    const char *arch;    /* "sm_90" */
+    void *stream;
+    /* For launches side by side: lane 0 is the stream; events say when the others may begin and have ended. */
+    void *lanes[LANES], *events[LANES];
+    int lane_count;
+    void *private_memory; /* one image's private values for each image; graphs run one at a time, so they share it */
+    size_t private_bytes;
+    Cudnn *cudnn; /* NULL: not there, or not wanted; opened when the first plan has a use for it */
+    bool cudnn_tried;
+    Error failure; /* of a copy, which has no other way to say so */
+};
+
+typedef struct CudaConv CudaConv; /* cuda_conv.c: a kernel's calls as cuDNN computes them */
+
+/* Calls of one kernel that are started together: grid.y of them, each with a row of the table. */
+typedef struct Launch {
+    int kernel;
+    int stage; /* launches of one stage are independent of each other */
+    CudaDim grid;
+    void *rows;
+    const PlanStep *steps; /* the first of grid.y */
+    CudaConv *conv;        /* not NULL: cuDNN computes it */
+} Launch;
+
+/* What is replayed: captured as a CUDA graph, or launched one by one. */
+typedef struct Part {
+    const PlanStage *stages;
+    int count;
+    int launch_count;
+    Launch *launches;
+    void *captured;
+} Part;
+
+typedef struct Input {
+    void *memory, *pinned;
+    size_t bytes, image_bytes; /* image_bytes 0: no images in front */
+} Input;
+
+struct RtBound {
+    const CudaModule *module;
+    const PlanGraph *graph;
+    RtArenas arenas;
+    Arena *arena;
+    Part prepare, stages;
+    Input *inputs;
+    NdRun *run_pinned;
+    void *run, *table; /* on the device */
+    size_t private_image_bytes, bytes;
+    void *conv_copy, *conv_clear; /* the module's kernels for what cuDNN computes (docs/modules.md), or NULL */
+    CudaConv **convs;             /* by kernel; NULL: none is computed by cuDNN */
+    ProfileGraph *profile;        /* NULL: nothing is timed */
+};
+
+/* The device's address of a step's buffer. */
+void *cuda_resolve(const RtDevice *d, const RtBound *b, const PlanBuffer *buffer);
+/* Puts a launch on a stream; a status of CUDA. */
+int cuda_start_on(RtDevice *d, RtBound *b, const Launch *launch, void *stream);
+/* Copies after all that is on the device's stream, and waits for the end; a status of CUDA. */
+int cuda_copy(RtDevice *d, void *to, const void *from, size_t bytes, int kind);
+
+/* ---- cuda_conv.c ---- */
+
+/* Sets conv of those launches that cuDNN shall compute; the tables are made. */
+void cuda_choose_convs(RtDevice *d, RtBound *b);
+/* The calls of a launch, by cuDNN. */
+bool cuda_start_conv(RtDevice *d, RtBound *b, const Launch *launch, void *stream);
+void cuda_destroy_convs(RtDevice *d, RtBound *b);
+
+#endif

@@ -1,0 +1,308 @@
+/* executor.c: the CPU's way through a plan. All addresses are resolved once; what is left per run is to put in those of
+ * the inputs. In every stage a thread first takes the chunks (or steps) of its own share, in order, then helps the
+ * others: who computes something never changes what is computed, since a chunk's results depend on nothing that the
+ * thread holds. */
+#include "runtime/device/executor.h"
+
+#include "base/align.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+typedef struct BoundStep {
+    NdKernel *kernel;
+    const int64_t *ints;
+    int kernel_number, first_buffer; /* in the threads' tables of addresses */
+} BoundStep;
+
+typedef struct BoundStage {
+    PlanDomain domain;
+    int step_count;
+    BoundStep *steps;
+} BoundStage;
+
+/* An entry of the tables that is the address of an input. */
+typedef struct InputSlot {
+    int slot, input;
+} InputSlot;
+
+typedef struct ThreadMemory {
+    void **addresses; /* one per buffer of every step */
+    char *arena;      /* private values of one image, then the kernels' scratch */
+} ThreadMemory;
+
+/* The next piece of a thread's share; a line of its own, since others look at it too. */
+typedef struct Share {
+    _Alignas(64) atomic_long next;
+} Share;
+
+struct RtExecutor {
+    const RtModule *module;
+    const PlanGraph *graph;
+    RtThreads *threads;
+    RtArenas arenas;
+    int prepare_count, stage_count;
+    BoundStage *prepare, *stages;
+    int slot_count, buffer_count;
+    InputSlot *slots;
+    size_t private_bytes;
+    ThreadMemory *memory; /* one per thread */
+    Share *shares[2];     /* of this stage and the next */
+    Arena *arena;
+    ProfileGraph *profile; /* NULL: nothing is timed */
+    /* the run in progress */
+    const NdRun *run;
+    bool run_prepare;
+};
+
+/* ---- binding ---- */
+
+static void bind_step(RtExecutor *x, const PlanStep *from, BoundStep *to) {
+    *to = (BoundStep){x->module->kernels[from->kernel], from->ints, from->kernel, x->buffer_count};
+    x->buffer_count += from->buffer_count;
+    for (int i = 0; i < from->buffer_count; i++)
+        x->slot_count += from->buffers[i].place == PLACE_input;
+}
+
+static BoundStage *bind_stages(RtExecutor *x, const PlanStage *from, int count) {
+    BoundStage *stages = ARENA_ARRAY(x->arena, BoundStage, count);
+    for (int i = 0; i < count; i++) {
+        stages[i] =
+            (BoundStage){from[i].domain, from[i].step_count, ARENA_ARRAY(x->arena, BoundStep, from[i].step_count)};
+        for (int j = 0; j < from[i].step_count; j++)
+            bind_step(x, &from[i].steps[j], &stages[i].steps[j]);
+    }
+    return stages;
+}
+
+static void *resolve(const RtExecutor *x, const ThreadMemory *memory, const PlanBuffer *b) {
+    switch (b->place) {
+    case PLACE_state:
+        return (char *)x->arenas.state + b->offset;
+    case PLACE_prepared:
+        return (char *)x->arenas.prepared + b->offset;
+    case PLACE_work:
+        return (char *)x->arenas.work + b->offset;
+    case PLACE_private:
+        return memory->arena + b->offset;
+    default:
+        return NULL;
+    }
+}
+
+/* Walks the buffers of all steps in the order bind_step numbered them. */
+static int fill_addresses(RtExecutor *x, ThreadMemory *memory, const PlanStage *stages, int count, int at) {
+    for (int i = 0; i < count; i++) {
+        for (int j = 0; j < stages[i].step_count; j++) {
+            const PlanStep *step = &stages[i].steps[j];
+            for (int k = 0; k < step->buffer_count; k++)
+                memory->addresses[at++] = resolve(x, memory, &step->buffers[k]);
+        }
+    }
+    return at;
+}
+
+static void find_slots(RtExecutor *x, const PlanStage *stages, int count, int *at, int *found) {
+    for (int i = 0; i < count; i++) {
+        for (int j = 0; j < stages[i].step_count; j++) {
+            const PlanStep *step = &stages[i].steps[j];
+            for (int k = 0; k < step->buffer_count; k++, (*at)++) {
+                if (step->buffers[k].place == PLACE_input)
+                    x->slots[(*found)++] = (InputSlot){*at, (int)step->buffers[k].offset};
+            }
+        }
+    }
+}
+
+static void make_thread_memory(RtExecutor *x, ThreadMemory *memory, void *arena) {
+    memory->addresses = ARENA_ARRAY(x->arena, void *, x->buffer_count);
+    memory->arena = arena;
+    int at = fill_addresses(x, memory, x->graph->prepare, x->graph->prepare_count, 0);
+    fill_addresses(x, memory, x->graph->stages, x->graph->stage_count, at);
+}
+
+static bool make_memory(RtExecutor *x, void *const *arenas) {
+    int threads = rt_threads_count(x->threads), at = 0, found = 0;
+    x->slots = ARENA_ARRAY(x->arena, InputSlot, x->slot_count);
+    find_slots(x, x->graph->prepare, x->graph->prepare_count, &at, &found);
+    find_slots(x, x->graph->stages, x->graph->stage_count, &at, &found);
+    x->memory = ARENA_ARRAY(x->arena, ThreadMemory, threads);
+    for (int i = 0; i < 2; i++) {
+        x->shares[i] = aligned_alloc(64, sizeof(Share) * (size_t)threads);
+        if (!x->shares[i])
+            return false;
+    }
+    for (int t = 0; t < threads; t++)
+        make_thread_memory(x, &x->memory[t], arenas[t]);
+    return true;
+}
+
+RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
+                               void *const *thread_arenas, RtThreads *threads, Error *error) {
+    Arena *arena = arena_create();
+    RtExecutor *x = ARENA_NEW(arena, RtExecutor);
+    *x = (RtExecutor){.module = module, .graph = graph, .threads = threads, .arenas = *arenas, .arena = arena};
+    x->prepare_count = graph->prepare_count;
+    x->stage_count = graph->stage_count;
+    x->prepare = bind_stages(x, graph->prepare, graph->prepare_count);
+    x->stages = bind_stages(x, graph->stages, graph->stage_count);
+    x->private_bytes = ALIGN_UP((size_t)graph->private_bytes, VALUE_ALIGNMENT);
+    if (make_memory(x, thread_arenas))
+        return x;
+    error_set(error, ERROR_MACHINE, "out of memory");
+    rt_executor_destroy(x);
+    return NULL;
+}
+
+void rt_executor_destroy(RtExecutor *x) {
+    if (!x)
+        return;
+    free(x->shares[0]);
+    free(x->shares[1]);
+    arena_destroy(x->arena);
+}
+
+void rt_executor_profile(RtExecutor *x, ProfileGraph *profile) {
+    x->profile = profile;
+}
+
+/* ---- running ---- */
+
+/* thread is who calls; memory may be another's. */
+static void call(RtExecutor *x, int thread, ThreadMemory *memory, const BoundStep *step, const NdWork *work) {
+    if (!x->profile) {
+        step->kernel(memory->addresses + step->first_buffer, step->ints, work);
+        return;
+    }
+    double begin = profile_clock();
+    step->kernel(memory->addresses + step->first_buffer, step->ints, work);
+    profile_add_calls(x->profile, thread, step->kernel_number, work->band == 0, begin, profile_clock());
+}
+
+/* Fewer images than threads: all work on each image, a band of rows each, and meet after every step. The private values
+ * are those of thread 0. An empty chunk is announced by thread 0 alone. */
+static void run_bands(RtExecutor *x, const BoundStage *stage, int thread, NdWork *work) {
+    const NdRun *run = x->run;
+    for (work->chunk = 0; work->chunk < run->chunks; work->chunk++) {
+        int64_t first = work->chunk * run->batch / run->chunks, end = (work->chunk + 1) * run->batch / run->chunks;
+        work->first = 1;
+        work->band = thread;
+        work->bands = rt_threads_count(x->threads);
+        for (int64_t image = first == end ? -1 : first; image < end; image++) {
+            work->image = image;
+            for (int i = 0; i < stage->step_count; i++) {
+                if (image >= 0 || thread == 0)
+                    call(x, thread, &x->memory[0], &stage->steps[i], work);
+                rt_threads_barrier(x->threads);
+            }
+            work->first = 0;
+            if (image < 0)
+                break;
+        }
+    }
+    work->band = 0;
+    work->bands = 1;
+}
+
+/* All images of a chunk, each through all steps; a chunk without images is announced as image -1. */
+static void run_chunk(RtExecutor *x, int thread, const BoundStage *stage, NdWork *work) {
+    ThreadMemory *memory = &x->memory[thread];
+    const NdRun *run = x->run;
+    int64_t first = work->chunk * run->batch / run->chunks, end = (work->chunk + 1) * run->batch / run->chunks;
+    work->first = 1;
+    work->image = -1;
+    if (first == end) {
+        for (int i = 0; i < stage->step_count; i++)
+            call(x, thread, memory, &stage->steps[i], work);
+    }
+    for (int64_t image = first; image < end; image++) {
+        work->image = image;
+        for (int i = 0; i < stage->step_count; i++)
+            call(x, thread, memory, &stage->steps[i], work);
+        work->first = 0;
+    }
+}
+
+static void run_piece(RtExecutor *x, int thread, const BoundStage *stage, int64_t piece, NdWork *work) {
+    if (stage->domain == DOMAIN_images) {
+        work->chunk = piece;
+        run_chunk(x, thread, stage, work);
+    } else {
+        *work = (NdWork){.image = -1, .chunk = 0, .first = 1, .run = x->run, .bands = 1, .scratch = work->scratch};
+        call(x, thread, &x->memory[thread], &stage->steps[piece], work);
+    }
+}
+
+static void run_stage(RtExecutor *x, const BoundStage *stage, Share *shares, int thread, NdWork *work) {
+    int threads = rt_threads_count(x->threads);
+    if (stage->domain == DOMAIN_serial) {
+        for (int i = 0; thread == 0 && i < stage->step_count; i++)
+            run_piece(x, thread, stage, i, work);
+        return;
+    }
+    if (stage->domain == DOMAIN_images && x->module->plan->bands && x->run->batch < threads) {
+        run_bands(x, stage, thread, work);
+        return;
+    }
+    int64_t pieces = stage->domain == DOMAIN_images ? x->run->chunks : stage->step_count;
+    for (int i = 0; i < threads; i++) {
+        int owner = (thread + i) % threads;
+        int64_t begin = owner * pieces / threads, end = (owner + 1) * pieces / threads;
+        for (;;) {
+            int64_t piece = begin + atomic_fetch_add_explicit(&shares[owner].next, 1, memory_order_relaxed);
+            if (piece >= end)
+                break;
+            run_piece(x, thread, stage, piece, work);
+        }
+    }
+}
+
+static void clear_shares(RtExecutor *x, int which) {
+    for (int t = 0; t < rt_threads_count(x->threads); t++)
+        atomic_store_explicit(&x->shares[which][t].next, 0, memory_order_relaxed);
+}
+
+static void run_stage_timed(RtExecutor *x, const BoundStage *stage, int number, Share *shares, int thread,
+                            NdWork *work) {
+    double begin = x->profile ? profile_clock() : 0;
+    run_stage(x, stage, shares, thread, work);
+    if (x->profile)
+        profile_add_stage(x->profile, thread, number, begin, profile_clock());
+}
+
+/* The shares of the next stage are cleared while nobody can be using them: all have left the one before this. number:
+ * of the first stage, for the profile. */
+static int run_stages(RtExecutor *x, const BoundStage *stages, int count, int number, int thread, int which) {
+    NdWork work = {.run = x->run, .bands = 1, .scratch = x->memory[thread].arena + x->private_bytes};
+    for (int i = 0; i < count; i++) {
+        if (thread == 0)
+            clear_shares(x, 1 - which);
+        run_stage_timed(x, &stages[i], number + i, x->shares[which], thread, &work);
+        rt_threads_barrier(x->threads);
+        which = 1 - which;
+    }
+    return which;
+}
+
+static void executor_job(void *argument, int thread) {
+    RtExecutor *x = argument;
+    int which = 0;
+    if (x->run_prepare)
+        which = run_stages(x, x->prepare, x->prepare_count, 0, thread, which);
+    run_stages(x, x->stages, x->stage_count, x->prepare_count, thread, which);
+}
+
+void rt_executor_run(RtExecutor *x, const void *const *inputs, const NdRun *run, bool prepare) {
+    for (int t = 0; t < rt_threads_count(x->threads); t++) {
+        for (int i = 0; i < x->slot_count; i++)
+            x->memory[t].addresses[x->slots[i].slot] = (void *)(uintptr_t)inputs[x->slots[i].input];
+    }
+    x->run = run;
+    x->run_prepare = prepare;
+    clear_shares(x, 0);
+    if (x->profile)
+        profile_begin_run(x->profile);
+    rt_threads_run(x->threads, executor_job, x);
+    if (x->profile)
+        profile_end_run(x->profile);
+}

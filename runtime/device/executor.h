@@ -1,0 +1,19 @@
+/* executor.h: runs the stages of one graph on the threads of the CPU. */
+#ifndef NDARTS_RUNTIME_DEVICE_EXECUTOR_H
+#define NDARTS_RUNTIME_DEVICE_EXECUTOR_H
+
+#include "runtime/device/backend.h"
+#include "runtime/device/threads.h"
+
+typedef struct RtExecutor RtExecutor;
+
+/* thread_arenas: for each thread, room for the graph's private values and the kernels' scratch; graphs may share them, for
+ * they run one at a time. NULL with ERROR_MACHINE when there is no memory. */
+RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
+                               void *const *thread_arenas, RtThreads *threads, Error *error);
+void rt_executor_destroy(RtExecutor *executor); /* NULL is allowed */
+/* From now on every call is timed. */
+void rt_executor_profile(RtExecutor *executor, ProfileGraph *profile);
+void rt_executor_run(RtExecutor *executor, const void *const *inputs, const NdRun *run, bool prepare);
+
+#endif

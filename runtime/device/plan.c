@@ -1,0 +1,505 @@
+/* plan.c: JSON to Plan. A PlanReader carries the error; every helper says where it is by a path such as
+ * graphs[1].stages[3]. */
+#include "runtime/device/plan.h"
+
+#include "base/str.h"
+
+#include <jansson.h>
+#include <string.h>
+
+typedef struct PlanReader {
+    Arena *arena;
+    Error *error;
+    Plan *plan;
+    const char *where;
+    int step; /* of the stage, or -1 */
+} PlanReader;
+
+static bool fail(PlanReader *r, const char *what) {
+    if (r->step >= 0)
+        r->where = arena_printf(r->arena, "%s.steps[%d]", r->where, r->step);
+    r->step = -1;
+    return error_set(r->error, ERROR_INPUT, "bad plan: %s%s%s", r->where, *r->where ? ": " : "", what);
+}
+
+static const char *within(PlanReader *r, const char *list, size_t i) {
+    const char *before = r->where;
+    r->where =
+        *before ? arena_printf(r->arena, "%s.%s[%zu]", before, list, i) : arena_printf(r->arena, "%s[%zu]", list, i);
+    return before;
+}
+
+static bool read_int(PlanReader *r, json_t *object, const char *key, int64_t low, int64_t high, int64_t *value) {
+    json_t *item = json_object_get(object, key);
+    if (!json_is_integer(item))
+        return fail(r, arena_printf(r->arena, "'%s' should be an integer", key));
+    *value = json_integer_value(item);
+    if (*value < low || *value > high)
+        return fail(r, arena_printf(r->arena, "'%s' is %lld, out of range", key, (long long)*value));
+    return true;
+}
+
+static const char *read_string(PlanReader *r, json_t *object, const char *key) {
+    json_t *item = json_object_get(object, key);
+    if (json_is_string(item))
+        return arena_strdup(r->arena, json_string_value(item));
+    fail(r, arena_printf(r->arena, "'%s' should be a string", key));
+    return NULL;
+}
+
+static bool read_bool(PlanReader *r, json_t *object, const char *key, bool *value) {
+    json_t *item = json_object_get(object, key);
+    *value = json_is_true(item);
+    return json_is_boolean(item) || fail(r, arena_printf(r->arena, "'%s' should be true or false", key));
+}
+
+static json_t *read_list(PlanReader *r, json_t *object, const char *key) {
+    json_t *item = json_object_get(object, key);
+    if (json_is_array(item))
+        return item;
+    fail(r, arena_printf(r->arena, "'%s' should be a list", key));
+    return NULL;
+}
+
+/* The position of the string at key among names, or -1. */
+static int read_choice(PlanReader *r, json_t *object, const char *key, const char *const *names, int count) {
+    const char *text = read_string(r, object, key);
+    if (!text)
+        return -1;
+    for (int i = 0; i < count; i++) {
+        if (names[i] && str_equal(names[i], text))
+            return i;
+    }
+    fail(r, arena_printf(r->arena, "'%s' has the unknown value \"%s\"", key, text));
+    return -1;
+}
+
+#define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
+static const char *const dtype_names[] = {"f32", "i32", "u8"};
+static const char *const place_names[] = {[PLACE_state] = "state",
+                                          [PLACE_input] = "input",
+                                          [PLACE_work] = "work",
+                                          [PLACE_private] = "private",
+                                          [PLACE_prepared] = "prepared"};
+static const char *const kind_names[] = {"weight", "alpha", "statistic", "optimizer"};
+static const char *const init_names[] = {"zeros", "ones", "uniform", "normal"};
+static const char *const domain_names[] = {"images", "parallel", "serial"};
+
+static const int64_t largest_count = (int64_t)1 << 44; /* elements: no product of extents overflows */
+
+static bool read_shape(PlanReader *r, json_t *object, PlanTensor *t) {
+    json_t *shape = read_list(r, object, "shape"), *order = read_list(r, object, "order");
+    if (!shape || !order)
+        return false;
+    size_t rank = json_array_size(shape);
+    if (rank > IR_MAX_RANK || json_array_size(order) != rank)
+        return fail(r, "'shape' and 'order' do not fit");
+    t->type.rank = (int)rank;
+    unsigned seen = 0;
+    int64_t elements = 1;
+    for (size_t i = 0; i < rank; i++) {
+        json_t *extent = json_array_get(shape, i), *axis = json_array_get(order, i);
+        if (!json_is_integer(extent) || !json_is_integer(axis))
+            return fail(r, "'shape' and 'order' should hold integers");
+        int64_t e = json_integer_value(extent), a = json_integer_value(axis);
+        if (e < IR_DIM_K || e == 0 || e > largest_count || a < 0 || a >= (int64_t)rank || (seen >> a & 1))
+            return fail(r, "an extent or an axis is out of range");
+        int64_t size = e == IR_DIM_N ? r->plan->batch : e == IR_DIM_K ? r->plan->chunks : e;
+        if (size > largest_count / elements)
+            return fail(r, "too many elements");
+        elements *= size;
+        seen |= 1u << a;
+        t->type.dim[i] = e;
+        t->order[i] = (int)a;
+    }
+    return true;
+}
+
+static bool read_tensor(PlanReader *r, json_t *object, PlanTensor *t) {
+    int dtype = read_choice(r, object, "dtype", dtype_names, COUNT(dtype_names));
+    t->name = read_string(r, object, "name");
+    t->type.dtype = (IrDtype)dtype;
+    return dtype >= 0 && t->name && read_shape(r, object, t);
+}
+
+static bool read_param(PlanReader *r, json_t *object, PlanTensor *t) {
+    if (!read_tensor(r, object, t) || !read_int(r, object, "offset", 0, r->plan->state_bytes, &t->offset))
+        return false;
+    int kind = read_choice(r, object, "kind", kind_names, COUNT(kind_names));
+    int init = read_choice(r, object, "init", init_names, COUNT(init_names));
+    json_t *scale = json_object_get(object, "init_scale");
+    if (kind < 0 || init < 0)
+        return false;
+    if (!json_is_number(scale))
+        return fail(r, "'init_scale' should be a number");
+    t->place = PLACE_state;
+    t->kind = (IrParamKind)kind;
+    t->init = (IrInit)init;
+    t->init_scale = json_number_value(scale);
+    if (!read_bool(r, object, "auxiliary", &t->auxiliary))
+        return false;
+    if (t->type.dtype != DTYPE_f32 || ir_type_has_dim(&t->type, IR_DIM_N) || ir_type_has_dim(&t->type, IR_DIM_K))
+        return fail(r, "a parameter should be f32 of fixed shape");
+    if (t->offset % (int64_t)plan_element_size(r->plan, DTYPE_f32) != 0 ||
+        t->offset + plan_tensor_bytes(r->plan, t, 1) > r->plan->state_bytes)
+        return fail(r, "the parameter lies outside the state");
+    return true;
+}
+
+static int64_t place_bytes(const Plan *plan, const PlanGraph *g, IrPlace place) {
+    switch (place) {
+    case PLACE_state:
+        return plan->state_bytes;
+    case PLACE_prepared:
+        return plan->prepared_bytes;
+    case PLACE_work:
+        return g->work_bytes;
+    case PLACE_private:
+        return g->private_bytes;
+    default:
+        return 0;
+    }
+}
+
+static bool read_output(PlanReader *r, json_t *object, const PlanGraph *g, PlanTensor *t) {
+    if (!read_tensor(r, object, t))
+        return false;
+    int place = read_choice(r, object, "place", place_names, COUNT(place_names));
+    if (place < 0)
+        return false;
+    if (place == PLACE_private)
+        return fail(r, "an output cannot be private");
+    t->place = (IrPlace)place;
+    if (t->place == PLACE_input) /* an identity: the input is the output */
+        return read_int(r, object, "offset", 0, g->input_count - 1, &t->offset) &&
+               (ir_type_equal(&t->type, &g->inputs[t->offset].type) || fail(r, "the output is not like its input"));
+    int64_t size = place_bytes(r->plan, g, t->place);
+    if (!read_int(r, object, "offset", 0, size, &t->offset))
+        return false;
+    return t->offset + plan_tensor_bytes(r->plan, t, r->plan->batch) <= size ||
+           fail(r, "the output lies outside its place");
+}
+
+/* ---- steps: "3 i0 s256 #77;4 p0 w64" ---- */
+
+/* A number at the text, which moves behind it. */
+static bool take_int(PlanReader *r, const char **text, int64_t *value) {
+    const char *at = *text + (**text == '-');
+    uint64_t size = 0;
+    int digits = 0;
+    for (; *at >= '0' && *at <= '9'; at++, digits++)
+        size = size * 10 + (uint64_t)(*at - '0');
+    if (!digits || digits > 18)
+        return fail(r, "a number is missing or too long");
+    *value = **text == '-' ? -(int64_t)size : (int64_t)size;
+    *text = at;
+    return true;
+}
+
+/* "s256" */
+static bool take_buffer(PlanReader *r, const char **text, const PlanGraph *g, PlanBuffer *b) {
+    static const IrPlace places[] = {PLACE_state, PLACE_input, PLACE_work, PLACE_private, PLACE_prepared};
+    for (int i = 0; i < COUNT(places); i++) {
+        if (cg_place_letter(places[i]) != **text)
+            continue;
+        ++*text;
+        b->place = places[i];
+        if (!take_int(r, text, &b->offset))
+            return false;
+        int64_t limit = b->place == PLACE_input ? g->input_count : place_bytes(r->plan, g, b->place);
+        return (b->offset >= 0 && b->offset < limit) || fail(r, "a buffer lies outside its place");
+    }
+    return fail(r, arena_printf(r->arena, "the unknown place '%c'", **text));
+}
+
+/* "*images 4096" */
+static bool take_launch(PlanReader *r, const char **text, PlanStep *s) {
+    static const char *const names[] = {"*once ", "*images ", "*chunks "};
+    for (int i = 0; i < COUNT(names); i++) {
+        if (!str_starts_with(*text, names[i]))
+            continue;
+        *text += strlen(names[i]);
+        s->launch = (PlanLaunch)i;
+        return take_int(r, text, &s->threads) &&
+               ((s->threads >= 0 && s->threads <= INT64_C(1) << 40) || fail(r, "too many threads"));
+    }
+    return fail(r, "a step should say how it is launched");
+}
+
+static int count_before(const char *text, const char *end, char letter) {
+    int count = 0;
+    for (; text < end; text++)
+        count += *text == letter;
+    return count;
+}
+
+static bool take_step(PlanReader *r, const char **text, const PlanGraph *g, PlanStep *s) {
+    const char *end = *text + strcspn(*text, ";");
+    int64_t kernel;
+    if (!take_int(r, text, &kernel))
+        return false;
+    if (kernel < 0 || kernel >= r->plan->kernel_count)
+        return fail(r, arena_printf(r->arena, "kernel %lld is not there", (long long)kernel));
+    s->kernel = (int)kernel;
+    int words = count_before(*text, end, ' '), ints = count_before(*text, end, '#');
+    s->buffers = ARENA_ARRAY(r->arena, PlanBuffer, words);
+    s->ints = ARENA_ARRAY(r->arena, int64_t, ints);
+    while (**text == ' ' && (*text)[1] != '#' && (*text)[1] != '*') {
+        ++*text;
+        if (!take_buffer(r, text, g, &s->buffers[s->buffer_count++]))
+            return false;
+    }
+    while (str_starts_with(*text, " #")) {
+        *text += 2;
+        if (!take_int(r, text, &s->ints[s->int_count++]))
+            return false;
+    }
+    if (r->plan->target == TARGET_cuda) {
+        if (**text != ' ')
+            return fail(r, "a step should say how it is launched");
+        ++*text;
+        if (!take_launch(r, text, s))
+            return false;
+    }
+    return *text == end || fail(r, "a step goes on where it should end");
+}
+
+static bool read_stage(PlanReader *r, json_t *object, const PlanGraph *g, PlanStage *stage) {
+    int domain = read_choice(r, object, "domain", domain_names, COUNT(domain_names));
+    const char *text = json_string_value(json_object_get(object, "steps"));
+    if (domain < 0)
+        return false;
+    if (!text || !*text)
+        return fail(r, "'steps' should be a string with a step in it");
+    stage->domain = (PlanDomain)domain;
+    stage->step_count = 1 + count_before(text, text + strlen(text), ';');
+    stage->steps = ARENA_ARRAY(r->arena, PlanStep, stage->step_count);
+    for (int i = 0; i < stage->step_count; i++) {
+        r->step = i;
+        if (!take_step(r, &text, g, &stage->steps[i]))
+            return false;
+        text += *text == ';';
+    }
+    r->step = -1;
+    return true;
+}
+
+static bool read_stages(PlanReader *r, json_t *object, const char *key, const PlanGraph *g, PlanStage **stages,
+                        int *count) {
+    json_t *list = read_list(r, object, key);
+    if (!list)
+        return false;
+    *count = (int)json_array_size(list);
+    *stages = ARENA_ARRAY(r->arena, PlanStage, *count);
+    for (int i = 0; i < *count; i++) {
+        const char *before = within(r, key, (size_t)i);
+        if (!read_stage(r, json_array_get(list, (size_t)i), g, &(*stages)[i]))
+            return false;
+        r->where = before;
+    }
+    return true;
+}
+
+static bool read_graph_tensors(PlanReader *r, json_t *object, PlanGraph *g) {
+    json_t *inputs = read_list(r, object, "inputs"), *outputs = read_list(r, object, "outputs");
+    if (!inputs || !outputs)
+        return false;
+    g->input_count = (int)json_array_size(inputs);
+    g->inputs = ARENA_ARRAY(r->arena, PlanTensor, g->input_count);
+    for (int i = 0; i < g->input_count; i++) {
+        const char *before = within(r, "inputs", (size_t)i);
+        if (!read_tensor(r, json_array_get(inputs, (size_t)i), &g->inputs[i]))
+            return false;
+        g->inputs[i].place = PLACE_input;
+        g->inputs[i].offset = i;
+        r->where = before;
+    }
+    g->output_count = (int)json_array_size(outputs);
+    g->outputs = ARENA_ARRAY(r->arena, PlanTensor, g->output_count);
+    for (int i = 0; i < g->output_count; i++) {
+        const char *before = within(r, "outputs", (size_t)i);
+        if (!read_output(r, json_array_get(outputs, (size_t)i), g, &g->outputs[i]))
+            return false;
+        r->where = before;
+    }
+    return true;
+}
+
+/* What no stage computes can only be an input. */
+static bool check_stages(PlanReader *r, const PlanGraph *g) {
+    bool computes = g->output_count == 0;
+    for (int i = 0; i < g->output_count; i++)
+        computes |= g->outputs[i].place != PLACE_input;
+    return g->stage_count > 0 || !computes || fail(r, "the graph has no stages");
+}
+
+static bool read_graph(PlanReader *r, json_t *object, PlanGraph *g) {
+    const char *name = read_string(r, object, "name");
+    if (!name)
+        return false;
+    if (!graph_kind_parse(name, &g->kind))
+        return fail(r, arena_printf(r->arena, "the unknown graph \"%s\"", name));
+    g->changes_state = graph_kind_is_training(g->kind);
+    return read_int(r, object, "work_bytes", 0, INT64_MAX / 4, &g->work_bytes) &&
+           read_int(r, object, "private_bytes", 0, INT64_MAX / 4, &g->private_bytes) &&
+           read_graph_tensors(r, object, g) && read_stages(r, object, "prepare", g, &g->prepare, &g->prepare_count) &&
+           read_stages(r, object, "stages", g, &g->stages, &g->stage_count) && check_stages(r, g);
+}
+
+static bool read_params(PlanReader *r, json_t *root) {
+    json_t *list = read_list(r, root, "params");
+    if (!list)
+        return false;
+    Plan *p = r->plan;
+    p->param_count = (int)json_array_size(list);
+    p->params = ARENA_ARRAY(r->arena, PlanTensor, p->param_count);
+    for (int i = 0; i < p->param_count; i++) {
+        const char *before = within(r, "params", (size_t)i);
+        if (!read_param(r, json_array_get(list, (size_t)i), &p->params[i]))
+            return false;
+        r->where = before;
+    }
+    return true;
+}
+
+static bool read_graphs(PlanReader *r, json_t *root) {
+    json_t *list = read_list(r, root, "graphs");
+    if (!list)
+        return false;
+    Plan *p = r->plan;
+    p->graph_count = (int)json_array_size(list);
+    if (!p->graph_count)
+        return fail(r, "there are no graphs");
+    p->graphs = ARENA_ARRAY(r->arena, PlanGraph, p->graph_count);
+    for (int i = 0; i < p->graph_count; i++) {
+        const char *before = within(r, "graphs", (size_t)i);
+        if (!read_graph(r, json_array_get(list, (size_t)i), &p->graphs[i]))
+            return false;
+        r->where = before;
+    }
+    return true;
+}
+
+/* Sizes beyond what ints hold, or of other steps, are no convolution that a library could be given. */
+static CgConv read_conv(json_t *kernel) {
+    enum { MOST = 1 << 24, BUFFERS = 3 };
+    json_t *list = json_object_get(kernel, "conv");
+    bool right = json_array_size(list) == BUFFERS + CONV_NUMBERS;
+    int64_t numbers[BUFFERS + CONV_NUMBERS] = {0};
+    for (size_t i = 0; right && i < BUFFERS + CONV_NUMBERS; i++) {
+        numbers[i] = json_integer_value(json_array_get(list, i));
+        right = numbers[i] >= 0 && numbers[i] <= MOST;
+    }
+    CgConv conv = {(int)numbers[0], (int)numbers[1], (int)numbers[2], {0}};
+    memcpy(conv.shape, &numbers[BUFFERS], sizeof conv.shape);
+    return right ? conv : (CgConv){0};
+}
+
+/* For people only: nothing here can be wrong. */
+static PlanWork read_work(PlanReader *r, json_t *kernel) {
+    const char *origin = json_string_value(json_object_get(kernel, "origin"));
+    return (PlanWork){arena_strdup(r->arena, origin ? origin : ""),
+                      json_integer_value(json_object_get(kernel, "flops")),
+                      json_integer_value(json_object_get(kernel, "bytes")), read_conv(kernel),
+                      json_is_true(json_object_get(kernel, "tensor"))};
+}
+
+static bool read_names(PlanReader *r, json_t *root) {
+    json_t *scalars = read_list(r, root, "scalars"), *kernels = read_list(r, root, "kernels");
+    if (!scalars || !kernels)
+        return false;
+    Plan *p = r->plan;
+    if (json_array_size(scalars) > ND_SCALAR_COUNT)
+        return fail(r, "too many scalars");
+    p->scalar_count = (int)json_array_size(scalars);
+    for (int i = 0; i < p->scalar_count; i++) {
+        const char *name = json_string_value(json_array_get(scalars, (size_t)i));
+        if (!name)
+            return fail(r, "'scalars' should hold strings");
+        p->scalars[i] = arena_strdup(r->arena, name);
+    }
+    p->kernel_count = (int)json_array_size(kernels);
+    p->kernels = ARENA_ARRAY(r->arena, const char *, p->kernel_count);
+    p->work = ARENA_ARRAY(r->arena, PlanWork, p->kernel_count);
+    for (int i = 0; i < p->kernel_count; i++) {
+        const char *before = within(r, "kernels", (size_t)i);
+        p->kernels[i] = read_string(r, json_array_get(kernels, (size_t)i), "name");
+        if (!p->kernels[i])
+            return false;
+        p->work[i] = read_work(r, json_array_get(kernels, (size_t)i));
+        r->where = before;
+    }
+    return true;
+}
+
+static bool read_numbers(PlanReader *r, json_t *root) {
+    static const char *const targets[] = {"c", "cuda"}, *const precisions[] = {"f32", "f64", "tf32", "bf16"};
+    Plan *p = r->plan;
+    int64_t version, vector;
+    if (!read_int(r, root, "version", 0, INT64_MAX, &version))
+        return false;
+    if (version != CG_PLAN_VERSION)
+        return fail(r, arena_printf(r->arena, "version %lld; this program reads version %d", (long long)version,
+                                    CG_PLAN_VERSION));
+    int target = read_choice(r, root, "target", targets, 2),
+        precision = read_choice(r, root, "precision", precisions, PRECISION_COUNT);
+    if (target < 0 || precision < 0 || !read_int(r, root, "vector_bytes", 0, 4096, &vector))
+        return false;
+    p->target = (CgTarget)target;
+    p->precision = (CgPrecision)precision;
+    p->vector_bytes = (int)vector;
+    const int64_t most = INT64_MAX / 4;
+    return read_bool(r, root, "bands", &p->bands) && read_int(r, root, "batch", 1, 1 << 24, &p->batch) &&
+           read_int(r, root, "chunks", 1, 1 << 16, &p->chunks) &&
+           read_int(r, root, "scratch_bytes", 0, most, &p->scratch_bytes) &&
+           read_int(r, root, "state_bytes", 0, most, &p->state_bytes) &&
+           read_int(r, root, "prepared_bytes", 0, most, &p->prepared_bytes);
+}
+
+Plan *plan_parse(Arena *arena, const char *json, size_t length, Error *error) {
+    json_error_t mistake;
+    json_t *root = json_loadb(json, length, 0, &mistake);
+    if (!root) {
+        error_set(error, ERROR_INPUT, "bad plan: line %d: %s", mistake.line, mistake.text);
+        return NULL;
+    }
+    PlanReader r = {arena, error, ARENA_NEW(arena, Plan), "", -1};
+    bool ok = read_numbers(&r, root) && read_names(&r, root) && read_params(&r, root) && read_graphs(&r, root);
+    json_decref(root);
+    return ok ? r.plan : NULL;
+}
+
+Plan *plan_read(Arena *arena, const unsigned char *bytes, size_t available, Error *error) {
+    enum { HEADER = 16 };
+    if (available < HEADER || memcmp(bytes, "ndplan\0\1", 8) != 0) {
+        error_set(error, ERROR_INPUT, "bad plan: it does not begin with \"ndplan\", 0, 1");
+        return NULL;
+    }
+    uint64_t length = 0;
+    for (int i = 7; i >= 0; i--)
+        length = length << 8 | bytes[8 + i];
+    if (length > available - HEADER) {
+        error_set(error, ERROR_INPUT, "bad plan: %llu bytes expected, %zu found", (unsigned long long)length,
+                  available - HEADER);
+        return NULL;
+    }
+    return plan_parse(arena, (const char *)bytes + HEADER, length, error);
+}
+
+const PlanGraph *plan_find_graph(const Plan *plan, GraphKind kind) {
+    for (int i = 0; i < plan->graph_count; i++) {
+        if (plan->graphs[i].kind == kind)
+            return &plan->graphs[i];
+    }
+    return NULL;
+}
+
+size_t plan_element_size(const Plan *plan, IrDtype dtype) {
+    if (dtype == DTYPE_u8)
+        return 1;
+    return dtype == DTYPE_f32 && plan->precision == PRECISION_f64 ? 8 : 4;
+}
+
+int64_t plan_tensor_bytes(const Plan *plan, const PlanTensor *tensor, int64_t n) {
+    return ir_type_count(&tensor->type, n, plan->chunks) * (int64_t)plan_element_size(plan, tensor->type.dtype);
+}

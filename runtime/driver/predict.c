@@ -1,0 +1,63 @@
+/* predict.c: packs a batch of every input, runs it, takes the batch's part of every output. */
+#include "runtime/driver/predict.h"
+
+RtProgram *predict_open(const RtProgramOptions *options, Error *error) {
+    static const GraphKind kinds[] = {GRAPH_infer};
+    RtProgramOptions o = *options;
+    o.kinds = kinds;
+    o.kind_count = 1;
+    RtProgram *program = rt_program_open(&o, error);
+    if (!program || rt_has_graph(program, GRAPH_infer))
+        return program;
+    error_set(error, ERROR_INPUT, "%s has no graph 'infer'; ndartsc --graph=infer makes one", o.path);
+    rt_program_close(program);
+    return NULL;
+}
+
+static void take_outputs(const RtProgram *p, int64_t first, int64_t count, float *const *outputs, Arena *arena) {
+    for (int i = 0; i < rt_output_count(p, GRAPH_infer); i++) {
+        const RtTensorInfo *info = rt_output_info_at(p, GRAPH_infer, i);
+        if (!outputs[i])
+            continue;
+        Tensor part = rt_output_get(p, GRAPH_infer, info->name, arena);
+        int64_t elements = tensor_count(&part);
+        bool of_images = info->rank > 0 && info->shape[0] == -1;
+        float *to = outputs[i] + (of_images ? first * (elements / count) : 0);
+        for (int64_t k = 0; k < elements; k++)
+            to[k] = (float)tensor_get(&part, k);
+    }
+}
+
+static bool run_batch(RtProgram *p, const Tensor *inputs, int64_t first, int64_t count, float *const *outputs,
+                      Arena *arena, Error *error) {
+    int input_count = rt_input_count(p, GRAPH_infer);
+    RtInput *packed = ARENA_ARRAY(arena, RtInput, input_count);
+    for (int i = 0; i < input_count; i++) {
+        const char *name = rt_input_info_at(p, GRAPH_infer, i)->name;
+        packed[i] = (RtInput){name, rt_input_pack(p, GRAPH_infer, name, &inputs[i], first, count, arena, error)};
+        if (!packed[i].data)
+            return false;
+    }
+    RtRun run = {.kind = GRAPH_infer,
+                 .batch = count,
+                 .image_base = (uint64_t)first,
+                 .drop_keep = 1,
+                 .noise_decay = 1,
+                 .input_count = input_count,
+                 .inputs = packed};
+    if (!rt_run(p, &run, error))
+        return false;
+    take_outputs(p, first, count, outputs, arena);
+    return true;
+}
+
+bool predict_run(RtProgram *p, const Tensor *inputs, float *const *outputs, Error *error) {
+    int64_t images = inputs[0].shape[0], batch = rt_program_batch(p);
+    bool ok = true;
+    for (int64_t first = 0; ok && first < images; first += batch) {
+        Arena *arena = arena_create();
+        ok = run_batch(p, inputs, first, images - first < batch ? images - first : batch, outputs, arena, error);
+        arena_destroy(arena);
+    }
+    return ok;
+}

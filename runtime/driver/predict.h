@@ -1,0 +1,15 @@
+/* predict.h: any number of images through a network, in batches of the program's largest size, so that they take the
+ * same memory for values however many they are. */
+#ifndef NDARTS_RUNTIME_DRIVER_PREDICT_H
+#define NDARTS_RUNTIME_DRIVER_PREDICT_H
+
+#include "runtime/driver/runtime.h"
+
+/* Opens a text, IR or a module for prediction: the graph `infer` alone, which a module must have. */
+RtProgram *predict_open(const RtProgramOptions *options, Error *error);
+/* inputs: one per input of the graph `infer`, in its order, each with the same number of images; names are for
+ * messages. outputs: where the numbers of each output go, all images one after the other; NULL for one that is not
+ * wanted. */
+bool predict_run(RtProgram *program, const Tensor *inputs, float *const *outputs, Error *error);
+
+#endif

@@ -1,0 +1,38 @@
+/* program.h: what a program consists of; shared by program.c (opening and running), compile.c and state.c (parameters). */
+#ifndef NDARTS_RUNTIME_DRIVER_PROGRAM_H
+#define NDARTS_RUNTIME_DRIVER_PROGRAM_H
+
+#include "runtime/device/backend.h"
+#include "runtime/driver/runtime.h"
+
+/* A step graph of the program, ready to run. */
+typedef struct ProgramGraph {
+    const PlanGraph *plan;
+    RtBound *bound;
+    RtTensorInfo *inputs, *outputs;
+    const void **addresses;    /* of the inputs, for the run in progress */
+    int64_t last_batch;        /* images of the latest run */
+    uint64_t prepared_version; /* of the state from which the prepared values were made */
+} ProgramGraph;
+
+struct RtProgram {
+    Arena *arena;
+    const RtBackend *backend;
+    RtDevice *device;
+    RtModule *module;
+    const Plan *plan;
+    IrModule *ir; /* the settings of the text, no graphs; NULL: loaded from a file */
+    const char *identity;
+    RtArenas memory;
+    size_t state_bytes, prepared_bytes, work_bytes;
+    ProgramGraph graphs[GRAPH_KIND_COUNT]; /* plan NULL: not compiled */
+    RtTensorInfo *params;
+    StrMap param_index;     /* name -> PlanTensor */
+    Profile *profile;       /* NULL: nothing is timed */
+    uint64_t state_version; /* counts changes; starts at 1 */
+};
+
+/* Fills in params and gives the state its initial values, then the module's embedded ones. */
+bool program_make_state(RtProgram *program, uint64_t seed, Error *error);
+
+#endif

@@ -1,0 +1,208 @@
+/* genotype.c: settings of a search + values of its architecture parameters -> genotype and its text. */
+#include "runtime/loops/genotype.h"
+
+#include "base/str.h"
+#include "frontend/frontend.h"
+#include "runtime/driver/runtime.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int genotype_alpha_names(const IrModule *settings, const char *names[2]) {
+    const IrAttr *attr = ir_module_get(settings, "space.alphas");
+    names[0] = "alphas_normal";
+    names[1] = "alphas_reduce";
+    if (!attr || attr->kind != ATTR_symbols || attr->count < 1)
+        return 2;
+    for (int i = 0; i < attr->count && i < 2; i++)
+        names[i] = attr->symbols[i];
+    return attr->count < 2 ? 1 : 2;
+}
+
+/* Columns of the alphas: the longest list of candidates. */
+static int count_columns(const DeriveSpace *space) {
+    int width = 0;
+    for (int e = 0; e < space->edge_count; e++)
+        width = space->edges[e].count > width ? space->edges[e].count : width;
+    return width;
+}
+
+static bool derive_from(Arena *arena, const IrModule *settings, const Tensor *alphas, GenotypeCell *cell,
+                        Error *error) {
+    DeriveSpace space;
+    if (!derive_space_from_module(arena, settings, alphas->name, &space, error))
+        return false;
+    int width = count_columns(&space);
+    if (alphas->rank != 2 || alphas->shape[0] != space.edge_count || alphas->shape[1] != width)
+        return error_set(error, ERROR_INPUT, "'%s' has %lld x %lld values; the space has %d edges with %d candidates",
+                         alphas->name, (long long)(alphas->rank > 0 ? alphas->shape[0] : 1),
+                         (long long)(alphas->rank > 1 ? alphas->shape[1] : 1), space.edge_count, width);
+    int64_t count = tensor_count(alphas);
+    double *values = ARENA_ARRAY(arena, double, count);
+    for (int64_t i = 0; i < count; i++)
+        values[i] = tensor_get(alphas, i);
+    *cell = derive_cell(arena, &space, values, width);
+    return true;
+}
+
+/* ---- the network around it ---- */
+
+/* The published network of a CIFAR genotype: 36 channels, 20 cells; for the images of the search. */
+static const char *cifar_line(Arena *arena, const IrModule *settings, const char *name, bool auxiliary) {
+    int classes = (int)ir_module_get_int(settings, "classes", 10);
+    int height = (int)ir_module_get_int(settings, "input.height", 32);
+    int width = (int)ir_module_get_int(settings, "input.width", 32);
+    int channels = (int)ir_module_get_int(settings, "input.channels", 3);
+    const char *line = genotype_network(arena, "cifar", name, 36, 20, classes, auxiliary ? 0.4 : 0);
+    Str out = str_create(arena);
+    str_add_bytes(&out, line, strlen(line) - 1); /* without the closing parenthesis */
+    if (channels != 3)
+        str_addf(&out, ", channels=%d", channels);
+    if (height != 32 || width != 32)
+        str_addf(&out, ", H=%d, W=%d", height, width);
+    str_add(&out, ")");
+    return out.data;
+}
+
+/* A space may name a network for its genotypes; otherwise the search's own may take one in the place of the space. */
+static const char *other_line(Arena *arena, const IrModule *settings, const char *network, const char *name) {
+    const char *parameter = ir_module_get_string(settings, "space.genotype_parameter", NULL);
+    const char *arguments = ir_module_get_string(settings, "space.network_arguments", "");
+    if (parameter)
+        return arena_printf(arena, "%s(%s = %s%s%s)", network, parameter, name, *arguments ? ", " : "", arguments);
+    return arena_printf(
+        arena, "%s(%s, classes=%d, channels=%d, H=%d, W=%d)", network, name,
+        (int)ir_module_get_int(settings, "classes", 10), (int)ir_module_get_int(settings, "input.channels", 3),
+        (int)ir_module_get_int(settings, "input.height", 32), (int)ir_module_get_int(settings, "input.width", 32));
+}
+
+/* NULL: the search says nothing of one. */
+static const char *network_line(Arena *arena, const IrModule *settings, const char *name, bool auxiliary) {
+    const char *other = ir_module_get_string(settings, "space.network", NULL);
+    if (!other)
+        return cifar_line(arena, settings, name, auxiliary);
+    return *other ? other_line(arena, settings, other, name) : NULL;
+}
+
+/* ---- the text ---- */
+
+/* What defines the candidates. A checkpoint written before searches kept it names the file to import. */
+static const char *definitions(Arena *arena, const IrModule *settings) {
+    Str out = str_create(arena);
+    str_add(&out, "import ");
+    str_add_quoted(&out, ir_module_get_string(settings, "space.import", "darts.nd"));
+    str_add(&out, "\n");
+    return ir_module_get_string(settings, "space.definitions", out.data);
+}
+
+/* NAME, or NAME_found when the definitions call something else so: `darts` is a space. */
+static const char *free_name(Arena *arena, const char *definitions, const char *library, const char *name,
+                             Error *error) {
+    const char *found = str_identifier(arena, name);
+    while (!frontend_name_is_free(arena, definitions, library, found, error) && !error->kind)
+        found = arena_printf(arena, "%s_found", found);
+    return found;
+}
+
+/* alphas_normal belong to the cell `normal`. */
+static const char *cell_name(const char *alphas) {
+    static const char prefix[] = "alphas_";
+    return str_starts_with(alphas, prefix) ? alphas + sizeof prefix - 1 : alphas;
+}
+
+static const char *print(Arena *arena, const IrModule *settings, const Genotype *genotype, const char *definitions,
+                         const char *network) {
+    GenotypeText text = {.name = genotype->name, .definitions = definitions, .network = network};
+    genotype_alpha_names(settings, text.cells);
+    for (int i = 0; i < 2; i++)
+        text.cells[i] = cell_name(text.cells[i]);
+    return genotype_print(arena, &text, &genotype->normal, genotype->has_reduce ? &genotype->reduce : NULL);
+}
+
+/* ---- that it compiles ---- */
+
+/* Mistakes go to out. An error: a file was not read, and nothing is known. */
+static bool compiles(Arena *arena, const char *library, const Genotype *g, FILE *out, Error *error) {
+    FrontendOptions options = {.text = g->text, .library = library, .unread = error};
+    Diag *diag = diag_create(arena, out);
+    bool good = g->has_network ? frontend_load(arena, "genotype.nd", &options, diag, error) != NULL
+                               : frontend_print_ast(arena, "genotype.nd", &options, diag, error) != NULL;
+    return good && !error->kind;
+}
+
+static bool report_mistakes(Arena *arena, const char *library, const Genotype *g, Error *error) {
+    char *said = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&said, &size);
+    if (!out)
+        return error_set(error, ERROR_MACHINE, "out of memory");
+    bool good = compiles(arena, library, g, out, error);
+    fclose(out);
+    if (!good)
+        error_set(error, ERROR_INPUT,
+                  "the genotype of this search does not compile; `network NAME` in its space says what network it is "
+                  "put into:\n%s",
+                  said);
+    free(said);
+    return good;
+}
+
+/* With the auxiliary head if that compiles. */
+static bool choose_text(Arena *arena, const IrModule *settings, Genotype *genotype, Error *error) {
+    const char *front = definitions(arena, settings), *library = rt_library_path(arena);
+    genotype->name = free_name(arena, front, library, genotype->name, error);
+    for (int auxiliary = 1; !error->kind && auxiliary >= 0; auxiliary--) {
+        const char *network = network_line(arena, settings, genotype->name, auxiliary);
+        genotype->has_network = network != NULL;
+        genotype->text = print(arena, settings, genotype, front, network);
+        if (compiles(arena, library, genotype, NULL, error))
+            return true;
+    }
+    return !error->kind && report_mistakes(arena, library, genotype, error);
+}
+
+/* Every state is the sum of something. */
+static bool check_nodes(const GenotypeCell *cell, const Tensor *alphas, Error *error) {
+    for (int i = 0; i < cell->node_count; i++)
+        if (cell->nodes[i].edge_count == 0)
+            return error_set(error, ERROR_INPUT,
+                             "a genotype of this space has nothing to compute s%d from: the edges of %s to it offer "
+                             "`none` only, or none of them is kept",
+                             cell->inputs + i, alphas->name);
+    return true;
+}
+
+bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const Tensor *alphas, int count,
+                    Genotype *genotype, Error *error) {
+    memset(genotype, 0, sizeof(*genotype));
+    genotype->name = name;
+    genotype->has_reduce = count > 1;
+    if (!derive_from(arena, settings, &alphas[0], &genotype->normal, error) ||
+        (count > 1 && !derive_from(arena, settings, &alphas[1], &genotype->reduce, error)))
+        return false;
+    if (!check_nodes(&genotype->normal, &alphas[0], error) ||
+        (count > 1 && !check_nodes(&genotype->reduce, &alphas[1], error)))
+        return false;
+    genotype->normal.output = genotype->reduce.output = ir_module_get_string(settings, "space.output", NULL);
+    return choose_text(arena, settings, genotype, error);
+}
+
+static bool equal_alphas(Arena *arena, const IrModule *settings, const char *name, Tensor *alphas, Error *error) {
+    DeriveSpace space;
+    if (!derive_space_from_module(arena, settings, name, &space, error))
+        return false;
+    *alphas = (Tensor){.name = name, .type = TENSOR_f64, .rank = 2, .shape = {space.edge_count, count_columns(&space)}};
+    alphas->data = ARENA_ARRAY(arena, double, tensor_count(alphas) + 1);
+    return true;
+}
+
+bool genotype_check(Arena *arena, const IrModule *settings, const char *name, Error *error) {
+    const char *names[2];
+    Tensor alphas[2];
+    Genotype genotype;
+    int count = genotype_alpha_names(settings, names);
+    for (int i = 0; i < count; i++)
+        if (!equal_alphas(arena, settings, names[i], &alphas[i], error))
+            return false;
+    return genotype_build(arena, settings, name, alphas, count, &genotype, error);
+}

@@ -1,0 +1,45 @@
+/* genotype.h: a genotype from values of architecture parameters, as text and as drawings. */
+#ifndef NDARTS_RUNTIME_LOOPS_GENOTYPE_H
+#define NDARTS_RUNTIME_LOOPS_GENOTYPE_H
+
+#include "base/tensor_file.h"
+#include "passes/derive.h"
+
+typedef struct Genotype {
+    const char *name;
+    GenotypeCell normal, reduce;
+    bool has_reduce, has_network;
+    const char *text; /* compilable: the cells and, when the search says where to put them, `network main` */
+} Genotype;
+
+/* Names of the parameters of the normal and the reduction cell: the setting space.alphas, else alphas_normal and
+ * alphas_reduce. Returns 1 or 2. */
+int genotype_alpha_names(const IrModule *settings, const char *names[2]);
+/* alphas: one or two tensors of shape [edges, candidates] for the space of the settings. The text holds whatever the
+ * genotype needs (space.definitions), depends on no file but the library's, and has been compiled; its network has the
+ * auxiliary head when that fits. ERROR_INPUT when the alphas do not fit, or the text does not compile. */
+bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const Tensor *alphas, int count,
+                    Genotype *genotype, Error *error);
+
+/* Whether the genotypes of a search compile, as far as can be told before it begins: one with equal alphas is built. */
+bool genotype_check(Arena *arena, const IrModule *settings, const char *name, Error *error);
+
+/* Graphviz (cells_dot.c): states as boxes, operations as coloured, labelled edges, the same colours in every drawing.
+ */
+const char *genotype_dot(Arena *arena, const char *name, const GenotypeCell *cell);
+/* Both cells in one drawing; either may be NULL. */
+const char *genotype_dot_both(Arena *arena, const char *name, const GenotypeCell *normal, const GenotypeCell *reduce);
+/* "#rrggbb", as in those drawings. */
+const char *genotype_operation_colour(const char *operation);
+/* FOLDER/normal.dot and reduce.dot. */
+bool genotype_write_dot(Arena *arena, const char *folder, const Genotype *genotype, Error *error);
+/* The same by Graphviz, as normal.svg and reduce.svg; false when Graphviz is not installed or fails. */
+bool genotype_draw(Arena *arena, const char *folder, const Genotype *genotype);
+
+/* cells_read.c: the first normal cell, or the first reduction, of a network of genotype cells. NULL when it has none.
+ */
+const GenotypeCell *genotype_read_cell(Arena *arena, const IrModule *module, bool reduction);
+/* sep_conv_3x3_36_1 and sep_conv_3x3_36_1_8x8, functions for 36 channels and stride 1, are sep_conv_3x3. */
+const char *genotype_operation_name(Arena *arena, const char *function);
+
+#endif

@@ -1,0 +1,145 @@
+/* loop.c: opening a program and its data for a loop, and running one pass. */
+#include "runtime/loops/loop.h"
+
+#include "base/str.h"
+
+#include <math.h>
+#include <string.h>
+
+bool loop_stop_before_start(Error *error) {
+    fprintf(stderr, "interrupted before the first step; there is nothing to save\n");
+    error->kind = ERROR_INTERRUPTED;
+    return false;
+}
+
+const char *loop_file(const Loop *l, const char *name) {
+    if (!run_folder_knows(name))
+        bug("'%s' is not in the list of what runs write (run_folder.c)", name);
+    return arena_printf(l->arena, "%s/%s", l->options.out, name);
+}
+
+RtProgramOptions loop_program_options(const Loop *l) {
+    return (RtProgramOptions){.path = l->options.path,
+                              .look_at = data_look_at_folder,
+                              .prefer = l->prefer,
+                              .files = l->files,
+                              .recipe = l->recipe,
+                              .sets = l->options.sets,
+                              .set_count = l->options.set_count,
+                              .seed = l->at.seed,
+                              .threads = l->options.threads,
+                              .device = l->options.device,
+                              .precision = l->options.precision,
+                              .memory_budget = l->options.memory_budget,
+                              .tune = l->options.tune,
+                              .vector_bytes = RT_VECTOR_HOST};
+}
+
+bool loop_load_text(Loop *l, Error *error) {
+    l->files = frontend_files_create(l->arena);
+    RtProgramOptions options = loop_program_options(l);
+    l->module = rt_text_load_options(l->arena, &options, error);
+    return l->module != NULL;
+}
+
+bool loop_open_folder(Loop *l, Error *error) {
+    if (l->options.resume && file_is_missing(l->options.out))
+        return error_set(error, ERROR_INPUT, "nothing to resume: there is no folder '%s'", l->options.out);
+    return run_folder_open(l->arena, l->options.out, &l->folder, error);
+}
+
+bool loop_open_data(Loop *l, Error *error) {
+    if (l->data_options.classes < 2)
+        return error_set(error, ERROR_INPUT, "there is one class only, so nothing to tell apart%s",
+                         str_equal(l->data_options.source, "image_folder")
+                             ? "; the path is of the folder that has a folder for each class"
+                             : "");
+    if (!data_open(&l->data_options, DATA_train, &l->data, error))
+        return false;
+    if (!data_mark(&l->data, &l->at.data, error))
+        return false;
+    augment_prepare(&l->data_options, true, &l->augment);
+    augment_prepare(&l->data_options, false, &l->no_augment);
+    return true;
+}
+
+void loop_print_data(const Loop *l, const char *division) {
+    fprintf(stderr, "data: %s; %s\n", data_summary(l->arena, &l->data_options, &l->data), division);
+}
+
+static void print_program(const Loop *l, double seconds) {
+    fprintf(stderr, "compiled in %.1f s; %d threads, %.0f MB\n", seconds, rt_program_threads(l->program),
+            (double)rt_program_memory(l->program) / 1e6);
+    if (l->options.verbose)
+        fprintf(stderr, "build: %s\n", rt_program_identity(l->program));
+}
+
+bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *error) {
+    RtProgramOptions options = loop_program_options(l);
+    options.kinds = kinds;
+    options.kind_count = kind_count;
+    double started = progress_clock();
+    loop_catch_signals(); /* the compiler ends by the same Ctrl-C, and what it left is removed */
+    fprintf(stderr, "compiling %s\n", l->options.path);
+    l->program = rt_program_open(&options, error);
+    if (!l->program && loop_interrupted())
+        return loop_stop_before_start(error);
+    if (!l->program)
+        return false;
+    rt_state_initialize(l->program, l->at.seed);
+    if (l->options.profile)
+        rt_profile_begin(l->program);
+    print_program(l, progress_clock() - started);
+    return true;
+}
+
+LoaderOptions loop_loader_options(const Loop *l) {
+    return (LoaderOptions){.data = &l->data,
+                           .batch = rt_program_batch(l->program),
+                           .augment = &l->augment,
+                           .seed = l->at.seed,
+                           .f64 = l->options.precision == PRECISION_f64,
+                           .threads = loader_threads(&l->data, l->options.threads, rt_program_threads(l->program))};
+}
+
+bool loop_run(Loop *l, RtRun run, const Batch *batch, PassResult *result, Error *error) {
+    if (!evaluate_batch(l->program, run, batch, NULL, result, error))
+        return false;
+    if (!isfinite(result->loss))
+        return error_set(error, ERROR_INPUT,
+                         "the loss became %g in epoch %lld, step %lld (%s); the last checkpoint is of before; a "
+                         "smaller learning rate may help",
+                         result->loss, (long long)l->at.epoch + 1, (long long)l->at.step + 1,
+                         graph_kind_name(run.kind));
+    return true;
+}
+
+int64_t loop_batch_number(const Loop *l, const Batch *batch) {
+    return batch->position / rt_program_batch(l->program);
+}
+
+bool loop_check_epoch(const Loop *l, Error *error) {
+    return !error->kind &&
+           (l->at.sums.images > 0 || loop_interrupted() ||
+            error_set(error, ERROR_INPUT, "epoch %lld has nothing to learn from: none of its images can be read",
+                      (long long)l->at.epoch + 1));
+}
+
+bool loop_finish_profile(Loop *l, Error *error) {
+    if (!l->options.profile || !l->program)
+        return true;
+    const char *path = *l->options.profile ? l->options.profile : loop_file(l, "profile.json");
+    if (!rt_profile_end(l->program, stderr, path, error))
+        return false;
+    fprintf(stderr, "the first runs, kernel by kernel, are in %s (for chrome://tracing or ui.perfetto.dev)\n", path);
+    return true;
+}
+
+void loop_close(Loop *l) {
+    rt_program_close(l->program);
+    data_close(&l->data);
+    arena_destroy(l->restored_arena);
+    run_folder_close(&l->folder);
+    l->program = NULL;
+    l->restored_arena = NULL;
+}

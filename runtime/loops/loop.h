@@ -1,0 +1,135 @@
+/* loop.h: what the long-running commands, search and train, have in common: command line, compiling, batches of one
+ * pass, evaluation, checkpoints, Ctrl-C. Private to loop*.c, search*.c and train*.c. */
+#ifndef NDARTS_RUNTIME_LOOPS_LOOP_H
+#define NDARTS_RUNTIME_LOOPS_LOOP_H
+
+#include "runtime/data/data.h"
+#include "runtime/driver/runtime.h"
+#include "runtime/loops/checkpoint.h"
+#include "runtime/loops/evaluate.h"
+#include "runtime/loops/progress.h"
+#include "runtime/loops/run_folder.h"
+
+/* ---- the command line (loop_options.c) ---- */
+typedef struct LoopOptions {
+    const char *path;
+    const char *out;         /* folder of the results */
+    const char *init;        /* weights to begin with, or NULL */
+    const char *init_except; /* but not those whose names begin so; NULL: all */
+    bool resume, allow_different_build, allow_different_data, has_seed, tensorboard, verbose, help;
+    uint64_t seed;
+    int threads; /* 0: as many as there are cores */
+    const char *device;
+    int64_t memory_budget;
+    const char *tune;    /* RtProgramOptions.tune */
+    const char *profile; /* NULL; "" or the file of the trace: time all kernels */
+    CgPrecision precision;
+    const char **sets;
+    int set_count, set_capacity;
+} LoopOptions;
+
+/* An option that takes a value and that only one command has. */
+typedef struct LoopExtra {
+    const char *name;
+    const char **to;
+} LoopExtra;
+
+typedef struct LoopCommand {
+    const char *name;    /* "search" */
+    const char *example; /* of its use, for the message when there is no text */
+    int extra_count;
+    const LoopExtra *extras;
+} LoopCommand;
+
+/* ERROR_INPUT for a wrong command line. */
+bool loop_options_parse(Arena *arena, int argc, char **argv, const LoopCommand *command, LoopOptions *options,
+                        Error *error);
+/* The options above, one a line, as `--help` shows them. */
+void loop_print_options(FILE *out);
+
+/* ---- a loop at work ---- */
+typedef struct Loop {
+    Arena *arena;
+    LoopOptions options;
+    RunFolder folder;         /* options.out */
+    const RunFolder *whole;   /* of several runs, the first of which is to set aside what is in it; or NULL */
+    const char *what;         /* "search", "training": for messages */
+    const char *prefer;       /* RtProgramOptions.prefer */
+    const char *recipe;       /* a text, or NULL */
+    const char *const *lines; /* names of the results that have one line per epoch; NULL at the end */
+    FrontendFiles *files;     /* the text and its imports, as they were at the start */
+    const IrModule *module;   /* of the text: its settings */
+    DataOptions data_options;
+    Dataset data; /* the training images */
+    Augment augment, no_augment;
+    RtProgram *program;
+    bool has_begun;      /* loop_begin is done */
+    int64_t steps;       /* per epoch */
+    Checkpoint at;       /* the position; its tensors are filled only while saving and loading */
+    Checkpoint restored; /* as read, until it is taken */
+    Arena *restored_arena;
+    Progress progress;
+    double epoch_started, epoch_rate; /* seconds; images per second in its steps */
+} Loop;
+
+/* SIGPIPE is ignored from here on: who reads the messages may go away, the run goes on. */
+void loop_ignore_readers(void);
+/* Whether a signal that asks for an end (loop_signal.c) came since loop_catch_signals. */
+void loop_catch_signals(void);
+bool loop_interrupted(void);
+/* Says that there is nothing to save, and returns false with ERROR_INTERRUPTED. */
+bool loop_stop_before_start(Error *error);
+
+/* The options of the program; what loop_open_program compiles. */
+RtProgramOptions loop_program_options(const Loop *l);
+bool loop_load_text(Loop *l, Error *error); /* module */
+/* OUT, for this run alone; a run that is resumed has one. */
+bool loop_open_folder(Loop *l, Error *error);
+/* Opens the training images and prepares both augmentations. */
+bool loop_open_data(Loop *l, Error *error);
+/* One line on stderr: the data of the run, then how its pictures are divided. */
+void loop_print_data(const Loop *l, const char *division);
+/* Compiles and sets the initial state that at.seed names. */
+bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *error);
+/* What loaders have in common: the training images, augmented, in batches of the program. */
+LoaderOptions loop_loader_options(const Loop *l);
+/* Runs a graph on a batch; run->kind, seed, step and the scalars are the caller's. A loss that is no number is an
+ * error. */
+bool loop_run(Loop *l, RtRun run, const Batch *batch, PassResult *result, Error *error);
+/* Of a batch of the round: its number, whether or not those before it could be read. */
+int64_t loop_batch_number(const Loop *l, const Batch *batch);
+/* After the last batch of an epoch: that none failed, and that there was any (or a signal came). */
+bool loop_check_epoch(const Loop *l, Error *error);
+/* With --profile: prints it and writes OUT/profile.json, or the file that was named. */
+bool loop_finish_profile(Loop *l, Error *error);
+/* OUT/name; run_folder.c's list must have it. */
+const char *loop_file(const Loop *l, const char *name);
+void loop_close(Loop *l);
+
+/* network.ir, the module itself, and run.json, what is run on what (loop_describe.c); resumed: where they are missing.
+ */
+bool loop_describe(const Loop *l, const char *command, Error *error);
+/* All weights and statistics under their names, as OUT/NAME. */
+bool loop_save_weights(const Loop *l, const char *name, Error *error);
+
+/* ---- state and checkpoints (loop_checkpoint.c) ---- */
+bool loop_save_checkpoint(Loop *l, Error *error);
+/* Reads the file that the state comes from, OUT's checkpoint or --init, and sees that it is of this experiment: before
+ * anything slow is done. */
+bool loop_read_state(Loop *l, Error *error);
+/* Then, with the images open, sees that they are those that the run began with. */
+bool loop_check_data(Loop *l, Error *error);
+/* Then, with the program open, takes its values and position. */
+bool loop_set_state(Loop *l, Error *error);
+/* All is ready for the next step: only now results in OUT are touched. What an earlier run left is set aside (resumed:
+ * lines of epochs that are not done yet go), the run is described, and a first checkpoint written, so that a full disk
+ * is known at once. */
+bool loop_begin(Loop *l, const char *command, Error *error);
+/* Adds to the message of a failing machine that nothing of before is lost. */
+void loop_explain_failure(const Loop *l, Error *error);
+/* Saves, says so, and returns false with ERROR_INTERRUPTED. */
+bool loop_stop_interrupted(Loop *l, Error *error);
+/* The epoch is complete: the position moves to the next, and the checkpoint is written. */
+bool loop_next_epoch(Loop *l, Error *error);
+
+#endif

@@ -1,0 +1,270 @@
+/* loop_checkpoint.c: where a loop's state comes from and how it is kept. */
+#include "runtime/loops/loop.h"
+
+#include "base/str.h"
+#include "runtime/loops/metrics.h"
+#include "runtime/loops/tensorboard.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+static const char file_name[] = "checkpoint.safetensors";
+static const char hint[] = "--allow-different-build goes on anyway, with other bits";
+
+static bool save_checkpoint_as(Loop *l, const char *path, Error *error) {
+    Arena *arena = arena_create();
+    Checkpoint c = l->at;
+    c.identity = rt_program_identity(l->program);
+    c.settings = checkpoint_settings(arena, l->module);
+    rt_state_get(l->program, arena, &c.tensors);
+    bool ok = checkpoint_write(path, &c, error);
+    arena_destroy(arena);
+    return ok;
+}
+
+bool loop_save_checkpoint(Loop *l, Error *error) {
+    return save_checkpoint_as(l, loop_file(l, file_name), error);
+}
+
+/* Whether the checkpoint is of this experiment. */
+static bool check_experiment(Loop *l, const char *path, const Checkpoint *c, Error *error) {
+    const char *here = checkpoint_settings(l->restored_arena, l->module);
+    const char *difference = checkpoint_compare_settings(l->restored_arena, here, c->settings);
+    if (l->options.has_seed && l->options.seed != c->seed)
+        return error_set(error, ERROR_INPUT, "%s: the %s began with seed %llu, not %llu", path, l->what,
+                         (unsigned long long)c->seed, (unsigned long long)l->options.seed);
+    if (difference && !l->options.allow_different_build)
+        return error_set(error, ERROR_INPUT, "%s is of another %s: %s; %s", path, l->what, difference, hint);
+    return true;
+}
+
+/* What is done cannot be undone. */
+static bool check_epochs(const Loop *l, const Checkpoint *c, Error *error) {
+    int64_t begun = c->epoch + (c->batch > 0);
+    return begun <= l->at.epochs ||
+           error_set(error, ERROR_INPUT, "%s: %lld epochs are asked for, and the %s is in epoch %lld already",
+                     l->options.out, (long long)l->at.epochs, l->what, (long long)begun);
+}
+
+static bool read_checkpoint(Loop *l, Error *error) {
+    const char *path = loop_file(l, file_name);
+    if (file_is_missing(path)) {
+        const char *aside = run_folder_latest_aside(l->arena, l->options.out);
+        return error_set(error, ERROR_INPUT, "nothing to resume: there is no file '%s'%s%s%s", path,
+                         aside ? "; an earlier run is in '" : "", aside ? aside : "", aside ? "'" : "");
+    }
+    if (!checkpoint_read(l->restored_arena, path, &l->restored, error) ||
+        !check_experiment(l, path, &l->restored, error) || !check_epochs(l, &l->restored, error))
+        return false;
+    l->at.seed = l->restored.seed;
+    return true;
+}
+
+bool loop_read_state(Loop *l, Error *error) {
+    l->restored_arena = arena_create();
+    if (l->options.resume)
+        return read_checkpoint(l, error);
+    return !l->options.init || safetensors_read(l->restored_arena, l->options.init, &l->restored.tensors, error);
+}
+
+static const char *mark_text(Arena *arena, const DataMark *mark) {
+    return arena_printf(arena, "%lld in %lld classes", (long long)mark->images, (long long)mark->classes);
+}
+
+static bool check_mark(Loop *l, const char *which, const DataMark *there, const DataMark *here, Error *error) {
+    bool same_size = there->images == here->images && there->classes == here->classes;
+    if (same_size && there->hash == here->hash)
+        return true;
+    const char *what = same_size
+                           ? "; now they are as many, but not the same ones (by their names, sizes and labels, or "
+                             "by their pixels)"
+                           : arena_printf(l->arena, ", now %s", mark_text(l->arena, here));
+    const char *text = arena_printf(l->arena, "%s began with other images: the %s images were %s%s", l->options.out,
+                                    which, mark_text(l->arena, there), what);
+    if (!l->options.allow_different_data)
+        return error_set(error, ERROR_INPUT, "%s; --allow-different-data goes on with these", text);
+    fprintf(stderr, "warning: %s\n", text);
+    return true;
+}
+
+bool loop_check_data(Loop *l, Error *error) {
+    const Checkpoint *there = &l->restored;
+    if (!l->options.resume)
+        return true;
+    if (there->data.images == 0) {
+        fprintf(stderr, "note: this checkpoint is of an earlier version and does not say which images it is of\n");
+        return true;
+    }
+    return check_mark(l, "training", &there->data, &l->at.data, error) &&
+           check_mark(l, "test", &there->test, &l->at.test, error);
+}
+
+/* Identities are lists of what matters, the hash of the program last. */
+static const char *build_difference(Arena *arena, const char *here, const char *there) {
+    size_t same = 0;
+    for (size_t i = 0; here[i] && here[i] == there[i]; i++)
+        same = here[i] == ',' ? i + 1 : same;
+    here += same + strspn(here + same, " ");
+    there += same + strspn(there + same, " ");
+    if (str_starts_with(here, "source ") && str_starts_with(there, "source "))
+        return "the text or a --set makes another program than the one it was written by";
+    return arena_printf(arena, "'%s' here, '%s' in the checkpoint", here, there);
+}
+
+/* The same experiment, compiled the same way: only then are the bits the same. */
+static bool take_checkpoint(Loop *l, Error *error) {
+    const char *path = loop_file(l, file_name), *identity = rt_program_identity(l->program);
+    Checkpoint here = l->at;
+    if (!l->options.allow_different_build && !str_equal(identity, l->restored.identity))
+        return error_set(error, ERROR_INPUT, "%s is of another build: %s; %s", path,
+                         build_difference(l->restored_arena, identity, l->restored.identity), hint);
+    if (!rt_state_set(l->program, &l->restored.tensors, RT_STATE_all, error))
+        return false;
+    l->at = l->restored;
+    l->at.tensors = (TensorFile){0};
+    l->at.identity = l->at.settings = NULL; /* they go with the arena */
+    l->at.epochs = here.epochs;
+    l->at.data = here.data;
+    l->at.test = here.test;
+    fprintf(stderr, "resuming in epoch %lld after %lld steps\n", (long long)l->at.epoch + 1, (long long)l->at.step);
+    return true;
+}
+
+/* --init-except: in place of the file's weights of such names, the ones that were drawn. */
+static bool keep_drawn(Loop *l, TensorFile *file, Error *error) {
+    const char *prefix = l->options.init_except;
+    size_t kept = 0, count = file->count;
+    for (size_t i = 0; i < count; i++) {
+        if (!str_starts_with(file->tensors[i].name, prefix))
+            file->tensors[kept++] = file->tensors[i];
+    }
+    file->count = kept;
+    int drawn = 0;
+    for (int i = 0; i < rt_param_count(l->program); i++) {
+        const char *name = rt_param_info(l->program, i)->name;
+        if (!str_starts_with(name, prefix))
+            continue;
+        tensor_file_add(l->restored_arena, file, rt_param_get(l->program, name, l->restored_arena));
+        drawn++;
+    }
+    return drawn ||
+           error_set(error, ERROR_INPUT, "--init-except %s: the network has no weights whose names begin so", prefix);
+}
+
+/* --init: what is missing or left over is said of that file. */
+static bool take_weights(Loop *l, Error *error) {
+    Error inner = {0};
+    if (l->options.init_except && !keep_drawn(l, &l->restored.tensors, error))
+        return false;
+    return !l->options.init || rt_state_set(l->program, &l->restored.tensors, RT_STATE_weights, &inner) ||
+           error_set(error, inner.kind, "%s: %s", l->options.init, inner.message);
+}
+
+static bool trim_results(Loop *l, Error *error) {
+    for (int i = 0; l->lines[i]; i++) {
+        const char *path = loop_file(l, l->lines[i]);
+        int64_t found;
+        if (!metrics_trim(path, l->at.epoch, &found, error))
+            return false;
+        if (found < l->at.epoch)
+            fprintf(stderr, "warning: %s has lines of %lld of the %lld epochs that are done; the others stay missing\n",
+                    path, (long long)found, (long long)l->at.epoch);
+    }
+    return true;
+}
+
+bool loop_set_state(Loop *l, Error *error) {
+    bool ok = l->options.resume ? take_checkpoint(l, error) : take_weights(l, error);
+    arena_destroy(l->restored_arena);
+    l->restored_arena = NULL;
+    return ok;
+}
+
+/* ---- the folder ---- */
+
+/* Whether a checkpoint can be written, before anything of an earlier run is touched. */
+static bool try_checkpoint(Loop *l, Error *error) {
+    const char *path = arena_printf(l->arena, "%s/%s", l->options.out, RUN_FOLDER_TRIAL);
+    bool ok = save_checkpoint_as(l, path, error);
+    unlink(path);
+    return ok;
+}
+
+static bool set_aside(Loop *l, Error *error) {
+    const RunFolder *folder = l->whole ? l->whole : &l->folder;
+    const char *aside;
+    if (!run_folder_is_used(l->arena, folder))
+        return true;
+    if (!try_checkpoint(l, error) || !run_folder_set_aside(l->arena, folder, &aside, error))
+        return false;
+    fprintf(stderr, "what earlier runs left in %s is now in %s\n", folder->path, aside);
+    if (!l->whole)
+        return true;
+    run_folder_close(&l->folder); /* it may have gone too */
+    return run_folder_open(l->arena, l->options.out, &l->folder, error);
+}
+
+/* A checkpoint is written beside the one before it. What the system says is free is not always so: no error. */
+static void check_room(const Loop *l) {
+    struct stat file;
+    struct statvfs disk;
+    if (stat(loop_file(l, file_name), &file) != 0 || statvfs(l->options.out, &disk) != 0)
+        return;
+    double room = (double)disk.f_bavail * (double)disk.f_frsize;
+    if (room < (double)file.st_size)
+        fprintf(stderr,
+                "warning: the next checkpoint will not fit: it takes %.1f MB beside the one before it, and there are "
+                "%.1f MB left for %s\n",
+                (double)file.st_size / 1e6, room / 1e6, l->options.out);
+}
+
+bool loop_begin(Loop *l, const char *command, Error *error) {
+    if (loop_interrupted())
+        return loop_stop_before_start(error);
+    if (!(l->options.resume ? trim_results(l, error) : set_aside(l, error)) || !loop_describe(l, command, error))
+        return false;
+    /* Once begun, an event file is kept up. */
+    bool has_events;
+    if (!file_find(loop_file(l, TENSORBOARD_FILE), &has_events, error))
+        return false;
+    l->options.tensorboard |= has_events;
+    if (l->options.tensorboard && !tensorboard_write_all(l->options.out, error))
+        return false;
+    if (l->at.epoch < l->at.epochs) {
+        if (!loop_save_checkpoint(l, error))
+            return false;
+        check_room(l);
+    }
+    l->has_begun = true;
+    return true;
+}
+
+void loop_explain_failure(const Loop *l, Error *error) {
+    size_t length = strlen(error->message);
+    if (l->has_begun && error->kind == ERROR_MACHINE)
+        snprintf(error->message + length, sizeof error->message - length,
+                 "; the state before it is in %s: when that is mended, --resume goes on", l->options.out);
+}
+
+/* ---- positions ---- */
+
+bool loop_stop_interrupted(Loop *l, Error *error) {
+    progress_clear(&l->progress);
+    if (!loop_save_checkpoint(l, error))
+        return false;
+    fprintf(stderr, "interrupted in epoch %lld after %lld of %lld steps; saved in %s; --resume goes on\n",
+            (long long)l->at.epoch + 1, (long long)l->at.step, (long long)l->steps, l->options.out);
+    error->kind = ERROR_INTERRUPTED;
+    return false;
+}
+
+bool loop_next_epoch(Loop *l, Error *error) {
+    if (l->options.tensorboard && !tensorboard_append_last(l->options.out, error))
+        return false;
+    l->at.epoch++;
+    l->at.step = l->at.batch = l->at.alphas_batch = 0;
+    memset(&l->at.sums, 0, sizeof(l->at.sums));
+    return loop_save_checkpoint(l, error);
+}

@@ -1,0 +1,63 @@
+/* loop_signal.c: how a run is asked to save and end.
+ *
+ *     SIGINT    Ctrl-C                                 SIGHUP    the terminal or its connection is gone
+ *     SIGTERM   a person, a batch system, a shutdown   SIGXCPU   the limit on processor time is near
+ *
+ * A second request ends the program at once, with what was saved before. Not every second signal is one: `timeout`
+ * sends its signal to the process and to its group, and who loses a terminal is told by the kernel and by the shell. */
+#include "runtime/loops/loop.h"
+
+#include <signal.h>
+#include <time.h>
+
+static volatile sig_atomic_t interrupted;
+static struct timespec first_time; /* of interrupted */
+
+static double seconds_since_first(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - first_time.tv_sec) + 1e-9 * (double)(now.tv_nsec - first_time.tv_nsec);
+}
+
+/* SIGHUP and SIGXCPU are said again and again, and nobody waits for the end. */
+static bool is_impatient(int number) {
+    static const double one_request = 0.2; /* seconds */
+    return number != SIGHUP && number != SIGXCPU && seconds_since_first() > one_request;
+}
+
+static void on_signal(int number) {
+    if (!interrupted) {
+        clock_gettime(CLOCK_MONOTONIC, &first_time);
+        interrupted = 1;
+    } else if (is_impatient(number)) {
+        signal(number, SIG_DFL);
+        raise(number); /* when this function returns */
+    }
+}
+
+/* nohup, for one, has its signal ignored: so it stays. */
+static void catch_unless_ignored(int number, const struct sigaction *action) {
+    struct sigaction before;
+    if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+        sigaction(number, action, NULL);
+}
+
+void loop_catch_signals(void) {
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is reported like a full disk */
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    for (int i = 0; i < 4; i++) /* one after the other */
+        sigaddset(&action.sa_mask, (int[]){SIGINT, SIGTERM, SIGHUP, SIGXCPU}[i]);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    catch_unless_ignored(SIGHUP, &action);
+    catch_unless_ignored(SIGXCPU, &action);
+}
+
+bool loop_interrupted(void) {
+    return interrupted != 0;
+}
+
+void loop_ignore_readers(void) {
+    signal(SIGPIPE, SIG_IGN);
+}

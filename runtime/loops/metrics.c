@@ -1,0 +1,259 @@
+/* metrics.c: metrics.jsonl, alphas.jsonl and timing.jsonl. A line is written and synced at once; a line that a full
+ * disk cut short is dropped by metrics_trim. */
+#include "runtime/loops/metrics.h"
+
+#include "base/json.h"
+#include "base/str.h"
+#include "base/tensor_file.h"
+#include "passes/derive.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool append_line(const char *path, const char *line, Error *error) {
+    int descriptor = file_open_append(path, error);
+    if (descriptor < 0)
+        return false;
+    FILE *file = fdopen(descriptor, "a");
+    bool ok = file && fputs(line, file) >= 0 && fputc('\n', file) != EOF && fflush(file) == 0;
+    ok = ok && (fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP);
+    int code = errno;
+    if ((file ? fclose(file) : close(descriptor)) != 0 && ok) {
+        ok = false;
+        code = errno;
+    }
+    return ok ? true : error_set(error, ERROR_MACHINE, "%s: cannot write: %s", path, strerror(code));
+}
+
+/* JSON knows no NaN and no infinity. */
+static void add_number(Str *s, double value) {
+    if (isfinite(value))
+        str_add_double(s, value);
+    else
+        str_add(s, "null");
+}
+
+static void add_member(Str *s, const char *name, double value) {
+    str_addf(s, ", \"%s\": ", name);
+    add_number(s, value);
+}
+
+bool metrics_append(const char *path, const EpochMetrics *m, Error *error) {
+    Arena *arena = arena_create();
+    Str s = str_create(arena);
+    str_addf(&s, "{\"epoch\": %lld, \"steps\": %lld, \"alphas_updates\": %lld, \"frozen\": %s", (long long)m->epoch,
+             (long long)m->steps, (long long)m->alphas_updates, m->frozen ? "true" : "false");
+    add_member(&s, "lr", m->lr);
+    add_member(&s, "alphas_lr", m->alphas_lr);
+    add_member(&s, "train_loss", m->train_loss);
+    add_member(&s, "train_accuracy", m->train_accuracy);
+    add_member(&s, "grad_norm", m->grad_norm);
+    add_member(&s, "alphas_loss", m->alphas_loss);
+    add_member(&s, "alphas_accuracy", m->alphas_accuracy);
+    add_member(&s, "valid_loss", m->valid_loss);
+    add_member(&s, "valid_accuracy", m->valid_accuracy);
+    add_member(&s, "alphas_entropy", m->alphas_entropy);
+    str_add(&s, "}");
+    bool ok = append_line(path, s.data, error);
+    arena_destroy(arena);
+    return ok;
+}
+
+bool metrics_append_train(const char *path, const TrainMetrics *m, Error *error) {
+    Arena *arena = arena_create();
+    Str s = str_create(arena);
+    str_addf(&s, "{\"epoch\": %lld, \"steps\": %lld", (long long)m->epoch, (long long)m->steps);
+    add_member(&s, "lr", m->lr);
+    add_member(&s, "drop_path", m->drop_path);
+    add_member(&s, "train_loss", m->train_loss);
+    add_member(&s, "train_accuracy", m->train_accuracy);
+    add_member(&s, "grad_norm", m->grad_norm);
+    str_addf(&s, ", \"valid_data\": \"%s\"", m->valid_data);
+    add_member(&s, "valid_loss", m->valid_loss);
+    add_member(&s, "valid_accuracy", m->valid_accuracy);
+    add_member(&s, "valid_accuracy5", m->valid_accuracy5);
+    str_addf(&s, ", \"best_epoch\": %lld", (long long)m->best_epoch);
+    add_member(&s, "best_accuracy", m->best_accuracy);
+    str_add(&s, "}");
+    bool ok = append_line(path, s.data, error);
+    arena_destroy(arena);
+    return ok;
+}
+
+bool metrics_append_timing(const char *path, int64_t epoch, double seconds, double images_per_second, Error *error) {
+    char line[160];
+    double rate = isfinite(images_per_second) ? images_per_second : 0; /* an epoch without a measurable time */
+    snprintf(line, sizeof(line), "{\"epoch\": %lld, \"seconds\": %.3f, \"images_per_second\": %.1f}", (long long)epoch,
+             seconds, rate);
+    return append_line(path, line, error);
+}
+
+void metrics_softmax(const double *values, int64_t count, double *weights) {
+    double largest = values[0], sum = 0;
+    for (int64_t i = 1; i < count; i++)
+        largest = values[i] > largest ? values[i] : largest;
+    for (int64_t i = 0; i < count; i++)
+        sum += weights[i] = exp(values[i] - largest);
+    for (int64_t i = 0; i < count; i++)
+        weights[i] /= sum;
+}
+
+/* An alpha parameter as softmax weights: a row per edge, with as many as the edge has candidates. */
+typedef struct AlphaWeights {
+    int64_t rows, width; /* width: of the parameter, whose rows are as long as the longest */
+    int64_t *counts;     /* per row */
+    double *weights;     /* rows x width */
+} AlphaWeights;
+
+/* How many candidates edge `row` has: all of the row, unless the space says less. */
+static int64_t row_count(const DeriveSpace *space, int64_t row, int64_t width) {
+    bool fewer = row < space->edge_count && space->edges[row].count > 0 && space->edges[row].count < width;
+    return fewer ? space->edges[row].count : width;
+}
+
+static AlphaWeights alpha_weights(const RtProgram *program, const IrModule *settings, const char *name, Arena *arena) {
+    Tensor t = rt_param_get(program, name, arena);
+    DeriveSpace space;
+    Error ignored = {0};
+    if (!derive_space_from_module(arena, settings, name, &space, &ignored))
+        space.edge_count = 0;
+    int64_t count = tensor_count(&t), width = t.rank > 0 ? t.shape[t.rank - 1] : 1;
+    AlphaWeights w = {.rows = width > 0 ? count / width : 0, .width = width};
+    w.counts = ARENA_ARRAY(arena, int64_t, w.rows);
+    w.weights = ARENA_ARRAY(arena, double, count);
+    double *values = ARENA_ARRAY(arena, double, count);
+    for (int64_t i = 0; i < count; i++)
+        values[i] = tensor_get(&t, i);
+    for (int64_t r = 0; r < w.rows; r++) {
+        w.counts[r] = row_count(&space, r, width);
+        metrics_softmax(values + r * width, w.counts[r], w.weights + r * width);
+    }
+    return w;
+}
+
+static void add_alphas(Str *s, const AlphaWeights *w, const char *name) {
+    str_addf(s, ", \"%s\": [", name);
+    for (int64_t r = 0; r < w->rows; r++) {
+        str_add(s, r ? ", [" : "[");
+        for (int64_t i = 0; i < w->counts[r]; i++) {
+            str_add(s, i ? ", " : "");
+            add_number(s, w->weights[r * w->width + i]);
+        }
+        str_add(s, "]");
+    }
+    str_add(s, "]");
+}
+
+bool metrics_append_alphas(const char *path, int64_t epoch, const RtProgram *program, const IrModule *settings,
+                           Error *error) {
+    Arena *arena = arena_create();
+    Str s = str_create(arena);
+    str_addf(&s, "{\"epoch\": %lld", (long long)epoch);
+    for (int p = 0; p < rt_param_count(program); p++) {
+        if (rt_param_info(program, p)->kind != PARAM_alpha)
+            continue;
+        const char *name = rt_param_info(program, p)->name;
+        AlphaWeights w = alpha_weights(program, settings, name, arena);
+        add_alphas(&s, &w, name);
+    }
+    str_add(&s, "}");
+    bool ok = append_line(path, s.data, error);
+    arena_destroy(arena);
+    return ok;
+}
+
+static double row_entropy(const double *weights, int64_t count) {
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++)
+        sum -= weights[i] > 0 ? weights[i] * log(weights[i]) : 0;
+    return sum;
+}
+
+double metrics_alphas_entropy(const RtProgram *program, const IrModule *settings) {
+    Arena *arena = arena_create();
+    double sum = 0;
+    int64_t all_rows = 0;
+    for (int p = 0; p < rt_param_count(program); p++) {
+        if (rt_param_info(program, p)->kind != PARAM_alpha)
+            continue;
+        AlphaWeights w = alpha_weights(program, settings, rt_param_info(program, p)->name, arena);
+        for (int64_t r = 0; r < w.rows; r++)
+            sum += row_entropy(w.weights + r * w.width, w.counts[r]);
+        all_rows += w.rows;
+    }
+    arena_destroy(arena);
+    return all_rows > 0 ? sum / (double)all_rows : 0;
+}
+
+/* The epoch that a line is of; -1: it is no whole JSON object. */
+static int64_t line_epoch(const char *line, size_t length) {
+    json_t *value = json_loadb(line, length, 0, NULL);
+    json_t *number = json_object_get(value, "epoch");
+    int64_t epoch = json_is_integer(number) ? (int64_t)json_integer_value(number) : -1;
+    json_decref(value);
+    return epoch;
+}
+
+/* The whole lines of epochs before this one; found: the epochs that they are of. */
+static Str earlier_lines(Arena *arena, const SourceFile *file, int64_t epoch, int64_t *found) {
+    Str kept = str_create(arena);
+    bool *seen = ARENA_ARRAY(arena, bool, epoch + 1);
+    memset(seen, 0, sizeof(bool) * (size_t)(epoch + 1));
+    for (size_t i = 0; i < file->size;) {
+        const char *line = file->text + i, *end = memchr(line, '\n', file->size - i);
+        size_t length = end ? (size_t)(end - line) : file->size - i;
+        int64_t at = end ? line_epoch(line, length) : -1;
+        if (at >= 0 && at < epoch) {
+            str_add_bytes(&kept, line, length + 1);
+            *found += !seen[at];
+            seen[at] = true;
+        }
+        i += length + 1;
+    }
+    return kept;
+}
+
+bool metrics_trim(const char *path, int64_t epoch, int64_t *found, Error *error) {
+    *found = 0;
+    if (file_is_missing(path))
+        return true;
+    Arena *arena = arena_create();
+    SourceFile *file = source_read(arena, path, error);
+    bool ok = file != NULL;
+    if (ok) {
+        Str kept = earlier_lines(arena, file, epoch, found);
+        ok = file_write_atomic(path, kept.data, kept.length, error);
+    }
+    arena_destroy(arena);
+    return ok;
+}
+
+json_t *metrics_load(Arena *arena, const char *path, Error *error) {
+    SourceFile *file = file_is_missing(path) ? NULL : source_read(arena, path, error);
+    if (!file)
+        return NULL;
+    json_t *lines = json_array();
+    for (const char *text = file->text; *text;) {
+        size_t length = strcspn(text, "\n");
+        json_t *line = json_loadb(text, length, 0, NULL);
+        if (json_is_object(line))
+            json_append(lines, json_incref(line));
+        json_decref(line);
+        text += length + (text[length] == '\n');
+    }
+    return lines;
+}
+
+json_t *metrics_load_last(Arena *arena, const char *path, Error *error) {
+    SourceFile *file = file_is_missing(path) ? NULL : source_read(arena, path, error);
+    size_t end = file ? file->size : 0;
+    while (end > 0 && file->text[end - 1] == '\n')
+        end--;
+    size_t begin = end;
+    while (begin > 0 && file->text[begin - 1] != '\n')
+        begin--;
+    return end > begin ? json_loadb(file->text + begin, end - begin, 0, NULL) : NULL;
+}

@@ -1,0 +1,230 @@
+/* search.c: the bilevel first-order search.
+ *
+ *     for every epoch, for every batch of the first half of the training images (step s of the whole run):
+ *         unless the epoch is one of the first frozen_epochs:
+ *             Adam on the alphas, with the loss of a batch of the second half
+ *         clipped SGD with momentum on the weights, with the loss of the batch of the first half
+ *     after every epoch: loss and accuracy on the second half, in evaluation mode; genotype; checkpoint
+ *
+ * Draws of the alphas pass are numbered 2s + 1, of the weights pass 2s + 2. When the second half has fewer batches than
+ * the first it starts again in another order. */
+#include "runtime/loops/search.h"
+
+#include "runtime/loops/metrics.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool run_pass(Search *s, GraphKind kind, const Batch *batch, uint64_t step, PassResult *result, Error *error) {
+    const Checkpoint *at = &s->loop.at;
+    int64_t t = at->alphas_updates + 1;
+    RtRun run = {.kind = kind,
+                 .seed = at->seed,
+                 .step = step,
+                 .lr = schedule_lr(&s->settings.weights_lr, at->epoch, at->epochs),
+                 .alphas_lr = s->settings.alphas_lr,
+                 .drop_keep = s->settings.drop_keep,
+                 .noise_decay = schedule_noise_decay(at->epoch),
+                 .adam_bias1 = schedule_adam_bias(s->settings.beta1, t),
+                 .adam_bias2 = schedule_adam_bias(s->settings.beta2, t)};
+    return loop_run(&s->loop, run, batch, result, error);
+}
+
+/* Begins the walk over the second half in its round, or one after it, that has batch number alphas_batch. */
+static void start_alphas(Search *s, int64_t batch) {
+    int64_t count = loader_batch_count(s->alphas_loader);
+    s->alphas_round = batch / count;
+    loader_start(s->alphas_loader, (uint32_t)s->loop.at.epoch, (uint32_t)s->alphas_round, batch % count);
+}
+
+/* The next batch of the second half, walking over it again and again. */
+static const Batch *next_alphas_batch(Search *s, Error *error) {
+    const Batch *batch = loader_next(s->alphas_loader, error);
+    if (batch || error->kind)
+        return batch;
+    start_alphas(s, (s->alphas_round + 1) * loader_batch_count(s->alphas_loader));
+    batch = loader_next(s->alphas_loader, error);
+    if (!batch)
+        error_set(error, ERROR_INPUT, "none of the %lld images for the alphas can be read",
+                  (long long)(s->loop.data.count - s->weights_images));
+    return batch;
+}
+
+static bool step_alphas(Search *s, Error *error) {
+    PassResult result;
+    const Batch *batch = next_alphas_batch(s, error);
+    if (!batch || !run_pass(s, GRAPH_search_alphas, batch, 2 * (uint64_t)s->loop.at.global_step + 1, &result, error))
+        return false;
+    s->loop.at.alphas_batch =
+        s->alphas_round * loader_batch_count(s->alphas_loader) + loop_batch_number(&s->loop, batch) + 1;
+    s->loop.at.alphas_updates++;
+    s->loop.at.sums.alphas_loss += result.loss * (double)batch->count;
+    s->loop.at.sums.alphas_correct += result.correct;
+    s->loop.at.sums.alphas_images += batch->count;
+    return true;
+}
+
+static bool step_weights(Search *s, const Batch *batch, Error *error) {
+    PassResult result;
+    if (!run_pass(s, GRAPH_search_weights, batch, 2 * (uint64_t)s->loop.at.global_step + 2, &result, error))
+        return false;
+    s->loop.at.sums.loss += result.loss * (double)batch->count;
+    s->loop.at.sums.correct += result.correct;
+    s->loop.at.sums.images += batch->count;
+    s->loop.at.sums.grad_norm += rt_output_scalar(s->loop.program, GRAPH_search_weights, "grad_norm");
+    s->loop.at.sums.steps++;
+    return true;
+}
+
+static bool is_frozen(const Search *s) {
+    return s->loop.at.epoch < s->settings.frozen_epochs;
+}
+
+static bool search_step(Search *s, const Batch *batch, Error *error) {
+    int64_t images = s->loop.at.sums.images + s->loop.at.sums.alphas_images;
+    if ((!is_frozen(s) && !step_alphas(s, error)) || !step_weights(s, batch, error))
+        return false;
+    s->loop.at.step++;
+    s->loop.at.batch = loop_batch_number(&s->loop, batch) + 1;
+    s->loop.at.global_step++;
+    const SearchSums *sums = &s->loop.at.sums;
+    progress_step(&s->loop.progress, s->loop.at.epoch, s->loop.at.step, sums->images + sums->alphas_images - images,
+                  sums->loss / (double)sums->images, (double)sums->correct / (double)sums->images);
+    return true;
+}
+
+static void start_loaders(Search *s) {
+    loader_start(s->weights_loader, (uint32_t)s->loop.at.epoch, 0, s->loop.at.batch);
+    if (!is_frozen(s))
+        start_alphas(s, s->loop.at.alphas_batch);
+}
+
+/* The rest of the epoch. Stops early, with true, when a signal came. */
+static bool train_epoch(Search *s, Error *error) {
+    start_loaders(s);
+    int64_t images = s->loop.progress.images;
+    s->loop.epoch_started = progress_clock();
+    const Batch *batch;
+    while (!loop_interrupted() && (batch = loader_next(s->weights_loader, error))) {
+        if (!search_step(s, batch, error))
+            return false;
+    }
+    if (!loop_check_epoch(&s->loop, error))
+        return false;
+    s->loop.epoch_rate = (double)(s->loop.progress.images - images) / (progress_clock() - s->loop.epoch_started);
+    return true;
+}
+
+static EpochMetrics epoch_metrics(const Search *s) {
+    const SearchSums *sums = &s->loop.at.sums;
+    bool moved = sums->alphas_images > 0;
+    return (EpochMetrics){
+        .epoch = s->loop.at.epoch,
+        .steps = s->loop.at.global_step,
+        .alphas_updates = s->loop.at.alphas_updates,
+        .frozen = is_frozen(s),
+        .lr = schedule_lr(&s->settings.weights_lr, s->loop.at.epoch, s->loop.at.epochs),
+        .alphas_lr = s->settings.alphas_lr,
+        .train_loss = sums->loss / (double)sums->images,
+        .train_accuracy = (double)sums->correct / (double)sums->images,
+        .grad_norm = sums->grad_norm / (double)sums->steps,
+        .alphas_loss = moved ? sums->alphas_loss / (double)sums->alphas_images : NAN,
+        .alphas_accuracy = moved ? (double)sums->alphas_correct / (double)sums->alphas_images : NAN,
+        .alphas_entropy = metrics_alphas_entropy(s->loop.program, s->loop.module),
+    };
+}
+
+static void print_epoch(Search *s, const EpochMetrics *m, const Genotype *genotype) {
+    progress_clear(&s->loop.progress);
+    fprintf(stderr,
+            "epoch %lld/%lld: train loss %.4f accuracy %.2f %%, validation loss %.4f accuracy %.2f %%, entropy of the "
+            "alphas %.4f%s, %.1f s, %.0f images/s\n%s",
+            (long long)m->epoch + 1, (long long)s->loop.at.epochs, m->train_loss, 100 * m->train_accuracy,
+            m->valid_loss, 100 * m->valid_accuracy, m->alphas_entropy, m->frozen ? " (frozen)" : "",
+            progress_clock() - s->loop.epoch_started, s->loop.epoch_rate, genotype->text);
+}
+
+static bool write_epoch(Search *s, const EpochMetrics *m, Error *error) {
+    return metrics_append(loop_file(&s->loop, "metrics.jsonl"), m, error) &&
+           metrics_append_alphas(loop_file(&s->loop, "alphas.jsonl"), s->loop.at.epoch, s->loop.program, s->loop.module,
+                                 error) &&
+           metrics_append_timing(loop_file(&s->loop, "timing.jsonl"), s->loop.at.epoch,
+                                 progress_clock() - s->loop.epoch_started, s->loop.epoch_rate, error);
+}
+
+/* Writes down the epoch that is complete, then moves on to the next. The checkpoint comes last: if anything before it
+ * fails, a resumed search repeats the epoch and drops what was written of it. */
+static bool finish_epoch(Search *s, const EpochMetrics *m, Error *error) {
+    Arena *arena = arena_create();
+    Genotype genotype;
+    bool ok = search_build_genotype(s, arena, &genotype, error);
+    if (ok)
+        print_epoch(s, m, &genotype);
+    ok = ok && write_epoch(s, m, error) && search_save_genotype(s, arena, &genotype, error);
+    arena_destroy(arena);
+    return ok && loop_next_epoch(&s->loop, error);
+}
+
+static bool search_run(Search *s, Error *error) {
+    fprintf(stderr, "search: %lld epochs, %lld steps per epoch, %lld images at a time\n", (long long)s->loop.at.epochs,
+            (long long)s->loop.steps, (long long)rt_program_batch(s->loop.program));
+    progress_begin(&s->loop.progress, stderr, s->loop.at.epochs, s->loop.steps, s->loop.at.global_step);
+    while (s->loop.at.epoch < s->loop.at.epochs) {
+        if (!train_epoch(s, error))
+            return false;
+        EpochMetrics m = epoch_metrics(s);
+        Evaluation valid;
+        if (!evaluate_images(s->loop.program, s->eval_loader, loop_interrupted, NULL, &valid, error))
+            return false;
+        if (loop_interrupted())
+            return loop_stop_interrupted(&s->loop, error);
+        m.valid_loss = valid.loss;
+        m.valid_accuracy = valid.accuracy;
+        if (!finish_epoch(s, &m, error))
+            return false;
+    }
+    return true;
+}
+
+/* The genotype as text on stdout, and drawn. */
+static bool show_genotype(Search *s, Error *error) {
+    Genotype genotype;
+    if (!search_build_genotype(s, s->loop.arena, &genotype, error))
+        return false;
+    search_draw_cells(s, s->loop.arena, &genotype);
+    fputs(search_genotype_text(s, s->loop.arena, &genotype), stdout);
+    fprintf(stderr, "results are in %s\n", s->loop.options.out);
+    return true;
+}
+
+static int search_main_in(Arena *arena, int argc, char **argv) {
+    Error error = {0};
+    loop_ignore_readers();
+    static const LoopCommand command = {.name = "search", .example = "ndarts-run search specs/fashion_quick.nd"};
+    static const char *const lines[] = {"metrics.jsonl", "alphas.jsonl", "timing.jsonl", NULL};
+    Search s = {.loop = {.arena = arena, .what = "search", .prefer = "search", .lines = lines}};
+    if (!loop_options_parse(arena, argc, argv, &command, &s.loop.options, &error))
+        return error_report(&error);
+    if (s.loop.options.help) {
+        fputs("usage: ndarts-run search SPEC.nd [options]\n", stdout);
+        loop_print_options(stdout);
+        return 0;
+    }
+    bool ok = search_open(&s, &error) && search_run(&s, &error);
+    progress_clear(&s.loop.progress);
+    ok = loop_finish_profile(&s.loop, &error) && ok;
+    ok = ok && show_genotype(&s, &error);
+    if (!ok)
+        loop_explain_failure(&s.loop, &error);
+    search_close(&s);
+    if (ok)
+        return 0;
+    return error.kind == ERROR_INTERRUPTED ? ERROR_INTERRUPTED : error_report(&error);
+}
+
+int rt_search_main(int argc, char **argv) {
+    Arena *arena = arena_create();
+    int code = search_main_in(arena, argc, argv);
+    arena_destroy(arena);
+    return code;
+}

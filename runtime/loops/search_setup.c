@@ -1,0 +1,115 @@
+/* search_setup.c: from a command line to a search that is ready to take its next step. What can be found wrong quickly
+ * (text, data, checkpoint file) is looked at before anything is compiled. */
+#include "runtime/loops/search.h"
+
+#include "base/str.h"
+#include "runtime/data/class_weights.h"
+#include "runtime/loops/genotype.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool read_settings(const IrModule *module, SearchSettings *settings, Error *error) {
+    const char *kind = ir_module_get_string(module, "kind", "search");
+    if (!str_equal(kind, "search"))
+        return error_set(error, ERROR_INPUT, "the text describes a %s, not a search", kind);
+    if (str_equal(ir_module_get_string(module, "search.order", "first"), "second"))
+        return error_set(error, ERROR_INPUT,
+                         "the second-order search (order second) is not there yet; use order first");
+    settings->epochs = ir_module_get_int(module, "search.epochs", 50);
+    settings->frozen_epochs = ir_module_get_int(module, "search.frozen_epochs", 0);
+    settings->seed = (uint64_t)ir_module_get_int(module, "search.seed", 10);
+    settings->alphas_lr = ir_module_get_float(module, "search.alphas.lr", 3e-4);
+    settings->beta1 = ir_module_get_float(module, "search.alphas.beta1", 0.5);
+    settings->beta2 = ir_module_get_float(module, "search.alphas.beta2", 0.999);
+    settings->drop_keep = 1.0 - ir_module_get_float(module, "drop_path.probability", 0.0);
+    schedule_read(module, "search.weights", &settings->weights_lr);
+    return true;
+}
+
+/* Whether some operation of the network reads architecture parameters of that name. */
+static bool uses_alphas(const IrModule *module, const char *name) {
+    for (int i = 0; i < module->graph_count; i++) {
+        for (const IrNode *n = module->graphs[i]->first; n; n = n->next) {
+            if (n->op == OP_param && str_equal(ir_attr_get_string(n, "name", ""), name))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* A small network may have no cell of a kind, whose alphas could not be searched then. */
+static bool check_cells(const Loop *l, Error *error) {
+    const char *names[2];
+    int count = genotype_alpha_names(l->module, names);
+    for (int i = 0; i < count; i++) {
+        if (uses_alphas(l->module, names[i]))
+            continue;
+        const char *kind = str_starts_with(names[i], "alphas_") ? names[i] + strlen("alphas_") : names[i];
+        diag_error(diag_create(l->arena, diag_stream()), ir_module_get_span(l->module, "kind"),
+                   "the network has no %s cell, so the search would find none; give it more cells, 3 or more (--set "
+                   "layers=3)",
+                   str_equal(kind, "reduce") ? "reduction" : kind);
+        return error_set(error, ERROR_INPUT, "%s: 1 mistake", l->options.path);
+    }
+    return true;
+}
+
+static bool load_text(Search *s, Error *error) {
+    return loop_load_text(&s->loop, error) && read_settings(s->loop.module, &s->settings, error) &&
+           check_cells(&s->loop, error) && data_options_read(s->loop.module, &s->loop.data_options, error) &&
+           search_check_genotype(s, error);
+}
+
+static bool open_data(Search *s, Error *error) {
+    if (!loop_open_data(&s->loop, error))
+        return false;
+    double split = s->loop.data_options.split;
+    s->weights_images = (int64_t)floor(split * (double)s->loop.data.count);
+    if (s->weights_images < 1 || s->weights_images >= s->loop.data.count)
+        return error_set(
+            error, ERROR_INPUT,
+            "a search needs images for the weights and for the alphas; split %g of %lld leaves %lld and %lld", split,
+            (long long)s->loop.data.count, (long long)s->weights_images,
+            (long long)(s->loop.data.count - s->weights_images));
+    loop_print_data(&s->loop,
+                    arena_printf(s->loop.arena, "%lld for the weights, %lld for the alphas",
+                                 (long long)s->weights_images, (long long)(s->loop.data.count - s->weights_images)));
+    return true;
+}
+
+static bool open_program(Search *s, Error *error) {
+    static const GraphKind kinds[] = {GRAPH_search_alphas, GRAPH_search_weights, GRAPH_eval};
+    return loop_open_program(&s->loop, kinds, sizeof(kinds) / sizeof(kinds[0]), error);
+}
+
+static bool open_loaders(Search *s, Error *error) {
+    int64_t alphas_images = s->loop.data.count - s->weights_images;
+    LoaderOptions o = loop_loader_options(&s->loop);
+    o.first = 0, o.count = s->weights_images, o.shuffle_stream = "shuffle.weights";
+    s->weights_loader = loader_create(&o, error);
+    o.first = s->weights_images, o.count = alphas_images, o.shuffle_stream = "shuffle.alphas";
+    s->alphas_loader = s->weights_loader ? loader_create(&o, error) : NULL;
+    o.shuffle_stream = NULL, o.augment = &s->loop.no_augment;
+    s->eval_loader = s->alphas_loader ? loader_create(&o, error) : NULL;
+    s->loop.steps = s->eval_loader ? loader_batch_count(s->weights_loader) : 0;
+    return s->eval_loader != NULL;
+}
+
+bool search_open(Search *s, Error *error) {
+    Loop *l = &s->loop;
+    if (!load_text(s, error) || !loop_open_folder(l, error))
+        return false;
+    l->at.seed = l->options.has_seed ? l->options.seed : s->settings.seed;
+    l->at.epochs = s->settings.epochs;
+    return loop_read_state(l, error) && open_data(s, error) && loop_check_data(l, error) && open_program(s, error) &&
+           loop_set_state(l, error) && class_weights_set(l->program, l->module, &l->data, l->data.count, error) &&
+           open_loaders(s, error) && loop_begin(l, "search", error);
+}
+
+void search_close(Search *s) {
+    loader_destroy(s->weights_loader);
+    loader_destroy(s->alphas_loader);
+    loader_destroy(s->eval_loader);
+    loop_close(&s->loop);
+}

@@ -1,0 +1,304 @@
+/* train.c: `ndarts-run train`: SGD on the weights of a network.
+ *
+ *     for every epoch, for every batch of the training images (step s of the whole run):
+ *         clipped SGD with momentum, with the loss of the batch
+ *     after every epoch: loss and accuracy on images that are not trained on, in evaluation mode; checkpoint
+ *
+ * The images that are evaluated after every epoch are a part of the training images (hold_out) or the test images. With
+ * a hold-out the test images are looked at once, when all is done, with the weights of the best epoch.
+ * Draws of step s are numbered s + 1. Drop path is off in the first epoch and rises linearly with the epoch. */
+#include "runtime/loops/train.h"
+
+#include "base/str.h"
+#include "runtime/driver/recipe.h"
+#include "runtime/loops/args.h"
+#include "runtime/loops/metrics.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_SEEDS = 1000 };
+
+static double drop_probability(const Train *t) {
+    return t->settings.drop_path * (double)t->loop.at.epoch / (double)t->loop.at.epochs;
+}
+
+static double step_lr(const Train *t, int64_t step) {
+    return schedule_step_lr(&t->settings.rate, t->loop.at.epoch, t->loop.at.epochs, step, t->loop.steps);
+}
+
+static bool train_step(Train *t, const Batch *batch, Error *error) {
+    Loop *l = &t->loop;
+    PassResult result;
+    RtRun run = {.kind = GRAPH_train,
+                 .seed = l->at.seed,
+                 .step = (uint64_t)l->at.global_step + 1,
+                 .lr = step_lr(t, l->at.step),
+                 .drop_keep = 1.0 - drop_probability(t),
+                 .noise_decay = 1};
+    if (!loop_run(l, run, batch, &result, error))
+        return false;
+    SearchSums *sums = &l->at.sums;
+    sums->loss += result.loss * (double)batch->count;
+    sums->correct += result.correct;
+    sums->images += batch->count;
+    sums->grad_norm += rt_output_scalar(l->program, GRAPH_train, "grad_norm");
+    sums->steps++;
+    l->at.step++;
+    l->at.batch = loop_batch_number(l, batch) + 1;
+    l->at.global_step++;
+    progress_step(&l->progress, l->at.epoch, l->at.step, batch->count, sums->loss / (double)sums->images,
+                  (double)sums->correct / (double)sums->images);
+    return true;
+}
+
+/* The rest of the epoch. Stops early, with true, when a signal came. */
+static bool train_epoch(Train *t, Error *error) {
+    Loop *l = &t->loop;
+    loader_start(t->train_loader, (uint32_t)l->at.epoch, 0, l->at.batch);
+    int64_t images = l->progress.images;
+    l->epoch_started = progress_clock();
+    const Batch *batch;
+    while (!loop_interrupted() && (batch = loader_next(t->train_loader, error))) {
+        if (!train_step(t, batch, error))
+            return false;
+    }
+    if (!loop_check_epoch(l, error))
+        return false;
+    l->epoch_rate = (double)(l->progress.images - images) / (progress_clock() - l->epoch_started);
+    return true;
+}
+
+static TrainMetrics epoch_metrics(const Train *t, const Evaluation *valid) {
+    const Checkpoint *at = &t->loop.at;
+    const SearchSums *sums = &at->sums;
+    return (TrainMetrics){.epoch = at->epoch,
+                          .steps = at->global_step,
+                          .lr = step_lr(t, t->loop.steps - 1),
+                          .drop_path = drop_probability(t),
+                          .train_loss = sums->loss / (double)sums->images,
+                          .train_accuracy = (double)sums->correct / (double)sums->images,
+                          .grad_norm = sums->grad_norm / (double)sums->steps,
+                          .valid_data = t->result.data,
+                          .valid_loss = valid->loss,
+                          .valid_accuracy = valid->accuracy,
+                          .valid_accuracy5 = valid->accuracy5,
+                          .best_epoch = at->best_epoch,
+                          .best_accuracy = at->best_accuracy};
+}
+
+static void print_epoch(Train *t, const TrainMetrics *m) {
+    progress_clear(&t->loop.progress);
+    fprintf(stderr,
+            "epoch %lld/%lld: train loss %.4f accuracy %.2f %%, %s loss %.4f accuracy %.2f %%, best %.2f %% (epoch "
+            "%lld), %.1f s, %.0f images/s\n",
+            (long long)m->epoch + 1, (long long)t->loop.at.epochs, m->train_loss, 100 * m->train_accuracy,
+            str_equal(m->valid_data, "test") ? "test" : "held-out", m->valid_loss, 100 * m->valid_accuracy,
+            100 * m->best_accuracy, (long long)m->best_epoch + 1, progress_clock() - t->loop.epoch_started,
+            t->loop.epoch_rate);
+}
+
+/* Writes down the epoch that is complete. The checkpoint comes last: if anything before it fails, a resumed training
+ * repeats the epoch and drops what was written of it. */
+static bool finish_epoch(Train *t, const Evaluation *valid, Error *error) {
+    Loop *l = &t->loop;
+    if (l->at.best_epoch < 0 || valid->accuracy > l->at.best_accuracy) {
+        l->at.best_epoch = l->at.epoch;
+        l->at.best_accuracy = valid->accuracy;
+        if (!loop_save_weights(l, "best.safetensors", error))
+            return false;
+    }
+    t->result.images = valid->images;
+    t->result.last_accuracy = valid->accuracy;
+    t->result.last_loss = valid->loss;
+    t->has_last = true;
+    TrainMetrics m = epoch_metrics(t, valid);
+    t->train_accuracy = m.train_accuracy;
+    print_epoch(t, &m);
+    return metrics_append_train(loop_file(l, "metrics.jsonl"), &m, error) &&
+           metrics_append_timing(loop_file(l, "timing.jsonl"), l->at.epoch, progress_clock() - l->epoch_started,
+                                 l->epoch_rate, error) &&
+           loop_next_epoch(l, error);
+}
+
+static bool train_run(Train *t, Error *error) {
+    Loop *l = &t->loop;
+    fprintf(stderr, "training: %lld epochs, %lld steps per epoch, %lld images at a time, seed %llu\n",
+            (long long)l->at.epochs, (long long)l->steps, (long long)rt_program_batch(l->program),
+            (unsigned long long)l->at.seed);
+    progress_begin(&l->progress, stderr, l->at.epochs, l->steps, l->at.global_step);
+    while (l->at.epoch < l->at.epochs) {
+        Evaluation valid = {0};
+        if (!train_epoch(t, error) ||
+            !evaluate_images(l->program, t->valid_loader, loop_interrupted, t->valid_classes, &valid, error))
+            return false;
+        if (loop_interrupted())
+            return loop_stop_interrupted(l, error);
+        if (!finish_epoch(t, &valid, error))
+            return false;
+    }
+    return true;
+}
+
+static bool has_statistics(const RtProgram *program) {
+    for (int i = 0; i < rt_param_count(program); i++) {
+        if (rt_param_info(program, i)->kind == PARAM_statistic)
+            return true;
+    }
+    return false;
+}
+
+/* Running averages move a tenth of the way with every step: after a few they still hold what they began with, and
+ * a network that does well with the statistics of its batches fails with them. */
+static void hint_at_statistics(const Train *t) {
+    const int64_t few = 100;
+    const double far = 0.2;
+    const Loop *l = &t->loop;
+    if (!t->has_last || l->at.global_step >= few || t->train_accuracy - t->result.last_accuracy < far ||
+        !has_statistics(l->program))
+        return;
+    fprintf(stderr,
+            "note: %.1f %% while training, %.1f %% tested: after only %lld steps batch norm's running averages, which "
+            "testing uses, may not have settled; more epochs, or a smaller batch, would tell\n",
+            100 * t->train_accuracy, 100 * t->result.last_accuracy, (long long)l->at.global_step);
+}
+
+/* One training from its beginning, or its checkpoint, to its end. whole: as in Loop. */
+static bool train_once(Arena *arena, const LoopOptions *options, const char *recipe, const RunFolder *whole,
+                       TrainResult *result, Error *error) {
+    static const char *const lines[] = {"metrics.jsonl", "timing.jsonl", NULL};
+    Train *t = ARENA_NEW(arena, Train);
+    t->loop = (Loop){.arena = arena,
+                     .options = *options,
+                     .whole = whole,
+                     .what = "training",
+                     .prefer = "train",
+                     .recipe = recipe,
+                     .lines = lines};
+    bool ok = train_open(t, error) && train_run(t, error);
+    progress_clear(&t->loop.progress);
+    ok = loop_finish_profile(&t->loop, error) && ok;
+    ok = ok && train_finish(t, error);
+    if (ok)
+        hint_at_statistics(t);
+    else
+        loop_explain_failure(&t->loop, error);
+    *result = t->result;
+    result->last_classes = result->test_classes = NULL; /* their names go with the data */
+    train_close(t);
+    return ok;
+}
+
+/* ---- several seeds ---- */
+
+static bool holds(const uint64_t *seeds, int count, uint64_t seed) {
+    for (int i = 0; i < count; i++)
+        if (seeds[i] == seed)
+            return true;
+    return false;
+}
+
+/* "0..3" is 0, 1, 2, 3; "1,5" is 1 and 5. */
+static bool parse_seeds(Arena *arena, const char *text, uint64_t *seeds, int *count, Error *error) {
+    *count = 0;
+    for (const char *at = text; *at;) {
+        size_t length = strcspn(at, ",");
+        char *item = arena_strndup(arena, at, length), *dots = strstr(item, "..");
+        int64_t first, last;
+        if (dots)
+            *dots = '\0';
+        if (!args_parse_int("--seeds", item, 0, INT64_MAX - 1, &first, error) ||
+            !args_parse_int("--seeds", dots ? dots + 2 : item, 0, INT64_MAX - 1, &last, error))
+            return false;
+        if (last < first || last - first >= MAX_SEEDS - *count)
+            return error_set(error, ERROR_INPUT, "--seeds %s: expected FIRST..LAST with at most %d seeds in all", text,
+                             MAX_SEEDS);
+        for (int64_t seed = first; seed <= last; seed++) {
+            if (holds(seeds, *count, (uint64_t)seed))
+                return error_set(error, ERROR_INPUT, "--seeds %s: seed %lld is there twice", text, (long long)seed);
+            seeds[(*count)++] = (uint64_t)seed;
+        }
+        at += length + (at[length] == ',');
+    }
+    return *count > 0 || error_set(error, ERROR_INPUT, "--seeds takes numbers, as in 0..3 or 1,5");
+}
+
+/* The same text with one seed, in its own folder. Resumed, seeds that were not begun start now. */
+static LoopOptions seed_options(Arena *arena, const LoopOptions *options, uint64_t seed) {
+    LoopOptions one = *options;
+    one.out = arena_printf(arena, "%s/seed-%llu", options->out, (unsigned long long)seed);
+    one.seed = seed;
+    one.has_seed = true;
+    const char *checkpoint = arena_printf(arena, "%s/checkpoint.safetensors", one.out);
+    one.resume = one.resume && !file_is_missing(checkpoint);
+    return one;
+}
+
+/* The first of all seeds sets aside what is in the folder, whichever seeds it is of: no summary has old and new ones.
+ */
+static bool train_all(Arena *arena, const LoopOptions *options, const char *recipe, const uint64_t *seeds, int count,
+                      const RunFolder *whole, Error *error) {
+    TrainResult *results = ARENA_ARRAY(arena, TrainResult, count);
+    for (int i = 0; i < count; i++) {
+        LoopOptions one = seed_options(arena, options, seeds[i]);
+        if (!train_once(arena, &one, recipe, i == 0 && !options->resume ? whole : NULL, &results[i], error))
+            return false;
+    }
+    return train_summarize(arena, options->out, results, count, stdout, error);
+}
+
+static bool train_seeds(Arena *arena, const LoopOptions *options, const char *recipe, const char *text, Error *error) {
+    uint64_t seeds[MAX_SEEDS];
+    int count;
+    RunFolder whole;
+    if (!parse_seeds(arena, text, seeds, &count, error) || !run_folder_open(arena, options->out, &whole, error))
+        return false;
+    bool ok = train_all(arena, options, recipe, seeds, count, &whole, error);
+    run_folder_close(&whole);
+    return ok;
+}
+
+/* ---- the command ---- */
+
+static bool train_main_in(Arena *arena, int argc, char **argv, Error *error) {
+    LoopOptions options;
+    const char *recipe = NULL, *seeds = NULL;
+    const LoopExtra extras[] = {{"--recipe", &recipe}, {"--seeds", &seeds}};
+    loop_ignore_readers();
+    const LoopCommand command = {.name = "train",
+                                 .example = "ndarts-run train genotypes/noisy_darts_a.nd --recipe cifar",
+                                 .extra_count = 2,
+                                 .extras = extras};
+    if (!loop_options_parse(arena, argc, argv, &command, &options, error))
+        return false;
+    if (options.help) {
+        fputs("usage: ndarts-run train TEXT.nd [options]\n"
+              "  --recipe NAME|FILE.nd    how to train the text's genotype or network, instead of its own 'train'\n"
+              "  --seeds 0..3             one training per seed, with mean and deviation\n",
+              stdout);
+        loop_print_options(stdout);
+        return true;
+    }
+    if (seeds && options.has_seed)
+        return error_set(error, ERROR_INPUT, "--seed and --seeds exclude each other");
+    if (recipe && !(recipe = recipe_find(arena, recipe, error)))
+        return false;
+    if (seeds)
+        return train_seeds(arena, &options, recipe, seeds, error);
+    TrainResult result;
+    if (!train_once(arena, &options, recipe, NULL, &result, error))
+        return false;
+    train_print_result(stdout, &result);
+    fprintf(stderr, "results are in %s\n", options.out);
+    return true;
+}
+
+int rt_train_main(int argc, char **argv) {
+    Arena *arena = arena_create();
+    Error error = {0};
+    bool ok = train_main_in(arena, argc, argv, &error);
+    arena_destroy(arena);
+    if (ok)
+        return 0;
+    return error.kind == ERROR_INTERRUPTED ? ERROR_INTERRUPTED : error_report(&error);
+}

@@ -1,0 +1,84 @@
+/* report.h: the parts of `ndarts-run report`, private to report*.c. */
+#ifndef NDARTS_RUNTIME_REPORT_REPORT_H
+#define NDARTS_RUNTIME_REPORT_REPORT_H
+
+#include "base/str.h"
+#include "passes/derive.h"
+#include "runtime/driver/runtime.h"
+
+#include <jansson.h>
+
+/* A folder of results. The json values are NULL when the file is missing, or cannot be read, which is then said. */
+typedef struct ReportRun {
+    const char *folder, *name;
+    json_t *run;                       /* run.json */
+    json_t *metrics, *timing, *alphas; /* arrays of the lines */
+    json_t *result;                    /* result.json */
+    const IrModule *module;            /* network.ir; or NULL */
+    const char **unread;               /* what stood in the way of reading files */
+    int unread_count, unread_capacity;
+} ReportRun;
+
+/* Numbers to draw; NaN is a gap. */
+typedef struct ReportSeries {
+    const char *title;
+    int count;
+    const double *y;    /* at 1, 2, ...: epochs */
+    const char *colour; /* "#rrggbb"; NULL: the next of the usual ones */
+} ReportSeries;
+
+typedef struct ReportPlot {
+    const char *title;
+    bool from_zero; /* the y axis begins there */
+    int series_count;
+    ReportSeries *series;
+    bool whole;         /* y counts something */
+    bool no_key;        /* what is which is said elsewhere */
+    double bottom, top; /* of the y axis; both 0: as the data is */
+} ReportPlot;
+
+/* report_plot.c: plots in rows of `columns`, as an SVG document made by gnuplot. NULL when there is no gnuplot, or it
+ * fails. */
+const char *report_draw(Arena *arena, const ReportPlot *plots, int count, int columns, int width, int height);
+/* By Graphviz, without a background of its own. NULL when there is none. */
+const char *report_draw_dot(Arena *arena, const char *dot);
+
+/* report_cost.c: what the operations of a network cost, by kind, most multiply-adds first; the last row is all.
+ * None of a network that calls nothing. */
+typedef struct ReportCost {
+    const char *name;
+    int times; /* in the network, or, of a candidate, on edges of the supernet */
+    int64_t parameters, macs;
+} ReportCost;
+int report_costs(Arena *arena, const IrModule *module, ReportCost **costs);
+
+/* report_data.c */
+/* False, with ERROR_INPUT, when there is no run in the folder. */
+bool report_load(Arena *arena, const char *folder, ReportRun *run, Error *error);
+void report_free(ReportRun *run);
+/* The network that a search found; NULL when it found none yet, or its text does not compile any more. */
+const IrModule *report_found(Arena *arena, const ReportRun *run);
+/* FOLDER/NAME.svg, which a search drew; NULL when there is none. */
+const char *report_drawn_cell(Arena *arena, const ReportRun *run, const char *name);
+/* The member `key` of every line. */
+ReportSeries report_series(Arena *arena, const json_t *lines, const char *key, const char *title);
+/* The softmax weights of each edge: a plot with a series for each of its candidates; all of one height. */
+ReportPlot *report_edges(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas);
+/* The names of the runs' architecture parameters: 0, 1 or 2; their space. */
+int report_alphas(Arena *arena, const ReportRun *run, const char *names[2], DeriveSpace spaces[2]);
+/* How many edges of the genotype after each epoch are skip connections. */
+ReportSeries report_skips(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas,
+                          const char *title);
+
+/* report_html.c: pieces of the page. */
+void html_add_cell(Str *s, const char *text); /* of a table, for a number */
+/* svg NULL: what to install for it. */
+void html_add_picture(Str *s, const char *svg, const char *description, const char *program);
+
+/* report_classes.c: what the classes are taken for, by the result of a training; nothing without one. */
+void report_add_classes(Arena *arena, Str *s, const ReportRun *run);
+
+/* report_html.c: the page. */
+const char *report_page(Arena *arena, const ReportRun *runs, int count);
+
+#endif
