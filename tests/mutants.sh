@@ -166,7 +166,7 @@ mutant 'contrast around the middle grey' runtime/data/image_color.c 's/int mean 
 mutant 'broken images leave gaps' runtime/data/loader.c 's/if \(count < at\) \{/if (false) {/' -- unit/runtime_image
 mutant 'no label smoothing' passes/attach_loss.c 's/bool smooth = smoothing > 0 \&\& /bool smooth = false \&\& /' -- cli/train prepare test_label_smoothing
 mutant 'evaluation crops at random' runtime/data/augment.c 's/bool random_part = a->enabled \&\& /bool random_part = /' -- unit/runtime_augment
-mutant 'pictures without deviation' runtime/commands/infer_pictures.c 's/net_data_options\(f->arena, f->program, GRAPH_infer, f->net, f->data,/net_data_options(f->arena, f->program, GRAPH_infer, f->net, NULL,/' \
+mutant 'pictures without deviation' runtime/data/predict_pictures.c 's/net_data_options\(f->arena, f->program, GRAPH_infer, f->net, f->data,/net_data_options(f->arena, f->program, GRAPH_infer, f->net, NULL,/' \
     -- cli/pictures prepare test_the_logits_are_those_of_the_pixels
 mutant 'order of images is that of the file' runtime/data/loader.c 's/if \(!o->shuffle_stream\)/if (true)/' -- unit/runtime_data_batches
 

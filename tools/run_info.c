@@ -1,4 +1,4 @@
-/* info.c: `ndarts-run info`: what this program and this machine have. */
+/* run_info.c: `ndarts-run info`: what this program and this machine have. */
 #include "base/str.h"
 #include "runtime/device/cache.h"
 #include "runtime/device/cudnn.h"

@@ -1,6 +1,6 @@
-/* infer.h: the parts of `ndarts-run infer`, private to infer*.c. */
-#ifndef NDARTS_RUNTIME_COMMANDS_INFER_H
-#define NDARTS_RUNTIME_COMMANDS_INFER_H
+/* predict_pictures.h: the parts of `ndarts-run infer`, private to infer*.c. */
+#ifndef NDARTS_RUNTIME_DATA_PREDICT_PICTURES_H
+#define NDARTS_RUNTIME_DATA_PREDICT_PICTURES_H
 
 #include "runtime/loops/args.h"
 

@@ -1,4 +1,4 @@
-/* tune.c: `ndarts-run tune`: times the loops of a text's convolutions with every tile that is worth trying, one loop
+/* measure_tiles.c: `ndarts-run tune`: times the loops of a text's convolutions with every tile that is worth trying, one loop
  * alone, its operands in cache, by the processor's time; what is faster than the compiler's own choice by more than the
  * noise is written to the table (tiles.h). Every tile must give the same bits. */
 #include "base/str.h"

@@ -1,4 +1,4 @@
-/* eval.c: `ndarts-run eval`: loss, top-1 and top-5 accuracy of given weights on a data set, in all and by class, and
+/* run_eval.c: `ndarts-run eval`: loss, top-1 and top-5 accuracy of given weights on a data set, in all and by class, and
  * how fast. */
 #include "base/json.h"
 #include "base/str.h"

@@ -1,4 +1,4 @@
-/* genotype_command.c: `ndarts-run genotype FILE`: a genotype as papers, logs and other programs write it down, as a
+/* genotype_write.c: `ndarts-run genotype FILE`: a genotype as papers, logs and other programs write it down, as a
  * text in the language, or the other way round. */
 #include "runtime/driver/runtime.h"
 

@@ -1,4 +1,4 @@
-/* derive.c: `ndarts-run derive FILE`: the genotype that a file with architecture parameters stands for.
+/* genotype_derive.c: `ndarts-run derive FILE`: the genotype that a file with architecture parameters stands for.
  * FILE is a checkpoint (which says what space it searched), any safetensors file with the parameters under their names,
  * or the alphas.jsonl of a search (whose softmax weights order operations just as the parameters do). */
 #include "runtime/driver/runtime.h"

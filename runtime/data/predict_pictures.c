@@ -1,9 +1,9 @@
-/* infer_pictures.c: files of pictures through a network: each is made to the network's size and normalised as the
+/* predict_pictures.c: files of pictures through a network: each is made to the network's size and normalised as the
  * images of its data are for evaluation, a batch at a time. A broken one is named and skipped. */
+#include "runtime/data/predict_pictures.h"
 #include "base/file_kind.h"
 #include "base/json.h"
 #include "base/str.h"
-#include "runtime/commands/infer.h"
 #include "runtime/data/data.h"
 #include "runtime/data/net_data.h"
 

@@ -1,6 +1,6 @@
-/* infer.c: `ndarts-run infer`: logits of images in a .npy file, or the best classes of pictures, by a text or a module
+/* run_infer.c: `ndarts-run infer`: logits of images in a .npy file, or the best classes of pictures, by a text or a module
  * file. */
-#include "runtime/commands/infer.h"
+#include "runtime/data/predict_pictures.h"
 #include "runtime/driver/predict.h"
 #include "runtime/driver/recipe.h"
 #include "runtime/driver/weights.h"
