@@ -178,6 +178,7 @@ void rt_program_close(RtProgram *p) {
             p->backend->unbind(p->device, p->graphs[i].bound);
     }
     profile_destroy(p->profile);
+    step_log_close(p->log);
     p->backend->release(p->device, p->memory.state, p->state_bytes);
     p->backend->release(p->device, p->memory.prepared, p->prepared_bytes);
     p->backend->release(p->device, p->memory.work, p->work_bytes);
@@ -305,11 +306,18 @@ bool rt_run(RtProgram *p, const RtRun *run, Error *error) {
     bool prepare = g->plan->prepare_count > 0 && g->prepared_version != p->state_version;
     if (!p->backend->launch(p->device, g->bound, g->addresses, &block, prepare, error))
         return false;
+    if (p->log && !step_log_add(p->log, p->plan, run->kind, &block, error))
+        return false;
     g->prepared_version = p->state_version;
     if (g->plan->changes_state)
         p->state_version++;
     g->last_batch = run->batch;
     return true;
+}
+
+bool rt_log_begin(RtProgram *p, const char *path, Error *error) {
+    p->log = step_log_open(path, error);
+    return p->log != NULL;
 }
 
 void rt_profile_begin(RtProgram *p) {

@@ -4,6 +4,7 @@
 
 #include "runtime/device/backend.h"
 #include "runtime/driver/runtime.h"
+#include "runtime/driver/step_log.h"
 
 /* A step graph of the program, ready to run. */
 typedef struct ProgramGraph {
@@ -29,6 +30,7 @@ struct RtProgram {
     RtTensorInfo *params;
     StrMap param_index;     /* name -> PlanTensor */
     Profile *profile;       /* NULL: nothing is timed */
+    StepLog *log;           /* NULL: nothing is written down */
     uint64_t state_version; /* counts changes; starts at 1 */
 };
 

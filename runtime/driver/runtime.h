@@ -134,6 +134,9 @@ typedef struct RtRun {
     const RtInput *inputs;
 } RtRun;
 
+/* From now on a line is added to the file for each run of a graph: the run-time block as the device got it
+ * (docs/cli.md). A line that cannot be written makes the run fail. Once for a program. */
+bool rt_log_begin(RtProgram *program, const char *path, Error *error);
 /* From now on all runs are timed, kernel by kernel. */
 void rt_profile_begin(RtProgram *program);
 /* Prints what was timed as tables and, when there is a path, writes the first runs as a file for chrome://tracing. */

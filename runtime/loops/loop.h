@@ -16,7 +16,7 @@ typedef struct LoopOptions {
     const char *out;         /* folder of the results */
     const char *init;        /* weights to begin with, or NULL */
     const char *init_except; /* but not those whose names begin so; NULL: all */
-    bool resume, allow_different_build, allow_different_data, has_seed, tensorboard, verbose, help;
+    bool resume, allow_different_build, allow_different_data, has_seed, tensorboard, log_steps, verbose, help;
     uint64_t seed;
     int threads; /* 0: as many as there are cores */
     const char *device;

@@ -238,7 +238,7 @@ bool loop_begin(Loop *l, const char *command, Error *error) {
         check_room(l);
     }
     l->has_begun = true;
-    return true;
+    return !l->options.log_steps || rt_log_begin(l->program, loop_file(l, "steps.jsonl"), error);
 }
 
 void loop_explain_failure(const Loop *l, Error *error) {

@@ -26,6 +26,7 @@ void loop_print_options(FILE *out) {
           "  --profile[=FILE]         time every kernel; a trace for chrome://tracing in FILE (default "
           "DIR/profile.json)\n"
           "  --verbose                say how the module was built, too\n"
+          "  --log-steps              what every pass was given (rates, draw numbers), in DIR/steps.jsonl\n"
           "  --tensorboard            the metrics also as an event file for TensorBoard, in DIR\n"
           "  --data 'SOURCE(\"PATH\")'  other images than the text's, for example 'image_folder(\"pictures\")'\n"
           "  --set NAME=VALUE         change a parameter of the text; may be repeated\n",
@@ -105,6 +106,8 @@ static bool take_flag(const char *name, LoopOptions *o) {
         o->profile = "";
     else if (str_equal(name, "--verbose"))
         o->verbose = true;
+    else if (str_equal(name, "--log-steps"))
+        o->log_steps = true;
     else if (str_equal(name, "--tensorboard"))
         o->tensorboard = true;
     else if (str_equal(name, "--help") || str_equal(name, "-h"))
@@ -131,6 +134,7 @@ static bool unknown_option(Arena *arena, const LoopCommand *command, const char 
                                          "--mem-budget",
                                          "--tune",
                                          "--tensorboard",
+                                         "--log-steps",
                                          "--verbose",
                                          "--help"};
     enum { COMMON = sizeof(common) / sizeof(common[0]), MOST = COMMON + 8 };

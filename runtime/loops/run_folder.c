@@ -36,6 +36,7 @@ static const char *const names[] = {
     "metrics.jsonl",
     "alphas.jsonl",
     "timing.jsonl",
+    "steps.jsonl",
     "events.out.tfevents.ndarts",
     "genotype.nd",
     "normal.dot",
