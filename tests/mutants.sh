@@ -159,6 +159,19 @@ mutant 'statistics count the auxiliary head' ir/stats.c '/count_products/,/^}/s/
 mutant 'chunks by the number of images of a batch' runtime/device/executor.c 's/work->chunk \* run->batch \/ run->chunks, end/work->chunk * (run->batch - 1) \/ run->chunks, end/' \
     -- reference/supernet_f64 darts/drop0.0
 mutant 'alphas move in frozen epochs' runtime/loops/search.c 's/\(!is_frozen\(s\) \&\& !step_alphas/(!step_alphas/' -- cli/search test_threads_do_not_matter
+mutant 'search: first bias of Adam' runtime/loops/search.c 's/schedule_adam_bias\(s->settings.beta1, t\)/schedule_adam_bias(s->settings.beta1, t + 3)/' \
+    -- cli/steps prepare test_where_a_search_arrives
+mutant 'search: second bias of Adam' runtime/loops/search.c 's/schedule_adam_bias\(s->settings.beta2, t\)/schedule_adam_bias(s->settings.beta2, t + 3)/' \
+    -- cli/steps prepare test_where_a_search_arrives
+mutant 'search: draws of the alphas' runtime/loops/search.c 's/global_step \+ 1, \&result/global_step + 8, \&result/' -- cli/steps prepare test_where_a_search_arrives
+mutant 'search: rate of the next epoch' runtime/loops/search.c 's/(\.lr = schedule_lr\(\&s->settings.weights_lr, at->epoch), at->epochs\)/\1 + 1, at->epochs)/' \
+    -- cli/steps prepare test_where_a_search_arrives
+mutant 'search: no drop path' runtime/loops/search.c 's/\.drop_keep = s->settings.drop_keep/.drop_keep = 1/' -- cli/steps prepare test_where_a_search_arrives
+mutant 'search: no decay of the noise' runtime/loops/search.c 's/\.noise_decay = schedule_noise_decay\(at->epoch\)/.noise_decay = 1/' -- cli/steps prepare test_where_a_search_arrives
+mutant 'train: draws of later steps' runtime/loops/train.c 's/\.step = \(uint64_t\)l->at.global_step \+ 1/.step = (uint64_t)l->at.global_step + 6/' \
+    -- cli/steps prepare test_where_a_training_arrives
+mutant 'train: no drop path' runtime/loops/train.c 's/\.drop_keep = 1.0 - drop_probability\(t\)/.drop_keep = 1/' -- cli/steps prepare test_where_a_training_arrives
+mutant 'train: rate of the next step' runtime/loops/train.c 's/\.lr = step_lr\(t, l->at.step\)/.lr = step_lr(t, l->at.step + 1)/' -- cli/steps prepare test_where_a_training_arrives
 mutant 'flips depend on the batch only' runtime/data/augment.c 's/(DrawKey key = \{seed, epoch, )\(uint32_t\)index/\10/' -- unit/runtime_data_batches
 mutant 'random crops keep their shape' runtime/data/augment.c 's/draw_between\(key, stream, at \+ 1, log/draw_between(key, stream, at, log/' -- unit/runtime_augment
 mutant 'jitter in one order' runtime/data/augment.c 's/int j = draw_int\(key, "augment.color", \(uint32_t\)\(4 \+ i\), i \+ 1\)/int j = i/' -- unit/runtime_augment
