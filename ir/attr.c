@@ -229,15 +229,38 @@ bool ir_op_check_attrs(IrOp op, int attr_count, const IrAttr *attrs, char error[
     return true;
 }
 
+/* ---- parameters ---- */
+
+const char *ir_param_read(const IrNode *node) {
+    return node->op == OP_param ? ir_attr_get_string(node, "name", "") : NULL;
+}
+
+const char *ir_param_written(const IrNode *node) {
+    return node->op == OP_assign ? ir_attr_get_string(node, "param", "") : NULL;
+}
+
+const char *ir_param_name(const IrNode *node) {
+    const char *read = ir_param_read(node);
+    return read ? read : ir_param_written(node);
+}
+
 /* ---- convolutions ---- */
 
+bool ir_is_convolution(const IrNode *node) {
+    return node->op == OP_conv2d;
+}
+
+bool ir_is_weight_gradient(const IrNode *node) {
+    return node->op == OP_conv2d_grad_weight;
+}
+
 const int64_t *ir_conv_weight(const IrNode *node) {
-    const IrType *type = node->op == OP_conv2d_grad_weight ? &node->type : &node->inputs[1]->type;
+    const IrType *type = ir_is_weight_gradient(node) ? &node->type : &node->inputs[1]->type;
     return type->dim + type->rank - 4; /* behind K, when the gradient is partial */
 }
 
 bool ir_conv_is_depthwise(const IrNode *node) {
-    if (node->op != OP_conv2d && node->op != OP_conv2d_grad_weight)
+    if (!ir_is_convolution(node) && !ir_is_weight_gradient(node))
         return false;
     const int64_t *weight = ir_conv_weight(node), groups = ir_attr_get_int(node, "groups", 1);
     return groups > 1 && groups == weight[0] && weight[1] == 1;

@@ -6,23 +6,28 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The flags as the rows say them. */
+enum {
+    PURE = OP_PURE,
+    ELEMENTWISE = OP_ELEMENTWISE,
+    VIEW = OP_VIEW,
+    ONCE = OP_ONCE,
+    REDUCTION = OP_REDUCTION,
+    SUM = OP_SUM,
+    WINDOW = OP_WINDOW,
+    PRODUCT = OP_PRODUCT,
+    HIGH = OP_HIGH,
+    SOURCE = OP_SOURCE,
+    GIVEN = OP_GIVEN,
+    NUMBER = OP_NUMBER,
+    EFFECT = OP_EFFECT
+};
+
 const IrOpInfo ir_op_info[OP_COUNT] = {
-#define PURE OP_PURE
-#define ELEMENTWISE OP_ELEMENTWISE
-#define VIEW OP_VIEW
-#define HIGH OP_HIGH
-#define SOURCE OP_SOURCE
-#define EFFECT OP_EFFECT
-#define OP(id, inputs, shape, flags, scalar, gradient, expand, stage, attributes)                                      \
+#define OP(id, inputs, shape, flags, scalar, cost, simplify, gradient, expand, stage, stats, attributes)               \
     [OP_##id] = {#id, inputs, flags, scalar, attributes},
 #include "ir/ops.def"
 #undef OP
-#undef PURE
-#undef ELEMENTWISE
-#undef VIEW
-#undef HIGH
-#undef SOURCE
-#undef EFFECT
 };
 
 bool ir_op_find(const char *name, IrOp *op) {

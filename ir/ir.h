@@ -43,13 +43,28 @@ typedef struct IrType {
 
 typedef enum IrOp {
 #define AT_LEAST(n) (-1 - (n))
-#define OP(id, inputs, shape, flags, scalar, gradient, expand, stage, attributes) OP_##id,
+#define OP(id, inputs, shape, flags, scalar, cost, simplify, gradient, expand, stage, stats, attributes) OP_##id,
 #include "ir/ops.def"
 #undef OP
     OP_COUNT
 } IrOp;
 
-enum { OP_PURE = 1, OP_ELEMENTWISE = 2, OP_VIEW = 4, OP_HIGH = 8, OP_SOURCE = 16, OP_EFFECT = 32 };
+/* Flags of a row. */
+enum {
+    OP_PURE = 1,
+    OP_ELEMENTWISE = 2,
+    OP_VIEW = 4,
+    OP_ONCE = 8,
+    OP_REDUCTION = 16,
+    OP_SUM = 32,
+    OP_WINDOW = 64,
+    OP_PRODUCT = 128,
+    OP_HIGH = 256,
+    OP_SOURCE = 512,
+    OP_GIVEN = 1024,
+    OP_NUMBER = 2048,
+    OP_EFFECT = 4096
+};
 
 typedef struct IrOpInfo {
     const char *name;
@@ -228,6 +243,21 @@ int64_t ir_attr_get_int(const IrNode *node, const char *name, int64_t otherwise)
 double ir_attr_get_float(const IrNode *node, const char *name, double otherwise);
 const char *ir_attr_get_string(const IrNode *node, const char *name, const char *otherwise);
 const int64_t *ir_attr_get_ints(const IrNode *node, const char *name); /* bug() when absent */
+/* Has the node's op one of the flags? */
+static inline bool ir_is(const IrNode *node, unsigned flags) {
+    return ir_op_info[node->op].flags & flags;
+}
+/* Elementwise or a view: an expression may compute it where it is read. */
+static inline bool ir_is_light(const IrNode *node) {
+    return ir_is(node, OP_ELEMENTWISE | OP_VIEW);
+}
+/* The parameter that the node reads, or the one that it assigns; NULL: none. */
+const char *ir_param_read(const IrNode *node);
+const char *ir_param_written(const IrNode *node);
+const char *ir_param_name(const IrNode *node); /* either */
+/* A convolution of images with a weight, or the gradient of its weight (operands dy and x)? */
+bool ir_is_convolution(const IrNode *node);
+bool ir_is_weight_gradient(const IrNode *node);
 /* Of a conv2d or conv2d_grad_weight: the weights' [O, I / groups, rows, columns]. */
 const int64_t *ir_conv_weight(const IrNode *node);
 /* Is the node one of them, with a group and an output for each of several channels? */

@@ -423,7 +423,8 @@ bool shape_cross_entropy(const ShapeArgs *a, IrType *result) {
 /* ---- all of them ---- */
 
 static ShapeRule *const shape_rules[OP_COUNT] = {
-#define OP(id, inputs, shape, flags, scalar, gradient, expand, stage, attributes) [OP_##id] = shape_##shape,
+#define OP(id, inputs, shape, flags, scalar, cost, simplify, gradient, expand, stage, stats, attributes)               \
+    [OP_##id] = shape_##shape,
 #include "ir/ops.def"
 #undef OP
 };

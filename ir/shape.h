@@ -17,7 +17,8 @@ typedef struct ShapeArgs {
 
 /* False with a message in a->error when the operands do not fit. */
 typedef bool ShapeRule(const ShapeArgs *a, IrType *result);
-#define OP(id, inputs, shape, flags, scalar, gradient, expand, stage, attributes) ShapeRule shape_##shape;
+#define OP(id, inputs, shape, flags, scalar, cost, simplify, gradient, expand, stage, stats, attributes)               \
+    ShapeRule shape_##shape;
 #include "ir/ops.def"
 #undef OP
 

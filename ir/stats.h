@@ -16,8 +16,12 @@ typedef struct IrStats {
 
 IrStats ir_count_stats(const IrGraph *forward);
 
-/* Arithmetic operations that computing a primitive node takes, for n images; a multiply-add counts 2, a random draw what its
- * generator does. An estimate: for choosing what is worth keeping, not for results. */
+/* Arithmetic operations that an element of a primitive node takes, of n images, what it reads being there: the column cost
+ * of ops.def. A multiply-add counts 2, a random draw what its generator does. An estimate: for choosing what is worth
+ * keeping or computing twice, not for results. From IR_EXPENSIVE on, a function as exp is in it. */
+enum { IR_EXPENSIVE = 16 };
+double ir_element_cost(const IrNode *node, int64_t n);
+/* Of the whole node. */
 double ir_count_operations(const IrNode *node, int64_t n);
 
 #endif

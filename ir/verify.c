@@ -37,7 +37,7 @@ static const char *check_operands(const Verifier *v, const IrNode *node) {
             return complain(v, node, "operand %d (%s) is not in the graph", i, ir_op_info[input->op].name);
         if (input->id >= node->id)
             return complain(v, node, "operand %d (%%%d) comes later", i, input->id);
-        if (ir_op_info[input->op].flags & OP_EFFECT)
+        if (ir_is(input, OP_EFFECT))
             return complain(v, node, "operand %d (%%%d = %s) is no value", i, input->id, ir_op_info[input->op].name);
     }
     return NULL;
@@ -69,10 +69,10 @@ static bool is_step_graph(const IrGraph *graph) {
 }
 
 static const char *check_param(const Verifier *v, const IrNode *node) {
-    const char *attribute = node->op == OP_param ? "name" : node->op == OP_assign ? "param" : NULL;
-    if (!attribute || !is_step_graph(v->graph))
+    const char *name = ir_param_name(node);
+    if (!name || !is_step_graph(v->graph))
         return NULL;
-    const IrParam *param = ir_module_find_param(v->graph->module, ir_attr_get_string(node, attribute, ""));
+    const IrParam *param = ir_module_find_param(v->graph->module, name);
     if (param && !ir_type_equal(&param->type, &node->type))
         return complain(v, node, "parameter %s is %s, not %s", param->name, ir_type_string(v->arena, &param->type),
                         ir_type_string(v->arena, &node->type));
@@ -113,7 +113,7 @@ static const char *check_outputs(const Verifier *v) {
         const IrOutput *output = &v->graph->outputs[i];
         if (!output->value || !is_in_graph(v, output->value))
             return complain(v, NULL, "output \"%s\" is not in the graph", output->name);
-        if (ir_op_info[output->value->op].flags & OP_EFFECT)
+        if (ir_is(output->value, OP_EFFECT))
             return complain(v, output->value, "output \"%s\" is no value", output->name);
         for (int j = 0; j < i; j++)
             if (str_equal(v->graph->outputs[j].name, output->name))

@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-/* What n is equal to; n itself when nothing simpler. */
+/* What n is equal to; n itself when nothing simpler. One for each name in the column simplify of ops.def. */
 typedef IrNode *Rule(IrBuilder *b, IrNode *n);
 
 static bool is_constant(const IrNode *n, double value) {
@@ -82,47 +82,52 @@ static IrNode *fold_constants(IrBuilder *b, IrNode *n) {
     return ir_build0(b, OP_constant, n->type, 1, &attr);
 }
 
-static IrNode *rule_add(IrBuilder *b, IrNode *n) {
+static IrNode *simplify_none(IrBuilder *b, IrNode *n) {
+    (void)b;
+    return n;
+}
+
+static IrNode *simplify_add(IrBuilder *b, IrNode *n) {
     (void)b;
     if (is_constant(n->inputs[1], 0))
         return same_or(n, n->inputs[0]);
     return is_constant(n->inputs[0], 0) ? same_or(n, n->inputs[1]) : n;
 }
 
-static IrNode *rule_sub(IrBuilder *b, IrNode *n) {
+static IrNode *simplify_sub(IrBuilder *b, IrNode *n) {
     (void)b;
     return is_constant(n->inputs[1], 0) ? same_or(n, n->inputs[0]) : n;
 }
 
-static IrNode *rule_mul(IrBuilder *b, IrNode *n) {
+static IrNode *simplify_mul(IrBuilder *b, IrNode *n) {
     (void)b;
     if (is_constant(n->inputs[1], 1))
         return same_or(n, n->inputs[0]);
     return is_constant(n->inputs[0], 1) ? same_or(n, n->inputs[1]) : n;
 }
 
-static IrNode *rule_div(IrBuilder *b, IrNode *n) {
+static IrNode *simplify_div(IrBuilder *b, IrNode *n) {
     (void)b;
     return is_constant(n->inputs[1], 1) ? same_or(n, n->inputs[0]) : n;
 }
 
-static IrNode *rule_neg(IrBuilder *b, IrNode *n) {
+static IrNode *simplify_neg(IrBuilder *b, IrNode *n) {
     (void)b;
     return n->inputs[0]->op == OP_neg ? n->inputs[0]->inputs[0] : n;
 }
 
 /* Doing it twice is doing it once. */
-static IrNode *rule_idempotent(IrBuilder *b, IrNode *n) {
+static IrNode *simplify_idempotent(IrBuilder *b, IrNode *n) {
     (void)b;
     return n->inputs[0]->op == n->op ? n->inputs[0] : n;
 }
 
-static IrNode *rule_of_one(IrBuilder *b, IrNode *n) {
+static IrNode *simplify_of_one(IrBuilder *b, IrNode *n) {
     (void)b;
     return n->input_count == 1 ? n->inputs[0] : n;
 }
 
-static IrNode *rule_reshape(IrBuilder *b, IrNode *n) {
+static IrNode *simplify_reshape(IrBuilder *b, IrNode *n) {
     IrNode *x = n->inputs[0];
     if (x->op == n->op) {
         n = ir_build(b, n->op, NULL, 1, x->inputs, n->attr_count, n->attrs);
@@ -131,17 +136,17 @@ static IrNode *rule_reshape(IrBuilder *b, IrNode *n) {
     return same_or(n, x);
 }
 
-static IrNode *rule_broadcast(IrBuilder *b, IrNode *n) {
+static IrNode *simplify_broadcast(IrBuilder *b, IrNode *n) {
     (void)b;
     return same_or(n, n->inputs[0]);
 }
 
-static IrNode *rule_pad(IrBuilder *b, IrNode *n) {
+static IrNode *simplify_pad(IrBuilder *b, IrNode *n) {
     (void)b;
     return ir_attr_get_int(n, "begin", 0) == 0 && ir_attr_get_int(n, "end", 0) == 0 ? n->inputs[0] : n;
 }
 
-static IrNode *rule_slice(IrBuilder *b, IrNode *n) {
+static IrNode *simplify_slice(IrBuilder *b, IrNode *n) {
     (void)b;
     IrNode *x = n->inputs[0];
     int64_t axis = ir_attr_get_int(n, "axis", 0), begin = ir_attr_get_int(n, "begin", 0), at = 0;
@@ -156,7 +161,7 @@ static IrNode *rule_slice(IrBuilder *b, IrNode *n) {
     return n;
 }
 
-static IrNode *rule_index(IrBuilder *b, IrNode *n) {
+static IrNode *simplify_index(IrBuilder *b, IrNode *n) {
     (void)b;
     IrNode *x = n->inputs[0];
     bool same = x->op == OP_place && ir_attr_get_int(x, "axis", 0) == ir_attr_get_int(n, "axis", 0) &&
@@ -165,10 +170,10 @@ static IrNode *rule_index(IrBuilder *b, IrNode *n) {
 }
 
 static Rule *const rules[OP_COUNT] = {
-    [OP_add] = rule_add,      [OP_sub] = rule_sub,         [OP_mul] = rule_mul,         [OP_div] = rule_div,
-    [OP_neg] = rule_neg,      [OP_relu] = rule_idempotent, [OP_abs] = rule_idempotent,  [OP_detach] = rule_idempotent,
-    [OP_add_n] = rule_of_one, [OP_concat] = rule_of_one,   [OP_reshape] = rule_reshape, [OP_broadcast] = rule_broadcast,
-    [OP_pad] = rule_pad,      [OP_slice] = rule_slice,     [OP_index] = rule_index,
+#define OP(id, inputs, shape, flags, scalar, cost, simplify, gradient, expand, stage, stats, attributes)               \
+    simplify_##simplify,
+#include "ir/ops.def"
+#undef OP
 };
 
 bool pass_canonicalize(PassContext *ctx, IrGraph *g) {
@@ -179,7 +184,7 @@ bool pass_canonicalize(PassContext *ctx, IrGraph *g) {
         rewrite_forward_inputs(n);
         IrBuilder b = {.graph = g, .before = n, .span = n->span, .tag = n->tag};
         IrNode *simpler = fold_constants(&b, n);
-        if (simpler == n && rules[n->op])
+        if (simpler == n)
             simpler = rules[n->op](&b, n);
         if (simpler == n)
             continue;

@@ -61,26 +61,21 @@ static bool equal_attr(const IrAttr *a, const IrAttr *b) {
     return false;
 }
 
-/* A parameter is its name: another mention may leave out how it begins. */
-static bool named_only(const IrNode *n) {
-    return n->op == OP_param;
-}
-
-/* Attributes count in any order. */
+/* Attributes count in any order. A parameter is its name: another mention may leave out how it begins. */
 static uint64_t hash_node(const IrNode *n) {
     uint64_t h = mix(17, (uint64_t)n->op), attrs = 0;
     for (int i = 0; i < n->input_count; i++)
         h = mix(h, (uint64_t)n->inputs[i]->id);
     for (int i = 0; i < n->attr_count; i++) {
-        if (!named_only(n) || str_equal(n->attrs[i].name, "name"))
+        if (!ir_param_read(n) || str_equal(n->attrs[i].name, "name"))
             attrs += hash_attr(&n->attrs[i]);
     }
     return mix(h, attrs);
 }
 
 static bool equal_attrs(const IrNode *a, const IrNode *b) {
-    if (named_only(a))
-        return str_equal(ir_attr_get_string(a, "name", ""), ir_attr_get_string(b, "name", ""));
+    if (ir_param_read(a))
+        return str_equal(ir_param_read(a), ir_param_read(b));
     if (a->attr_count != b->attr_count)
         return false;
     for (int i = 0; i < a->attr_count; i++) {
@@ -119,7 +114,7 @@ bool pass_cse(PassContext *ctx, IrGraph *g) {
     IrNode **table = ARENA_ARRAY(ctx->arena, IrNode *, size);
     for (IrNode *n = g->first; n; n = n->next) {
         rewrite_forward_inputs(n);
-        if (!(ir_op_info[n->op].flags & OP_PURE) || n->op == OP_input)
+        if (!ir_is(n, OP_PURE) || n->op == OP_input)
             continue;
         IrNode **slot = find_slot(table, size, n);
         if (!*slot) {

@@ -4,7 +4,7 @@
 #include "passes/rewrite.h"
 
 static bool is_root(const IrNode *n) {
-    return n->op == OP_input || (ir_op_info[n->op].flags & OP_EFFECT);
+    return n->op == OP_input || ir_is(n, OP_EFFECT);
 }
 
 bool pass_dce(PassContext *ctx, IrGraph *g) {

@@ -14,7 +14,8 @@
 
 static GradientRule *const rules[OP_COUNT] = {
 #define AT_LEAST(n) (-1 - (n))
-#define OP(id, inputs, shape, flags, scalar, gradient, expand, stage, attributes) grad_##gradient,
+#define OP(id, inputs, shape, flags, scalar, cost, simplify, gradient, expand, stage, stats, attributes)               \
+    grad_##gradient,
 #include "ir/ops.def"
 #undef OP
 #undef AT_LEAST
@@ -104,8 +105,8 @@ static bool kind_is_wanted(GraphKind graph, IrParamKind kind) {
 }
 
 static bool is_wanted_source(const PassContext *ctx, const IrGraph *g, const IrNode *n) {
-    if (n->op == OP_param) {
-        const IrParam *param = ir_module_find_param(g->module, ir_attr_get_string(n, "name", ""));
+    if (ir_param_read(n)) {
+        const IrParam *param = ir_module_find_param(g->module, ir_param_read(n));
         return param && kind_is_wanted(ctx->kind, param->kind);
     }
     return n->op == OP_input && ctx->input_gradient && ctx->kind == GRAPH_gradients &&
@@ -115,7 +116,7 @@ static bool is_wanted_source(const PassContext *ctx, const IrGraph *g, const IrN
 static void mark_wanted(Gradients *gradients, const PassContext *ctx, const IrGraph *g) {
     for (IrNode *n = g->first; n; n = n->next) {
         bool wanted = is_wanted_source(ctx, g, n);
-        for (int i = 0; i < n->input_count && rules[n->op] != grad_zero && n->op != OP_assign; i++) {
+        for (int i = 0; i < n->input_count && rules[n->op] != grad_zero && !ir_is(n, OP_EFFECT); i++) {
             wanted = wanted || gradients->wanted[n->inputs[i]->id];
         }
         gradients->wanted[n->id] = wanted && n->type.dtype == DTYPE_f32;

@@ -18,7 +18,8 @@ enum { MAX_CALL_DEPTH = 100 };
 /* ops.def's column "expand", none meaning that the op is no HIGH one. */
 #define expand_none NULL
 static ExpandFunction *const expand_functions[OP_COUNT] = {
-#define OP(id, inputs, shape, flags, scalar, gradient, expand, stage, attributes) [OP_##id] = expand_##expand,
+#define OP(id, inputs, shape, flags, scalar, cost, simplify, gradient, expand, stage, stats, attributes)               \
+    [OP_##id] = expand_##expand,
 #include "ir/ops.def"
 #undef OP
 };
@@ -94,7 +95,7 @@ IrNode *expand_draw(Expander *e, const ExpandFrame *frame, const IrNode *n, cons
 /* ---- inlining ---- */
 
 static IrNode *copy_primitive(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
-    if (n->op == OP_param)
+    if (ir_param_read(n))
         return expand_parameter(e, frame, expand_resolve_name(e, frame, ir_attr_get_string(n, "name", "")), n->type,
                                 ir_attr_get_string(n, "kind", "weight"), ir_attr_get_string(n, "init", "zeros"),
                                 ir_attr_get_float(n, "scale", 0));
@@ -196,7 +197,7 @@ bool pass_expand(PassContext *ctx, IrGraph *g) {
     ir_clear_scratch(g);
     for (IrNode *n = g->first; n; n = n->next) {
         rewrite_forward_inputs(n);
-        if (n->op == OP_param)
+        if (ir_param_read(n))
             expand_enter_parameter(ctx, n);
         if (stays(&e, n))
             continue;

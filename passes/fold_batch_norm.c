@@ -19,7 +19,7 @@ static bool is_channel_vector(const IrNode *scale, const IrNode *conv) {
 }
 
 static bool can_fold(const Fold *f, const IrNode *conv, const IrNode *scale) {
-    return conv->op == OP_conv2d && f->uses[conv->id] == 1 && f->prepared[scale->id] &&
+    return ir_is_convolution(conv) && f->uses[conv->id] == 1 && f->prepared[scale->id] &&
            f->prepared[conv->inputs[1]->id] && is_channel_vector(scale, conv);
 }
 

@@ -17,6 +17,7 @@
  * a state are added up without being stored.
  * Values are decided operands first, so costs include what is inlined below. Outputs always have memory. */
 #include "base/saturate.h"
+#include "ir/stats.h"
 #include "passes/schedule.h"
 
 enum {
@@ -38,7 +39,7 @@ enum {
 
 /* What is known of a node when its users are looked at. */
 typedef struct Value {
-    int cost;            /* arithmetic operations to compute an element from memory */
+    double cost;         /* arithmetic operations to compute an element from memory (ir/stats.h) */
     int nodes;           /* of its expression */
     int loads;           /* reads of memory for an element, constants left out */
     int tensors;         /* those of them that read a tensor with images */
@@ -62,48 +63,18 @@ typedef struct Fusion {
     bool training, wide;
 } Fusion;
 
-static bool is_light(const IrNode *n) {
-    return ir_op_info[n->op].flags & (OP_ELEMENTWISE | OP_VIEW);
+static bool is_pool(const IrNode *n) {
+    return ir_is(n, OP_WINDOW) && !ir_is(n, OP_PRODUCT);
 }
 
-static bool is_view(const IrNode *n) {
-    return ir_op_info[n->op].flags & OP_VIEW;
-}
-
-static int cost_of(IrOp op) {
-    switch (op) {
-    case OP_div:
-        return 4;
-    case OP_sqrt:
-        return 6;
-    case OP_exp:
-    case OP_log:
-    case OP_tanh:
-    case OP_sigmoid:
-    case OP_sin:
-    case OP_cos:
-    case OP_draw:
-        return 16;
-    case OP_detach:
-        return 0;
-    default:
-        return ir_op_info[op].flags & OP_ELEMENTWISE ? 1 : 0;
-    }
-}
-
-static bool is_pool(IrOp op) {
-    return op == OP_max_pool || op == OP_max_pool_index || op == OP_avg_pool || op == OP_max_pool_grad ||
-           op == OP_avg_pool_grad;
-}
-
-static bool is_reduction(const IrNode *n) {
-    return n->op == OP_reduce_sum || n->op == OP_reduce_max || n->op == OP_reduce_partial;
+/* An element of it is one of an operand out of several. */
+static bool is_joint(const IrNode *n) {
+    return ir_is(n, OP_VIEW) && n->input_count > 1;
 }
 
 /* More elements per image than x has: an inlined x would be computed again for each. */
 static bool is_wider(const IrNode *n, const IrNode *x) {
-    return !is_reduction(n) && ir_type_count(&n->type, 1, 1) > ir_type_count(&x->type, 1, 1) && n->op != OP_pad &&
-           n->op != OP_place && n->op != OP_concat && n->op != OP_dilate;
+    return !ir_is(n, OP_REDUCTION | OP_ONCE) && ir_type_count(&n->type, 1, 1) > ir_type_count(&x->type, 1, 1);
 }
 
 /* Does a reshape join or split dimensions, rather than add or drop ones of extent 1? */
@@ -125,7 +96,7 @@ static bool merges_dimensions(const IrNode *n) {
 
 /* Pixels of the window of a dense convolution or of the gradient of its weights; 0: n is neither. */
 static int64_t count_taps(const IrNode *n) {
-    if ((n->op != OP_conv2d && n->op != OP_conv2d_grad_weight) || ir_attr_get_int(n, "groups", 1) != 1)
+    if (!(ir_is_convolution(n) || ir_is_weight_gradient(n)) || ir_attr_get_int(n, "groups", 1) != 1)
         return 0;
     const int64_t *weight = ir_conv_weight(n);
     return weight[2] * weight[3];
@@ -139,7 +110,7 @@ static int64_t count_products(const IrNode *n, const IrNode *x) {
     int64_t taps = count_taps(n);
     if (taps <= 1 || !schedule_is_images(x))
         return 0;
-    const IrNode *y = n->op == OP_conv2d ? n : n->inputs[0], *input = n->inputs[n->op != OP_conv2d];
+    const IrNode *y = ir_is_weight_gradient(n) ? n->inputs[0] : n, *input = n->inputs[ir_is_weight_gradient(n)];
     int64_t products = saturating_multiply(ir_type_count(&y->type, 1, 1), input->type.dim[3] * taps);
     return products / ir_type_count(&x->type, 1, 1);
 }
@@ -162,10 +133,10 @@ static void note_uses(Fusion *f, IrNode *n) {
         x->users += !again;
         x->user = n;
         x->merged = x->merged || (n->op == OP_reshape && merges_dimensions(n));
-        bool window = !is_light(n) && !is_reduction(n) && n->op != OP_assign;
+        bool window = ir_is(n, OP_WINDOW | OP_PRODUCT);
         x->window_user = x->window_user || window;
         x->wide_window = x->wide_window || (window && count_taps(n) != 1);
-        x->pool_user = x->pool_user || is_pool(n->op);
+        x->pool_user = x->pool_user || is_pool(n);
         x->wider_user = x->wider_user || is_wider(n, n->inputs[i]);
         x->placed = x->placed || (n->op == OP_place && n->inputs[i]->type.rank > 0);
         x->later_user = x->later_user || f->groups[n->id] != f->groups[n->inputs[i]->id];
@@ -175,7 +146,7 @@ static void note_uses(Fusion *f, IrNode *n) {
 /* From users to operands: which once values end up in an expression over images. */
 static void find_into_images(Fusion *f) {
     for (IrNode *n = f->g->last; n; n = n->prev) {
-        bool passes_on = schedule_is_images(n) || (is_view(n) && f->values[n->id].into_images);
+        bool passes_on = schedule_is_images(n) || (ir_is(n, OP_VIEW) && f->values[n->id].into_images);
         for (int i = 0; passes_on && i < n->input_count; i++) {
             Value *x = &f->values[n->inputs[i]->id];
             x->into_images = x->into_images || !schedule_is_images(n->inputs[i]);
@@ -187,13 +158,13 @@ static void gather_facts(Fusion *f, Arena *arena) {
     StrMap assigned = str_map_create(arena);
     for (IrNode *n = f->g->first; n; n = n->next) {
         note_uses(f, n);
-        if (n->op == OP_assign) {
-            str_map_set(&assigned, ir_attr_get_string(n, "param", ""), n);
+        if (ir_param_written(n)) {
+            str_map_set(&assigned, ir_param_written(n), n);
         }
     }
     for (IrNode *n = f->g->first; n; n = n->next) {
-        if (n->op == OP_param) {
-            f->values[n->id].reads_assigned = str_map_get(&assigned, ir_attr_get_string(n, "name", "")) != NULL;
+        if (ir_param_read(n)) {
+            f->values[n->id].reads_assigned = str_map_get(&assigned, ir_param_read(n)) != NULL;
         }
     }
     for (int i = 0; i < f->g->output_count; i++) {
@@ -248,14 +219,14 @@ static void add_operand(Value *value, const Value *x, IrNode *operand) {
         value->loads++;
         value->tensors += schedule_is_images(operand);
     }
-    if (operand->inlined || operand->op == OP_param) {
+    if (operand->inlined || ir_param_read(operand)) {
         value->reads_assigned = value->reads_assigned || x->reads_assigned;
     }
 }
 
 /* A depthwise convolution that brings no more than a tile of its operand into shared memory. */
 static bool is_tiled_window(const IrNode *n) {
-    if (n->op != OP_conv2d || !ir_conv_is_depthwise(n))
+    if (!ir_is_convolution(n) || !ir_conv_is_depthwise(n))
         return false;
     const int64_t *weight = ir_conv_weight(n), *stride = ir_attr_get_ints(n, "stride");
     return weight[2] * weight[3] <= MOST_TAPS && stride[0] == 1 && stride[1] == 1;
@@ -263,14 +234,14 @@ static bool is_tiled_window(const IrNode *n) {
 
 static void sum_costs(Fusion *f, IrNode *n) {
     Value *value = &f->values[n->id];
-    value->cost = cost_of(n->op) * (n->op == OP_add_n ? n->input_count : 1);
-    value->expensive = cost_of(n->op) >= 16;
+    value->cost = ir_element_cost(n, 1);
+    value->expensive = value->cost >= IR_EXPENSIVE;
     value->nodes = 1;
     value->windows = f->wide && is_tiled_window(n);
     for (int i = 0; i < n->input_count; i++) {
         add_operand(value, &f->values[n->inputs[i]->id], n->inputs[i]);
     }
-    if (n->op == OP_concat && value->tensors > 1 && !f->training) {
+    if (is_joint(n) && value->tensors > 1 && !f->training) {
         value->tensors = 1; /* an element is read from one of the parts, which loops over channels are cut by */
     }
 }
@@ -282,15 +253,14 @@ static bool should_inline_in_tiles(IrNode *n, const Value *v) {
 
 /* Into one elementwise operation over the same elements. */
 static bool should_inline_windows(const IrNode *n, const Value *v) {
-    return v->users == 1 && !v->is_output && (ir_op_info[v->user->op].flags & OP_ELEMENTWISE) &&
-           ir_type_equal(&v->user->type, &n->type);
+    return v->users == 1 && !v->is_output && ir_is(v->user, OP_ELEMENTWISE) && ir_type_equal(&v->user->type, &n->type);
 }
 
 static bool should_inline_images(const Fusion *f, IrNode *n, const Value *v) {
     if (v->windows > 0) {
         return should_inline_windows(n, v);
     }
-    if (n->op == OP_concat && v->tensors > 1) {
+    if (is_joint(n) && v->tensors > 1) {
         return false; /* in training its readers are many: one copy (measured 3 % faster, and less memory) */
     }
     if (v->pool_user) {
@@ -337,14 +307,14 @@ static bool is_transposition(const IrNode *n) {
 }
 
 static bool should_inline(const Fusion *f, IrNode *n, const Value *v) {
-    if (n->op == OP_constant || n->op == OP_scalar) {
+    if (ir_is(n, OP_NUMBER)) {
         return !v->is_output;
     }
     int most_loads = schedule_is_images(n) ? MOST_LOADS : MOST_ONCE_LOADS;
     if (f->wide && is_tiled_window(n)) {
         return should_inline_windows(n, v);
     }
-    if (!(is_light(n) || n->op == OP_draw) || is_transposition(n) || v->merged || v->is_output || v->users == 0 ||
+    if (!(ir_is_light(n) || n->op == OP_draw) || is_transposition(n) || v->merged || v->is_output || v->users == 0 ||
         v->tensors > MOST_TENSORS || v->loads > most_loads || v->nodes > MOST_NODES) {
         return false;
     }

@@ -30,7 +30,8 @@ IrNode *gradients_reshape(Gradients *g, IrNode *x, const IrType *type);
 IrNode *gradients_broadcast(Gradients *g, IrNode *x, const IrType *type);
 
 /* One declaration for each name in ops.def; a name without a rule does not link. */
-#define OP(id, inputs, shape, flags, scalar, gradient, expand, stage, attributes) GradientRule grad_##gradient;
+#define OP(id, inputs, shape, flags, scalar, cost, simplify, gradient, expand, stage, stats, attributes)               \
+    GradientRule grad_##gradient;
 #define AT_LEAST(n) (-1 - (n))
 #include "ir/ops.def"
 #undef AT_LEAST

@@ -145,7 +145,7 @@ static bool check_primitives(PassContext *ctx, const PassInfo *pass, IrGraph *g)
     if (!needs_primitives(pass))
         return true;
     for (const IrNode *n = g->first; n; n = n->next) {
-        if (!(ir_op_info[n->op].flags & OP_HIGH))
+        if (!ir_is(n, OP_HIGH))
             continue;
         diag_error(ctx->diag, n->span,
                    "the pass '%s' needs primitive operations, but '@%s' still has '%s'; run the pass 'expand' before",
@@ -269,7 +269,7 @@ bool pipeline_run(PassContext *ctx, IrGraph *g) {
         return false;
     /* A graph that was printed after expand comes without a table of parameters. */
     for (const IrNode *n = g->first; n; n = n->next) {
-        if (n->op == OP_param)
+        if (ir_param_read(n))
             expand_enter_parameter(ctx, n);
     }
     run_passes(ctx, g);
@@ -280,7 +280,7 @@ bool pipeline_run(PassContext *ctx, IrGraph *g) {
 
 static bool has_alphas(const IrGraph *g) {
     for (const IrNode *n = g->first; n; n = n->next) {
-        if (n->op == OP_param && str_equal(ir_attr_get_string(n, "kind", ""), "alpha"))
+        if (ir_param_read(n) && str_equal(ir_attr_get_string(n, "kind", ""), "alpha"))
             return true;
     }
     return false;

@@ -50,7 +50,7 @@ static void extend_life(void *data, IrNode *reader, IrNode *value) {
 }
 
 static bool is_planned(const IrNode *n) {
-    return n->stage >= 0 && !n->inlined && n->op != OP_assign;
+    return n->stage >= 0 && !n->inlined && !ir_is(n, OP_EFFECT);
 }
 
 static void find_lives(IrGraph *g, Plan *plan) {
@@ -72,7 +72,7 @@ static void find_lives(IrGraph *g, Plan *plan) {
 
 static void choose_place(const PassContext *ctx, IrGraph *g, IrNode *n, const PlanValue *v, bool prepared) {
     n->offset = 0;
-    if (n->op == OP_param || n->op == OP_assign) {
+    if (ir_param_name(n)) {
         n->place = PLACE_state;
     } else if (n->op == OP_input) {
         n->place = PLACE_input;
@@ -160,7 +160,7 @@ static void heap_give(Heap *heap, int64_t offset, int64_t bytes) {
 
 /* Does the expression of n read value at n's own index only? On the way no index may change: elementwise, n's type. */
 static bool reads_in_step(const IrNode *n, const IrNode *value, bool straight) {
-    straight = straight && (ir_op_info[n->op].flags & OP_ELEMENTWISE) && ir_type_equal(&n->type, &value->type);
+    straight = straight && ir_is(n, OP_ELEMENTWISE) && ir_type_equal(&n->type, &value->type);
     for (int i = 0; i < n->input_count; i++) {
         const IrNode *x = n->inputs[i];
         if ((x == value && !straight) || (x->inlined && !reads_in_step(x, value, straight))) {

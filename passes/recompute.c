@@ -26,7 +26,7 @@ enum { BACKWARD = 0, FORWARD = 1, AGAIN = 2, KEPT = 3 };
 enum { WORTHWHILE = 16 /* operations for a byte */ };
 
 static bool is_state(const IrNode *n) {
-    return schedule_is_given(n) || !schedule_is_images(n) || !schedule_is_edge(n->tag);
+    return ir_is(n, OP_GIVEN) || !schedule_is_images(n) || !schedule_is_edge(n->tag);
 }
 
 /* ---- what is worth keeping ---- */
@@ -44,10 +44,6 @@ typedef struct Choice {
     Candidate *candidates;
 } Choice;
 
-static bool is_cheap(const IrNode *n) {
-    return ir_op_info[n->op].flags & (OP_ELEMENTWISE | OP_VIEW);
-}
-
 static int64_t bytes_of(const PassContext *ctx, const IrNode *n) {
     return ir_type_count(&n->type, ctx->batch, 1) * pass_element_size(ctx, n);
 }
@@ -59,7 +55,7 @@ static void find_candidates(Choice *choice, IrNode *n) {
     n->mark = AGAIN;
     for (int i = 0; i < n->input_count; i++)
         find_candidates(choice, n->inputs[i]);
-    if (is_cheap(n))
+    if (ir_is_light(n))
         return;
     int64_t bytes = bytes_of(choice->ctx, n);
     double worth = ir_count_operations(n, choice->ctx->batch) / (double)bytes;

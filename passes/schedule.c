@@ -24,10 +24,6 @@ bool schedule_is_images(const IrNode *n) {
     return ir_type_has_dim(&n->type, IR_DIM_N) || ir_type_has_dim(&n->type, IR_DIM_K);
 }
 
-bool schedule_is_given(const IrNode *n) {
-    return n->op == OP_param || n->op == OP_input || n->op == OP_constant || n->op == OP_scalar;
-}
-
 bool schedule_is_edge(const char *tag) {
     return tag && strstr(tag, "._ops.");
 }
@@ -40,7 +36,7 @@ static bool same_tag(const char *a, const char *b) {
 
 static bool uses_group(const IrNode *n, const int *groups, int group) {
     for (int i = 0; i < n->input_count; i++) {
-        if (groups[n->inputs[i]->id] == group && !schedule_is_given(n->inputs[i])) {
+        if (groups[n->inputs[i]->id] == group && !ir_is(n->inputs[i], OP_GIVEN)) {
             return true;
         }
     }
@@ -52,9 +48,9 @@ int *schedule_find_groups(IrGraph *g, Arena *arena) {
     int group = 0;
     const char *tag = g->first ? g->first->tag : NULL;
     for (IrNode *n = g->first; n; n = n->next) {
-        bool light = ir_op_info[n->op].flags & (OP_ELEMENTWISE | OP_VIEW);
-        bool joins = schedule_is_given(n) || same_tag(n->tag, tag) ||
-                     (light && schedule_is_edge(tag) && !schedule_is_edge(n->tag) && uses_group(n, groups, group));
+        bool joins =
+            ir_is(n, OP_GIVEN) || same_tag(n->tag, tag) ||
+            (ir_is_light(n) && schedule_is_edge(tag) && !schedule_is_edge(n->tag) && uses_group(n, groups, group));
         if (!joins) {
             group++;
             tag = n->tag;
@@ -70,7 +66,7 @@ static int depth_in_group(const IrNode *n, const int *groups, const int *depths)
     int depth = 0;
     for (int i = 0; i < n->input_count; i++) {
         const IrNode *x = n->inputs[i];
-        if (groups[x->id] == groups[n->id] && !schedule_is_given(x)) {
+        if (groups[x->id] == groups[n->id] && !ir_is(x, OP_GIVEN)) {
             int own = depths[x->id] + (schedule_is_images(x) != schedule_is_images(n));
             depth = own > depth ? own : depth;
         }
@@ -101,12 +97,11 @@ static void sort_run(IrNode *first, IrNode *end, int deepest, const int *depths,
 /* An assignment must stay behind all that read the old value: it waits for as many barriers as they do. */
 static void delay_assignments(IrNode *first, IrNode *end, int *depths) {
     for (IrNode *n = first; n != end; n = n->next) {
-        const char *name = n->op == OP_assign ? ir_attr_get_string(n, "param", "") : NULL;
+        const char *name = ir_param_written(n);
         for (IrNode *reader = first; name && reader != n; reader = reader->next) {
             for (int i = 0; i < reader->input_count; i++) {
-                const IrNode *x = reader->inputs[i];
-                if (x->op == OP_param && str_equal(ir_attr_get_string(x, "name", ""), name) &&
-                    depths[reader->id] > depths[n->id]) {
+                const char *read = ir_param_read(reader->inputs[i]);
+                if (read && str_equal(read, name) && depths[reader->id] > depths[n->id]) {
                     depths[n->id] = depths[reader->id];
                 }
             }
@@ -149,8 +144,8 @@ static bool *find_parameter_only(PassContext *ctx, IrGraph *g) {
     ir_graph_number(g);
     bool *only = ARENA_ARRAY(ctx->arena, bool, g->next_id);
     for (IrNode *n = g->first; n; n = n->next) {
-        bool holds =
-            !schedule_is_images(n) && n->op != OP_input && n->op != OP_scalar && n->op != OP_draw && n->op != OP_assign;
+        bool given = ir_is(n, OP_SOURCE) && !ir_param_read(n);
+        bool holds = !schedule_is_images(n) && !given && !ir_is(n, OP_EFFECT);
         for (int i = 0; i < n->input_count; i++) {
             holds = holds && only[n->inputs[i]->id];
         }
@@ -213,7 +208,7 @@ typedef struct ReaderSearch {
 static void note_reader(void *data, IrNode *reader, IrNode *value) {
     (void)reader;
     ReaderSearch *search = data;
-    const char *name = value->op == OP_param ? ir_attr_get_string(value, "name", "") : NULL;
+    const char *name = ir_param_read(value);
     const IrNode *last = name ? str_map_get(search->readers, name) : NULL;
     if (name && (!last || search->level[last->id] < search->level[search->node->id])) {
         str_map_set(search->readers, name, search->node);
@@ -227,8 +222,8 @@ static int find_levels(Numbering *s) {
         IrNode *n = s->waiting[i];
         LevelSearch search = {s, 0};
         schedule_visit_loads(n, raise_level, &search);
-        if (n->op == OP_assign) {
-            IrNode *reader = str_map_get(&readers, ir_attr_get_string(n, "param", ""));
+        if (ir_param_written(n)) {
+            IrNode *reader = str_map_get(&readers, ir_param_written(n));
             if (reader && s->level[reader->id] >= search.level) {
                 search.level = s->level[reader->id] + 1;
             }
@@ -321,7 +316,7 @@ static void put_in_order(const Numbering *s, IrGraph *g) {
         nodes[count++] = n;
     }
     for (int i = 0; i < count; i++) {
-        if (schedule_is_given(nodes[i])) {
+        if (ir_is(nodes[i], OP_GIVEN)) {
             emit(nodes[i]);
         }
     }
@@ -340,7 +335,7 @@ void schedule_number_stages(PassContext *ctx, IrGraph *g) {
     ir_clear_scratch(g);
     for (int round = 0; round < 2; round++) {
         for (IrNode *n = g->first; n; n = n->next) {
-            bool computed = !n->inlined && !schedule_is_given(n);
+            bool computed = !n->inlined && !ir_is(n, OP_GIVEN);
             if (round == 0) {
                 n->stage = -1;
             }

@@ -10,8 +10,6 @@
 
 /* Has N or K among its extents. */
 bool schedule_is_images(const IrNode *n);
-/* Parameters, inputs, constants and run-time scalars: nothing computes them. */
-bool schedule_is_given(const IrNode *n);
 /* Part of an edge of a cell ("cells.0._ops.3"), not of the cell as such. */
 bool schedule_is_edge(const char *tag);
 

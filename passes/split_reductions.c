@@ -35,7 +35,7 @@ static IrNode *build_partial(IrBuilder *b, IrNode *n) {
     if (op == OP_reduce_sum && reduces_images(n)) {
         return ir_build(b, OP_reduce_partial, NULL, n->input_count, n->inputs, n->attr_count, n->attrs);
     }
-    bool product = (op == OP_conv2d_grad_weight && n->type.rank == 4) || (op == OP_matmul && contracts_images(n));
+    bool product = (ir_is_weight_gradient(n) && n->type.rank == 4) || (op == OP_matmul && contracts_images(n));
     if (!product || is_split(n)) {
         return NULL;
     }

@@ -147,7 +147,7 @@ static void read_alpha_settings(Update *u) {
 static StrMap find_param_nodes(Update *u) {
     StrMap nodes = str_map_create(u->ctx->arena);
     for (IrNode *n = u->g->first; n; n = n->next) {
-        const char *name = n->op == OP_param ? ir_attr_get_string(n, "name", "") : NULL;
+        const char *name = ir_param_read(n);
         if (name && !str_map_get(&nodes, name)) {
             str_map_set(&nodes, name, n);
         }

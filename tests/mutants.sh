@@ -153,7 +153,7 @@ mutant 'minus a relu taken for its argument' passes/canonicalize.c 's/inputs\[0\
 mutant 'derive counts none' passes/derive.c 's/strcmp\(edge->operations\[i\], "none"\) != 0 \&\& //' -- unit/passes_derive
 mutant 'derive takes the last of equals' passes/derive.c 's/weight > best.weight/weight >= best.weight/' -- unit/passes_derive
 mutant 'derive orders edges by state' passes/derive.c 's/edges\[at - 1\].weight < edge.weight/false/' -- reference/derive
-mutant 'statistics count the auxiliary head' ir/stats.c '/count_products/,/^}/s/if \(counter.auxiliary\)/if (false)/' -- reference/stats
+mutant 'statistics count the auxiliary head' ir/stats.c '/^static void add_products/,/^}/s/if \(!counter.auxiliary\)/if (true)/' -- reference/stats
 
 # ---- runs ----
 mutant 'chunks by the number of images of a batch' runtime/device/executor.c 's/work->chunk \* run->batch \/ run->chunks, end/work->chunk * (run->batch - 1) \/ run->chunks, end/' \

@@ -53,9 +53,9 @@ typedef struct Group {
 
 /* ---- which steps ---- */
 
-static bool is_reduced(const IrNode *node, int d) {
-    const IrAttr *axes = ir_attr(node, "axes");
-    if (d == 0 && node->op == OP_reduce_partial)
+static bool is_reduced(const CgStep *step, int d) {
+    const IrAttr *axes = ir_attr(step->node, "axes");
+    if (d == 0 && step->partial)
         return true;
     for (int i = 0; i < axes->count; i++)
         if (axes->ints[i] == d)
@@ -65,14 +65,13 @@ static bool is_reduced(const IrNode *node, int d) {
 
 /* stage_rules.c gives the result's axes first, then one axis to each dimension that is added up. */
 static bool read_sum(Member *m, const IrType *type) {
-    const IrNode *node = m->step->node;
-    bool keep = ir_attr_get_int(node, "keep", 0), partial = node->op == OP_reduce_partial;
+    bool keep = ir_attr_get_int(m->step->node, "keep", 0), partial = m->step->partial;
     int last = type->rank - 1, position = partial && keep ? 2 : 1, added = m->step->out->type.rank;
     m->sum = true;
-    m->full = is_reduced(node, last);
+    m->full = is_reduced(m->step, last);
     m->axis_of[0] = 0;
     for (int d = 1; d <= last; d++) {
-        bool reduced = is_reduced(node, d);
+        bool reduced = is_reduced(m->step, d);
         if (!reduced && d != last && type->dim[d] != 1)
             return false;
         m->axis_of[d] = reduced ? added++ : position;
@@ -88,9 +87,9 @@ static bool read_sum(Member *m, const IrType *type) {
 static bool read_member(Member *m, CgStep *step, IrType *domain) {
     const IrNode *node = step->node;
     *m = (Member){.step = step, .body = step->value};
-    bool sum = node->op == OP_reduce_partial || node->op == OP_reduce_sum;
+    bool sum = ir_is(node, OP_SUM);
     *domain = sum ? node->inputs[0]->type : node->type;
-    if (domain->rank < 2 || domain->dim[0] != IR_DIM_N || (step->partial && node->op != OP_reduce_partial))
+    if (domain->rank < 2 || domain->dim[0] != IR_DIM_N || (step->partial && !sum))
         return false;
     for (int d = 0; d < domain->rank; d++)
         m->axis_of[d] = d;

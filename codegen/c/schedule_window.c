@@ -128,9 +128,9 @@ static bool describe_gradient(WindowStep *s, int max_width) {
 
 static bool describe_step(const CgProgram *program, CgStep *step, int max_width, WindowStep *s) {
     *s = (WindowStep){.step = step};
-    if (step->node->op == OP_conv2d)
+    if (ir_is_convolution(step->node))
         return describe_convolution(program, s, max_width);
-    return step->node->op == OP_conv2d_grad_weight && describe_gradient(s, max_width);
+    return ir_is_weight_gradient(step->node) && describe_gradient(s, max_width);
 }
 
 /* ---- copies ---- */

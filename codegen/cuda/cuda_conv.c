@@ -107,9 +107,9 @@ void cuda_describe_conv(const CgPrinter *p, CgPrecision precision, const CgStep 
     if (precision == PRECISION_f64 || p->buffer_count != 3 || ir_attr_get_int(node, "groups", 1) != 1 ||
         cg_conv_kind(conv) != CONV_none)
         return;
-    if (node->op == OP_conv2d)
+    if (ir_is_convolution(node))
         (node->inputs[1]->op == OP_flip_weight ? describe_grad_input : describe_forward)(p, precision, node, &found);
-    else if (node->op == OP_conv2d_grad_weight)
+    else if (ir_is_weight_gradient(node))
         describe_grad_weight(p, precision, node, &found);
     bool window = found.shape[CONV_KERNEL] * found.shape[CONV_KERNEL + 1] > 1;
     if (cg_conv_kind(&found) != CONV_none && window && fits(found.shape))

@@ -431,7 +431,7 @@ bool cuda_is_product(Arena *arena, const CgOptions *options, const CgStep *step)
 bool cuda_has_channel_tiles(Arena *arena, const CgOptions *options, const CgStep *step) {
     Product q = make_product(arena, options, step);
     const IrNode *node = step->node;
-    bool pointwise = node->op == OP_conv2d && node->inputs[1]->type.dim[2] * node->inputs[1]->type.dim[3] == 1;
+    bool pointwise = ir_is_convolution(node) && node->inputs[1]->type.dim[2] * node->inputs[1]->type.dim[3] == 1;
     if (!pointwise || !describe(&q))
         return false;
     bool pixels = true;

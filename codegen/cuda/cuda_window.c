@@ -12,17 +12,13 @@
 
 /* ---- which steps ---- */
 
-static bool is_gradient(const IrNode *node) {
-    return node->op == OP_conv2d_grad_weight;
-}
-
 static IrNode *operand_of(const IrNode *node) {
-    return node->inputs[is_gradient(node)];
+    return node->inputs[ir_is_weight_gradient(node)];
 }
 
 /* The images that the window's output is, or dy. */
 static const int64_t *output_shape(const IrNode *node) {
-    return is_gradient(node) ? node->inputs[0]->type.dim : node->type.dim;
+    return ir_is_weight_gradient(node) ? node->inputs[0]->type.dim : node->type.dim;
 }
 
 /* Pixels from the first tap to the last. */
@@ -62,7 +58,7 @@ static Found find_windows(const CgStep *step) {
     Found f = {0};
     if (fits_tile(step->node))
         f.nodes[f.count++] = step->node;
-    else if (ir_op_info[step->node->op].flags & OP_ELEMENTWISE)
+    else if (ir_is(step->node, OP_ELEMENTWISE))
         find_inlined(&f, step->node);
     return f;
 }
@@ -74,7 +70,7 @@ static bool same_pair(const IrNode *a, const IrNode *b, const char *name) {
 /* Random numbers are named by the element of their own step. */
 bool cuda_is_window(const CgProgram *program, const CgStep *step) {
     Found f = find_windows(step);
-    bool fine = f.count > 0 && f.count <= WINDOW_MOST && !is_gradient(step->node) && step->int_count == 0 &&
+    bool fine = f.count > 0 && f.count <= WINDOW_MOST && !ir_is_weight_gradient(step->node) && step->int_count == 0 &&
                 cuda_is_narrow(program->options, step);
     int64_t reach = 0;
     for (int i = 0; i < f.count && fine; i++) {
@@ -85,7 +81,7 @@ bool cuda_is_window(const CgProgram *program, const CgStep *step) {
 }
 
 bool cuda_is_window_grad(const CgProgram *program, const CgStep *step) {
-    if (!is_gradient(step->node) || !fits_tile(step->node) || !step->partial || step->int_count > 0 ||
+    if (!ir_is_weight_gradient(step->node) || !fits_tile(step->node) || !step->partial || step->int_count > 0 ||
         !cuda_is_narrow(program->options, step))
         return false;
     const int64_t *weight = ir_conv_weight(step->node);
@@ -161,7 +157,7 @@ int64_t window_elements(const Tile *t) {
 }
 
 static int64_t shared_bytes(const Tile *t, int64_t element) {
-    int64_t dy = is_gradient(t->windows[0].node) ? t->tile[ROW] * t->tile[COLUMN] * t->lanes : 0;
+    int64_t dy = ir_is_weight_gradient(t->windows[0].node) ? t->tile[ROW] * t->tile[COLUMN] * t->lanes : 0;
     return (window_elements(t) + dy) * element;
 }
 
@@ -224,7 +220,7 @@ static CgBuild *begin_step(const Tile *t, const CgStep *model, CgStep **step) {
 
 static void describe_window(CgBuild *b, const Tile *t, Window *w, const CgIndex *index) {
     IrNode *const *inputs = w->node->inputs;
-    if (is_gradient(w->node)) {
+    if (ir_is_weight_gradient(w->node)) {
         CgIndex at[4] = {index[AXIS_image], index[AXIS_oy], index[AXIS_ox], index[AXIS_channel]};
         w->dy = cg_guard(b, 2, &index[AXIS_oy], t->size, cg_value_at(b, inputs[0], at), cg_constant(b, 0));
     } else {
@@ -282,7 +278,7 @@ Tile window_tile(CudaKernel *k) {
     const CudaGroup *group = k->group;
     Tile t = {.k = k, .p = k->p};
     for (; t.step_count < group->step_count &&
-           (!group->steps[t.step_count]->partial || is_gradient(group->steps[0]->node));
+           (!group->steps[t.step_count]->partial || ir_is_weight_gradient(group->steps[0]->node));
          t.step_count++) {
         Found f = find_windows(group->steps[t.step_count]);
         for (int i = 0; i < f.count; i++)
@@ -296,7 +292,7 @@ Tile window_tile(CudaKernel *k) {
     t.channels = ir_conv_weight(first)[0];
     choose_tile(&t, cg_element_size(k->program->options, DTYPE_f32));
     describe(&t);
-    for (int i = 0; i < t.step_count && !is_gradient(first); i++) {
+    for (int i = 0; i < t.step_count && !ir_is_weight_gradient(first); i++) {
         describe_formula(&t, i);
         cg_c_set_step(t.p, t.formulas[i], 0);
     }

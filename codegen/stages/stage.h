@@ -151,7 +151,8 @@ typedef CgScalar *CgRule(CgBuild *b, IrNode *node, const CgIndex *index);
 extern CgRule *const cg_rules[OP_COUNT];
 /* The rules that ops.def names: stage_rules.c, stage_windows.c. */
 #define AT_LEAST(n) (-1 - (n))
-#define OP(id, inputs, shape, flags, scalar, gradient, expand, stage, attributes) CgRule stage_##stage;
+#define OP(id, inputs, shape, flags, scalar, cost, simplify, gradient, expand, stage, stats, attributes)               \
+    CgRule stage_##stage;
 #include "ir/ops.def"
 #undef OP
 /* The element of node's value at index[0..rank). */

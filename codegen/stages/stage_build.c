@@ -80,21 +80,13 @@ static int64_t input_number(const IrGraph *graph, const IrNode *node) {
     bug("input not in its graph");
 }
 
-static const char *param_name(const IrNode *node) {
-    return ir_attr_get_string(node, node->op == OP_assign ? "param" : "name", "");
-}
-
-static bool is_state(const IrNode *node) {
-    return node->op == OP_param || node->op == OP_assign;
-}
-
 static CgBuffer *make_buffer(CgProgram *p, IrNode *node, int id) {
     CgBuffer *buffer = ARENA_NEW(p->arena, CgBuffer);
     *buffer =
         (CgBuffer){.node = node, .id = id, .place = (IrPlace)node->place, .offset = node->offset, .type = node->type};
-    if (is_state(node)) {
+    if (ir_param_name(node)) {
         buffer->place = PLACE_state;
-        buffer->offset = state_offset(p, param_name(node));
+        buffer->offset = state_offset(p, ir_param_name(node));
     } else if (node->op == OP_input) {
         buffer->place = PLACE_input;
         buffer->offset = input_number(p->graph, node);
@@ -123,7 +115,7 @@ static void note_extent(CgProgram *p, const CgBuffer *buffer) {
 }
 
 static bool has_buffer(const IrNode *node) {
-    return !node->inlined && node->op != OP_constant && node->op != OP_scalar;
+    return !node->inlined && !ir_is(node, OP_NUMBER);
 }
 
 /* A parameter and its assignment share one buffer. */
@@ -132,13 +124,13 @@ static void make_buffers(CgProgram *p) {
     for (IrNode *n = p->graph->first; n; n = n->next) {
         if (!has_buffer(n))
             continue;
-        CgBuffer *buffer = is_state(n) ? str_map_get(&state, param_name(n)) : NULL;
+        CgBuffer *buffer = ir_param_name(n) ? str_map_get(&state, ir_param_name(n)) : NULL;
         if (!buffer) {
             buffer = make_buffer(p, n, n->id);
             note_extent(p, buffer);
         }
-        if (is_state(n))
-            str_map_set(&state, param_name(n), buffer);
+        if (ir_param_name(n))
+            str_map_set(&state, ir_param_name(n), buffer);
         p->buffer_of[n->id] = buffer;
     }
 }
@@ -187,8 +179,8 @@ CgScalar *cg_value_at(CgBuild *b, IrNode *node, const CgIndex *index) {
     CgBuffer *buffer = b->program->buffer_of[node->id];
     if (!buffer)
         return cg_describe(b, node, index);
-    if (node->op == OP_param && str_map_get(&b->program->assigned, param_name(node)))
-        bug("parameter '%s' is read after its assignment in @%s", param_name(node), b->program->graph->name);
+    if (ir_param_read(node) && str_map_get(&b->program->assigned, ir_param_read(node)))
+        bug("parameter '%s' is read after its assignment in @%s", ir_param_read(node), b->program->graph->name);
     return cg_load(b, buffer, index);
 }
 
@@ -217,13 +209,14 @@ static void check_in_place(const CgBuild *b, const CgScalar *s) {
 }
 
 static void check_assignment(CgBuild *b) {
-    if (b->step->node->op != OP_assign)
+    const char *written = ir_param_written(b->step->node);
+    if (!written)
         return;
     for (int i = 0; i < CG_TABLE_SIZE; i++)
         for (const CgScalar *s = b->scalars[i]; s; s = s->next)
             if (s->kind == SCALAR_load && s->buffer == b->step->out)
                 check_in_place(b, s);
-    str_map_set(&b->program->assigned, param_name(b->step->node), b->step);
+    str_map_set(&b->program->assigned, written, b->step);
 }
 
 static CgStep *build_step(CgProgram *p, CgBuild *b, IrNode *node) {
@@ -363,7 +356,7 @@ static void build_steps(CgProgram *p) {
     CgBuild *build = ARENA_NEW(p->arena, CgBuild); /* one for all: its tables are large */
     build->scratch = arena_create();
     for (IrNode *n = p->graph->first; n; n = n->next) {
-        if (!has_buffer(n) || n->op == OP_param || n->op == OP_input)
+        if (!has_buffer(n) || ir_is(n, OP_GIVEN))
             continue;
         if (n->stage < 0)
             bug("%%%d = %s of @%s belongs to no stage; run fuse", n->id, ir_op_info[n->op].name, p->graph->name);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 CgRule *const cg_rules[OP_COUNT] = {
-#define OP(id, inputs, shape, flags, scalar, gradient, expand, stage, attributes) stage_##stage,
+#define OP(id, inputs, shape, flags, scalar, cost, simplify, gradient, expand, stage, stats, attributes) stage_##stage,
 #include "ir/ops.def"
 #undef OP
 };
@@ -65,7 +65,7 @@ CgScalar *stage_elementwise(CgBuild *b, IrNode *node, const CgIndex *index) {
     CgScalar *args[3];
     for (int i = 0; i < node->input_count; i++)
         args[i] = broadcast_operand(b, node->inputs[i], node->type.rank, index);
-    return node->op == OP_detach ? args[0] : cg_op(b, node->op, node->input_count, args);
+    return cg_op(b, node->op, node->input_count, args);
 }
 
 CgScalar *stage_add_n(CgBuild *b, IrNode *node, const CgIndex *index) {
@@ -85,7 +85,8 @@ CgScalar *stage_one_hot(CgBuild *b, IrNode *node, const CgIndex *index) {
     return equal(b, cg_value_at(b, node->inputs[0], index), cg_number(b, index[1]));
 }
 
-CgScalar *stage_assign(CgBuild *b, IrNode *node, const CgIndex *index) {
+/* The operand as it is. */
+CgScalar *stage_same(CgBuild *b, IrNode *node, const CgIndex *index) {
     return cg_value_at(b, node->inputs[0], index);
 }
 

@@ -101,8 +101,8 @@ static double evaluations(const Walk *w, const CgScalar *s) {
 /* ---- counting ---- */
 
 static double count_operations(const Walk *w, const CgScalar *s) {
-    if (s->kind == SCALAR_op && s->op != OP_detach)
-        return evaluations(w, s) * (s->op == OP_add_n ? s->arg_count - 1 : 1);
+    if (s->kind == SCALAR_op)
+        return evaluations(w, s);
     if (s->kind != SCALAR_reduce)
         return 0;
     uint32_t axes = s->axes;

@@ -107,7 +107,7 @@ static int choose_unit_count(IrGraph *const *graphs, int count) {
     int steps = 0;
     for (int i = 0; i < count; i++) {
         for (const IrNode *n = graphs[i]->first; n; n = n->next)
-            steps += !n->inlined && !(ir_op_info[n->op].flags & OP_SOURCE);
+            steps += !n->inlined && !ir_is(n, OP_SOURCE);
     }
     int units = 1 + steps / STEPS_PER_UNIT;
     return units < MOST ? units : MOST;

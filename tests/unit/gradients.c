@@ -236,7 +236,7 @@ static void check_case(const Case *c, bool plain) {
 /* ---- tests ---- */
 
 static const char *const gradient_names[OP_COUNT] = {
-#define OP(id, inputs, shape, flags, scalar, gradient, expand, stage, attributes) #gradient,
+#define OP(id, inputs, shape, flags, scalar, cost, simplify, gradient, expand, stage, stats, attributes) #gradient,
 #include "ir/ops.def"
 #undef OP
 };
