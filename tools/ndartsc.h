@@ -2,9 +2,7 @@
 #ifndef NDARTS_TOOLS_NDARTSC_H
 #define NDARTS_TOOLS_NDARTSC_H
 
-#include "codegen/codegen.h"
-#include "frontend/frontend.h"
-#include "passes/pass.h"
+#include "tools/options.h"
 
 typedef enum Emit {
     EMIT_ast,
@@ -24,37 +22,28 @@ typedef enum Emit {
 } Emit;
 extern const char *const emit_names[EMIT_COUNT];
 
-typedef struct Options {
+/* What is made of a text: the command line, read. */
+typedef struct Emission {
+    const Options *line;
     Arena *arena;
-    const char *input, *output, *weights; /* weights: for a stand-alone C file */
+    const char *input;
     Emit emit;
     bool emit_given;
     CgTarget target; /* of what is emitted */
-    bool target_given;
-    int kind_count; /* --graph; 0: what the text is for */
+    int kind_count;  /* --graph; 0: what the text is for */
     GraphKind kinds[GRAPH_KIND_COUNT];
-    int64_t batch, memory_budget; /* 0: the text's, none */
-    int64_t vector_bytes;         /* -1: of this machine */
-    CgPrecision precision;
-    const char *arch; /* sm_90; NULL: this machine's GPU's */
-    const char *card; /* --card, for EMIT_resources */
-    bool plain, json, mem_report;
-    const char *tune;        /* --tune */
-    const char *mem_picture; /* --mem-report=FILE.svg */
-    const char **sets;
-    int set_count;
-    const char *entry;  /* --network */
+    int64_t batch;      /* 0: the text's */
+    const char *arch;   /* sm_90; NULL: this machine's GPU's */
     PassContext passes; /* what --print-ir-after and the like ask for */
-} Options;
+} Emission;
 
-/* Reads the command line. False: error says why. */
-bool options_parse(Options *options, int argc, char **argv, Error *error);
-void options_print_usage(FILE *out);
+/* False: error says what is wrong. */
+bool emission_read(Emission *emission, const Options *line, Error *error);
 
-/* Makes what the options want of the input and writes it; the exit code. */
-int emit_run(Options *options);
+/* Makes what is wanted of the input and writes it; the exit code. */
+int emit_run(Emission *emission);
 /* --emit=resources of a .cubin; the exit code. */
-int resources_run(const Options *options);
+int resources_run(const Emission *emission);
 /* --emit=stats of a module. */
 void emit_stats(const IrModule *module, bool json, Str *out);
 

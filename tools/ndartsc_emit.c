@@ -26,7 +26,7 @@
 #include <string.h>
 
 typedef struct Job {
-    Options *o;
+    Emission *o;
     Diag *diag;
     Error error;
     IrModule *module;
@@ -52,10 +52,7 @@ static void print_current_graph(FILE *out) {
 }
 
 static bool write_out(Job *job, const void *data, size_t size) {
-    if (job->o->output)
-        return file_write_atomic(job->o->output, data, size, &job->error);
-    fwrite(data, 1, size, stdout);
-    return fflush(stdout) == 0 || error_set(&job->error, ERROR_MACHINE, "cannot write to stdout");
+    return options_write(job->o->line, data, size, &job->error);
 }
 
 static bool write_text(Job *job, const char *text) {
@@ -65,7 +62,7 @@ static bool write_text(Job *job, const char *text) {
 /* ---- reading ---- */
 
 /* Of a text that describes several things, --graph says which is meant. */
-static const char *preferred_entry(const Options *o) {
+static const char *preferred_entry(const Emission *o) {
     for (int i = 0; i < o->kind_count; i++) {
         if (o->kinds[i] == GRAPH_search_alphas || o->kinds[i] == GRAPH_search_weights)
             return "search";
@@ -77,7 +74,7 @@ static const char *preferred_entry(const Options *o) {
 
 /* A module without @forward, as --dump-to writes it: its step graphs are what there is. */
 static bool use_steps(Job *job) {
-    Options *o = job->o;
+    Emission *o = job->o;
     job->has_steps = true;
     for (int kind = 0; kind < GRAPH_KIND_COUNT; kind++)
         if (ir_graph_find(job->module, graph_kind_name((GraphKind)kind)))
@@ -97,10 +94,10 @@ static bool use_steps(Job *job) {
 }
 
 static bool load(Job *job) {
-    Options *o = job->o;
-    FrontendOptions frontend = {.sets = o->sets,
-                                .set_count = o->set_count,
-                                .entry = o->entry,
+    Emission *o = job->o;
+    FrontendOptions frontend = {.sets = o->line->sets.items,
+                                .set_count = o->line->sets.count,
+                                .entry = o->line->network,
                                 .prefer = preferred_entry(o),
                                 .library = rt_library_path(o->arena),
                                 .look_at = data_look_at_folder};
@@ -108,7 +105,7 @@ static bool load(Job *job) {
         job->module = frontend_load(o->arena, o->input, &frontend, job->diag, &job->error);
         return job->module != NULL;
     }
-    if (o->set_count || o->entry)
+    if (o->line->sets.count || o->line->network)
         return error_set(&job->error, ERROR_INPUT, "--set and --network are for texts in the language, not for IR");
     job->module = ir_read_module(o->arena, o->input, job->diag, &job->error);
     return job->module && (ir_graph_find(job->module, "forward") || use_steps(job));
@@ -179,48 +176,49 @@ static bool build_with(void *data, RtBuild *build, IrGraph **graphs, Error *erro
 
 /* The table, and the picture as text unless a file is wanted. */
 static bool report_memory(Job *job) {
-    Options *o = job->o;
+    Emission *o = job->o;
     RtBuild build = {.cg = &job->cg};
     PassContext contexts[GRAPH_KIND_COUNT];
     Str report = str_create(o->arena), picture = str_create(o->arena);
     for (int i = 0; i < job->graph_count; i++) {
         contexts[i] = make_context(job, o->kinds[i], &build);
         memory_report(&contexts[i], job->graphs[i], &report);
-        if (!o->mem_picture)
+        if (!*o->line->memory_report)
             memory_picture_text(&contexts[i], job->graphs[i], &report);
     }
     fputs(report.data, stderr);
-    if (!o->mem_picture)
+    if (!*o->line->memory_report)
         return true;
     memory_picture_svg(contexts, job->graphs, job->graph_count, &picture);
-    return file_write_atomic(o->mem_picture, picture.data, picture.length, &job->error);
+    return file_write_atomic(o->line->memory_report, picture.data, picture.length, &job->error);
 }
 
 static bool build_graphs(Job *job) {
-    Options *o = job->o;
+    Emission *o = job->o;
     choose_kinds(job);
-    job->cg = (CgOptions){.target = o->target,
-                          .precision = o->precision,
-                          .vector_bytes = o->vector_bytes < 0 ? machine_vector_bytes() : (int)o->vector_bytes,
-                          .plain = o->plain,
-                          .unit_count = o->emit == EMIT_so ? 4 : 1,
-                          .batch = choose_batch(job)};
+    job->cg =
+        (CgOptions){.target = o->target,
+                    .precision = o->line->precision,
+                    .vector_bytes = o->line->vector_bytes < 0 ? machine_vector_bytes() : (int)o->line->vector_bytes,
+                    .plain = o->line->plain,
+                    .unit_count = o->emit == EMIT_so ? 4 : 1,
+                    .batch = choose_batch(job)};
     job->cg.chunks = cg_chunk_count(job->cg.target, job->cg.batch);
     if (job->cg.target == TARGET_cuda && !o->arch)
         o->arch = rt_device_arch(o->arena);
-    if (!cg_precision_check(o->precision, job->cg.target, o->arch, &job->error))
+    if (!cg_precision_check(o->line->precision, job->cg.target, o->arch, &job->error))
         return false;
     RtTiles tiles;
-    if (!rt_tiles_read(o->arena, o->tune, &tiles, &job->error))
+    if (!rt_tiles_read(o->arena, o->line->tune, &tiles, &job->error))
         return false;
     job->cg.tiles = rt_tiles_table(o->arena, &tiles);
-    if (o->memory_budget && (o->passes.only || o->passes.disabled_count))
+    if (o->line->memory_budget && (o->passes.only || o->passes.disabled_count))
         return error_set(&job->error, ERROR_INPUT, "--mem-budget needs all passes");
     RtFit fit = {.module = job->module,
                  .kind_count = o->kind_count,
                  .cg = job->cg,
                  .threads = machine_core_count(),
-                 .budget = o->memory_budget,
+                 .budget = o->line->memory_budget,
                  .wide = job->cg.target == TARGET_cuda,
                  .fixed = job->has_steps,
                  .batch_option = "--batch ",
@@ -229,19 +227,19 @@ static bool build_graphs(Job *job) {
     if (!rt_fit_graphs(&fit, job->graphs, &job->error))
         return false;
     job->graph_count = o->kind_count;
-    return !o->mem_report || report_memory(job);
+    return !o->line->memory_report || report_memory(job);
 }
 
-static bool wants_passes(const Options *o) {
+static bool wants_passes(const Emission *o) {
     const PassContext *p = &o->passes;
     return o->kind_count || p->only || p->disabled_count || p->print_before || p->print_after || p->print_after_all ||
-           p->print_after_change || p->dump_to || p->timing || o->mem_report || o->memory_budget;
+           p->print_after_change || p->dump_to || p->timing || o->line->memory_report || o->line->memory_budget;
 }
 
 /* ---- what comes out ---- */
 
 static bool emit_ast(Job *job) {
-    Options *o = job->o;
+    Emission *o = job->o;
     FrontendOptions frontend = {.library = rt_library_path(o->arena)};
     const char *text = frontend_print_ast(o->arena, o->input, &frontend, job->diag, &job->error);
     return text && write_text(job, text);
@@ -296,17 +294,17 @@ static bool emit_drawing(Job *job) {
 
 static bool emit_statistics(Job *job) {
     Str text = str_create(job->o->arena);
-    emit_stats(job->module, job->o->json, &text);
+    emit_stats(job->module, job->o->line->json, &text);
     return write_text(job, text.data);
 }
 
 static bool emit_shared(Job *job, const CgOutput *output) {
-    Options *o = job->o;
-    if (!o->output)
+    Emission *o = job->o;
+    if (!o->line->output)
         return error_set(&job->error, ERROR_INPUT, "a module needs a file: -o NET.%s", emit_names[o->emit]);
     RtCompiler compiler;
     return rt_compiler_find(o->arena, &compiler, &job->error) &&
-           rt_build_shared(&compiler, output, rt_compiler_options(o->arena, job->cg.vector_bytes), o->output,
+           rt_build_shared(&compiler, output, rt_compiler_options(o->arena, job->cg.vector_bytes), o->line->output,
                            &job->error);
 }
 
@@ -319,20 +317,20 @@ static bool emit_ptx(Job *job, const CgOutput *output) {
 
 /* One C file for one image at a time, with weights. */
 static bool emit_standalone(Job *job) {
-    Options *o = job->o;
+    Emission *o = job->o;
     TensorFile weights;
-    if (!o->output || o->emit != EMIT_c)
+    if (!o->line->output || o->emit != EMIT_c)
         return error_set(&job->error, ERROR_INPUT,
                          "--weights makes a stand-alone C file (--emit=c -o NET.c) or goes into a .cubin");
     o->kind_count = 1;
     o->kinds[0] = GRAPH_infer;
     o->batch = 1;
-    if (!safetensors_read(o->arena, o->weights, &weights, &job->error) || !build_graphs(job) ||
-        !rt_weights_check(o->arena, job->module, o->input, o->weights, &weights, &job->error))
+    if (!safetensors_read(o->arena, o->line->weights, &weights, &job->error) || !build_graphs(job) ||
+        !rt_weights_check(o->arena, job->module, o->input, o->line->weights, &weights, &job->error))
         return false;
     job->cg.standalone = true;
     CgOutput *output = cg_generate(o->arena, job->module, job->graphs, job->graph_count, &job->cg);
-    return rt_standalone_write(o->arena, o->output, output, &weights, &job->error);
+    return rt_standalone_write(o->arena, o->line->output, output, &weights, &job->error);
 }
 
 /* A file that goes into a .cubin. */
@@ -342,9 +340,10 @@ typedef struct Weights {
 } Weights;
 
 static bool read_weights(Job *job, Weights *weights) {
-    Options *o = job->o;
-    *weights = (Weights){.file = o->weights ? source_read(o->arena, o->weights, &job->error) : NULL};
-    return !o->weights || (weights->file && safetensors_read(o->arena, o->weights, &weights->tensors, &job->error));
+    Emission *o = job->o;
+    *weights = (Weights){.file = o->line->weights ? source_read(o->arena, o->line->weights, &job->error) : NULL};
+    return !o->line->weights ||
+           (weights->file && safetensors_read(o->arena, o->line->weights, &weights->tensors, &job->error));
 }
 
 /* What the text is held against. */
@@ -361,15 +360,15 @@ static void add_weights(const Weights *weights, Str *s) {
 
 /* All that decides the bytes of a .cubin. NULL when the passes are to be seen at work. */
 static const char *cubin_key(Job *job, const Weights *weights) {
-    Options *o = job->o;
+    Emission *o = job->o;
     const PassContext *p = &o->passes;
     if (p->print_before || p->print_after || p->print_after_all || p->print_after_change || p->dump_to || p->timing ||
-        p->only || p->disabled_count || o->mem_report)
+        p->only || p->disabled_count || o->line->memory_report)
         return NULL;
     Str s = str_create(o->arena);
     rt_cache_add_own_hash(&s);
     str_addf(&s, "%s\nprecision %d plain %d batch %lld budget %lld\n", cuda_module_toolchain(o->arch, o->arena),
-             o->precision, o->plain, (long long)choose_batch(job), (long long)o->memory_budget);
+             o->line->precision, o->line->plain, (long long)choose_batch(job), (long long)o->line->memory_budget);
     add_weights(weights, &s);
     choose_kinds(job);
     for (int i = 0; i < o->kind_count; i++)
@@ -382,10 +381,10 @@ static const char *cubin_key(Job *job, const Weights *weights) {
 
 /* The weights, if any, are filled in by who writes the file. */
 static bool compile_cubin(Job *job, const Weights *weights, void **bytes, size_t *size) {
-    Options *o = job->o;
+    Emission *o = job->o;
     TensorFile tensors = weights->tensors;
     if (!build_graphs(job) ||
-        (weights->file && !rt_weights_check(o->arena, job->module, o->input, o->weights, &tensors, &job->error)))
+        (weights->file && !rt_weights_check(o->arena, job->module, o->input, o->line->weights, &tensors, &job->error)))
         return false;
     job->cg.rooms = true;
     job->cg.weights_size = weights->file ? cubin_weights_room(weights->file->size) : 0;
@@ -395,9 +394,9 @@ static bool compile_cubin(Job *job, const Weights *weights, void **bytes, size_t
 }
 
 static bool emit_cubin(Job *job) {
-    Options *o = job->o;
+    Emission *o = job->o;
     Weights weights;
-    if (!o->output)
+    if (!o->line->output)
         return error_set(&job->error, ERROR_INPUT, "a module needs a file: -o NET.cubin");
     if (!read_weights(job, &weights))
         return false;
@@ -420,19 +419,19 @@ static bool emit_cubin(Job *job) {
 
 /* The virtual ones, compute_80, do for ptx. */
 static bool check_arch(Job *job) {
-    const Options *o = job->o;
+    const Emission *o = job->o;
     bool is_virtual = o->emit == EMIT_ptx && o->arch && str_starts_with(o->arch, "compute_");
     const char *known = o->arch && !is_virtual ? cg_nvrtc_refuses(o->arena, o->arch) : NULL;
     return !known || error_set(&job->error, ERROR_INPUT, "--arch %s is not known; %s", o->arch, known);
 }
 
 static bool emit_generated(Job *job) {
-    Options *o = job->o;
+    Emission *o = job->o;
     if ((o->emit == EMIT_cubin || o->emit == EMIT_ptx) && !check_arch(job))
         return false;
     if (o->emit == EMIT_cubin)
         return emit_cubin(job);
-    if (o->weights)
+    if (o->line->weights)
         return emit_standalone(job);
     if (!build_graphs(job))
         return false;
@@ -470,8 +469,8 @@ static bool run(Job *job) {
     }
 }
 
-int emit_run(Options *options) {
-    Job job = {.o = options, .diag = diag_create(options->arena, stderr)};
+int emit_run(Emission *emission) {
+    Job job = {.o = emission, .diag = diag_create(emission->arena, stderr)};
     bug_hook = print_current_graph;
     bool done = run(&job);
     current_graph = NULL;

@@ -87,8 +87,8 @@ static void print_lines(const Plan *plan, const Card *card, const Line *lines) {
            plan->kernel_count, spilled, card->name, 1e3 * total, (long long)plan->batch);
 }
 
-static bool list(const Options *o, Error *error) {
-    const Card *card = find_card(o->card, error);
+static bool list(const Emission *o, Error *error) {
+    const Card *card = find_card(o->line->card ? o->line->card : "h100", error);
     SourceFile *file = card ? source_read(o->arena, o->input, error) : NULL;
     size_t available = 0;
     if (!file)
@@ -117,7 +117,7 @@ static bool list(const Options *o, Error *error) {
     return true;
 }
 
-int resources_run(const Options *options) {
+int resources_run(const Emission *emission) {
     Error error = {ERROR_NONE, ""};
-    return list(options, &error) ? 0 : error_report(&error);
+    return list(emission, &error) ? 0 : error_report(&error);
 }

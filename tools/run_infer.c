@@ -1,108 +1,126 @@
-/* run_infer.c: `ndarts-run infer`: logits of images in a .npy file, or the best classes of pictures, by a text or a module
- * file. */
+/* run_infer.c: `ndarts-run infer`: logits of images in a .npy file, or the best classes of pictures, by a text or a
+ * module file. */
+#include "tools/ndarts_run.h"
+
+#include "base/json.h"
+#include "base/tensor_file.h"
 #include "runtime/data/predict_pictures.h"
 #include "runtime/driver/predict.h"
-#include "runtime/driver/recipe.h"
 #include "runtime/driver/weights.h"
 
-static bool check_command(const Infer *f, Error *error) {
-    if (!f->net || (!f->input && !f->pictures.count))
+/* ---- the command line ---- */
+
+static bool check(const Options *o, Error *error) {
+    const char *net = options_input(o);
+    bool pictures = o->inputs.count > 1;
+    if (!net || (!o->array && !pictures))
         return error_set(error, ERROR_INPUT,
                          "infer needs a network (a text, a .so or a .cubin) and images: --input x.npy --output y.npy, "
                          "or files of pictures");
-    if (f->input && f->pictures.count)
-        return error_set(error, ERROR_INPUT, "infer takes --input or pictures, not both: found '%s' and '%s'", f->input,
-                         f->pictures.items[0]);
-    if (f->input && !f->output)
-        return error_set(error, ERROR_INPUT, "infer --input %s needs --output y.npy", f->input);
-    if (f->input && (f->classes || f->data || f->json))
+    if (o->array && pictures)
+        return error_set(error, ERROR_INPUT, "infer takes --input or pictures, not both: found '%s' and '%s'", o->array,
+                         o->inputs.items[1]);
+    if (o->array && !o->output)
+        return error_set(error, ERROR_INPUT, "infer --input %s needs --output y.npy", o->array);
+    if (o->array && (o->class_names || o->data || o->json))
         return error_set(error, ERROR_INPUT, "--classes, --data and --json are for pictures, not for --input");
-    return !f->recipe || !rt_is_module_file(f->net) ||
+    return !o->recipe || !rt_is_module_file(net) ||
            error_set(error, ERROR_INPUT, "--recipe is for texts, not for a module");
 }
 
-static bool parse_command(Infer *f, int argc, char **argv, Error *error) {
-    enum { OWN = 11 };
-    Arg args[PROGRAM_ARG_COUNT + OWN];
-    args_add_program(args, &f->program_args);
-    Arg *own = args + PROGRAM_ARG_COUNT;
-    own[0] = (Arg){NULL, ARG_text, &f->net, 0, 0};
-    own[1] = (Arg){NULL, ARG_list, &f->pictures, 0, 0};
-    own[2] = (Arg){"--weights", ARG_text, &f->weights, 0, 0};
-    own[3] = (Arg){"--input", ARG_text, &f->input, 0, 0};
-    own[4] = (Arg){"--output", ARG_text, &f->output, 0, 0};
-    own[5] = (Arg){"--batch", ARG_int, &f->batch, 1, 1 << 20};
-    own[6] = (Arg){"--profile", ARG_optional, &f->profile, 0, 0};
-    own[7] = (Arg){"--classes", ARG_text, &f->classes, 0, 0};
-    own[8] = (Arg){"--data", ARG_text, &f->data, 0, 0};
-    own[9] = (Arg){"--recipe", ARG_text, &f->recipe, 0, 0};
-    own[10] = (Arg){"--json", ARG_flag, &f->json, 0, 0};
-    return args_parse(f->arena, argc, argv, args, PROGRAM_ARG_COUNT + OWN, error) && check_command(f, error) &&
-           (!f->recipe || (f->recipe = recipe_find(f->arena, f->recipe, error)) != NULL);
+/* ---- an array ---- */
+
+static bool read_images(const Options *o, Tensor *images, Error *error) {
+    if (!o->array)
+        return true;
+    if (!npy_read(o->arena, o->array, images, error))
+        return false;
+    images->name = o->array;
+    if (images->type != TENSOR_f32)
+        return error_set(error, ERROR_INPUT, "%s: expected float32, found %s", o->array,
+                         tensor_type_name(images->type));
+    if (images->rank != 4)
+        return error_set(error, ERROR_INPUT, "%s: expected 4 axes (N x C x H x W), found %d", o->array, images->rank);
+    return images->shape[0] > 0 || error_set(error, ERROR_INPUT, "%s: there are no images in it (N is 0)", o->array);
 }
+
+static bool infer_array(const Options *o, RtProgram *program, const Tensor *images, Tensor *logits, Error *error) {
+    const RtTensorInfo *info = rt_output_info(program, GRAPH_infer, "logits");
+    *logits = (Tensor){.name = "logits", .type = TENSOR_f32, .rank = info->rank};
+    for (int i = 0; i < info->rank; i++)
+        logits->shape[i] = info->shape[i] == -1 ? images->shape[0] : info->shape[i];
+    logits->data = arena_alloc(o->arena, sizeof(float) * (size_t)tensor_count(logits));
+    return predict_logits(program, images, logits->data, error);
+}
+
+/* ---- pictures ---- */
+
+static void print_text(void *unused, const char *path, const ClassGuess *best, int count) {
+    (void)unused;
+    printf("%s\n", path);
+    for (int i = 0; i < count; i++) {
+        if (best[i].name)
+            printf("  %6.2f %%  %s\n", 100 * best[i].probability, best[i].name);
+        else
+            printf("  %6.2f %%  class %d\n", 100 * best[i].probability, best[i].number);
+    }
+}
+
+static void print_json(void *unused, const char *path, const ClassGuess *best, int count) {
+    (void)unused;
+    json_t *classes = json_array();
+    for (int i = 0; i < count; i++) {
+        json_t *one = json_pack("{s:i}", "class", best[i].number);
+        if (best[i].name)
+            json_add(one, "name", json_text(best[i].name));
+        json_add(one, "probability", json_number(best[i].probability));
+        json_append(classes, one);
+    }
+    json_t *line = json_pack("{s:o, s:o}", "image", json_text(path), "best", classes);
+    Arena *arena = arena_create();
+    puts(json_print(arena, line, JSON_COMPACT));
+    arena_destroy(arena);
+    json_decref(line);
+}
+
+static bool infer_pictures(const Options *o, RtProgram *program, Tensor *logits, Error *error) {
+    PicturesOptions pictures = {.net = options_input(o),
+                                .data = o->data,
+                                .class_names = o->class_names,
+                                .paths = o->inputs.items + 1,
+                                .count = o->inputs.count - 1,
+                                .show = o->json ? print_json : print_text};
+    return predict_pictures(o->arena, program, &pictures, logits, error);
+}
+
+/* ---- together ---- */
 
 /* For pictures the text's training says how they are normalised, as for eval. */
-static bool open_program(Infer *f, Error *error) {
-    RtProgramOptions o = args_program_options(&f->program_args, f->net);
-    o.batch = f->batch;
-    o.prefer = f->input ? NULL : "train";
-    o.recipe = f->recipe;
-    f->program = predict_open(&o, error);
-    return f->program != NULL;
+static RtProgram *open_program(const Options *o, Error *error) {
+    RtProgramOptions options = options_program(o);
+    options.batch = o->batch;
+    options.prefer = o->array ? NULL : "train";
+    return options_recipe(o, &options.recipe, error) ? predict_open(&options, error) : NULL;
 }
 
-static bool read_images(Infer *f, Error *error) {
-    if (!npy_read(f->arena, f->input, &f->images, error))
+static bool infer(const Options *o, RtProgram *program, const Tensor *images, Error *error) {
+    const char *net = options_input(o);
+    Tensor logits;
+    if (!weights_load(program, net, o->weights, error) || !predict_check(program, net, error))
         return false;
-    f->images.name = f->input;
-    if (f->images.type != TENSOR_f32)
-        return error_set(error, ERROR_INPUT, "%s: expected float32, found %s", f->input,
-                         tensor_type_name(f->images.type));
-    if (f->images.rank != 4)
-        return error_set(error, ERROR_INPUT, "%s: expected 4 axes (N x C x H x W), found %d", f->input, f->images.rank);
-    return f->images.shape[0] > 0 || error_set(error, ERROR_INPUT, "%s: there are no images in it (N is 0)", f->input);
+    if (o->profile)
+        rt_profile_begin(program);
+    return (o->array ? infer_array(o, program, images, &logits, error) : infer_pictures(o, program, &logits, error)) &&
+           (!o->output || npy_write(o->output, &logits, error)) &&
+           (!o->profile || rt_profile_end(program, stderr, *o->profile ? o->profile : NULL, error));
 }
 
-bool infer_run(const Infer *f, const Tensor *images, const Tensor *logits, Error *error) {
-    Arena *arena = arena_create();
-    const RtTensorInfo *info = rt_output_info(f->program, GRAPH_infer, "logits");
-    float **outputs = ARENA_ARRAY(arena, float *, rt_output_count(f->program, GRAPH_infer));
-    outputs[info - rt_output_info_at(f->program, GRAPH_infer, 0)] = logits->data;
-    bool ok = predict_run(f->program, images, outputs, error);
-    arena_destroy(arena);
+bool run_infer(const Options *o, Error *error) {
+    Tensor images = {0};
+    if (!check(o, error) || !read_images(o, &images, error))
+        return false;
+    RtProgram *program = open_program(o, error);
+    bool ok = program && infer(o, program, &images, error);
+    rt_program_close(program);
     return ok;
-}
-
-/* The network has one input, and the output `logits` among whatever else it gives. */
-static bool check_network(const Infer *f, Error *error) {
-    return (rt_output_info(f->program, GRAPH_infer, "logits") && rt_input_count(f->program, GRAPH_infer) == 1) ||
-           error_set(error, ERROR_INPUT, "%s is not a network with one input and the output 'logits'", f->net);
-}
-
-static bool run_array(Infer *f, Error *error) {
-    const RtTensorInfo *info = rt_output_info(f->program, GRAPH_infer, "logits");
-    Tensor logits = {.name = "logits", .type = TENSOR_f32, .rank = info->rank};
-    for (int i = 0; i < info->rank; i++)
-        logits.shape[i] = info->shape[i] == -1 ? f->images.shape[0] : info->shape[i];
-    logits.data = arena_alloc(f->arena, sizeof(float) * (size_t)tensor_count(&logits));
-    return infer_run(f, &f->images, &logits, error) && npy_write(f->output, &logits, error);
-}
-
-static bool infer(Infer *f, int argc, char **argv, Error *error) {
-    if (!parse_command(f, argc, argv, error) || (f->input && !read_images(f, error)) || !open_program(f, error) ||
-        !weights_load(f->program, f->net, f->weights, error) || !check_network(f, error))
-        return false;
-    if (f->profile)
-        rt_profile_begin(f->program);
-    return (f->input ? run_array(f, error) : infer_pictures(f, error)) &&
-           (!f->profile || rt_profile_end(f->program, stderr, *f->profile ? f->profile : NULL, error));
-}
-
-int rt_infer_main(int argc, char **argv) {
-    Infer f = {.arena = arena_create()};
-    Error error = {ERROR_NONE, ""};
-    bool ok = infer(&f, argc, argv, &error);
-    rt_program_close(f.program);
-    arena_destroy(f.arena);
-    return ok ? 0 : error_report(&error);
 }

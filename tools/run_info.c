@@ -1,14 +1,12 @@
 /* run_info.c: `ndarts-run info`: what this program and this machine have. */
-#include "base/str.h"
+#include "tools/ndarts_run.h"
+
 #include "runtime/device/cache.h"
 #include "runtime/device/cudnn.h"
 #include "runtime/device/device.h"
 #include "runtime/device/machine.h"
 #include "runtime/device/nvrtc.h"
-#include "runtime/driver/runtime.h"
-#include "runtime/loops/args.h"
 
-#include <stdio.h>
 #include <unistd.h>
 
 static void print_machine(void) {
@@ -43,18 +41,13 @@ static void print_library(Arena *arena) {
     printf("library     %s%s\n", access(path, F_OK) == 0 ? "" : "none; looked in ", path);
 }
 
-int rt_info_main(int argc, char **argv) {
-    Arena *arena = arena_create();
-    Error error = {ERROR_NONE, ""};
-    bool ok = args_parse(arena, argc, argv, NULL, 0, &error);
-    if (ok) {
-        printf("ndarts      %s\n", NDARTS_VERSION);
-        print_machine();
-        print_compiler(arena);
-        print_backends(arena);
-        printf("cache       %s\n", rt_cache_describe(arena));
-        print_library(arena);
-    }
-    arena_destroy(arena);
-    return ok ? 0 : error_report(&error);
+bool run_info(const Options *o, Error *error) {
+    (void)error;
+    printf("ndarts      %s\n", NDARTS_VERSION);
+    print_machine();
+    print_compiler(o->arena);
+    print_backends(o->arena);
+    printf("cache       %s\n", rt_cache_describe(o->arena));
+    print_library(o->arena);
+    return true;
 }

@@ -2,18 +2,18 @@
  * images of its data are for evaluation, a batch at a time. A broken one is named and skipped. */
 #include "runtime/data/predict_pictures.h"
 #include "base/file_kind.h"
-#include "base/json.h"
 #include "base/str.h"
 #include "runtime/data/data.h"
 #include "runtime/data/net_data.h"
+#include "runtime/driver/predict.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { BEST = 5 };
-
 typedef struct Pictures {
-    Infer *infer;
+    Arena *arena;
+    RtProgram *program;
+    const PicturesOptions *o;
     DataOptions options;
     Augment augment;
     const char **names; /* of the classes, or NULL */
@@ -21,7 +21,7 @@ typedef struct Pictures {
     const char **paths; /* of its pictures */
     double *scratch;
     int64_t broken;
-    float *logits; /* of all good pictures, for --output */
+    float *logits; /* of all good pictures */
     int64_t done;
 } Pictures;
 
@@ -29,10 +29,10 @@ typedef struct Pictures {
 
 /* One name a line; empty lines at the end do not count. */
 static bool read_names(Pictures *p, Error *error) {
-    const char *path = p->infer->classes;
+    const char *path = p->o->class_names;
     if (!path)
         return true;
-    SourceFile *file = source_read(p->infer->arena, path, error);
+    SourceFile *file = source_read(p->arena, path, error);
     FileKind kind = file ? file_kind(file->text, file->size) : FILE_unknown;
     if (!file || (!file_kind_is_text(kind) && !file_expect_kind(path, kind, FILE_text, "names, one a line", error)))
         return false;
@@ -40,14 +40,14 @@ static bool read_names(Pictures *p, Error *error) {
     const char *mark = "\xef\xbb\xbf"; /* of the byte order, which editors put in front */
     for (const char *at = file->text + (str_starts_with(file->text, mark) ? 3 : 0); *at;) {
         size_t length = strcspn(at, "\r\n");
-        const char *name = str_bytes(p->infer->arena, arena_strndup(p->infer->arena, at, length));
-        ARENA_PUSH(p->infer->arena, p->names, count, capacity, name);
+        const char *name = str_bytes(p->arena, arena_strndup(p->arena, at, length));
+        ARENA_PUSH(p->arena, p->names, count, capacity, name);
         named = length ? count : named;
         at += length;
         at += *at == '\r' && at[1] == '\n' ? 2 : *at != 0;
     }
     return named == p->options.classes || error_set(error, ERROR_INPUT, "%s names %d classes, one a line; %s has %d",
-                                                    path, named, p->infer->net, p->options.classes);
+                                                    path, named, p->o->net, p->options.classes);
 }
 
 /* ---- a batch of pictures ---- */
@@ -79,15 +79,10 @@ static bool read_picture(Pictures *p, const char *path, int64_t *count, Error *e
     return true;
 }
 
-/* ---- what is printed ---- */
-
-typedef struct Guess {
-    int number;
-    double probability;
-} Guess;
+/* ---- the best classes ---- */
 
 /* The softmax of one image's logits; the largest first, of equal ones the first. */
-static int find_best(const float *logits, int classes, Guess *best) {
+static int find_best(const float *logits, int classes, ClassGuess *best) {
     double largest = -INFINITY, sum = 0;
     int count = 0;
     for (int i = 0; i < classes; i++)
@@ -95,73 +90,47 @@ static int find_best(const float *logits, int classes, Guess *best) {
     for (int i = 0; i < classes; i++)
         sum += exp((double)logits[i] - largest);
     for (int i = 0; i < classes; i++) {
-        Guess guess = {i, exp((double)logits[i] - largest) / sum};
+        ClassGuess guess = {i, NULL, exp((double)logits[i] - largest) / sum};
         int at = count;
         for (; at > 0 && best[at - 1].probability < guess.probability; at--) {
-            if (at < BEST)
+            if (at < PREDICT_BEST)
                 best[at] = best[at - 1];
         }
-        if (at < BEST)
+        if (at < PREDICT_BEST)
             best[at] = guess;
-        count += count < BEST;
+        count += count < PREDICT_BEST;
     }
     return count;
 }
 
-static void print_text(const Pictures *p, const char *path, const Guess *best, int count) {
-    printf("%s\n", path);
-    for (int i = 0; i < count; i++) {
-        if (p->names)
-            printf("  %6.2f %%  %s\n", 100 * best[i].probability, p->names[best[i].number]);
-        else
-            printf("  %6.2f %%  class %d\n", 100 * best[i].probability, best[i].number);
-    }
-}
-
-static void print_json(const Pictures *p, const char *path, const Guess *best, int count) {
-    json_t *classes = json_array();
-    for (int i = 0; i < count; i++) {
-        json_t *one = json_pack("{s:i}", "class", best[i].number);
-        if (p->names)
-            json_add(one, "name", json_text(p->names[best[i].number]));
-        json_add(one, "probability", json_number(best[i].probability));
-        json_append(classes, one);
-    }
-    json_t *line = json_pack("{s:o, s:o}", "image", json_text(path), "best", classes);
-    Arena *arena = arena_create();
-    puts(json_print(arena, line, JSON_COMPACT));
-    arena_destroy(arena);
-    json_decref(line);
-}
-
 /* ---- all of them ---- */
 
-static void print_best(const Pictures *p, int64_t count, const float *logits) {
+static void show_best(const Pictures *p, int64_t count, const float *logits) {
     for (int64_t i = 0; i < count; i++, logits += p->options.classes) {
-        Guess best[BEST];
+        ClassGuess best[PREDICT_BEST];
         int found = find_best(logits, p->options.classes, best);
-        (p->infer->json ? print_json : print_text)(p, p->paths[i], best, found);
+        for (int k = 0; p->names && k < found; k++)
+            best[k].name = p->names[best[k].number];
+        p->o->show(p->o->context, p->paths[i], best, found);
     }
 }
 
 /* The logits go behind those of the batches before. */
 static bool run_batch(Pictures *p, int64_t count, Error *error) {
-    Tensor logits = {.name = "logits", .type = TENSOR_f32, .rank = 2, .shape = {count, p->options.classes}};
     float *numbers = p->logits + p->done * p->options.classes;
-    logits.data = numbers;
     p->images.shape[0] = count;
     p->done += count;
-    if (!infer_run(p->infer, &p->images, &logits, error))
+    if (!predict_logits(p->program, &p->images, numbers, error))
         return false;
-    print_best(p, count, numbers);
+    show_best(p, count, numbers);
     return true;
 }
 
 static bool run_all(Pictures *p, Error *error) {
-    const ArgList *list = &p->infer->pictures;
-    int64_t batch = rt_program_batch(p->infer->program), count = 0;
+    const PicturesOptions *list = p->o;
+    int64_t batch = rt_program_batch(p->program), count = 0;
     for (int i = 0; i < list->count; i++) {
-        if (!read_picture(p, list->items[i], &count, error))
+        if (!read_picture(p, list->paths[i], &count, error))
             return false;
         if (count == 0 || (count < batch && i + 1 < list->count))
             continue;
@@ -176,31 +145,28 @@ static bool run_all(Pictures *p, Error *error) {
 
 static void make_room(Pictures *p) {
     const DataOptions *o = &p->options;
-    Arena *arena = p->infer->arena;
-    int64_t batch = rt_program_batch(p->infer->program);
+    Arena *arena = p->arena;
+    int64_t batch = rt_program_batch(p->program);
     p->images = (Tensor){.name = "pictures", .type = TENSOR_f64, .rank = 4};
     const int64_t shape[] = {batch, o->channels, o->height, o->width};
     memcpy(p->images.shape, shape, sizeof shape);
     p->images.data = arena_alloc(arena, sizeof(double) * (size_t)tensor_count(&p->images));
     p->scratch = arena_alloc(arena, sizeof(double) * (size_t)(o->channels * o->height * o->width));
     p->paths = ARENA_ARRAY(arena, const char *, batch);
-    p->logits = ARENA_ARRAY(arena, float, (int64_t)p->infer->pictures.count * o->classes);
+    p->logits = ARENA_ARRAY(arena, float, (int64_t)p->o->count * o->classes);
 }
 
-static bool write_logits(const Pictures *p, Error *error) {
-    Tensor logits = {.name = "logits", .type = TENSOR_f32, .rank = 2, .shape = {p->done, p->options.classes}};
-    logits.data = p->logits;
-    return !p->infer->output || npy_write(p->infer->output, &logits, error);
-}
-
-bool infer_pictures(Infer *f, Error *error) {
-    Pictures p = {.infer = f};
-    if (!net_data_options(f->arena, f->program, GRAPH_infer, f->net, f->data, "image_folder", &p.options, error) ||
+bool predict_pictures(Arena *arena, RtProgram *program, const PicturesOptions *o, Tensor *logits, Error *error) {
+    Pictures p = {.arena = arena, .program = program, .o = o};
+    if (!net_data_options(arena, program, GRAPH_infer, o->net, o->data, "image_folder", &p.options, error) ||
         !read_names(&p, error))
         return false;
     if (p.options.channels != 1 && p.options.channels != IMAGE_CHANNELS)
-        return error_set(error, ERROR_INPUT, "pictures have 1 or 3 channels; %s takes %d", f->net, p.options.channels);
+        return error_set(error, ERROR_INPUT, "pictures have 1 or 3 channels; %s takes %d", o->net, p.options.channels);
     augment_prepare(&p.options, false, &p.augment);
     make_room(&p);
-    return run_all(&p, error) && write_logits(&p, error);
+    bool ok = run_all(&p, error);
+    *logits = (Tensor){.name = "logits", .type = TENSOR_f32, .rank = 2, .shape = {p.done, p.options.classes}};
+    logits->data = p.logits;
+    return ok;
 }

@@ -1,13 +1,14 @@
-/* measure_tiles.c: `ndarts-run tune`: times the loops of a text's convolutions with every tile that is worth trying, one loop
+/* measure_tiles.c: times the loops of a text's convolutions with every tile that is worth trying, one loop
  * alone, its operands in cache, by the processor's time; what is faster than the compiler's own choice by more than the
  * noise is written to the table (tiles.h). Every tile must give the same bits. */
+#include "runtime/driver/measure_tiles.h"
+
 #include "base/str.h"
 #include "runtime/device/build.h"
 #include "runtime/device/cache.h"
 #include "runtime/device/machine.h"
 #include "runtime/device/scratch.h"
 #include "runtime/device/tiles.h"
-#include "runtime/loops/args.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -19,9 +20,7 @@ typedef void LoopFunction(const void *x, const void *y, void *z, int64_t from, i
 
 typedef struct Tune {
     Arena *arena;
-    const char *path, *graph_names;
-    int64_t batch;
-    ProgramArgs program_args;
+    const RtProgramOptions *options;
     GraphKind kinds[GRAPH_KIND_COUNT];
     int kind_count;
     CgOptions cg;
@@ -35,23 +34,16 @@ typedef struct Tune {
     void *library;
 } Tune;
 
-/* ---- the command line ---- */
-
-static bool parse_kinds(Tune *t, Error *error) {
-    char *names = arena_strdup(t->arena, t->graph_names), *rest = NULL;
-    for (char *name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
-        if (t->kind_count == GRAPH_KIND_COUNT || !graph_kind_parse(name, &t->kinds[t->kind_count++]))
-            return error_set(error, ERROR_INPUT, "unknown graph '%s'", name);
-    }
-    return true;
-}
-
 /* Those that a search, a training or an inference of the text runs. */
-static bool choose_kinds(Tune *t, const RtProgramOptions *o, Error *error) {
+static bool choose_kinds(Tune *t, Error *error) {
     static const GraphKind search[] = {GRAPH_search_alphas, GRAPH_search_weights, GRAPH_eval},
                            train[] = {GRAPH_train, GRAPH_eval}, network[] = {GRAPH_infer};
-    if (t->graph_names)
-        return parse_kinds(t, error);
+    const RtProgramOptions *o = t->options;
+    t->kind_count = o->kind_count;
+    if (t->kind_count) {
+        memcpy(t->kinds, o->kinds, sizeof(GraphKind) * (size_t)t->kind_count);
+        return true;
+    }
     IrModule *module = rt_text_load_options(t->arena, o, error);
     if (!module)
         return false;
@@ -62,34 +54,20 @@ static bool choose_kinds(Tune *t, const RtProgramOptions *o, Error *error) {
     return true;
 }
 
-static bool parse_command(Tune *t, int argc, char **argv, Error *error) {
-    Arg args[PROGRAM_ARG_COUNT + 3];
-    args_add_program(args, &t->program_args);
-    Arg *own = args + PROGRAM_ARG_COUNT;
-    own[0] = (Arg){NULL, ARG_text, &t->path, 0, 0};
-    own[1] = (Arg){"--graph", ARG_text, &t->graph_names, 0, 0};
-    own[2] = (Arg){"--batch", ARG_int, &t->batch, 1, 1 << 20};
-    if (!args_parse(t->arena, argc, argv, args, PROGRAM_ARG_COUNT + 3, error))
-        return false;
-    return t->path ||
-           error_set(error, ERROR_INPUT, "tune needs a text, for example  ndarts-run tune specs/noisy_darts_a.nd");
-}
-
 /* ---- loops and candidates ---- */
 
 static bool find_loops(Tune *t, Error *error) {
-    RtProgramOptions o = args_program_options(&t->program_args, t->path);
-    const char *path = t->program_args.tune;
+    RtProgramOptions o = *t->options;
+    const char *path = o.tune;
     if (path && file_is_missing(path))
         t->tiles.path = path;
     else if (!rt_tiles_read(t->arena, path, &t->tiles, error))
         return false;
     if (!t->tiles.path)
         return error_set(error, ERROR_INPUT, "no place for the table: set XDG_CONFIG_HOME, or give --tune FILE");
-    if (!choose_kinds(t, &o, error))
+    if (!choose_kinds(t, error))
         return false;
     o.tune = NULL;
-    o.batch = t->batch;
     o.kinds = t->kinds;
     o.kind_count = t->kind_count;
     const CgOutput *output = rt_text_generate(t->arena, &o, &t->cg, error);
@@ -98,7 +76,7 @@ static bool find_loops(Tune *t, Error *error) {
     t->loops = output->loops;
     t->loop_count = output->loop_count;
     return t->loop_count < (int)(sizeof t->first / sizeof *t->first) - 1 ||
-           error_set(error, ERROR_INPUT, "%s has more loops than can be tuned", t->path);
+           error_set(error, ERROR_INPUT, "%s has more loops than can be tuned", o.path);
 }
 
 /* The compiler's own choice first. */
@@ -251,8 +229,8 @@ static bool tune_loop(Tune *t, int number, double *seconds) {
     return better;
 }
 
-static bool tune(Tune *t, int argc, char **argv, Error *error) {
-    if (!parse_command(t, argc, argv, error) || !find_loops(t, error))
+static bool measure(Tune *t, Error *error) {
+    if (!find_loops(t, error))
         return false;
     const CgTiles *compiled_in = cg_tiles_create(t->arena);
     for (int i = 0; i < t->loop_count; i++) {
@@ -273,14 +251,14 @@ static bool tune(Tune *t, int argc, char **argv, Error *error) {
     return true;
 }
 
-int rt_tune_main(int argc, char **argv) {
+bool measure_tiles(const RtProgramOptions *options, Error *error) {
     Arena *arena = arena_create();
     Tune *t = ARENA_NEW(arena, Tune);
-    Error error = {ERROR_NONE, ""};
     t->arena = arena;
-    bool ok = tune(t, argc, argv, &error);
+    t->options = options;
+    bool ok = measure(t, error);
     if (t->library)
         dlclose(t->library);
     arena_destroy(arena);
-    return ok ? 0 : error_report(&error);
+    return ok;
 }

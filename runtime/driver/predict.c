@@ -61,3 +61,18 @@ bool predict_run(RtProgram *p, const Tensor *inputs, float *const *outputs, Erro
     }
     return ok;
 }
+
+bool predict_check(const RtProgram *p, const char *net, Error *error) {
+    return (rt_output_info(p, GRAPH_infer, "logits") && rt_input_count(p, GRAPH_infer) == 1) ||
+           error_set(error, ERROR_INPUT, "%s is not a network with one input and the output 'logits'", net);
+}
+
+bool predict_logits(RtProgram *p, const Tensor *images, float *logits, Error *error) {
+    Arena *arena = arena_create();
+    const RtTensorInfo *info = rt_output_info(p, GRAPH_infer, "logits");
+    float **outputs = ARENA_ARRAY(arena, float *, rt_output_count(p, GRAPH_infer));
+    outputs[info - rt_output_info_at(p, GRAPH_infer, 0)] = logits;
+    bool ok = predict_run(p, images, outputs, error);
+    arena_destroy(arena);
+    return ok;
+}

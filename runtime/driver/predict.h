@@ -11,5 +11,9 @@ RtProgram *predict_open(const RtProgramOptions *options, Error *error);
  * messages. outputs: where the numbers of each output go, all images one after the other; NULL for one that is not
  * wanted. */
 bool predict_run(RtProgram *program, const Tensor *inputs, float *const *outputs, Error *error);
+/* Whether the network has one input, and the output "logits" among whatever else it gives. */
+bool predict_check(const RtProgram *program, const char *net, Error *error);
+/* Of such a network: the logits of images, one after the other. */
+bool predict_logits(RtProgram *program, const Tensor *images, float *logits, Error *error);
 
 #endif

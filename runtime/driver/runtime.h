@@ -162,20 +162,6 @@ void *rt_input_pack(const RtProgram *program, GraphKind kind, const char *name, 
 Tensor rt_output_get(const RtProgram *program, GraphKind kind, const char *name, Arena *arena);
 double rt_output_scalar(const RtProgram *program, GraphKind kind, const char *name);
 
-/* ---- commands of ndarts-run: argv[0] is the command's name; the result is the exit code ---- */
-int rt_trace_main(int argc, char **argv);
-int rt_infer_main(int argc, char **argv);
-int rt_info_main(int argc, char **argv);
-int rt_search_main(int argc, char **argv);   /* search.c */
-int rt_train_main(int argc, char **argv);    /* train.c */
-int rt_eval_main(int argc, char **argv);     /* run_eval.c */
-int rt_report_main(int argc, char **argv);   /* report.c */
-int rt_derive_main(int argc, char **argv);   /* genotype_derive.c */
-int rt_genotype_main(int argc, char **argv); /* genotype_write.c */
-int rt_import_main(int argc, char **argv);   /* import.c */
-int rt_export_main(int argc, char **argv);   /* export.c */
-int rt_tune_main(int argc, char **argv);     /* measure_tiles.c */
-
 /* The folder of the language's own definitions: $NDARTS_LIBRARY, else that of the installation this program or shared
  * library is of, else, in a build folder, that of the source tree (installed.c). Where there is none: the folders that
  * were looked in, parted by commas. */

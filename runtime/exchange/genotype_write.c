@@ -1,66 +1,9 @@
-/* genotype_write.c: `ndarts-run genotype FILE`: a genotype as papers, logs and other programs write it down, as a
- * text in the language, or the other way round. */
-#include "runtime/driver/runtime.h"
+/* genotype_write.c: a genotype as papers, logs and other programs write it down. */
+#include "runtime/exchange/genotype_write.h"
 
 #include "base/str.h"
-#include "base/tensor_file.h"
-#include "frontend/frontend.h"
-#include "runtime/loops/args.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-
-typedef struct Command {
-    const char *path, *output, *format, *auxiliary;
-    GenotypeChoice choice;
-} Command;
-
-static const char *const formats[] = {"nd", "python", "nb201"};
-enum { FORMAT_nd, FORMAT_python, FORMAT_nb201, FORMAT_COUNT };
-
-static bool take_auxiliary(Command *c, Error *error) {
-    char *end;
-    if (!c->auxiliary)
-        return true;
-    c->choice.auxiliary = strtod(c->auxiliary, &end);
-    return (*c->auxiliary && !*end && c->choice.auxiliary >= 0 && c->choice.auxiliary <= 100) ||
-           error_set(error, ERROR_INPUT, "--auxiliary %s: expected the weight of the auxiliary head, 0 for none",
-                     c->auxiliary);
-}
-
-static bool take_format(const Command *c, int *format, Error *error) {
-    for (*format = 0; *format < FORMAT_COUNT; (*format)++)
-        if (str_equal(formats[*format], c->format))
-            return true;
-    Arena *arena = arena_create();
-    error_set(error, ERROR_INPUT, "unknown format '%s'%s", c->format,
-              diag_choices(arena, c->format, formats, FORMAT_COUNT));
-    arena_destroy(arena);
-    return false;
-}
-
-static bool parse_command(Arena *arena, Command *c, int argc, char **argv, Error *error) {
-    GenotypeChoice *choice = &c->choice;
-    choice->epoch = -1;
-    choice->auxiliary = -1;
-    Arg args[] = {{NULL, ARG_text, &c->path, 0, 0},
-                  {"-o", ARG_text, &c->output, 0, 0},
-                  {"--format", ARG_text, &c->format, 0, 0},
-                  {"--line", ARG_int, &choice->line, 1, UINT32_MAX},
-                  {"--epoch", ARG_int, &choice->epoch, 0, INT64_MAX},
-                  {"--name", ARG_text, &choice->pick, 0, 0},
-                  {"--as", ARG_text, &choice->name, 0, 0},
-                  {"--network", ARG_text, &choice->network, 0, 0},
-                  {"-C", ARG_int, &choice->channels, 1, 1 << 20},
-                  {"--layers", ARG_int, &choice->layers, 1, 10000},
-                  {"--classes", ARG_int, &choice->classes, 1, 1 << 20},
-                  {"--auxiliary", ARG_text, &c->auxiliary, 0, 0}};
-    if (!args_parse(arena, argc, argv, args, sizeof args / sizeof args[0], error))
-        return false;
-    return (c->path || error_set(error, ERROR_INPUT, "genotype needs a file, or - for standard input")) &&
-           take_auxiliary(c, error);
-}
 
 /* ---- Python ---- */
 
@@ -131,56 +74,24 @@ static const char *as_nb201(Arena *arena, const GenotypeForm *form) {
 }
 
 /* The other way of writing down lacks what this genotype has. */
-static const char *write_as(Arena *arena, const Command *c, const GenotypeForm *form, int format, Error *error) {
+const char *genotype_write(Arena *arena, const char *path, const GenotypeForm *form, GenotypeFormat format,
+                           Error *error) {
     bool sums = true, concats = true;
     for (int i = 0; i < form->cell_count; i++) {
         sums = sums && !form->cells[i].concat &&
                form->cells[i].outputs[0] == form->cells[i].inputs + form->cells[i].node_count - 1;
         concats = concats && form->cells[i].concat && form->cells[i].inputs == 2 && form->cells[i].node_count > 0;
     }
-    if (format == FORMAT_python ? concats : form->nas_bench_201 && sums)
-        return format == FORMAT_python ? as_python(arena, form) : as_nb201(arena, form);
-    if (format == FORMAT_python)
+    if (format == GENOTYPE_python ? concats : form->nas_bench_201 && sums)
+        return format == GENOTYPE_python ? as_python(arena, form) : as_nb201(arena, form);
+    if (format == GENOTYPE_python)
         error_set(error, ERROR_INPUT,
-                  "%s: Python's Genotype is of cells with two inputs that concatenate their nodes%s", c->path,
+                  "%s: Python's Genotype is of cells with two inputs that concatenate their nodes%s", path,
                   form->nas_bench_201 ? "; --format nb201 writes this one" : "");
     else
         error_set(error, ERROR_INPUT,
                   "%s: strings of NAS-Bench-201 are of one cell with one input, which returns its last node; "
                   "--format python writes others",
-                  c->path);
+                  path);
     return NULL;
-}
-
-/* ---- the command ---- */
-
-static bool write_out(const Command *c, const char *text, Error *error) {
-    if (c->output)
-        return file_write_atomic(c->output, text, strlen(text), error);
-    return (fputs(text, stdout) >= 0 && fflush(stdout) == 0) ||
-           error_set(error, ERROR_MACHINE, "cannot write to standard output: %s", strerror(errno));
-}
-
-static bool convert(Arena *arena, Command *c, Error *error) {
-    int format = FORMAT_nd;
-    if (c->format && !take_format(c, &format, error))
-        return false;
-    FrontendOptions options = {.library = rt_library_path(arena), .choice = &c->choice};
-    Diag *diag = diag_create(arena, stderr);
-    const char *text = NULL;
-    const GenotypeForm *form = frontend_read_genotype(arena, c->path, &options, &text, diag, error);
-    int mistakes = diag_count_errors(diag);
-    if (!form)
-        return error_set(error, ERROR_INPUT, "%s: %d mistake%s", c->path, mistakes, mistakes == 1 ? "" : "s");
-    text = format == FORMAT_nd ? text : write_as(arena, c, form, format, error);
-    return text && write_out(c, text, error);
-}
-
-int rt_genotype_main(int argc, char **argv) {
-    Arena *arena = arena_create();
-    Command c = {0};
-    Error error = {ERROR_NONE, ""};
-    bool ok = parse_command(arena, &c, argc, argv, &error) && convert(arena, &c, &error);
-    arena_destroy(arena);
-    return ok ? 0 : error_report(&error);
 }

@@ -21,6 +21,16 @@ int genotype_alpha_names(const IrModule *settings, const char *names[2]);
 bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const Tensor *alphas, int count,
                     Genotype *genotype, Error *error);
 
+/* What a genotype is derived from (genotype_derive.c). */
+typedef struct GenotypeSource {
+    const char *file;        /* a checkpoint, a file of architecture parameters, or an alphas.jsonl */
+    const char *spec, *name; /* the search they belong to, what it is called; NULL: what the file says */
+    int64_t epoch;           /* line of an alphas.jsonl; -1: the last */
+    const char *const *sets; /* of spec */
+    int set_count;
+} GenotypeSource;
+bool genotype_derive(Arena *arena, const GenotypeSource *source, Genotype *genotype, Error *error);
+
 /* Whether the genotypes of a search compile, as far as can be told before it begins: one with equal alphas is built. */
 bool genotype_check(Arena *arena, const IrModule *settings, const char *name, Error *error);
 

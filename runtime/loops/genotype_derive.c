@@ -1,12 +1,11 @@
-/* genotype_derive.c: `ndarts-run derive FILE`: the genotype that a file with architecture parameters stands for.
- * FILE is a checkpoint (which says what space it searched), any safetensors file with the parameters under their names,
+/* genotype_derive.c: the genotype that a file with architecture parameters stands for.
+ * It is a checkpoint (which says what space it searched), any safetensors file with the parameters under their names,
  * or the alphas.jsonl of a search (whose softmax weights order operations just as the parameters do). */
 #include "runtime/driver/runtime.h"
 
 #include "base/json.h"
 #include "base/str.h"
 #include "frontend/frontend.h"
-#include "runtime/loops/args.h"
 #include "runtime/loops/checkpoint.h"
 #include "runtime/loops/genotype.h"
 
@@ -15,75 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-typedef struct DeriveOptions {
-    const char *file, *spec, *name, *out, *draw;
-    int64_t epoch; /* line of an alphas.jsonl; -1: the last */
-    const char **sets;
-    int set_count, set_capacity;
-    bool help;
-} DeriveOptions;
-
-static void print_usage(FILE *out) {
-    fputs("usage: ndarts-run derive CHECKPOINT|ALPHAS.safetensors|alphas.jsonl [options]\n"
-          "  --spec SPEC.nd    the search the parameters belong to (default: the checkpoint's, else the DARTS space)\n"
-          "  --set NAME=VALUE  change a parameter of SPEC.nd; may be repeated\n"
-          "  --epoch N         the line of an alphas.jsonl (default: the last)\n"
-          "  --name NAME       of the genotype (default: the name of the file or folder)\n"
-          "  -o, --output OUT.nd  write there instead of to standard output\n"
-          "  --draw DIR        also write normal.dot, reduce.dot and, with Graphviz, the .svg files\n",
-          out);
-}
-
-static bool take_option(Arena *arena, const char *name, const char *value, DeriveOptions *o, Error *error) {
-    static const char *const names[] = {"--spec", "--set", "--epoch", "--name", "--output", "--draw", "--help"};
-    bool known = str_equal(name, "--spec") || str_equal(name, "--set") || str_equal(name, "--epoch") ||
-                 str_equal(name, "--name") || str_equal(name, "--output") || str_equal(name, "-o") ||
-                 str_equal(name, "--draw");
-    if (!known) {
-        return error_set(error, ERROR_INPUT, "unknown option '%s' of derive%s", name,
-                         diag_choices(arena, name, names, sizeof(names) / sizeof(names[0])));
-    }
-    if (!value)
-        return error_set(error, ERROR_INPUT, "%s needs a value", name);
-    if (str_equal(name, "--epoch"))
-        return args_parse_int(name, value, 0, INT64_MAX, &o->epoch, error);
-    if (str_equal(name, "--set")) {
-        ARENA_PUSH(arena, o->sets, o->set_count, o->set_capacity, value);
-        return true;
-    }
-    const char **target = str_equal(name, "--spec")   ? &o->spec
-                          : str_equal(name, "--name") ? &o->name
-                          : str_equal(name, "--draw") ? &o->draw
-                                                      : &o->out;
-    *target = value;
-    return true;
-}
-
-static bool parse_options(Arena *arena, int argc, char **argv, DeriveOptions *o, Error *error) {
-    memset(o, 0, sizeof(*o));
-    o->epoch = -1;
-    for (int i = 1; i < argc; i++) {
-        const char *argument = argv[i], *equals = strchr(argument, '=');
-        if (str_equal(argument, "--help") || str_equal(argument, "-h")) {
-            o->help = true;
-            return true;
-        }
-        if (argument[0] == '-' && argument[1]) {
-            const char *name = equals ? arena_strndup(arena, argument, (size_t)(equals - argument)) : argument;
-            if (!take_option(arena, name, equals ? equals + 1 : argv[i + 1], o, error))
-                return false;
-            i += equals ? 0 : 1;
-        } else if (o->file) {
-            return error_set(error, ERROR_INPUT, "derive takes one file, found '%s' and '%s'", o->file, argument);
-        } else {
-            o->file = argument;
-        }
-    }
-    if (!o->file)
-        return error_set(error, ERROR_INPUT, "derive needs a checkpoint or a file of architecture parameters");
-    return true;
-}
 
 /* ---- the settings that describe the space ---- */
 static const char *const darts_candidates[] = {"none",         "max_pool_3x3", "avg_pool_3x3", "skip_connect",
@@ -101,7 +31,7 @@ static IrModule *darts_settings(Arena *arena, int64_t width) {
     return module;
 }
 
-static IrModule *spec_settings(Arena *arena, const DeriveOptions *o, Error *error) {
+static IrModule *spec_settings(Arena *arena, const GenotypeSource *o, Error *error) {
     FrontendOptions options = {.sets = o->sets, .set_count = o->set_count, .library = rt_library_path(arena)};
     Diag *diag = diag_create(arena, stderr);
     IrModule *module = frontend_load(arena, o->spec, &options, diag, error);
@@ -173,7 +103,7 @@ static bool add_line(Arena *arena, const char *path, json_t *line, TensorFile *f
 }
 
 /* The line of the wanted epoch, or the last one that is whole. */
-static bool read_lines(Arena *arena, const DeriveOptions *o, TensorFile *file, Error *error) {
+static bool read_lines(Arena *arena, const GenotypeSource *o, TensorFile *file, Error *error) {
     SourceFile *source = source_read(arena, o->file, error);
     if (!source)
         return false;
@@ -197,7 +127,7 @@ static bool read_lines(Arena *arena, const DeriveOptions *o, TensorFile *file, E
 }
 
 /* ---- together ---- */
-static bool find_alphas(const DeriveOptions *o, const TensorFile *file, const IrModule *settings, Tensor *alphas,
+static bool find_alphas(const GenotypeSource *o, const TensorFile *file, const IrModule *settings, Tensor *alphas,
                         int *count, Error *error) {
     const char *names[2];
     *count = genotype_alpha_names(settings, names);
@@ -211,7 +141,7 @@ static bool find_alphas(const DeriveOptions *o, const TensorFile *file, const Ir
 }
 
 /* guessed: nothing says of what space the parameters are. */
-static IrModule *choose_settings(Arena *arena, const DeriveOptions *o, const TensorFile *file, bool *guessed,
+static IrModule *choose_settings(Arena *arena, const GenotypeSource *o, const TensorFile *file, bool *guessed,
                                  Error *error) {
     if (o->spec)
         return spec_settings(arena, o, error);
@@ -235,51 +165,17 @@ static const char *default_name(Arena *arena, const char *path) {
     return arena_strndup(arena, file, strcspn(file, "."));
 }
 
-static bool write_results(Arena *arena, const DeriveOptions *o, const Genotype *genotype, Error *error) {
-    if (o->out && !file_write_atomic(o->out, genotype->text, strlen(genotype->text), error))
-        return false;
-    if (!o->out && (fputs(genotype->text, stdout) < 0 || fflush(stdout) != 0))
-        return error_set(error, ERROR_MACHINE, "cannot write to standard output: %s", strerror(errno));
-    if (!o->draw)
-        return true;
-    if (mkdir(o->draw, 0777) != 0 && errno != EEXIST)
-        return error_set(error, ERROR_INPUT, "cannot make the folder '%s': %s", o->draw, strerror(errno));
-    if (!genotype_write_dot(arena, o->draw, genotype, error))
-        return false;
-    if (!genotype_draw(arena, o->draw, genotype))
-        fprintf(stderr, "no .svg files: Graphviz's dot is not installed or failed\n");
-    return true;
-}
-
-static int derive_main_in(Arena *arena, int argc, char **argv) {
-    DeriveOptions o;
-    Error error = {0};
-    if (!parse_options(arena, argc, argv, &o, &error))
-        return error_report(&error);
-    if (o.help) {
-        print_usage(stdout);
-        return 0;
-    }
+bool genotype_derive(Arena *arena, const GenotypeSource *o, Genotype *genotype, Error *error) {
     TensorFile file = {0};
     Tensor alphas[2];
-    Genotype genotype;
     int count = 0;
-    bool lines = str_ends_with(o.file, ".jsonl");
-    bool ok = lines ? read_lines(arena, &o, &file, &error) : read_tensors(arena, o.file, &file, &error);
-    bool guessed = false;
-    IrModule *settings = ok ? choose_settings(arena, &o, &file, &guessed, &error) : NULL;
-    ok = settings && find_alphas(&o, &file, settings, alphas, &count, &error) &&
-         genotype_build(arena, settings, o.name ? o.name : default_name(arena, o.file), alphas, count, &genotype,
-                        &error) &&
-         write_results(arena, &o, &genotype, &error);
+    bool lines = str_ends_with(o->file, ".jsonl"), guessed = false;
+    bool ok = lines ? read_lines(arena, o, &file, error) : read_tensors(arena, o->file, &file, error);
+    IrModule *settings = ok ? choose_settings(arena, o, &file, &guessed, error) : NULL;
+    ok = settings && find_alphas(o, &file, settings, alphas, &count, error) &&
+         genotype_build(arena, settings, o->name ? o->name : default_name(arena, o->file), alphas, count, genotype,
+                        error);
     if (!ok && guessed)
         fprintf(stderr, "note: the space was taken to be that of DARTS; --spec SPEC.nd says of what search they are\n");
-    return ok ? 0 : error_report(&error);
-}
-
-int rt_derive_main(int argc, char **argv) {
-    Arena *arena = arena_create();
-    int code = derive_main_in(arena, argc, argv);
-    arena_destroy(arena);
-    return code;
+    return ok;
 }

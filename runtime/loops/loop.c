@@ -23,7 +23,7 @@ RtProgramOptions loop_program_options(const Loop *l) {
                               .look_at = data_look_at_folder,
                               .prefer = l->prefer,
                               .files = l->files,
-                              .recipe = l->recipe,
+                              .recipe = l->options.recipe,
                               .sets = l->options.sets,
                               .set_count = l->options.set_count,
                               .seed = l->at.seed,

@@ -1,4 +1,4 @@
-/* loop.h: what the long-running commands, search and train, have in common: command line, compiling, batches of one
+/* loop.h: what search and training have in common: compiling, batches of one
  * pass, evaluation, checkpoints, Ctrl-C. Private to loop*.c, search*.c and train*.c. */
 #ifndef NDARTS_RUNTIME_LOOPS_LOOP_H
 #define NDARTS_RUNTIME_LOOPS_LOOP_H
@@ -8,46 +8,12 @@
 #include "runtime/loops/checkpoint.h"
 #include "runtime/loops/evaluate.h"
 #include "runtime/loops/progress.h"
+#include "runtime/loops/run.h"
 #include "runtime/loops/run_folder.h"
 
-/* ---- the command line (loop_options.c) ---- */
-typedef struct LoopOptions {
-    const char *path;
-    const char *out;         /* folder of the results */
-    const char *init;        /* weights to begin with, or NULL */
-    const char *init_except; /* but not those whose names begin so; NULL: all */
-    bool resume, allow_different_build, allow_different_data, has_seed, tensorboard, log_steps, verbose, help;
-    uint64_t seed;
-    int threads; /* 0: as many as there are cores */
-    const char *device;
-    int64_t memory_budget;
-    const char *tune;    /* RtProgramOptions.tune */
-    const char *profile; /* NULL; "" or the file of the trace: time all kernels */
-    CgPrecision precision;
-    const char **sets;
-    int set_count, set_capacity;
-} LoopOptions;
+/* What goes together (loop_options.c); sets the folder when none is given. command is for messages. */
+bool loop_check_options(Arena *arena, const char *command, LoopOptions *options, Error *error);
 
-/* An option that takes a value and that only one command has. */
-typedef struct LoopExtra {
-    const char *name;
-    const char **to;
-} LoopExtra;
-
-typedef struct LoopCommand {
-    const char *name;    /* "search" */
-    const char *example; /* of its use, for the message when there is no text */
-    int extra_count;
-    const LoopExtra *extras;
-} LoopCommand;
-
-/* ERROR_INPUT for a wrong command line. */
-bool loop_options_parse(Arena *arena, int argc, char **argv, const LoopCommand *command, LoopOptions *options,
-                        Error *error);
-/* The options above, one a line, as `--help` shows them. */
-void loop_print_options(FILE *out);
-
-/* ---- a loop at work ---- */
 typedef struct Loop {
     Arena *arena;
     LoopOptions options;
@@ -55,7 +21,6 @@ typedef struct Loop {
     const RunFolder *whole;   /* of several runs, the first of which is to set aside what is in it; or NULL */
     const char *what;         /* "search", "training": for messages */
     const char *prefer;       /* RtProgramOptions.prefer */
-    const char *recipe;       /* a text, or NULL */
     const char *const *lines; /* names of the results that have one line per epoch; NULL at the end */
     FrontendFiles *files;     /* the text and its imports, as they were at the start */
     const IrModule *module;   /* of the text: its settings */
@@ -72,7 +37,7 @@ typedef struct Loop {
     double epoch_started, epoch_rate; /* seconds; images per second in its steps */
 } Loop;
 
-/* SIGPIPE is ignored from here on: who reads the messages may go away, the run goes on. */
+/* SIGPIPE is ignored from here on. */
 void loop_ignore_readers(void);
 /* Whether a signal that asks for an end (loop_signal.c) came since loop_catch_signals. */
 void loop_catch_signals(void);

@@ -58,7 +58,7 @@ static bool write_run(const Loop *l, const char *command, Error *error) {
     json_t *run = json_object();
     json_add(run, "command", json_text(command));
     json_add(run, "text", json_text(l->options.path));
-    json_add(run, "recipe", l->recipe ? json_text(l->recipe) : json_null());
+    json_add(run, "recipe", l->options.recipe ? json_text(l->options.recipe) : json_null());
     json_add(run, "seed", json_integer((json_int_t)l->at.seed));
     json_add(run, "version", json_text(NDARTS_VERSION));
     json_add(run, "identity", json_text(rt_program_identity(l->program)));

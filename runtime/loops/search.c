@@ -165,7 +165,7 @@ static bool finish_epoch(Search *s, const EpochMetrics *m, Error *error) {
     return ok && loop_next_epoch(&s->loop, error);
 }
 
-static bool search_run(Search *s, Error *error) {
+static bool search_epochs(Search *s, Error *error) {
     fprintf(stderr, "search: %lld epochs, %lld steps per epoch, %lld images at a time\n", (long long)s->loop.at.epochs,
             (long long)s->loop.steps, (long long)rt_program_batch(s->loop.program));
     progress_begin(&s->loop.progress, stderr, s->loop.at.epochs, s->loop.steps, s->loop.at.global_step);
@@ -186,45 +186,29 @@ static bool search_run(Search *s, Error *error) {
     return true;
 }
 
-/* The genotype as text on stdout, and drawn. */
-static bool show_genotype(Search *s, Error *error) {
+/* The genotype as text, and drawn. */
+static bool show_genotype(Search *s, FILE *result, Error *error) {
     Genotype genotype;
     if (!search_build_genotype(s, s->loop.arena, &genotype, error))
         return false;
     search_draw_cells(s, s->loop.arena, &genotype);
-    fputs(search_genotype_text(s, s->loop.arena, &genotype), stdout);
+    fputs(search_genotype_text(s, s->loop.arena, &genotype), result);
     fprintf(stderr, "results are in %s\n", s->loop.options.out);
     return true;
 }
 
-static int search_main_in(Arena *arena, int argc, char **argv) {
-    Error error = {0};
-    loop_ignore_readers();
-    static const LoopCommand command = {.name = "search", .example = "ndarts-run search specs/fashion_quick.nd"};
+bool search_run(Arena *arena, const LoopOptions *options, FILE *result, Error *error) {
     static const char *const lines[] = {"metrics.jsonl", "alphas.jsonl", "timing.jsonl", NULL};
-    Search s = {.loop = {.arena = arena, .what = "search", .prefer = "search", .lines = lines}};
-    if (!loop_options_parse(arena, argc, argv, &command, &s.loop.options, &error))
-        return error_report(&error);
-    if (s.loop.options.help) {
-        fputs("usage: ndarts-run search SPEC.nd [options]\n", stdout);
-        loop_print_options(stdout);
-        return 0;
-    }
-    bool ok = search_open(&s, &error) && search_run(&s, &error);
+    Search s = {.loop = {.arena = arena, .options = *options, .what = "search", .prefer = "search", .lines = lines}};
+    loop_ignore_readers();
+    if (!loop_check_options(arena, "search", &s.loop.options, error))
+        return false;
+    bool ok = search_open(&s, error) && search_epochs(&s, error);
     progress_clear(&s.loop.progress);
-    ok = loop_finish_profile(&s.loop, &error) && ok;
-    ok = ok && show_genotype(&s, &error);
+    ok = loop_finish_profile(&s.loop, error) && ok;
+    ok = ok && show_genotype(&s, result, error);
     if (!ok)
-        loop_explain_failure(&s.loop, &error);
+        loop_explain_failure(&s.loop, error);
     search_close(&s);
-    if (ok)
-        return 0;
-    return error.kind == ERROR_INTERRUPTED ? ERROR_INTERRUPTED : error_report(&error);
-}
-
-int rt_search_main(int argc, char **argv) {
-    Arena *arena = arena_create();
-    int code = search_main_in(arena, argc, argv);
-    arena_destroy(arena);
-    return code;
+    return ok;
 }

@@ -1,23 +1,19 @@
-/* trace.c: `ndarts-run trace`: runs a text on given inputs, weights and draws, and writes down what it computes
+/* trace.c: runs a text on given inputs, weights and draws, and writes down what it computes
  * (docs/cli.md lists the tensors). A search: one stand-alone pass for all gradients, then, from the initial state,
  * search steps. Anything else: evaluation, and when there are labels (or a fed gradient of the logits) one training
  * step. */
+#include "runtime/loops/trace.h"
+
 #include "base/hash.h"
 #include "base/str.h"
 #include "runtime/data/class_weights.h"
-#include "runtime/driver/runtime.h"
-#include "runtime/loops/args.h"
 #include "runtime/loops/schedule.h"
 
 #include <string.h>
 
 typedef struct Trace {
     Arena *arena;
-    /* the command line */
-    const char *path, *weights, *feed, *out;
-    int64_t epoch, steps;
-    ProgramArgs program_args;
-    /* what it works on */
+    const TraceOptions *options;
     const IrModule *text;   /* settings */
     bool is_search, trains; /* trains: not a search, and there is something to differentiate */
     TensorFile feed_file, results;
@@ -32,32 +28,15 @@ typedef struct Trace {
 
 /* ---- setting up ---- */
 
-static bool parse_command(Trace *t, int argc, char **argv, Error *error) {
-    Arg args[PROGRAM_ARG_COUNT + 6];
-    args_add_program(args, &t->program_args);
-    Arg *own = args + PROGRAM_ARG_COUNT;
-    own[0] = (Arg){NULL, ARG_text, &t->path, 0, 0};
-    own[1] = (Arg){"--weights", ARG_text, &t->weights, 0, 0};
-    own[2] = (Arg){"--feed", ARG_text, &t->feed, 0, 0};
-    own[3] = (Arg){"-o", ARG_text, &t->out, 0, 0};
-    own[4] = (Arg){"--epoch", ARG_int, &t->epoch, 0, 1 << 20};
-    own[5] = (Arg){"--steps", ARG_int, &t->steps, 0, 1 << 20};
-    if (!args_parse(t->arena, argc, argv, args, PROGRAM_ARG_COUNT + 6, error))
-        return false;
-    if (!t->path || !t->feed || !t->out)
-        return error_set(error, ERROR_INPUT, "trace needs a text, --feed F.safetensors and -o OUT.safetensors");
-    t->seed = (uint64_t)t->program_args.seed;
-    return true;
-}
-
 static bool read_text(Trace *t, Error *error) {
-    t->text = rt_text_load(t->arena, t->path, t->program_args.sets.items, t->program_args.sets.count, error);
+    t->text = rt_text_load_options(t->arena, &t->options->program, error);
     if (!t->text)
         return false;
     t->is_search = str_equal(ir_module_get_string(t->text, "kind", "network"), "search");
     if (t->is_search && str_equal(ir_module_get_string(t->text, "search.order", "first"), "second"))
         return error_set(error, ERROR_INPUT,
-                         "%s: the second-order search (order second) is not there yet; use order first", t->path);
+                         "%s: the second-order search (order second) is not there yet; use order first",
+                         t->options->program.path);
     return true;
 }
 
@@ -76,7 +55,7 @@ static const char *stream_name(Arena *arena, const char *name) {
 }
 
 static bool read_feed(Trace *t, Error *error) {
-    if (!safetensors_read(t->arena, t->feed, &t->feed_file, error))
+    if (!safetensors_read(t->arena, t->options->feed, &t->feed_file, error))
         return false;
     StrMap seen = str_map_create(t->arena);
     for (size_t i = 0; i < t->feed_file.count; i++) {
@@ -94,7 +73,7 @@ static bool read_feed(Trace *t, Error *error) {
 static const Tensor *need(const Trace *t, const char *name, Error *error) {
     const Tensor *tensor = tensor_find(&t->feed_file, name);
     if (!tensor)
-        error_set(error, ERROR_INPUT, "%s: missing: %s", t->feed, name);
+        error_set(error, ERROR_INPUT, "%s: missing: %s", t->options->feed, name);
     return tensor;
 }
 
@@ -106,8 +85,8 @@ static bool check_images(Trace *t, const char *name, Error *error) {
     int64_t count = tensor->rank > 0 ? tensor->shape[0] : 0;
     t->images = t->images ? t->images : count;
     return (count > 0 && count == t->images) ||
-           error_set(error, ERROR_INPUT, "%s: %s holds %lld images, expected %lld", t->feed, name, (long long)count,
-                     (long long)(t->images ? t->images : 1));
+           error_set(error, ERROR_INPUT, "%s: %s holds %lld images, expected %lld", t->options->feed, name,
+                     (long long)count, (long long)(t->images ? t->images : 1));
 }
 
 static bool check_labels(Trace *t, const char *name, Error *error) {
@@ -118,8 +97,8 @@ static bool check_labels(Trace *t, const char *name, Error *error) {
     for (int64_t i = 0; i < tensor_count(labels); i++) {
         double label = tensor_get(labels, i);
         if (classes > 0 && !(label >= 0 && label < (double)classes))
-            return error_set(error, ERROR_INPUT, "%s: %s[%lld] is %g, expected 0 to %lld", t->feed, name, (long long)i,
-                             label, (long long)classes - 1);
+            return error_set(error, ERROR_INPUT, "%s: %s[%lld] is %g, expected 0 to %lld", t->options->feed, name,
+                             (long long)i, label, (long long)classes - 1);
     }
     return true;
 }
@@ -131,7 +110,7 @@ static bool has(const Trace *t, const char *name) {
 static bool check_feed(Trace *t, Error *error) {
     if (t->is_search)
         return check_images(t, "input_valid", error) && check_labels(t, "labels_valid", error) &&
-               (t->steps == 0 || (check_images(t, "input", error) && check_labels(t, "labels", error)));
+               (t->options->steps == 0 || (check_images(t, "input", error) && check_labels(t, "labels", error)));
     t->trains = has(t, "labels") || has(t, "grad_output");
     return check_images(t, "input", error) && (!has(t, "labels") || check_labels(t, "labels", error));
 }
@@ -143,7 +122,8 @@ static bool check_streams(const Trace *t, Error *error) {
         for (int kind = 0; kind < GRAPH_KIND_COUNT && !found; kind++)
             found = rt_input_info(t->program, (GraphKind)kind, t->streams[i]) != NULL;
         if (!found)
-            return error_set(error, ERROR_INPUT, "%s: the text draws nothing called '%s'", t->feed, t->streams[i]);
+            return error_set(error, ERROR_INPUT, "%s: the text draws nothing called '%s'", t->options->feed,
+                             t->streams[i]);
     }
     return true;
 }
@@ -152,13 +132,13 @@ static bool open_program(Trace *t, Error *error) {
     static const GraphKind search[] = {GRAPH_gradients, GRAPH_eval, GRAPH_search_alphas, GRAPH_search_weights};
     static const GraphKind network[] = {GRAPH_infer, GRAPH_gradients, GRAPH_train};
     bool product = !t->is_search && !has(t, "labels") && has(t, "grad_output");
-    RtProgramOptions o = args_program_options(&t->program_args, t->path);
+    RtProgramOptions o = t->options->program;
     o.batch = t->images;
     o.fed_streams = t->streams;
     o.fed_stream_count = t->stream_count;
     o.grad_output_loss = o.input_gradient = product;
     o.kinds = t->is_search ? search : network;
-    o.kind_count = t->is_search ? (t->steps > 0 ? 4 : 1) : !t->trains ? 1 : product ? 2 : 3;
+    o.kind_count = t->is_search ? (t->options->steps > 0 ? 4 : 1) : !t->trains ? 1 : product ? 2 : 3;
     t->program = rt_program_open(&o, error);
     return t->program && check_streams(t, error);
 }
@@ -174,7 +154,7 @@ static bool set_alphas(Trace *t, const TensorFile *weights, Error *error) {
         if (fed && !rt_param_set(t->program, fed, error))
             return false;
         if (!fed && !tensor_find(weights, info->name))
-            return error_set(error, ERROR_INPUT, "%s: missing: %s (it may be among the weights too)", t->feed,
+            return error_set(error, ERROR_INPUT, "%s: missing: %s (it may be among the weights too)", t->options->feed,
                              info->name);
     }
     return true;
@@ -186,16 +166,16 @@ static bool set_class_weights(Trace *t, const TensorFile *weights, Error *error)
         return class_weights_set(t->program, t->text, NULL, 0, error);
     return tensor_find(weights, CLASS_WEIGHTS) ||
            error_set(error, ERROR_INPUT, "%s: class_weights balanced needs a checkpoint as --weights, or a list: %s",
-                     t->path, "--set 'class_weights=[...]'");
+                     t->options->program.path, "--set 'class_weights=[...]'");
 }
 
 static bool set_state(Trace *t, Error *error) {
     TensorFile weights = {0};
     Error inner = {ERROR_NONE, ""};
-    if (t->weights && !safetensors_read(t->arena, t->weights, &weights, error))
+    if (t->options->weights && !safetensors_read(t->arena, t->options->weights, &weights, error))
         return false;
-    if (t->weights && !rt_state_set(t->program, &weights, RT_STATE_weights, &inner))
-        return error_set(error, inner.kind, "%s: %s", t->weights, inner.message);
+    if (t->options->weights && !rt_state_set(t->program, &weights, RT_STATE_weights, &inner))
+        return error_set(error, inner.kind, "%s: %s", t->options->weights, inner.message);
     if (!set_class_weights(t, &weights, error) || !set_alphas(t, &weights, error))
         return false;
     rt_state_get(t->program, t->arena, &t->initial);
@@ -207,7 +187,7 @@ static void read_drop_keep(Trace *t) {
     double drop = ir_module_get_float(t->text, "drop_path.probability", 0);
     if (!t->is_search) {
         double epochs = (double)ir_module_get_int(t->text, "train.epochs", 1);
-        drop = ir_module_get_float(t->text, "train.drop_path", 0) * (double)t->epoch / epochs;
+        drop = ir_module_get_float(t->text, "train.drop_path", 0) * (double)t->options->epoch / epochs;
     }
     t->drop_keep = 1 - drop;
 }
@@ -220,7 +200,7 @@ static double draw(const Trace *t, const char *stream, int64_t step, int64_t ima
         bool uniform = str_equal(ir_module_get_string(t->text, "noise.distribution", "gaussian"), "uniform");
         return (uniform ? draw_uniform : draw_normal)(t->seed, hash, s, i, e);
     }
-    double keep = t->program_args.precision == PRECISION_f64 ? t->drop_keep : (double)(float)t->drop_keep;
+    double keep = t->options->program.precision == PRECISION_f64 ? t->drop_keep : (double)(float)t->drop_keep;
     return draw_uniform(t->seed, hash, s, i, e) < keep;
 }
 
@@ -268,7 +248,7 @@ static bool run_graph(Trace *t, RtRun run, bool valid, Error *error) {
     run.batch = t->images;
     run.seed = t->seed;
     run.drop_keep = t->drop_keep;
-    run.noise_decay = schedule_noise_decay(t->epoch);
+    run.noise_decay = schedule_noise_decay(t->options->epoch);
     run.input_count = count;
     run.inputs = inputs;
     return rt_run(t->program, &run, error);
@@ -330,7 +310,8 @@ static void add_updates(Trace *t, const char *prefix) {
 static double weights_rate(const Trace *t, const char *section) {
     LearningRate rate = {0};
     schedule_read(t->text, arena_printf(t->arena, "%s.weights", section), &rate);
-    return schedule_lr(&rate, t->epoch, ir_module_get_int(t->text, arena_printf(t->arena, "%s.epochs", section), 50));
+    return schedule_lr(&rate, t->options->epoch,
+                       ir_module_get_int(t->text, arena_printf(t->arena, "%s.epochs", section), 50));
 }
 
 static bool run_search_step(Trace *t, int64_t s, Error *error) {
@@ -361,11 +342,11 @@ static bool trace_search(Trace *t, Error *error) {
     add_output(t, GRAPH_gradients, "loss", "loss");
     add_all_gradients(t, "");
     add_params(t, PARAM_statistic, "after/");
-    if (t->steps == 0)
+    if (t->options->steps == 0)
         return true;
     if (!rt_state_set(t->program, &t->initial, RT_STATE_all, error))
         return false;
-    for (int64_t s = 0; s < t->steps; s++) {
+    for (int64_t s = 0; s < t->options->steps; s++) {
         if (!run_search_step(t, s, error))
             return false;
     }
@@ -409,20 +390,19 @@ static bool trace_network(Trace *t, Error *error) {
     return !rt_has_graph(t->program, GRAPH_train) || trace_training_step(t, error);
 }
 
-static bool trace(Trace *t, int argc, char **argv, Error *error) {
-    if (!parse_command(t, argc, argv, error) || !read_text(t, error) || !read_feed(t, error) || !check_feed(t, error) ||
-        !open_program(t, error) || !set_state(t, error))
+static bool trace(Trace *t, Error *error) {
+    if (!read_text(t, error) || !read_feed(t, error) || !check_feed(t, error) || !open_program(t, error) ||
+        !set_state(t, error))
         return false;
     read_drop_keep(t);
     return (t->is_search ? trace_search(t, error) : trace_network(t, error)) &&
-           safetensors_write(t->out, &t->results, error);
+           safetensors_write(t->options->out, &t->results, error);
 }
 
-int rt_trace_main(int argc, char **argv) {
-    Trace t = {.arena = arena_create()};
-    Error error = {ERROR_NONE, ""};
-    bool ok = trace(&t, argc, argv, &error);
+bool trace_run(const TraceOptions *options, Error *error) {
+    Trace t = {.arena = arena_create(), .options = options, .seed = options->program.seed};
+    bool ok = trace(&t, error);
     rt_program_close(t.program);
     arena_destroy(t.arena);
-    return ok ? 0 : error_report(&error);
+    return ok;
 }

@@ -1,4 +1,4 @@
-/* train.c: `ndarts-run train`: SGD on the weights of a network.
+/* train.c: SGD on the weights of a network.
  *
  *     for every epoch, for every batch of the training images (step s of the whole run):
  *         clipped SGD with momentum, with the loss of the batch
@@ -10,14 +10,9 @@
 #include "runtime/loops/train.h"
 
 #include "base/str.h"
-#include "runtime/driver/recipe.h"
-#include "runtime/loops/args.h"
 #include "runtime/loops/metrics.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-enum { MAX_SEEDS = 1000 };
 
 static double drop_probability(const Train *t) {
     return t->settings.drop_path * (double)t->loop.at.epoch / (double)t->loop.at.epochs;
@@ -121,7 +116,7 @@ static bool finish_epoch(Train *t, const Evaluation *valid, Error *error) {
            loop_next_epoch(l, error);
 }
 
-static bool train_run(Train *t, Error *error) {
+static bool train_epochs(Train *t, Error *error) {
     Loop *l = &t->loop;
     fprintf(stderr, "training: %lld epochs, %lld steps per epoch, %lld images at a time, seed %llu\n",
             (long long)l->at.epochs, (long long)l->steps, (long long)rt_program_batch(l->program),
@@ -164,18 +159,13 @@ static void hint_at_statistics(const Train *t) {
 }
 
 /* One training from its beginning, or its checkpoint, to its end. whole: as in Loop. */
-static bool train_once(Arena *arena, const LoopOptions *options, const char *recipe, const RunFolder *whole,
-                       TrainResult *result, Error *error) {
+static bool train_once(Arena *arena, const LoopOptions *options, const RunFolder *whole, TrainResult *result,
+                       Error *error) {
     static const char *const lines[] = {"metrics.jsonl", "timing.jsonl", NULL};
     Train *t = ARENA_NEW(arena, Train);
-    t->loop = (Loop){.arena = arena,
-                     .options = *options,
-                     .whole = whole,
-                     .what = "training",
-                     .prefer = "train",
-                     .recipe = recipe,
-                     .lines = lines};
-    bool ok = train_open(t, error) && train_run(t, error);
+    t->loop = (Loop){
+        .arena = arena, .options = *options, .whole = whole, .what = "training", .prefer = "train", .lines = lines};
+    bool ok = train_open(t, error) && train_epochs(t, error);
     progress_clear(&t->loop.progress);
     ok = loop_finish_profile(&t->loop, error) && ok;
     ok = ok && train_finish(t, error);
@@ -191,38 +181,6 @@ static bool train_once(Arena *arena, const LoopOptions *options, const char *rec
 
 /* ---- several seeds ---- */
 
-static bool holds(const uint64_t *seeds, int count, uint64_t seed) {
-    for (int i = 0; i < count; i++)
-        if (seeds[i] == seed)
-            return true;
-    return false;
-}
-
-/* "0..3" is 0, 1, 2, 3; "1,5" is 1 and 5. */
-static bool parse_seeds(Arena *arena, const char *text, uint64_t *seeds, int *count, Error *error) {
-    *count = 0;
-    for (const char *at = text; *at;) {
-        size_t length = strcspn(at, ",");
-        char *item = arena_strndup(arena, at, length), *dots = strstr(item, "..");
-        int64_t first, last;
-        if (dots)
-            *dots = '\0';
-        if (!args_parse_int("--seeds", item, 0, INT64_MAX - 1, &first, error) ||
-            !args_parse_int("--seeds", dots ? dots + 2 : item, 0, INT64_MAX - 1, &last, error))
-            return false;
-        if (last < first || last - first >= MAX_SEEDS - *count)
-            return error_set(error, ERROR_INPUT, "--seeds %s: expected FIRST..LAST with at most %d seeds in all", text,
-                             MAX_SEEDS);
-        for (int64_t seed = first; seed <= last; seed++) {
-            if (holds(seeds, *count, (uint64_t)seed))
-                return error_set(error, ERROR_INPUT, "--seeds %s: seed %lld is there twice", text, (long long)seed);
-            seeds[(*count)++] = (uint64_t)seed;
-        }
-        at += length + (at[length] == ',');
-    }
-    return *count > 0 || error_set(error, ERROR_INPUT, "--seeds takes numbers, as in 0..3 or 1,5");
-}
-
 /* The same text with one seed, in its own folder. Resumed, seeds that were not begun start now. */
 static LoopOptions seed_options(Arena *arena, const LoopOptions *options, uint64_t seed) {
     LoopOptions one = *options;
@@ -236,69 +194,36 @@ static LoopOptions seed_options(Arena *arena, const LoopOptions *options, uint64
 
 /* The first of all seeds sets aside what is in the folder, whichever seeds it is of: no summary has old and new ones.
  */
-static bool train_all(Arena *arena, const LoopOptions *options, const char *recipe, const uint64_t *seeds, int count,
-                      const RunFolder *whole, Error *error) {
-    TrainResult *results = ARENA_ARRAY(arena, TrainResult, count);
-    for (int i = 0; i < count; i++) {
-        LoopOptions one = seed_options(arena, options, seeds[i]);
-        if (!train_once(arena, &one, recipe, i == 0 && !options->resume ? whole : NULL, &results[i], error))
+static bool train_all(Arena *arena, const LoopOptions *options, const RunFolder *whole, FILE *out, Error *error) {
+    TrainResult *results = ARENA_ARRAY(arena, TrainResult, options->seed_count);
+    for (int i = 0; i < options->seed_count; i++) {
+        LoopOptions one = seed_options(arena, options, options->seeds[i]);
+        if (!train_once(arena, &one, i == 0 && !options->resume ? whole : NULL, &results[i], error))
             return false;
     }
-    return train_summarize(arena, options->out, results, count, stdout, error);
+    return train_summarize(arena, options->out, results, options->seed_count, out, error);
 }
 
-static bool train_seeds(Arena *arena, const LoopOptions *options, const char *recipe, const char *text, Error *error) {
-    uint64_t seeds[MAX_SEEDS];
-    int count;
+static bool train_seeds(Arena *arena, const LoopOptions *options, FILE *out, Error *error) {
     RunFolder whole;
-    if (!parse_seeds(arena, text, seeds, &count, error) || !run_folder_open(arena, options->out, &whole, error))
+    if (!run_folder_open(arena, options->out, &whole, error))
         return false;
-    bool ok = train_all(arena, options, recipe, seeds, count, &whole, error);
+    bool ok = train_all(arena, options, &whole, out, error);
     run_folder_close(&whole);
     return ok;
 }
 
-/* ---- the command ---- */
-
-static bool train_main_in(Arena *arena, int argc, char **argv, Error *error) {
-    LoopOptions options;
-    const char *recipe = NULL, *seeds = NULL;
-    const LoopExtra extras[] = {{"--recipe", &recipe}, {"--seeds", &seeds}};
+bool train_run(Arena *arena, const LoopOptions *given, FILE *out, Error *error) {
+    LoopOptions options = *given;
     loop_ignore_readers();
-    const LoopCommand command = {.name = "train",
-                                 .example = "ndarts-run train genotypes/noisy_darts_a.nd --recipe cifar",
-                                 .extra_count = 2,
-                                 .extras = extras};
-    if (!loop_options_parse(arena, argc, argv, &command, &options, error))
+    if (!loop_check_options(arena, "train", &options, error))
         return false;
-    if (options.help) {
-        fputs("usage: ndarts-run train TEXT.nd [options]\n"
-              "  --recipe NAME|FILE.nd    how to train the text's genotype or network, instead of its own 'train'\n"
-              "  --seeds 0..3             one training per seed, with mean and deviation\n",
-              stdout);
-        loop_print_options(stdout);
-        return true;
-    }
-    if (seeds && options.has_seed)
-        return error_set(error, ERROR_INPUT, "--seed and --seeds exclude each other");
-    if (recipe && !(recipe = recipe_find(arena, recipe, error)))
-        return false;
-    if (seeds)
-        return train_seeds(arena, &options, recipe, seeds, error);
+    if (options.seed_count)
+        return train_seeds(arena, &options, out, error);
     TrainResult result;
-    if (!train_once(arena, &options, recipe, NULL, &result, error))
+    if (!train_once(arena, &options, NULL, &result, error))
         return false;
-    train_print_result(stdout, &result);
+    train_print_result(out, &result);
     fprintf(stderr, "results are in %s\n", options.out);
     return true;
-}
-
-int rt_train_main(int argc, char **argv) {
-    Arena *arena = arena_create();
-    Error error = {0};
-    bool ok = train_main_in(arena, argc, argv, &error);
-    arena_destroy(arena);
-    if (ok)
-        return 0;
-    return error.kind == ERROR_INTERRUPTED ? ERROR_INTERRUPTED : error_report(&error);
 }

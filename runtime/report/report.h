@@ -1,4 +1,4 @@
-/* report.h: the parts of `ndarts-run report`, private to report*.c. */
+/* report.h: one HTML page about one or several runs; all below report_write is private to report*.c. */
 #ifndef NDARTS_RUNTIME_REPORT_REPORT_H
 #define NDARTS_RUNTIME_REPORT_REPORT_H
 
@@ -7,6 +7,15 @@
 #include "runtime/driver/runtime.h"
 
 #include <jansson.h>
+
+typedef struct ReportOptions {
+    const char *const *folders; /* of runs; one of several seeds stands for its seeds */
+    int count;
+    const char *out; /* NULL: report.html in the first folder */
+} ReportOptions;
+
+/* *written: the path of the page. */
+bool report_write(Arena *arena, const ReportOptions *options, const char **written, Error *error);
 
 /* A folder of results. The json values are NULL when the file is missing, or cannot be read, which is then said. */
 typedef struct ReportRun {

@@ -86,12 +86,12 @@ def make_files():
 def test_command_line():
     expect('no command', 1, 'usage: ndarts-run', ())
     expect('unknown command', 1, "error: unknown command 'trac'; did you mean 'trace'?", ('trac',))
-    expect('unknown option', 1, "error: unknown option '--wieghts'; did you mean '--weights'?", ('trace', '--wieghts', 'x'))
+    expect('unknown option', 1, "error: unknown option '--wieghts' of trace; did you mean '--weights'?", ('trace', '--wieghts', 'x'))
     expect('missing value', 1, 'error: --feed needs a value', ('trace', 'text.ir', '--feed'))
     expect('no feed', 1, 'error: trace needs a text, --feed', ('trace', 'text.ir'))
     expect('bad number', 1, 'error: --threads many: expected an integer from 1 to 1024', (*trace(), '--threads', 'many'))
     expect('bad precision', 1, 'error: --precision bf16 is for GPUs (--device=cuda, .cubin); the CPU has f32 and f64', (*trace(), '--precision=bf16'))
-    expect('two operands', 1, "error: unexpected argument 'other'", (*trace(), 'other'))
+    expect('two operands', 1, "error: one text at a time, not 'text.ir' and 'other'", (*trace(), 'other'))
     expect('info takes nothing', 1, "error: unexpected argument 'x'", ('info', 'x'))
     expect('no text', 1, 'absent.ir', trace(text='absent.ir'))
 

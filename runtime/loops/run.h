@@ -1,0 +1,38 @@
+/* run.h: a search or a training, from its options to its results. */
+#ifndef NDARTS_RUNTIME_LOOPS_RUN_H
+#define NDARTS_RUNTIME_LOOPS_RUN_H
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "codegen/codegen.h"
+
+#include <stdio.h>
+
+typedef struct LoopOptions {
+    const char *path;
+    const char *out;         /* folder of the results; NULL: runs/ and the text's name */
+    const char *init;        /* weights to begin with, or NULL */
+    const char *init_except; /* but not those whose names begin so; NULL: all */
+    bool resume, allow_different_build, allow_different_data, has_seed, tensorboard, log_steps, verbose;
+    uint64_t seed;
+    int threads; /* 0: as many as there are cores */
+    const char *device;
+    int64_t memory_budget;
+    const char *tune;    /* RtProgramOptions.tune */
+    const char *profile; /* NULL; "" or the file of the trace: time all kernels */
+    CgPrecision precision;
+    const char *const *sets;
+    int set_count;
+    const char *recipe; /* of a training: a text that says how, or NULL */
+    int seed_count;     /* of a training: one for each of seeds, in folders of their own; 0: one, in out */
+    const uint64_t *seeds;
+} LoopOptions;
+
+/* Searches, and prints the genotype that was found on result; messages go to stderr, all else to the folder. False,
+ * with ERROR_INTERRUPTED, when a signal ended it: what was reached is saved then. SIGPIPE is ignored from here on: who
+ * reads the messages may go away, the run goes on. */
+bool search_run(Arena *arena, const LoopOptions *options, FILE *result, Error *error);
+/* Likewise; accuracies on result, of several seeds a table with mean and deviation. */
+bool train_run(Arena *arena, const LoopOptions *options, FILE *result, Error *error);
+
+#endif
