@@ -2,24 +2,10 @@
 #ifndef NDARTS_PASSES_PASS_H
 #define NDARTS_PASSES_PASS_H
 
+#include "ir/graph_kind.h"
 #include "ir/ir.h"
 
 #include <stdio.h>
-
-/* What a step graph is for. docs/ir.md lists inputs and outputs of each. */
-typedef enum GraphKind {
-    GRAPH_infer,          /* input -> logits; running statistics, no noise */
-    GRAPH_eval,           /* input, labels -> logits, loss; likewise */
-    GRAPH_search_alphas,  /* training mode; loss, logits; Adam on the alphas, running statistics */
-    GRAPH_search_weights, /* training mode; loss, logits, grad_norm; clip + SGD on the weights, running statistics */
-    GRAPH_train,          /* training mode with auxiliary head; loss, logits, logits_aux, grad_norm; clip + SGD */
-    GRAPH_gradients, /* training mode; loss, logits (logits_aux), grad/NAME of every weight and alpha; running statistics */
-    GRAPH_KIND_COUNT
-} GraphKind;
-const char *
-graph_kind_name(GraphKind kind); /* "infer", "eval", "search-alphas", "search-weights", "train", "gradients" */
-bool graph_kind_parse(const char *name, GraphKind *kind);
-bool graph_kind_is_training(GraphKind kind);
 
 typedef struct PassContext PassContext;
 /* In a training, what costs more to compute again than to store and load; in a search nothing: its bar is memory. */

@@ -440,7 +440,7 @@ static bool emit_generated(Job *job) {
     CgOutput *output = cg_generate(o->arena, job->module, job->graphs, job->graph_count, &job->cg);
     switch (o->emit) {
     case EMIT_plan:
-        return write_text(job, output->plan);
+        return write_text(job, plan_print(o->arena, output->plan));
     case EMIT_so:
         return emit_shared(job, output);
     case EMIT_ptx:

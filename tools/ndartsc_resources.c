@@ -4,8 +4,8 @@
 
 #include "base/str.h"
 #include "base/tensor_file.h"
+#include "codegen/plan/plan.h"
 #include "runtime/device/cubin.h"
-#include "runtime/device/plan.h"
 
 #include <stdlib.h>
 
@@ -20,7 +20,7 @@ static const Card cards[] = {
     {"a100", 19.5e12, 156e12, 312e12, 2039e9},      {"l4", 30.3e12, 60e12, 121e12, 300e9},
     {"t4", 8.1e12, 8.1e12, 8.1e12, 320e9},          {"rtx3090", 35.6e12, 35.6e12, 71e12, 936e9},
     {"rtx4090", 82.6e12, 82.6e12, 165.2e12, 1008e9}};
-enum { CARD_COUNT = sizeof cards / sizeof cards[0], BLOCK_THREADS = 256 };
+enum { CARD_COUNT = sizeof cards / sizeof cards[0] };
 
 typedef struct Line {
     int kernel;
@@ -56,7 +56,7 @@ static void count_steps(const Plan *plan, const PlanStage *stages, int count, Li
     }
 }
 
-static double roofline(const Card *card, CgPrecision precision, const PlanWork *work) {
+static double roofline(const Card *card, CgPrecision precision, const PlanKernel *work) {
     double peak = !work->tensor ? card->flops : precision == PRECISION_bf16 ? card->bf16 : card->tf32;
     double compute = (double)work->flops / peak, memory = (double)work->bytes / card->bytes;
     return compute > memory ? compute : memory;
@@ -74,10 +74,10 @@ static void print_lines(const Plan *plan, const Card *card, const Line *lines) {
            card->name);
     for (int i = 0; i < plan->kernel_count; i++) {
         const Line *l = &lines[i];
-        const PlanWork *w = &plan->work[l->kernel];
-        printf("%-8s %6lld %10d %7d %6d %8lld %10.2f %10.2f %9.2f %11.1f  %s\n", plan->kernels[l->kernel],
-               (long long)l->calls, l->found.registers, l->found.shared_bytes, l->found.stack_bytes,
-               (long long)((l->threads + BLOCK_THREADS - 1) / BLOCK_THREADS), 1e-6 * (double)w->flops,
+        const PlanKernel *w = &plan->kernels[l->kernel];
+        printf("%-8s %6lld %10d %7d %6d %8lld %10.2f %10.2f %9.2f %11.1f  %s\n", w->name, (long long)l->calls,
+               l->found.registers, l->found.shared_bytes, l->found.stack_bytes,
+               (long long)((l->threads + ND_BLOCK_THREADS - 1) / ND_BLOCK_THREADS), 1e-6 * (double)w->flops,
                1e-6 * (double)w->bytes, l->calls ? 1e6 * l->seconds / (double)l->calls : 0, 1e6 * l->seconds,
                w->origin);
         total += l->seconds;
@@ -107,10 +107,10 @@ static bool list(const Emission *o, Error *error) {
     }
     for (int i = 0; i < plan->kernel_count; i++) {
         lines[i].kernel = i;
-        lines[i].seconds = (double)lines[i].calls * roofline(card, plan->precision, &plan->work[i]);
-        if (!cubin_kernel(file->text, file->size, plan->kernels[i], &lines[i].found))
+        lines[i].seconds = (double)lines[i].calls * roofline(card, plan->precision, &plan->kernels[i]);
+        if (!cubin_kernel(file->text, file->size, plan->kernels[i].name, &lines[i].found))
             return error_set(error, ERROR_INPUT, "%s: the kernel %s of its plan is not there", o->input,
-                             plan->kernels[i]);
+                             plan->kernels[i].name);
     }
     qsort(lines, (size_t)plan->kernel_count, sizeof *lines, compare_lines);
     print_lines(plan, card, lines);

@@ -1,5 +1,5 @@
 /* emit_c.c: the C dialect: heads of kernels, the plain schedule, and the choice of a schedule for each step. */
-#include "codegen/c/schedule.h"
+#include "codegen/c/emit_c.h"
 
 #include <string.h>
 
@@ -112,22 +112,10 @@ static int find_own_steps(const CgEmitC *e, const CgStep **own) {
 }
 
 void cg_emit_end(CgEmitC *e, CgPrinter *p) {
-    Arena *arena = e->module->arena;
-    int64_t *ints = ARENA_ARRAY(arena, int64_t, e->int_count + 1);
-    memcpy(ints, e->ints, sizeof *ints * (size_t)e->int_count);
-    CgBuffer **buffers = ARENA_ARRAY(arena, CgBuffer *, p->buffer_count);
-    for (int i = 0; i < p->buffer_count; i++) {
-        buffers[i] = p->buffers[i];
-        if (buffers[i]->whole) { /* a part may have been made by a schedule, whose memory ends with the step */
-            buffers[i] = ARENA_NEW(arena, CgBuffer);
-            *buffers[i] = *p->buffers[i];
-        }
-    }
-    CgCall call = {.buffer_count = p->buffer_count, .buffers = buffers, .int_count = e->int_count, .ints = ints};
     const CgStep *own[sizeof e->steps / sizeof e->steps[0]];
     int own_count = find_own_steps(e, own);
-    call.kernel = cg_module_add_kernel(e->module, kernel_text(e, p), e->stage->domain, own, own_count);
-    cg_stage_add_call(e->module, e->calls, call);
+    int kernel = cg_module_add_kernel(e->module, kernel_text(e, p), e->stage->domain, own, own_count);
+    cg_add_call(e->module, e->calls, kernel, p->buffer_count, p->buffers, e->int_count, e->ints);
 }
 
 /* ---- the plain schedule: works for every step ---- */
@@ -170,7 +158,7 @@ bool cg_schedule_step(CgEmitC *e, CgProgram *program, CgStep *step) {
     return false;
 }
 
-void cg_c_emit_stage(CgModule *module, CgProgram *program, const CgStage *stage, CgCallStage *calls) {
+static void emit_stage(CgModule *module, CgProgram *program, const CgStage *stage, PlanStage *calls) {
     CgEmitC *e = ARENA_NEW(module->arena, CgEmitC);
     *e = (CgEmitC){.module = module, .program = program, .stage = stage, .calls = calls, .arena = arena_create()};
     for (e->position = 0; e->position < stage->step_count; e->position += e->consumed) {
@@ -181,4 +169,12 @@ void cg_c_emit_stage(CgModule *module, CgProgram *program, const CgStage *stage,
         arena_reset(e->arena);
     }
     arena_destroy(e->arena);
+}
+
+void cg_c_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls) {
+    for (int i = 0; i < program->stage_count; i++) {
+        PlanStage stage = {.domain = program->stages[i]->domain};
+        emit_stage(module, program, program->stages[i], &stage);
+        cg_add_stage(module, calls, program->stages[i]->prepared, stage);
+    }
 }

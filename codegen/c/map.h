@@ -2,7 +2,7 @@
 #ifndef NDARTS_CODEGEN_C_MAP_H
 #define NDARTS_CODEGEN_C_MAP_H
 
-#include "codegen/c/schedule.h"
+#include "codegen/c/emit_c.h"
 
 enum { MAP_MAX_PIECES = 64, MAP_MAX_RUNS = 256 };
 

@@ -5,7 +5,7 @@
  * explicit fma, which rounds once everywhere. Under f64, exp and the like come from libm, lane by lane; draws are f32
  * arithmetic always (base/normal.h). */
 #include "base/normal.h"
-#include "codegen/stages/emit.h"
+#include "codegen/c/emit_c.h"
 
 static const char types_text[] =
     "typedef signed char int8_t;\n"
@@ -14,23 +14,14 @@ static const char types_text[] =
     "typedef unsigned int uint32_t;\n"
     "typedef __INT64_TYPE__ int64_t;\n"
     "typedef __UINT64_TYPE__ uint64_t;\n"
-    "typedef struct NdRun {\n"
-    "    uint64_t seed, step, image_base;\n"
-    "    int64_t batch, chunks;\n"
-    "    double scalar[16];\n"
-    "} NdRun;\n"
-    "typedef struct NdWork {\n"
-    "    int64_t image, chunk, first;\n"
-    "    const NdRun *run;\n"
-    "    int64_t band, bands;\n"
-    "    void *scratch;\n"
-    "} NdWork;\n"
-    "typedef void NdKernel(void *const *buffers, const int64_t *ints, const NdWork *work);\n"
-    "#pragma GCC diagnostic ignored \"-Wpsabi\"\n"
-    "#define ND_INLINE static inline __attribute__((always_inline, unused))\n"
-    "#define ND_HIDDEN __attribute__((visibility(\"hidden\")))\n"
-    "#define ND_INFINITY ((T)__builtin_inf())\n"
-    "#define ND_NAN ((T)__builtin_nan(\"\"))\n";
+    "typedef " ND_RUN_TEXT " NdRun;\n"
+    "typedef " ND_WORK_TEXT " NdWork;\n"
+    "typedef " ND_TEXT(ND_KERNEL_TYPE) ";\n"
+                                       "#pragma GCC diagnostic ignored \"-Wpsabi\"\n"
+                                       "#define ND_INLINE static inline __attribute__((always_inline, unused))\n"
+                                       "#define ND_HIDDEN __attribute__((visibility(\"hidden\")))\n"
+                                       "#define ND_INFINITY ((T)__builtin_inf())\n"
+                                       "#define ND_NAN ((T)__builtin_nan(\"\"))\n";
 
 /* nd_f@ f32 lanes, nd_n@ and nd_q@ their bits as signed and unsigned numbers. */
 static const char lanes_text[] = "typedef float nd_f@ __attribute__((vector_size(@ * 4)));\n"

@@ -12,6 +12,7 @@
  * inputs as outputs; the rest is left to others. */
 #include "codegen/c/map.h"
 #include "codegen/c/schedule_core.h"
+#include "codegen/c/tune.h"
 
 enum { SCRATCH_ALIGNMENT = 64, MAX_RUN = 16, MAX_OPERANDS = 2 };
 
@@ -189,7 +190,8 @@ static void place_copy(WindowRun *run, Copy *copy, int step) {
             i = -1;
         }
     }
-    cg_emit_need_scratch(run->e, (copy->offset + copy->size) * cg_element_size(run->program->options, DTYPE_f32));
+    cg_emit_need_scratch(run->e,
+                         (copy->offset + copy->size) * plan_element_bytes(run->program->options->precision, DTYPE_f32));
 }
 
 /* ---- printing copies ---- */

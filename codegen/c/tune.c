@@ -1,7 +1,5 @@
-/* tune.c: the table of tiles, and the loops as functions of their own, for timing. */
+/* tune.c: the table of tiles, and the loops that have them. */
 #include "codegen/c/tune.h"
-
-#include "codegen/stages/emit.h"
 
 struct CgTiles {
     Arena *arena;
@@ -46,6 +44,9 @@ const char *cg_loop_key(Arena *arena, const CgLoop *loop, CgPrecision precision)
                         (long long)s->dilation[1], (long long)s->width);
 }
 
+const char cg_loop_parameters[] =
+    "(const T *restrict x, const T *restrict y, T *restrict z, int64_t from, int64_t to, int64_t first)";
+
 const char *cg_loop_body(Arena *arena, const CgLoop *loop) {
     Str body = str_create(arena);
     bool gradient = loop->kind == LOOP_depthwise_gradient || loop->kind == LOOP_dense_gradient;
@@ -65,6 +66,20 @@ const char *cg_loop_body(Arena *arena, const CgLoop *loop) {
         break;
     }
     return body.data;
+}
+
+const char *cg_module_add_loop(CgModule *module, CgLoop loop) {
+    Arena *arena = arena_create();
+    loop.key = cg_loop_key(arena, &loop, module->options->precision);
+    loop.shape.tile = cg_tiles_find(module->tiles, loop.key);
+    const char *name = cg_module_add_function(module, cg_loop_body(arena, &loop));
+    if (!str_map_get(&module->loop_of_key, loop.key)) {
+        loop.key = arena_strdup(module->arena, loop.key);
+        str_map_set(&module->loop_of_key, loop.key, module);
+        ARENA_PUSH(module->arena, module->loops, module->loop_count, module->loop_capacity, loop);
+    }
+    arena_destroy(arena);
+    return name;
 }
 
 /* ---- candidates ---- */
@@ -123,35 +138,4 @@ int cg_loop_candidates(const CgLoop *loop, CoreTile *tiles) {
     else
         add_dense(s, loop->kind == LOOP_dense ? s->width : s->in_channels, tiles, &count);
     return count;
-}
-
-/* ---- source ---- */
-
-static const char parameters[] =
-    "(const T *restrict x, const T *restrict y, T *restrict z, int64_t from, int64_t to, int64_t first)";
-
-static const char *loops_unit(Arena *arena, const CgLoop *loops, int count, const CgOptions *options, int unit) {
-    Str out = str_create(arena);
-    cg_c_add_prelude(&out, options);
-    for (int i = unit; i < count; i += options->unit_count)
-        str_addf(&out, "\nND_HIDDEN void nd_tried%d%s\n{\n%s}\n", i, parameters, cg_loop_body(arena, &loops[i]));
-    if (unit > 0)
-        return out.data;
-    for (int i = 0; i < count; i++)
-        str_addf(&out, "ND_HIDDEN void nd_tried%d%s;\n", i, parameters);
-    str_add(&out, "void *const nd_loops[] = {");
-    for (int i = 0; i < count; i++)
-        str_addf(&out, "%snd_tried%d,", i % 10 ? " " : "\n    ", i);
-    str_add(&out, "\n    0};\n");
-    return out.data;
-}
-
-const CgOutput *cg_generate_loops(Arena *arena, const CgLoop *loops, int count, const CgOptions *options) {
-    CgOutput *output = ARENA_NEW(arena, CgOutput);
-    output->plan = "";
-    output->unit_count = options->unit_count;
-    output->units = ARENA_ARRAY(arena, const char *, output->unit_count);
-    for (int i = 0; i < output->unit_count; i++)
-        output->units[i] = loops_unit(arena, loops, count, options, i);
-    return output;
 }

@@ -4,7 +4,7 @@
 #define NDARTS_CODEGEN_C_TUNE_H
 
 #include "codegen/c/schedule_core.h"
-#include "codegen/codegen.h"
+#include "codegen/stages/emit.h"
 
 typedef enum CgLoopKind { LOOP_depthwise, LOOP_dense, LOOP_depthwise_gradient, LOOP_dense_gradient } CgLoopKind;
 
@@ -18,13 +18,14 @@ struct CgLoop {
 
 /* "dense f32x16 16>48 3x3 stride 1 dilation 1 width 32": what a tile depends on. */
 const char *cg_loop_key(Arena *arena, const CgLoop *loop, CgPrecision precision);
-/* The body of the loop's function of x, y, z, from, to and first. */
+/* The parameters of a loop's function, x, y, z, from, to and first, and its body. */
+extern const char cg_loop_parameters[];
 const char *cg_loop_body(Arena *arena, const CgLoop *loop);
 /* Tiles worth trying; the first is {0, 0}. Returns how many of at most CG_MAX_CANDIDATES. */
 enum { CG_MAX_CANDIDATES = 24 };
 int cg_loop_candidates(const CgLoop *loop, CoreTile *tiles);
-/* Source of functions with the bodies of the loops, in an exported array nd_loops. */
-const CgOutput *cg_generate_loops(Arena *arena, const CgLoop *loops, int count, const CgOptions *options);
+/* The module's function of a loop, with the tile that the table says. */
+const char *cg_module_add_loop(CgModule *module, CgLoop loop);
 
 /* The table: what tune.def says, then what is set, which counts more. */
 CgTiles *cg_tiles_create(Arena *arena);

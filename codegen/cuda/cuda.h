@@ -6,8 +6,7 @@
 
 #include "codegen/stages/emit.h"
 
-/* The runtime starts blocks of so many threads; kernels that share memory rely on it. */
-enum { CUDA_BLOCK_THREADS = 256, CUDA_GROUP_STEPS = 24, CUDA_GROUP_WINDOWS = 4 /* that share a tile */ };
+enum { CUDA_BLOCK_THREADS = ND_BLOCK_THREADS, CUDA_GROUP_STEPS = 24, CUDA_GROUP_WINDOWS = 4 /* that share a tile */ };
 
 /* What a step is to the schedules. */
 typedef enum CudaShape {
@@ -41,8 +40,9 @@ typedef struct CudaKernel {
     const CudaGroup *group;
     const CudaParts *parts;
     int int_base[CUDA_GROUP_STEPS];
-    CgLaunch launch;
+    PlanLaunch launch;
     int64_t threads; /* of an image, a chunk, or altogether, as launch says */
+    bool tensor;     /* tensor cores make its products */
 } CudaKernel;
 
 /* Groups that do not depend on each other. */
@@ -51,10 +51,18 @@ typedef struct CudaLevel {
     CudaGroup **groups;
 } CudaLevel;
 
+/* The calls of the program's stages: put into stages of independent calls, as few as there can be; calls of one kernel
+ * are neighbours. */
+void cg_cuda_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls);
+void cg_cuda_add_prelude(Str *out, const CgOptions *options);
+const char *cg_cuda_print_unit(const CgModule *module, const Plan *plan, int unit, int unit_count);
+/* Kernels that a library's convolutions need, when there are any (cuda_conv.c). */
+void cg_cuda_add_helpers(CgModule *module);
+
 /* ---- cuda_group.c ---- */
 /* The steps of the program's stages, prepared ones or the others, grouped: level after level. */
 CudaLevel *cuda_group_steps(Arena *arena, const CgProgram *program, bool prepared, int *level_count);
-CgLaunch cuda_step_launch(const CgStep *step);
+PlanLaunch cuda_step_launch(const CgStep *step);
 /* The loads that the step's value consists of, each once. */
 const CgScalar **cuda_find_loads(Arena *arena, const CgStep *step, int *count);
 /* Is every load of the buffer of the element [axes[0], axes[1], ...]? */
@@ -139,6 +147,6 @@ int64_t cuda_sums_elements(const CudaGroup *group, int first);
 
 /* Fills in conv, unless it is, when the step's kernel is a dense convolution, or a gradient of one, with all operands in
  * memory. */
-void cuda_describe_conv(const CgPrinter *p, CgPrecision precision, const CgStep *step, CgConv *conv);
+void cuda_describe_conv(const CgPrinter *p, CgPrecision precision, const CgStep *step, PlanConv *conv);
 
 #endif

@@ -26,20 +26,20 @@ static int find_images(const CgPrinter *p, CgPrecision precision, const IrNode *
     return i >= 0 && p->buffers[i]->type.dtype == dtype ? i : -1;
 }
 
-static void set_pair(CgConv *conv, int at, const int64_t *pair) {
+static void set_pair(PlanConv *conv, int at, const int64_t *pair) {
     memcpy(&conv->shape[at], pair, 2 * sizeof *pair);
 }
 
-static void set_images(CgConv *conv, const IrNode *x, const IrNode *y) {
+static void set_images(PlanConv *conv, const IrNode *x, const IrNode *y) {
     memcpy(&conv->shape[CONV_INPUT], &x->type.dim[1], 3 * sizeof *conv->shape);
     memcpy(&conv->shape[CONV_OUTPUT], &y->type.dim[1], 3 * sizeof *conv->shape);
 }
 
 /* The network's inputs are always single precision: who uses a library converts them. */
-static void describe_forward(const CgPrinter *p, CgPrecision precision, const IrNode *node, CgConv *conv) {
+static void describe_forward(const CgPrinter *p, CgPrecision precision, const IrNode *node, PlanConv *conv) {
     const IrNode *x = node->inputs[0], *weight = node->inputs[1];
     int input = x->op == OP_input ? find_whole(p, x) : find_images(p, precision, x);
-    *conv = (CgConv){input, find_images(p, precision, node), find_whole(p, weight), {0}};
+    *conv = (PlanConv){input, find_images(p, precision, node), find_whole(p, weight), {0}};
     set_images(conv, x, node);
     set_pair(conv, CONV_KERNEL, &weight->type.dim[2]);
     set_pair(conv, CONV_PAD, ir_attr_get_ints(node, "pad"));
@@ -48,7 +48,7 @@ static void describe_forward(const CgPrinter *p, CgPrecision precision, const Ir
 }
 
 /* The other way around than passes/gradients_products.c: padding = reach - the convolution's padding. */
-static void describe_grad_input(const CgPrinter *p, CgPrecision precision, const IrNode *node, CgConv *conv) {
+static void describe_grad_input(const CgPrinter *p, CgPrecision precision, const IrNode *node, PlanConv *conv) {
     const IrNode *y = node->inputs[0], *weight = node->inputs[1];
     const int64_t *stride = ir_attr_get_ints(node, "stride"), *dilation = ir_attr_get_ints(node, "dilation");
     const int64_t *pad = ir_attr_get_ints(node, "pad");
@@ -58,7 +58,7 @@ static void describe_grad_input(const CgPrinter *p, CgPrecision precision, const
         stride = ir_attr_get_ints(y, "stride");
         y = y->inputs[0];
     }
-    *conv = (CgConv){find_images(p, precision, node), find_images(p, precision, y), find_whole(p, weight), {0}};
+    *conv = (PlanConv){find_images(p, precision, node), find_images(p, precision, y), find_whole(p, weight), {0}};
     set_images(conv, node, y);
     set_pair(conv, CONV_KERNEL, &weight->type.dim[2]);
     set_pair(conv, CONV_STRIDE, stride);
@@ -67,11 +67,11 @@ static void describe_grad_input(const CgPrinter *p, CgPrecision precision, const
         conv->shape[CONV_PAD + i] = dilation[i] * (weight->type.dim[2 + i] - 1) - pad[i];
 }
 
-static void describe_grad_weight(const CgPrinter *p, CgPrecision precision, const IrNode *node, CgConv *conv) {
+static void describe_grad_weight(const CgPrinter *p, CgPrecision precision, const IrNode *node, PlanConv *conv) {
     const IrNode *y = node->inputs[0], *x = node->inputs[1];
     if (precision == PRECISION_bf16 || !ir_attr_get_int(node, "partial", 0))
         return;
-    *conv = (CgConv){find_images(p, precision, x), find_images(p, precision, y), find_whole(p, node), {0}};
+    *conv = (PlanConv){find_images(p, precision, x), find_images(p, precision, y), find_whole(p, node), {0}};
     set_images(conv, x, y);
     set_pair(conv, CONV_KERNEL, ir_attr_get_ints(node, "kernel"));
     set_pair(conv, CONV_PAD, ir_attr_get_ints(node, "pad"));
@@ -90,29 +90,18 @@ static bool fits(const int64_t *shape) {
     return right;
 }
 
-CgConvKind cg_conv_kind(const CgConv *conv) {
-    const int numbers[] = {conv->input, conv->output, conv->weight};
-    unsigned seen = 0;
-    for (int i = 0; i < 3; i++)
-        seen |= numbers[i] >= 0 && numbers[i] < 3 ? 1u << numbers[i] : 0;
-    if (seen != 7)
-        return CONV_none;
-    return conv->output == 0 ? CONV_forward : conv->input == 0 ? CONV_grad_input : CONV_grad_weight;
-}
-
-/* The gradient of one convolution may have the kernel of another: both descriptions are right. */
-void cuda_describe_conv(const CgPrinter *p, CgPrecision precision, const CgStep *step, CgConv *conv) {
+void cuda_describe_conv(const CgPrinter *p, CgPrecision precision, const CgStep *step, PlanConv *conv) {
     const IrNode *node = step->node;
-    CgConv found = {0};
+    PlanConv found = {0};
     if (precision == PRECISION_f64 || p->buffer_count != 3 || ir_attr_get_int(node, "groups", 1) != 1 ||
-        cg_conv_kind(conv) != CONV_none)
+        plan_conv_kind(conv) != CONV_none)
         return;
     if (ir_is_convolution(node))
         (node->inputs[1]->op == OP_flip_weight ? describe_grad_input : describe_forward)(p, precision, node, &found);
     else if (ir_is_weight_gradient(node))
         describe_grad_weight(p, precision, node, &found);
     bool window = found.shape[CONV_KERNEL] * found.shape[CONV_KERNEL + 1] > 1;
-    if (cg_conv_kind(&found) != CONV_none && window && fits(found.shape))
+    if (plan_conv_kind(&found) != CONV_none && window && fits(found.shape))
         *conv = found;
 }
 
@@ -143,7 +132,7 @@ static const char clear_text[] =
     "}\n";
 
 static void add_helper(CgModule *module, const char *name, const char *text, const char *purpose) {
-    CgKernel kernel = {.name = name, .text = text, .origin = str_create(module->arena), .purpose = purpose};
+    CgKernel kernel = {.plan = {.name = name, .origin = purpose}, .text = text, .origin = str_create(module->arena)};
     str_addf(&kernel.origin, "/* %s */\n", purpose);
     ARENA_PUSH(module->arena, module->kernels, module->kernel_count, module->kernel_capacity, kernel);
 }
@@ -151,10 +140,10 @@ static void add_helper(CgModule *module, const char *name, const char *text, con
 void cg_cuda_add_helpers(CgModule *module) {
     bool kinds[CONV_grad_weight + 1] = {false};
     for (int i = 0; i < module->kernel_count; i++)
-        kinds[cg_conv_kind(&module->kernels[i].conv)] = true;
+        kinds[plan_conv_kind(&module->kernels[i].plan.conv)] = true;
     const char *element = module->options->precision == PRECISION_bf16 ? "nd_bf16" : "T";
     if (kinds[CONV_forward] || kinds[CONV_grad_input] || kinds[CONV_grad_weight])
-        add_helper(module, CG_CONV_COPY, arena_printf(module->arena, copy_text, element), "copies for a library");
+        add_helper(module, PLAN_CONV_COPY, arena_printf(module->arena, copy_text, element), "copies for a library");
     if (kinds[CONV_grad_weight])
-        add_helper(module, CG_CONV_CLEAR, clear_text, "images that are not there, for a library");
+        add_helper(module, PLAN_CONV_CLEAR, clear_text, "images that are not there, for a library");
 }

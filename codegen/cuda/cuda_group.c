@@ -35,7 +35,7 @@ typedef struct Grouping {
 
 /* ---- about steps ---- */
 
-CgLaunch cuda_step_launch(const CgStep *step) {
+PlanLaunch cuda_step_launch(const CgStep *step) {
     int64_t front = step->out->type.rank ? step->axes[0].extent : 1;
     return step->partial || front == IR_DIM_K ? LAUNCH_chunks : front == IR_DIM_N ? LAUNCH_images : LAUNCH_once;
 }

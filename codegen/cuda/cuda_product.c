@@ -448,6 +448,7 @@ void cuda_print_product(CudaKernel *k) {
         bug("%%%d is no product", q.step->node->id);
     bool sums = k->group->step_count > 1;
     choose_tiles(&q);
+    k->tensor = mma_is_meant(&q);
     q.staged = q.slices > 1 || sums;
     print_threads(&q);
     k->threads = (sums ? print_chunks(&q) : print_tiles(&q)) * CUDA_BLOCK_THREADS;

@@ -24,7 +24,7 @@ typedef struct Product {
     int64_t terms;
     int slices, depth; /* threads or warps that share the k of a tile; k in a tile */
     bool staged;       /* results go through shared memory: slices are added there, and sums made of them */
-    CgLaunch launch;
+    PlanLaunch launch;
     /* cuda_mma.c: warps side by side along n and m; 16 x 8 blocks of a warp, along m and n; 32-bit words in a tile's
      * row of k, and from row to row */
     int across, down, rows, columns, words, stride;

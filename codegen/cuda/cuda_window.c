@@ -85,7 +85,7 @@ bool cuda_is_window_grad(const CgProgram *program, const CgStep *step) {
         !cuda_is_narrow(program->options, step))
         return false;
     const int64_t *weight = ir_conv_weight(step->node);
-    return weight[2] * weight[3] * CUDA_BLOCK_THREADS * cg_element_size(program->options, DTYPE_f32) <=
+    return weight[2] * weight[3] * CUDA_BLOCK_THREADS * plan_element_bytes(program->options->precision, DTYPE_f32) <=
            WINDOW_MOST_SHARED;
 }
 
@@ -290,7 +290,7 @@ Tile window_tile(CudaKernel *k) {
         t.size[side] = output_shape(first)[1 + side];
     }
     t.channels = ir_conv_weight(first)[0];
-    choose_tile(&t, cg_element_size(k->program->options, DTYPE_f32));
+    choose_tile(&t, plan_element_bytes(k->program->options->precision, DTYPE_f32));
     describe(&t);
     for (int i = 0; i < t.step_count && !ir_is_weight_gradient(first); i++) {
         describe_formula(&t, i);

@@ -12,12 +12,7 @@ static const char types_text[] = "typedef signed char int8_t;\n"
                                  "typedef int int32_t;\n"
                                  "typedef unsigned int uint32_t;\n"
                                  "typedef long long int64_t;\n"
-                                 "typedef unsigned long long uint64_t;\n"
-                                 "struct NdRun {\n"
-                                 "    uint64_t seed, step, image_base;\n"
-                                 "    int64_t batch, chunks;\n"
-                                 "    double scalar[16];\n"
-                                 "};\n"
+                                 "typedef unsigned long long uint64_t;\n" ND_RUN_TEXT ";\n"
                                  "#define ND_INFINITY ((T)__longlong_as_double(0x7ff0000000000000ll))\n"
                                  "#define ND_NAN ((T)__longlong_as_double(0x7ff8000000000000ll))\n"
                                  "#define ND_FN static __device__ __forceinline__\n"
@@ -262,76 +257,71 @@ static CudaKernel begin_kernel(Arena *arena, CgProgram *program, const CudaParts
     return k;
 }
 
-static void *copy(Arena *arena, const void *from, size_t bytes) {
-    return memcpy(arena_alloc(arena, bytes), from, bytes);
-}
-
 /* The steps' constants, one after the other. */
-static void gather_ints(Arena *arena, const CudaGroup *group, CgCall *call) {
-    int64_t ints[CUDA_GROUP_STEPS * CG_MAX_INTS];
+static int gather_ints(const CudaGroup *group, int64_t *ints) {
+    int count = 0;
     for (int i = 0; i < group->step_count; i++)
         for (int j = 0; j < group->steps[i]->int_count; j++)
-            ints[call->int_count++] = group->steps[i]->ints[j];
-    call->ints = copy(arena, ints, sizeof *ints * (size_t)call->int_count);
+            ints[count++] = group->steps[i]->ints[j];
+    return count;
 }
 
 static void emit_group(CgModule *module, CgProgram *program, const CudaParts *parts, const CudaGroup *group,
-                       CgCallStage *calls) {
+                       PlanStage *calls) {
     Arena *arena = arena_create(); /* most texts turn out to be known already */
     Str body = str_create(arena), text = str_create(arena);
     CudaKernel k = begin_kernel(arena, program, parts, group, &body);
+    int64_t ints[CUDA_GROUP_STEPS * CG_MAX_INTS];
+    int int_count = gather_ints(group, ints);
     print_body(&k);
-    CgCall call = {.launch = k.launch, .threads = k.threads, .buffer_count = k.p->buffer_count};
-    call.buffers = copy(module->arena, k.p->buffers, sizeof *call.buffers * (size_t)call.buffer_count);
-    gather_ints(module->arena, group, &call);
-    add_parameters(&k, call.int_count, &text);
+    add_parameters(&k, int_count, &text);
     str_add_bytes(&text, body.data, body.length);
     str_add(&text, "}\n");
-    call.kernel = cg_module_add_kernel(module, text.data, DOMAIN_parallel, (const CgStep *const *)group->steps,
-                                       group->step_count);
+    int number = cg_module_add_kernel(module, text.data, DOMAIN_parallel, (const CgStep *const *)group->steps,
+                                      group->step_count);
+    PlanKernel *kernel = &module->kernels[number].plan;
+    kernel->tensor = k.tensor;
     if (group->step_count == 1)
-        cuda_describe_conv(k.p, module->options->precision, group->steps[0], &module->kernels[call.kernel].conv);
-    cg_stage_add_call(module, calls, call);
+        cuda_describe_conv(k.p, module->options->precision, group->steps[0], &kernel->conv);
+    PlanStep *call = cg_add_call(module, calls, number, k.p->buffer_count, k.p->buffers, int_count, ints);
+    call->launch = k.launch;
+    call->threads = k.threads;
     arena_destroy(arena);
 }
 
 /* ---- a program ---- */
 
 /* Calls of one kernel become neighbours, in their old order. */
-static void sort_calls(CgModule *module, CgCallStage *stage) {
-    CgCall *calls = ARENA_ARRAY(module->arena, CgCall, stage->call_count);
+static void sort_calls(CgModule *module, PlanStage *stage) {
+    PlanStep *calls = ARENA_ARRAY(module->arena, PlanStep, stage->step_count);
     int *first = ARENA_ARRAY(module->arena, int, module->kernel_count);
-    int *next = ARENA_ARRAY(module->arena, int, stage->call_count), at = 0;
-    for (int i = stage->call_count - 1; i >= 0; i--) {
-        next[i] = first[stage->calls[i].kernel];
-        first[stage->calls[i].kernel] = i + 1;
+    int *next = ARENA_ARRAY(module->arena, int, stage->step_count), at = 0;
+    for (int i = stage->step_count - 1; i >= 0; i--) {
+        next[i] = first[stage->steps[i].kernel];
+        first[stage->steps[i].kernel] = i + 1;
     }
-    for (int i = 0; i < stage->call_count; i++) {
-        int kernel = stage->calls[i].kernel;
+    for (int i = 0; i < stage->step_count; i++) {
+        int kernel = stage->steps[i].kernel;
         for (int j = first[kernel]; j; j = next[j - 1])
-            calls[at++] = stage->calls[j - 1];
+            calls[at++] = stage->steps[j - 1];
         first[kernel] = 0;
     }
-    stage->calls = calls;
+    stage->steps = calls;
 }
 
-CgCallStage *cg_cuda_emit_program(CgModule *module, CgProgram *program, int *stage_count) {
-    CgCallStage *stages = NULL;
-    int capacity = 0;
+void cg_cuda_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls) {
     CudaParts parts = cuda_parts_begin(program);
-    *stage_count = 0;
     for (int prepared = 1; prepared >= 0; prepared--) {
         int level_count;
         CudaLevel *levels = cuda_group_steps(module->arena, program, prepared, &level_count);
         for (int i = 0; i < level_count; i++) {
             if (!levels[i].group_count)
                 continue;
-            CgCallStage stage = {.domain = DOMAIN_parallel, .prepared = prepared};
+            PlanStage stage = {.domain = DOMAIN_parallel};
             for (int j = 0; j < levels[i].group_count; j++)
                 emit_group(module, program, &parts, levels[i].groups[j], &stage);
             sort_calls(module, &stage);
-            ARENA_PUSH(module->arena, stages, *stage_count, capacity, stage);
+            cg_add_stage(module, calls, prepared, stage);
         }
     }
-    return stages;
 }

@@ -8,7 +8,7 @@
 #define NDARTS_CODEGEN_STAGES_STAGE_H
 
 #include "base/str.h"
-#include "codegen/codegen.h"
+#include "codegen/plan/plan.h"
 
 enum { CG_MAX_AXES = 24, CG_MAX_BUFFERS = 96, CG_MAX_INTS = 8 };
 
@@ -94,9 +94,8 @@ typedef struct CgStep {
     CgBuffer *buffers[CG_MAX_BUFFERS];
 } CgStep;
 
-typedef enum CgDomain { DOMAIN_images, DOMAIN_parallel, DOMAIN_serial } CgDomain;
 typedef struct CgStage {
-    CgDomain domain;
+    PlanDomain domain;
     bool prepared; /* once, when parameters change */
     int step_count, step_capacity;
     CgStep **steps;
@@ -127,8 +126,7 @@ CgProgram *cg_build_stages(Arena *arena, IrGraph *graph, const CgOptions *option
                            int64_t prepared_base);
 void cg_print_program(const CgProgram *program, Str *out);
 
-/* Bytes of one element, and of a whole value at the largest batch. */
-int64_t cg_element_size(const CgOptions *options, IrDtype dtype);
+/* Bytes of a whole value at the largest batch. */
 int64_t cg_type_bytes(const CgOptions *options, const IrType *type);
 /* Where each of the module's parameters lies in the state, in their order, each aligned to 64 bytes; one more: bytes of all. */
 int64_t *cg_state_offsets(Arena *arena, const IrModule *module, const CgOptions *options);

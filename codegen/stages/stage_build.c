@@ -20,14 +20,8 @@ struct CgMemo {
 
 /* ---- memory ---- */
 
-int64_t cg_element_size(const CgOptions *options, IrDtype dtype) {
-    if (dtype == DTYPE_u8 || dtype == DTYPE_bf16)
-        return dtype == DTYPE_u8 ? 1 : 2;
-    return dtype == DTYPE_f32 && options->precision == PRECISION_f64 ? 8 : 4;
-}
-
 int64_t cg_type_bytes(const CgOptions *options, const IrType *type) {
-    return ir_type_count(type, options->batch, options->chunks) * cg_element_size(options, type->dtype);
+    return ir_type_count(type, options->batch, options->chunks) * plan_element_bytes(options->precision, type->dtype);
 }
 
 int64_t *cg_state_offsets(Arena *arena, const IrModule *module, const CgOptions *options) {

@@ -139,7 +139,7 @@ static CgBuffer *part_of(CgBuild *b, CgBuffer *whole, int64_t shift) {
     *part = *whole;
     part->whole = whole;
     part->shift = shift;
-    part->offset += shift * cg_element_size(b->program->options, whole->type.dtype);
+    part->offset += shift * plan_element_bytes(b->program->options->precision, whole->type.dtype);
     return part;
 }
 

@@ -172,7 +172,8 @@ static void count_step(Walk *w, double *flops, Touched *touched, int *touched_co
         w->scalars[i]->mark = 0;
 }
 
-CgWork cg_count_work(const CgOptions *options, CgDomain domain, const CgStep *const *steps, int count) {
+static void count_work(const CgOptions *options, PlanDomain domain, const CgStep *const *steps, int count,
+                       PlanKernel *kernel) {
     Arena *arena = arena_create();
     Touched *touched = ARENA_ARRAY(arena, Touched, count * CG_MAX_BUFFERS);
     int touched_count = 0;
@@ -183,9 +184,10 @@ CgWork cg_count_work(const CgOptions *options, CgDomain domain, const CgStep *co
         count_step(&w, &flops, touched, &touched_count);
     }
     for (int i = 0; i < touched_count; i++)
-        bytes += touched[i].elements * (double)cg_element_size(options, touched[i].buffer->type.dtype);
+        bytes += touched[i].elements * (double)plan_element_bytes(options->precision, touched[i].buffer->type.dtype);
     arena_destroy(arena);
-    return (CgWork){(int64_t)flops, (int64_t)bytes};
+    kernel->flops = (int64_t)flops;
+    kernel->bytes = (int64_t)bytes;
 }
 
 /* ---- what for ---- */
@@ -202,7 +204,7 @@ static void add_operations(Str *s, const CgStep *const *steps, int count) {
     }
 }
 
-const char *cg_describe_purpose(Arena *arena, const CgStep *const *steps, int count) {
+static const char *describe_purpose(Arena *arena, const CgStep *const *steps, int count) {
     enum { MOST_OPERANDS = 3 };
     const IrNode *node = steps[0]->node;
     Str s = str_create(arena);
@@ -214,4 +216,11 @@ const char *cg_describe_purpose(Arena *arena, const CgStep *const *steps, int co
     if (node->tag)
         str_addf(&s, "; %s", node->tag);
     return s.data;
+}
+
+PlanKernel cg_describe_kernel(Arena *arena, const CgOptions *options, PlanDomain domain, const CgStep *const *steps,
+                              int count) {
+    PlanKernel kernel = {.origin = describe_purpose(arena, steps, count)};
+    count_work(options, domain, steps, count, &kernel);
+    return kernel;
 }

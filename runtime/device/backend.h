@@ -2,6 +2,7 @@
 #ifndef NDARTS_RUNTIME_DEVICE_BACKEND_H
 #define NDARTS_RUNTIME_DEVICE_BACKEND_H
 
+#include "codegen/codegen.h"
 #include "runtime/device/module.h"
 #include "runtime/device/profile.h"
 

@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_THREADS = 256 };
-
 /* ---- the device ---- */
 
 static bool make_lanes(RtDevice *d, Error *error) {
@@ -243,7 +241,7 @@ void *cuda_resolve(const RtDevice *d, const RtBound *b, const PlanBuffer *buffer
 static unsigned count_blocks(const Plan *plan, const PlanStep *step) {
     enum { MOST = 1 << 20 };
     int64_t outer = step->launch == LAUNCH_images ? plan->batch : step->launch == LAUNCH_chunks ? plan->chunks : 1;
-    int64_t blocks = (step->threads * outer + BLOCK_THREADS - 1) / BLOCK_THREADS;
+    int64_t blocks = (step->threads * outer + ND_BLOCK_THREADS - 1) / ND_BLOCK_THREADS;
     return (unsigned)(blocks < 1 ? 1 : blocks < MOST ? blocks : MOST);
 }
 
@@ -301,7 +299,7 @@ int cuda_start_on(RtDevice *d, RtBound *b, const Launch *launch, void *stream) {
         return cuda_start_conv(d, b, launch, stream) ? CUDA_SUCCESS : CUDA_LAUNCH_FAILURE;
     int64_t private_bytes = (int64_t)b->private_image_bytes;
     void *rows = launch->rows, *arguments[] = {&rows, &b->run, &private_bytes};
-    CudaDim block = {BLOCK_THREADS, 1, 1};
+    CudaDim block = {ND_BLOCK_THREADS, 1, 1};
     return d->api.LaunchKernel(b->module->kernels[launch->kernel], launch->grid, block, arguments, 0, stream);
 }
 
@@ -349,7 +347,7 @@ static bool launch_part(RtDevice *d, RtBound *b, const Part *part, Error *error)
     for (int i = 0; i < part->launch_count; i++) {
         const Launch *launch = &part->launches[i];
         int status = (profile ? profile_launch : start)(d, b, launch);
-        if (!cuda_check(&d->api, status, b->module->base.plan->kernels[launch->kernel], error))
+        if (!cuda_check(&d->api, status, b->module->base.plan->kernels[launch->kernel].name, error))
             return false;
     }
     return true;
@@ -368,7 +366,7 @@ static bool launch_stage(RtDevice *d, RtBound *b, const Launch *launches, int co
         ok = wait_for(d, d->lanes[i], d->events[0], d->stream, error);
     for (int i = 0; ok && i < count; i++)
         ok = cuda_check(&d->api, cuda_start_on(d, b, &launches[i], d->lanes[i % lanes]),
-                        b->module->base.plan->kernels[launches[i].kernel], error);
+                        b->module->base.plan->kernels[launches[i].kernel].name, error);
     for (int i = 1; ok && i < lanes; i++)
         ok = wait_for(d, d->stream, d->events[i], d->lanes[i], error);
     return ok;

@@ -1,8 +1,6 @@
 /* cubin.c: a cubin is an ELF file, and so is what tests put in its place: .symtab says where a symbol lies. */
 #include "runtime/device/cubin.h"
 
-#include "codegen/stages/emit.h"
-
 #include <elf.h>
 #include <stdio.h>
 #include <string.h>
@@ -141,9 +139,9 @@ static bool fill(void *cubin, size_t size, const char *symbol, const void *bytes
     return true;
 }
 
-bool cubin_fill_plan(Arena *arena, const char *json, void *cubin, size_t size) {
+bool cubin_fill_plan(Arena *arena, const Plan *plan, void *cubin, size_t size) {
     size_t count;
-    const unsigned char *bytes = cg_plan_bytes(arena, json, &count);
+    const unsigned char *bytes = plan_bytes(arena, plan, &count);
     return fill(cubin, size, "nd_plan", bytes, count);
 }
 

@@ -3,10 +3,7 @@
 #ifndef NDARTS_RUNTIME_DEVICE_CUBIN_H
 #define NDARTS_RUNTIME_DEVICE_CUBIN_H
 
-#include "base/arena.h"
-
-#include <stdbool.h>
-#include <stddef.h>
+#include "codegen/plan/plan.h"
 
 /* The bytes of a symbol and how many there are to the end of its section; NULL when there is no such symbol, or this is no ELF
  * file, or a damaged one. */
@@ -18,7 +15,7 @@ typedef struct CubinKernel {
 /* What the compiler noted for a kernel; false when there is none of that name. */
 bool cubin_kernel(const void *cubin, size_t size, const char *name, CubinKernel *kernel);
 /* Writes nd_plan; false when the module has no room for it. */
-bool cubin_fill_plan(Arena *arena, const char *json, void *cubin, size_t size);
+bool cubin_fill_plan(Arena *arena, const Plan *plan, void *cubin, size_t size);
 /* Writes nd_weights: the bytes of a safetensors file. */
 bool cubin_fill_weights(const void *weights, size_t weights_size, void *cubin, size_t size);
 /* Header and bytes of nd_weights. */

@@ -19,22 +19,22 @@ struct CudaConv {
 
 /* ---- shapes ---- */
 
-static const CgConv *conv_of(const RtBound *b, const Launch *launch) {
-    return &b->module->base.plan->work[launch->kernel].conv;
+static const PlanConv *conv_of(const RtBound *b, const Launch *launch) {
+    return &b->module->base.plan->kernels[launch->kernel].conv;
 }
 
-static int64_t count_weights(const CgConv *conv) {
+static int64_t count_weights(const PlanConv *conv) {
     const int64_t *shape = conv->shape;
     return shape[CONV_INPUTS] * shape[CONV_OUTPUTS] * shape[CONV_KERNEL] * shape[CONV_KERNEL + 1];
 }
 
-static int64_t count_image(const CgConv *conv, int buffer) {
+static int64_t count_image(const PlanConv *conv, int buffer) {
     const int64_t *hwc = &conv->shape[buffer == conv->input ? CONV_INPUT : CONV_OUTPUT];
     return hwc[0] * hwc[1] * hwc[2];
 }
 
 /* Elements of a call's buffer, at the largest batch. */
-static size_t count_elements(const Plan *plan, const CgConv *conv, int buffer) {
+static size_t count_elements(const Plan *plan, const PlanConv *conv, int buffer) {
     if (buffer != conv->weight)
         return (size_t)(plan->batch * count_image(conv, buffer));
     return (size_t)(count_weights(conv) * (buffer == 0 ? plan->chunks : 1));
@@ -54,13 +54,13 @@ typedef struct Copy {
 } Copy;
 
 static unsigned count_blocks(int64_t elements) {
-    enum { THREADS = 256, MOST = 1024 };
-    int64_t blocks = (elements + THREADS - 1) / THREADS;
+    enum { MOST = 1024 };
+    int64_t blocks = (elements + ND_BLOCK_THREADS - 1) / ND_BLOCK_THREADS;
     return (unsigned)(blocks < 1 ? 1 : blocks < MOST ? blocks : MOST);
 }
 
 static bool start(const RtDevice *d, void *kernel, int64_t elements, void **arguments, void *stream) {
-    CudaDim grid = {count_blocks(elements), 1, 1}, block = {256, 1, 1};
+    CudaDim grid = {count_blocks(elements), 1, 1}, block = {ND_BLOCK_THREADS, 1, 1};
     return d->api.LaunchKernel(kernel, grid, block, arguments, 0, stream) == CUDA_SUCCESS;
 }
 
@@ -71,7 +71,7 @@ static bool copy(const RtDevice *d, const RtBound *b, Copy c, const void *from, 
 }
 
 /* Those that are not there: the library adds up all. */
-static bool clear_images(const RtDevice *d, const RtBound *b, const CgConv *conv, int buffer, void *images,
+static bool clear_images(const RtDevice *d, const RtBound *b, const PlanConv *conv, int buffer, void *images,
                          void *stream) {
     int64_t most = b->module->base.plan->batch, each = count_image(conv, buffer);
     void *run = b->run, *arguments[] = {&images, &run, &most, &each};
@@ -79,16 +79,16 @@ static bool clear_images(const RtDevice *d, const RtBound *b, const CgConv *conv
 }
 
 /* To OHWI. What a gradient with respect to the input reads has input and output exchanged, and its window reversed. */
-static Copy copy_in(const CgConv *conv) {
+static Copy copy_in(const PlanConv *conv) {
     const int64_t *shape = conv->shape, inputs = shape[CONV_INPUTS], outputs = shape[CONV_OUTPUTS];
     int64_t taps = shape[CONV_KERNEL] * shape[CONV_KERNEL + 1], both = inputs * outputs, count = taps * both;
-    if (cg_conv_kind(conv) == CONV_grad_input)
+    if (plan_conv_kind(conv) == CONV_grad_input)
         return (Copy){count, count, taps, inputs, (taps - 1) * both, {inputs, -both, 1}};
     return (Copy){count, count, taps, inputs, 0, {1, both, outputs}};
 }
 
 /* To HWIO, the first chunk's. */
-static Copy copy_out(const CgConv *conv, int64_t chunks) {
+static Copy copy_out(const PlanConv *conv, int64_t chunks) {
     const int64_t *shape = conv->shape, inputs = shape[CONV_INPUTS], outputs = shape[CONV_OUTPUTS];
     int64_t taps = shape[CONV_KERNEL] * shape[CONV_KERNEL + 1], count = count_weights(conv);
     return (Copy){count, chunks * count, inputs, outputs, 0, {inputs, 1, taps * inputs}};
@@ -98,11 +98,11 @@ static Copy copy_all(int64_t count) {
     return (Copy){count, count, 1, count, 0, {0, 0, 1}};
 }
 
-static bool start_call(const RtDevice *d, const RtBound *b, const CudaConv *v, const CgConv *conv,
+static bool start_call(const RtDevice *d, const RtBound *b, const CudaConv *v, const PlanConv *conv,
                        void *const addresses[3], void *stream) {
     const Plan *plan = b->module->base.plan;
     void *input = addresses[conv->input], *output = addresses[conv->output], *weight = addresses[conv->weight];
-    if (cg_conv_kind(conv) == CONV_grad_weight)
+    if (plan_conv_kind(conv) == CONV_grad_weight)
         return clear_images(d, b, conv, conv->input, input, stream) &&
                clear_images(d, b, conv, conv->output, output, stream) &&
                cudnn_conv_run(d->cudnn, v->library, stream, input, output, v->weight) &&
@@ -150,7 +150,7 @@ void cuda_destroy_convs(RtDevice *d, RtBound *b) {
 /* NULL when cuDNN cannot, or its memory is not there. */
 static CudaConv *create(RtDevice *d, const RtBound *b, const Launch *launch) {
     const Plan *plan = b->module->base.plan;
-    const CgConv *conv = conv_of(b, launch);
+    const PlanConv *conv = conv_of(b, launch);
     size_t size = plan->precision == PRECISION_bf16 ? 2 : 4, weights = (size_t)count_weights(conv) * size;
     bool converted = size == 2 && launch->steps->buffers[conv->input].place == PLACE_input;
     CudaConv *v = calloc(1, sizeof *v);
@@ -266,7 +266,7 @@ static void add_chunks(float *y, size_t count, int64_t chunks) {
 /* The result of the launch's first call; how many numbers, or 0 when it cannot be done. y has room for all of them. */
 static size_t compute(RtDevice *d, RtBound *b, const Launch *launch, float *y) {
     const Plan *plan = b->module->base.plan;
-    const CgConv *conv = conv_of(b, launch);
+    const PlanConv *conv = conv_of(b, launch);
     bool half = is_half(b, launch, 0);
     size_t count = count_elements(plan, conv, 0), bytes = count * (half ? sizeof(uint16_t) : sizeof(float));
     if (!runs(d, b, launch) ||
@@ -274,7 +274,7 @@ static size_t compute(RtDevice *d, RtBound *b, const Launch *launch, float *y) {
         return 0;
     for (size_t i = count; half && i-- > 0;)
         y[i] = from_bf16((const char *)y + i * sizeof(uint16_t));
-    if (cg_conv_kind(conv) != CONV_grad_weight)
+    if (plan_conv_kind(conv) != CONV_grad_weight)
         return count;
     add_chunks(y, (size_t)count_weights(conv), plan->chunks);
     return (size_t)count_weights(conv);
@@ -303,7 +303,7 @@ static bool agree(RtDevice *d, RtBound *b, const Launch *own, const Launch *libr
 /* The convolution that computes the kernel's calls, or NULL for the kernel itself. */
 static CudaConv *choose_conv(RtDevice *d, RtBound *b, const Launch *launch) {
     const Plan *plan = b->module->base.plan;
-    const CgConv *shape = conv_of(b, launch);
+    const PlanConv *shape = conv_of(b, launch);
     int choice = cudnn_recall(d->cudnn, shape, plan->batch, plan->precision);
     CudaConv *conv = choice == 0 ? NULL : create(d, b, launch);
     Launch library = *launch;
@@ -323,14 +323,14 @@ static CudaConv *choose_conv(RtDevice *d, RtBound *b, const Launch *launch) {
 static void *find_kernel(const RtBound *b, const char *name) {
     const Plan *plan = b->module->base.plan;
     for (int i = 0; i < plan->kernel_count; i++)
-        if (str_equal(plan->kernels[i], name))
+        if (str_equal(plan->kernels[i].name, name))
             return b->module->kernels[i];
     return NULL;
 }
 
 static bool is_conv(const RtBound *b, const Launch *launch) {
-    const CgConv *conv = conv_of(b, launch);
-    CgConvKind kind = cg_conv_kind(conv);
+    const PlanConv *conv = conv_of(b, launch);
+    PlanConvKind kind = plan_conv_kind(conv);
     bool right = kind != CONV_none && launch->steps->buffer_count == 3 && b->conv_copy &&
                  (kind != CONV_grad_weight || b->conv_clear);
     for (int i = 0; right && i < 3; i++) {
@@ -349,8 +349,8 @@ static bool has_convs(const RtBound *b) {
 
 void cuda_choose_convs(RtDevice *d, RtBound *b) {
     const Plan *plan = b->module->base.plan;
-    b->conv_copy = find_kernel(b, CG_CONV_COPY);
-    b->conv_clear = find_kernel(b, CG_CONV_CLEAR);
+    b->conv_copy = find_kernel(b, PLAN_CONV_COPY);
+    b->conv_clear = find_kernel(b, PLAN_CONV_CLEAR);
     if (!has_convs(b))
         return;
     if (!d->cudnn_tried && cuda_api_has_graphs(&d->api))

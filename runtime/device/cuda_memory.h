@@ -2,8 +2,8 @@
 #ifndef NDARTS_RUNTIME_DEVICE_CUDA_MEMORY_H
 #define NDARTS_RUNTIME_DEVICE_CUDA_MEMORY_H
 
+#include "codegen/plan/plan.h"
 #include "runtime/device/cuda_api.h"
-#include "runtime/device/plan.h"
 
 enum { CUDA_ALIGNMENT = 256 };
 

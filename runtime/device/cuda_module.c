@@ -63,8 +63,8 @@ static bool find_kernels(const CudaApi *api, CudaModule *m, const char *name, co
     void *attributes = arena_alloc(m->base.arena, ATTRIBUTES_BYTES);
     m->kernels = ARENA_ARRAY(m->base.arena, void *, plan->kernel_count);
     for (int i = 0; i < plan->kernel_count; i++) {
-        int status = api->LibraryGetKernel(&m->kernels[i], m->libraries[i % m->library_count], plan->kernels[i]);
-        if (!cuda_check(api, status, plan->kernels[i], error) ||
+        int status = api->LibraryGetKernel(&m->kernels[i], m->libraries[i % m->library_count], plan->kernels[i].name);
+        if (!cuda_check(api, status, plan->kernels[i].name, error) ||
             !check_image(api, m, api->FuncGetAttributes(attributes, m->kernels[i]), name, arch, error))
             return false;
     }
@@ -264,7 +264,7 @@ CudaModule *cuda_module_build(const CudaApi *api, const CgOutput *output, const 
     const char *known = cg_nvrtc_refuses(arena, arch);
     if (known)
         error_set(error, ERROR_MACHINE, "this GPU is an %s, but %s; install a later one", arch, known);
-    if (known || !cg_precision_check(output->precision, TARGET_cuda, arch, error))
+    if (known || !cg_precision_check(output->plan->precision, TARGET_cuda, arch, error))
         return NULL;
     const char *key = rt_cache_key(arena, output, arch, cuda_module_toolchain(arch, arena));
     CudaModule *m = find_entry(api, arch, key, arena, identity);

@@ -2,6 +2,7 @@
 #ifndef NDARTS_RUNTIME_DEVICE_CUDA_MODULE_H
 #define NDARTS_RUNTIME_DEVICE_CUDA_MODULE_H
 
+#include "codegen/codegen.h"
 #include "runtime/device/cuda_api.h"
 #include "runtime/device/module.h"
 

@@ -179,13 +179,13 @@ static bool choose_algorithm(Cudnn *c, CudnnConv *v, CgPrecision precision) {
     return false;
 }
 
-CudnnConv *cudnn_conv_create(Cudnn *c, const CgConv *conv, int64_t batch, CgPrecision precision) {
+CudnnConv *cudnn_conv_create(Cudnn *c, const PlanConv *conv, int64_t batch, CgPrecision precision) {
     const int64_t *shape = conv->shape;
     int type = precision == PRECISION_bf16 ? BFLOAT16 : FLOAT;
     CudnnConv *v = calloc(1, sizeof *v);
     if (!v)
         return NULL;
-    v->kind = &c->kinds[cg_conv_kind(conv)];
+    v->kind = &c->kinds[plan_conv_kind(conv)];
     if (describe_images(c, &v->tensors[INPUT], type, batch, &shape[CONV_INPUT]) &&
         describe_images(c, &v->tensors[OUTPUT], type, batch, &shape[CONV_OUTPUT]) &&
         describe_weights(c, &v->tensors[WEIGHT], type, shape) && describe_conv(c, v, shape, precision) &&
@@ -231,11 +231,12 @@ static const char *choices_path(Arena *arena) {
 }
 
 /* "f32 batch 64 shape 32 32 3 ...; cuDNN 91900; NVIDIA H100 ..."; before "batch" what it is a gradient of. */
-static const char *choice_key(const Cudnn *c, Arena *arena, const CgConv *conv, int64_t batch, CgPrecision precision) {
+static const char *choice_key(const Cudnn *c, Arena *arena, const PlanConv *conv, int64_t batch,
+                              CgPrecision precision) {
     static const char *const kinds[] = {
         [CONV_forward] = "", [CONV_grad_input] = "gradient of input ", [CONV_grad_weight] = "gradient of weight "};
     Str s = str_create(arena);
-    str_addf(&s, "%s %sbatch %lld shape", cg_precision_name(precision), kinds[cg_conv_kind(conv)], (long long)batch);
+    str_addf(&s, "%s %sbatch %lld shape", cg_precision_name(precision), kinds[plan_conv_kind(conv)], (long long)batch);
     for (int i = 0; i < CONV_NUMBERS; i++)
         str_addf(&s, " %lld", (long long)conv->shape[i]);
     str_addf(&s, "; cuDNN %zu; %s\n", c->version, c->card);
@@ -249,7 +250,7 @@ static const char *read_choices(Arena *arena) {
     return file ? file->text : "";
 }
 
-int cudnn_recall(const Cudnn *c, const CgConv *conv, int64_t batch, CgPrecision precision) {
+int cudnn_recall(const Cudnn *c, const PlanConv *conv, int64_t batch, CgPrecision precision) {
     Arena *arena = arena_create();
     const char *choices = read_choices(arena), *key = choice_key(c, arena, conv, batch, precision);
     int choice = strstr(choices, arena_printf(arena, "cudnn: %s", key)) ? 1
@@ -260,7 +261,7 @@ int cudnn_recall(const Cudnn *c, const CgConv *conv, int64_t batch, CgPrecision 
 }
 
 /* A file that cannot be written costs a trial next time. */
-void cudnn_remember(const Cudnn *c, const CgConv *conv, int64_t batch, CgPrecision precision, bool chosen) {
+void cudnn_remember(const Cudnn *c, const PlanConv *conv, int64_t batch, CgPrecision precision, bool chosen) {
     Arena *arena = arena_create();
     Error ignored = {ERROR_NONE, ""};
     const char *text = arena_printf(arena, "%s%s: %s", read_choices(arena), chosen ? "cudnn" : "own",

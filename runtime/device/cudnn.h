@@ -4,8 +4,8 @@
 #ifndef NDARTS_RUNTIME_DEVICE_CUDNN_H
 #define NDARTS_RUNTIME_DEVICE_CUDNN_H
 
+#include "codegen/plan/plan.h"
 #include "runtime/device/cuda_api.h"
-#include "runtime/device/plan.h"
 
 typedef struct Cudnn Cudnn;         /* the library, for one device */
 typedef struct CudnnConv CudnnConv; /* a convolution of one shape */
@@ -19,14 +19,14 @@ Cudnn *cudnn_open(const CudaApi *api, const char *card);
 void cudnn_close(Cudnn *cudnn);
 
 /* For the plan's largest batch. NULL when cuDNN cannot, or its memory is not there. */
-CudnnConv *cudnn_conv_create(Cudnn *cudnn, const CgConv *conv, int64_t batch, CgPrecision precision);
+CudnnConv *cudnn_conv_create(Cudnn *cudnn, const PlanConv *conv, int64_t batch, CgPrecision precision);
 void cudnn_conv_destroy(Cudnn *cudnn, CudnnConv *conv);
 /* Puts it on the stream; false: cuDNN's mistake. Addresses of the device; one of them is that of the result. All are
  * single precision, or all bf16; input and output NHWC, weights OHWI. */
 bool cudnn_conv_run(Cudnn *cudnn, CudnnConv *conv, void *stream, void *input, void *output, void *weight);
 
 /* What the file of choices says about the shape: 1 cuDNN, 0 our kernel, -1 nothing. */
-int cudnn_recall(const Cudnn *cudnn, const CgConv *conv, int64_t batch, CgPrecision precision);
-void cudnn_remember(const Cudnn *cudnn, const CgConv *conv, int64_t batch, CgPrecision precision, bool chosen);
+int cudnn_recall(const Cudnn *cudnn, const PlanConv *conv, int64_t batch, CgPrecision precision);
+void cudnn_remember(const Cudnn *cudnn, const PlanConv *conv, int64_t batch, CgPrecision precision, bool chosen);
 
 #endif

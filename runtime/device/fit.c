@@ -5,9 +5,8 @@
 
 #include "base/align.h"
 #include "base/str.h"
+#include "codegen/codegen.h"
 #include "passes/memory_report.h"
-
-#include <string.h>
 
 /* ---- what is needed ---- */
 
@@ -38,30 +37,26 @@ typedef struct Attempt {
     bool left_out; /* of what could be kept */
 } Attempt;
 
-/* The plan says it all; generating it is cheap beside compiling it. */
-static bool measure(Attempt *a, Error *error) {
+/* The plan says it all; making it is cheap beside compiling what it calls. */
+static void measure(Attempt *a) {
     Arena *arena = arena_create();
-    CgOptions cg = a->cg;
-    cg.unit_count = 1;
-    CgOutput *output = cg_generate(arena, a->fit->module, a->graphs, a->fit->kind_count, &cg);
-    Plan *plan = plan_parse(arena, output->plan, strlen(output->plan), error);
-    if (plan) {
-        a->memory = rt_plan_memory(plan, a->fit->threads);
-        a->needed = rt_memory_total(&a->memory);
-        a->largest = 0;
-        for (int i = 0; i < plan->graph_count; i++)
-            if (plan->graphs[i].work_bytes > plan->graphs[a->largest].work_bytes)
-                a->largest = i;
-    }
+    const Plan *plan = cg_plan(arena, a->fit->module, a->graphs, a->fit->kind_count, &a->cg);
+    a->memory = rt_plan_memory(plan, a->fit->threads);
+    a->needed = rt_memory_total(&a->memory);
+    a->largest = 0;
+    for (int i = 0; i < plan->graph_count; i++)
+        if (plan->graphs[i].work_bytes > plan->graphs[a->largest].work_bytes)
+            a->largest = i;
     arena_destroy(arena);
-    return plan != NULL;
 }
 
 static bool try(Attempt *a, int64_t keep_bytes, bool wide, Error *error) {
     RtBuild build = {.cg = &a->cg, .keep_bytes = keep_bytes, .wide = wide};
-    bool ok = a->fit->build(a->fit->data, &build, a->graphs, error) && measure(a, error);
+    if (!a->fit->build(a->fit->data, &build, a->graphs, error))
+        return false;
     a->left_out = build.left_out;
-    return ok;
+    measure(a);
+    return true;
 }
 
 /* ---- what to say when it is too little ---- */

@@ -2,8 +2,8 @@
 #ifndef NDARTS_RUNTIME_DEVICE_MODULE_H
 #define NDARTS_RUNTIME_DEVICE_MODULE_H
 
-#include "codegen/abi.h"
-#include "runtime/device/plan.h"
+#include "codegen/plan/abi.h"
+#include "codegen/plan/plan.h"
 
 typedef struct RtModule {
     void *handle; /* of dlopen */

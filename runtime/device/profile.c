@@ -120,8 +120,8 @@ static int compare_lines(const void *a, const void *b) {
 
 static Line kernel_line(const ProfileGraph *g, int kernel) {
     const Profile *p = g->profile;
-    const PlanWork *work = &p->plan->work[kernel];
-    Line line = {.name = p->plan->kernels[kernel], .rest = work->origin};
+    const PlanKernel *work = &p->plan->kernels[kernel];
+    Line line = {.name = work->name, .rest = work->origin};
     for (int t = 0; t < p->threads; t++) {
         line.seconds += g->threads[t].seconds[kernel];
         line.calls += g->threads[t].calls[kernel];

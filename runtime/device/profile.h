@@ -4,7 +4,7 @@
 #ifndef NDARTS_RUNTIME_DEVICE_PROFILE_H
 #define NDARTS_RUNTIME_DEVICE_PROFILE_H
 
-#include "runtime/device/plan.h"
+#include "codegen/plan/plan.h"
 
 #include <stdio.h>
 

@@ -24,10 +24,10 @@ static const char *quote(Arena *arena, const char *text) {
 
 /* Operations of the kernel and the shape of its result; the whole origin would make the file several times larger. */
 static const char *kernel_name(Arena *arena, const Plan *plan, int kernel) {
-    const char *origin = plan->work[kernel].origin, *arrow = strstr(origin, "-> ");
+    const char *origin = plan->kernels[kernel].origin, *arrow = strstr(origin, "-> ");
     const char *shape = arrow ? arrow + 3 : "";
     return quote(arena, arena_printf(arena, "%.*s %.*s %s", (int)strcspn(origin, ":"), origin, (int)strcspn(shape, ";"),
-                                     shape, plan->kernels[kernel]));
+                                     shape, plan->kernels[kernel].name));
 }
 
 /* Stages count on through the preparation and the run itself. */

@@ -3,9 +3,9 @@
 #define NDARTS_RUNTIME_DRIVER_STEP_LOG_H
 
 #include "base/diag.h"
-#include "codegen/abi.h"
 #include "codegen/codegen.h"
-#include "runtime/device/plan.h"
+#include "codegen/plan/abi.h"
+#include "codegen/plan/plan.h"
 
 typedef struct StepLog StepLog;
 

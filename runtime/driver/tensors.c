@@ -116,7 +116,7 @@ void rt_tensor_store(const Plan *plan, const PlanTensor *tensor, int64_t n, cons
 
 void rt_tensor_fetch(const Plan *plan, const PlanTensor *tensor, int64_t n, const void *storage, Tensor *to) {
     Walk walk = make_walk(plan, tensor, n);
-    size_t size = plan_element_size(plan, tensor->type.dtype);
+    size_t size = plan_element_bytes(plan->precision, tensor->type.dtype);
     int64_t index[IR_MAX_RANK] = {0}, at = 0;
     for (int64_t i = 0; i < walk.count; i++, at = advance(&walk, index, at))
         memcpy((char *)to->data + (size_t)i * size, (const char *)storage + (size_t)at * size, size);

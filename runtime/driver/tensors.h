@@ -3,7 +3,7 @@
 #define NDARTS_RUNTIME_DRIVER_TENSORS_H
 
 #include "base/tensor_file.h"
-#include "runtime/device/plan.h"
+#include "codegen/plan/plan.h"
 #include "runtime/driver/runtime.h"
 
 /* Shape and type as seen from outside: activations NCHW, -1 the number of images, partial sums never. */

@@ -5,7 +5,7 @@
 
 #include "base/quote.h"
 #include "base/str.h"
-#include "runtime/device/plan.h"
+#include "codegen/stages/emit.h"
 #include "runtime/driver/tensors.h"
 
 #include <ctype.h>
@@ -131,7 +131,7 @@ static void add_buffer(const Standalone *s, Str *out, const PlanBuffer *buffer) 
 }
 
 static void add_step(const Standalone *s, Str *out, const PlanStep *step, bool images) {
-    str_addf(out, "    %s((void *const[]){", s->plan->kernels[step->kernel]);
+    str_addf(out, "    %s((void *const[]){", s->plan->kernels[step->kernel].name);
     for (int i = 0; i < step->buffer_count; i++) {
         str_add(out, i ? ", " : "");
         add_buffer(s, out, &step->buffers[i]);
@@ -276,8 +276,8 @@ static bool is_classifier(const Standalone *s) {
 
 bool rt_standalone_write(Arena *arena, const char *path, const CgOutput *output, const TensorFile *weights,
                          Error *error) {
-    const Plan *plan = check_path(path, error) ? plan_parse(arena, output->plan, strlen(output->plan), error) : NULL;
-    if (!plan)
+    const Plan *plan = output->plan;
+    if (!check_path(path, error))
         return false;
     Standalone s = {.arena = arena,
                     .output = output,
@@ -286,7 +286,7 @@ bool rt_standalone_write(Arena *arena, const char *path, const CgOutput *output,
                     .name = prefix_of_path(arena, path, false),
                     .capitals = prefix_of_path(arena, path, true),
                     .header = header_of_path(arena, path),
-                    .element = (int64_t)plan_element_size(plan, DTYPE_f32)};
+                    .element = plan_element_bytes(plan->precision, DTYPE_f32)};
     if (!s.graph)
         bug("a stand-alone file of a module without the graph infer");
     s.input = find_tensor(s.graph->inputs, s.graph->input_count, "input");

@@ -1,7 +1,7 @@
 /* fuzz_plan.c: any bytes at all as the plan of a module, with and without the head it has there; what is accepted is
  * used for what a program uses it for before the first kernel runs. */
+#include "codegen/plan/plan.h"
 #include "runtime/device/fit.h"
-#include "runtime/device/plan.h"
 #include "runtime/driver/tensors.h"
 
 #include "tests/fuzz/fuzz.h"

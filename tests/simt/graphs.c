@@ -21,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BATCH = 4, IMAGES = 3, GAP = 256, BLOCK_THREADS = 256, NAN_BYTE = 0xff, MOST_KINDS = GRAPH_KIND_COUNT };
+enum { BATCH = 4, IMAGES = 3, GAP = 256, NAN_BYTE = 0xff, MOST_KINDS = GRAPH_KIND_COUNT };
 
 /* There when the program is linked with the address sanitizer. */
 __attribute__((weak)) void __asan_poison_memory_region(void const volatile *, size_t);
@@ -45,7 +45,7 @@ typedef struct Test {
     int64_t prepared_base[MOST_KINDS + 1]; /* where each graph's part of the prepared memory begins */
     CgOptions options;
     const char *source;
-    Plan *plan;
+    const Plan *plan;
     SimtModule *module;
     const char *path; /* of the module; the sanitizer looks into it for lines */
     SimtKernel **kernels;
@@ -116,11 +116,8 @@ static void build_graphs(Test *t) {
         spread_values(t, i);
     }
     CgOutput *output = cg_generate(t->arena, t->ir, t->graphs, t->kind_count, &t->options);
-    Error error = {ERROR_NONE, ""};
     t->source = output->units[0];
-    t->plan = plan_parse(t->arena, output->plan, strlen(output->plan), &error);
-    if (!t->plan)
-        die("bad plan:", error.message);
+    t->plan = output->plan;
 }
 
 /* ---- planted faults ---- */
@@ -179,9 +176,9 @@ static void compile(Test *t) {
         die("cannot load the module:", simt_message());
     t->kernels = ARENA_ARRAY(t->arena, SimtKernel *, t->plan->kernel_count);
     for (int i = 0; i < t->plan->kernel_count; i++) {
-        t->kernels[i] = simt_module_kernel(t->module, t->plan->kernels[i]);
+        t->kernels[i] = simt_module_kernel(t->module, t->plan->kernels[i].name);
         if (!t->kernels[i])
-            die("no kernel", t->plan->kernels[i]);
+            die("no kernel", t->plan->kernels[i].name);
     }
 }
 
@@ -320,8 +317,8 @@ static bool launch(Test *t, const PlanStep *steps, int count) {
             rows[at++] = steps[k].ints[i];
     }
     int64_t outer = steps->launch == LAUNCH_images ? BATCH : steps->launch == LAUNCH_chunks ? t->plan->chunks : 1;
-    unsigned blocks = (unsigned)((steps->threads * outer + BLOCK_THREADS - 1) / BLOCK_THREADS) / t->work_of_block;
-    const unsigned grid[3] = {blocks ? blocks : 1, (unsigned)count, 1}, block[3] = {BLOCK_THREADS, 1, 1};
+    unsigned blocks = (unsigned)((steps->threads * outer + ND_BLOCK_THREADS - 1) / ND_BLOCK_THREADS) / t->work_of_block;
+    const unsigned grid[3] = {blocks ? blocks : 1, (unsigned)count, 1}, block[3] = {ND_BLOCK_THREADS, 1, 1};
     void *arguments[] = {&rows, &t->run_address, &private_bytes};
     bool ok = simt_launch(t->kernels[steps->kernel], grid, block, arguments, 0);
     free(rows);

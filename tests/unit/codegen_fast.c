@@ -84,7 +84,7 @@ static void check_widths(Arena *arena, const char *text, int inputs, const int64
 
 static void test_maps_and_sums(void **state) {
     const char *text =
-        "graph @g(%x: f32[N,6,8,36], %y: f32[N,6,8,36]) {\n"
+        "graph @infer(%x: f32[N,6,8,36], %y: f32[N,6,8,36]) {\n"
         "  %1 = param {name=\"scale\"} : f32[36]\n"
         "  %2 = mul %x, %1\n"
         "  %3 = relu %2\n"
@@ -111,7 +111,7 @@ static void test_views_and_pools(void **state) {
                *strided = "kernel=[3,3], stride=[2,2], pad=[1,1,1,1]";
     const char *text =
         arena_printf(*state,
-                     "graph @g(%%x: f32[N,7,8,12], %%y: f32[N,7,8,8]) {\n"
+                     "graph @infer(%%x: f32[N,7,8,12], %%y: f32[N,7,8,8]) {\n"
                      "  %%1 = concat %%x, %%y, %%x {axis=3}\n"
                      "  %%2 = slice %%1 {axis=3, begin=5, end=30}\n"
                      "  %%3 = pad %%2 {axis=3, begin=1, end=2}\n"
@@ -138,7 +138,7 @@ static void test_views_and_pools(void **state) {
 
 static void test_functions(void **state) {
     const char *text =
-        "graph @g(%x: f32[N,3,23]) {\n"
+        "graph @infer(%x: f32[N,3,23]) {\n"
         "  %1 = exp %x\n"
         "  %2 = log %1\n"
         "  %3 = tanh %x\n"
@@ -163,7 +163,7 @@ static void test_functions(void **state) {
 
 /* Vectors of every width draw what base/hash.c draws. */
 static void test_draws(void **state) {
-    const char *text = "graph @g(%x: f32[N,23]) {\n"
+    const char *text = "graph @infer(%x: f32[N,23]) {\n"
                        "  %1 = draw {stream=\"n\", distribution=\"normal\"} : f32[N,23]\n"
                        "  %2 = draw {stream=\"u\", distribution=\"uniform\"} : f32[N,23]\n"
                        "  return \"n\"=%1, \"u\"=%2\n"
@@ -185,7 +185,7 @@ static void test_convolutions(void **state) {
                *dense = "stride=[1,1], pad=[1,1,1,1], dilation=[1,1], groups=1";
     const char *text = arena_printf(
         *state,
-        "graph @g(%%x: f32[N,9,8,20]) {\n"
+        "graph @infer(%%x: f32[N,9,8,20]) {\n"
         "  %%1 = param {name=\"d\"} : f32[20,1,3,3]\n"
         "  %%2 = param {name=\"w\"} : f32[12,20,3,3]\n"
         "  %%3 = conv2d %%x, %%1 {%s}\n"

@@ -74,7 +74,7 @@ static void check_conv(Arena *arena, Conv v, int vector_bytes) {
     const char *attrs = conv_attrs(arena, &v);
     int in = v.c / v.groups;
     const char *text = arena_printf(arena,
-                                    "graph @g(%%x: f32[N,%d,%d,%d], %%dy: f32[N,%d,%d,%d]) {\n"
+                                    "graph @infer(%%x: f32[N,%d,%d,%d], %%dy: f32[N,%d,%d,%d]) {\n"
                                     "  %%1 = param {name=\"w\"} : f32[%d,%d,%d,%d]\n"
                                     "  %%2 = conv2d %%x, %%1 {%s}\n"
                                     "  %%3 = conv2d_grad_input %%dy, %%1 {%s, size=[%d,%d]}\n"
@@ -122,7 +122,7 @@ static void test_convolutions(void **state) {
 }
 
 static void test_batch_norm(void **state) {
-    const char *text = "graph @g(%x: f32[N,4,5,6]) {\n"
+    const char *text = "graph @infer(%x: f32[N,4,5,6]) {\n"
                        "  %1 = reduce_partial %x {axes=[0,1,2]}\n"
                        "  %2 = reduce_merge %1\n"
                        "  %3 = mul %x, %x\n"
@@ -157,7 +157,7 @@ static void test_batch_norm(void **state) {
 }
 
 static void test_small_batch(void **state) {
-    const char *text = "graph @g(%x: f32[N,2]) {\n"
+    const char *text = "graph @infer(%x: f32[N,2]) {\n"
                        "  %1 = reduce_partial %x {axes=[0]}\n"
                        "  %2 = reduce_merge %1\n"
                        "  return \"y\"=%2\n"
@@ -174,7 +174,7 @@ static void test_small_batch(void **state) {
 static void test_pools(void **state) {
     const char *window = "kernel=[3,3], stride=[2,2], pad=[1,1,1,1]";
     const char *text = arena_printf(*state,
-                                    "graph @g(%%x: f32[N,7,7,4], %%dy: f32[N,4,4,4]) {\n"
+                                    "graph @infer(%%x: f32[N,7,7,4], %%dy: f32[N,4,4,4]) {\n"
                                     "  %%1 = max_pool %%x {%s}\n"
                                     "  %%2 = max_pool_index %%x {%s}\n"
                                     "  %%3 = max_pool_grad %%dy, %%2 {%s, size=[7,7]}\n"
@@ -215,7 +215,7 @@ static void test_pools(void **state) {
 }
 
 static void test_views(void **state) {
-    const char *text = "graph @g(%x: f32[N,2,3]) {\n"
+    const char *text = "graph @infer(%x: f32[N,2,3]) {\n"
                        "  %1 = slice %x {axis=2, begin=1, end=3}\n"
                        "  %2 = pad %1 {axis=1, begin=1, end=0}\n"
                        "  %3 = concat %2, %2, %2 {axis=2}\n"
@@ -236,7 +236,7 @@ static void test_views(void **state) {
 
 /* Draws are those of base/hash.c bit for bit; one_hot, softmax-like reductions and an assignment. */
 static void test_draws(void **state) {
-    const char *text = "graph @g(%labels: i32[N]) {\n"
+    const char *text = "graph @infer(%labels: i32[N]) {\n"
                        "  %1 = draw {stream=\"noise.a\", distribution=\"normal\"} : f32[N,3,5]\n"
                        "  %2 = draw {stream=\"noise.b\", distribution=\"uniform\"} : f32[N,7]\n"
                        "  %3 = scalar {name=\"drop_keep\"} : f32[]\n"
@@ -270,7 +270,7 @@ static void test_draws(void **state) {
 }
 
 static void test_matmul(void **state) {
-    const char *text = "graph @g(%x: f32[N,7]) {\n"
+    const char *text = "graph @infer(%x: f32[N,7]) {\n"
                        "  %1 = param {name=\"w\"} : f32[3,7]\n"
                        "  %2 = matmul %x, %1 {tb=true}\n"
                        "  %3 = matmul %2, %x {ta=true, partial=true}\n"

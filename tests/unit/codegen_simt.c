@@ -86,7 +86,7 @@ static void launch(Simt *s, const HarnessStep *step, int64_t private_bytes) {
 }
 
 static const char *const text =
-    "graph @g(%x: f32[N,6,5,4], %labels: i32[N]) {\n"
+    "graph @infer(%x: f32[N,6,5,4], %labels: i32[N]) {\n"
     "  %1 = param {name=\"w\"} : f32[8,4,3,3]\n"
     "  %2 = conv2d %x, %1 {stride=[2,2], pad=[1,1,1,1], dilation=[1,1], groups=1}\n"
     "  %3 = draw {stream=\"noise.a\", distribution=\"normal\"} : f32[N,3,3,8]\n"
@@ -147,7 +147,7 @@ static Harness *run_cuda(Arena *arena, int64_t batch) {
     CgOutput *output = cg_generate(arena, module, module->graphs, 1, &options);
     Harness *h = ARENA_NEW(arena, Harness);
     *h = (Harness){.arena = arena, .options = options, .module = module, .graph = module->graphs[0]};
-    h->plan = harness_keep(json_loads(output->plan, 0, NULL));
+    h->plan = harness_keep(json_loads(plan_print(arena, output->plan), 0, NULL));
     json_t *g = json_array_get(json_object_get(h->plan, "graphs"), 0), *stage;
     int64_t private_bytes = harness_int(g, "private_bytes");
     h->state = harness_memory(arena, harness_int(h->plan, "state_bytes"));

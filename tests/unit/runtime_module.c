@@ -1,9 +1,9 @@
 /* Modules written by hand: the executor, the layouts of tensors, damaged plans, files and cache entries. */
 #include "base/str.h"
 #include "cache_folder.h"
+#include "codegen/plan/plan.h"
 #include "runtime/device/cache.h"
 #include "runtime/device/machine.h"
-#include "runtime/device/plan.h"
 #include "runtime/driver/runtime.h"
 
 #include <setjmp.h>
@@ -252,7 +252,7 @@ static void test_convolutions(void **state) {
     (void)state;
     static const struct {
         const char *conv;
-        CgConvKind kind;
+        PlanConvKind kind;
     } cases[] = {
         {"[2,0,1, 8,8,3,4,4,5, 3,3, 1,1, 2,2, 1,1]", CONV_forward},
         {"[0,2,1, 8,8,3,4,4,5, 3,3, 1,1, 2,2, 1,1]", CONV_grad_input},
@@ -271,7 +271,7 @@ static void test_convolutions(void **state) {
         Error error = {0};
         Plan *plan = plan_parse(arena, text, strlen(text), &error);
         assert_non_null(plan);
-        assert_int_equal(cg_conv_kind(&plan->work[0].conv), cases[i].kind);
+        assert_int_equal(plan_conv_kind(&plan->kernels[0].conv), cases[i].kind);
     }
 }
 

@@ -5,7 +5,7 @@
 #include "codegen_harness.h"
 
 static const char *const text =
-    "graph @g(%x: f32[N,8,8,4], %labels: i32[N]) {\n"
+    "graph @infer(%x: f32[N,8,8,4], %labels: i32[N]) {\n"
     "  %1 = param {name=\"w\"} : f32[4,4,3,3]\n"
     "  %2 = conv2d %x, %1 {stride=[2,2], pad=[1,1,1,1], dilation=[1,1], groups=1}\n"
     "  %3 = conv2d_grad_input %2, %1 {stride=[2,2], pad=[1,1,1,1], dilation=[1,1], groups=1, size=[8,8]}\n"

@@ -1,8 +1,7 @@
-/* plan.c: JSON to Plan. A PlanReader carries the error; every helper says where it is by a path such as
+/* plan_read.c: JSON to Plan. A PlanReader carries the error; every helper says where it is by a path such as
  * graphs[1].stages[3]. */
-#include "runtime/device/plan.h"
-
 #include "base/str.h"
+#include "codegen/plan/plan_names.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -61,29 +60,18 @@ static json_t *read_list(PlanReader *r, json_t *object, const char *key) {
     return NULL;
 }
 
-/* The position of the string at key among names, or -1. */
-static int read_choice(PlanReader *r, json_t *object, const char *key, const char *const *names, int count) {
+/* The number of the word at key, or -1. */
+static int read_word(PlanReader *r, json_t *object, const char *key, const PlanWords *words) {
     const char *text = read_string(r, object, key);
     if (!text)
         return -1;
-    for (int i = 0; i < count; i++) {
-        if (names[i] && str_equal(names[i], text))
+    for (int i = 0; i < words->count; i++) {
+        if (words->words[i] && str_equal(words->words[i], text))
             return i;
     }
     fail(r, arena_printf(r->arena, "'%s' has the unknown value \"%s\"", key, text));
     return -1;
 }
-
-#define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
-static const char *const dtype_names[] = {"f32", "i32", "u8"};
-static const char *const place_names[] = {[PLACE_state] = "state",
-                                          [PLACE_input] = "input",
-                                          [PLACE_work] = "work",
-                                          [PLACE_private] = "private",
-                                          [PLACE_prepared] = "prepared"};
-static const char *const kind_names[] = {"weight", "alpha", "statistic", "optimizer"};
-static const char *const init_names[] = {"zeros", "ones", "uniform", "normal"};
-static const char *const domain_names[] = {"images", "parallel", "serial"};
 
 static const int64_t largest_count = (int64_t)1 << 44; /* elements: no product of extents overflows */
 
@@ -116,7 +104,7 @@ static bool read_shape(PlanReader *r, json_t *object, PlanTensor *t) {
 }
 
 static bool read_tensor(PlanReader *r, json_t *object, PlanTensor *t) {
-    int dtype = read_choice(r, object, "dtype", dtype_names, COUNT(dtype_names));
+    int dtype = read_word(r, object, "dtype", &plan_dtypes);
     t->name = read_string(r, object, "name");
     t->type.dtype = (IrDtype)dtype;
     return dtype >= 0 && t->name && read_shape(r, object, t);
@@ -125,8 +113,8 @@ static bool read_tensor(PlanReader *r, json_t *object, PlanTensor *t) {
 static bool read_param(PlanReader *r, json_t *object, PlanTensor *t) {
     if (!read_tensor(r, object, t) || !read_int(r, object, "offset", 0, r->plan->state_bytes, &t->offset))
         return false;
-    int kind = read_choice(r, object, "kind", kind_names, COUNT(kind_names));
-    int init = read_choice(r, object, "init", init_names, COUNT(init_names));
+    int kind = read_word(r, object, "kind", &plan_param_kinds);
+    int init = read_word(r, object, "init", &plan_inits);
     json_t *scale = json_object_get(object, "init_scale");
     if (kind < 0 || init < 0)
         return false;
@@ -140,7 +128,7 @@ static bool read_param(PlanReader *r, json_t *object, PlanTensor *t) {
         return false;
     if (t->type.dtype != DTYPE_f32 || ir_type_has_dim(&t->type, IR_DIM_N) || ir_type_has_dim(&t->type, IR_DIM_K))
         return fail(r, "a parameter should be f32 of fixed shape");
-    if (t->offset % (int64_t)plan_element_size(r->plan, DTYPE_f32) != 0 ||
+    if (t->offset % plan_element_bytes(r->plan->precision, DTYPE_f32) != 0 ||
         t->offset + plan_tensor_bytes(r->plan, t, 1) > r->plan->state_bytes)
         return fail(r, "the parameter lies outside the state");
     return true;
@@ -164,7 +152,7 @@ static int64_t place_bytes(const Plan *plan, const PlanGraph *g, IrPlace place) 
 static bool read_output(PlanReader *r, json_t *object, const PlanGraph *g, PlanTensor *t) {
     if (!read_tensor(r, object, t))
         return false;
-    int place = read_choice(r, object, "place", place_names, COUNT(place_names));
+    int place = read_word(r, object, "place", &plan_places);
     if (place < 0)
         return false;
     if (place == PLACE_private)
@@ -198,12 +186,11 @@ static bool take_int(PlanReader *r, const char **text, int64_t *value) {
 
 /* "s256" */
 static bool take_buffer(PlanReader *r, const char **text, const PlanGraph *g, PlanBuffer *b) {
-    static const IrPlace places[] = {PLACE_state, PLACE_input, PLACE_work, PLACE_private, PLACE_prepared};
-    for (int i = 0; i < COUNT(places); i++) {
-        if (cg_place_letter(places[i]) != **text)
+    for (int i = PLACE_state; i <= PLACE_prepared; i++) {
+        if (plan_place_letters[i] != **text)
             continue;
         ++*text;
-        b->place = places[i];
+        b->place = (IrPlace)i;
         if (!take_int(r, text, &b->offset))
             return false;
         int64_t limit = b->place == PLACE_input ? g->input_count : place_bytes(r->plan, g, b->place);
@@ -214,11 +201,11 @@ static bool take_buffer(PlanReader *r, const char **text, const PlanGraph *g, Pl
 
 /* "*images 4096" */
 static bool take_launch(PlanReader *r, const char **text, PlanStep *s) {
-    static const char *const names[] = {"*once ", "*images ", "*chunks "};
-    for (int i = 0; i < COUNT(names); i++) {
-        if (!str_starts_with(*text, names[i]))
+    for (int i = 0; i < LAUNCH_COUNT && **text == '*'; i++) {
+        size_t length = strlen(plan_launches.words[i]);
+        if (!str_starts_with(*text + 1, plan_launches.words[i]) || (*text)[1 + length] != ' ')
             continue;
-        *text += strlen(names[i]);
+        *text += 1 + length + 1;
         s->launch = (PlanLaunch)i;
         return take_int(r, text, &s->threads) &&
                ((s->threads >= 0 && s->threads <= INT64_C(1) << 40) || fail(r, "too many threads"));
@@ -265,7 +252,7 @@ static bool take_step(PlanReader *r, const char **text, const PlanGraph *g, Plan
 }
 
 static bool read_stage(PlanReader *r, json_t *object, const PlanGraph *g, PlanStage *stage) {
-    int domain = read_choice(r, object, "domain", domain_names, COUNT(domain_names));
+    int domain = read_word(r, object, "domain", &plan_domains);
     const char *text = json_string_value(json_object_get(object, "steps"));
     if (domain < 0)
         return false;
@@ -381,7 +368,7 @@ static bool read_graphs(PlanReader *r, json_t *root) {
 }
 
 /* Sizes beyond what ints hold, or of other steps, are no convolution that a library could be given. */
-static CgConv read_conv(json_t *kernel) {
+static PlanConv read_conv(json_t *kernel) {
     enum { MOST = 1 << 24, BUFFERS = 3 };
     json_t *list = json_object_get(kernel, "conv");
     bool right = json_array_size(list) == BUFFERS + CONV_NUMBERS;
@@ -390,18 +377,21 @@ static CgConv read_conv(json_t *kernel) {
         numbers[i] = json_integer_value(json_array_get(list, i));
         right = numbers[i] >= 0 && numbers[i] <= MOST;
     }
-    CgConv conv = {(int)numbers[0], (int)numbers[1], (int)numbers[2], {0}};
+    PlanConv conv = {(int)numbers[0], (int)numbers[1], (int)numbers[2], {0}};
     memcpy(conv.shape, &numbers[BUFFERS], sizeof conv.shape);
-    return right ? conv : (CgConv){0};
+    return right ? conv : (PlanConv){0};
 }
 
-/* For people only: nothing here can be wrong. */
-static PlanWork read_work(PlanReader *r, json_t *kernel) {
-    const char *origin = json_string_value(json_object_get(kernel, "origin"));
-    return (PlanWork){arena_strdup(r->arena, origin ? origin : ""),
-                      json_integer_value(json_object_get(kernel, "flops")),
-                      json_integer_value(json_object_get(kernel, "bytes")), read_conv(kernel),
-                      json_is_true(json_object_get(kernel, "tensor"))};
+/* All but the name is for people only: nothing there can be wrong. */
+static bool read_kernel(PlanReader *r, json_t *object, PlanKernel *kernel) {
+    const char *origin = json_string_value(json_object_get(object, "origin"));
+    *kernel = (PlanKernel){.name = read_string(r, object, "name"),
+                           .origin = arena_strdup(r->arena, origin ? origin : ""),
+                           .flops = json_integer_value(json_object_get(object, "flops")),
+                           .bytes = json_integer_value(json_object_get(object, "bytes")),
+                           .conv = read_conv(object),
+                           .tensor = json_is_true(json_object_get(object, "tensor"))};
+    return kernel->name != NULL;
 }
 
 static bool read_names(PlanReader *r, json_t *root) {
@@ -419,30 +409,26 @@ static bool read_names(PlanReader *r, json_t *root) {
         p->scalars[i] = arena_strdup(r->arena, name);
     }
     p->kernel_count = (int)json_array_size(kernels);
-    p->kernels = ARENA_ARRAY(r->arena, const char *, p->kernel_count);
-    p->work = ARENA_ARRAY(r->arena, PlanWork, p->kernel_count);
+    p->kernels = ARENA_ARRAY(r->arena, PlanKernel, p->kernel_count);
     for (int i = 0; i < p->kernel_count; i++) {
         const char *before = within(r, "kernels", (size_t)i);
-        p->kernels[i] = read_string(r, json_array_get(kernels, (size_t)i), "name");
-        if (!p->kernels[i])
+        if (!read_kernel(r, json_array_get(kernels, (size_t)i), &p->kernels[i]))
             return false;
-        p->work[i] = read_work(r, json_array_get(kernels, (size_t)i));
         r->where = before;
     }
     return true;
 }
 
 static bool read_numbers(PlanReader *r, json_t *root) {
-    static const char *const targets[] = {"c", "cuda"}, *const precisions[] = {"f32", "f64", "tf32", "bf16"};
     Plan *p = r->plan;
     int64_t version, vector;
     if (!read_int(r, root, "version", 0, INT64_MAX, &version))
         return false;
-    if (version != CG_PLAN_VERSION)
-        return fail(r, arena_printf(r->arena, "version %lld; this program reads version %d", (long long)version,
-                                    CG_PLAN_VERSION));
-    int target = read_choice(r, root, "target", targets, 2),
-        precision = read_choice(r, root, "precision", precisions, PRECISION_COUNT);
+    if (version != PLAN_VERSION)
+        return fail(
+            r, arena_printf(r->arena, "version %lld; this program reads version %d", (long long)version, PLAN_VERSION));
+    int target = read_word(r, root, "target", &plan_targets),
+        precision = read_word(r, root, "precision", &plan_precisions);
     if (target < 0 || precision < 0 || !read_int(r, root, "vector_bytes", 0, 4096, &vector))
         return false;
     p->target = (CgTarget)target;
@@ -470,36 +456,17 @@ Plan *plan_parse(Arena *arena, const char *json, size_t length, Error *error) {
 }
 
 Plan *plan_read(Arena *arena, const unsigned char *bytes, size_t available, Error *error) {
-    enum { HEADER = 16 };
-    if (available < HEADER || memcmp(bytes, "ndplan\0\1", 8) != 0) {
+    if (available < PLAN_HEADER || memcmp(bytes, PLAN_MAGIC, PLAN_MAGIC_BYTES) != 0) {
         error_set(error, ERROR_INPUT, "bad plan: it does not begin with \"ndplan\", 0, 1");
         return NULL;
     }
     uint64_t length = 0;
     for (int i = 7; i >= 0; i--)
-        length = length << 8 | bytes[8 + i];
-    if (length > available - HEADER) {
+        length = length << 8 | bytes[PLAN_MAGIC_BYTES + i];
+    if (length > available - PLAN_HEADER) {
         error_set(error, ERROR_INPUT, "bad plan: %llu bytes expected, %zu found", (unsigned long long)length,
-                  available - HEADER);
+                  available - PLAN_HEADER);
         return NULL;
     }
-    return plan_parse(arena, (const char *)bytes + HEADER, length, error);
-}
-
-const PlanGraph *plan_find_graph(const Plan *plan, GraphKind kind) {
-    for (int i = 0; i < plan->graph_count; i++) {
-        if (plan->graphs[i].kind == kind)
-            return &plan->graphs[i];
-    }
-    return NULL;
-}
-
-size_t plan_element_size(const Plan *plan, IrDtype dtype) {
-    if (dtype == DTYPE_u8)
-        return 1;
-    return dtype == DTYPE_f32 && plan->precision == PRECISION_f64 ? 8 : 4;
-}
-
-int64_t plan_tensor_bytes(const Plan *plan, const PlanTensor *tensor, int64_t n) {
-    return ir_type_count(&tensor->type, n, plan->chunks) * (int64_t)plan_element_size(plan, tensor->type.dtype);
+    return plan_parse(arena, (const char *)bytes + PLAN_HEADER, length, error);
 }

@@ -1,20 +1,17 @@
-/* precision.c: the numbers that modules compute with. */
-#include "codegen/codegen.h"
-
+/* options.c: the numbers that modules compute with. */
 #include "base/str.h"
+#include "codegen/plan/plan_names.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const names[PRECISION_COUNT] = {"f32", "f64", "tf32", "bf16"};
-
 const char *cg_precision_name(CgPrecision precision) {
-    return names[precision];
+    return plan_precisions.words[precision];
 }
 
 bool cg_precision_parse(const char *option, const char *text, CgPrecision *precision, Error *error) {
     for (int i = 0; i < PRECISION_COUNT; i++) {
-        if (str_equal(names[i], text)) {
+        if (str_equal(plan_precisions.words[i], text)) {
             *precision = (CgPrecision)i;
             return true;
         }
@@ -30,8 +27,8 @@ bool cg_precision_check(CgPrecision precision, CgTarget target, const char *arch
     if (target == TARGET_c)
         return error_set(error, ERROR_INPUT,
                          "--precision %s is for GPUs (--device=cuda, .cubin); the CPU has f32 and f64",
-                         names[precision]);
+                         plan_precisions.words[precision]);
     return !number || atoi(number) >= TENSOR_CORES ||
-           error_set(error, ERROR_INPUT, "--precision %s needs a GPU of sm_80 or later, not %s", names[precision],
-                     arch);
+           error_set(error, ERROR_INPUT, "--precision %s needs a GPU of sm_80 or later, not %s",
+                     plan_precisions.words[precision], arch);
 }

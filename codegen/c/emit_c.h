@@ -1,4 +1,4 @@
-/* schedule.h: how well a step is computed in C. Schedules are tried in the order of cg_schedules (schedule_table.c) for
+/* emit_c.h: how well a step is computed in C. Schedules are tried in the order of cg_schedules (schedule_table.c) for
  * each step, unless --plain; the last one takes whatever it can vectorise, and the plain schedule takes the rest.
  *
  * A schedule either returns false and has emitted nothing, or prints a kernel body into a Str and enters it:
@@ -19,8 +19,8 @@
  *
  * Partial sums: within an image in f32 (T) in an order that the schedule documents and that does not depend on the vector
  * width; cg_emit_store_partial then adds or, for the first image of a chunk, stores. */
-#ifndef NDARTS_CODEGEN_C_SCHEDULE_H
-#define NDARTS_CODEGEN_C_SCHEDULE_H
+#ifndef NDARTS_CODEGEN_C_EMIT_C_H
+#define NDARTS_CODEGEN_C_EMIT_C_H
 
 #include "codegen/stages/emit.h"
 
@@ -31,7 +31,7 @@ typedef struct CgEmitC {
     const CgStage *stage;
     int position; /* of the step in the stage */
     int consumed; /* steps computed by the schedule: 1 unless it sets more (it and the following ones) */
-    CgCallStage *calls;
+    PlanStage *calls;
     const CgStep *steps[64]; /* of the kernel between begin and end */
     int step_count;
     bool banded; /* the kernel between begin and end heeds band and bands */
@@ -53,6 +53,11 @@ void cg_emit_end(CgEmitC *e, CgPrinter *p);
 void cg_emit_need_scratch(CgEmitC *e, int64_t bytes);
 /* name: the image's sum for the element at the present axes. */
 void cg_emit_store_partial(CgPrinter *p, const char *offset, const char *name, bool vector);
+
+/* The calls of the program's stages, and what every unit begins with (prelude_c.c). */
+void cg_c_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls);
+void cg_c_add_prelude(Str *out, const CgOptions *options);
+const char *cg_c_print_unit(const CgModule *module, const Plan *plan, int unit, int unit_count);
 
 /* schedule_window.c: convolutions and the gradients of their weights. */
 CgSchedule cg_schedule_window;

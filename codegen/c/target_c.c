@@ -1,0 +1,39 @@
+/* target_c.c: the units of a module in C. */
+#include "codegen/c/emit_c.h"
+#include "codegen/c/tune.h"
+
+static void add_kernel_table(const CgModule *module, Str *out) {
+    str_add(out, "\n");
+    for (int i = 0; i < module->kernel_count; i++)
+        str_addf(out, "ND_HIDDEN NdKernel %s;\n", module->kernels[i].plan.name);
+    str_add(out, "NdKernel *const nd_kernels[] = {");
+    for (int i = 0; i < module->kernel_count; i++)
+        str_addf(out, "%s%s,", i % 10 ? " " : "\n    ", module->kernels[i].plan.name);
+    str_add(out, "\n    0};\n");
+}
+
+/* All are declared in every unit, and defined in one. */
+static void add_functions(const CgModule *module, int unit, int unit_count, Str *out) {
+    for (int i = 0; i < module->function_count; i++)
+        str_addf(out, "ND_HIDDEN void %s%s;\n", module->functions[i].name, cg_loop_parameters);
+    for (int i = unit; i < module->function_count; i += unit_count)
+        str_addf(out, "\nND_HIDDEN void %s%s\n{\n%s}\n", module->functions[i].name, cg_loop_parameters,
+                 module->functions[i].text);
+}
+
+/* Kernels go to the units in turn: neighbours are alike in size, so the units are too. */
+const char *cg_c_print_unit(const CgModule *module, const Plan *plan, int unit, int unit_count) {
+    Str out = str_create(module->arena);
+    str_add(&out, "/* Written by ndarts; docs/modules.md describes the interface. */\n");
+    cg_c_add_prelude(&out, module->options);
+    if (module->options->standalone)
+        str_add(&out, "#undef ND_HIDDEN\n#define ND_HIDDEN static __attribute__((noinline))\n");
+    add_functions(module, unit, unit_count, &out);
+    for (int i = unit; i < module->kernel_count; i += unit_count)
+        cg_add_kernel(&out, &module->kernels[i]);
+    if (unit == 0 && !module->options->standalone) {
+        add_kernel_table(module, &out);
+        cg_add_plan(module, plan, "", &out);
+    }
+    return out.data;
+}

@@ -1,0 +1,29 @@
+/* target_cuda.c: the units of a module in CUDA. */
+#include "codegen/cuda/cuda.h"
+
+static void add_room(const char *name, size_t size, Str *out) {
+    if (size)
+        str_addf(out, "\nextern \"C\" __device__ uint64_t %s[%zu] = {1};\n", name, (size + 7) / 8);
+}
+
+/* Not zero throughout: it shall be in the file. */
+static void add_rooms(const CgModule *module, const Plan *plan, Str *out) {
+    size_t size;
+    plan_bytes(module->arena, plan, &size);
+    add_room("nd_plan", size, out);
+    add_room("nd_weights", module->options->weights_size, out);
+}
+
+/* Kernel i is in unit i modulo their number, as in C. */
+const char *cg_cuda_print_unit(const CgModule *module, const Plan *plan, int unit, int unit_count) {
+    Str out = str_create(module->arena);
+    str_add(&out, "/* Written by ndarts; docs/modules.md describes the interface. */\n");
+    cg_cuda_add_prelude(&out, module->options);
+    for (int i = unit; i < module->kernel_count; i += unit_count)
+        cg_add_kernel(&out, &module->kernels[i]);
+    if (unit == 0 && module->options->rooms)
+        add_rooms(module, plan, &out);
+    else if (unit == 0)
+        cg_add_plan(module, plan, "extern \"C\" __device__ ", &out);
+    return out.data;
+}

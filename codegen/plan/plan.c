@@ -1,0 +1,49 @@
+/* plan.c: the words of plans, and what is asked of one. */
+#include "codegen/plan/plan_names.h"
+
+#define WORDS(name, ...)                                                                                               \
+    static const char *const name##_words[] = {__VA_ARGS__};                                                           \
+    const PlanWords plan_##name = {sizeof name##_words / sizeof *name##_words, name##_words}
+
+WORDS(targets, [TARGET_c] = "c", [TARGET_cuda] = "cuda");
+WORDS(
+    precisions, [PRECISION_f32] = "f32", [PRECISION_f64] = "f64", [PRECISION_tf32] = "tf32", [PRECISION_bf16] = "bf16");
+WORDS(dtypes, [DTYPE_f32] = "f32", [DTYPE_i32] = "i32", [DTYPE_u8] = "u8");
+WORDS(places, [PLACE_state] = "state", [PLACE_input] = "input", [PLACE_work] = "work", [PLACE_private] = "private",
+      [PLACE_prepared] = "prepared");
+WORDS(param_kinds, [PARAM_weight] = "weight", [PARAM_alpha] = "alpha", [PARAM_statistic] = "statistic",
+      [PARAM_optimizer] = "optimizer");
+WORDS(inits, [INIT_zeros] = "zeros", [INIT_ones] = "ones", [INIT_uniform_fan_in] = "uniform", [INIT_normal] = "normal");
+WORDS(domains, [DOMAIN_images] = "images", [DOMAIN_parallel] = "parallel", [DOMAIN_serial] = "serial");
+WORDS(launches, [LAUNCH_once] = "once", [LAUNCH_images] = "images", [LAUNCH_chunks] = "chunks");
+
+const char plan_place_letters[PLACE_prepared + 1] = {
+    [PLACE_state] = 's', [PLACE_input] = 'i', [PLACE_work] = 'w', [PLACE_private] = 'p', [PLACE_prepared] = 'r'};
+
+const PlanGraph *plan_find_graph(const Plan *plan, GraphKind kind) {
+    for (int i = 0; i < plan->graph_count; i++) {
+        if (plan->graphs[i].kind == kind)
+            return &plan->graphs[i];
+    }
+    return NULL;
+}
+
+int64_t plan_element_bytes(CgPrecision precision, IrDtype dtype) {
+    if (dtype == DTYPE_u8 || dtype == DTYPE_bf16)
+        return dtype == DTYPE_u8 ? 1 : 2;
+    return dtype == DTYPE_f32 && precision == PRECISION_f64 ? 8 : 4;
+}
+
+int64_t plan_tensor_bytes(const Plan *plan, const PlanTensor *tensor, int64_t n) {
+    return ir_type_count(&tensor->type, n, plan->chunks) * plan_element_bytes(plan->precision, tensor->type.dtype);
+}
+
+PlanConvKind plan_conv_kind(const PlanConv *conv) {
+    const int numbers[] = {conv->input, conv->output, conv->weight};
+    unsigned seen = 0;
+    for (int i = 0; i < 3; i++)
+        seen |= numbers[i] >= 0 && numbers[i] < 3 ? 1u << numbers[i] : 0;
+    if (seen != 7)
+        return CONV_none;
+    return conv->output == 0 ? CONV_forward : conv->input == 0 ? CONV_grad_input : CONV_grad_weight;
+}
