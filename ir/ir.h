@@ -229,7 +229,7 @@ IrNode *ir_build1(IrBuilder *b, IrOp op, IrNode *x, int attr_count, const IrAttr
 IrNode *ir_build2(IrBuilder *b, IrOp op, IrNode *x, IrNode *y, int attr_count, const IrAttr *attrs);
 IrNode *ir_build3(IrBuilder *b, IrOp op, IrNode *x, IrNode *y, IrNode *z, int attr_count, const IrAttr *attrs);
 IrNode *ir_constant(IrBuilder *b, double value);   /* f32[] */
-IrNode *ir_scalar(IrBuilder *b, const char *name); /* f32[], of the run-time block */
+IrNode *ir_scalar(IrBuilder *b, const char *name); /* f32[], of the run-time block: a row of run_scalars.def */
 IrNode *ir_param_node(IrBuilder *b, const char *name, IrType type);
 
 IrAttr ir_attr_int(const char *name, int64_t value);

@@ -1,5 +1,6 @@
 /* verify.c: whether a graph is well formed. Runs after every pass; the first violation is the answer. */
 #include "ir/internal.h"
+#include "ir/run_scalars.h"
 
 #include <string.h>
 
@@ -68,6 +69,14 @@ static bool is_step_graph(const IrGraph *graph) {
     return graph->output_count && graph->outputs[0].name[0];
 }
 
+static const char *check_scalar(const Verifier *v, const IrNode *node) {
+    const char *name = node->op == OP_scalar ? ir_attr_get_string(node, "name", "") : NULL;
+    if (!name || run_scalar_find(name) >= 0)
+        return NULL;
+    return complain(v, node, "there is no run-time scalar '%s'%s", name,
+                    diag_choices(v->arena, name, run_scalar_names, RUN_SCALAR_COUNT));
+}
+
 static const char *check_param(const Verifier *v, const IrNode *node) {
     const char *name = ir_param_name(node);
     if (!name || !is_step_graph(v->graph))
@@ -87,7 +96,8 @@ static const char *check_node(const Verifier *v, const IrNode *node) {
         message = check_type(v, node);
     if (!message)
         message = check_annotations(v, node);
-    return message ? message : check_param(v, node);
+    message = message ? message : check_param(v, node);
+    return message ? message : check_scalar(v, node);
 }
 
 static const char *check_args(const Verifier *v) {

@@ -125,6 +125,13 @@ static void test_param_table(void **state) {
     expect(f, "%2 = param: parameter w is f32[7], not f32[8]");
 }
 
+static void test_unknown_scalar(void **state) {
+    Fixture *f = *state;
+    IrBuilder b = {.graph = f->step};
+    ir_scalar(&b, "noise_decai");
+    expect(f, "there is no run-time scalar 'noise_decai'; did you mean 'noise_decay'?");
+}
+
 static void test_output_outside(void **state) {
     Fixture *f = *state;
     f->step->outputs[0].value = ir_graph_find(f->module, "inner")->args[0];
@@ -207,6 +214,7 @@ int main(void) {
         TEST(attribute),
         TEST(attribute_kind),
         TEST(param_table),
+        TEST(unknown_scalar),
         TEST(output_outside),
         TEST(output_effect),
         TEST(output_twice),
