@@ -10,6 +10,7 @@
 #include "base/diag.h"
 #include "runtime/device/machine.h"
 #include "runtime/driver/runtime.h"
+#include "runtime/driver/step.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,20 +51,14 @@ static void make_inputs(Bench *b) {
     b->inputs[1] = (RtInput){"labels", labels};
 }
 
-static double run_half(Bench *b, GraphKind kind, uint64_t pass, Error *error) {
-    RtRun run = {.kind = kind,
-                 .batch = b->batch,
-                 .seed = 10,
-                 .step = pass,
-                 .lr = 0.025,
-                 .alphas_lr = 3e-4,
-                 .drop_keep = 0.7,
-                 .noise_decay = 1,
-                 .adam_bias1 = 0.5,
-                 .adam_bias2 = 0.001,
-                 .input_count = 2,
-                 .inputs = b->inputs};
+static double run_half(Bench *b, GraphKind kind, int64_t taken, Error *error) {
+    const RtPosition at = {
+        .epochs = 1, .step = taken, .steps = MAX_STEPS, .global_step = taken, .alphas_updates = taken};
     double start = now();
+    RtRun run = rt_step(kind, rt_program_module(b->program), 10, &at);
+    run.batch = b->batch;
+    run.input_count = 2;
+    run.inputs = b->inputs;
     if (!rt_run(b->program, &run, error))
         return -1;
     return now() - start;
@@ -85,8 +80,8 @@ static int run(const RtProgramOptions *options, int steps, double macs) {
     make_inputs(&b);
     double alphas[MAX_STEPS], weights[MAX_STEPS], both[MAX_STEPS];
     for (int s = -2; s < steps; s++) {
-        double a = run_half(&b, GRAPH_search_alphas, (uint64_t)(2 * s + 5), &error);
-        double w = a < 0 ? -1 : run_half(&b, GRAPH_search_weights, (uint64_t)(2 * s + 6), &error);
+        double a = run_half(&b, GRAPH_search_alphas, s + 2, &error);
+        double w = a < 0 ? -1 : run_half(&b, GRAPH_search_weights, s + 2, &error);
         if (w < 0)
             return error_report(&error);
         if (s >= 0)

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "runtime/device/cudnn.h"
 #include "runtime/driver/runtime.h"
+#include "runtime/driver/step.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,19 +68,13 @@ static int compare_doubles(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static bool run_once(const Bench *b, GraphKind kind, int count, const RtInput *inputs, uint64_t step, Error *error) {
-    RtRun run = {.kind = kind,
-                 .batch = rt_program_batch(b->program),
-                 .seed = 10,
-                 .step = step,
-                 .lr = 0.025,
-                 .alphas_lr = 3e-4,
-                 .drop_keep = 0.7,
-                 .noise_decay = 1,
-                 .adam_bias1 = 0.5,
-                 .adam_bias2 = 0.001,
-                 .input_count = count,
-                 .inputs = inputs};
+static bool run_once(const Bench *b, GraphKind kind, int count, const RtInput *inputs, int64_t taken, Error *error) {
+    const RtPosition at = {
+        .epochs = 1, .step = taken, .steps = MAX_STEPS, .global_step = taken, .alphas_updates = taken};
+    RtRun run = rt_step(kind, rt_program_module(b->program), 10, &at);
+    run.batch = rt_program_batch(b->program);
+    run.input_count = count;
+    run.inputs = inputs;
     return rt_run(b->program, &run, error);
 }
 
@@ -112,7 +107,7 @@ static bool time_graph(const Bench *b, GraphKind kind, Error *error) {
     double *seconds = calloc((size_t)b->steps, sizeof *seconds);
     for (int s = -WARM_UP; ok && s < b->steps; s++) {
         double begin = now();
-        ok = run_once(b, kind, count, inputs, (uint64_t)(s + WARM_UP), error);
+        ok = run_once(b, kind, count, inputs, s + WARM_UP, error);
         if (s >= 0)
             seconds[s] = now() - begin;
     }

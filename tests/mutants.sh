@@ -135,7 +135,7 @@ mutant 'drop path on the identity' passes/insert_drop_path.c 's/is_identity\(ctx
 mutant 'std of the noise is differentiated' passes/expand_random.c 's/rewrite_unary\(b, OP_detach, std\)/std/' -- reference/supernet_f64 gaussian/drop0.0
 mutant 'biased std of the noise' passes/expand_random.c 's/\.unbiased\)/.variance)/' -- reference/noise
 mutant 'std of uniform noise for its variance' passes/expand_random.c 's/sqrt\(3 \* (ir_attr_get_float\(n, "std", 0\))\)/sqrt(3.0) * \1/' -- reference/noise
-mutant 'noise does not decay' runtime/loops/schedule.c 's/return \(1.0 \+ cos\(pi \* \(double\)epoch \/ 50.0\)\) \/ 2.0/return epoch < 0/' -- reference/noise
+mutant 'noise does not decay' runtime/driver/step.c 's/return r->is_search \? \(1\.0/return !r->is_search ? (1.0/' -- reference/noise
 mutant 'noise at the output when asked for at the input' passes/insert_noise.c 's/, "input"\);/, "inputs");/' -- reference/noise
 
 # ---- random numbers ----
@@ -159,19 +159,21 @@ mutant 'statistics count the auxiliary head' ir/stats.c '/^static void add_produ
 mutant 'chunks by the number of images of a batch' runtime/device/executor.c 's/work->chunk \* run->batch \/ run->chunks, end/work->chunk * (run->batch - 1) \/ run->chunks, end/' \
     -- reference/supernet_f64 darts/drop0.0
 mutant 'alphas move in frozen epochs' runtime/loops/search.c 's/\(!is_frozen\(s\) \&\& !step_alphas/(!step_alphas/' -- cli/search test_threads_do_not_matter
-mutant 'search: first bias of Adam' runtime/loops/search.c 's/schedule_adam_bias\(s->settings.beta1, t\)/schedule_adam_bias(s->settings.beta1, t + 3)/' \
+mutant 'search: first bias of Adam' ir/run_scalars.def 's/adam_bias\(r, ("search.alphas.beta1", 0.5)\)/1 - pow(number(r, \1), (double)r->at->alphas_updates + 4)/' \
     -- cli/steps prepare test_where_a_search_arrives
-mutant 'search: second bias of Adam' runtime/loops/search.c 's/schedule_adam_bias\(s->settings.beta2, t\)/schedule_adam_bias(s->settings.beta2, t + 3)/' \
+mutant 'search: second bias of Adam' ir/run_scalars.def 's/adam_bias\(r, ("search.alphas.beta2", 0.999)\)/1 - pow(number(r, \1), (double)r->at->alphas_updates + 4)/' \
     -- cli/steps prepare test_where_a_search_arrives
-mutant 'search: draws of the alphas' runtime/loops/search.c 's/global_step \+ 1, \&result/global_step + 8, \&result/' -- cli/steps prepare test_where_a_search_arrives
-mutant 'search: rate of the next epoch' runtime/loops/search.c 's/(\.lr = schedule_lr\(\&s->settings.weights_lr, at->epoch), at->epochs\)/\1 + 1, at->epochs)/' \
-    -- cli/steps prepare test_where_a_search_arrives
-mutant 'search: no drop path' runtime/loops/search.c 's/\.drop_keep = s->settings.drop_keep/.drop_keep = 1/' -- cli/steps prepare test_where_a_search_arrives
-mutant 'search: no decay of the noise' runtime/loops/search.c 's/\.noise_decay = schedule_noise_decay\(at->epoch\)/.noise_decay = 1/' -- cli/steps prepare test_where_a_search_arrives
-mutant 'train: draws of later steps' runtime/loops/train.c 's/\.step = \(uint64_t\)l->at.global_step \+ 1/.step = (uint64_t)l->at.global_step + 6/' \
-    -- cli/steps prepare test_where_a_training_arrives
-mutant 'train: no drop path' runtime/loops/train.c 's/\.drop_keep = 1.0 - drop_probability\(t\)/.drop_keep = 1/' -- cli/steps prepare test_where_a_training_arrives
-mutant 'train: rate of the next step' runtime/loops/train.c 's/\.lr = step_lr\(t, l->at.step\)/.lr = step_lr(t, l->at.step + 1)/' -- cli/steps prepare test_where_a_training_arrives
+mutant 'search: draws of the alphas' runtime/driver/step.c 's/at->global_step \+ 1;/at->global_step + (kind == GRAPH_search_alphas ? 8 : 1);/' -- cli/steps prepare test_where_a_search_arrives
+mutant 'search: rate of the next epoch' runtime/driver/step.c 's/: \(double\)at->epoch; \/\* epochs/: (double)(at->epoch + r->is_search); \/* epochs/' -- cli/steps prepare test_where_a_search_arrives
+mutant 'search: no drop path' runtime/driver/step.c 's/return (number\(r, "drop_path.probability")/return 0 * \1/' -- cli/steps prepare test_where_a_search_arrives
+mutant 'search: no decay of the noise' runtime/driver/step.c 's/return r->is_search \? \(1\.0/return !r->is_search ? (1.0/' -- cli/steps prepare test_where_a_search_arrives
+mutant 'train: draws of later steps' runtime/driver/step.c 's/at->global_step \+ 1;/at->global_step + (kind == GRAPH_train ? 6 : 1);/' -- cli/steps prepare test_where_a_training_arrives
+mutant 'train: no drop path' runtime/driver/step.c 's/return (number\(r, "train.drop_path")/return 0 * \1/' -- cli/steps prepare test_where_a_training_arrives
+mutant 'train: rate of the next step' runtime/driver/step.c 's/\(double\)at->step \/ \(double\)at->steps :/(double)(at->step + 1) \/ (double)at->steps :/' -- cli/steps prepare test_where_a_training_arrives
+mutant 'loops: another epoch' runtime/loops/loop.c 's/\.epoch = l->at.epoch,/.epoch = l->at.epoch + 1,/' -- cli/steps prepare test_where_a_training_arrives
+mutant 'loops: another step of the epoch' runtime/loops/loop.c 's/\.step = l->at.step,/.step = l->at.step + 1,/' -- cli/steps prepare test_where_a_training_arrives
+mutant 'loops: another step of the run' runtime/loops/loop.c 's/\.global_step = l->at.global_step,/.global_step = l->at.global_step + 1,/' -- cli/steps prepare test_where_a_training_arrives
+mutant 'loops: another update of the alphas' runtime/loops/loop.c 's/\.alphas_updates = l->at.alphas_updates\}/.alphas_updates = l->at.alphas_updates + 3}/' -- cli/steps prepare test_where_a_search_arrives
 mutant 'flips depend on the batch only' runtime/data/augment.c 's/(DrawKey key = \{seed, epoch, )\(uint32_t\)index/\10/' -- unit/runtime_data_batches
 mutant 'random crops keep their shape' runtime/data/augment.c 's/draw_between\(key, stream, at \+ 1, log/draw_between(key, stream, at, log/' -- unit/runtime_augment
 mutant 'jitter in one order' runtime/data/augment.c 's/int j = draw_int\(key, "augment.color", \(uint32_t\)\(4 \+ i\), i \+ 1\)/int j = i/' -- unit/runtime_augment

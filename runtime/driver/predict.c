@@ -1,6 +1,8 @@
 /* predict.c: packs a batch of every input, runs it, takes the batch's part of every output. */
 #include "runtime/driver/predict.h"
 
+#include "runtime/driver/step.h"
+
 RtProgram *predict_open(const RtProgramOptions *options, Error *error) {
     static const GraphKind kinds[] = {GRAPH_infer};
     RtProgramOptions o = *options;
@@ -38,13 +40,11 @@ static bool run_batch(RtProgram *p, const Tensor *inputs, int64_t first, int64_t
         if (!packed[i].data)
             return false;
     }
-    RtRun run = {.kind = GRAPH_infer,
-                 .batch = count,
-                 .image_base = (uint64_t)first,
-                 .drop_keep = 1,
-                 .noise_decay = 1,
-                 .input_count = input_count,
-                 .inputs = packed};
+    RtRun run = rt_step(GRAPH_infer, NULL, 0, NULL);
+    run.batch = count;
+    run.image_base = (uint64_t)first;
+    run.input_count = input_count;
+    run.inputs = packed;
     if (!rt_run(p, &run, error))
         return false;
     take_outputs(p, first, count, outputs, arena);

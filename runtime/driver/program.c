@@ -13,34 +13,15 @@
 
 /* ---- memory ---- */
 
-/* Numbers of the run-time block that this runtime knows how to fill. */
-static bool scalar_value(const RtRun *run, const char *name, double *value) {
-    const struct {
-        const char *name;
-        double value;
-    } known[] = {{"lr", run->lr},
-                 {"alphas_lr", run->alphas_lr},
-                 {"drop_keep", run->drop_keep},
-                 {"noise_decay", run->noise_decay},
-                 {"adam_bias1", run->adam_bias1},
-                 {"adam_bias2", run->adam_bias2},
-                 {"batch", (double)run->batch}};
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (str_equal(known[i].name, name)) {
-            *value = known[i].value;
-            return true;
-        }
-    }
-    return false;
-}
+_Static_assert((int)RUN_SCALAR_COUNT <= (int)ND_SCALAR_COUNT, "a module has no room for so many run-time scalars");
 
-static bool check_scalars(const Plan *plan, Error *error) {
-    const RtRun run = {.batch = 1};
-    double value;
-    for (int i = 0; i < plan->scalar_count; i++) {
-        if (!scalar_value(&run, plan->scalars[i], &value))
+/* Which numbers the module wants in its run-time block. */
+static bool find_scalars(RtProgram *p, Error *error) {
+    for (int i = 0; i < p->plan->scalar_count; i++) {
+        p->scalars[i] = run_scalar_find(p->plan->scalars[i]);
+        if (p->scalars[i] < 0)
             return error_set(error, ERROR_INPUT, "bad plan: this program knows no run-time number '%s'",
-                             plan->scalars[i]);
+                             p->plan->scalars[i]);
     }
     return true;
 }
@@ -119,7 +100,7 @@ static bool finish(RtProgram *p, uint64_t seed, Error *error) {
     p->identity = arena_printf(p->arena, "ndarts %s, precision %s, vectors of %d bytes, batch %lld, %s", NDARTS_VERSION,
                                cg_precision_name(p->plan->precision), p->plan->vector_bytes, (long long)p->plan->batch,
                                p->identity);
-    return check_scalars(p->plan, error) &&
+    return find_scalars(p, error) &&
            (!p->backend->check_memory || p->backend->check_memory(p->device, p->plan, error)) &&
            make_memory(p, error) && bind_graphs(p, error) && program_make_state(p, seed, error);
 }
@@ -302,7 +283,7 @@ bool rt_run(RtProgram *p, const RtRun *run, Error *error) {
                    .batch = run->batch,
                    .chunks = p->plan->chunks};
     for (int i = 0; i < p->plan->scalar_count; i++)
-        scalar_value(run, p->plan->scalars[i], &block.scalar[i]);
+        block.scalar[i] = p->scalars[i] == RUN_batch ? (double)run->batch : run->scalars[p->scalars[i]];
     bool prepare = g->plan->prepare_count > 0 && g->prepared_version != p->state_version;
     if (!p->backend->launch(p->device, g->bound, g->addresses, &block, prepare, error))
         return false;

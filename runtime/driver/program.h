@@ -28,10 +28,11 @@ struct RtProgram {
     size_t state_bytes, prepared_bytes, work_bytes;
     ProgramGraph graphs[GRAPH_KIND_COUNT]; /* plan NULL: not compiled */
     RtTensorInfo *params;
-    StrMap param_index;     /* name -> PlanTensor */
-    Profile *profile;       /* NULL: nothing is timed */
-    StepLog *log;           /* NULL: nothing is written down */
-    uint64_t state_version; /* counts changes; starts at 1 */
+    StrMap param_index;           /* name -> PlanTensor */
+    Profile *profile;             /* NULL: nothing is timed */
+    int scalars[ND_SCALAR_COUNT]; /* RunScalar, as the plan numbers them */
+    StepLog *log;                 /* NULL: nothing is written down */
+    uint64_t state_version;       /* counts changes; starts at 1 */
 };
 
 /* Fills in params and gives the state its initial values, then the module's embedded ones. */

@@ -21,6 +21,7 @@
 #include "codegen/codegen.h"
 #include "frontend/frontend.h"
 #include "ir/ir.h"
+#include "ir/run_scalars.h"
 #include "passes/pass.h"
 
 #include <stdio.h>
@@ -126,10 +127,9 @@ typedef struct RtInput {
 
 typedef struct RtRun {
     GraphKind kind;
-    int64_t batch;                   /* images in this batch, 1 .. rt_program_batch */
-    uint64_t seed, step, image_base; /* name the draws: contracts.md, "Random numbers" */
-    /* the run-time scalars; what a graph does not use may stay 0 */
-    double lr, alphas_lr, drop_keep, noise_decay, adam_bias1, adam_bias2;
+    int64_t batch;                    /* images in this batch, 1 .. rt_program_batch */
+    uint64_t seed, step, image_base;  /* name the draws: contracts.md, "Random numbers" */
+    double scalars[RUN_SCALAR_COUNT]; /* as RunScalar numbers them; rt_step (step.h) knows what they are */
     int input_count;
     const RtInput *inputs;
 } RtRun;

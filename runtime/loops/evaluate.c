@@ -1,6 +1,7 @@
 /* evaluate.c: loss, top-1 and top-5 accuracy, and what images of each class are taken for. */
 #include "runtime/loops/evaluate.h"
 
+#include "runtime/driver/step.h"
 #include "runtime/loops/progress.h"
 
 #include <math.h>
@@ -79,7 +80,7 @@ bool evaluate_images(RtProgram *program, Loader *loader, bool (*stop)(void), Cla
     loader_start(loader, 0, 0, 0);
     while (!(stop && stop()) && (batch = loader_next(loader, error))) {
         PassResult one;
-        RtRun run = {.kind = evaluate_kind(program), .drop_keep = 1, .noise_decay = 1};
+        RtRun run = rt_step(evaluate_kind(program), NULL, 0, NULL);
         if (!evaluate_batch(program, run, batch, classwise, &one, error))
             return false;
         loss += one.loss * (double)batch->count;

@@ -102,15 +102,25 @@ LoaderOptions loop_loader_options(const Loop *l) {
                            .threads = loader_threads(&l->data, l->options.threads, rt_program_threads(l->program))};
 }
 
-bool loop_run(Loop *l, RtRun run, const Batch *batch, PassResult *result, Error *error) {
+RtPosition loop_position(const Loop *l) {
+    return (RtPosition){.epoch = l->at.epoch,
+                        .epochs = l->at.epochs,
+                        .step = l->at.step,
+                        .steps = l->steps,
+                        .global_step = l->at.global_step,
+                        .alphas_updates = l->at.alphas_updates};
+}
+
+bool loop_run(Loop *l, GraphKind kind, const Batch *batch, PassResult *result, Error *error) {
+    RtPosition position = loop_position(l);
+    RtRun run = rt_step(kind, l->module, l->at.seed, &position);
     if (!evaluate_batch(l->program, run, batch, NULL, result, error))
         return false;
     if (!isfinite(result->loss))
         return error_set(error, ERROR_INPUT,
                          "the loss became %g in epoch %lld, step %lld (%s); the last checkpoint is of before; a "
                          "smaller learning rate may help",
-                         result->loss, (long long)l->at.epoch + 1, (long long)l->at.step + 1,
-                         graph_kind_name(run.kind));
+                         result->loss, (long long)l->at.epoch + 1, (long long)l->at.step + 1, graph_kind_name(kind));
     return true;
 }
 

@@ -5,6 +5,7 @@
 
 #include "runtime/data/data.h"
 #include "runtime/driver/runtime.h"
+#include "runtime/driver/step.h"
 #include "runtime/loops/checkpoint.h"
 #include "runtime/loops/evaluate.h"
 #include "runtime/loops/progress.h"
@@ -58,9 +59,10 @@ void loop_print_data(const Loop *l, const char *division);
 bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *error);
 /* What loaders have in common: the training images, augmented, in batches of the program. */
 LoaderOptions loop_loader_options(const Loop *l);
-/* Runs a graph on a batch; run->kind, seed, step and the scalars are the caller's. A loss that is no number is an
- * error. */
-bool loop_run(Loop *l, RtRun run, const Batch *batch, PassResult *result, Error *error);
+/* How far the run is. */
+RtPosition loop_position(const Loop *l);
+/* Runs a graph on a batch, as a pass at this position (rt_step). A loss that is no number is an error. */
+bool loop_run(Loop *l, GraphKind kind, const Batch *batch, PassResult *result, Error *error);
 /* Of a batch of the round: its number, whether or not those before it could be read. */
 int64_t loop_batch_number(const Loop *l, const Batch *batch);
 /* After the last batch of an epoch: that none failed, and that there was any (or a signal came). */

@@ -6,29 +6,14 @@
  *         clipped SGD with momentum on the weights, with the loss of the batch of the first half
  *     after every epoch: loss and accuracy on the second half, in evaluation mode; genotype; checkpoint
  *
- * Draws of the alphas pass are numbered 2s + 1, of the weights pass 2s + 2. When the second half has fewer batches than
- * the first it starts again in another order. */
+ * What each pass is given, rates and draws, says rt_step. When the second half has fewer batches than the first it starts
+ * again in another order. */
 #include "runtime/loops/search.h"
 
 #include "runtime/loops/metrics.h"
 
 #include <math.h>
 #include <string.h>
-
-static bool run_pass(Search *s, GraphKind kind, const Batch *batch, uint64_t step, PassResult *result, Error *error) {
-    const Checkpoint *at = &s->loop.at;
-    int64_t t = at->alphas_updates + 1;
-    RtRun run = {.kind = kind,
-                 .seed = at->seed,
-                 .step = step,
-                 .lr = schedule_lr(&s->settings.weights_lr, at->epoch, at->epochs),
-                 .alphas_lr = s->settings.alphas_lr,
-                 .drop_keep = s->settings.drop_keep,
-                 .noise_decay = schedule_noise_decay(at->epoch),
-                 .adam_bias1 = schedule_adam_bias(s->settings.beta1, t),
-                 .adam_bias2 = schedule_adam_bias(s->settings.beta2, t)};
-    return loop_run(&s->loop, run, batch, result, error);
-}
 
 /* Begins the walk over the second half in its round, or one after it, that has batch number alphas_batch. */
 static void start_alphas(Search *s, int64_t batch) {
@@ -53,7 +38,7 @@ static const Batch *next_alphas_batch(Search *s, Error *error) {
 static bool step_alphas(Search *s, Error *error) {
     PassResult result;
     const Batch *batch = next_alphas_batch(s, error);
-    if (!batch || !run_pass(s, GRAPH_search_alphas, batch, 2 * (uint64_t)s->loop.at.global_step + 1, &result, error))
+    if (!batch || !loop_run(&s->loop, GRAPH_search_alphas, batch, &result, error))
         return false;
     s->loop.at.alphas_batch =
         s->alphas_round * loader_batch_count(s->alphas_loader) + loop_batch_number(&s->loop, batch) + 1;
@@ -66,7 +51,7 @@ static bool step_alphas(Search *s, Error *error) {
 
 static bool step_weights(Search *s, const Batch *batch, Error *error) {
     PassResult result;
-    if (!run_pass(s, GRAPH_search_weights, batch, 2 * (uint64_t)s->loop.at.global_step + 2, &result, error))
+    if (!loop_run(&s->loop, GRAPH_search_weights, batch, &result, error))
         return false;
     s->loop.at.sums.loss += result.loss * (double)batch->count;
     s->loop.at.sums.correct += result.correct;
@@ -118,13 +103,16 @@ static bool train_epoch(Search *s, Error *error) {
 static EpochMetrics epoch_metrics(const Search *s) {
     const SearchSums *sums = &s->loop.at.sums;
     bool moved = sums->alphas_images > 0;
+    RtPosition last_position = loop_position(&s->loop);
+    last_position.step = last_position.steps - 1;
+    RtRun last = rt_step(GRAPH_search_weights, s->loop.module, s->loop.at.seed, &last_position);
     return (EpochMetrics){
         .epoch = s->loop.at.epoch,
         .steps = s->loop.at.global_step,
         .alphas_updates = s->loop.at.alphas_updates,
         .frozen = is_frozen(s),
-        .lr = schedule_lr(&s->settings.weights_lr, s->loop.at.epoch, s->loop.at.epochs),
-        .alphas_lr = s->settings.alphas_lr,
+        .lr = last.scalars[RUN_lr],
+        .alphas_lr = last.scalars[RUN_alphas_lr],
         .train_loss = sums->loss / (double)sums->images,
         .train_accuracy = (double)sums->correct / (double)sums->images,
         .grad_norm = sums->grad_norm / (double)sums->steps,

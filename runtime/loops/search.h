@@ -4,15 +4,11 @@
 
 #include "runtime/loops/genotype.h"
 #include "runtime/loops/loop.h"
-#include "runtime/loops/schedule.h"
 
 /* What the text says, where it concerns the loop (docs/ir.md, "settings"). */
 typedef struct SearchSettings {
     int64_t epochs, frozen_epochs;
     uint64_t seed;
-    LearningRate weights_lr;
-    double alphas_lr, beta1, beta2;
-    double drop_keep;
 } SearchSettings;
 
 typedef struct Search {

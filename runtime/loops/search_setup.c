@@ -16,14 +16,9 @@ static bool read_settings(const IrModule *module, SearchSettings *settings, Erro
     if (str_equal(ir_module_get_string(module, "search.order", "first"), "second"))
         return error_set(error, ERROR_INPUT,
                          "the second-order search (order second) is not there yet; use order first");
-    settings->epochs = ir_module_get_int(module, "search.epochs", 50);
+    settings->epochs = rt_step_epochs(module);
     settings->frozen_epochs = ir_module_get_int(module, "search.frozen_epochs", 0);
     settings->seed = (uint64_t)ir_module_get_int(module, "search.seed", 10);
-    settings->alphas_lr = ir_module_get_float(module, "search.alphas.lr", 3e-4);
-    settings->beta1 = ir_module_get_float(module, "search.alphas.beta1", 0.5);
-    settings->beta2 = ir_module_get_float(module, "search.alphas.beta2", 0.999);
-    settings->drop_keep = 1.0 - ir_module_get_float(module, "drop_path.probability", 0.0);
-    schedule_read(module, "search.weights", &settings->weights_lr);
     return true;
 }
 

@@ -7,7 +7,7 @@
 #include "base/hash.h"
 #include "base/str.h"
 #include "runtime/data/class_weights.h"
-#include "runtime/loops/schedule.h"
+#include "runtime/driver/step.h"
 
 #include <string.h>
 
@@ -23,7 +23,6 @@ typedef struct Trace {
     TensorFile initial;
     int64_t images;
     uint64_t seed;
-    double drop_keep;
 } Trace;
 
 /* ---- setting up ---- */
@@ -182,31 +181,22 @@ static bool set_state(Trace *t, Error *error) {
     return true;
 }
 
-/* Of a text that is trained, the probability of dropping a path rises with the epoch; of a search it is constant. */
-static void read_drop_keep(Trace *t) {
-    double drop = ir_module_get_float(t->text, "drop_path.probability", 0);
-    if (!t->is_search) {
-        double epochs = (double)ir_module_get_int(t->text, "train.epochs", 1);
-        drop = ir_module_get_float(t->text, "train.drop_path", 0) * (double)t->options->epoch / epochs;
-    }
-    t->drop_keep = 1 - drop;
-}
-
 /* ---- running ---- */
 
-static double draw(const Trace *t, const char *stream, int64_t step, int64_t image, int64_t element) {
-    uint32_t hash = draw_stream_hash(stream), s = (uint32_t)step, i = (uint32_t)image, e = (uint32_t)element;
+static double draw(const Trace *t, const char *stream, const RtRun *run, int64_t image, int64_t element) {
+    uint32_t hash = draw_stream_hash(stream), s = (uint32_t)run->step, i = (uint32_t)image, e = (uint32_t)element;
     if (str_starts_with(stream, "noise.")) {
         bool uniform = str_equal(ir_module_get_string(t->text, "noise.distribution", "gaussian"), "uniform");
         return (uniform ? draw_uniform : draw_normal)(t->seed, hash, s, i, e);
     }
-    double keep = t->options->program.precision == PRECISION_f64 ? t->drop_keep : (double)(float)t->drop_keep;
+    double keep = run->scalars[RUN_drop_keep];
+    keep = t->options->program.precision == PRECISION_f64 ? keep : (double)(float)keep;
     return draw_uniform(t->seed, hash, s, i, e) < keep;
 }
 
 /* A stream that is fed in other passes is an input of the graphs; in this one it gets what they would draw themselves.
  * Elements are counted in the order inside, NHWC. */
-static const Tensor *drawn_tensor(Trace *t, const RtTensorInfo *info, int64_t step) {
+static const Tensor *drawn_tensor(Trace *t, const RtTensorInfo *info, const RtRun *run) {
     Tensor *tensor = ARENA_NEW(t->arena, Tensor);
     *tensor = (Tensor){.name = info->name, .type = TENSOR_f64, .rank = info->rank};
     memcpy(tensor->shape, info->shape, sizeof tensor->shape);
@@ -216,39 +206,43 @@ static const Tensor *drawn_tensor(Trace *t, const RtTensorInfo *info, int64_t st
     double *values = ARENA_ARRAY(t->arena, double, count);
     for (int64_t i = 0; i < count; i++) {
         int64_t at = i % size;
-        values[i] = draw(t, info->name, step, i / size, at % pixels * channels + at / pixels);
+        values[i] = draw(t, info->name, run, i / size, at % pixels * channels + at / pixels);
     }
     tensor->data = values;
     return tensor;
 }
 
-/* The fed tensor for an input of a graph in forward pass number step. */
-static const Tensor *fed_tensor(Trace *t, const RtTensorInfo *info, bool valid, int64_t step, Error *error) {
+/* The fed tensor for an input of a graph in this pass. */
+static const Tensor *fed_tensor(Trace *t, const RtTensorInfo *info, bool valid, const RtRun *run, Error *error) {
     if (!is_stream(info->name))
         return need(t, valid ? arena_printf(t->arena, "%s_valid", info->name) : info->name, error);
     const Tensor *tensor =
-        tensor_find(&t->feed_file, arena_printf(t->arena, "%s.step%lld", info->name, (long long)step));
+        tensor_find(&t->feed_file, arena_printf(t->arena, "%s.step%lld", info->name, (long long)run->step));
     tensor = tensor ? tensor : tensor_find(&t->feed_file, info->name);
-    return tensor ? tensor : drawn_tensor(t, info, step);
+    return tensor ? tensor : drawn_tensor(t, info, run);
 }
 
-static bool run_graph(Trace *t, RtRun run, bool valid, Error *error) {
-    int count = rt_input_count(t->program, run.kind);
+/* A pass of a run that is at the begin of the epoch that was asked for and has taken so many steps. */
+static bool run_graph(Trace *t, GraphKind kind, int64_t taken, bool valid, Error *error) {
+    const RtPosition at = {.epoch = t->options->epoch,
+                           .epochs = rt_step_epochs(t->text),
+                           .steps = 1,
+                           .global_step = taken,
+                           .alphas_updates = taken};
+    RtRun run = rt_step(kind, t->text, t->seed, &at);
+    int count = rt_input_count(t->program, kind);
     RtInput *inputs = ARENA_ARRAY(t->arena, RtInput, count);
     for (int i = 0; i < count; i++) {
-        const RtTensorInfo *info = rt_input_info_at(t->program, run.kind, i);
-        const Tensor *from = fed_tensor(t, info, valid, (int64_t)run.step, error);
+        const RtTensorInfo *info = rt_input_info_at(t->program, kind, i);
+        const Tensor *from = fed_tensor(t, info, valid, &run, error);
         if (!from)
             return false;
         inputs[i].name = info->name;
-        inputs[i].data = rt_input_pack(t->program, run.kind, info->name, from, 0, t->images, t->arena, error);
+        inputs[i].data = rt_input_pack(t->program, kind, info->name, from, 0, t->images, t->arena, error);
         if (!inputs[i].data)
             return false;
     }
     run.batch = t->images;
-    run.seed = t->seed;
-    run.drop_keep = t->drop_keep;
-    run.noise_decay = schedule_noise_decay(t->options->epoch);
     run.input_count = count;
     run.inputs = inputs;
     return rt_run(t->program, &run, error);
@@ -307,27 +301,12 @@ static void add_updates(Trace *t, const char *prefix) {
     }
 }
 
-static double weights_rate(const Trace *t, const char *section) {
-    LearningRate rate = {0};
-    schedule_read(t->text, arena_printf(t->arena, "%s.weights", section), &rate);
-    return schedule_lr(&rate, t->options->epoch,
-                       ir_module_get_int(t->text, arena_printf(t->arena, "%s.epochs", section), 50));
-}
-
 static bool run_search_step(Trace *t, int64_t s, Error *error) {
     const char *prefix = arena_printf(t->arena, "search%lld/", (long long)s);
-    double beta1 = ir_module_get_float(t->text, "search.alphas.beta1", 0.5);
-    double beta2 = ir_module_get_float(t->text, "search.alphas.beta2", 0.999);
-    RtRun alphas = {.kind = GRAPH_search_alphas,
-                    .step = (uint64_t)(2 * s + 1),
-                    .alphas_lr = ir_module_get_float(t->text, "search.alphas.lr", 3e-4),
-                    .adam_bias1 = schedule_adam_bias(beta1, s + 1),
-                    .adam_bias2 = schedule_adam_bias(beta2, s + 1)};
-    if (!run_graph(t, alphas, true, error))
+    if (!run_graph(t, GRAPH_search_alphas, s, true, error))
         return false;
     add_output(t, GRAPH_search_alphas, "loss", arena_printf(t->arena, "%svalid_loss", prefix));
-    RtRun weights = {.kind = GRAPH_search_weights, .step = (uint64_t)(2 * s + 2), .lr = weights_rate(t, "search")};
-    if (!run_graph(t, weights, false, error))
+    if (!run_graph(t, GRAPH_search_weights, s, false, error))
         return false;
     add_output(t, GRAPH_search_weights, "loss", arena_printf(t->arena, "%strain_loss", prefix));
     add_output(t, GRAPH_search_weights, "grad_norm", arena_printf(t->arena, "%sgrad_norm", prefix));
@@ -336,7 +315,7 @@ static bool run_search_step(Trace *t, int64_t s, Error *error) {
 }
 
 static bool trace_search(Trace *t, Error *error) {
-    if (!run_graph(t, (RtRun){.kind = GRAPH_gradients, .step = 0}, true, error))
+    if (!run_graph(t, GRAPH_gradients, 0, true, error))
         return false;
     add_output(t, GRAPH_gradients, "logits", "logits");
     add_output(t, GRAPH_gradients, "loss", "loss");
@@ -351,14 +330,14 @@ static bool trace_search(Trace *t, Error *error) {
             return false;
     }
     add_updates(t, "search_update/");
-    if (!run_graph(t, (RtRun){.kind = GRAPH_eval}, true, error))
+    if (!run_graph(t, GRAPH_eval, 0, true, error))
         return false;
     add_output(t, GRAPH_eval, "logits", "search_end/eval_logits");
     return true;
 }
 
 static bool trace_training_pass(Trace *t, Error *error) {
-    if (!run_graph(t, (RtRun){.kind = GRAPH_gradients}, false, error))
+    if (!run_graph(t, GRAPH_gradients, 0, false, error))
         return false;
     add_output(t, GRAPH_gradients, "logits", "train/logits");
     add_output(t, GRAPH_gradients, "logits_aux", "train/logits_aux");
@@ -370,19 +349,18 @@ static bool trace_training_pass(Trace *t, Error *error) {
 
 /* One step of SGD from the initial state; then the training-mode logits once more. */
 static bool trace_training_step(Trace *t, Error *error) {
-    RtRun step = {.kind = GRAPH_train, .lr = weights_rate(t, "train")};
-    if (!rt_state_set(t->program, &t->initial, RT_STATE_all, error) || !run_graph(t, step, false, error))
+    if (!rt_state_set(t->program, &t->initial, RT_STATE_all, error) || !run_graph(t, GRAPH_train, 0, false, error))
         return false;
     add_output(t, GRAPH_train, "grad_norm", "train/grad_norm");
     add_updates(t, "train/update/");
-    if (!run_graph(t, (RtRun){.kind = GRAPH_gradients}, false, error))
+    if (!run_graph(t, GRAPH_gradients, 0, false, error))
         return false;
     add_output(t, GRAPH_gradients, "logits", "train/logits_after_step");
     return true;
 }
 
 static bool trace_network(Trace *t, Error *error) {
-    if (!run_graph(t, (RtRun){.kind = GRAPH_infer}, false, error))
+    if (!run_graph(t, GRAPH_infer, 0, false, error))
         return false;
     add_output(t, GRAPH_infer, "logits", "eval/logits");
     if (t->trains && !trace_training_pass(t, error))
@@ -394,7 +372,6 @@ static bool trace(Trace *t, Error *error) {
     if (!read_text(t, error) || !read_feed(t, error) || !check_feed(t, error) || !open_program(t, error) ||
         !set_state(t, error))
         return false;
-    read_drop_keep(t);
     return (t->is_search ? trace_search(t, error) : trace_network(t, error)) &&
            safetensors_write(t->options->out, &t->results, error);
 }

@@ -6,7 +6,7 @@
  *
  * The images that are evaluated after every epoch are a part of the training images (hold_out) or the test images. With
  * a hold-out the test images are looked at once, when all is done, with the weights of the best epoch.
- * Draws of step s are numbered s + 1. Drop path is off in the first epoch and rises linearly with the epoch. */
+ * What each pass is given, rates and draws, says rt_step. */
 #include "runtime/loops/train.h"
 
 #include "base/str.h"
@@ -14,24 +14,10 @@
 
 #include <string.h>
 
-static double drop_probability(const Train *t) {
-    return t->settings.drop_path * (double)t->loop.at.epoch / (double)t->loop.at.epochs;
-}
-
-static double step_lr(const Train *t, int64_t step) {
-    return schedule_step_lr(&t->settings.rate, t->loop.at.epoch, t->loop.at.epochs, step, t->loop.steps);
-}
-
 static bool train_step(Train *t, const Batch *batch, Error *error) {
     Loop *l = &t->loop;
     PassResult result;
-    RtRun run = {.kind = GRAPH_train,
-                 .seed = l->at.seed,
-                 .step = (uint64_t)l->at.global_step + 1,
-                 .lr = step_lr(t, l->at.step),
-                 .drop_keep = 1.0 - drop_probability(t),
-                 .noise_decay = 1};
-    if (!loop_run(l, run, batch, &result, error))
+    if (!loop_run(l, GRAPH_train, batch, &result, error))
         return false;
     SearchSums *sums = &l->at.sums;
     sums->loss += result.loss * (double)batch->count;
@@ -67,10 +53,12 @@ static bool train_epoch(Train *t, Error *error) {
 static TrainMetrics epoch_metrics(const Train *t, const Evaluation *valid) {
     const Checkpoint *at = &t->loop.at;
     const SearchSums *sums = &at->sums;
+    RtPosition last = loop_position(&t->loop);
+    last.step = last.steps - 1;
     return (TrainMetrics){.epoch = at->epoch,
                           .steps = at->global_step,
-                          .lr = step_lr(t, t->loop.steps - 1),
-                          .drop_path = drop_probability(t),
+                          .lr = rt_step(GRAPH_train, t->loop.module, at->seed, &last).scalars[RUN_lr],
+                          .drop_path = rt_step_drop_probability(t->loop.module, &last),
                           .train_loss = sums->loss / (double)sums->images,
                           .train_accuracy = (double)sums->correct / (double)sums->images,
                           .grad_norm = sums->grad_norm / (double)sums->steps,

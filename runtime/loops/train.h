@@ -3,15 +3,12 @@
 #define NDARTS_RUNTIME_LOOPS_TRAIN_H
 
 #include "runtime/loops/loop.h"
-#include "runtime/loops/schedule.h"
 
 /* What the text says, where it concerns the loop (docs/recipes.md). */
 typedef struct TrainSettings {
     int64_t epochs;
     uint64_t seed;
-    double hold_out;  /* this part of the training images, the last in file order, chooses the best epoch; 0: none */
-    double drop_path; /* the probability that it rises to */
-    LearningRate rate;
+    double hold_out; /* this part of the training images, the last in file order, chooses the best epoch; 0: none */
 } TrainSettings;
 
 /* How a training ended. Accuracies in 0..1, of images that were not trained on. */

@@ -18,12 +18,9 @@ static bool read_settings(Loop *l, TrainSettings *s, Error *error) {
         return error_set(error, ERROR_INPUT,
                          "%s describes a %s and has no 'train { ... }'; --recipe NAME says how to train it (%s)",
                          l->options.path, kind, recipe_list(l->arena));
-    s->epochs = ir_module_get_int(module, "train.epochs", 600);
+    s->epochs = rt_step_epochs(module);
     s->seed = (uint64_t)ir_module_get_int(module, "train.seed", 0);
     s->hold_out = ir_module_get_float(module, "train.hold_out", 0);
-    s->drop_path = ir_module_get_float(module, "train.drop_path", 0);
-    schedule_read(module, "train.weights", &s->rate);
-    s->rate.warm_up = ir_module_get_int(module, "train.warm_up", 0);
     return true;
 }
 

@@ -91,7 +91,7 @@ def one(graph, seed, number, batch, **scalars):
 
 def evaluation(images, size=BATCH):
     """Draws nothing, drops nothing, and moves nothing."""
-    return [one('eval', 0, 0, batch, drop_keep=1, noise_decay=1, lr=0, alphas_lr=0, adam_bias1=0, adam_bias2=0) for batch in batches(images, size)]
+    return [one('eval', 0, 0, batch, drop_keep=1, noise_decay=1, lr=0, alphas_lr=0, adam_bias1=1, adam_bias2=1) for batch in batches(images, size)]
 
 
 def search_lines(setting, epochs=2, seed=5, frozen=0, images=(15, 11), size=BATCH, keep=0.7, betas=(0.5, 0.999)):

@@ -261,22 +261,13 @@ static RtRun run_values(const PlanGraph *g) {
                    .seed = 7,
                    .step = 3,
                    .image_base = 100,
-                   .lr = 0.025,
-                   .alphas_lr = 3e-4,
-                   .drop_keep = 0.7,
-                   .noise_decay = 0.9,
-                   .adam_bias1 = 0.5,
-                   .adam_bias2 = 0.001};
-}
-
-static double scalar_value(const RtRun *run, const char *name) {
-    return str_equal(name, "lr")            ? run->lr
-           : str_equal(name, "alphas_lr")   ? run->alphas_lr
-           : str_equal(name, "drop_keep")   ? run->drop_keep
-           : str_equal(name, "noise_decay") ? run->noise_decay
-           : str_equal(name, "adam_bias1")  ? run->adam_bias1
-           : str_equal(name, "adam_bias2")  ? run->adam_bias2
-                                            : (double)run->batch;
+                   .scalars = {[RUN_lr] = 0.025,
+                               [RUN_alphas_lr] = 3e-4,
+                               [RUN_drop_keep] = 0.7,
+                               [RUN_noise_decay] = 0.9,
+                               [RUN_adam_bias1] = 0.5,
+                               [RUN_adam_bias2] = 0.001,
+                               [RUN_batch] = IMAGES}};
 }
 
 static void set_run_block(Test *t, const PlanGraph *g) {
@@ -287,7 +278,7 @@ static void set_run_block(Test *t, const PlanGraph *g) {
                      .batch = run.batch,
                      .chunks = t->plan->chunks};
     for (int i = 0; i < t->plan->scalar_count; i++)
-        t->run.scalar[i] = scalar_value(&run, t->plan->scalars[i]);
+        t->run.scalar[i] = run.scalars[run_scalar_find(t->plan->scalars[i])];
     t->run_address = &t->run;
 }
 

@@ -1,7 +1,6 @@
 /* runtime_data_batches.c: augmentation and the loader give the same batches for any number of threads and from any
  * start. */
 #include "runtime/data/data.h"
-#include "runtime/loops/schedule.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -208,20 +207,6 @@ static void test_batches_do_not_depend_on_threads_or_start(void **state) {
     data_close(&data);
 }
 
-static void test_schedules(void **state) {
-    (void)state;
-    LearningRate cosine = {.schedule = SCHEDULE_cosine, .max = 0.05, .min = 0.001};
-    LearningRate linear = {.schedule = SCHEDULE_linear, .max = 0.05, .min = 0.01};
-    LearningRate constant = {.schedule = SCHEDULE_constant, .max = 0.05};
-    assert_true(schedule_lr(&cosine, 0, 50) == 0.05);
-    assert_true(fabs(schedule_lr(&cosine, 25, 50) - 0.0255) < 1e-12);
-    assert_true(fabs(schedule_lr(&linear, 25, 50) - 0.03) < 1e-12);
-    assert_true(schedule_lr(&constant, 49, 50) == 0.05);
-    assert_true(schedule_noise_decay(0) == 1.0);
-    assert_true(fabs(schedule_noise_decay(25) - 0.5) < 1e-12);
-    assert_true(fabs(schedule_adam_bias(0.5, 2) - 0.75) < 1e-15);
-}
-
 /* ---- pictures that are broken, and those that only cannot be had ---- */
 
 /* Picture 3 of a set is broken (BROKEN) or fails for want of descriptors; the others are black. */
@@ -277,7 +262,6 @@ int main(void) {
         cmocka_unit_test(test_images_are_flipped_one_by_one),
         cmocka_unit_test(test_cutout_is_a_clipped_square_of_zeros),
         cmocka_unit_test(test_batches_do_not_depend_on_threads_or_start),
-        cmocka_unit_test(test_schedules),
         cmocka_unit_test(test_only_broken_pictures_are_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

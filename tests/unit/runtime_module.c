@@ -125,7 +125,7 @@ static void run(RtProgram *p, GraphKind kind, int64_t n) {
     Error error = {0};
     Tensor t = make_input(n);
     RtInput input = {"input", rt_input_pack(p, kind, "input", &t, 0, n, arena, &error)};
-    RtRun r = {.kind = kind, .batch = n, .lr = 0.5, .input_count = 1, .inputs = &input};
+    RtRun r = {.kind = kind, .batch = n, .scalars = {[RUN_lr] = 0.5}, .input_count = 1, .inputs = &input};
     if (!rt_run(p, &r, &error))
         fail_msg("%s", error.message);
 }
