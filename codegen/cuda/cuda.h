@@ -6,39 +6,31 @@
 
 #include "codegen/stages/emit.h"
 
-enum { CUDA_BLOCK_THREADS = ND_BLOCK_THREADS, CUDA_GROUP_STEPS = 24, CUDA_GROUP_WINDOWS = 4 /* that share a tile */ };
+enum {
+    CUDA_BLOCK_THREADS = ND_BLOCK_THREADS,
+    CUDA_GROUP_STEPS = 24,
+    CUDA_GROUP_WINDOWS = 4 /* that share a tile */,
+    CUDA_GROUP_SUMS = 8
+};
 
-/* What a step is to the schedules. */
-typedef enum CudaShape {
-    SHAPE_elements,    /* a thread for each element of the result */
-    SHAPE_sum,         /* a partial sum of a number of terms that is constant */
-    SHAPE_long_sum,    /* a sum that a block shares */
-    SHAPE_product,     /* sums of products by tiles */
-    SHAPE_window,      /* a depthwise convolution */
-    SHAPE_window_grad, /* the gradient of its weights */
-} CudaShape;
+typedef struct CudaSchedule CudaSchedule;
 
-/* The steps that one kernel computes, in order. All have one shape, but for sums behind a product or a single window:
+/* The steps that one kernel computes, in order. All have one schedule, but for sums behind a product or a single window:
  * those add up what it has just computed. */
 typedef struct CudaGroup {
-    CudaShape shape; /* of the first */
+    const CudaSchedule *schedule; /* of the first */
     int step_count;
     CgStep *steps[CUDA_GROUP_STEPS];
     int number[CUDA_GROUP_STEPS]; /* of each step in its program, ascending */
     int buffer_count;             /* at most */
+    int parts;                    /* blocks that share a chunk of the sums, each with a row (cuda_parts.c) */
 } CudaGroup;
-
-/* Of a program's work memory: what it was, and what may be added for rows of partial sums (cuda_parts.c). */
-typedef struct CudaParts {
-    int64_t work_bytes, most_bytes;
-} CudaParts;
 
 /* A kernel that is being printed. */
 typedef struct CudaKernel {
     CgPrinter *p;
     CgProgram *program;
     const CudaGroup *group;
-    const CudaParts *parts;
     int int_base[CUDA_GROUP_STEPS];
     PlanLaunch launch;
     int64_t threads; /* of an image, a chunk, or altogether, as launch says */
@@ -71,13 +63,17 @@ bool cuda_reads_only_at(Arena *arena, const CgStep *step, const CgBuffer *buffer
 bool cuda_is_narrow(const CgOptions *options, const CgStep *step);
 
 /* ---- cuda_parts.c ---- */
-/* Before kernels are printed, level by level: finds the partial sums that must stay as they are. */
-CudaParts cuda_parts_begin(CgProgram *program);
-/* Of how many rows are the sums that the step merges? */
-void cuda_parts_read(Arena *arena, CgStep *step);
-/* How many blocks shall share a chunk of the kernel's sums (steps first, first + 1, ...), at most so many? Gives the sums
+/* Chooses the parts of all groups of a program, in the order of their kernels, before any is printed, and gives their sums
  * memory for a row of each: row = chunk * parts + part. */
-int cuda_parts_choose(CudaKernel *k, int first, int64_t most);
+typedef struct CudaParts {
+    CgProgram *program;
+    Arena *scratch;
+    int64_t most_bytes; /* of work memory */
+} CudaParts;
+/* Finds the partial sums that must stay as they are. */
+CudaParts cuda_parts_begin(CgProgram *program);
+void cuda_parts_choose(CudaParts *parts, CudaGroup *group);
+void cuda_parts_end(CudaParts *parts);
 
 /* ---- cuda_axes.c ---- */
 /* Who walks through some axes: a step, what it will read there (NULL: nothing), and the numbers of the axes in it. */
@@ -107,27 +103,37 @@ void cuda_print_chunk(CgPrinter *p, const char *first, int step);
 /* Private memory of the variable `image`. */
 void cuda_print_private_bases(const CudaKernel *k);
 
-/* ---- the schedules: each prints the body of a kernel of its shape and sets the threads ---- */
-bool cuda_is_product(Arena *arena, const CgOptions *options, const CgStep *step);
-bool cuda_is_window(const CgProgram *program, const CgStep *step);
-bool cuda_is_window_grad(const CgProgram *program, const CgStep *step);
-bool cuda_is_sum(const CgStep *step);
-bool cuda_is_long_sum(const CgStep *step);
-void cuda_print_product(CudaKernel *k);
-void cuda_print_window(CudaKernel *k);
-void cuda_print_window_grad(CudaKernel *k);
-void cuda_print_sum(CudaKernel *k);
+/* ---- the schedules ---- */
+/* How steps are computed. A step takes the first schedule of the table that fits it (schedule_table.c). */
+struct CudaSchedule {
+    const char *name;
+    bool always;  /* under --plain too */
+    bool chains;  /* a thread computes an element of one step after the other */
+    bool adds_up; /* a partial sum of a number of terms that is constant: it can stand behind what it adds up */
+    bool
+        is_late; /* computed as late as possible when it waits for something: small steps meet others of their kind there */
+    bool (*fits)(const CgProgram *program, Arena *scratch, const CgStep *step);
+    /* May the step share what the group reads? The group has the same schedule and neighbours' level. NULL: never. */
+    bool (*stands_beside)(const CudaGroup *group, const CgStep *step);
+    /* May sums of what the group's first step makes stand behind it? NULL: never. */
+    bool (*takes_sums)(const CgProgram *program, Arena *scratch, const CudaGroup *group);
+    /* With sums: how many blocks can share a chunk, at most. NULL: one. */
+    int64_t (*most_parts)(const CgProgram *program, Arena *scratch, const CudaGroup *group);
+    /* Prints the body of a kernel and sets its threads. */
+    void (*print)(CudaKernel *k);
+};
+/* Ends with NULL; the last fits every step. */
+extern const CudaSchedule *const cuda_schedules[];
+extern const CudaSchedule cuda_schedule_window, cuda_schedule_window_grad, cuda_schedule_product, cuda_schedule_sum,
+    cuda_schedule_long_sum, cuda_schedule_elements;
+const CudaSchedule *cuda_find_schedule(const CgProgram *program, Arena *scratch, const CgStep *step);
+
+/* Elements of one image, of one chunk, or of all, as the launch is. */
+int64_t cuda_count_elements(const CgStep *step);
+bool cuda_same_extents(const IrType *a, const IrType *b);
 /* Steps of few elements, among which sums of all chunks are. */
 bool cuda_has_merges(const CudaKernel *k);
 void cuda_print_merge(CudaKernel *k);
-
-/* Does a product's tile lie in one image, its columns being channels of the result [N, H, W, C]? Dense convolutions with a
- * window do not count: a library may compute those (cuda_conv.c). */
-bool cuda_has_channel_tiles(Arena *arena, const CgOptions *options, const CgStep *step);
-/* Can two windows, or gradients of their weights, move over one tile? */
-bool cuda_share_tile(const CgStep *a, const CgStep *b);
-/* Do they have the same taps? Those are candidates of different edges. */
-bool cuda_same_window(const CgStep *a, const CgStep *b);
 
 /* totalI of all threads, I from first to end - 1: adds halves of the block until `lanes` threads are left, which then have
  * theirs in sums[(I - first) * CUDA_BLOCK_THREADS + threadIdx.x]. */

@@ -17,7 +17,7 @@
  * many of its kind, and one launch serves all. */
 #include "codegen/cuda/cuda_waits.h"
 
-enum { MOST_BUFFERS = 64, MOST_SUMS = 8 };
+enum { MOST_BUFFERS = 64 };
 
 typedef struct Level {
     int count, capacity;
@@ -30,7 +30,7 @@ typedef struct Grouping {
     CudaMemory *memory;
     int level_count, level_capacity;
     Level *levels;
-    StrMap beside; /* the last group of a shape and an edge that reads a node's images */
+    StrMap beside; /* the last group of a schedule and an edge that reads a node's images */
 } Grouping;
 
 /* ---- about steps ---- */
@@ -84,28 +84,13 @@ static bool reads_own_element(const Grouping *g, const CgStep *step, const CgBuf
     return cuda_reads_only_at(g->scratch, step, buffer, own);
 }
 
-static bool same_extents(const IrType *a, const IrType *b) {
+bool cuda_same_extents(const IrType *a, const IrType *b) {
     if (a->rank != b->rank)
         return false;
     for (int d = 0; d < a->rank; d++)
         if (a->dim[d] != b->dim[d])
             return false;
     return true;
-}
-
-static CudaShape shape_of(const Grouping *g, const CgStep *step) {
-    const CgOptions *options = g->program->options;
-    if (!options->plain && cuda_is_window(g->program, step))
-        return SHAPE_window;
-    if (!options->plain && cuda_is_window_grad(g->program, step))
-        return SHAPE_window_grad;
-    if (!options->plain && cuda_is_product(g->scratch, options, step))
-        return SHAPE_product;
-    if (cuda_is_sum(step))
-        return SHAPE_sum;
-    if (step->partial)
-        bug("partial sum %%%d of a number of terms that is not constant", step->node->id);
-    return cuda_is_long_sum(step) ? SHAPE_long_sum : SHAPE_elements;
 }
 
 /* ---- joining what a step waits for ---- */
@@ -123,19 +108,19 @@ static bool may_overwrite(const Grouping *g, const CudaGroup *group, const CgSte
             const CgBuffer *buffer = member->buffers[j];
             if (!cg_buffers_overlap(g->program->options, buffer, out))
                 continue;
-            bool same = !buffer->whole && buffer->offset == out->offset && same_extents(&buffer->type, &out->type) &&
-                        buffer->type.dtype == out->type.dtype;
-            if (!same || group->shape != SHAPE_elements || !reads_own_element(g, member, buffer))
+            bool same = !buffer->whole && buffer->offset == out->offset &&
+                        cuda_same_extents(&buffer->type, &out->type) && buffer->type.dtype == out->type.dtype;
+            if (!same || !group->schedule->chains || !reads_own_element(g, member, buffer))
                 return false;
         }
     }
     return true;
 }
 
-static bool can_chain(const Grouping *g, const CudaGroup *group, CudaShape shape, const CgStep *step) {
+static bool can_chain(const Grouping *g, const CudaGroup *group, const CudaSchedule *schedule, const CgStep *step) {
     const CgStep *first = group->steps[0];
-    if (shape != SHAPE_elements || group->shape != SHAPE_elements ||
-        cuda_step_launch(first) != cuda_step_launch(step) || !same_extents(&first->out->type, &step->out->type))
+    if (!schedule->chains || group->schedule != schedule || cuda_step_launch(first) != cuda_step_launch(step) ||
+        !cuda_same_extents(&first->out->type, &step->out->type))
         return false;
     for (int i = 0; i < group->step_count; i++)
         if (!reads_own_element(g, step, group->steps[i]->out))
@@ -144,17 +129,15 @@ static bool can_chain(const Grouping *g, const CudaGroup *group, CudaShape shape
 }
 
 /* A sum behind the product or the single window that the group begins with. */
-static bool can_end_in(const Grouping *g, const CudaGroup *group, CudaShape shape, const CgStep *step) {
+static bool can_end_in(const Grouping *g, const CudaGroup *group, const CudaSchedule *schedule, const CgStep *step) {
     const CgOptions *options = g->program->options;
-    const CgStep *first = group->steps[0];
-    bool open = group->shape == SHAPE_product || group->shape == SHAPE_window;
-    if (shape != SHAPE_sum || !open || group->step_count > MOST_SUMS || !cuda_is_narrow(options, step) ||
-        !cuda_is_sum_of(g->scratch, step, first))
+    if (!schedule->adds_up || !group->schedule->takes_sums || group->step_count > CUDA_GROUP_SUMS ||
+        !cuda_is_narrow(options, step) || !cuda_is_sum_of(g->scratch, step, group->steps[0]))
         return false;
     for (int i = 1; i < group->step_count; i++)
         if (!group->steps[i]->partial)
             return false;
-    return group->shape == SHAPE_window || cuda_has_channel_tiles(g->scratch, options, first);
+    return group->schedule->takes_sums(g->program, g->scratch, group);
 }
 
 static void add_step(CudaGroup *group, CgStep *step, int number) {
@@ -166,7 +149,7 @@ static void add_step(CudaGroup *group, CgStep *step, int number) {
 /* Steps stay in the order of their numbers. */
 static void merge(Arena *arena, CudaDraft *into, CudaDraft *from) {
     CudaGroup *a = &into->group, *b = &from->group,
-              both = {.shape = a->shape, .buffer_count = a->buffer_count + b->buffer_count};
+              both = {.schedule = a->schedule, .buffer_count = a->buffer_count + b->buffer_count};
     for (int i = 0, j = 0; i < a->step_count || j < b->step_count;) {
         bool first = j == b->step_count || (i < a->step_count && a->number[i] < b->number[j]);
         const CudaGroup *next = first ? a : b;
@@ -181,13 +164,15 @@ static void merge(Arena *arena, CudaDraft *into, CudaDraft *from) {
 }
 
 /* Everything at the highest level that the step waits for becomes one group with it. */
-static CudaDraft *join_waits(const Grouping *g, const CudaWaits *waits, CudaShape shape, CgStep *step, int number) {
+static CudaDraft *join_waits(const Grouping *g, const CudaWaits *waits, const CudaSchedule *schedule, CgStep *step,
+                             int number) {
     int steps = 1, buffers = step->buffer_count;
     if (waits->more || waits->count == 0)
         return NULL;
     for (int i = 0; i < waits->count; i++) {
         const CudaGroup *group = &waits->drafts[i]->group;
-        bool chain = can_chain(g, group, shape, step), end = waits->count == 1 && can_end_in(g, group, shape, step);
+        bool chain = can_chain(g, group, schedule, step),
+             end = waits->count == 1 && can_end_in(g, group, schedule, step);
         if (!(chain || end) || !may_overwrite(g, group, step))
             return NULL;
         steps += i ? group->step_count : 0;
@@ -204,43 +189,25 @@ static CudaDraft *join_waits(const Grouping *g, const CudaWaits *waits, CudaShap
 
 /* ---- joining what is beside a step ---- */
 
-static bool same_sums(const CgStep *a, const CgStep *b) {
-    const CgScalar *x = a->value, *y = b->value;
-    int count = x->kind == SCALAR_reduce ? x->reduce_count : 0;
-    if (!same_extents(&a->out->type, &b->out->type) || x->kind != y->kind ||
-        (count && x->reduce_count != y->reduce_count))
-        return false;
-    for (int i = 0; i < count; i++)
-        if (a->axes[x->reduce_axes[i]].extent != b->axes[y->reduce_axes[i]].extent)
-            return false;
-    return true;
-}
-
-static bool can_stand_beside(const CudaDraft *draft, int level, CudaShape shape, const CgStep *step) {
+static bool can_stand_beside(const CudaDraft *draft, int level, const CudaSchedule *schedule, const CgStep *step) {
     const CudaGroup *group = &draft->group;
-    if (draft->level != level || group->shape != shape || !has_room(group, 1, step->buffer_count))
-        return false;
-    if (shape == SHAPE_sum)
-        return group->step_count < MOST_SUMS && same_sums(group->steps[0], step);
-    bool windows = group->step_count < CUDA_GROUP_WINDOWS;
-    for (int i = 0; i < group->step_count && windows; i++)
-        windows = cuda_share_tile(group->steps[i], step) && !cuda_same_window(group->steps[i], step);
-    return windows;
+    return draft->level == level && group->schedule == schedule && has_room(group, 1, step->buffer_count) &&
+           schedule->stands_beside(group, step);
 }
 
 /* Edges keep to themselves: so they find their kernels alike. */
-static const char *beside_key(Arena *arena, CudaShape shape, const CgStep *step, const CgBuffer *buffer) {
+static const char *beside_key(Arena *arena, const CudaSchedule *schedule, const CgStep *step, const CgBuffer *buffer) {
     const char *tag = step->node->tag;
-    return arena_printf(arena, "%d %s of %d in %s", shape,
-                        shape == SHAPE_sum ? ir_type_string(arena, &step->out->type) : "", buffer->node->id,
+    return arena_printf(arena, "%s %s of %d in %s", schedule->name,
+                        schedule->adds_up ? ir_type_string(arena, &step->out->type) : "", buffer->node->id,
                         tag ? tag : "");
 }
 
 /* A window is known by its operand, a sum by the images that it reads. */
-static const CgScalar **find_images(const Grouping *g, CudaShape shape, const CgStep *step, int *count) {
+static const CgScalar **find_images(const Grouping *g, const CudaSchedule *schedule, const CgStep *step, int *count) {
     int load_count;
     *count = 0;
-    if (shape != SHAPE_sum && shape != SHAPE_window && shape != SHAPE_window_grad)
+    if (!schedule->stands_beside)
         return NULL;
     const CgScalar **loads = cuda_find_loads(g->scratch, step, &load_count);
     for (int i = 0; i < load_count; i++)
@@ -249,13 +216,13 @@ static const CgScalar **find_images(const Grouping *g, CudaShape shape, const Cg
     return loads;
 }
 
-static CudaDraft *join_beside(const Grouping *g, int level, CudaShape shape, CgStep *step, int number) {
+static CudaDraft *join_beside(const Grouping *g, int level, const CudaSchedule *schedule, CgStep *step, int number) {
     int count;
-    const CgScalar **images = find_images(g, shape, step, &count);
+    const CgScalar **images = find_images(g, schedule, step, &count);
     for (int i = 0; i < count; i++) {
-        CudaDraft *draft = str_map_get(&g->beside, beside_key(g->scratch, shape, step, images[i]->buffer));
+        CudaDraft *draft = str_map_get(&g->beside, beside_key(g->scratch, schedule, step, images[i]->buffer));
         draft = draft ? cuda_draft_root(draft) : NULL;
-        if (draft && can_stand_beside(draft, level, shape, step)) {
+        if (draft && can_stand_beside(draft, level, schedule, step)) {
             add_step(&draft->group, step, number);
             return draft;
         }
@@ -263,18 +230,18 @@ static CudaDraft *join_beside(const Grouping *g, int level, CudaShape shape, CgS
     return NULL;
 }
 
-static void note_beside(Grouping *g, CudaDraft *draft, CudaShape shape, const CgStep *step) {
+static void note_beside(Grouping *g, CudaDraft *draft, const CudaSchedule *schedule, const CgStep *step) {
     int count;
-    const CgScalar **images = find_images(g, shape, step, &count);
+    const CgScalar **images = find_images(g, schedule, step, &count);
     for (int i = 0; i < count; i++)
-        str_map_set(&g->beside, beside_key(g->arena, shape, step, images[i]->buffer), draft);
+        str_map_set(&g->beside, beside_key(g->arena, schedule, step, images[i]->buffer), draft);
 }
 
 /* ---- levels ---- */
 
-static CudaDraft *start_group(Grouping *g, int level, CudaShape shape, CgStep *step, int number) {
+static CudaDraft *start_group(Grouping *g, int level, const CudaSchedule *schedule, CgStep *step, int number) {
     CudaDraft *draft = ARENA_NEW(g->arena, CudaDraft);
-    *draft = (CudaDraft){.level = level, .group.shape = shape};
+    *draft = (CudaDraft){.level = level, .group.schedule = schedule};
     add_step(&draft->group, step, number);
     while (g->level_count < level) {
         Level empty = {0};
@@ -286,16 +253,16 @@ static CudaDraft *start_group(Grouping *g, int level, CudaShape shape, CgStep *s
 }
 
 static void place_step(Grouping *g, CgStep *step, int number) {
-    CudaShape shape = shape_of(g, step);
+    const CudaSchedule *schedule = cuda_find_schedule(g->program, g->scratch, step);
     CudaWaits waits = cuda_memory_find_waits(g->memory, g->scratch, step);
     CudaDraft *draft = NULL;
     if (!g->program->options->plain) {
-        draft = join_waits(g, &waits, shape, step, number);
-        draft = draft ? draft : join_beside(g, waits.level + 1, shape, step, number);
+        draft = join_waits(g, &waits, schedule, step, number);
+        draft = draft ? draft : join_beside(g, waits.level + 1, schedule, step, number);
     }
-    draft = draft ? draft : start_group(g, waits.level + 1, shape, step, number);
-    if (draft->group.shape == shape)
-        note_beside(g, draft, shape, step);
+    draft = draft ? draft : start_group(g, waits.level + 1, schedule, step, number);
+    if (draft->group.schedule == schedule)
+        note_beside(g, draft, schedule, step);
     for (int i = 0; i < waits.all_count; i++)
         ARENA_PUSH(g->arena, draft->before, draft->before_count, draft->before_capacity, waits.all[i]);
     cuda_memory_note(g->memory, step, draft);
@@ -305,8 +272,8 @@ static void place_step(Grouping *g, CgStep *step, int number) {
 /* ---- as late as possible ---- */
 
 static bool may_be_late(const CudaDraft *draft) {
-    bool small = draft->group.shape == SHAPE_elements || draft->group.shape == SHAPE_long_sum;
-    return small && draft->before_count && cuda_step_launch(draft->group.steps[0]) == LAUNCH_once;
+    return draft->group.schedule->is_late && draft->before_count &&
+           cuda_step_launch(draft->group.steps[0]) == LAUNCH_once;
 }
 
 /* Whatever waits for a draft has its final level when the draft's turn comes. */

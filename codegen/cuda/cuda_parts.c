@@ -1,6 +1,7 @@
 /* cuda_parts.c: more rows of partial sums than there are chunks. A chunk is at least an image, and an image at a time on a
  * block leaves most of a GPU idle. So several blocks share a chunk, and each has a row of its own in the sums, which then lie
- * in a larger piece of memory behind all other values; who merges them adds up all rows. */
+ * in a larger piece of memory behind all other values; who merges them adds up all rows. The
+ * memory is given before kernels are printed; printing changes none. */
 #include "codegen/cuda/cuda.h"
 
 #include "base/align.h"
@@ -30,20 +31,24 @@ static void note_reader(Arena *arena, const CgStep *step) {
 }
 
 CudaParts cuda_parts_begin(CgProgram *program) {
-    Arena *arena = arena_create();
+    CudaParts parts = {program, arena_create(), program->work_bytes + program->work_bytes / MEMORY_SHARE};
     for (int i = 0; i < program->stage_count; i++) {
         for (int j = 0; j < program->stages[i]->step_count; j++)
-            note_reader(arena, program->stages[i]->steps[j]);
-        arena_reset(arena);
+            note_reader(parts.scratch, program->stages[i]->steps[j]);
+        arena_reset(parts.scratch);
     }
     for (int i = 0; i < program->graph->output_count; i++)
         if (program->buffer_of[program->graph->outputs[i].value->id])
             program->buffer_of[program->graph->outputs[i].value->id]->parts = 1;
-    arena_destroy(arena);
-    return (CudaParts){program->work_bytes, program->work_bytes / MEMORY_SHARE};
+    return parts;
 }
 
-void cuda_parts_read(Arena *arena, CgStep *step) {
+void cuda_parts_end(CudaParts *parts) {
+    arena_destroy(parts->scratch);
+}
+
+/* Of how many rows are the sums that the step merges? */
+static void read_parts(Arena *arena, CgStep *step) {
     int count;
     const CgScalar **loads = cuda_find_loads(arena, step, &count);
     for (int i = 0; i < count; i++)
@@ -51,25 +56,39 @@ void cuda_parts_read(Arena *arena, CgStep *step) {
             step->axes[row_axis(step, loads[i])].parts = loads[i]->buffer->parts;
 }
 
-int cuda_parts_choose(CudaKernel *k, int first, int64_t most) {
-    const CgOptions *options = k->program->options;
-    const CudaGroup *group = k->group;
-    int64_t parts = (WANTED_ROWS + options->chunks - 1) / options->chunks, bytes = 0;
-    parts = parts < most ? parts : most;
-    for (int i = first; i < group->step_count && parts > 1; i++) {
-        const CgBuffer *out = group->steps[i]->out;
-        bytes += ALIGN_UP(cg_type_bytes(options, &out->type) * parts, VALUE_ALIGNMENT);
-        /* Gradients of weights would be large, and a library may compute them (cuda_conv.c). */
-        if (out->place != PLACE_work || out->parts || out->whole || group->steps[i]->node->op != OP_reduce_partial)
-            parts = 1;
-    }
-    if (parts <= 1 || k->program->work_bytes + bytes > k->parts->work_bytes + k->parts->most_bytes)
-        return 1;
+/* Gradients of weights would be large, and a library may compute them (cuda_conv.c). */
+static bool can_have_rows(const CgStep *step) {
+    const CgBuffer *out = step->out;
+    return out->place == PLACE_work && !out->parts && !out->whole && step->node->op == OP_reduce_partial;
+}
+
+static int64_t row_bytes(const CgOptions *options, const CgStep *step, int64_t parts) {
+    return ALIGN_UP(cg_type_bytes(options, &step->out->type) * parts, VALUE_ALIGNMENT);
+}
+
+void cuda_parts_choose(CudaParts *parts, CudaGroup *group) {
+    CgProgram *program = parts->program;
+    const CgOptions *options = program->options;
+    int first = group->schedule->adds_up ? 0 : 1; /* of the sums */
+    int64_t wanted = (WANTED_ROWS + options->chunks - 1) / options->chunks, bytes = 0;
+    for (int i = 0; i < group->step_count; i++)
+        read_parts(parts->scratch, group->steps[i]);
+    bool possible = group->schedule->most_parts && first < group->step_count;
+    for (int i = first; i < group->step_count; i++)
+        possible = possible && group->steps[i]->partial && can_have_rows(group->steps[i]);
+    int64_t most = possible ? group->schedule->most_parts(program, parts->scratch, group) : 1;
+    int64_t count = wanted < most ? wanted : most;
+    arena_reset(parts->scratch);
+    for (int i = first; i < group->step_count; i++)
+        bytes += row_bytes(options, group->steps[i], count);
+    group->parts = 1;
+    if (count <= 1 || program->work_bytes + bytes > parts->most_bytes)
+        return;
+    group->parts = (int)count;
     for (int i = first; i < group->step_count; i++) {
         CgBuffer *out = group->steps[i]->out;
-        out->offset = k->program->work_bytes;
-        out->parts = (int)parts;
-        k->program->work_bytes += ALIGN_UP(cg_type_bytes(options, &out->type) * parts, VALUE_ALIGNMENT);
+        out->offset = program->work_bytes;
+        out->parts = (int)count;
+        program->work_bytes += row_bytes(options, group->steps[i], count);
     }
-    return (int)parts;
 }

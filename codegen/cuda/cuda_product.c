@@ -385,7 +385,7 @@ static int64_t print_tiles(const Product *q) {
 static int64_t print_chunks(const Product *q) {
     CgPrinter *p = q->p;
     long long rows = (long long)count_tiles(&q->x), columns = (long long)count_tiles(&q->y);
-    int parts = cuda_parts_choose(q->k, 1, rows);
+    int parts = q->k->group->parts;
     cg_c_open(p, "for (int block = blockIdx.x; block < run->chunks * %lld; block += gridDim.x)", columns * parts);
     cg_c_line(p, "const int y0 = block %% %lld * %d, row0 = block / %lld;", columns, q->y.tile, columns);
     cg_c_line(p, "const int chunk = row0 / %d, part = row0 %% %d;", parts, parts);
@@ -423,14 +423,16 @@ static Product make_product(Arena *arena, const CgOptions *options, const CgStep
                      .y.name = "y"};
 }
 
-bool cuda_is_product(Arena *arena, const CgOptions *options, const CgStep *step) {
-    Product q = make_product(arena, options, step);
-    return cuda_is_narrow(options, step) && describe(&q);
+static bool is_product(const CgProgram *program, Arena *scratch, const CgStep *step) {
+    Product q = make_product(scratch, program->options, step);
+    return cuda_is_narrow(program->options, step) && describe(&q);
 }
 
-bool cuda_has_channel_tiles(Arena *arena, const CgOptions *options, const CgStep *step) {
-    Product q = make_product(arena, options, step);
-    const IrNode *node = step->node;
+/* Does a tile lie in one image, its columns being channels of the result [N, H, W, C]? Dense convolutions with a window do
+ * not count: a library may compute those (cuda_conv.c). */
+static bool has_channel_tiles(const CgProgram *program, Arena *scratch, const CudaGroup *group) {
+    Product q = make_product(scratch, program->options, group->steps[0]);
+    const IrNode *node = group->steps[0]->node;
     bool pointwise = ir_is_convolution(node) && node->inputs[1]->type.dim[2] * node->inputs[1]->type.dim[3] == 1;
     if (!pointwise || !describe(&q))
         return false;
@@ -440,7 +442,7 @@ bool cuda_has_channel_tiles(Arena *arena, const CgOptions *options, const CgStep
     return pixels && q.y.axis_count == 1 && q.y.axes[0] == 3;
 }
 
-void cuda_print_product(CudaKernel *k) {
+static void print_product(CudaKernel *k) {
     Product q = make_product(k->p->arena, k->program->options, k->group->steps[0]);
     q.k = k;
     q.p = k->p;
@@ -453,3 +455,18 @@ void cuda_print_product(CudaKernel *k) {
     print_threads(&q);
     k->threads = (sums ? print_chunks(&q) : print_tiles(&q)) * CUDA_BLOCK_THREADS;
 }
+
+/* A block takes rows of tiles. */
+static int64_t most_parts(const CgProgram *program, Arena *scratch, const CudaGroup *group) {
+    Product q = make_product(scratch, program->options, group->steps[0]);
+    if (!describe(&q))
+        bug("%%%d is no product", q.step->node->id);
+    choose_tiles(&q);
+    return count_tiles(&q.x);
+}
+
+const CudaSchedule cuda_schedule_product = {.name = "product",
+                                            .fits = is_product,
+                                            .takes_sums = has_channel_tiles,
+                                            .most_parts = most_parts,
+                                            .print = print_product};

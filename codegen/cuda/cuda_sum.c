@@ -46,12 +46,9 @@ static int64_t count_terms(const CgStep *step) {
     return terms;
 }
 
-bool cuda_is_sum(const CgStep *step) {
+/* Over the images of a chunk, a constant number of terms in each. */
+static bool adds_images(const CgStep *step) {
     return step->partial && count_terms(step) > 0;
-}
-
-bool cuda_is_long_sum(const CgStep *step) {
-    return !step->partial && is_sum(step) && cuda_step_launch(step) == LAUNCH_once && count_terms(step) >= LEAST_TERMS;
 }
 
 /* ---- the loop ---- */
@@ -213,7 +210,7 @@ static int choose_lanes(int64_t elements) {
     return lanes;
 }
 
-void cuda_print_sum(CudaKernel *k) {
+static void print_sum(CudaKernel *k) {
     const CgStep *step = k->group->steps[0];
     CgPrinter *p = k->p;
     bool wide = !step->partial && is_sum(step) && step->value->wide;
@@ -224,9 +221,9 @@ void cuda_print_sum(CudaKernel *k) {
              .elements = k->threads,
              .terms = count_terms(step),
              .lanes = choose_lanes(k->threads),
+             .parts = k->group->parts,
              .type = wide ? "double" : "T"};
     long long blocks = (long long)((s.elements + s.lanes - 1) / s.lanes);
-    s.parts = step->partial ? cuda_parts_choose(k, 0, s.terms / slice_count(&s) / LEAST_TURNS) : 1;
     cg_c_line(p, "__shared__ %s sums[%d];", s.type, s.count * CUDA_BLOCK_THREADS);
     cg_c_line(p, "const int lane = threadIdx.x %% %d, slice = threadIdx.x / %d;", s.lanes, s.lanes);
     cg_c_open(p, "for (%s block = blockIdx.x; block < %s%lld; block += gridDim.x)", p->index_type,
@@ -240,6 +237,52 @@ void cuda_print_sum(CudaKernel *k) {
     cg_c_close(p);
     k->threads = blocks * s.parts * CUDA_BLOCK_THREADS;
 }
+
+/* ---- the schedules ---- */
+
+static bool is_partial_sum(const CgProgram *program, Arena *scratch, const CgStep *step) {
+    (void)program, (void)scratch;
+    return adds_images(step);
+}
+
+static bool is_long_sum(const CgProgram *program, Arena *scratch, const CgStep *step) {
+    (void)program, (void)scratch;
+    return !step->partial && is_sum(step) && cuda_step_launch(step) == LAUNCH_once && count_terms(step) >= LEAST_TERMS;
+}
+
+/* Over the same elements, by the same terms. */
+static bool same_sums(const CgStep *a, const CgStep *b) {
+    const CgScalar *x = a->value, *y = b->value;
+    int count = x->kind == SCALAR_reduce ? x->reduce_count : 0;
+    if (!cuda_same_extents(&a->out->type, &b->out->type) || x->kind != y->kind ||
+        (count && x->reduce_count != y->reduce_count))
+        return false;
+    for (int i = 0; i < count; i++)
+        if (a->axes[x->reduce_axes[i]].extent != b->axes[y->reduce_axes[i]].extent)
+            return false;
+    return true;
+}
+
+static bool shares_loop(const CudaGroup *group, const CgStep *step) {
+    return group->step_count < CUDA_GROUP_SUMS && same_sums(group->steps[0], step);
+}
+
+/* Each turn of a slice brings a term. */
+static int64_t most_parts(const CgProgram *program, Arena *scratch, const CudaGroup *group) {
+    (void)program, (void)scratch;
+    const CgStep *step = group->steps[0];
+    return count_terms(step) / (CUDA_BLOCK_THREADS / choose_lanes(cuda_count_elements(step))) / LEAST_TURNS;
+}
+
+const CudaSchedule cuda_schedule_sum = {.name = "sum",
+                                        .always = true,
+                                        .adds_up = true,
+                                        .fits = is_partial_sum,
+                                        .stands_beside = shares_loop,
+                                        .most_parts = most_parts,
+                                        .print = print_sum};
+const CudaSchedule cuda_schedule_long_sum = {
+    .name = "long sum", .always = true, .is_late = true, .fits = is_long_sum, .print = print_sum};
 
 /* ---- behind another step of the same kernel ---- */
 
@@ -259,7 +302,7 @@ static int channel_axis(const CgStep *sum) {
 bool cuda_is_sum_of(Arena *arena, const CgStep *sum, const CgStep *step) {
     const IrType *type = &step->out->type;
     int channel = channel_axis(sum);
-    if (type->rank != 4 || !cuda_is_sum(sum) || axis_count(sum) != 2 || channel < 0)
+    if (type->rank != 4 || !adds_images(sum) || axis_count(sum) != 2 || channel < 0)
         return false;
     int axes[4] = {0, sum->value->reduce_axes[0], sum->value->reduce_axes[1], channel};
     for (int d = 1; d < 4; d++)

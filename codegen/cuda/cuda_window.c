@@ -68,7 +68,8 @@ static bool same_pair(const IrNode *a, const IrNode *b, const char *name) {
 }
 
 /* Random numbers are named by the element of their own step. */
-bool cuda_is_window(const CgProgram *program, const CgStep *step) {
+static bool is_window(const CgProgram *program, Arena *scratch, const CgStep *step) {
+    (void)scratch;
     Found f = find_windows(step);
     bool fine = f.count > 0 && f.count <= WINDOW_MOST && !ir_is_weight_gradient(step->node) && step->int_count == 0 &&
                 cuda_is_narrow(program->options, step);
@@ -80,13 +81,8 @@ bool cuda_is_window(const CgProgram *program, const CgStep *step) {
     return fine && reach <= WINDOW_MOST_REACH;
 }
 
-bool cuda_is_window_grad(const CgProgram *program, const CgStep *step) {
-    if (!ir_is_weight_gradient(step->node) || !fits_tile(step->node) || !step->partial || step->int_count > 0 ||
-        !cuda_is_narrow(program->options, step))
-        return false;
-    const int64_t *weight = ir_conv_weight(step->node);
-    return weight[2] * weight[3] * CUDA_BLOCK_THREADS * plan_element_bytes(program->options->precision, DTYPE_f32) <=
-           WINDOW_MOST_SHARED;
+bool window_fits_gradient(const CgStep *step) {
+    return ir_is_weight_gradient(step->node) && fits_tile(step->node);
 }
 
 /* Pixels from the first tap of either to the last of either. */
@@ -107,7 +103,8 @@ static int64_t count_common_reach(const IrNode *a, const IrNode *b) {
     return reach;
 }
 
-bool cuda_share_tile(const CgStep *a, const CgStep *b) {
+/* Can two windows, or gradients of their weights, move over one tile? */
+static bool share_tile(const CgStep *a, const CgStep *b) {
     const IrNode *x = a->node, *y = b->node;
     if (!fits_tile(x) || x->op != y->op)
         return false;
@@ -116,9 +113,17 @@ bool cuda_share_tile(const CgStep *a, const CgStep *b) {
            count_common_reach(x, y) <= WINDOW_MOST_REACH;
 }
 
-bool cuda_same_window(const CgStep *a, const CgStep *b) {
+/* Do they have the same taps? Those are candidates of different edges. */
+static bool same_window(const CgStep *a, const CgStep *b) {
     const int64_t *x = ir_conv_weight(a->node), *y = ir_conv_weight(b->node);
     return x[2] == y[2] && x[3] == y[3] && same_pair(a->node, b->node, "dilation");
+}
+
+bool window_stands_beside(const CudaGroup *group, const CgStep *step) {
+    for (int i = 0; i < group->step_count; i++)
+        if (!share_tile(group->steps[i], step) || same_window(group->steps[i], step))
+            return false;
+    return group->step_count < CUDA_GROUP_WINDOWS;
 }
 
 /* ---- sizes ---- */
@@ -274,9 +279,9 @@ static void describe_formula(Tile *t, int number) {
     (*formula)->value = cg_describe(b, step->node, index);
 }
 
-Tile window_tile(CudaKernel *k) {
-    const CudaGroup *group = k->group;
-    Tile t = {.k = k, .p = k->p};
+/* Attributes and sizes alone. */
+static Tile measure_tile(const CgProgram *program, const CudaGroup *group) {
+    Tile t = {0};
     for (; t.step_count < group->step_count &&
            (!group->steps[t.step_count]->partial || ir_is_weight_gradient(group->steps[0]->node));
          t.step_count++) {
@@ -290,9 +295,16 @@ Tile window_tile(CudaKernel *k) {
         t.size[side] = output_shape(first)[1 + side];
     }
     t.channels = ir_conv_weight(first)[0];
-    choose_tile(&t, plan_element_bytes(k->program->options->precision, DTYPE_f32));
+    choose_tile(&t, plan_element_bytes(program->options->precision, DTYPE_f32));
+    return t;
+}
+
+Tile window_tile(CudaKernel *k) {
+    Tile t = measure_tile(k->program, k->group);
+    t.k = k;
+    t.p = k->p;
     describe(&t);
-    for (int i = 0; i < t.step_count && !ir_is_weight_gradient(first); i++) {
+    for (int i = 0; i < t.step_count && !ir_is_weight_gradient(t.windows[0].node); i++) {
         describe_formula(&t, i);
         cg_c_set_step(t.p, t.formulas[i], 0);
     }
@@ -454,7 +466,7 @@ static int64_t print_chunks(const Tile *t) {
     long long count[3];
     window_count_tiles(t, count);
     cg_c_line(p, "T *const sums = tile;");
-    int parts = cuda_parts_choose(t->k, 1, count[1] * count[2]);
+    int parts = t->k->group->parts;
     cg_c_open(p, "for (int block = blockIdx.x; block < run->chunks * %lld; block += gridDim.x)", count[0] * parts);
     cg_c_line(p, "const int row = block / %lld, channel = block %% %lld * %d + lane;", count[0], count[0], t->lanes);
     cg_c_line(p, "const int chunk = row / %d, part = row %% %d;", parts, parts);
@@ -472,10 +484,32 @@ static int64_t print_chunks(const Tile *t) {
     return count[0] * parts;
 }
 
-void cuda_print_window(CudaKernel *k) {
+static void print_window(CudaKernel *k) {
     Tile t = window_tile(k);
     int64_t elements = window_elements(&t), sums = cuda_sums_elements(k->group, t.step_count);
     cg_c_line(k->p, "__shared__ T tile[%lld];", (long long)(sums > elements ? sums : elements));
     cg_c_line(k->p, "const int lane = threadIdx.x %% %d;", t.lanes);
     k->threads = (sums ? print_chunks(&t) : print_tiles(&t)) * CUDA_BLOCK_THREADS;
 }
+
+/* Behind a single step. */
+static bool takes_sums(const CgProgram *program, Arena *scratch, const CudaGroup *group) {
+    (void)program, (void)scratch, (void)group;
+    return true;
+}
+
+/* A block takes tiles of an image. */
+static int64_t most_parts(const CgProgram *program, Arena *scratch, const CudaGroup *group) {
+    (void)scratch;
+    Tile t = measure_tile(program, group);
+    long long count[3];
+    window_count_tiles(&t, count);
+    return count[1] * count[2];
+}
+
+const CudaSchedule cuda_schedule_window = {.name = "window",
+                                           .fits = is_window,
+                                           .stands_beside = window_stands_beside,
+                                           .takes_sums = takes_sums,
+                                           .most_parts = most_parts,
+                                           .print = print_window};

@@ -48,6 +48,10 @@ typedef struct Tile {
     int lanes;                            /* channels of a tile; divides the number of threads */
 } Tile;
 
+/* Is the step the gradient of a depthwise convolution's weights that a tile can hold? */
+bool window_fits_gradient(const CgStep *step);
+/* Candidates of one edge, with different taps, share a tile. */
+bool window_stands_beside(const CudaGroup *group, const CgStep *step);
 /* Attributes, sizes and descriptions of the windows that the kernel's group begins with. */
 Tile window_tile(CudaKernel *k);
 int window_tap_count(const Window *w);

@@ -96,7 +96,7 @@ static long long shared_elements(const Tile *t) {
     return most;
 }
 
-void cuda_print_window_grad(CudaKernel *k) {
+static void print_window_grad(CudaKernel *k) {
     Tile t = window_tile(k);
     CgPrinter *p = k->p;
     long long count[3];
@@ -115,3 +115,17 @@ void cuda_print_window_grad(CudaKernel *k) {
     cg_c_close(p);
     k->threads = count[0] * CUDA_BLOCK_THREADS;
 }
+
+static bool is_window_grad(const CgProgram *program, Arena *scratch, const CgStep *step) {
+    (void)scratch;
+    if (!window_fits_gradient(step) || !step->partial || step->int_count > 0 || !cuda_is_narrow(program->options, step))
+        return false;
+    const int64_t *weight = ir_conv_weight(step->node);
+    return weight[2] * weight[3] * CUDA_BLOCK_THREADS * plan_element_bytes(program->options->precision, DTYPE_f32) <=
+           WINDOW_MOST_SHARED;
+}
+
+const CudaSchedule cuda_schedule_window_grad = {.name = "gradient of a window",
+                                                .fits = is_window_grad,
+                                                .stands_beside = window_stands_beside,
+                                                .print = print_window_grad};

@@ -1,5 +1,4 @@
-/* emit_cuda.c: the CUDA dialect: a kernel for each group of steps (cuda_group.c), by the schedule of its shape; here, one
- * thread an element of the results, images side by side.
+/* emit_cuda.c: the CUDA dialect: a kernel for each group of steps (cuda_group.c), as its schedule prints it (schedule_table.c).
  *
  * Arguments of a kernel: a table with a row for each of the calls that are launched together (its buffers in order, then
  * its constants), the run-time block on the device, and the distance between two images' private memories in bytes. Nothing is included: NVRTC may have no headers. */
@@ -164,8 +163,7 @@ void cuda_print_chunk(CgPrinter *p, const char *first, int step) {
     cg_c_open(p, "for (int64_t image = (%s)chunk * images / chunks%s; image < end; image += %d)", type, first, step);
 }
 
-/* Elements of one image, of one chunk, or of all, as the launch is. */
-static int64_t count_elements(const CgStep *step) {
+int64_t cuda_count_elements(const CgStep *step) {
     int64_t count = 1;
     for (int d = 0; d < step->out->type.rank; d++)
         count *= step->axes[d].extent > 0 ? step->axes[d].extent : 1;
@@ -178,82 +176,25 @@ bool cuda_is_narrow(const CgOptions *options, const CgStep *step) {
     for (int i = 0; i < step->buffer_count; i++)
         if (ir_type_count(&step->buffers[i]->type, 1, options->chunks) > most)
             return false;
-    return count_elements(step) * (options->batch + options->chunks) < most;
-}
-
-/* One thread an element of each step. */
-static void print_elements(CudaKernel *k) {
-    CgPrinter *p = k->p;
-    const CudaGroup *group = k->group;
-    const CgStep *first = group->steps[0];
-    const char *outer = k->launch == LAUNCH_chunks ? "chunk" : k->launch == LAUNCH_images ? "image" : NULL;
-    const char *times = k->launch == LAUNCH_chunks   ? "run->chunks * "
-                        : k->launch == LAUNCH_images ? "run->batch * "
-                                                     : "";
-    cg_c_open(p,
-              "for (%s thread = (%s)blockIdx.x * blockDim.x + threadIdx.x; thread < %s%lld; thread += (%s)gridDim.x * "
-              "blockDim.x)",
-              p->index_type, p->index_type, times, (long long)k->threads, p->index_type);
-    if (outer) {
-        cg_c_line(p, "const int64_t %s = thread / %lld;", outer, (long long)k->threads);
-        cg_c_line(p, "const %s element = thread %% %lld;", p->index_type, (long long)k->threads);
-    }
-    CudaUse uses[CUDA_GROUP_STEPS];
-    const char *names[CG_MAX_AXES];
-    int rank = first->out->type.rank;
-    for (int i = 0; i < group->step_count; i++)
-        uses[i] = (CudaUse){group->steps[i], group->steps[i]->value, first->out->order, true};
-    cuda_name_axes(p, uses, group->step_count, rank, outer ? "element" : "thread", names);
-    cuda_print_private_bases(k);
-    for (int i = 0; i < group->step_count; i++) {
-        cuda_set_step(k, i);
-        cuda_use_names(p, first->out->order, rank, names);
-        if (outer)
-            p->axis_name[0] = outer;
-        cg_c_store(p, p->step->out, cg_c_result_offset(p), cg_c_print_scalar(p, p->step->value), false);
-    }
-    cg_c_close(p);
+    return cuda_count_elements(step) * (options->batch + options->chunks) < most;
 }
 
 /* Threads of a launch come from its first step, unless the schedule says otherwise. */
-static void print_body(CudaKernel *k) {
-    switch (k->group->shape) {
-    case SHAPE_product:
-        cuda_print_product(k);
-        break;
-    case SHAPE_window:
-        cuda_print_window(k);
-        break;
-    case SHAPE_window_grad:
-        cuda_print_window_grad(k);
-        break;
-    case SHAPE_sum:
-    case SHAPE_long_sum:
-        cuda_print_sum(k);
-        break;
-    case SHAPE_elements:
-        (cuda_has_merges(k) ? cuda_print_merge : print_elements)(k);
-    }
-}
-
-static CudaKernel begin_kernel(Arena *arena, CgProgram *program, const CudaParts *parts, const CudaGroup *group,
-                               Str *body) {
-    CudaKernel k = {
-        .p = cg_printer_create(arena, body, group->steps[0]), .program = program, .parts = parts, .group = group};
+static CudaKernel begin_kernel(Arena *arena, CgProgram *program, const CudaGroup *group, Str *body) {
+    CudaKernel k = {.p = cg_printer_create(arena, body, group->steps[0]), .program = program, .group = group};
     bool narrow = true;
     int ints = 0;
     for (int i = 0; i < group->step_count; i++) {
         k.int_base[i] = ints;
         ints += group->steps[i]->int_count;
         narrow = narrow && cuda_is_narrow(program->options, group->steps[i]);
-        cuda_parts_read(arena, group->steps[i]);
         cuda_set_step(&k, i);
     }
     cuda_set_step(&k, 0);
     k.p->indent = 1;
     k.p->index_type = narrow ? "int" : "int64_t";
     k.launch = cuda_step_launch(group->steps[group->step_count - 1]);
-    k.threads = count_elements(group->steps[0]);
+    k.threads = cuda_count_elements(group->steps[0]);
     return k;
 }
 
@@ -266,14 +207,13 @@ static int gather_ints(const CudaGroup *group, int64_t *ints) {
     return count;
 }
 
-static void emit_group(CgModule *module, CgProgram *program, const CudaParts *parts, const CudaGroup *group,
-                       PlanStage *calls) {
+static void emit_group(CgModule *module, CgProgram *program, const CudaGroup *group, PlanStage *calls) {
     Arena *arena = arena_create(); /* most texts turn out to be known already */
     Str body = str_create(arena), text = str_create(arena);
-    CudaKernel k = begin_kernel(arena, program, parts, group, &body);
+    CudaKernel k = begin_kernel(arena, program, group, &body);
     int64_t ints[CUDA_GROUP_STEPS * CG_MAX_INTS];
     int int_count = gather_ints(group, ints);
-    print_body(&k);
+    group->schedule->print(&k);
     add_parameters(&k, int_count, &text);
     str_add_bytes(&text, body.data, body.length);
     str_add(&text, "}\n");
@@ -309,19 +249,36 @@ static void sort_calls(CgModule *module, PlanStage *stage) {
     stage->steps = calls;
 }
 
-void cg_cuda_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls) {
+/* The levels of the prepared steps, then those of the others. */
+typedef struct Levels {
+    int count;
+    CudaLevel *levels;
+} Levels;
+
+static void choose_parts(CgProgram *program, const Levels levels[2]) {
     CudaParts parts = cuda_parts_begin(program);
-    for (int prepared = 1; prepared >= 0; prepared--) {
-        int level_count;
-        CudaLevel *levels = cuda_group_steps(module->arena, program, prepared, &level_count);
-        for (int i = 0; i < level_count; i++) {
-            if (!levels[i].group_count)
-                continue;
+    for (int run = 0; run < 2; run++)
+        for (int i = 0; i < levels[run].count; i++)
+            for (int j = 0; j < levels[run].levels[i].group_count; j++)
+                cuda_parts_choose(&parts, levels[run].levels[i].groups[j]);
+    cuda_parts_end(&parts);
+}
+
+void cg_cuda_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls) {
+    Levels levels[2];
+    for (int run = 0; run < 2; run++)
+        levels[run].levels = cuda_group_steps(module->arena, program, run == 0, &levels[run].count);
+    choose_parts(program, levels);
+    for (int run = 0; run < 2; run++) {
+        for (int i = 0; i < levels[run].count; i++) {
+            const CudaLevel *level = &levels[run].levels[i];
             PlanStage stage = {.domain = DOMAIN_parallel};
-            for (int j = 0; j < levels[i].group_count; j++)
-                emit_group(module, program, &parts, levels[i].groups[j], &stage);
+            for (int j = 0; j < level->group_count; j++)
+                emit_group(module, program, level->groups[j], &stage);
+            if (!level->group_count)
+                continue;
             sort_calls(module, &stage);
-            cg_add_stage(module, calls, prepared, stage);
+            cg_add_stage(module, calls, run == 0, stage);
         }
     }
 }
