@@ -87,7 +87,7 @@ static const char *kernel_text(const CgEmitC *e, const CgPrinter *p) {
         str_addf(&text, "    %s%s *%s b%d = buffers[%d];\n", is_written(e, p->buffers[i]) ? "" : "const ",
                  cg_c_element(p->buffers[i]), qualifier(e, p, p->buffers[i]), i, i);
     /* A copy, which stores through the buffers cannot change: what it gives leaves the loops. */
-    if (strstr(p->out->data, "run"))
+    if (p->reads_run)
         str_add(&text, "    const NdRun values = *work->run, *const run = &values;\n");
     str_add(&text, "    const int64_t image = work->image, chunk = work->chunk, first = work->first;\n"
                    "    char *const scratch = work->scratch;\n"

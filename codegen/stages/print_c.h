@@ -43,6 +43,7 @@ typedef struct CgPrinter {
     const char *index_type; /* of loop variables: "int64_t", or "int" where that is enough and faster (CUDA) */
     const char *row;        /* variable: where partial sums go, "chunk" */
     const char *ints;       /* expression of the array of the call's constants; "ints" */
+    bool reads_run;         /* the run-time block, `run`, has been mentioned */
     int int_base;           /* where the present step's constants begin in it */
     CgEntry *entries;
     int entry_count, entry_capacity;

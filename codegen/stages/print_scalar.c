@@ -188,6 +188,7 @@ static const char *draw_text(CgPrinter *p, const CgScalar *s) {
     if (vector &&
         (s->index[0].coef[p->vector_axis] != 1 || s->index[1].coef[p->vector_axis] || s->draw == DRAW_bernoulli))
         return NULL;
+    p->reads_run = true;
     const char *keep = s->arg_count ? arena_printf(p->arena, ", %s", cg_c_print_scalar(p, s->args[0])) : "";
     return arena_printf(p->arena, "%s%s(run, %s[%d], %s, %s%s)", draw_name(s->draw), suffix(p, vector), p->ints,
                         p->int_base + s->number, cg_c_index(p, &s->index[1]), cg_c_index(p, &s->index[0]), keep);
@@ -199,6 +200,7 @@ static const char *print_draw(CgPrinter *p, const CgScalar *s) {
 }
 
 const char *cg_c_draw_row(CgPrinter *p, const CgScalar *s, int64_t stride, int64_t count) {
+    p->reads_run = true;
     const char *call = arena_printf(p->arena, "%s_row_v%d(run, %s[%d], %s, %s, %lld, %lld", draw_name(s->draw),
                                     p->width, p->ints, p->int_base + s->number, cg_c_index(p, &s->index[1]),
                                     cg_c_index(p, &s->index[0]), (long long)stride, (long long)count);
@@ -424,6 +426,7 @@ static const char *print_kind(CgPrinter *p, const CgScalar *s) {
     case SCALAR_load:
         return print_load(p, s);
     case SCALAR_run:
+        p->reads_run = true;
         return define(p, "T",
                       s->number < 0 ? "(T)run->batch" : arena_printf(p->arena, "(T)run->scalar[%d]", s->number));
     case SCALAR_index:
