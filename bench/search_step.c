@@ -55,7 +55,7 @@ static double run_half(Bench *b, GraphKind kind, int64_t taken, Error *error) {
     const RtPosition at = {
         .epochs = 1, .step = taken, .steps = MAX_STEPS, .global_step = taken, .alphas_updates = taken};
     double start = now();
-    RtRun run = rt_step(kind, rt_program_module(b->program), 10, &at);
+    RtRun run = rt_step(kind, rt_program_settings(b->program), 10, &at);
     run.batch = b->batch;
     run.input_count = 2;
     run.inputs = b->inputs;

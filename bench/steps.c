@@ -71,7 +71,7 @@ static int compare_doubles(const void *a, const void *b) {
 static bool run_once(const Bench *b, GraphKind kind, int count, const RtInput *inputs, int64_t taken, Error *error) {
     const RtPosition at = {
         .epochs = 1, .step = taken, .steps = MAX_STEPS, .global_step = taken, .alphas_updates = taken};
-    RtRun run = rt_step(kind, rt_program_module(b->program), 10, &at);
+    RtRun run = rt_step(kind, rt_program_settings(b->program), 10, &at);
     run.batch = rt_program_batch(b->program);
     run.input_count = count;
     run.inputs = inputs;

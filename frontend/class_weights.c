@@ -1,6 +1,7 @@
 /* class_weights.c: class_weights = balanced, or [1, 2.5, 1], of a search or a training. The setting is text:
  * "balanced", or the numbers with blanks between them. */
 #include "frontend/lower.h"
+#include "ir/settings.h"
 
 #include <math.h>
 #include <string.h>
@@ -31,7 +32,7 @@ void lower_class_weights(Lower *l, const char *key, Value value, Span span) {
 }
 
 void lower_check_class_weights(Lower *l) {
-    int64_t classes = ir_module_get_int(l->module, "classes", 0), count = 1;
+    int64_t classes = settings_read(l->module).network.classes, count = 1;
     for (int i = 0; i < l->module->setting_count; i++) {
         const IrSetting *setting = &l->module->settings[i];
         if (!str_ends_with(setting->key, ".class_weights") || str_equal(setting->value.s, "balanced"))

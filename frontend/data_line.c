@@ -8,20 +8,10 @@
  * images' shape is that of the data they replace, where that is of the same source, else what the folder holds. */
 #include "frontend/frontend.h"
 #include "frontend/lower.h"
+#include "ir/settings.h"
 
 #include <string.h>
 
-typedef struct Source {
-    const char *name;
-    bool any_shape; /* the arguments say what images there are */
-    int classes, size, channels;
-} Source;
-static const Source sources[] = {
-    {"mnist", true, 10, 32, 1},    {"fashion_mnist", true, 10, 32, 1}, {"kmnist", true, 10, 32, 1},
-    {"cifar10", false, 10, 32, 3}, {"cifar100", false, 100, 32, 3},    {"stl10", false, 10, 96, 3},
-    {"svhn", false, 10, 32, 3},    {"synthetic", true, 10, 32, 3},     {"image_folder", true, 1000, 224, 3},
-};
-enum { SOURCE_COUNT = sizeof sources / sizeof sources[0] };
 static const char *const shape_names[] = {"classes", "H", "W", "channels"};
 
 /* cifar10, or that of cifar10(...); NULL when it is none. */
@@ -30,15 +20,8 @@ static const char *source_name(const Ast *data) {
     return name && name->kind == AST_name ? name->name : NULL;
 }
 
-static const Source *find_source(const char *name) {
-    for (int i = 0; name && i < SOURCE_COUNT; i++)
-        if (str_equal(sources[i].name, name))
-            return &sources[i];
-    return NULL;
-}
-
-static void set_shape(Lower *l, Frame *f, const Source *source) {
-    const int values[] = {source->classes, source->size, source->size, source->channels};
+static void set_shape(Lower *l, Frame *f, const DataSource *source) {
+    const int values[] = {source->classes, source->side, source->side, source->channels};
     for (int i = 0; i < 4; i++)
         lower_set_variable(l, f, shape_names[i], value_int(values[i]));
 }
@@ -52,7 +35,7 @@ static bool is_shape(const Ast *argument) {
 
 static bool set_source(Lower *l, Frame *f, const Ast *data) {
     const char *name = source_name(data);
-    const Source *source = find_source(name);
+    const DataSource *source = data_source_find(name);
     if (!name) {
         diag_error(l->diag, data->span, "data is a source with its arguments, as in cifar10(\"PATH\")");
         return false;
@@ -88,7 +71,7 @@ static const Ast *replacement(const Lower *l) {
 }
 
 bool lower_data_has_any_shape(const Lower *l) {
-    const Source *source = find_source(ir_module_get_string(l->module, "data.source", NULL));
+    const DataSource *source = data_source_find(settings_read(l->module).data.source);
     return source && source->any_shape;
 }
 
@@ -108,10 +91,10 @@ static const char *path_of(const Ast *data) {
     return NULL;
 }
 
-static void look_at_folder(Lower *l, Frame *f, const char *path, bool size_is_known) {
+static void look_at_files(Lower *l, Frame *f, const DataSource *source, const char *path, bool size_is_known) {
     int64_t values[3] = {0};
     if (l->look_at && path)
-        l->look_at(path, &values[0], &values[1], &values[2]);
+        l->look_at(source->name, path, &values[0], &values[1], &values[2]);
     for (int i = 0; i < (size_is_known ? 1 : 3); i++)
         if (values[i] > 0)
             lower_set_variable(l, f, shape_names[i], value_int(values[i]));
@@ -119,14 +102,14 @@ static void look_at_folder(Lower *l, Frame *f, const char *path, bool size_is_kn
 
 /* old: NULL when there was none. */
 static void replace_data(Lower *l, Frame *f, const Ast *old, const Ast *data) {
-    const Source *source = find_source(source_name(data));
-    bool same = source && source->any_shape && source == find_source(source_name(old));
+    const DataSource *source = data_source_find(source_name(data));
+    bool same = source && source->any_shape && source == data_source_find(source_name(old));
     if (!set_source(l, f, data))
         return;
     if (same)
         set_arguments(l, f, old, source->name, true);
-    if (source && str_equal(source->name, "image_folder"))
-        look_at_folder(l, f, path_of(data), same);
+    if (source)
+        look_at_files(l, f, source, path_of(data), same);
     set_arguments(l, f, data, source_name(data), false);
 }
 

@@ -7,6 +7,7 @@
  * So a genotype depends neither on where the searched text lies nor on what becomes of it. Needed are the candidates,
  * the network that the genotype is put into, and whatever their definitions name. */
 #include "frontend/lower.h"
+#include "ir/settings.h"
 
 #include <string.h>
 
@@ -154,11 +155,13 @@ static void add_call_arguments(Needs *needs, const Ast *network, const Ast *call
 
 static void add_data_arguments(const Lower *l, const Ast *network, Str *out) {
     static const char *const names[] = {"classes", "channels", "H", "W"};
-    static const char *const keys[] = {"classes", "input.channels", "input.height", "input.width"};
+    static const int facts[] = {SETTING_network_classes, SETTING_network_channels, SETTING_network_height,
+                                SETTING_network_width};
+    const Settings s = settings_read(l->module);
+    const int64_t values[] = {s.network.classes, s.network.channels, s.network.height, s.network.width};
     for (int i = 0; i < 4; i++)
-        if (find_param(network, names[i]) && ir_module_get(l->module, keys[i]))
-            str_addf(out, "%s%s = %lld", out->length ? ", " : "", names[i],
-                     (long long)ir_module_get_int(l->module, keys[i], 0));
+        if (find_param(network, names[i]) && s.given[facts[i]])
+            str_addf(out, "%s%s = %lld", out->length ? ", " : "", names[i], (long long)values[i]);
 }
 
 /* The search's own network, with the genotype in the place of the space. False when it has no such place. */
@@ -183,15 +186,15 @@ static bool put_into_own_network(Needs *needs, const Ast *expression) {
 
 /* The cells that `cifar` has. */
 static bool fits_cifar(const Lower *l) {
-    const IrAttr *alphas = ir_module_get(l->module, "space.alphas");
-    return str_map_get(l->globals, "cifar") && ir_module_get_int(l->module, "space.inputs", 0) == 2 && alphas &&
-           alphas->count == 2 && str_equal(alphas->symbols[0], "alphas_normal") &&
-           str_equal(alphas->symbols[1], "alphas_reduce");
+    const Settings s = settings_read(l->module);
+    const IrAttr *alphas = s.space.alphas;
+    return str_map_get(l->globals, "cifar") && s.space.inputs == 2 && alphas && alphas->count == 2 &&
+           str_equal(alphas->symbols[0], "alphas_normal") && str_equal(alphas->symbols[1], "alphas_reduce");
 }
 
 static void choose_network(Needs *needs, const Ast *expression) {
     IrModule *module = needs->l->module;
-    const char *own = ir_module_get_string(module, "space.network", NULL);
+    const char *own = settings_read(module).space.network;
     if (own)
         need_name(needs, own);
     else if (fits_cifar(needs->l))

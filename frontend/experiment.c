@@ -25,7 +25,7 @@ void settings_list_keys(Arena *arena, const Ast *network, const Ast *experiment,
     for (int i = 0; network && network->kids[0] && i < network->kids[0]->count; i++)
         ARENA_PUSH(arena, *keys, *count, capacity, arena_printf(arena, "network.%s", network->kids[0]->kids[i]->name));
     for (int i = 0; experiment && i < SETTING_COUNT; i++)
-        if (key_is_of(setting_rows[i].key, experiment->name))
+        if (!setting_rows[i].is_fact && key_is_of(setting_rows[i].key, experiment->name))
             ARENA_PUSH(arena, *keys, *count, capacity, setting_rows[i].key);
 }
 
@@ -212,13 +212,23 @@ static void set_extent(Lower *l, Frame *f, const char *name, const Ast *value) {
         diag_error(l->diag, value->span, "'%s' of the data is an integer, not %s", name, value_kind_name(&extent));
 }
 
+/* Adds the settings data.*, those of several numbers (mean.0, mean.1) once; returns how many names there are. */
+static int list_data_names(Lower *l, const char **names, int count) {
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        const char *key = setting_rows[i].key;
+        if (setting_rows[i].is_fact || !str_starts_with(key, "data.") || i == SETTING_data_source)
+            continue;
+        const char *name = arena_strndup(l->arena, key + 5, strcspn(key + 5, "."));
+        if (!str_equal(names[count - 1], name))
+            names[count++] = name;
+    }
+    return count;
+}
+
 void lower_data_argument(Lower *l, Frame *f, const Ast *argument, const char *source) {
     enum { SHAPE = 4 }; /* the first of them are the network's too */
-    static const char *const names[] = {"classes", "H",     "W",          "channels",   "path",       "split",
-                                        "limit",   "crop",  "flip",       "cutout",     "resize",     "interpolation",
-                                        "area",    "ratio", "brightness", "contrast",   "saturation", "hue",
-                                        "mean",    "std",   "transposed", "labels_from"};
-    enum { NAMES = sizeof names / sizeof names[0] };
+    const char *names[SHAPE + SETTING_COUNT] = {"classes", "H", "W", "channels"};
+    int count = list_data_names(l, names, SHAPE);
     if (argument->kind != AST_arg) {
         set_expression(l, f, "data.path", argument);
         return;
@@ -229,10 +239,10 @@ void lower_data_argument(Lower *l, Frame *f, const Ast *argument, const char *so
         set_range(l, f, argument->name, argument->kids[0]);
     else if (find_name(names, SHAPE, argument->name) >= 0)
         set_extent(l, f, argument->name, argument->kids[0]);
-    else if (find_name(names, NAMES, argument->name) >= 0)
+    else if (find_name(names, count, argument->name) >= 0)
         set_expression(l, f, key_in(l, "data", argument->name), argument->kids[0]);
     else
-        report_argument(l, argument, source, names, NAMES);
+        report_argument(l, argument, source, names, count);
 }
 
 /* ---- noise and drop path ---- */
@@ -264,27 +274,26 @@ static void set_noise_value(Lower *l, Frame *f, const Ast *item) {
 /* Uniform noise is described by its variance, Gaussian noise by its standard deviation: noise.std is what the pass
  * wants of either. */
 static void finish_noise(Lower *l, const Ast *noise) {
-    bool uniform = str_equal(ir_module_get_string(l->module, "noise.distribution", "gaussian"), "uniform");
-    bool additive = str_equal(ir_module_get_string(l->module, "noise.mixture", "additive"), "additive");
-    const IrAttr *size = ir_module_get(l->module, "noise.std");
+    const Settings s = settings_read(l->module);
+    bool uniform = str_equal(s.noise.distribution, "uniform");
     bool given = false;
     for (int i = 1; i < noise->count; i++) {
         const Ast *item = noise->kids[i];
         bool variance = item->kind == AST_setting && str_equal(item->name, "variance");
         given = given || variance || (item->kind == AST_setting && str_equal(item->name, "std"));
-        if (size && item->kind == AST_setting && uniform && str_equal(item->name, "std"))
-            lower_setting(l, "noise.std", value_float(size->f * size->f), item->span);
+        if (s.given[SETTING_noise_std] && item->kind == AST_setting && uniform && str_equal(item->name, "std"))
+            lower_setting(l, "noise.std", value_float(s.noise.std * s.noise.std), item->span);
         else if (variance && !uniform)
             diag_error(l->diag, item->span, "Gaussian noise is given by its std; only uniform noise has a variance");
     }
     if (!given)
         diag_error(l->diag, noise->span, "noise needs std = NUMBER or, when it is uniform, variance = NUMBER");
-    if (!ir_module_get(l->module, "noise.relative"))
-        ir_module_set(l->module, "noise.relative", ir_attr_bool("", !uniform && additive), noise->span);
+    if (!s.given[SETTING_noise_relative])
+        ir_module_set(l->module, "noise.relative", ir_attr_bool("", s.noise.relative), noise->span);
 }
 
 static void check_candidate(Lower *l, const Ast *name) {
-    const IrAttr *candidates = ir_module_get(l->module, "space.candidates");
+    const IrAttr *candidates = settings_read(l->module).space.candidates;
     if (!candidates || name->kind != AST_name)
         return;
     for (int i = 0; i < candidates->count; i++)
@@ -418,41 +427,40 @@ static const char *misfit_advice(Lower *l, const char *name, int64_t of_network)
         return "; --data 'image_folder(\"PATH\")' trains on other images";
     return name && lower_data_has_any_shape(l)
                ? arena_printf(l->arena, " unless it is said to have others: %s(..., %s = %lld)",
-                              ir_module_get_string(l->module, "data.source", ""), name, (long long)of_network)
+                              settings_read(l->module).data.source, name, (long long)of_network)
                : "";
 }
 
 /* The network takes images of the data's shape and tells as many classes apart. */
 static void check_data_fits(Lower *l, Frame *f, const Ast *network) {
     static const char *const names[] = {"classes", "H", "W", "channels"};
-    static const char *const keys[] = {"classes", "input.height", "input.width", "input.channels"};
     static const char *const words[] = {"classes", "rows", "columns", "channels"};
+    static const int facts[] = {SETTING_network_classes, SETTING_network_height, SETTING_network_width,
+                                SETTING_network_channels};
+    const Settings s = settings_read(l->module);
+    const int64_t of_network[] = {s.network.classes, s.network.height, s.network.width, s.network.channels};
     for (int i = 0; i < 4; i++) {
         Value value;
-        const IrAttr *of_network = ir_module_get(l->module, keys[i]);
-        bool known = lower_lookup(f, l->arena, names[i], &value) && value.kind == VALUE_int && of_network;
-        if (!known || value.i == of_network->i || follows_network(l, names[i]))
+        bool known = lower_lookup(f, l->arena, names[i], &value) && value.kind == VALUE_int && s.given[facts[i]];
+        if (!known || value.i == of_network[i] || follows_network(l, names[i]))
             continue;
         bool shape = i == 1 || i == 2; /* images are padded to the network's size */
-        if (!shape || value.i > of_network->i)
+        if (!shape || value.i > of_network[i])
             diag_error(l->diag, network->span, "the network is made for %lld %s; the data has %lld%s",
-                       (long long)of_network->i, words[i], (long long)value.i,
-                       misfit_advice(l, i < 3 ? names[i] : NULL, of_network->i));
+                       (long long)of_network[i], words[i], (long long)value.i,
+                       misfit_advice(l, i < 3 ? names[i] : NULL, of_network[i]));
     }
 }
 
 /* Means and deviations are given for all channels or for each. */
-static void check_channels(Lower *l, const char *name) {
-    int64_t channels = ir_module_get_int(l->module, "input.channels", 3);
-    for (int i = 1; i < 3 && i < channels; i++) {
-        const char *first = arena_printf(l->arena, "data.%s.0", name);
-        const char *key = arena_printf(l->arena, "data.%s.%d", name, i);
-        if (ir_module_get(l->module, first) && !ir_module_get(l->module, key)) {
-            diag_error(l->diag, ir_module_get_span(l->module, first),
-                       "'%s' has %d numbers; the network takes %lld channels", name, i, (long long)channels);
+static void check_channels(Lower *l, const char *name, int first) {
+    const Settings s = settings_read(l->module);
+    for (int i = 1; i < 3 && i < s.network.channels; i++)
+        if (s.given[first] && !s.given[first + i]) {
+            diag_error(l->diag, ir_module_get_span(l->module, setting_rows[first].key),
+                       "'%s' has %d numbers; the network takes %lld channels", name, i, (long long)s.network.channels);
             return;
         }
-    }
 }
 
 bool lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool clean) {
@@ -477,8 +485,8 @@ bool lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool 
         return true;
     bool made = lower_entry(l, f, network);
     check_data_fits(l, f, network);
-    check_channels(l, "mean");
-    check_channels(l, "std");
+    check_channels(l, "mean", SETTING_data_mean_0);
+    check_channels(l, "std", SETTING_data_std_0);
     lower_check_class_weights(l);
     Value space;
     if (made && search && lower_lookup(f, l->arena, "space", &space) && space.kind == VALUE_space)

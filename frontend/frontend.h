@@ -23,9 +23,9 @@ typedef struct GenotypeChoice {
     double auxiliary; /* weight of the auxiliary head; below 0: not said */
 } GenotypeChoice;
 
-/* What a folder of pictures holds: the number of its classes and, where all of some pictures have one size, that; 0:
- * not known. */
-typedef void FrontendLookAt(const char *path, int64_t *classes, int64_t *height, int64_t *width);
+/* What the files of a data set hold: the number of classes and, where all of some pictures have one size, that; 0: not
+ * known. */
+typedef void FrontendLookAt(const char *source, const char *path, int64_t *classes, int64_t *height, int64_t *width);
 
 typedef struct FrontendOptions {
     const char *const *sets; /* "NAME=VALUE" as given to --set, in order */

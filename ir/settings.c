@@ -2,25 +2,38 @@
 #include "ir/settings.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 const SettingRow setting_rows[SETTING_COUNT] = {
-#define SETTING(key, type, allowed) {key, SETTING_##type, allowed},
+#define SECTION(...)
+#define SECTION_END(...)
+#define SECTION_AGAIN(...)
+#define SECTION_AGAIN_END(...)
+#define SETTING(member, field, key, type, allowed, otherwise, meaning)                                                 \
+    {key, SETTING_##type, false, allowed, otherwise, meaning, offsetof(Settings, member.field)},
+#define FACT(member, field, key, type, otherwise, meaning)                                                             \
+    {key, SETTING_##type, true, "", otherwise, meaning, offsetof(Settings, member.field)},
 #include "ir/settings.def"
+#undef SECTION
+#undef SECTION_END
+#undef SECTION_AGAIN
+#undef SECTION_AGAIN_END
 #undef SETTING
+#undef FACT
 };
 
 const SettingRow *setting_row(const char *key) {
     for (int i = 0; i < SETTING_COUNT; i++)
-        if (str_equal(setting_rows[i].key, key))
+        if (!setting_rows[i].is_fact && str_equal(setting_rows[i].key, key))
             return &setting_rows[i];
     return NULL;
 }
 
 const char *setting_type_name(SettingType type) {
-    static const char *const names[] = {"an integer", "a number", "true or false", "a name or a string",
-                                        "balanced or a list of numbers"};
+    static const char *const names[] = {
+        "an integer", "a number", "true or false", "a name or a string", "balanced or a list of numbers", "names"};
     return names[type];
 }
 
@@ -112,7 +125,7 @@ static const char *kind_name(const IrAttr *value) {
 }
 
 const char *setting_mistake(Arena *arena, const SettingRow *row, const IrAttr *value) {
-    static const IrAttrKind kinds[] = {ATTR_int, ATTR_float, ATTR_bool, ATTR_string, ATTR_string};
+    static const IrAttrKind kinds[] = {ATTR_int, ATTR_float, ATTR_bool, ATTR_string, ATTR_string, ATTR_symbols};
     bool integer = value->kind == ATTR_int && row->type == SETTING_real;
     if (value->kind != kinds[row->type] && !integer)
         return arena_printf(arena, "'%s' is %s, not %s", row->key, setting_type_name(row->type), kind_name(value));
@@ -130,6 +143,31 @@ void settings_check_values(const IrModule *module, Diag *diag) {
         if (mistake)
             diag_error(diag, setting->span, "%s", mistake);
     }
+}
+
+/* ---- for people ---- */
+
+static const char *allowed_text(Arena *arena, const SettingRow *row) {
+    const char *names[16];
+    size_t count;
+    bool words = row->type == SETTING_word && row->allowed[0];
+    return words             ? list_words(arena, row->allowed, names, 16, &count)
+           : row->allowed[0] ? row->allowed
+                             : setting_type_name(row->type);
+}
+
+void settings_print_table(FILE *out) {
+    static const char *const types[] = {"int", "real", "bool", "word", "weights", "symbols"};
+    Arena *arena = arena_create();
+    fprintf(out, "| key | type | allowed | default | meaning |\n| --- | --- | --- | --- | --- |\n");
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        const SettingRow *row = &setting_rows[i];
+        const char *otherwise = row->otherwise[0] == '=' ? row->otherwise + 2 : row->otherwise;
+        if (!row->is_fact)
+            fprintf(out, "| `%s` | %s | %s | %s | %s |\n", row->key, types[row->type], allowed_text(arena, row),
+                    otherwise[0] ? otherwise : "none", row->meaning);
+    }
+    arena_destroy(arena);
 }
 
 /* ---- rules ---- */
@@ -155,10 +193,11 @@ static void check_order(const IrModule *module, Diag *diag, const char *first, c
 }
 
 static void check_side(const IrModule *module, Diag *diag, const char *key, double times) {
-    const IrSetting *side = find(module, key);
-    double height = (double)ir_module_get_int(module, "input.height", 0);
-    double width = (double)ir_module_get_int(module, "input.width", 0), most = times * fmax(height, width);
-    if (side && height > 0 && width > 0 && number_of(side) > most)
+    const IrSetting *side = find(module, key), *h = find(module, "input.height"), *w = find(module, "input.width");
+    if (!side || !h || !w)
+        return;
+    double height = number_of(h), width = number_of(w), most = times * fmax(height, width);
+    if (height > 0 && width > 0 && number_of(side) > most)
         diag_error(diag, side->span, "'%s' is %.15g; with images of %.15g x %.15g it is at most %.15g", key,
                    number_of(side), height, width, most);
 }

@@ -5,7 +5,7 @@
 #include "passes/rewrite.h"
 
 static bool is_trained(const PassContext *ctx) {
-    bool search = str_equal(ir_module_get_string(ctx->module, "kind", ""), "search");
+    bool search = settings_are_of(&ctx->settings, "search");
     return ctx->kind == GRAPH_train || (ctx->kind == GRAPH_gradients && !search);
 }
 

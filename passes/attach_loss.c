@@ -12,9 +12,7 @@
 
 /* NULL: the classes have none. */
 static IrNode *build_class_weights(PassContext *ctx, IrBuilder *b, int64_t classes) {
-    bool weighted =
-        ir_module_get(ctx->module, "train.class_weights") || ir_module_get(ctx->module, "search.class_weights");
-    if (!weighted || !graph_kind_is_training(ctx->kind))
+    if (!settings_class_weights(&ctx->settings) || !graph_kind_is_training(ctx->kind))
         return NULL;
     IrAttr attrs[] = {ir_attr_string("name", "loss/class_weights"), ir_attr_string("kind", "optimizer"),
                       ir_attr_string("init", "ones")};
@@ -22,7 +20,7 @@ static IrNode *build_class_weights(PassContext *ctx, IrBuilder *b, int64_t class
 }
 
 static IrNode *build_cross_entropy(PassContext *ctx, IrBuilder *b, IrNode *logits, IrNode *labels) {
-    double smoothing = ir_module_get_float(ctx->module, "train.label_smoothing", 0);
+    double smoothing = ctx->settings.train.label_smoothing;
     IrAttr attrs[] = {ir_attr_float("smoothing", smoothing)};
     bool smooth = smoothing > 0 && graph_kind_is_training(ctx->kind);
     IrNode *inputs[] = {logits, labels, build_class_weights(ctx, b, logits->type.dim[1])};
@@ -36,7 +34,7 @@ static IrNode *build_label_loss(PassContext *ctx, IrBuilder *b, IrNode *logits) 
     IrNode *aux = ir_graph_find_output(b->graph, "logits_aux");
     if (!loss || !aux)
         return loss;
-    double weight = ir_attr_get_float(aux, "weight", ir_module_get_float(ctx->module, "auxiliary.weight", 0.4));
+    double weight = ir_attr_get_float(aux, "weight", ctx->settings.network.auxiliary_weight);
     IrNode *aux_loss = build_cross_entropy(ctx, b, aux, labels);
     return rewrite_binary(b, OP_add, loss, rewrite_binary(b, OP_mul, ir_constant(b, weight), aux_loss));
 }

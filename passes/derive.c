@@ -3,6 +3,7 @@
  * derive_cell. */
 #include "passes/derive.h"
 
+#include "ir/settings.h"
 #include "passes/pass.h"
 
 #include <math.h>
@@ -21,34 +22,24 @@ DeriveSpace derive_space_uniform(Arena *arena, int inputs, int nodes, int keep, 
     return (DeriveSpace){.inputs = inputs, .nodes = nodes, .keep = keep, .edge_count = edge_count, .edges = edges};
 }
 
-/* The candidates of one edge; NULL when the settings do not say. */
-static const IrAttr *find_candidates(Arena *arena, const IrModule *module, const char *kind, int edge) {
-    const IrAttr *own = ir_module_get(module, arena_printf(arena, "space.candidates.%s.%d", kind, edge));
-    const IrAttr *candidates = own ? own : ir_module_get(module, "space.candidates");
-    return candidates && candidates->kind == ATTR_symbols ? candidates : NULL;
-}
-
 bool derive_space_from_module(Arena *arena, const IrModule *module, const char *alphas, DeriveSpace *space,
                               Error *error) {
     const char *kind = str_starts_with(alphas, "alphas_") ? alphas + strlen("alphas_") : alphas;
-    int inputs = (int)ir_module_get_int(module, "space.inputs", 0);
-    int nodes = (int)ir_module_get_int(module, "space.nodes", 0);
-    if (inputs < 1 || nodes < 1)
+    const Settings settings = settings_read(module);
+    int inputs = (int)settings.space.inputs, nodes = (int)settings.space.nodes;
+    if (!settings.given[SETTING_space_inputs] || !settings.given[SETTING_space_nodes] || inputs < 1 || nodes < 1)
         return error_set(error, ERROR_INPUT, "'%s' searches no space; only a search has a genotype to derive",
                          module->name);
     int count = derive_count_edges(inputs, nodes);
     DeriveEdge *edges = ARENA_ARRAY(arena, DeriveEdge, count);
     for (int i = 0; i < count; i++) {
-        const IrAttr *candidates = find_candidates(arena, module, kind, i);
+        const IrAttr *candidates = settings_candidates(module, kind, i);
         if (!candidates)
             return error_set(error, ERROR_INPUT, "'%s' has no candidates for edge %d of '%s'", module->name, i, alphas);
         edges[i] = (DeriveEdge){.count = candidates->count, .operations = candidates->symbols};
     }
-    *space = (DeriveSpace){.inputs = inputs,
-                           .nodes = nodes,
-                           .keep = (int)ir_module_get_int(module, "space.keep", 2),
-                           .edge_count = count,
-                           .edges = edges};
+    *space = (DeriveSpace){
+        .inputs = inputs, .nodes = nodes, .keep = (int)settings.space.keep, .edge_count = count, .edges = edges};
     return true;
 }
 

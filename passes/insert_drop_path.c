@@ -46,8 +46,8 @@ static bool wrap_edges(PassContext *ctx, IrGraph *g) {
 bool pass_insert_drop_path(PassContext *ctx, IrGraph *g) {
     if (!graph_kind_is_training(ctx->kind))
         return false;
-    const char *candidate = ir_module_get_string(ctx->module, "drop_path.candidate", NULL);
+    const char *candidate = ctx->settings.drop_path.candidate;
     if (!candidate || ctx->kind == GRAPH_train)
-        return ir_module_get_float(ctx->module, "train.drop_path", 0) > 0 && wrap_edges(ctx, g);
+        return ctx->settings.train.drop_path > 0 && wrap_edges(ctx, g);
     return rewrite_wrap_candidates(ctx, g, "drop path", candidate, "drop", NULL, add_drop_path, "parent");
 }

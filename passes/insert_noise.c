@@ -18,14 +18,14 @@
 #include "passes/rewrite.h"
 
 static IrNode *add_noise(IrBuilder *b, IrNode *x, const void *data) {
-    const IrModule *m = data;
+    const NoiseSettings *s = data;
     IrAttr attrs[] = {
-        ir_attr_string("distribution", ir_module_get_string(m, "noise.distribution", "gaussian")),
-        ir_attr_string("mixture", ir_module_get_string(m, "noise.mixture", "additive")),
-        ir_attr_float("std", ir_module_get_float(m, "noise.std", 0)),
-        ir_attr_float("mean", ir_module_get_float(m, "noise.mean", 0)),
-        ir_attr_bool("relative", ir_module_get_int(m, "noise.relative", 1) != 0),
-        ir_attr_bool("decay", ir_module_get_int(m, "noise.decay", 0) != 0),
+        ir_attr_string("distribution", s->distribution),
+        ir_attr_string("mixture", s->mixture),
+        ir_attr_float("std", s->std),
+        ir_attr_float("mean", s->mean),
+        ir_attr_bool("relative", s->relative),
+        ir_attr_bool("decay", s->decay),
         ir_attr_string("stream", "noise"),
         ir_attr_string("scope", "parent"),
     };
@@ -33,10 +33,10 @@ static IrNode *add_noise(IrBuilder *b, IrNode *x, const void *data) {
 }
 
 bool pass_insert_noise(PassContext *ctx, IrGraph *g) {
-    const char *candidate = ir_module_get_string(ctx->module, "noise.candidate", NULL);
-    if (!candidate || !graph_kind_is_training(ctx->kind) || ctx->kind == GRAPH_train)
+    const NoiseSettings *s = &ctx->settings.noise;
+    if (!s->candidate || !graph_kind_is_training(ctx->kind) || ctx->kind == GRAPH_train)
         return false;
-    bool at_input = str_equal(ir_module_get_string(ctx->module, "noise.at", "output"), "input");
-    return rewrite_wrap_candidates(ctx, g, "noise", candidate, "noise", at_input ? add_noise : NULL,
-                                   at_input ? NULL : add_noise, ctx->module);
+    bool at_input = str_equal(s->at, "input");
+    return rewrite_wrap_candidates(ctx, g, "noise", s->candidate, "noise", at_input ? add_noise : NULL,
+                                   at_input ? NULL : add_noise, s);
 }

@@ -3,7 +3,7 @@
 #define NDARTS_PASSES_PASS_H
 
 #include "ir/graph_kind.h"
-#include "ir/ir.h"
+#include "ir/settings.h"
 
 #include <stdio.h>
 
@@ -15,6 +15,7 @@ struct PassContext {
     Arena *arena;
     Diag *diag;
     IrModule *module;
+    Settings settings; /* of the module, as each pass finds them */
     GraphKind kind;
     int64_t batch;       /* largest number of images */
     int chunks;          /* K; 0: min(batch, 16) */

@@ -181,6 +181,7 @@ bool pass_run(PassContext *ctx, const PassInfo *pass, IrGraph *g) {
     const char *before = ctx->print_after_change ? print_complete(g) : NULL;
     int graph_count = ctx->module->graph_count, errors = diag_count_errors(ctx->diag);
     double start = milliseconds();
+    ctx->settings = settings_read(ctx->module);
     bool changed = pass->run(ctx, g);
     double took = milliseconds() - start;
     if (diag_count_errors(ctx->diag) > errors)
@@ -259,7 +260,7 @@ static bool has_alphas(const IrGraph *g) {
 
 /* Says why the text has no graph of this kind. */
 static bool check_kind(PassContext *ctx, const IrGraph *forward) {
-    const char *text = ir_module_get_string(ctx->module, "kind", NULL);
+    const char *text = ctx->settings.network.kind;
     bool search_step = ctx->kind == GRAPH_search_alphas || ctx->kind == GRAPH_search_weights;
     const char *name = graph_kind_name(ctx->kind);
     if (search_step && text && !str_equal(text, "search"))
@@ -280,6 +281,7 @@ IrGraph *pipeline_build_graph(PassContext *ctx) {
         diag_error(ctx->diag, (Span){0}, "the module '%s' has no graph '@forward'", ctx->module->name);
         return NULL;
     }
+    ctx->settings = settings_read(ctx->module);
     if (!check_kind(ctx, forward))
         return NULL;
     IrGraph *old = ir_graph_find(ctx->module, graph_kind_name(ctx->kind));

@@ -35,10 +35,6 @@ static IrNode *scaled(Update *u, double factor, IrNode *x) {
     return binary(u, OP_mul, ir_constant(&u->b, factor), x);
 }
 
-static double setting(const Update *u, const char *prefix, const char *name, double otherwise) {
-    return ir_module_get_float(u->g->module, arena_printf(u->ctx->arena, "%s%s", prefix, name), otherwise);
-}
-
 static void assign(Update *u, const char *param, IrNode *value) {
     IrAttr attr = ir_attr_string("param", param);
     ir_build1(&u->b, OP_assign, value, 1, &attr);
@@ -124,20 +120,18 @@ static void add_clipping(Update *u, IrNode *const *gradients, int count) {
     }
 }
 
-static void read_weight_settings(Update *u, const char *experiment) {
-    const char *prefix = arena_printf(u->ctx->arena, "%s.weights.", experiment);
-    u->momentum = setting(u, prefix, "momentum", 0.9);
-    u->decay = setting(u, prefix, "decay", 3e-4);
-    u->clip = setting(u, prefix, "clip", 5);
+static void read_weight_settings(Update *u, const OptimizerSettings *s) {
+    u->momentum = s->momentum;
+    u->decay = s->decay;
+    u->clip = s->clip;
     u->rate = ir_scalar(&u->b, "lr");
 }
 
-static void read_alpha_settings(Update *u) {
-    const char *prefix = "search.alphas.";
-    u->beta1 = setting(u, prefix, "beta1", 0.5);
-    u->beta2 = setting(u, prefix, "beta2", 0.999);
-    u->eps = setting(u, prefix, "eps", 1e-8);
-    u->decay = setting(u, prefix, "decay", 1e-3);
+static void read_alpha_settings(Update *u, const AlphasSettings *s) {
+    u->beta1 = s->beta1;
+    u->beta2 = s->beta2;
+    u->eps = s->eps;
+    u->decay = s->decay;
     u->rate = ir_scalar(&u->b, "alphas_lr");
     u->bias1 = ir_scalar(&u->b, "adam_bias1");
     u->bias2 = ir_scalar(&u->b, "adam_bias2");
@@ -202,10 +196,11 @@ bool pass_update(PassContext *ctx, IrGraph *g) {
         return false;
     }
     if (weights) {
-        read_weight_settings(&u, ctx->kind == GRAPH_train ? "train" : "search");
+        read_weight_settings(&u,
+                             ctx->kind == GRAPH_train ? &ctx->settings.train_weights : &ctx->settings.search_weights);
         add_clipping(&u, gradients, count);
     } else {
-        read_alpha_settings(&u);
+        read_alpha_settings(&u, &ctx->settings.search_alphas);
     }
     add_updates(&u, names, gradients, count);
     return true;

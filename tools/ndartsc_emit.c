@@ -100,7 +100,7 @@ static bool load(Job *job) {
                                 .entry = o->line->network,
                                 .prefer = preferred_entry(o),
                                 .library = rt_library_path(o->arena),
-                                .look_at = data_look_at_folder};
+                                .look_at = data_look_at};
     if (!str_ends_with(o->input, ".ir")) {
         job->module = frontend_load(o->arena, o->input, &frontend, job->diag, &job->error);
         return job->module != NULL;
@@ -117,8 +117,8 @@ static bool load(Job *job) {
 static void choose_kinds(Job *job) {
     static const GraphKind network[] = {GRAPH_infer}, train[] = {GRAPH_train, GRAPH_eval},
                            search[] = {GRAPH_search_alphas, GRAPH_search_weights, GRAPH_eval};
-    const char *kind = ir_module_get_string(job->module, "kind", "network");
-    bool is_search = str_equal(kind, "search"), is_train = str_equal(kind, "train");
+    const Settings settings = settings_read(job->module);
+    bool is_search = settings_are_of(&settings, "search"), is_train = settings_are_of(&settings, "train");
     const GraphKind *kinds = job->has_steps ? job->steps : is_search ? search : is_train ? train : network;
     int count = job->has_steps ? job->step_count : is_search ? 3 : is_train ? 2 : 1;
     if (job->o->kind_count)
@@ -128,10 +128,8 @@ static void choose_kinds(Job *job) {
 }
 
 static int64_t choose_batch(const Job *job) {
-    if (job->o->batch)
-        return job->o->batch;
-    int64_t batch = ir_module_get_int(job->module, "search.batch", ir_module_get_int(job->module, "train.batch", 16));
-    return batch > 0 ? batch : 16;
+    const Settings settings = settings_read(job->module);
+    return job->o->batch ? job->o->batch : settings_batch(&settings);
 }
 
 /* Goes on with a graph where its dump left off. The plan of memory is made anew: batch and precision may differ. */

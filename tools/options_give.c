@@ -11,7 +11,7 @@ RtProgramOptions options_program(const Options *o) {
     if (o->no_cudnn)
         cudnn_forbid(); /* for the whole process */
     return (RtProgramOptions){.path = options_input(o),
-                              .look_at = data_look_at_folder,
+                              .look_at = data_look_at,
                               .sets = o->sets.items,
                               .set_count = o->sets.count,
                               .seed = o->seed < 0 ? 0 : (uint64_t)o->seed,

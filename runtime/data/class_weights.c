@@ -7,13 +7,8 @@
 
 #include <stdlib.h>
 
-static const char *setting_of(const IrModule *settings) {
-    return ir_module_get_string(settings, "train.class_weights",
-                                ir_module_get_string(settings, "search.class_weights", NULL));
-}
-
-bool class_weights_balanced(const IrModule *settings) {
-    const char *setting = setting_of(settings);
+bool class_weights_balanced(const Settings *settings) {
+    const char *setting = settings_class_weights(settings);
     return setting && str_equal(setting, "balanced");
 }
 
@@ -45,8 +40,8 @@ static bool read_list(const char *list, int64_t classes, double *weights, Error 
                      (long long)classes);
 }
 
-bool class_weights_set(RtProgram *program, const IrModule *settings, const Dataset *data, int64_t count, Error *error) {
-    const char *setting = setting_of(settings);
+bool class_weights_set(RtProgram *program, const Settings *settings, const Dataset *data, int64_t count, Error *error) {
+    const char *setting = settings_class_weights(settings);
     int index = setting ? rt_param_find(program, CLASS_WEIGHTS) : -1;
     if (index < 0)
         return true;

@@ -9,11 +9,11 @@
 #define CLASS_WEIGHTS "loss/class_weights"
 
 /* Whether the settings ask for weights that follow from the data. */
-bool class_weights_balanced(const IrModule *settings);
+bool class_weights_balanced(const Settings *settings);
 /* The weights that the settings name, or ask to be balanced over the first `count` images of data, go to the program's
  * state, where its training graphs read them. Nothing happens where the settings name none. data may be NULL when the
  * weights are not balanced. ERROR_INPUT: a class without images, a list of
  * another length. */
-bool class_weights_set(RtProgram *program, const IrModule *settings, const Dataset *data, int64_t count, Error *error);
+bool class_weights_set(RtProgram *program, const Settings *settings, const Dataset *data, int64_t count, Error *error);
 
 #endif

@@ -1,9 +1,5 @@
-/* data.c: which source of images an experiment names, its defaults, and what all sources share.
- *
- * Defaults of settings that a text leaves out:
- *     split 0.5, limit 0, cutout 0; crop 4 and flip for CIFAR, no crop and no flip otherwise; no random resized crop,
- *     and when there is one, one of 0.08 to 1 of the area and ratios of 3/4 to 4/3; no colour jitter; bilinear;
- *     mean and std of the data set that the source names. */
+/* data.c: what an experiment says about its images, and what all data sets share. A data set is a row of
+ * ir/data_sources.def and the file that the row names. */
 #include "runtime/data/data.h"
 
 #include "base/str.h"
@@ -12,64 +8,41 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One row per source. Means and deviations: of the training pixels scaled to [0, 1]. */
-typedef struct DataSource {
-    const char *name;
-    DataReader *read;
-    bool needs_path;
-    int crop;
-    bool flip;
-    double mean[3], std[3];
-} DataSource;
+#define SOURCE(name, format, ...) extern const DataFormat data_##format;
+#include "ir/data_sources.def"
+#undef SOURCE
 
-static const DataSource sources[] = {
-    {"mnist", data_read_idx, true, 0, false, {0.1307, 0.1307, 0.1307}, {0.3081, 0.3081, 0.3081}},
-    {"fashion_mnist", data_read_idx, true, 0, false, {0.2860, 0.2860, 0.2860}, {0.3530, 0.3530, 0.3530}},
-    {"kmnist", data_read_idx, true, 0, false, {0.1918, 0.1918, 0.1918}, {0.3483, 0.3483, 0.3483}},
-    {"cifar10",
-     data_read_cifar,
-     true,
-     4,
-     true,
-     {0.49139968, 0.48215827, 0.44653124},
-     {0.24703233, 0.24348505, 0.26158768}},
-    {"cifar100", data_read_cifar, true, 4, true, {0.5071, 0.4865, 0.4409}, {0.2673, 0.2564, 0.2762}},
-    {"stl10", data_read_stl10, true, 0, true, {0.4467, 0.4398, 0.4066}, {0.2603, 0.2566, 0.2713}},
-    {"svhn", data_read_svhn, true, 0, false, {0.4377, 0.4438, 0.4728}, {0.1980, 0.2010, 0.1970}},
-    {"image_folder", data_read_image_folder, true, 0, true, {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}},
-    {"synthetic", data_make_synthetic, false, 0, false, {0.5, 0.5, 0.5}, {0.25, 0.25, 0.25}},
+static const DataFormat *const formats[SOURCE_COUNT] = {
+#define SOURCE(name, format, ...) &data_##format,
+#include "ir/data_sources.def"
+#undef SOURCE
 };
-enum { SOURCE_COUNT = sizeof(sources) / sizeof(sources[0]), MNIST_SIDE = 28 };
 
-static const DataSource *source_find(const char *name, Error *error) {
-    const char *names[SOURCE_COUNT];
-    for (int i = 0; i < SOURCE_COUNT; i++) {
-        if (str_equal(sources[i].name, name))
-            return &sources[i];
-        names[i] = sources[i].name;
-    }
-    const char *near = diag_suggest(name, names, SOURCE_COUNT);
-    error_set(error, ERROR_INPUT,
-              "unknown data source '%s'%s%s%s; known: mnist, fashion_mnist, kmnist, cifar10, cifar100, stl10, "
-              "svhn, image_folder, synthetic",
-              name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-    return NULL;
+/* NULL when there is no such source. */
+static const DataFormat *find_format(const char *name) {
+    const DataSource *source = data_source_find(name);
+    return source ? formats[source - data_sources] : NULL;
 }
 
-/* "data.mean.0", ... or one "data.mean" for all channels. */
-static void read_channels(const IrModule *module, const char *key, const double *otherwise, float *out) {
-    for (int c = 0; c < DATA_MAX_CHANNELS; c++) {
-        char name[64];
-        snprintf(name, sizeof(name), "%s.%d", key, c);
-        double fallback = ir_module_get_float(module, key, otherwise[c < 3 ? c : 2]);
-        out[c] = (float)ir_module_get_float(module, name, fallback);
+static bool report_unknown(const char *name, Error *error) {
+    const char *names[SOURCE_COUNT];
+    Arena *arena = arena_create();
+    Str list = str_create(arena);
+    for (int i = 0; i < SOURCE_COUNT; i++) {
+        names[i] = data_sources[i].name;
+        str_addf(&list, "%s%s", i ? ", " : "", names[i]);
     }
+    const char *near = diag_suggest(name, names, SOURCE_COUNT);
+    error_set(error, ERROR_INPUT, "unknown data source '%s'%s%s%s; known: %s", name, near ? "; did you mean '" : "",
+              near ? near : "", near ? "'?" : "", list.data);
+    arena_destroy(arena);
+    return false;
 }
 
 /* The random resized crop and the jitter. */
 static bool check_pictures(const DataOptions *o, Error *error) {
     bool jitters = o->brightness != 0 || o->contrast != 0 || o->saturation != 0 || o->hue != 0;
-    bool cuts = o->area[1] != 0 && !str_equal(o->source, "image_folder"); /* of which a grey one is made afterwards */
+    bool cuts = o->area[1] != 0 && !data_has_pictures(o); /* of which a grey one is made afterwards */
     return (o->channels == IMAGE_CHANNELS || (!jitters && !cuts)) ||
            error_set(error, ERROR_INPUT, "%s needs 3 channels; the network takes %d",
                      jitters ? "colour jitter" : "a random resized crop", o->channels);
@@ -93,60 +66,68 @@ static bool check_options(const DataOptions *o, Error *error) {
 }
 
 /* What pictures of any size are made to, and how they are changed in training. */
-static void read_pictures(const IrModule *module, DataOptions *o) {
-    o->resize = (int)ir_module_get_int(module, "data.resize", 0);
-    o->transposed = ir_module_get_int(module, "data.transposed", 0) != 0;
-    o->labels_from = (int)ir_module_get_int(module, "data.labels_from", 0);
-    const char *filter = ir_module_get_string(module, "data.interpolation", "bilinear");
-    o->interpolation = str_equal(filter, "bicubic") ? IMAGE_bicubic : IMAGE_bilinear;
-    bool crops = ir_module_get(module, "data.area.0") || ir_module_get(module, "data.area.1");
-    o->area[0] = crops ? ir_module_get_float(module, "data.area.0", 0.08) : 0;
-    o->area[1] = crops ? ir_module_get_float(module, "data.area.1", 1) : 0;
-    o->ratio[0] = ir_module_get_float(module, "data.ratio.0", 3.0 / 4.0);
-    o->ratio[1] = ir_module_get_float(module, "data.ratio.1", 4.0 / 3.0);
-    o->brightness = ir_module_get_float(module, "data.brightness", 0);
-    o->contrast = ir_module_get_float(module, "data.contrast", 0);
-    o->saturation = ir_module_get_float(module, "data.saturation", 0);
-    o->hue = ir_module_get_float(module, "data.hue", 0);
+static void read_pictures(const DataSettings *s, DataOptions *o) {
+    o->resize = (int)s->resize;
+    o->transposed = s->transposed;
+    o->labels_from = (int)s->labels_from;
+    o->interpolation = str_equal(s->interpolation, "bicubic") ? IMAGE_bicubic : IMAGE_bilinear;
+    o->area[0] = s->area_0, o->area[1] = s->area_1;
+    o->ratio[0] = s->ratio_0, o->ratio[1] = s->ratio_1;
+    o->brightness = s->brightness;
+    o->contrast = s->contrast;
+    o->saturation = s->saturation;
+    o->hue = s->hue;
 }
 
-bool data_options_read(const IrModule *module, DataOptions *options, Error *error) {
+static void read_channels(const DataSettings *s, DataOptions *o) {
+    const double means[] = {s->mean_0, s->mean_1, s->mean_2}, stds[] = {s->std_0, s->std_1, s->std_2};
+    for (int c = 0; c < DATA_MAX_CHANNELS; c++) {
+        o->mean[c] = (float)means[c < 3 ? c : 2];
+        o->std[c] = (float)stds[c < 3 ? c : 2];
+    }
+}
+
+bool data_options_read(const Settings *settings, DataOptions *options, Error *error) {
+    const DataSettings *s = &settings->data;
+    const NetworkFacts *n = &settings->network;
     memset(options, 0, sizeof(*options));
-    options->source = ir_module_get_string(module, "data.source", NULL);
-    if (!options->source)
+    if (!s->source)
         return error_set(error, ERROR_INPUT,
                          "the experiment names no data; add a line such as  data cifar10(\"PATH\")");
-    const DataSource *source = source_find(options->source, error);
-    if (!source)
-        return false;
-    options->path = ir_module_get_string(module, "data.path", NULL);
-    options->split = ir_module_get_float(module, "data.split", 0.5);
-    options->limit = ir_module_get_int(module, "data.limit", 0);
-    options->crop = (int)ir_module_get_int(module, "data.crop", source->crop);
-    options->flip = ir_module_get_int(module, "data.flip", source->flip) != 0;
-    options->cutout = (int)ir_module_get_int(module, "data.cutout", 0);
-    read_pictures(module, options);
-    options->height = (int)ir_module_get_int(module, "input.height", 32);
-    options->width = (int)ir_module_get_int(module, "input.width", 32);
-    options->channels = (int)ir_module_get_int(module, "input.channels", 3);
-    options->classes = (int)ir_module_get_int(module, "classes", 10);
-    read_channels(module, "data.mean", source->mean, options->mean);
-    read_channels(module, "data.std", source->std, options->std);
+    if (!data_source_find(s->source))
+        return report_unknown(s->source, error);
+    options->source = s->source;
+    options->path = s->path;
+    options->split = s->split;
+    options->limit = s->limit;
+    options->crop = (int)s->crop;
+    options->flip = s->flip;
+    options->cutout = (int)s->cutout;
+    read_pictures(s, options);
+    options->height = (int)n->height;
+    options->width = (int)n->width;
+    options->channels = (int)n->channels;
+    options->classes = (int)n->classes;
+    read_channels(s, options);
     return check_options(options, error);
 }
 
+bool data_has_pictures(const DataOptions *options) {
+    const DataFormat *format = find_format(options->source);
+    return format && format->pictures;
+}
+
 int data_side(const DataOptions *options) {
-    int larger = options->height > options->width ? options->height : options->width;
+    const DataFormat *format = find_format(options->source);
     if (options->resize)
         return options->resize;
-    if (str_equal(options->source, "image_folder"))
-        return image_side_for(options->height, options->width);
-    bool padded = str_ends_with(options->source, "mnist") && larger >= MNIST_SIDE;
-    return padded ? MNIST_SIDE : larger;
+    if (format && format->side)
+        return format->side(options);
+    return options->height > options->width ? options->height : options->width;
 }
 
 bool data_takes_whole(const DataOptions *options) {
-    return options->resize == 0 && str_equal(options->source, "image_folder");
+    return options->resize == 0 && data_has_pictures(options);
 }
 
 bool data_check_side(const DataOptions *o, Error *error) {
@@ -158,13 +139,13 @@ bool data_check_side(const DataOptions *o, Error *error) {
 
 bool data_open(const DataOptions *options, DataPart part, Dataset *data, Error *error) {
     memset(data, 0, sizeof(*data));
-    const DataSource *source = source_find(options->source, error);
-    if (!source)
-        return false;
-    if (source->needs_path && (!options->path || !options->path[0]))
+    const DataFormat *format = find_format(options->source);
+    if (!format)
+        return report_unknown(options->source, error);
+    if (!format->without_files && (!options->path || !options->path[0]))
         return error_set(error, ERROR_INPUT, "the data source '%s' needs the folder of its files (data.path)",
                          options->source);
-    if (!source->read(options, part, data, error)) {
+    if (!format->read(options, part, data, error)) {
         data_close(data);
         return false;
     }
@@ -172,7 +153,15 @@ bool data_open(const DataOptions *options, DataPart part, Dataset *data, Error *
 }
 
 bool data_has_test(const DataOptions *options) {
-    return !str_equal(options->source, "image_folder") || data_image_folder_has_test(options);
+    const DataFormat *format = find_format(options->source);
+    return !format || !format->has_test || format->has_test(options);
+}
+
+void data_look_at(const char *source, const char *path, int64_t *classes, int64_t *height, int64_t *width) {
+    const DataFormat *format = find_format(source);
+    *classes = *height = *width = 0;
+    if (format && format->look)
+        format->look(path, classes, height, width);
 }
 
 void data_close(Dataset *data) {

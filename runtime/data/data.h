@@ -5,7 +5,7 @@
 #define NDARTS_RUNTIME_DATA_DATA_H
 
 #include "base/diag.h"
-#include "ir/ir.h"
+#include "ir/settings.h"
 #include "runtime/data/image.h"
 
 #include <stdbool.h>
@@ -14,10 +14,9 @@
 
 enum { DATA_MAX_CHANNELS = 4 };
 
-/* What an experiment says about its data (the settings data.*; data_options_read gives the defaults). */
+/* What an experiment says about its data (the settings data.*). */
 typedef struct DataOptions {
-    const char *source; /* "mnist" (and its relatives by name), "cifar10", "cifar100", "stl10", "svhn", "image_folder",
-                           "synthetic" */
+    const char *source; /* a row of ir/data_sources.def */
     const char *path;   /* folder with the files; unused by synthetic */
     double split;       /* this part of the training images, from the first, trains the weights; the rest the alphas */
     int64_t limit;      /* only the first so many training images; 0: all */
@@ -36,8 +35,10 @@ typedef struct DataOptions {
     int height, width, channels, classes; /* what the network takes; the files must fit */
 } DataOptions;
 
-/* Reads the settings data.*, input.* and classes. Mistakes are ERROR_INPUT. */
-bool data_options_read(const IrModule *module, DataOptions *options, Error *error);
+/* Of the settings data.*, input.* and classes. Mistakes are ERROR_INPUT. */
+bool data_options_read(const Settings *settings, DataOptions *options, Error *error);
+/* Whether its images are pictures in files, of any size. */
+bool data_has_pictures(const DataOptions *options);
 /* The short side of a picture before the middle is cut out, for sources whose pictures have any size. */
 int data_side(const DataOptions *options);
 /* Whether a picture that has the network's size is used as it is: of a folder, unless data.resize says how it is made.
@@ -66,6 +67,18 @@ typedef struct Dataset {
     void (*close)(void *source);
 } Dataset;
 
+/* How the images of a source are read: what a file data_FORMAT.c defines, as data_FORMAT. What is NULL has the default.
+ */
+typedef bool DataReader(const DataOptions *options, DataPart part, Dataset *data, Error *error);
+typedef struct DataFormat {
+    DataReader *read;
+    bool without_files;                           /* needs no data.path */
+    bool pictures;                                /* files of any size, decoded when a batch needs them */
+    bool (*has_test)(const DataOptions *options); /* NULL: always */
+    int (*side)(const DataOptions *options);      /* data_side without data.resize; NULL: the larger side */
+    void (*look)(const char *path, int64_t *classes, int64_t *height, int64_t *width); /* NULL: nothing is known */
+} DataFormat;
+
 /* A missing, truncated or foreign file is ERROR_INPUT, named, with what was expected and found. */
 bool data_open(const DataOptions *options, DataPart part, Dataset *data, Error *error);
 /* Whether there are test images; options->path must be there. Without them a training can only hold some out. */
@@ -78,30 +91,22 @@ typedef struct DataMark {
     uint64_t hash;
 } DataMark;
 bool data_mark(const Dataset *data, DataMark *mark, Error *error);
-/* What the folder of an image_folder holds: the number of its classes, and the size of its pictures where some that are
- * looked at all have the same, of at most DATA_MOST_SIDE; 0 for what is not known. Says nothing. */
+/* What the files of a source hold: the number of classes, and the size of the pictures where some that are looked at all
+ * have the same, of at most DATA_MOST_SIDE; 0 for what is not known. Says nothing. */
 enum { DATA_MOST_SIDE = 224 };
-void data_look_at_folder(const char *path, int64_t *classes, int64_t *height, int64_t *width);
+void data_look_at(const char *source, const char *path, int64_t *classes, int64_t *height, int64_t *width);
 /* What a run works on, for people: image_folder 'shapes': 400 pictures in 4 classes, 64 x 64 x 3. */
 const char *data_summary(Arena *arena, const DataOptions *options, const Dataset *data);
 
 /* For the files beside this one: allocates the arrays of count images of the options' shape. */
 bool data_allocate(const DataOptions *options, int64_t count, Dataset *data, Error *error);
 bool data_check_label(const DataOptions *options, const char *path, int64_t image, int label, Error *error);
-bool data_read_idx(const DataOptions *options, DataPart part, Dataset *data, Error *error);
 /* Images of side x side x 3 for a network that may take another size: read gets options of that side, and what it reads
  * is resized as pictures are. */
-typedef bool DataReader(const DataOptions *options, DataPart part, Dataset *data, Error *error);
 bool data_read_sized(const DataOptions *options, DataPart part, int side, DataReader *read, Dataset *data,
                      Error *error);
 /* One image of side x side pixels as STL-10 and SVHN have it: a plane for each colour, column by column. */
 void data_turn_planes(const uint8_t *planes, int side, uint8_t *pixels);
-bool data_read_stl10(const DataOptions *options, DataPart part, Dataset *data, Error *error);
-bool data_read_svhn(const DataOptions *options, DataPart part, Dataset *data, Error *error);
-bool data_read_cifar(const DataOptions *options, DataPart part, Dataset *data, Error *error);
-bool data_read_image_folder(const DataOptions *options, DataPart part, Dataset *data, Error *error);
-bool data_image_folder_has_test(const DataOptions *options);
-bool data_make_synthetic(const DataOptions *options, DataPart part, Dataset *data, Error *error);
 
 /* ---- augmentation (augment.c) ---- */
 typedef struct Augment {

@@ -250,7 +250,7 @@ static bool read_pair(const DataOptions *o, DataPart part, IdxFile *images, IdxF
            read_labels(o, labels, data, error) && (!all || idx_check_end(labels, error));
 }
 
-bool data_read_idx(const DataOptions *options, DataPart part, Dataset *data, Error *error) {
+static bool read_set(const DataOptions *options, DataPart part, Dataset *data, Error *error) {
     IdxFile images = {.stream = NULL}, labels = {.stream = NULL};
     bool ok = idx_open(options->path, part, "images", 3, &images, error) &&
               idx_open(options->path, part, "labels", 1, &labels, error) &&
@@ -261,3 +261,12 @@ bool data_read_idx(const DataOptions *options, DataPart part, Dataset *data, Err
         gzclose_r(labels.stream);
     return ok;
 }
+
+/* What `infer` makes of a picture of any size: the files' images are so large, and then padded. */
+static int side_of(const DataOptions *o) {
+    enum { SIDE = 28 };
+    int larger = o->height > o->width ? o->height : o->width;
+    return larger >= SIDE ? SIDE : larger;
+}
+
+const DataFormat data_idx = {.read = read_set, .side = side_of};

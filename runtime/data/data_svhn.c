@@ -228,6 +228,8 @@ static bool read_all(const DataOptions *options, DataPart part, Dataset *data, E
     return ok;
 }
 
-bool data_read_svhn(const DataOptions *options, DataPart part, Dataset *data, Error *error) {
+static bool read_set(const DataOptions *options, DataPart part, Dataset *data, Error *error) {
     return data_read_sized(options, part, SIDE, read_all, data, error);
 }
+
+const DataFormat data_svhn = {.read = read_set};

@@ -24,7 +24,7 @@ static void make_image(Dataset *data, int64_t image, uint32_t draw_image) {
     }
 }
 
-bool data_make_synthetic(const DataOptions *options, DataPart part, Dataset *data, Error *error) {
+static bool make_set(const DataOptions *options, DataPart part, Dataset *data, Error *error) {
     int64_t count = options->limit > 0 ? options->limit : DEFAULT_COUNT;
     if (!data_allocate(options, count, data, error))
         return false;
@@ -32,3 +32,5 @@ bool data_make_synthetic(const DataOptions *options, DataPart part, Dataset *dat
         make_image(data, i, (uint32_t)i + (part == DATA_test ? TEST_BASE : 0));
     return true;
 }
+
+const DataFormat data_synthetic = {.read = make_set, .without_files = true};

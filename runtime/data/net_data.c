@@ -27,21 +27,22 @@ static IrModule *parse_data(Arena *arena, const char *data, Error *error) {
 
 bool net_data_options(Arena *arena, const RtProgram *program, GraphKind kind, const char *net, const char *data,
                       const char *otherwise, DataOptions *options, Error *error) {
-    const IrModule *text = rt_program_module(program);
+    const Settings *text = rt_program_settings(program);
     const RtTensorInfo *input = rt_input_info(program, kind, "input");
     const RtTensorInfo *logits = rt_output_info(program, kind, "logits");
     if (!input || input->rank != 4 || !logits || logits->rank != 2)
         return error_set(error, ERROR_INPUT, "%s does not tell images apart", net);
-    if (!data && text && ir_module_get(text, "data.source"))
+    if (!data && text && text->data.source)
         return data_options_read(text, options, error);
     if (!data && !otherwise)
         return error_set(error, ERROR_INPUT, "%s names no data; --data SOURCE(\"PATH\") does", net);
-    IrModule *settings = parse_data(arena, data ? data : otherwise, error);
-    if (!settings)
+    const IrModule *module = parse_data(arena, data ? data : otherwise, error);
+    if (!module)
         return false;
-    const char *const keys[] = {"input.channels", "input.height", "input.width", "classes"};
-    const int64_t values[] = {input->shape[1], input->shape[2], input->shape[3], logits->shape[1]};
-    for (int i = 0; i < 4; i++)
-        ir_module_set(settings, keys[i], ir_attr_int("", values[i]), (Span){0});
-    return data_options_read(settings, options, error);
+    Settings settings = settings_read(module);
+    settings.network.channels = input->shape[1];
+    settings.network.height = input->shape[2];
+    settings.network.width = input->shape[3];
+    settings.network.classes = logits->shape[1];
+    return data_options_read(&settings, options, error);
 }

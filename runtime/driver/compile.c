@@ -58,9 +58,8 @@ IrModule *rt_text_load(Arena *arena, const char *path, const char *const *sets, 
 }
 
 static int64_t choose_batch(const IrModule *ir, const RtProgramOptions *o) {
-    if (o->batch > 0)
-        return o->batch;
-    return ir_module_get_int(ir, "search.batch", ir_module_get_int(ir, "train.batch", 16));
+    const Settings settings = settings_read(ir);
+    return o->batch > 0 ? o->batch : settings_batch(&settings);
 }
 
 /* What build_graphs needs. */
@@ -114,9 +113,12 @@ static int choose_unit_count(IrGraph *const *graphs, int count) {
 }
 
 static void keep_settings(RtProgram *p, const IrModule *ir) {
-    p->ir = ir_module_create(p->arena, ir->name);
+    IrModule *copy = ir_module_create(p->arena, ir->name); /* ir is gone when the program runs */
     for (int i = 0; i < ir->setting_count; i++)
-        ir_module_set(p->ir, ir->settings[i].key, ir->settings[i].value, (Span){0});
+        ir_module_set(copy, ir->settings[i].key, ir->settings[i].value, (Span){0});
+    Settings *settings = ARENA_NEW(p->arena, Settings);
+    *settings = settings_read(copy);
+    p->settings = settings;
 }
 
 /* ---- what a text's module depends on ---- */
@@ -178,8 +180,8 @@ static bool choose_options(CgTarget target, const IrModule *ir, const RtProgramO
 
 /* How the user says how large the batch is. */
 static const char *batch_option(const IrModule *ir, const RtProgramOptions *o) {
-    const char *key = ir_module_get(ir, "search.batch") ? "search" : "train";
-    return o->batch > 0 ? "--batch " : arena_printf(ir->arena, "--set %s.batch=", key);
+    const Settings settings = settings_read(ir);
+    return o->batch > 0 ? "--batch " : arena_printf(ir->arena, "--set %s=", settings_batch_key(&settings));
 }
 
 static CgOutput *generate(IrModule *ir, const RtProgramOptions *o, CgOptions *cg, Error *error) {

@@ -47,8 +47,8 @@ static bool choose_kinds(Tune *t, Error *error) {
     IrModule *module = rt_text_load_options(t->arena, o, error);
     if (!module)
         return false;
-    const char *kind = ir_module_get_string(module, "kind", "network");
-    bool is_search = str_equal(kind, "search"), is_train = str_equal(kind, "train");
+    const Settings settings = settings_read(module);
+    bool is_search = settings_are_of(&settings, "search"), is_train = settings_are_of(&settings, "train");
     t->kind_count = is_search ? 3 : is_train ? 2 : 1;
     memcpy(t->kinds, is_search ? search : is_train ? train : network, sizeof(GraphKind) * (size_t)t->kind_count);
     return true;

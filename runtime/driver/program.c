@@ -171,8 +171,8 @@ void rt_program_close(RtProgram *p) {
 
 /* ---- asking ---- */
 
-const IrModule *rt_program_module(const RtProgram *p) {
-    return p->ir;
+const Settings *rt_program_settings(const RtProgram *p) {
+    return p->settings;
 }
 
 int64_t rt_program_batch(const RtProgram *p) {

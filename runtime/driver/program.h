@@ -22,7 +22,7 @@ struct RtProgram {
     RtDevice *device;
     RtModule *module;
     const Plan *plan;
-    IrModule *ir; /* the settings of the text, no graphs; NULL: loaded from a file */
+    const Settings *settings; /* of the text; NULL: loaded from a file */
     const char *identity;
     RtArenas memory;
     size_t state_bytes, prepared_bytes, work_bytes;

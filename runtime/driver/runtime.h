@@ -75,8 +75,8 @@ RtProgram *rt_program_load(const char *path, int threads, uint64_t seed, Error *
 RtProgram *rt_program_load_on(const char *device, const char *path, int threads, uint64_t seed, Error *error);
 void rt_program_close(RtProgram *program); /* NULL is allowed */
 
-/* The settings of the text (ir_module_get_...), without graphs; NULL for a program loaded from a module file. */
-const IrModule *rt_program_module(const RtProgram *program);
+/* Of its text; NULL for a program loaded from a module file. */
+const Settings *rt_program_settings(const RtProgram *program);
 int64_t rt_program_batch(const RtProgram *program); /* largest number of images of one run */
 CgPrecision rt_program_precision(const RtProgram *program);
 int rt_program_threads(const RtProgram *program);

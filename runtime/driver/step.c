@@ -13,18 +13,13 @@
 
 /* What the rules read. */
 typedef struct Rules {
-    const IrModule *settings;
+    const Settings *settings;
     const RtPosition *at;
     bool is_search; /* else a training */
 } Rules;
 
-static Rules make_rules(const IrModule *settings, const RtPosition *at) {
-    bool is_search = str_equal(ir_module_get_string(settings, "kind", "network"), "search");
-    return (Rules){.settings = settings, .at = at, .is_search = is_search};
-}
-
-static double number(const Rules *r, const char *key, double otherwise) {
-    return ir_module_get_float(r->settings, key, otherwise);
+static Rules make_rules(const Settings *settings, const RtPosition *at) {
+    return (Rules){.settings = settings, .at = at, .is_search = settings_are_of(settings, "search")};
 }
 
 static const double pi = 3.14159265358979323846;
@@ -35,36 +30,27 @@ static double noise_decay(const Rules *r) {
 }
 
 /* For update number t = 1, 2, ... */
-static double adam_bias(const Rules *r, const char *beta, double otherwise) {
-    return 1.0 - pow(number(r, beta, otherwise), (double)(r->at->alphas_updates + 1));
+static double adam_bias(const Rules *r, double beta) {
+    return 1.0 - pow(beta, (double)(r->at->alphas_updates + 1));
 }
 
 /* ---- the rate of the weights ---- */
 
-typedef struct RateKeys {
-    const char *lr, *lr_min, *schedule, *every, *warm_up;
-} RateKeys;
-static const RateKeys search_keys = {"search.weights.lr", "search.weights.lr_min", "search.weights.schedule",
-                                     "search.weights.every", "search.warm_up"};
-static const RateKeys train_keys = {"train.weights.lr", "train.weights.lr_min", "train.weights.schedule",
-                                    "train.weights.every", "train.warm_up"};
-
-static double scheduled_rate(const Rules *r, const RateKeys *keys, double part) {
-    double max = number(r, keys->lr, 0.025), min = number(r, keys->lr_min, 0.0);
-    const char *otherwise = ir_module_get(r->settings, keys->lr_min) ? "cosine" : "constant";
-    const char *schedule = ir_module_get_string(r->settings, keys->schedule, otherwise);
-    if (str_equal(schedule, "cosine"))
-        return min + (max - min) * (1.0 + cos(pi * part)) / 2.0;
-    return str_equal(schedule, "linear") ? max + (min - max) * part : max;
+static double scheduled_rate(const OptimizerSettings *o, double part) {
+    if (str_equal(o->schedule, "cosine"))
+        return o->lr_min + (o->lr - o->lr_min) * (1.0 + cos(pi * part)) / 2.0;
+    return str_equal(o->schedule, "linear") ? o->lr + (o->lr_min - o->lr) * part : o->lr;
 }
 
 static double weights_rate(const Rules *r) {
-    const RateKeys *keys = r->is_search ? &search_keys : &train_keys;
+    const Settings *s = r->settings;
+    const OptimizerSettings *o = r->is_search ? &s->search_weights : &s->train_weights;
     const RtPosition *at = r->at;
-    bool per_step = str_equal(ir_module_get_string(r->settings, keys->every, "epoch"), "step");
+    bool per_step = o->every && str_equal(o->every, "step");
     double done = per_step ? (double)at->epoch + (double)at->step / (double)at->steps : (double)at->epoch; /* epochs */
-    double rate = scheduled_rate(r, keys, done / (double)at->epochs);
-    double next = done + (per_step ? 1.0 / (double)at->steps : 1.0), warm_up = number(r, keys->warm_up, 0);
+    double rate = scheduled_rate(o, done / (double)at->epochs);
+    double next = done + (per_step ? 1.0 / (double)at->steps : 1.0);
+    double warm_up = r->is_search ? 0 : (double)s->train.warm_up;
     return next < warm_up ? rate * next / warm_up : rate;
 }
 
@@ -72,22 +58,16 @@ static double weights_rate(const Rules *r) {
 
 static double drop_probability(const Rules *r) {
     if (r->is_search)
-        return number(r, "drop_path.probability", 0.0);
-    return number(r, "train.drop_path", 0) * (double)r->at->epoch / (double)r->at->epochs;
+        return r->settings->drop_path.probability;
+    return r->settings->train.drop_path * (double)r->at->epoch / (double)r->at->epochs;
 }
 
-double rt_step_drop_probability(const IrModule *settings, const RtPosition *at) {
+double rt_step_drop_probability(const Settings *settings, const RtPosition *at) {
     Rules rules = make_rules(settings, at);
     return drop_probability(&rules);
 }
 
 /* ---- a pass ---- */
-
-int64_t rt_step_epochs(const IrModule *settings) {
-    Rules rules = make_rules(settings, NULL);
-    return rules.is_search ? ir_module_get_int(settings, "search.epochs", 50)
-                           : ir_module_get_int(settings, "train.epochs", 600);
-}
 
 static uint64_t draw_number(GraphKind kind, const RtPosition *at) {
     switch (kind) {
@@ -114,7 +94,7 @@ static void set_by_rules(const Rules *r, double *scalars) {
 #undef RUN_SCALAR
 }
 
-RtRun rt_step(GraphKind kind, const IrModule *settings, uint64_t seed, const RtPosition *at) {
+RtRun rt_step(GraphKind kind, const Settings *settings, uint64_t seed, const RtPosition *at) {
     RtRun run = {.kind = kind, .seed = seed, .step = draw_number(kind, at)};
     if (settings && graph_kind_is_training(kind)) {
         Rules rules = make_rules(settings, at);

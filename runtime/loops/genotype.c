@@ -3,16 +3,17 @@
 
 #include "base/str.h"
 #include "frontend/frontend.h"
+#include "ir/settings.h"
 #include "runtime/driver/runtime.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 int genotype_alpha_names(const IrModule *settings, const char *names[2]) {
-    const IrAttr *attr = ir_module_get(settings, "space.alphas");
+    const IrAttr *attr = settings_read(settings).space.alphas;
     names[0] = "alphas_normal";
     names[1] = "alphas_reduce";
-    if (!attr || attr->kind != ATTR_symbols || attr->count < 1)
+    if (!attr || attr->count < 1)
         return 2;
     for (int i = 0; i < attr->count && i < 2; i++)
         names[i] = attr->symbols[i];
@@ -48,11 +49,8 @@ static bool derive_from(Arena *arena, const IrModule *settings, const Tensor *al
 /* ---- the network around it ---- */
 
 /* The published network of a CIFAR genotype: 36 channels, 20 cells; for the images of the search. */
-static const char *cifar_line(Arena *arena, const IrModule *settings, const char *name, bool auxiliary) {
-    int classes = (int)ir_module_get_int(settings, "classes", 10);
-    int height = (int)ir_module_get_int(settings, "input.height", 32);
-    int width = (int)ir_module_get_int(settings, "input.width", 32);
-    int channels = (int)ir_module_get_int(settings, "input.channels", 3);
+static const char *cifar_line(Arena *arena, const NetworkFacts *n, const char *name, bool auxiliary) {
+    int classes = (int)n->classes, height = (int)n->height, width = (int)n->width, channels = (int)n->channels;
     const char *line = genotype_network(arena, "cifar", name, 36, 20, classes, auxiliary ? 0.4 : 0);
     Str out = str_create(arena);
     str_add_bytes(&out, line, strlen(line) - 1); /* without the closing parenthesis */
@@ -65,34 +63,35 @@ static const char *cifar_line(Arena *arena, const IrModule *settings, const char
 }
 
 /* A space may name a network for its genotypes; otherwise the search's own may take one in the place of the space. */
-static const char *other_line(Arena *arena, const IrModule *settings, const char *network, const char *name) {
-    const char *parameter = ir_module_get_string(settings, "space.genotype_parameter", NULL);
-    const char *arguments = ir_module_get_string(settings, "space.network_arguments", "");
+static const char *other_line(Arena *arena, const Settings *settings, const char *network, const char *name) {
+    const NetworkFacts *n = &settings->network;
+    const char *parameter = settings->space.genotype_parameter, *given = settings->space.network_arguments;
+    const char *arguments = given ? given : "";
     if (parameter)
         return arena_printf(arena, "%s(%s = %s%s%s)", network, parameter, name, *arguments ? ", " : "", arguments);
-    return arena_printf(
-        arena, "%s(%s, classes=%d, channels=%d, H=%d, W=%d)", network, name,
-        (int)ir_module_get_int(settings, "classes", 10), (int)ir_module_get_int(settings, "input.channels", 3),
-        (int)ir_module_get_int(settings, "input.height", 32), (int)ir_module_get_int(settings, "input.width", 32));
+    return arena_printf(arena, "%s(%s, classes=%d, channels=%d, H=%d, W=%d)", network, name, (int)n->classes,
+                        (int)n->channels, (int)n->height, (int)n->width);
 }
 
 /* NULL: the search says nothing of one. */
-static const char *network_line(Arena *arena, const IrModule *settings, const char *name, bool auxiliary) {
-    const char *other = ir_module_get_string(settings, "space.network", NULL);
+static const char *network_line(Arena *arena, const Settings *settings, const char *name, bool auxiliary) {
+    const char *other = settings->space.network;
     if (!other)
-        return cifar_line(arena, settings, name, auxiliary);
+        return cifar_line(arena, &settings->network, name, auxiliary);
     return *other ? other_line(arena, settings, other, name) : NULL;
 }
 
 /* ---- the text ---- */
 
 /* What defines the candidates. A checkpoint written before searches kept it names the file to import. */
-static const char *definitions(Arena *arena, const IrModule *settings) {
+static const char *definitions(Arena *arena, const SpaceSettings *space) {
+    if (space->definitions)
+        return space->definitions;
     Str out = str_create(arena);
     str_add(&out, "import ");
-    str_add_quoted(&out, ir_module_get_string(settings, "space.import", "darts.nd"));
+    str_add_quoted(&out, space->import);
     str_add(&out, "\n");
-    return ir_module_get_string(settings, "space.definitions", out.data);
+    return out.data;
 }
 
 /* NAME, or NAME_found when the definitions call something else so: `darts` is a space. */
@@ -149,10 +148,11 @@ static bool report_mistakes(Arena *arena, const char *library, const Genotype *g
 
 /* With the auxiliary head if that compiles. */
 static bool choose_text(Arena *arena, const IrModule *settings, Genotype *genotype, Error *error) {
-    const char *front = definitions(arena, settings), *library = rt_library_path(arena);
+    const Settings values = settings_read(settings);
+    const char *front = definitions(arena, &values.space), *library = rt_library_path(arena);
     genotype->name = free_name(arena, front, library, genotype->name, error);
     for (int auxiliary = 1; !error->kind && auxiliary >= 0; auxiliary--) {
-        const char *network = network_line(arena, settings, genotype->name, auxiliary);
+        const char *network = network_line(arena, &values, genotype->name, auxiliary);
         genotype->has_network = network != NULL;
         genotype->text = print(arena, settings, genotype, front, network);
         if (compiles(arena, library, genotype, NULL, error))
@@ -183,7 +183,7 @@ bool genotype_build(Arena *arena, const IrModule *settings, const char *name, co
     if (!check_nodes(&genotype->normal, &alphas[0], error) ||
         (count > 1 && !check_nodes(&genotype->reduce, &alphas[1], error)))
         return false;
-    genotype->normal.output = genotype->reduce.output = ir_module_get_string(settings, "space.output", NULL);
+    genotype->normal.output = genotype->reduce.output = settings_read(settings).space.output;
     return choose_text(arena, settings, genotype, error);
 }
 

@@ -20,7 +20,7 @@ const char *loop_file(const Loop *l, const char *name) {
 
 RtProgramOptions loop_program_options(const Loop *l) {
     return (RtProgramOptions){.path = l->options.path,
-                              .look_at = data_look_at_folder,
+                              .look_at = data_look_at,
                               .prefer = l->prefer,
                               .files = l->files,
                               .recipe = l->options.recipe,
@@ -39,6 +39,8 @@ bool loop_load_text(Loop *l, Error *error) {
     l->files = frontend_files_create(l->arena);
     RtProgramOptions options = loop_program_options(l);
     l->module = rt_text_load_options(l->arena, &options, error);
+    if (l->module)
+        l->settings = settings_read(l->module);
     return l->module != NULL;
 }
 
@@ -50,10 +52,9 @@ bool loop_open_folder(Loop *l, Error *error) {
 
 bool loop_open_data(Loop *l, Error *error) {
     if (l->data_options.classes < 2)
-        return error_set(error, ERROR_INPUT, "there is one class only, so nothing to tell apart%s",
-                         str_equal(l->data_options.source, "image_folder")
-                             ? "; the path is of the folder that has a folder for each class"
-                             : "");
+        return error_set(
+            error, ERROR_INPUT, "there is one class only, so nothing to tell apart%s",
+            data_has_pictures(&l->data_options) ? "; the path is of the folder that has a folder for each class" : "");
     if (!data_open(&l->data_options, DATA_train, &l->data, error))
         return false;
     if (!data_mark(&l->data, &l->at.data, error))
@@ -113,7 +114,7 @@ RtPosition loop_position(const Loop *l) {
 
 bool loop_run(Loop *l, GraphKind kind, const Batch *batch, PassResult *result, Error *error) {
     RtPosition position = loop_position(l);
-    RtRun run = rt_step(kind, l->module, l->at.seed, &position);
+    RtRun run = rt_step(kind, &l->settings, l->at.seed, &position);
     if (!evaluate_batch(l->program, run, batch, NULL, result, error))
         return false;
     if (!isfinite(result->loss))

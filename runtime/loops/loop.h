@@ -3,6 +3,7 @@
 #ifndef NDARTS_RUNTIME_LOOPS_LOOP_H
 #define NDARTS_RUNTIME_LOOPS_LOOP_H
 
+#include "ir/settings.h"
 #include "runtime/data/data.h"
 #include "runtime/driver/runtime.h"
 #include "runtime/driver/step.h"
@@ -25,6 +26,7 @@ typedef struct Loop {
     const char *const *lines; /* names of the results that have one line per epoch; NULL at the end */
     FrontendFiles *files;     /* the text and its imports, as they were at the start */
     const IrModule *module;   /* of the text: its settings */
+    Settings settings;        /* the same, read */
     DataOptions data_options;
     Dataset data; /* the training images */
     Augment augment, no_augment;

@@ -62,7 +62,7 @@ static bool step_weights(Search *s, const Batch *batch, Error *error) {
 }
 
 static bool is_frozen(const Search *s) {
-    return s->loop.at.epoch < s->settings.frozen_epochs;
+    return s->loop.at.epoch < s->loop.settings.search.frozen_epochs;
 }
 
 static bool search_step(Search *s, const Batch *batch, Error *error) {
@@ -105,7 +105,7 @@ static EpochMetrics epoch_metrics(const Search *s) {
     bool moved = sums->alphas_images > 0;
     RtPosition last_position = loop_position(&s->loop);
     last_position.step = last_position.steps - 1;
-    RtRun last = rt_step(GRAPH_search_weights, s->loop.module, s->loop.at.seed, &last_position);
+    RtRun last = rt_step(GRAPH_search_weights, &s->loop.settings, s->loop.at.seed, &last_position);
     return (EpochMetrics){
         .epoch = s->loop.at.epoch,
         .steps = s->loop.at.global_step,

@@ -5,15 +5,8 @@
 #include "runtime/loops/genotype.h"
 #include "runtime/loops/loop.h"
 
-/* What the text says, where it concerns the loop (docs/ir.md, "settings"). */
-typedef struct SearchSettings {
-    int64_t epochs, frozen_epochs;
-    uint64_t seed;
-} SearchSettings;
-
 typedef struct Search {
     Loop loop;
-    SearchSettings settings;
     int64_t weights_images; /* the first so many train the weights, the rest the alphas */
     Loader *weights_loader, *alphas_loader, *eval_loader;
     int64_t alphas_round; /* of the walk of alphas_loader */

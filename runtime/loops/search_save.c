@@ -25,36 +25,60 @@ bool search_build_genotype(Search *s, Arena *arena, Genotype *genotype, Error *e
     return genotype_build(arena, s->loop.module, text_name(s, arena), alphas, count, genotype, error);
 }
 
-/* A list of the data's settings, as far as the text of the search sets it. */
-static void add_list(Str *out, const IrModule *module, const char *name, int count) {
-    char key[32];
-    snprintf(key, sizeof(key), "data.%s.0", name);
-    if (!ir_module_get(module, key))
+/* ", NAME = "; the first argument has no comma. */
+static void begin_argument(Str *out, const char *name) {
+    str_addf(out, "%s%s = ", out->data[out->length - 1] == '(' ? "" : ", ", name);
+}
+
+static void add_int(Str *out, const char *name, int value, int otherwise) {
+    if (value == otherwise)
         return;
-    str_addf(out, ", %s = [", name);
-    for (int i = 0; i < count; i++) {
-        snprintf(key, sizeof(key), "data.%s.%d", name, i);
-        str_add(out, i ? ", " : "");
-        str_add_double(out, ir_module_get_float(module, key, 0));
-    }
-    str_add(out, "]");
+    begin_argument(out, name);
+    str_addf(out, "%d", value);
 }
 
 static void add_number(Str *out, const char *name, double value) {
     if (value == 0)
         return;
-    str_addf(out, ", %s = ", name);
+    begin_argument(out, name);
     str_add_double(out, value);
 }
 
+/* If the text of the search sets it. */
+static void add_list(Str *out, bool given, const char *name, int count, const double *values) {
+    if (!given)
+        return;
+    begin_argument(out, name);
+    for (int i = 0; i < count; i++) {
+        str_add(out, i ? ", " : "[");
+        str_add_double(out, values[i]);
+    }
+    str_add(out, "]");
+}
+
+/* What the images are, where that is not what the source has anyway. */
+static void add_shape(Str *out, const DataOptions *o) {
+    const DataSource *source = data_source_find(o->source);
+    add_int(out, "classes", o->classes, source->classes);
+    add_int(out, "H", o->height, source->side);
+    add_int(out, "W", o->width, source->side);
+    add_int(out, "channels", o->channels, source->channels);
+    if (o->transposed) {
+        begin_argument(out, "transposed");
+        str_add(out, "true");
+    }
+    add_int(out, "labels_from", o->labels_from, 0);
+}
+
 /* How pictures are made to size and changed. */
-static void add_pictures(Str *out, const IrModule *module, const DataOptions *o) {
-    if (o->resize)
-        str_addf(out, ", resize = %d", o->resize);
-    if (o->interpolation == IMAGE_bicubic)
-        str_add(out, ", interpolation = bicubic");
-    add_list(out, module, "area", 2);
-    add_list(out, module, "ratio", 2);
+static void add_pictures(Str *out, const bool *given, const DataOptions *o) {
+    add_int(out, "resize", o->resize, 0);
+    if (o->interpolation == IMAGE_bicubic) {
+        begin_argument(out, "interpolation");
+        str_add(out, "bicubic");
+    }
+    add_list(out, given[SETTING_data_area_0] || given[SETTING_data_area_1], "area", 2, o->area);
+    add_list(out, given[SETTING_data_ratio_0] || given[SETTING_data_ratio_1], "ratio", 2, o->ratio);
     add_number(out, "brightness", o->brightness);
     add_number(out, "contrast", o->contrast);
     add_number(out, "saturation", o->saturation);
@@ -64,28 +88,17 @@ static void add_pictures(Str *out, const IrModule *module, const DataOptions *o)
 /* The images of the search, all of them. */
 static void add_data(Str *out, const Search *s) {
     const DataOptions *o = &s->loop.data_options;
+    const DataSettings *d = &s->loop.settings.data;
+    const bool *given = s->loop.settings.given;
     str_addf(out, "    data %s(", o->source);
     if (o->path)
         str_add_quoted(out, o->path);
-    /* The others have 32 x 32, and 10 classes or as many as their name says, unless it is said otherwise. */
-    bool any_size =
-        str_equal(o->source, "image_folder") || str_equal(o->source, "synthetic") || str_equal(o->source, "stl10");
-    bool mnist = str_ends_with(o->source, "mnist");
-    if (any_size)
-        str_addf(out, "%sclasses = %d, H = %d, W = %d, channels = %d", o->path ? ", " : "", o->classes, o->height,
-                 o->width, o->channels);
-    else if (o->height != 32 || o->width != 32)
-        str_addf(out, ", H = %d, W = %d", o->height, o->width);
-    if (mnist && o->classes != 10)
-        str_addf(out, ", classes = %d", o->classes);
-    if (o->transposed)
-        str_add(out, ", transposed = true");
-    if (o->labels_from)
-        str_addf(out, ", labels_from = %d", o->labels_from);
-    add_pictures(out, s->loop.module, o);
-    str_addf(out, ", crop = %d, flip = %s, cutout = %d", o->crop, o->flip ? "true" : "false", o->height / 2);
-    add_list(out, s->loop.module, "mean", 3);
-    add_list(out, s->loop.module, "std", 3);
+    add_shape(out, o);
+    add_pictures(out, given, o);
+    add_int(out, "crop", o->crop, -1);
+    str_addf(out, ", flip = %s, cutout = %d", o->flip ? "true" : "false", o->height / 2);
+    add_list(out, given[SETTING_data_mean_0], "mean", 3, (const double[]){d->mean_0, d->mean_1, d->mean_2});
+    add_list(out, given[SETTING_data_std_0], "std", 3, (const double[]){d->std_0, d->std_1, d->std_2});
     str_add(out, ")\n");
 }
 

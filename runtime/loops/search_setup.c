@@ -9,17 +9,11 @@
 #include <math.h>
 #include <string.h>
 
-static bool read_settings(const IrModule *module, SearchSettings *settings, Error *error) {
-    const char *kind = ir_module_get_string(module, "kind", "search");
-    if (!str_equal(kind, "search"))
-        return error_set(error, ERROR_INPUT, "the text describes a %s, not a search", kind);
-    if (str_equal(ir_module_get_string(module, "search.order", "first"), "second"))
-        return error_set(error, ERROR_INPUT,
-                         "the second-order search (order second) is not there yet; use order first");
-    settings->epochs = rt_step_epochs(module);
-    settings->frozen_epochs = ir_module_get_int(module, "search.frozen_epochs", 0);
-    settings->seed = (uint64_t)ir_module_get_int(module, "search.seed", 10);
-    return true;
+static bool check_kind(const Settings *settings, Error *error) {
+    if (settings->network.kind && !settings_are_of(settings, "search"))
+        return error_set(error, ERROR_INPUT, "the text describes a %s, not a search", settings->network.kind);
+    return !str_equal(settings->search.order, "second") ||
+           error_set(error, ERROR_INPUT, "the second-order search (order second) is not there yet; use order first");
 }
 
 /* Whether some operation of the network reads architecture parameters of that name. */
@@ -51,9 +45,8 @@ static bool check_cells(const Loop *l, Error *error) {
 }
 
 static bool load_text(Search *s, Error *error) {
-    return loop_load_text(&s->loop, error) && read_settings(s->loop.module, &s->settings, error) &&
-           check_cells(&s->loop, error) && data_options_read(s->loop.module, &s->loop.data_options, error) &&
-           search_check_genotype(s, error);
+    return loop_load_text(&s->loop, error) && check_kind(&s->loop.settings, error) && check_cells(&s->loop, error) &&
+           data_options_read(&s->loop.settings, &s->loop.data_options, error) && search_check_genotype(s, error);
 }
 
 static bool open_data(Search *s, Error *error) {
@@ -95,10 +88,10 @@ bool search_open(Search *s, Error *error) {
     Loop *l = &s->loop;
     if (!load_text(s, error) || !loop_open_folder(l, error))
         return false;
-    l->at.seed = l->options.has_seed ? l->options.seed : s->settings.seed;
-    l->at.epochs = s->settings.epochs;
+    l->at.seed = l->options.has_seed ? l->options.seed : (uint64_t)l->settings.search.seed;
+    l->at.epochs = l->settings.search.epochs;
     return loop_read_state(l, error) && open_data(s, error) && loop_check_data(l, error) && open_program(s, error) &&
-           loop_set_state(l, error) && class_weights_set(l->program, l->module, &l->data, l->data.count, error) &&
+           loop_set_state(l, error) && class_weights_set(l->program, &l->settings, &l->data, l->data.count, error) &&
            open_loaders(s, error) && loop_begin(l, "search", error);
 }
 

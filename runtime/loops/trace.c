@@ -14,7 +14,7 @@
 typedef struct Trace {
     Arena *arena;
     const TraceOptions *options;
-    const IrModule *text;   /* settings */
+    Settings settings;      /* of the text */
     bool is_search, trains; /* trains: not a search, and there is something to differentiate */
     TensorFile feed_file, results;
     const char **streams; /* fed draws, without the step */
@@ -28,11 +28,12 @@ typedef struct Trace {
 /* ---- setting up ---- */
 
 static bool read_text(Trace *t, Error *error) {
-    t->text = rt_text_load_options(t->arena, &t->options->program, error);
-    if (!t->text)
+    const IrModule *text = rt_text_load_options(t->arena, &t->options->program, error);
+    if (!text)
         return false;
-    t->is_search = str_equal(ir_module_get_string(t->text, "kind", "network"), "search");
-    if (t->is_search && str_equal(ir_module_get_string(t->text, "search.order", "first"), "second"))
+    t->settings = settings_read(text);
+    t->is_search = settings_are_of(&t->settings, "search");
+    if (t->is_search && str_equal(t->settings.search.order, "second"))
         return error_set(error, ERROR_INPUT,
                          "%s: the second-order search (order second) is not there yet; use order first",
                          t->options->program.path);
@@ -89,7 +90,7 @@ static bool check_images(Trace *t, const char *name, Error *error) {
 }
 
 static bool check_labels(Trace *t, const char *name, Error *error) {
-    int64_t classes = ir_module_get_int(t->text, "classes", 0);
+    int64_t classes = t->settings.given[SETTING_network_classes] ? t->settings.network.classes : 0;
     if (!check_images(t, name, error))
         return false;
     const Tensor *labels = tensor_find(&t->feed_file, name);
@@ -161,8 +162,8 @@ static bool set_alphas(Trace *t, const TensorFile *weights, Error *error) {
 
 /* There are no images to balance them over, but a checkpoint has what was found then. */
 static bool set_class_weights(Trace *t, const TensorFile *weights, Error *error) {
-    if (!class_weights_balanced(t->text))
-        return class_weights_set(t->program, t->text, NULL, 0, error);
+    if (!class_weights_balanced(&t->settings))
+        return class_weights_set(t->program, &t->settings, NULL, 0, error);
     return tensor_find(weights, CLASS_WEIGHTS) ||
            error_set(error, ERROR_INPUT, "%s: class_weights balanced needs a checkpoint as --weights, or a list: %s",
                      t->options->program.path, "--set 'class_weights=[...]'");
@@ -186,7 +187,7 @@ static bool set_state(Trace *t, Error *error) {
 static double draw(const Trace *t, const char *stream, const RtRun *run, int64_t image, int64_t element) {
     uint32_t hash = draw_stream_hash(stream), s = (uint32_t)run->step, i = (uint32_t)image, e = (uint32_t)element;
     if (str_starts_with(stream, "noise.")) {
-        bool uniform = str_equal(ir_module_get_string(t->text, "noise.distribution", "gaussian"), "uniform");
+        bool uniform = str_equal(t->settings.noise.distribution, "uniform");
         return (uniform ? draw_uniform : draw_normal)(t->seed, hash, s, i, e);
     }
     double keep = run->scalars[RUN_drop_keep];
@@ -225,11 +226,11 @@ static const Tensor *fed_tensor(Trace *t, const RtTensorInfo *info, bool valid, 
 /* A pass of a run that is at the begin of the epoch that was asked for and has taken so many steps. */
 static bool run_graph(Trace *t, GraphKind kind, int64_t taken, bool valid, Error *error) {
     const RtPosition at = {.epoch = t->options->epoch,
-                           .epochs = rt_step_epochs(t->text),
+                           .epochs = settings_epochs(&t->settings),
                            .steps = 1,
                            .global_step = taken,
                            .alphas_updates = taken};
-    RtRun run = rt_step(kind, t->text, t->seed, &at);
+    RtRun run = rt_step(kind, &t->settings, t->seed, &at);
     int count = rt_input_count(t->program, kind);
     RtInput *inputs = ARENA_ARRAY(t->arena, RtInput, count);
     for (int i = 0; i < count; i++) {

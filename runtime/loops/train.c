@@ -57,8 +57,8 @@ static TrainMetrics epoch_metrics(const Train *t, const Evaluation *valid) {
     last.step = last.steps - 1;
     return (TrainMetrics){.epoch = at->epoch,
                           .steps = at->global_step,
-                          .lr = rt_step(GRAPH_train, t->loop.module, at->seed, &last).scalars[RUN_lr],
-                          .drop_path = rt_step_drop_probability(t->loop.module, &last),
+                          .lr = rt_step(GRAPH_train, &t->loop.settings, at->seed, &last).scalars[RUN_lr],
+                          .drop_path = rt_step_drop_probability(&t->loop.settings, &last),
                           .train_loss = sums->loss / (double)sums->images,
                           .train_accuracy = (double)sums->correct / (double)sums->images,
                           .grad_norm = sums->grad_norm / (double)sums->steps,

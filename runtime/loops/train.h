@@ -4,13 +4,6 @@
 
 #include "runtime/loops/loop.h"
 
-/* What the text says, where it concerns the loop (docs/recipes.md). */
-typedef struct TrainSettings {
-    int64_t epochs;
-    uint64_t seed;
-    double hold_out; /* this part of the training images, the last in file order, chooses the best epoch; 0: none */
-} TrainSettings;
-
 /* How a training ended. Accuracies in 0..1, of images that were not trained on. */
 typedef struct TrainResult {
     uint64_t seed;
@@ -26,7 +19,6 @@ typedef struct TrainResult {
 
 typedef struct Train {
     Loop loop;
-    TrainSettings settings;
     Dataset test;
     int64_t train_images; /* the first so many of the training images are trained on, the rest is held out */
     Loader *train_loader, *valid_loader;

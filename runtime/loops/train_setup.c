@@ -9,19 +9,12 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- settings ---- */
-
-static bool read_settings(Loop *l, TrainSettings *s, Error *error) {
-    const IrModule *module = l->module;
-    const char *kind = ir_module_get_string(module, "kind", "network");
-    if (!str_equal(kind, "train"))
-        return error_set(error, ERROR_INPUT,
-                         "%s describes a %s and has no 'train { ... }'; --recipe NAME says how to train it (%s)",
-                         l->options.path, kind, recipe_list(l->arena));
-    s->epochs = rt_step_epochs(module);
-    s->seed = (uint64_t)ir_module_get_int(module, "train.seed", 0);
-    s->hold_out = ir_module_get_float(module, "train.hold_out", 0);
-    return true;
+static bool check_kind(const Loop *l, Error *error) {
+    const char *kind = l->settings.network.kind;
+    return settings_are_of(&l->settings, "train") ||
+           error_set(error, ERROR_INPUT,
+                     "%s describes a %s and has no 'train { ... }'; --recipe NAME says how to train it (%s)",
+                     l->options.path, kind ? kind : "network", recipe_list(l->arena));
 }
 
 /* ---- data ---- */
@@ -31,7 +24,7 @@ static bool open_test(Train *t, Error *error) {
     const DataOptions *o = &t->loop.data_options;
     if (data_has_test(o))
         return data_open(o, DATA_test, &t->test, error);
-    return t->settings.hold_out > 0 ||
+    return t->loop.settings.train.hold_out > 0 ||
            error_set(error, ERROR_INPUT,
                      "%s: no folder 'val' or 'test' with folders of classes to test with; hold_out 0.2 tests with a "
                      "part of the training pictures (--set hold_out=0.2)",
@@ -42,11 +35,11 @@ static bool open_data(Train *t, Error *error) {
     Loop *l = &t->loop;
     if (!loop_open_data(l, error) || !open_test(t, error) || !data_mark(&t->test, &l->at.test, error))
         return false;
-    int64_t held_out = (int64_t)floor(t->settings.hold_out * (double)l->data.count);
+    int64_t held_out = (int64_t)floor(t->loop.settings.train.hold_out * (double)l->data.count);
     t->train_images = l->data.count - held_out;
-    if (t->train_images < 1 || (t->settings.hold_out > 0 && held_out < 1))
+    if (t->train_images < 1 || (t->loop.settings.train.hold_out > 0 && held_out < 1))
         return error_set(error, ERROR_INPUT, "train.hold_out %g of %lld training images leaves %lld and %lld",
-                         t->settings.hold_out, (long long)l->data.count, (long long)t->train_images,
+                         t->loop.settings.train.hold_out, (long long)l->data.count, (long long)t->train_images,
                          (long long)held_out);
     const char *kept = held_out ? arena_printf(l->arena, ", %lld held out", (long long)held_out) : "",
                *test = t->test.count ? arena_printf(l->arena, ", %lld to test with", (long long)t->test.count) : "";
@@ -70,13 +63,13 @@ static bool open_loaders(Train *t, Error *error) {
     o.count = t->train_images, o.shuffle_stream = "shuffle.train";
     t->train_loader = loader_create(&o, error);
     o.shuffle_stream = NULL, o.augment = &t->loop.no_augment;
-    if (t->settings.hold_out > 0)
+    if (t->loop.settings.train.hold_out > 0)
         o.first = t->train_images, o.count = t->loop.data.count - t->train_images;
     else
         o.data = &t->test, o.count = t->test.count;
     t->valid_loader = t->train_loader ? loader_create(&o, error) : NULL;
     t->loop.steps = t->valid_loader ? loader_batch_count(t->train_loader) : 0;
-    const Dataset *data = t->settings.hold_out > 0 ? &t->loop.data : &t->test;
+    const Dataset *data = t->loop.settings.train.hold_out > 0 ? &t->loop.data : &t->test;
     t->valid_classes = classwise_create(t->loop.arena, data->classes, data->class_names);
     return t->valid_loader != NULL;
 }
@@ -101,15 +94,15 @@ static void check_best(Train *t) {
 bool train_open(Train *t, Error *error) {
     static const GraphKind kinds[] = {GRAPH_train, GRAPH_eval};
     Loop *l = &t->loop;
-    if (!loop_load_text(l, error) || !read_settings(l, &t->settings, error) ||
-        !data_options_read(l->module, &l->data_options, error) || !loop_open_folder(l, error))
+    if (!loop_load_text(l, error) || !check_kind(l, error) ||
+        !data_options_read(&l->settings, &l->data_options, error) || !loop_open_folder(l, error))
         return false;
-    l->at.seed = l->options.has_seed ? l->options.seed : t->settings.seed;
-    l->at.epochs = t->settings.epochs;
+    l->at.seed = l->options.has_seed ? l->options.seed : (uint64_t)l->settings.train.seed;
+    l->at.epochs = l->settings.train.epochs;
     l->at.best_epoch = -1;
     if (!loop_read_state(l, error) || !open_data(t, error) || !loop_check_data(l, error) ||
         !loop_open_program(l, kinds, sizeof(kinds) / sizeof(kinds[0]), error) || !loop_set_state(l, error) ||
-        !class_weights_set(l->program, l->module, &l->data, t->train_images, error) || !open_loaders(t, error))
+        !class_weights_set(l->program, &l->settings, &l->data, t->train_images, error) || !open_loaders(t, error))
         return false;
     check_best(t);
     return loop_begin(l, "train", error) && write_class_names(t, error);

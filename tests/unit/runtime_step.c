@@ -16,7 +16,8 @@ static void expect_near(double found, double expected) {
 }
 
 /* The settings of a search, or a training, as a text's are. */
-static IrModule *settings_of(Arena *arena, const char *kind, const char *schedule, const char *every, int64_t warm_up) {
+static const Settings *settings_of(Arena *arena, const char *kind, const char *schedule, const char *every,
+                                   int64_t warm_up) {
     IrModule *m = ir_module_create(arena, "test");
     const char *key[] = {arena_printf(arena, "%s.weights.lr", kind), arena_printf(arena, "%s.weights.lr_min", kind),
                          arena_printf(arena, "%s.weights.schedule", kind)};
@@ -28,10 +29,12 @@ static IrModule *settings_of(Arena *arena, const char *kind, const char *schedul
     ir_module_set(m, "train.warm_up", ir_attr_int("", warm_up), (Span){0});
     ir_module_set(m, "train.drop_path", ir_attr_float("", 0.5), (Span){0});
     ir_module_set(m, "drop_path.probability", ir_attr_float("", 0.25), (Span){0});
-    return m;
+    Settings *settings = ARENA_NEW(arena, Settings);
+    *settings = settings_read(m);
+    return settings;
 }
 
-static double rate_at(const IrModule *m, int64_t epoch, int64_t epochs, int64_t step, int64_t steps) {
+static double rate_at(const Settings *m, int64_t epoch, int64_t epochs, int64_t step, int64_t steps) {
     const RtPosition at = {.epoch = epoch, .epochs = epochs, .step = step, .steps = steps};
     return rt_step(GRAPH_train, m, 0, &at).scalars[RUN_lr];
 }
@@ -40,8 +43,8 @@ static void test_epoch_rates(void **state) {
     Arena *arena = *state;
     static const char *const kinds[] = {"search", "train"};
     for (int i = 0; i < 2; i++) {
-        const IrModule *cosine = settings_of(arena, kinds[i], "cosine", "epoch", 0);
-        const IrModule *linear = settings_of(arena, kinds[i], "linear", "epoch", 0);
+        const Settings *cosine = settings_of(arena, kinds[i], "cosine", "epoch", 0);
+        const Settings *linear = settings_of(arena, kinds[i], "linear", "epoch", 0);
         expect_near(rate_at(cosine, 0, 10, 0, 8), 1);
         expect_near(rate_at(cosine, 5, 10, 0, 8), 0.6);
         expect_near(rate_at(linear, 5, 10, 0, 8), 0.6);
@@ -53,17 +56,17 @@ static void test_epoch_rates(void **state) {
 }
 
 static void test_step_rates(void **state) {
-    const IrModule *linear = settings_of(*state, "train", "linear", "step", 0);
+    const Settings *linear = settings_of(*state, "train", "linear", "step", 0);
     expect_near(rate_at(linear, 0, 2, 0, 4), 1);
     expect_near(rate_at(linear, 0, 2, 3, 4), 1 - 0.8 * 3.0 / 8);
     expect_near(rate_at(linear, 1, 2, 3, 4), 1 - 0.8 * 7.0 / 8);
 }
 
 static void test_warm_up(void **state) {
-    const IrModule *by_epoch = settings_of(*state, "train", "constant", "epoch", 5);
+    const Settings *by_epoch = settings_of(*state, "train", "constant", "epoch", 5);
     for (int epoch = 0; epoch < 8; epoch++)
         expect_near(rate_at(by_epoch, epoch, 10, 3, 4), epoch < 5 ? (epoch + 1) / 5.0 : 1);
-    const IrModule *by_step = settings_of(*state, "train", "constant", "step", 2);
+    const Settings *by_step = settings_of(*state, "train", "constant", "step", 2);
     expect_near(rate_at(by_step, 0, 10, 0, 4), 1.0 / 8);
     expect_near(rate_at(by_step, 1, 10, 2, 4), 7.0 / 8);
     expect_near(rate_at(by_step, 1, 10, 3, 4), 1);
@@ -71,8 +74,8 @@ static void test_warm_up(void **state) {
 }
 
 static void test_the_rest(void **state) {
-    const IrModule *search = settings_of(*state, "search", "constant", "epoch", 0);
-    const IrModule *train = settings_of(*state, "train", "constant", "epoch", 0);
+    const Settings *search = settings_of(*state, "search", "constant", "epoch", 0);
+    const Settings *train = settings_of(*state, "train", "constant", "epoch", 0);
     const RtPosition at = {.epoch = 25, .epochs = 50, .step = 3, .steps = 4, .global_step = 103, .alphas_updates = 1};
     RtRun alphas = rt_step(GRAPH_search_alphas, search, 9, &at),
           weights = rt_step(GRAPH_search_weights, search, 9, &at), step = rt_step(GRAPH_train, train, 9, &at),
@@ -88,7 +91,7 @@ static void test_the_rest(void **state) {
 
 /* Evaluation is given what changes nothing; so is who has no settings. */
 static void test_neutral(void **state) {
-    const IrModule *search = settings_of(*state, "search", "constant", "epoch", 0);
+    const Settings *search = settings_of(*state, "search", "constant", "epoch", 0);
     const RtPosition at = {.epoch = 25, .epochs = 50, .steps = 4};
     const RtRun runs[] = {rt_step(GRAPH_eval, search, 0, &at), rt_step(GRAPH_infer, NULL, 0, NULL),
                           rt_step(GRAPH_train, NULL, 0, &at)};

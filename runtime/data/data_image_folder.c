@@ -1,4 +1,4 @@
-/* image_folder.c: a tree of pictures as a data set: one folder per class, sorted by name as torchvision's ImageFolder
+/* data_image_folder.c: a tree of pictures as a data set: one folder per class, sorted by name as torchvision's ImageFolder
  * does. Pictures are decoded when a batch needs them, by the loader's threads; one that is broken is skipped, counted
  * and named, once. */
 #include "runtime/data/data.h"
@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "runtime/data/image.h"
 #include "runtime/data/picture_tree.h"
+#include "runtime/data/picture_tree_look.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -62,7 +63,7 @@ static bool find_pictures(ImageFolder *f, const DataOptions *o, DataPart part, E
     return true;
 }
 
-bool data_image_folder_has_test(const DataOptions *options) {
+static bool has_test(const DataOptions *options) {
     return picture_tree_has_test(options->path);
 }
 
@@ -100,7 +101,7 @@ static void close_folder(void *source) {
     arena_destroy(f->arena);
 }
 
-bool data_read_image_folder(const DataOptions *o, DataPart part, Dataset *data, Error *error) {
+static bool read_set(const DataOptions *o, DataPart part, Dataset *data, Error *error) {
     Arena *arena = arena_create();
     ImageFolder *f = ARENA_NEW(arena, ImageFolder);
     *f = (ImageFolder){.arena = arena, .side = data_side(o)};
@@ -131,3 +132,10 @@ bool data_read_image_folder(const DataOptions *o, DataPart part, Dataset *data, 
     memcpy(data->labels, f->tree.labels, sizeof(int32_t) * (size_t)count);
     return true;
 }
+
+static int side_of(const DataOptions *o) {
+    return image_side_for(o->height, o->width);
+}
+
+const DataFormat data_image_folder = {
+    .read = read_set, .pictures = true, .has_test = has_test, .side = side_of, .look = picture_tree_look};

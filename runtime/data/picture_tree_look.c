@@ -1,5 +1,7 @@
-/* data_look.c: what a folder of pictures holds, so that nobody has to count: its classes, and the size of the first
+/* picture_tree_look.c: what a folder of pictures holds, so that nobody has to count: its classes, and the size of the first
  * pictures of the first classes. Mistakes are left to those who read the folder in earnest. */
+#include "runtime/data/picture_tree_look.h"
+
 #include "runtime/data/data.h"
 #include "runtime/data/picture_tree.h"
 #include "runtime/data/picture_tree_files.h"
@@ -37,7 +39,7 @@ static void look_at_sizes(const PictureTree *tree, int64_t *height, int64_t *wid
     }
 }
 
-void data_look_at_folder(const char *path, int64_t *classes, int64_t *height, int64_t *width) {
+void picture_tree_look(const char *path, int64_t *classes, int64_t *height, int64_t *width) {
     Arena *arena = arena_create();
     Error ignored = {ERROR_NONE, ""};
     PictureTree tree;
