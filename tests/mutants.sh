@@ -159,16 +159,16 @@ mutant 'statistics count the auxiliary head' ir/stats.c '/^static void add_produ
 mutant 'chunks by the number of images of a batch' runtime/device/executor.c 's/work->chunk \* run->batch \/ run->chunks, end/work->chunk * (run->batch - 1) \/ run->chunks, end/' \
     -- reference/supernet_f64 darts/drop0.0
 mutant 'alphas move in frozen epochs' runtime/loops/search.c 's/\(!is_frozen\(s\) \&\& !step_alphas/(!step_alphas/' -- cli/search test_threads_do_not_matter
-mutant 'search: first bias of Adam' ir/run_scalars.def 's/adam_bias\(r, ("search.alphas.beta1", 0.5)\)/1 - pow(number(r, \1), (double)r->at->alphas_updates + 4)/' \
+mutant 'search: first bias of Adam' ir/run_scalars.def 's/adam_bias\(r, (r->settings->search_alphas.beta1)\)/1 - pow(\1, (double)r->at->alphas_updates + 4)/' \
     -- cli/steps prepare test_where_a_search_arrives
-mutant 'search: second bias of Adam' ir/run_scalars.def 's/adam_bias\(r, ("search.alphas.beta2", 0.999)\)/1 - pow(number(r, \1), (double)r->at->alphas_updates + 4)/' \
+mutant 'search: second bias of Adam' ir/run_scalars.def 's/adam_bias\(r, (r->settings->search_alphas.beta2)\)/1 - pow(\1, (double)r->at->alphas_updates + 4)/' \
     -- cli/steps prepare test_where_a_search_arrives
 mutant 'search: draws of the alphas' runtime/driver/step.c 's/at->global_step \+ 1;/at->global_step + (kind == GRAPH_search_alphas ? 8 : 1);/' -- cli/steps prepare test_where_a_search_arrives
 mutant 'search: rate of the next epoch' runtime/driver/step.c 's/: \(double\)at->epoch; \/\* epochs/: (double)(at->epoch + r->is_search); \/* epochs/' -- cli/steps prepare test_where_a_search_arrives
-mutant 'search: no drop path' runtime/driver/step.c 's/return (number\(r, "drop_path.probability")/return 0 * \1/' -- cli/steps prepare test_where_a_search_arrives
+mutant 'search: no drop path' runtime/driver/step.c 's/return (r->settings->drop_path.probability)/return 0 * \1/' -- cli/steps prepare test_where_a_search_arrives
 mutant 'search: no decay of the noise' runtime/driver/step.c 's/return r->is_search \? \(1\.0/return !r->is_search ? (1.0/' -- cli/steps prepare test_where_a_search_arrives
 mutant 'train: draws of later steps' runtime/driver/step.c 's/at->global_step \+ 1;/at->global_step + (kind == GRAPH_train ? 6 : 1);/' -- cli/steps prepare test_where_a_training_arrives
-mutant 'train: no drop path' runtime/driver/step.c 's/return (number\(r, "train.drop_path")/return 0 * \1/' -- cli/steps prepare test_where_a_training_arrives
+mutant 'train: no drop path' runtime/driver/step.c 's/return (r->settings->train.drop_path)/return 0 * \1/' -- cli/steps prepare test_where_a_training_arrives
 mutant 'train: rate of the next step' runtime/driver/step.c 's/\(double\)at->step \/ \(double\)at->steps :/(double)(at->step + 1) \/ (double)at->steps :/' -- cli/steps prepare test_where_a_training_arrives
 mutant 'loops: another epoch' runtime/loops/loop.c 's/\.epoch = l->at.epoch,/.epoch = l->at.epoch + 1,/' -- cli/steps prepare test_where_a_training_arrives
 mutant 'loops: another step of the epoch' runtime/loops/loop.c 's/\.step = l->at.step,/.step = l->at.step + 1,/' -- cli/steps prepare test_where_a_training_arrives

@@ -2,6 +2,7 @@
 #include "tools/ndartsc.h"
 
 #include "base/memory.h"
+#include "ir/settings.h"
 
 static int compile(const Options *line, Error *error) {
     Emission emission;
@@ -23,6 +24,8 @@ static int run(int argc, char **argv) {
         printf("ndarts %s\n", NDARTS_VERSION);
     else if (line.list_passes)
         options_list_passes();
+    else if (line.list_settings)
+        settings_print_table(stdout);
     else
         code = compile(&line, &error);
     arena_destroy(arena);
