@@ -8,7 +8,7 @@ import sys
 import torch
 from torch.nn import functional
 
-sys.path.insert(0, sys.argv[1])
+sys.path.append(sys.argv[1])  # last: profile.py there is not the library's
 import _draws  # pylint: disable=wrong-import-position
 import _safetensors  # pylint: disable=wrong-import-position
 import steps  # pylint: disable=wrong-import-position

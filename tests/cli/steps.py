@@ -275,6 +275,35 @@ def test_where_a_training_arrives():
     check_arrival('train', 'trained')
 
 
+def check_traced(command, out, batches_of, *options):
+    """One step alone in an epoch, and the same images in the same order fed to trace, which is what the reference tests compare with the
+    published numbers: the same bits."""
+    images, labels = pictures()
+    feed = {}
+    for suffix, order in batches_of.items():
+        feed[f'input{suffix}'] = ((len(order), 1, 3, 4), [value for i in order for value in images[i]])
+        feed[f'labels{suffix}'] = ((len(order),), [labels[i] for i in order])
+    _safetensors.write('feed.safetensors', feed, {name: 'I64' if name.startswith('labels') else 'F64' for name in feed})
+    initial = _safetensors.numbers(f'{command}.safetensors')
+    go(command, f'{command}.nd', out, '--init', f'{command}.safetensors', *sets(epochs=1), *options)
+    run(RUN, 'trace', f'{command}.nd', '--weights', f'{command}.safetensors', '--feed', 'feed.safetensors', '--precision', 'f64', '--seed', '5',
+        '--steps', '1', '-o', f'{out}.safetensors', *sets(epochs=1), *options)
+    found, traced = _safetensors.numbers(f'{out}/checkpoint.safetensors'), _safetensors.numbers(f'{out}.safetensors')
+    for name, before in initial.items():
+        if name.startswith('alphas'):
+            expect(found[name] == traced[f'search0/{name}'], f'{out}: {name} is {found[name]}, traced {traced[f"search0/{name}"]}')
+            continue
+        update = traced[f'{"search_update" if command == "search" else "train/update"}/{name}']
+        moved = tuple(after - value for after, value in zip(found[name], before))
+        expect(moved == update and any(moved), f'{out}: {name} moves by {moved}, traced {update}')
+
+
+def test_a_step_is_that_of_trace():
+    check_traced('search', 'one_search', {'': _draws.shuffled(range(4), 5, 'shuffle.weights', 0), '_valid': _draws.shuffled(range(4, 8), 5, 'shuffle.alphas', 0)},
+                 *sets(limit=8, split=0.5))
+    check_traced('train', 'one_training', {'': _draws.shuffled(range(4), 5, 'shuffle.train', 0)}, *sets(limit=4, warm_up=1, weights__every='step'))
+
+
 if __name__ == '__main__':
     sys.exit(main([prepare, test_every_number_of_a_search, test_every_number_of_a_training, test_resumed_in_the_middle, test_where_a_search_arrives,
-                   test_where_a_training_arrives]))
+                   test_where_a_training_arrives, test_a_step_is_that_of_trace]))
