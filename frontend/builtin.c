@@ -1,5 +1,6 @@
 /* builtin.c: calls of primitives: matching arguments, checking their types. The primitives are in builtin_ops.c (with
- * parameters and windows) and builtin_math.c (elementwise). */
+ * parameters and windows) and builtin_math.c (elementwise: a row of
+ * ops.def with the flag FUNCTION is one). */
 #include "frontend/builtin.h"
 
 #include <limits.h>
@@ -10,7 +11,8 @@ const Builtin *builtin_find(const char *name) {
         for (const Builtin *b = tables[t]; b->name; b++)
             if (str_equal(b->name, name))
                 return b;
-    return NULL;
+    IrOp op;
+    return ir_op_find(name, &op) ? builtin_of_op(op) : NULL;
 }
 
 void builtin_list_names(Arena *arena, const char ***names, int *count) {
@@ -21,6 +23,9 @@ void builtin_list_names(Arena *arena, const char ***names, int *count) {
     for (int t = 0; t < 2; t++)
         for (const Builtin *b = tables[t]; b->name; b++)
             ARENA_PUSH(arena, *names, *count, capacity, b->name);
+    for (int op = 0; op < OP_COUNT; op++)
+        if (builtin_of_op((IrOp)op))
+            ARENA_PUSH(arena, *names, *count, capacity, ir_op_info[op].name);
 }
 
 const char *builtin_name(const Builtin *builtin) {

@@ -1,7 +1,6 @@
 /* builtin_math.c: elementwise functions, on numbers and on tensors, and the operators on tensors. */
 #include "frontend/builtin.h"
-
-#include <math.h>
+#include "ir/evaluate.h"
 
 static IrNode *as_node(BuiltinUse *use, const Value *value) {
     double number;
@@ -17,83 +16,37 @@ static bool all_numbers(const BuiltinUse *use, double *numbers) {
     return true;
 }
 
-static double compute(IrOp op, const double *x) {
-    switch (op) {
-    case OP_relu:
-        return x[0] > 0 ? x[0] : 0;
-    case OP_exp:
-        return exp(x[0]);
-    case OP_log:
-        return log(x[0]);
-    case OP_sqrt:
-        return sqrt(x[0]);
-    case OP_tanh:
-        return tanh(x[0]);
-    case OP_sigmoid:
-        return 1 / (1 + exp(-x[0]));
-    case OP_sin:
-        return sin(x[0]);
-    case OP_cos:
-        return cos(x[0]);
-    case OP_abs:
-        return fabs(x[0]);
-    case OP_max:
-        return x[0] > x[1] ? x[0] : x[1];
-    case OP_min:
-        return x[0] < x[1] ? x[0] : x[1];
-    default:
-        bug("no number for op %d", op);
-    }
-}
-
-static bool all_integers(const BuiltinUse *use, int64_t *integers) {
-    for (int i = 0; i < builtin_param_count(use->builtin); i++) {
-        if (use->args[i].kind != VALUE_int)
+/* As large a whole number as a double holds, and all smaller ones. */
+static bool all_whole(const BuiltinUse *use) {
+    const int64_t most = INT64_C(1) << 53;
+    for (int i = 0; i < builtin_param_count(use->builtin); i++)
+        if (use->args[i].kind != VALUE_int || use->args[i].i > most || use->args[i].i < -most)
             return false;
-        integers[i] = use->args[i].i;
-    }
     return true;
 }
 
-/* What of integers is an integer; false for the functions of which it is not. */
-static bool compute_integer(IrOp op, const int64_t *x, int64_t *result) {
-    switch (op) {
-    case OP_relu:
-        *result = x[0] > 0 ? x[0] : 0;
-        return true;
-    case OP_abs:
-        *result = x[0] == INT64_MIN ? x[0] : x[0] < 0 ? -x[0] : x[0];
-        return x[0] != INT64_MIN;
-    case OP_max:
-        *result = x[0] > x[1] ? x[0] : x[1];
-        return true;
-    case OP_min:
-        *result = x[0] < x[1] ? x[0] : x[1];
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* One op for one function. */
+/* The function that an op is. */
 static Value run_op(BuiltinUse *use) {
     double x[BUILTIN_MAX_PARAMS];
-    int64_t integers[BUILTIN_MAX_PARAMS], result;
+    IrOp op = use->builtin->op;
     int count = builtin_param_count(use->builtin);
-    if (all_integers(use, integers) && compute_integer(use->builtin->op, integers, &result))
-        return value_int(result);
-    if (all_numbers(use, x))
-        return value_float(compute(use->builtin->op, x));
+    if (all_numbers(use, x)) {
+        double result = ir_evaluate(op, count, x);
+        bool whole = (ir_op_info[op].flags & OP_WHOLE) && all_whole(use);
+        return whole ? value_int((int64_t)result) : value_float(result);
+    }
     IrNode *nodes[BUILTIN_MAX_PARAMS];
     for (int i = 0; i < count; i++)
         nodes[i] = as_node(use, &use->args[i]);
-    return value_tensor(builtin_node(use, use->builtin->op, count, nodes, 0, NULL));
+    return value_tensor(builtin_node(use, op, count, nodes, 0, NULL));
 }
 
 static Value run_clamp(BuiltinUse *use) {
     double x[BUILTIN_MAX_PARAMS];
-    if (all_numbers(use, x))
-        return value_float(fmin(fmax(x[0], x[1]), x[2]));
+    if (all_numbers(use, x)) {
+        double low = ir_evaluate(OP_max, 2, x);
+        return value_float(ir_evaluate(OP_min, 2, (double[]){low, x[2]}));
+    }
     IrNode *low =
         builtin_node(use, OP_max, 2, (IrNode *[]){as_node(use, &use->args[0]), as_node(use, &use->args[1])}, 0, NULL);
     if (!low)
@@ -114,7 +67,7 @@ static Value run_select(BuiltinUse *use) {
 static Value run_swish(BuiltinUse *use) {
     double x;
     if (value_number(&use->args[0], &x))
-        return value_float(x / (1 + exp(-x)));
+        return value_float(x * ir_evaluate(OP_sigmoid, 1, &x));
     IrNode *gate = builtin_node(use, OP_sigmoid, 1, &use->args[0].tensor, 0, NULL);
     return gate ? value_tensor(builtin_node(use, OP_mul, 2, (IrNode *[]){use->args[0].tensor, gate}, 0, NULL))
                 : (Value){.kind = VALUE_error};
@@ -122,22 +75,26 @@ static Value run_swish(BuiltinUse *use) {
 
 #define X                                                                                                              \
     { "x", TYPE_value, DEFAULT_none, 0 }
-#define UNARY(name, op)                                                                                                \
-    { #name, BUILTIN_math, run_op, op, {X }, #name "(x)" }
+
+/* The rows of ops.def; those with the flag FUNCTION are asked for (builtin_of_op). */
+static const Builtin ops[OP_COUNT] = {
+#define OP(id, inputs, shape, flags, scalar, cost, simplify, gradient, expand, stage, stats, attributes)               \
+    {#id,                                                                                                              \
+     BUILTIN_math,                                                                                                     \
+     run_op,                                                                                                           \
+     OP_##id,                                                                                                          \
+     {X, {(inputs) == 2 ? "y" : NULL, TYPE_value, DEFAULT_none, 0}},                                                   \
+     (inputs) == 2 ? #id "(x, y)" : #id "(x)"},
+#include "ir/ops.def"
+#undef OP
+};
+
+const Builtin *builtin_of_op(IrOp op) {
+    return ir_op_info[op].flags & OP_FUNCTION ? &ops[op] : NULL;
+}
 
 const Builtin builtin_functions[] = {
-    UNARY(relu, OP_relu),
-    UNARY(exp, OP_exp),
-    UNARY(log, OP_log),
-    UNARY(sqrt, OP_sqrt),
-    UNARY(tanh, OP_tanh),
-    UNARY(sigmoid, OP_sigmoid),
-    UNARY(sin, OP_sin),
-    UNARY(cos, OP_cos),
-    UNARY(abs, OP_abs),
     {"swish", BUILTIN_math, run_swish, OP_COUNT, {X}, "swish(x)"},
-    {"max", BUILTIN_math, run_op, OP_max, {X, {"y", TYPE_value, DEFAULT_none, 0}}, "max(x, y)"},
-    {"min", BUILTIN_math, run_op, OP_min, {X, {"y", TYPE_value, DEFAULT_none, 0}}, "min(x, y)"},
     {"clamp",
      BUILTIN_math,
      run_clamp,

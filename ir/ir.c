@@ -10,6 +10,9 @@
 enum {
     PURE = OP_PURE,
     ELEMENTWISE = OP_ELEMENTWISE,
+    EXACT = OP_EXACT,
+    FUNCTION = OP_FUNCTION,
+    WHOLE = OP_WHOLE,
     VIEW = OP_VIEW,
     ONCE = OP_ONCE,
     REDUCTION = OP_REDUCTION,
@@ -25,7 +28,7 @@ enum {
 
 const IrOpInfo ir_op_info[OP_COUNT] = {
 #define OP(id, inputs, shape, flags, scalar, cost, simplify, gradient, expand, stage, stats, attributes)               \
-    [OP_##id] = {#id, inputs, flags, scalar, attributes},
+    [OP_##id] = {#id, inputs, flags, #scalar, attributes},
 #include "ir/ops.def"
 #undef OP
 };

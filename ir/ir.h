@@ -53,24 +53,27 @@ typedef enum IrOp {
 enum {
     OP_PURE = 1,
     OP_ELEMENTWISE = 2,
-    OP_VIEW = 4,
-    OP_ONCE = 8,
-    OP_REDUCTION = 16,
-    OP_SUM = 32,
-    OP_WINDOW = 64,
-    OP_PRODUCT = 128,
-    OP_HIGH = 256,
-    OP_SOURCE = 512,
-    OP_GIVEN = 1024,
-    OP_NUMBER = 2048,
-    OP_EFFECT = 4096
+    OP_EXACT = 4,
+    OP_FUNCTION = 8,
+    OP_WHOLE = 16,
+    OP_VIEW = 32,
+    OP_ONCE = 64,
+    OP_REDUCTION = 128,
+    OP_SUM = 256,
+    OP_WINDOW = 512,
+    OP_PRODUCT = 1024,
+    OP_HIGH = 2048,
+    OP_SOURCE = 4096,
+    OP_GIVEN = 8192,
+    OP_NUMBER = 16384,
+    OP_EFFECT = 32768
 };
 
 typedef struct IrOpInfo {
     const char *name;
     int inputs; /* exact count, or -1 - least */
     unsigned flags;
-    const char *scalar;
+    const char *scalar;     /* the text of the form, of elementwise ops */
     const char *attributes; /* the schema as in ops.def */
 } IrOpInfo;
 extern const IrOpInfo ir_op_info[OP_COUNT];

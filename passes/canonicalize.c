@@ -5,10 +5,10 @@
  *     neg(neg(x)) => x, relu(relu(x)) => relu(x), detach(detach(x)) => detach(x)
  * Every rule gives the same bits (up to the sign of a zero in x + 0). Additions are never reordered, and x * 0 stays: x
  * may be infinite. One walk in order of execution suffices, as operands are simplified before their users. */
+#include "ir/evaluate.h"
 #include "passes/rewrite.h"
 
 #include <math.h>
-#include <string.h>
 
 /* What n is equal to; n itself when nothing simpler. One for each name in the column simplify of ops.def. */
 typedef IrNode *Rule(IrBuilder *b, IrNode *n);
@@ -22,61 +22,18 @@ static IrNode *same_or(IrNode *n, IrNode *x) {
     return ir_type_equal(&n->type, &x->type) ? x : n;
 }
 
-static double constant_value(const IrNode *n) {
-    return ir_attr_get_float(n, "value", 0);
-}
-
-/* The operation on numbers; false when it is not one of those folded. */
-static bool compute(IrOp op, double x, double y, double *result) {
-    switch (op) {
-    case OP_add:
-        *result = x + y;
-        return true;
-    case OP_sub:
-        *result = x - y;
-        return true;
-    case OP_mul:
-        *result = x * y;
-        return true;
-    case OP_div:
-        *result = x / y;
-        return true;
-    case OP_max:
-        *result = x > y ? x : y;
-        return true;
-    case OP_min:
-        *result = x < y ? x : y;
-        return true;
-    case OP_neg:
-        *result = -x;
-        return true;
-    case OP_relu:
-        *result = x > 0 ? x : 0;
-        return true;
-    case OP_sqrt:
-        *result = sqrt(x);
-        return true;
-    case OP_abs:
-        *result = fabs(x);
-        return true;
-    case OP_detach:
-        *result = x;
-        return true;
-    default:
-        return false;
-    }
-}
-
 static IrNode *fold_constants(IrBuilder *b, IrNode *n) {
-    double value[2] = {0, 0}, result;
-    if (n->input_count == 0 || n->input_count > 2)
+    enum { MOST_OPERANDS = 3 };
+    double operands[MOST_OPERANDS];
+    if (!ir_is(n, OP_EXACT) || n->input_count > MOST_OPERANDS)
         return n;
     for (int i = 0; i < n->input_count; i++) {
         if (n->inputs[i]->op != OP_constant)
             return n;
-        value[i] = constant_value(n->inputs[i]);
+        operands[i] = ir_attr_get_float(n->inputs[i], "value", 0);
     }
-    if (!compute(n->op, value[0], value[1], &result) || !isfinite(result))
+    double result = ir_evaluate(n->op, n->input_count, operands);
+    if (!isfinite(result))
         return n;
     IrAttr attr = ir_attr_float("value", result);
     return ir_build0(b, OP_constant, n->type, 1, &attr);

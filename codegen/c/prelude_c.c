@@ -275,8 +275,12 @@ static const char math_text[] =
     "    p = nd_fma_f@(p, z, -3.33332819422e-1f + zero);\n"
     "    return nd_blend_f@((nd_n@)(size < 0.625f), nd_fma_f@(p * z, x, x), large);\n"
     "}\n"
-    "ND_INLINE nd_f@ nd_sin_f@(nd_f@ a) { for (int i = 0; i < @; i++) a[i] = __builtin_sinf(a[i]); return a; }\n"
-    "ND_INLINE nd_f@ nd_cos_f@(nd_f@ a) { for (int i = 0; i < @; i++) a[i] = __builtin_cosf(a[i]); return a; }\n";
+#define FUNCTION(name)                                                                                                 \
+    "ND_INLINE nd_f@ nd_" #name "_f@(nd_f@ a) { for (int i = 0; i < @; i++) a[i] = __builtin_" #name                   \
+    "f(a[i]); return a; }\n"
+#include "ir/functions.def"
+#undef FUNCTION
+    ;
 
 /* Functions of nd_v@ under f32: nd_v@ and nd_f@ are the same type. */
 static const char f32_text[] = "#define nd_max_v@ nd_max_f@\n"
@@ -288,8 +292,9 @@ static const char f32_text[] = "#define nd_max_v@ nd_max_f@\n"
                                "#define nd_log_v@ nd_log_f@\n"
                                "#define nd_tanh_v@ nd_tanh_f@\n"
                                "#define nd_sigmoid_v@ nd_sigmoid_f@\n"
-                               "#define nd_sin_v@ nd_sin_f@\n"
-                               "#define nd_cos_v@ nd_cos_f@\n"
+#define FUNCTION(name) "#define nd_" #name "_v@ nd_" #name "_f@\n"
+#include "ir/functions.def"
+#undef FUNCTION
                                "#define nd_uniform_v@(run, stream, image, element) nd_uniform_f@(run, stream, image, "
                                "(uint32_t)(element) + nd_count_q@)\n"
                                "#define nd_normal_v@(run, stream, image, element) nd_normal_f@(run, stream, image, "
@@ -306,8 +311,11 @@ static const char f64_text[] =
     "ND_INLINE nd_v@ nd_log_v@(nd_v@ a) { for (int i = 0; i < @; i++) a[i] = __builtin_log(a[i]); return a; }\n"
     "ND_INLINE nd_v@ nd_tanh_v@(nd_v@ a) { for (int i = 0; i < @; i++) a[i] = __builtin_tanh(a[i]); return a; }\n"
     "ND_INLINE nd_v@ nd_sigmoid_v@(nd_v@ a) { return 1.0 / (1.0 + nd_exp_v@(-a)); }\n"
-    "ND_INLINE nd_v@ nd_sin_v@(nd_v@ a) { for (int i = 0; i < @; i++) a[i] = __builtin_sin(a[i]); return a; }\n"
-    "ND_INLINE nd_v@ nd_cos_v@(nd_v@ a) { for (int i = 0; i < @; i++) a[i] = __builtin_cos(a[i]); return a; }\n"
+#define FUNCTION(name)                                                                                                 \
+    "ND_INLINE nd_v@ nd_" #name "_v@(nd_v@ a) { for (int i = 0; i < @; i++) a[i] = __builtin_" #name                   \
+    "(a[i]); return a; }\n"
+#include "ir/functions.def"
+#undef FUNCTION
     "#define nd_uniform_v@(run, stream, image, element) __builtin_convertvector(nd_uniform_f@(run, stream, image, "
     "(uint32_t)(element) + nd_count_q@), nd_v@)\n"
     "#define nd_normal_v@(run, stream, image, element) __builtin_convertvector(nd_normal_f@(run, stream, image, "
@@ -346,8 +354,10 @@ static const char scalar_f32_text[] = "ND_INLINE T nd_abs(T a) { return __builti
                                       "ND_INLINE T nd_log(T a) { return nd_log_f1((nd_f1){a})[0]; }\n"
                                       "ND_INLINE T nd_tanh(T a) { return nd_tanh_f1((nd_f1){a})[0]; }\n"
                                       "ND_INLINE T nd_sigmoid(T a) { return nd_sigmoid_f1((nd_f1){a})[0]; }\n"
-                                      "ND_INLINE T nd_sin(T a) { return __builtin_sinf(a); }\n"
-                                      "ND_INLINE T nd_cos(T a) { return __builtin_cosf(a); }\n";
+#define FUNCTION(name) "ND_INLINE T nd_" #name "(T a) { return __builtin_" #name "f(a); }\n"
+#include "ir/functions.def"
+#undef FUNCTION
+    ;
 
 static const char scalar_f64_text[] = "ND_INLINE T nd_abs(T a) { return __builtin_fabs(a); }\n"
                                       "ND_INLINE T nd_fma(T a, T b, T c) { return __builtin_fma(a, b, c); }\n"
@@ -356,8 +366,10 @@ static const char scalar_f64_text[] = "ND_INLINE T nd_abs(T a) { return __builti
                                       "ND_INLINE T nd_log(T a) { return __builtin_log(a); }\n"
                                       "ND_INLINE T nd_tanh(T a) { return __builtin_tanh(a); }\n"
                                       "ND_INLINE T nd_sigmoid(T a) { return 1 / (1 + __builtin_exp(-a)); }\n"
-                                      "ND_INLINE T nd_sin(T a) { return __builtin_sin(a); }\n"
-                                      "ND_INLINE T nd_cos(T a) { return __builtin_cos(a); }\n";
+#define FUNCTION(name) "ND_INLINE T nd_" #name "(T a) { return __builtin_" #name "(a); }\n"
+#include "ir/functions.def"
+#undef FUNCTION
+    ;
 
 /* The template with the width for every '@'. */
 static void add_template(Str *out, const char *text, int width) {

@@ -35,8 +35,10 @@ static const char functions_text[] = "static __device__ __forceinline__ T nd_abs
                                      "static __device__ __forceinline__ T nd_log(T a) { return log%1$s(a); }\n"
                                      "static __device__ __forceinline__ T nd_sqrt(T a) { return sqrt%1$s(a); }\n"
                                      "static __device__ __forceinline__ T nd_tanh(T a) { return tanh%1$s(a); }\n"
-                                     "static __device__ __forceinline__ T nd_sin(T a) { return sin%1$s(a); }\n"
-                                     "static __device__ __forceinline__ T nd_cos(T a) { return cos%1$s(a); }\n";
+#define FUNCTION(name) "static __device__ __forceinline__ T nd_" #name "(T a) { return " #name "%1$s(a); }\n"
+#include "ir/functions.def"
+#undef FUNCTION
+    ;
 
 /* Philox and Box-Muller as in base/hash.c; the functions of the device differ from the polynomials by less than 1e-6.
  */

@@ -127,17 +127,15 @@ static const char *print_index(CgPrinter *p, const CgScalar *s) {
 /* ---- operations ---- */
 
 static bool starts_number(const char *text, const char *at) {
-    return isdigit((unsigned char)*at) &&
-           (at == text || !(isalnum((unsigned char)at[-1]) || at[-1] == '_' || at[-1] == '$'));
+    return isdigit((unsigned char)*at) && (at == text || !(isalnum((unsigned char)at[-1]) || at[-1] == '_'));
 }
 
-/* The row's expression with operands in place of $0, $1, $2; functions and numbers take the vector's form. */
+/* The row's expression with operands in place of x, y, z; functions and numbers take the vector's form. */
 static const char *fill_template(CgPrinter *p, const char *form, const char *const *args, bool vector) {
     Str s = str_create(p->arena);
     for (const char *at = form; *at;) {
-        if (*at == '$') {
-            str_add(&s, args[at[1] - '0']);
-            at += 2;
+        if (*at >= 'x' && *at <= 'z') {
+            str_add(&s, args[*at++ - 'x']);
         } else if (!strncmp(at, "nd_", 3)) {
             size_t length = strspn(at, "abcdefghijklmnopqrstuvwxyz_0123456789");
             str_add_bytes(&s, at, length);
