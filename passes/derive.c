@@ -1,10 +1,9 @@
 /* derive.c: supernet + alphas -> genotype.
- * Not a rewriting of a graph: it reads numbers that only a run knows. `ndarts-run derive` and the search call
+ * No pass, as it rewrites no graph: it reads numbers that only a run knows. `ndarts-run derive` and the search call
  * derive_cell. */
 #include "passes/derive.h"
 
 #include "ir/settings.h"
-#include "passes/pass.h"
 
 #include <math.h>
 #include <string.h>
@@ -141,11 +140,4 @@ const char *genotype_network(Arena *arena, const char *network, const char *name
     }
     str_add(&out, ")");
     return out.data;
-}
-
-/* Named in passes.def so that --list-passes knows it; asked for by name, it says what it needs. */
-bool pass_derive(PassContext *ctx, IrGraph *g) {
-    diag_error(ctx->diag, g->span,
-               "the pass 'derive' needs the values of the architecture parameters; run it with 'ndarts-run derive'");
-    return false;
 }

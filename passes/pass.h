@@ -36,6 +36,7 @@ struct PassContext {
     int only_count;
     const char *const *disabled; /* --disable-pass */
     int disabled_count;
+    unsigned without;                       /* passes with one of these flags are left out */
     const char *print_before, *print_after; /* names separated by commas, or NULL */
     bool print_after_all, print_after_change, timing;
     const char *dump_to; /* directory, or NULL: GRAPH.NN-PASS.ir, NN the pass's place in the pipeline */
@@ -43,12 +44,14 @@ struct PassContext {
 };
 
 typedef bool PassFunction(PassContext *ctx, IrGraph *g); /* true: something changed */
+enum { PASS_PRIMITIVE = 1, PASS_FOLDING = 2, PASS_EXECUTION = 4 };
 typedef struct PassInfo {
     const char *name; /* "insert-noise" */
     PassFunction *run;
+    unsigned flags; /* as in passes.def */
     const char *summary;
 } PassInfo;
-#define PASS(identifier, name, summary) PassFunction pass_##identifier;
+#define PASS(identifier, name, flags, summary) PassFunction pass_##identifier;
 #include "passes/passes.def"
 #undef PASS
 extern const PassInfo pass_info[];

@@ -10,8 +10,11 @@
 #include <sys/stat.h>
 #include <time.h>
 
+/* The flags as the rows say them. */
+enum { PRIMITIVE = PASS_PRIMITIVE, FOLDING = PASS_FOLDING, EXECUTION = PASS_EXECUTION };
+
 const PassInfo pass_info[] = {
-#define PASS(identifier, name, summary) {name, pass_##identifier, summary},
+#define PASS(identifier, name, flags, summary) {name, pass_##identifier, flags, summary},
 #include "passes/passes.def"
 #undef PASS
 };
@@ -107,13 +110,8 @@ static void show_result(PassContext *ctx, const PassInfo *pass, IrGraph *g, bool
 
 /* ---- one pass ---- */
 
-/* The passes behind dce know primitives only. */
-static bool needs_primitives(const PassInfo *pass) {
-    return pass > pass_find("dce");
-}
-
 static bool check_primitives(PassContext *ctx, const PassInfo *pass, IrGraph *g) {
-    if (!needs_primitives(pass))
+    if (!(pass->flags & PASS_PRIMITIVE))
         return true;
     for (const IrNode *n = g->first; n; n = n->next) {
         if (!ir_is(n, OP_HIGH))
@@ -220,13 +218,12 @@ static int find_start(PassContext *ctx, const IrGraph *g) {
     return last && !ctx->only ? (int)(last - pass_info) + 1 : 0;
 }
 
-/* One pass after the other until one finds a mistake. derive is no part of a step and runs only when named. */
+/* One pass after the other until one finds a mistake. */
 static void run_passes(PassContext *ctx, IrGraph *g) {
     int count = ctx->only ? ctx->only_count : pass_count;
     for (int i = find_start(ctx, g); i < count && diag_count_errors(ctx->diag) == 0; i++) {
         const PassInfo *pass = ctx->only ? pass_find(ctx->only[i]) : &pass_info[i];
-        bool left_out = !ctx->only && str_equal(pass->name, "derive");
-        if (!left_out && !names_contain(ctx->disabled, ctx->disabled_count, pass->name))
+        if (!(pass->flags & ctx->without) && !names_contain(ctx->disabled, ctx->disabled_count, pass->name))
             pass_run(ctx, pass, g);
     }
 }

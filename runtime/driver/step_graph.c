@@ -10,9 +10,6 @@
 
 IrGraph *rt_inference_graph(Arena *arena, const char *path, const char *const *sets, int set_count, bool fold,
                             Error *error) {
-    static const char *const left_out[] = {"fuse-mixed-op", "recompute",   "split-reductions",
-                                           "fuse",          "plan-memory", "fold-batch-norm"};
-    enum { COUNT = sizeof left_out / sizeof left_out[0] };
     IrModule *module = rt_text_load(arena, path, sets, set_count, error);
     if (!module)
         return NULL;
@@ -23,8 +20,7 @@ IrGraph *rt_inference_graph(Arena *arena, const char *path, const char *const *s
                        .batch = 1,
                        .chunks = 1,
                        .element_size = 4,
-                       .disabled = left_out,
-                       .disabled_count = fold ? COUNT - 1 : COUNT,
+                       .without = PASS_EXECUTION | (fold ? 0 : PASS_FOLDING),
                        .out = stderr};
     IrGraph *graph = pipeline_build_graph(&ctx);
     if (!graph)

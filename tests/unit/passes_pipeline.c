@@ -220,8 +220,6 @@ static void test_dumps(void **state) {
     int params = t->ctx.module->param_count;
     t->ctx.dump_to = NULL;
     for (int i = 0; i < pass_count; i++) {
-        if (strcmp(pass_info[i].name, "derive") == 0)
-            continue;
         const char *path = arena_printf(t->ctx.arena, "%s/search-weights.%02d-%s.ir", folder, i, pass_info[i].name);
         Error error = {0};
         SourceFile *source = source_read(t->ctx.arena, path, &error);

@@ -122,8 +122,6 @@ static void check(const char *text, GraphKind kind, int least_compared) {
     bool primitive = false;
     for (int i = 0; i < pass_count; i++) {
         t->pass = pass_info[i].name;
-        if (strcmp(t->pass, "derive") == 0)
-            continue;
         bool changed = pass_run(&t->ctx, &pass_info[i], g);
         assert_int_equal(diag_count_errors(t->ctx.diag), 0);
         primitive |= strcmp(t->pass, "expand") == 0;
