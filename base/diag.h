@@ -9,6 +9,7 @@
 #define NDARTS_BASE_DIAG_H
 
 #include "base/arena.h"
+#include "base/error.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -55,23 +56,9 @@ const char *diag_suggest(const char *name, const char *const *candidates, size_t
 /* "; did you mean 'near'?", "; known are a, b and c", or "" when there are none: behind "unknown command 'name'". */
 const char *diag_choices(Arena *arena, const char *name, const char *const *candidates, size_t count);
 
-/* What went wrong outside a text. The numbers are the exit codes. */
-typedef enum ErrorKind { ERROR_NONE = 0, ERROR_INPUT = 1, ERROR_MACHINE = 2, ERROR_INTERRUPTED = 130 } ErrorKind;
-typedef struct Error {
-    ErrorKind kind;
-    char message[1024];
-} Error;
-
 /* Where what is said to a person goes while it is found: stderr, unless this thread keeps it for itself. */
 extern _Thread_local FILE *diag_redirected;
 FILE *diag_stream(void);
-
-/* Records the first failure (a later one does not overwrite it); always returns false, so `return error_set(...)`. */
-bool error_set(Error *error, ErrorKind kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* Prints "error: MESSAGE" to stderr and returns the exit code. */
-int error_report(const Error *error);
-/* What a program ends with: code, or, with a message, ERROR_MACHINE when not all of stdout could be written. */
-int error_check_stdout(int code);
 
 /* Our own mistake: prints file:line and the message, runs the hook (which may print a graph), aborts. */
 #define bug(...) bug_at(__FILE__, __LINE__, __VA_ARGS__)

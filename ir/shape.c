@@ -4,42 +4,7 @@
  * of convolutions and pools. */
 #include "ir/shape.h"
 
-/* ---- reading the arguments ---- */
-
-const IrType *shape_input(const ShapeArgs *a, int i) {
-    return &a->inputs[i]->type;
-}
-
-int64_t shape_attr_int(const ShapeArgs *a, const char *name) {
-    const IrAttr *attr = ir_attr_find(a->attr_count, a->attrs, name);
-    return attr ? attr->i : 0;
-}
-
-const IrAttr *shape_attr_list(const ShapeArgs *a, const char *name) {
-    return ir_attr_find(a->attr_count, a->attrs, name);
-}
-
-static const char *dim_text(int64_t dim, char text[24]) {
-    if (dim == IR_DIM_N || dim == IR_DIM_K)
-        return dim == IR_DIM_N ? "N" : "K";
-    snprintf(text, 24, "%lld", (long long)dim);
-    return text;
-}
-
-bool shape_need_dtype(const ShapeArgs *a, int i, IrDtype dtype) {
-    if (shape_input(a, i)->dtype == dtype)
-        return true;
-    return ir_fail(a->error, "operand %d is %s; it must be %s", i, ir_dtype_name(shape_input(a, i)->dtype),
-                   ir_dtype_name(dtype));
-}
-
-bool shape_need_rank(const ShapeArgs *a, int i, int rank) {
-    char text[IR_TYPE_TEXT];
-    if (shape_input(a, i)->rank == rank)
-        return true;
-    return ir_fail(a->error, "operand %d is %s; it must have rank %d", i, ir_type_format(shape_input(a, i), text),
-                   rank);
-}
+/* ---- axes ---- */
 
 /* An axis of operand 0. */
 static bool need_axis(const ShapeArgs *a, int64_t axis) {
@@ -54,17 +19,6 @@ static bool need_constant_axis(const ShapeArgs *a, int64_t axis) {
     if (shape_input(a, 0)->dim[axis] > 0)
         return true;
     return ir_fail(a->error, "axis %lld has a symbolic extent", (long long)axis);
-}
-
-bool shape_need_list(const ShapeArgs *a, const char *name, int count, int64_t least) {
-    const IrAttr *list = shape_attr_list(a, name);
-    if (list->count != count)
-        return ir_fail(a->error, "%s has %d entries; it must have %d", name, list->count, count);
-    for (int i = 0; i < count; i++)
-        if (list->ints[i] < least)
-            return ir_fail(a->error, "%s contains %lld; the least is %lld", name, (long long)list->ints[i],
-                           (long long)least);
-    return true;
 }
 
 /* ---- anything of a stated type ---- */
@@ -194,12 +148,6 @@ static void type_remove_axis(IrType *type, int64_t axis) {
     type->dim[--type->rank] = 0;
 }
 
-static void type_insert_axis(IrType *type, int64_t axis, int64_t extent) {
-    for (int64_t i = type->rank++; i > axis; i--)
-        type->dim[i] = type->dim[i - 1];
-    type->dim[axis] = extent;
-}
-
 bool shape_index(const ShapeArgs *a, IrType *result) {
     int64_t axis = shape_attr_int(a, "axis"), at = shape_attr_int(a, "at");
     if (!need_constant_axis(a, axis))
@@ -218,7 +166,7 @@ bool shape_place(const ShapeArgs *a, IrType *result) {
         return ir_fail(a->error, "a new axis %lld in a value of rank %d", (long long)axis, result->rank);
     if (at < 0 || at >= size)
         return ir_fail(a->error, "element %lld of an axis of %lld", (long long)at, (long long)size);
-    type_insert_axis(result, axis, size);
+    shape_insert_axis(result, axis, size);
     return true;
 }
 
@@ -304,7 +252,7 @@ bool shape_reduce_partial(const ShapeArgs *a, IrType *result) {
     reduce_axes(shape_input(a, 0), reduced, shape_attr_int(a, "keep"), result);
     if (result->rank == IR_MAX_RANK)
         return ir_fail(a->error, "no room for K: the result would have rank %d", result->rank + 1);
-    type_insert_axis(result, 0, IR_DIM_K);
+    shape_insert_axis(result, 0, IR_DIM_K);
     return true;
 }
 
@@ -319,23 +267,6 @@ bool shape_reduce_merge(const ShapeArgs *a, IrType *result) {
 }
 
 /* ---- products ---- */
-
-bool shape_need_equal(const ShapeArgs *a, const char *what, int64_t found, int64_t expected) {
-    char text[2][24];
-    if (found == expected)
-        return true;
-    return ir_fail(a->error, "%s is %s; expected %s", what, dim_text(found, text[0]), dim_text(expected, text[1]));
-}
-
-/* A partial result per chunk of the contracted N. */
-bool shape_make_partial(const ShapeArgs *a, int64_t contracted, IrType *result) {
-    if (!shape_attr_int(a, "partial"))
-        return true;
-    if (contracted != IR_DIM_N)
-        return ir_fail(a->error, "partial, but what is added up is not N");
-    type_insert_axis(result, 0, IR_DIM_K);
-    return true;
-}
 
 bool shape_matmul(const ShapeArgs *a, IrType *result) {
     for (int i = 0; i < 2; i++)

@@ -33,6 +33,8 @@ void expand_enter_parameter(PassContext *ctx, const IrNode *n);
 /* A parameter by its full name, entered in the module's table at its first mention. */
 IrNode *expand_parameter(Expander *e, const ExpandFrame *frame, const char *name, IrType type, const char *kind,
                          const char *init, double scale);
+/* Does the caller give what the stream would draw? */
+bool expand_is_fed(const PassContext *ctx, const char *stream);
 /* Random numbers of n's stream (attributes stream and scope), or the input that replaces them. keep: the probability of
  * a bernoulli draw, else NULL. */
 IrNode *expand_draw(Expander *e, const ExpandFrame *frame, const IrNode *n, const char *distribution, IrType type,

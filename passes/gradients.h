@@ -16,6 +16,8 @@ typedef struct Gradients {
 
 typedef void GradientRule(Gradients *g, IrNode *y, IrNode *dy);
 
+/* ---- gradients.c ---- */
+
 /* Does the gradient of input i of y matter? */
 bool gradients_want(const Gradients *g, const IrNode *y, int i);
 /* Adds to the gradient of input i of y. A contribution of y's broadcast type is summed over the axes that were
