@@ -5,7 +5,7 @@
  * The new weight depends on parameters alone, so it is computed once, when they change.
  * Unchanged: when %c has another user, when %scale is no vector of channels or depends on the input, and in training.
  */
-#include "passes/schedule.h"
+#include "passes/staging.h"
 
 typedef struct Fold {
     const bool *prepared; /* by id of the old nodes */
@@ -38,7 +38,7 @@ bool pass_fold_batch_norm(PassContext *ctx, IrGraph *g) {
     if (graph_kind_is_training(ctx->kind)) {
         return false;
     }
-    Fold f = {.prepared = schedule_find_prepared(ctx, g), .uses = ir_count_uses(g, ctx->arena)};
+    Fold f = {.prepared = staging_find_prepared(ctx, g), .uses = ir_count_uses(g, ctx->arena)};
     bool changed = false;
     ir_clear_scratch(g);
     for (IrNode *n = g->first, *next; n; n = next) {

@@ -1,5 +1,5 @@
 /* fuse.c: decides which values are never stored but computed where they are used (inlined), then orders the rest and
- * numbers its stages (schedule.c).
+ * numbers its stages (staging.c).
  *     %c = conv2d ...                                 %c = conv2d ...          !{stage=0}
  *     %n = add (mul %c, %scale), %shift        =>     %n = ...                 !{inline}
  *     %r = relu %n                                    %r = relu %n             !{inline}
@@ -18,7 +18,7 @@
  * Values are decided operands first, so costs include what is inlined below. Outputs always have memory. */
 #include "base/saturate.h"
 #include "ir/stats.h"
-#include "passes/schedule.h"
+#include "passes/staging.h"
 
 enum {
     WINDOW_COST = 4, /* arithmetic operations per element */
@@ -50,8 +50,8 @@ typedef struct Value {
     bool is_output;
     int users;
     IrNode *user; /* one of them */
-    bool window_user, pool_user, wider_user, later_user, placed;
-    bool wide_window; /* a window of more than one pixel is among the users, or a depthwise one */
+    bool window_user, pool_user, larger_user, later_user, placed;
+    bool large_window; /* a window of more than one pixel is among the users, or a depthwise one */
     int64_t products; /* on a wide device: of an element in a dense convolution, perhaps through a dilate; 0: in none */
     bool merged;      /* read with several dimensions as one, which only memory can give */
 } Value;
@@ -73,7 +73,7 @@ static bool is_joint(const IrNode *n) {
 }
 
 /* More elements per image than x has: an inlined x would be computed again for each. */
-static bool is_wider(const IrNode *n, const IrNode *x) {
+static bool is_larger(const IrNode *n, const IrNode *x) {
     return !ir_is(n, OP_REDUCTION | OP_ONCE) && ir_type_count(&n->type, 1, 1) > ir_type_count(&x->type, 1, 1);
 }
 
@@ -108,7 +108,7 @@ static int64_t count_taps(const IrNode *n) {
  * a window of more than one pixel; else 0. */
 static int64_t count_products(const IrNode *n, const IrNode *x) {
     int64_t taps = count_taps(n);
-    if (taps <= 1 || !schedule_is_images(x))
+    if (taps <= 1 || !staging_is_images(x))
         return 0;
     const IrNode *y = ir_is_weight_gradient(n) ? n->inputs[0] : n, *input = n->inputs[ir_is_weight_gradient(n)];
     int64_t products = saturating_multiply(ir_type_count(&y->type, 1, 1), input->type.dim[3] * taps);
@@ -135,9 +135,9 @@ static void note_uses(Fusion *f, IrNode *n) {
         x->merged = x->merged || (n->op == OP_reshape && merges_dimensions(n));
         bool window = ir_is(n, OP_WINDOW | OP_PRODUCT);
         x->window_user = x->window_user || window;
-        x->wide_window = x->wide_window || (window && count_taps(n) != 1);
+        x->large_window = x->large_window || (window && count_taps(n) != 1);
         x->pool_user = x->pool_user || is_pool(n);
-        x->wider_user = x->wider_user || is_wider(n, n->inputs[i]);
+        x->larger_user = x->larger_user || is_larger(n, n->inputs[i]);
         x->placed = x->placed || (n->op == OP_place && n->inputs[i]->type.rank > 0);
         x->later_user = x->later_user || f->groups[n->id] != f->groups[n->inputs[i]->id];
     }
@@ -146,10 +146,10 @@ static void note_uses(Fusion *f, IrNode *n) {
 /* From users to operands: which once values end up in an expression over images. */
 static void find_into_images(Fusion *f) {
     for (IrNode *n = f->g->last; n; n = n->prev) {
-        bool passes_on = schedule_is_images(n) || (ir_is(n, OP_VIEW) && f->values[n->id].into_images);
+        bool passes_on = staging_is_images(n) || (ir_is(n, OP_VIEW) && f->values[n->id].into_images);
         for (int i = 0; passes_on && i < n->input_count; i++) {
             Value *x = &f->values[n->inputs[i]->id];
-            x->into_images = x->into_images || !schedule_is_images(n->inputs[i]);
+            x->into_images = x->into_images || !staging_is_images(n->inputs[i]);
         }
     }
 }
@@ -191,7 +191,7 @@ static void add_tensor(void *data, IrNode *reader, IrNode *value) {
             return;
         }
     }
-    if (schedule_is_images(value) && t->count < MOST_LOADS) {
+    if (staging_is_images(value) && t->count < MOST_LOADS) {
         t->nodes[t->count++] = value;
     }
 }
@@ -199,7 +199,7 @@ static void add_tensor(void *data, IrNode *reader, IrNode *value) {
 /* However often it reads them. */
 static int count_tensors(IrNode *n) {
     Tensors t = {0};
-    schedule_visit_loads(n, add_tensor, &t);
+    staging_visit_loads(n, add_tensor, &t);
     return t.count;
 }
 
@@ -217,7 +217,7 @@ static void add_operand(Value *value, const Value *x, IrNode *operand) {
         value->expensive = value->expensive || x->expensive;
     } else {
         value->loads++;
-        value->tensors += schedule_is_images(operand);
+        value->tensors += staging_is_images(operand);
     }
     if (operand->inlined || ir_param_read(operand)) {
         value->reads_assigned = value->reads_assigned || x->reads_assigned;
@@ -248,7 +248,7 @@ static void sum_costs(Fusion *f, IrNode *n) {
 
 /* Where all that read it are pointwise products of a GPU, which bring it into a tile once. */
 static bool should_inline_in_tiles(IrNode *n, const Value *v) {
-    return v->cost <= TILE_COST && !v->expensive && !v->wider_user && count_tensors(n) <= TILE_TENSORS;
+    return v->cost <= TILE_COST && !v->expensive && !v->larger_user && count_tensors(n) <= TILE_TENSORS;
 }
 
 /* Into one elementwise operation over the same elements. */
@@ -273,10 +273,10 @@ static bool should_inline_images(const Fusion *f, IrNode *n, const Value *v) {
         return false;
     }
     if (v->window_user) {
-        return (v->cost <= WINDOW_COST && v->tensors <= 1 && !v->expensive && !v->wider_user) ||
-               (f->wide && !v->wide_window && should_inline_in_tiles(n, v));
+        return (v->cost <= WINDOW_COST && v->tensors <= 1 && !v->expensive && !v->larger_user) ||
+               (f->wide && !v->large_window && should_inline_in_tiles(n, v));
     }
-    if (v->wider_user) {
+    if (v->larger_user) {
         return v->cost == 0;
     }
     if (v->later_user && v->tensors > 1) {
@@ -295,7 +295,7 @@ static bool should_inline_once(const IrNode *n, const Value *v) {
     if (is_row(n, v)) {
         return false;
     }
-    if (v->into_images || v->window_user || v->wider_user) {
+    if (v->into_images || v->window_user || v->larger_user) {
         return v->cost == 0;
     }
     return v->users <= 1 || (v->cost <= ONCE_SHARED_COST && v->loads <= 4 && !v->expensive && !v->reads_assigned);
@@ -310,7 +310,7 @@ static bool should_inline(const Fusion *f, IrNode *n, const Value *v) {
     if (ir_is(n, OP_NUMBER)) {
         return !v->is_output;
     }
-    int most_loads = schedule_is_images(n) ? MOST_LOADS : MOST_ONCE_LOADS;
+    int most_loads = staging_is_images(n) ? MOST_LOADS : MOST_ONCE_LOADS;
     if (f->wide && is_tiled_window(n)) {
         return should_inline_windows(n, v);
     }
@@ -318,16 +318,16 @@ static bool should_inline(const Fusion *f, IrNode *n, const Value *v) {
         v->tensors > MOST_TENSORS || v->loads > most_loads || v->nodes > MOST_NODES) {
         return false;
     }
-    return schedule_is_images(n) ? should_inline_images(f, n, v) : should_inline_once(n, v);
+    return staging_is_images(n) ? should_inline_images(f, n, v) : should_inline_once(n, v);
 }
 
 bool pass_fuse(PassContext *ctx, IrGraph *g) {
     if (ctx->wide)
-        schedule_sort_groups(g, ctx->arena);
+        staging_sort_groups(g, ctx->arena);
     ir_graph_number(g);
     Fusion f = {.g = g,
                 .values = ARENA_ARRAY(ctx->arena, Value, g->next_id),
-                .groups = schedule_find_groups(g, ctx->arena),
+                .groups = staging_find_groups(g, ctx->arena),
                 .training = graph_kind_is_training(ctx->kind),
                 .wide = ctx->wide};
     gather_facts(&f, ctx->arena);
@@ -335,6 +335,6 @@ bool pass_fuse(PassContext *ctx, IrGraph *g) {
         sum_costs(&f, n);
         n->inlined = should_inline(&f, n, &f.values[n->id]);
     }
-    schedule_number_stages(ctx, g);
+    staging_number_stages(ctx, g);
     return true;
 }

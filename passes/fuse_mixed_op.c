@@ -11,7 +11,7 @@
  *        %s = reduce_sum %d              =>     %s = mul %t, %weight
  *    and reduce_sum (mul (mul %dnode, %weight), %x) likewise.
  * The order of additions stays. Needs: nodes tagged by edge. */
-#include "passes/schedule.h"
+#include "passes/staging.h"
 
 PassFunction pass_dce;
 
@@ -21,11 +21,11 @@ static bool take_up_edges(IrGraph *g) {
     bool changed = false;
     for (IrNode *n = g->first, *next; n; n = next) {
         next = n->next;
-        if (n->op != OP_add || schedule_is_edge(n->tag) || !schedule_is_images(n)) {
+        if (n->op != OP_add || staging_is_edge(n->tag) || !staging_is_images(n)) {
             continue;
         }
         IrNode *later = n->inputs[0]->id > n->inputs[1]->id ? n->inputs[0] : n->inputs[1];
-        if (schedule_is_edge(later->tag) && later->next != n) {
+        if (staging_is_edge(later->tag) && later->next != n) {
             ir_node_move_before(n, later->next);
             n->id = later->id; /* where it stands now, for the sums that use it */
             changed = true;
@@ -49,7 +49,7 @@ static bool is_weight(const IrNode *n) {
 /* If n is (value * weight), its value; the weight goes to *weight. */
 static IrNode *without_weight(IrNode *n, IrNode **weight) {
     for (int i = 0; i < 2 && n->op == OP_mul; i++) {
-        if (is_weight(n->inputs[i]) && schedule_is_images(n->inputs[1 - i])) {
+        if (is_weight(n->inputs[i]) && staging_is_images(n->inputs[1 - i])) {
             *weight = n->inputs[i];
             return n->inputs[1 - i];
         }
@@ -101,8 +101,8 @@ static bool factor_sums(PassContext *ctx, IrGraph *g) {
     bool changed = false;
     ir_clear_scratch(g);
     for (IrNode *n = g->first; n; n = n->next) {
-        if (n->op == OP_reduce_sum && schedule_is_edge(n->tag) && schedule_is_images(n->inputs[0]) &&
-            !schedule_is_images(n)) {
+        if (n->op == OP_reduce_sum && staging_is_edge(n->tag) && staging_is_images(n->inputs[0]) &&
+            !staging_is_images(n)) {
             n->scratch = factor_sum(&f, n);
             changed = changed || n->scratch;
         }

@@ -13,7 +13,7 @@
 typedef struct Picture {
     PassContext *ctx;
     const IrGraph *graph;
-    Plan plan;
+    MemoryPlan plan;
     int stages, backward; /* stage that computes the loss; -1: there is none */
     int64_t top;          /* bytes */
     int owner_count;
@@ -21,11 +21,11 @@ typedef struct Picture {
     StrMap owner_index;  /* name to index + 1 */
 } Picture;
 
-static bool is_shown(const PlanValue *v) {
+static bool is_shown(const MemoryValue *v) {
     return v->node && v->node->place == PLACE_work;
 }
 
-static int last_stage(const Picture *p, const PlanValue *v) {
+static int last_stage(const Picture *p, const MemoryValue *v) {
     return v->last < p->stages ? v->last : p->stages - 1;
 }
 
@@ -52,12 +52,12 @@ static void sort_owners(Picture *p) {
 }
 
 static Picture describe(PassContext *ctx, IrGraph *g) {
-    Picture p = {.ctx = ctx, .graph = g, .plan = plan_describe(ctx, g), .backward = -1};
+    Picture p = {.ctx = ctx, .graph = g, .plan = plan_memory_describe(ctx, g), .backward = -1};
     IrNode *loss = ir_graph_find_output(g, "loss");
     p.owners = ARENA_ARRAY(ctx->arena, const char *, p.plan.count + 1);
     p.owner_index = str_map_create(ctx->arena);
     for (int i = 0; i < p.plan.count; i++) {
-        const PlanValue *v = &p.plan.values[i];
+        const MemoryValue *v = &p.plan.values[i];
         if (v->node && v->first >= p.stages)
             p.stages = v->first + 1;
         if (!is_shown(v))
@@ -85,7 +85,7 @@ static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM
 enum { COLUMNS = 100, ROWS = 24 };
 
 /* Marks the places of the grid whose middle lies in the value's rectangle. */
-static void paint(const Picture *p, const PlanValue *v, char grid[ROWS][COLUMNS + 1], int columns) {
+static void paint(const Picture *p, const MemoryValue *v, char grid[ROWS][COLUMNS + 1], int columns) {
     char letter = letters[owner_of(p, v->node) % (int)(sizeof letters - 1)];
     for (int row = 0; row < ROWS; row++) {
         int64_t offset = (2 * row + 1) * p->top / (2 * ROWS);
@@ -162,7 +162,7 @@ static void add_axes(const Picture *p, Str *out) {
 }
 
 /* False when it would be too flat to see. */
-static bool add_value(const Picture *p, const PlanValue *v, Str *out) {
+static bool add_value(const Picture *p, const MemoryValue *v, Str *out) {
     double height = HEIGHT * (double)v->bytes / (double)p->top;
     const IrNode *n = v->node;
     if (height < 0.25)
@@ -180,7 +180,7 @@ static bool add_value(const Picture *p, const PlanValue *v, Str *out) {
 static void add_alive(const Picture *p, Str *out) {
     int64_t *change = ARENA_ARRAY(p->ctx->arena, int64_t, p->stages + 1), alive = 0;
     for (int i = 0; i < p->plan.count; i++) {
-        const PlanValue *v = &p->plan.values[i];
+        const MemoryValue *v = &p->plan.values[i];
         if (!is_shown(v))
             continue;
         change[v->first] += v->bytes;

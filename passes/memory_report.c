@@ -12,11 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *last_stage(Arena *arena, const PlanValue *v) {
+static const char *last_stage(Arena *arena, const MemoryValue *v) {
     return v->last == INT_MAX ? "end" : arena_printf(arena, "%d", v->last);
 }
 
-static void print_value(PassContext *ctx, const PlanValue *v, Str *out) {
+static void print_value(PassContext *ctx, const MemoryValue *v, Str *out) {
     const IrNode *n = v->node;
     str_addf(out, "  %%%-7d %-22s %-9s %12" PRId64 " %12" PRId64 " %6d %6s  %s\n", n->id, ir_op_info[n->op].name,
              ir_place_name(n->place), n->offset, v->bytes, v->first, last_stage(ctx->arena, v), n->tag ? n->tag : "");
@@ -31,13 +31,13 @@ static void print_size(Str *out, int64_t bytes) {
 }
 
 void memory_report(PassContext *ctx, IrGraph *g, Str *out) {
-    Plan plan = plan_describe(ctx, g);
+    MemoryPlan plan = plan_memory_describe(ctx, g);
     int64_t end[PLACE_prepared + 1] = {0};
     str_addf(out, "graph %s, batch %" PRId64 "\n", g->name, ctx->batch);
     str_addf(out, "  %-8s %-22s %-9s %12s %12s %6s %6s  %s\n", "value", "operation", "place", "offset", "bytes",
              "first", "last", "tag");
     for (int i = 0; i < plan.count; i++) {
-        const PlanValue *v = &plan.values[i];
+        const MemoryValue *v = &plan.values[i];
         if (v->node) {
             print_value(ctx, v, out);
             int64_t *last = &end[v->node->place];
@@ -66,18 +66,18 @@ const char *memory_owner(Arena *arena, const IrNode *node) {
     return dot ? arena_strndup(arena, tag, (size_t)(dot - tag)) : tag;
 }
 
-static bool is_alive(const PlanValue *v, int stage) {
+static bool is_alive(const MemoryValue *v, int stage) {
     return v->node && v->node->place == PLACE_work && v->first <= stage && stage <= v->last;
 }
 
-static int find_peak(const Plan *plan, Arena *arena) {
+static int find_peak(const MemoryPlan *plan, Arena *arena) {
     int stages = 0, peak = 0;
     for (int i = 0; i < plan->count; i++)
         if (plan->values[i].node && plan->values[i].first >= stages)
             stages = plan->values[i].first + 1;
     int64_t *change = ARENA_ARRAY(arena, int64_t, stages + 1), alive = 0, most = 0;
     for (int i = 0; i < plan->count; i++) {
-        const PlanValue *v = &plan->values[i];
+        const MemoryValue *v = &plan->values[i];
         if (!v->node || v->node->place != PLACE_work)
             continue;
         change[v->first] += v->bytes;
@@ -102,11 +102,11 @@ static int compare_owners(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
-static int collect_owners(Arena *arena, const Plan *plan, int stage, Owner *owners) {
+static int collect_owners(Arena *arena, const MemoryPlan *plan, int stage, Owner *owners) {
     StrMap known = str_map_create(arena);
     int count = 0;
     for (int i = 0; i < plan->count; i++) {
-        const PlanValue *v = &plan->values[i];
+        const MemoryValue *v = &plan->values[i];
         if (!is_alive(v, stage))
             continue;
         const char *name = memory_owner(arena, v->node);
@@ -124,7 +124,7 @@ static int collect_owners(Arena *arena, const Plan *plan, int stage, Owner *owne
 
 const char *memory_describe_peak(PassContext *ctx, IrGraph *g) {
     enum { MOST_OWNERS = 3 };
-    Plan plan = plan_describe(ctx, g);
+    MemoryPlan plan = plan_memory_describe(ctx, g);
     int peak = find_peak(&plan, ctx->arena);
     Owner *owners = ARENA_ARRAY(ctx->arena, Owner, plan.count + 1);
     int count = collect_owners(ctx->arena, &plan, peak, owners);

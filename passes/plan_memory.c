@@ -13,7 +13,7 @@
 #include "passes/plan_memory.h"
 
 #include "base/align.h"
-#include "passes/schedule.h"
+#include "passes/staging.h"
 
 #include <limits.h>
 #include <string.h>
@@ -33,14 +33,14 @@ static int64_t size_of(const PassContext *ctx, const IrNode *n) {
 }
 
 typedef struct Liveness {
-    Plan *plan;
+    MemoryPlan *plan;
     int position;
 } Liveness;
 
 static void extend_life(void *data, IrNode *reader, IrNode *value) {
     (void)reader;
     Liveness *at = data;
-    PlanValue *v = &at->plan->values[value->id];
+    MemoryValue *v = &at->plan->values[value->id];
     if (v->node && v->last_step != at->position) {
         int stage = at->plan->values[at->position].first;
         v->readers = v->last < stage ? 1 : v->readers + 1;
@@ -53,24 +53,24 @@ static bool is_planned(const IrNode *n) {
     return n->stage >= 0 && !n->inlined && !ir_is(n, OP_EFFECT);
 }
 
-static void find_lives(IrGraph *g, Plan *plan) {
+static void find_lives(IrGraph *g, MemoryPlan *plan) {
     for (IrNode *n = g->first; n; n = n->next) {
-        PlanValue *v = &plan->values[n->id];
-        *v = (PlanValue){.node = is_planned(n) ? n : NULL, .first = n->stage, .last = n->stage, .last_step = n->id};
+        MemoryValue *v = &plan->values[n->id];
+        *v = (MemoryValue){.node = is_planned(n) ? n : NULL, .first = n->stage, .last = n->stage, .last_step = n->id};
         if (n->stage >= 0 && !n->inlined) {
             Liveness at = {plan, n->id};
-            schedule_visit_loads(n, extend_life, &at);
+            staging_visit_loads(n, extend_life, &at);
         }
     }
     for (int i = 0; i < g->output_count; i++) {
-        PlanValue *v = &plan->values[g->outputs[i].value->id];
+        MemoryValue *v = &plan->values[g->outputs[i].value->id];
         v->last = v->last_step = INT_MAX;
     }
 }
 
 /* ---- places ---- */
 
-static void choose_place(const PassContext *ctx, IrGraph *g, IrNode *n, const PlanValue *v, bool prepared) {
+static void choose_place(const PassContext *ctx, IrGraph *g, IrNode *n, const MemoryValue *v, bool prepared) {
     n->offset = 0;
     if (ir_param_name(n)) {
         n->place = PLACE_state;
@@ -90,7 +90,7 @@ static void choose_place(const PassContext *ctx, IrGraph *g, IrNode *n, const Pl
 }
 
 /* Statistics, logits and losses are no images. */
-static bool is_half(const PassContext *ctx, const IrNode *n, const PlanValue *v) {
+static bool is_half(const PassContext *ctx, const IrNode *n, const MemoryValue *v) {
     bool computed = n->place == PLACE_work || n->place == PLACE_private;
     return ctx->half && computed && n->type.dtype == DTYPE_f32 && n->type.rank == 4 && n->type.dim[0] == IR_DIM_N &&
            v->last != INT_MAX;
@@ -171,17 +171,17 @@ static bool reads_in_step(const IrNode *n, const IrNode *value, bool straight) {
 }
 
 typedef struct Takeover {
-    Plan *plan;
-    PlanValue *taker;
+    MemoryPlan *plan;
+    MemoryValue *taker;
 } Takeover;
 
 static void consider_takeover(void *data, IrNode *reader, IrNode *value) {
     (void)reader;
     Takeover *search = data;
-    PlanValue *taker = search->taker, *v = &search->plan->values[value->id];
+    MemoryValue *taker = search->taker, *v = &search->plan->values[value->id];
     IrNode *n = taker->node;
     bool dies = v->node && v->last_step == n->id && v->last == n->stage;
-    bool alone = schedule_is_images(n) || v->readers == 1; /* other steps of a once stage may run at the same time */
+    bool alone = staging_is_images(n) || v->readers == 1; /* other steps of a once stage may run at the same time */
     if (!taker->takes_over && dies && alone && !v->taken && value->place == n->place && value->half == n->half &&
         ir_type_equal(&value->type, &n->type) && reads_in_step(n, value, true)) {
         taker->takes_over = value;
@@ -190,13 +190,13 @@ static void consider_takeover(void *data, IrNode *reader, IrNode *value) {
 
 /* ---- offsets ---- */
 
-static void place_value(const PassContext *ctx, Plan *plan, Heap *heap, PlanValue *v) {
+static void place_value(const PassContext *ctx, MemoryPlan *plan, Heap *heap, MemoryValue *v) {
     if (ctx->wide) {
         v->node->offset = heap_take(heap, v->bytes);
         return;
     }
     Takeover search = {plan, v};
-    schedule_visit_loads(v->node, consider_takeover, &search);
+    staging_visit_loads(v->node, consider_takeover, &search);
     if (v->takes_over) {
         plan->values[v->takes_over->id].taken = true;
         v->node->offset = v->takes_over->offset;
@@ -206,7 +206,7 @@ static void place_value(const PassContext *ctx, Plan *plan, Heap *heap, PlanValu
 }
 
 /* Gives back what is read for the last time in a stage. ends: lists of values by their last stage. */
-static void free_stage(Plan *plan, Heap *heap, const int *first_ending, const int *next_ending, int stage) {
+static void free_stage(MemoryPlan *plan, Heap *heap, const int *first_ending, const int *next_ending, int stage) {
     for (int id = first_ending[stage]; id >= 0; id = next_ending[id]) {
         if (!plan->values[id].taken) {
             heap_give(heap, plan->values[id].node->offset, plan->values[id].bytes);
@@ -215,14 +215,14 @@ static void free_stage(Plan *plan, Heap *heap, const int *first_ending, const in
 }
 
 /* Walks the nodes of one place; a value's memory is free again after the last stage that reads it. */
-static int64_t assign_work(PassContext *ctx, IrGraph *g, Plan *plan, int stage_count) {
+static int64_t assign_work(PassContext *ctx, IrGraph *g, MemoryPlan *plan, int stage_count) {
     Heap heap = {.arena = ctx->arena};
     int *first_ending = ARENA_ARRAY(ctx->arena, int, stage_count + 1);
     int *next_ending = ARENA_ARRAY(ctx->arena, int, plan->count);
     memset(first_ending, -1, sizeof(int) * (size_t)(stage_count + 1));
     int stage = 0;
     for (IrNode *n = g->first; n; n = n->next) {
-        PlanValue *v = &plan->values[n->id];
+        MemoryValue *v = &plan->values[n->id];
         if (!v->node || n->place != PLACE_work) {
             continue;
         }
@@ -239,13 +239,13 @@ static int64_t assign_work(PassContext *ctx, IrGraph *g, Plan *plan, int stage_c
 }
 
 /* Within a stage steps follow each other, image by image: memory is free again after the last step that reads it. */
-static int64_t assign_private(PassContext *ctx, IrGraph *g, Plan *plan) {
+static int64_t assign_private(PassContext *ctx, IrGraph *g, MemoryPlan *plan) {
     Heap heap = {.arena = ctx->arena};
     int *first_ending = ARENA_ARRAY(ctx->arena, int, plan->count);
     int *next_ending = ARENA_ARRAY(ctx->arena, int, plan->count);
     memset(first_ending, -1, sizeof(int) * (size_t)plan->count);
     for (IrNode *n = g->first; n; n = n->next) {
-        PlanValue *v = &plan->values[n->id];
+        MemoryValue *v = &plan->values[n->id];
         if (v->node && n->place == PLACE_private) {
             place_value(ctx, plan, &heap, v);
             next_ending[n->id] = first_ending[v->last_step];
@@ -256,7 +256,7 @@ static int64_t assign_private(PassContext *ctx, IrGraph *g, Plan *plan) {
     return heap.end;
 }
 
-static int64_t assign_prepared(IrGraph *g, const Plan *plan) {
+static int64_t assign_prepared(IrGraph *g, const MemoryPlan *plan) {
     int64_t end = 0;
     for (IrNode *n = g->first; n; n = n->next) {
         if (n->place == PLACE_prepared) {
@@ -276,9 +276,9 @@ static int64_t count_state(const PassContext *ctx, const IrGraph *g) {
     return bytes;
 }
 
-Plan plan_describe(PassContext *ctx, IrGraph *g) {
-    bool *prepared = schedule_find_prepared(ctx, g); /* numbers the nodes */
-    Plan plan = {.count = g->next_id, .values = ARENA_ARRAY(ctx->arena, PlanValue, g->next_id)};
+MemoryPlan plan_memory_describe(PassContext *ctx, IrGraph *g) {
+    bool *prepared = staging_find_prepared(ctx, g); /* numbers the nodes */
+    MemoryPlan plan = {.count = g->next_id, .values = ARENA_ARRAY(ctx->arena, MemoryValue, g->next_id)};
     find_lives(g, &plan);
     for (IrNode *n = g->first; n; n = n->next) {
         int64_t offset = n->offset;
@@ -292,7 +292,7 @@ Plan plan_describe(PassContext *ctx, IrGraph *g) {
 }
 
 bool pass_plan_memory(PassContext *ctx, IrGraph *g) {
-    Plan plan = plan_describe(ctx, g);
+    MemoryPlan plan = plan_memory_describe(ctx, g);
     int stage_count = 0;
     for (IrNode *n = g->first; n; n = n->next) {
         n->offset = n->place == PLACE_input ? n->offset : 0;

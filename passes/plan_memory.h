@@ -6,7 +6,7 @@
 #include "passes/pass.h"
 
 /* One value's memory. */
-typedef struct PlanValue {
+typedef struct MemoryValue {
     IrNode *node;
     int64_t bytes;      /* of the whole batch, or of one image in PLACE_private */
     int first, last;    /* the stages that compute it and read it last; INT_MAX: read after the run */
@@ -14,18 +14,18 @@ typedef struct PlanValue {
     int readers;        /* nodes that read it in that stage */
     IrNode *takes_over; /* the operand whose memory it goes on to use, or NULL */
     bool taken;         /* by such a step */
-} PlanValue;
+} MemoryValue;
 
-typedef struct Plan {
+typedef struct MemoryPlan {
     int count; /* by node id; node == NULL where there is no memory to plan */
-    PlanValue *values;
+    MemoryValue *values;
     int64_t state_bytes;
-} Plan;
+} MemoryPlan;
 
 /* Bytes of an element of a value in memory. */
 int64_t pass_element_size(const PassContext *ctx, const IrNode *n);
 /* Sizes and lives of the values of a graph whose stages are numbered; sets the nodes' places and ids, leaves their
  * offsets. */
-Plan plan_describe(PassContext *ctx, IrGraph *g);
+MemoryPlan plan_memory_describe(PassContext *ctx, IrGraph *g);
 
 #endif

@@ -15,7 +15,7 @@
  * 0.70 s and 1096 MB this way, 0.78 s and 1.6 GB keeping all). */
 #include "ir/stats.h"
 #include "passes/plan_memory.h"
-#include "passes/schedule.h"
+#include "passes/staging.h"
 
 #include <stdlib.h>
 
@@ -26,7 +26,7 @@ enum { BACKWARD = 0, FORWARD = 1, AGAIN = 2, KEPT = 3 };
 enum { WORTHWHILE = 16 /* operations for a byte */ };
 
 static bool is_state(const IrNode *n) {
-    return ir_is(n, OP_GIVEN) || !schedule_is_images(n) || !schedule_is_edge(n->tag);
+    return ir_is(n, OP_GIVEN) || !staging_is_images(n) || !staging_is_edge(n->tag);
 }
 
 /* ---- what is worth keeping ---- */

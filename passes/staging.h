@@ -1,32 +1,32 @@
-/* schedule.h: the order in which a step graph is computed, and where its barriers are. Private to passes/.
+/* staging.h: the order in which a step graph is computed, and where its barriers are. Private to passes/.
  *
  * A value is of the images when it has an image or a chunk of images in front (N, K): threads compute it image by
  * image, depth first. Everything else (vectors of channels, weights, scalars) is computed once. The two kinds
  * alternate: what is computed once from partial sums needs a barrier before it and one behind. */
-#ifndef NDARTS_PASSES_SCHEDULE_H
-#define NDARTS_PASSES_SCHEDULE_H
+#ifndef NDARTS_PASSES_STAGING_H
+#define NDARTS_PASSES_STAGING_H
 
 #include "passes/pass.h"
 
 /* Has N or K among its extents. */
-bool schedule_is_images(const IrNode *n);
+bool staging_is_images(const IrNode *n);
 /* Part of an edge of a cell ("cells.0._ops.3"), not of the cell as such. */
-bool schedule_is_edge(const char *tag);
+bool staging_is_edge(const char *tag);
 
 /* Runs of nodes of one tag, by node id. Elementwise nodes of a cell that use the edge before them belong to it: the
  * sums of a node's edges. Ids must be fresh. */
-int *schedule_find_groups(IrGraph *g, Arena *arena);
+int *staging_find_groups(IrGraph *g, Arena *arena);
 /* Sorts each group by the number of barriers each node has to wait for in it, so that what can be computed together is.
- * Only for wide devices (schedule.c). */
-void schedule_sort_groups(IrGraph *g, Arena *arena);
+ * Only for wide devices (staging.c). */
+void staging_sort_groups(IrGraph *g, Arena *arena);
 /* After ->inlined is decided: numbers the stages and puts the nodes in their order. */
-void schedule_number_stages(PassContext *ctx, IrGraph *g);
+void staging_number_stages(PassContext *ctx, IrGraph *g);
 
 /* By node id: computed from parameters alone, in graphs that do not change them (empty otherwise). */
-bool *schedule_find_prepared(PassContext *ctx, IrGraph *g);
+bool *staging_find_prepared(PassContext *ctx, IrGraph *g);
 
 /* Calls visit for every value with memory of its own that node n reads, through inlined nodes, once per path. */
-typedef void ScheduleVisit(void *data, IrNode *reader, IrNode *value);
-void schedule_visit_loads(IrNode *n, ScheduleVisit *visit, void *data);
+typedef void StagingVisit(void *data, IrNode *reader, IrNode *value);
+void staging_visit_loads(IrNode *n, StagingVisit *visit, void *data);
 
 #endif

@@ -1,4 +1,4 @@
-/* schedule.c: order and stages; see schedule.h.
+/* staging.c: order and stages; see staging.h.
  *
  * Sorting within a group, for a device that wants many steps at once. depth(n) = the number of changes between images
  * and once on the longest path that leads to n inside the group. Order by depth is an order of execution (depth never
@@ -13,18 +13,18 @@
  * waits becomes one or more once stages, and a new images stage opens. So what nothing waits for (updates, running
  * statistics) collects until somebody has to wait anyway. Among what is computed once, a level of many elements is a
  * stage of its own, whose nodes are independent; small levels share a stage that one thread does in order. */
-#include "passes/schedule.h"
+#include "passes/staging.h"
 #include "base/saturate.h"
 
 #include <string.h>
 
 enum { PARALLEL_WORK = 16384 /* elements from which waking the other threads pays */ };
 
-bool schedule_is_images(const IrNode *n) {
+bool staging_is_images(const IrNode *n) {
     return ir_type_has_dim(&n->type, IR_DIM_N) || ir_type_has_dim(&n->type, IR_DIM_K);
 }
 
-bool schedule_is_edge(const char *tag) {
+bool staging_is_edge(const char *tag) {
     return tag && strstr(tag, "._ops.");
 }
 
@@ -43,14 +43,14 @@ static bool uses_group(const IrNode *n, const int *groups, int group) {
     return false;
 }
 
-int *schedule_find_groups(IrGraph *g, Arena *arena) {
+int *staging_find_groups(IrGraph *g, Arena *arena) {
     int *groups = ARENA_ARRAY(arena, int, g->next_id);
     int group = 0;
     const char *tag = g->first ? g->first->tag : NULL;
     for (IrNode *n = g->first; n; n = n->next) {
         bool joins =
             ir_is(n, OP_GIVEN) || same_tag(n->tag, tag) ||
-            (ir_is_light(n) && schedule_is_edge(tag) && !schedule_is_edge(n->tag) && uses_group(n, groups, group));
+            (ir_is_light(n) && staging_is_edge(tag) && !staging_is_edge(n->tag) && uses_group(n, groups, group));
         if (!joins) {
             group++;
             tag = n->tag;
@@ -67,7 +67,7 @@ static int depth_in_group(const IrNode *n, const int *groups, const int *depths)
     for (int i = 0; i < n->input_count; i++) {
         const IrNode *x = n->inputs[i];
         if (groups[x->id] == groups[n->id] && !ir_is(x, OP_GIVEN)) {
-            int own = depths[x->id] + (schedule_is_images(x) != schedule_is_images(n));
+            int own = depths[x->id] + (staging_is_images(x) != staging_is_images(n));
             depth = own > depth ? own : depth;
         }
     }
@@ -109,9 +109,9 @@ static void delay_assignments(IrNode *first, IrNode *end, int *depths) {
     }
 }
 
-void schedule_sort_groups(IrGraph *g, Arena *arena) {
+void staging_sort_groups(IrGraph *g, Arena *arena) {
     ir_graph_number(g);
-    int *groups = schedule_find_groups(g, arena);
+    int *groups = staging_find_groups(g, arena);
     int *depths = ARENA_ARRAY(arena, int, g->next_id);
     for (IrNode *first = g->first, *end; first; first = end) {
         int deepest = 0;
@@ -119,7 +119,7 @@ void schedule_sort_groups(IrGraph *g, Arena *arena) {
             depths[end->id] = depth_in_group(end, groups, depths);
             deepest = depths[end->id] > deepest ? depths[end->id] : deepest;
         }
-        if (deepest > 0 && schedule_is_edge(first->tag)) {
+        if (deepest > 0 && staging_is_edge(first->tag)) {
             delay_assignments(first, end, depths);
             sort_run(first, end, deepest, depths, arena);
         }
@@ -128,11 +128,11 @@ void schedule_sort_groups(IrGraph *g, Arena *arena) {
 
 /* ---- reading through inlined nodes ---- */
 
-void schedule_visit_loads(IrNode *n, ScheduleVisit *visit, void *data) {
+void staging_visit_loads(IrNode *n, StagingVisit *visit, void *data) {
     for (int i = 0; i < n->input_count; i++) {
         IrNode *x = n->inputs[i];
         if (x->inlined) {
-            schedule_visit_loads(x, visit, data);
+            staging_visit_loads(x, visit, data);
         } else {
             visit(data, n, x);
         }
@@ -145,7 +145,7 @@ static bool *find_parameter_only(PassContext *ctx, IrGraph *g) {
     bool *only = ARENA_ARRAY(ctx->arena, bool, g->next_id);
     for (IrNode *n = g->first; n; n = n->next) {
         bool given = ir_is(n, OP_SOURCE) && !ir_param_read(n);
-        bool holds = !schedule_is_images(n) && !given && !ir_is(n, OP_EFFECT);
+        bool holds = !staging_is_images(n) && !given && !ir_is(n, OP_EFFECT);
         for (int i = 0; i < n->input_count; i++) {
             holds = holds && only[n->inputs[i]->id];
         }
@@ -154,7 +154,7 @@ static bool *find_parameter_only(PassContext *ctx, IrGraph *g) {
     return only;
 }
 
-bool *schedule_find_prepared(PassContext *ctx, IrGraph *g) {
+bool *staging_find_prepared(PassContext *ctx, IrGraph *g) {
     bool *only = find_parameter_only(ctx, g);
     bool fixed = ctx->kind == GRAPH_infer || ctx->kind == GRAPH_eval;
     return fixed ? only : ARENA_ARRAY(ctx->arena, bool, g->next_id);
@@ -221,7 +221,7 @@ static int find_levels(Numbering *s) {
     for (int i = 0; i < s->waiting_count; i++) {
         IrNode *n = s->waiting[i];
         LevelSearch search = {s, 0};
-        schedule_visit_loads(n, raise_level, &search);
+        staging_visit_loads(n, raise_level, &search);
         if (ir_param_written(n)) {
             IrNode *reader = str_map_get(&readers, ir_param_written(n));
             if (reader && s->level[reader->id] >= search.level) {
@@ -231,7 +231,7 @@ static int find_levels(Numbering *s) {
         s->level[n->id] = search.level;
         levels = search.level >= levels ? search.level + 1 : levels;
         ReaderSearch note = {&readers, n, s->level};
-        schedule_visit_loads(n, note_reader, &note);
+        staging_visit_loads(n, note_reader, &note);
     }
     return levels;
 }
@@ -278,13 +278,13 @@ static void close_images(Numbering *s) {
 }
 
 static void add_node(Numbering *s, IrNode *n) {
-    if (!schedule_is_images(n)) {
+    if (!staging_is_images(n)) {
         n->mark = 1;
         ARENA_PUSH(s->ctx->arena, s->waiting, s->waiting_count, s->waiting_capacity, n);
         return;
     }
     bool must_wait = false;
-    schedule_visit_loads(n, find_waiting, &must_wait);
+    staging_visit_loads(n, find_waiting, &must_wait);
     if (must_wait) {
         close_images(s);
         flush_waiting(s);
@@ -329,7 +329,7 @@ static void put_in_order(const Numbering *s, IrGraph *g) {
     ir_clear_scratch(g);
 }
 
-void schedule_number_stages(PassContext *ctx, IrGraph *g) {
+void staging_number_stages(PassContext *ctx, IrGraph *g) {
     bool *first = find_parameter_only(ctx, g);
     Numbering s = {.ctx = ctx, .open = -1, .level = ARENA_ARRAY(ctx->arena, int, g->next_id)};
     ir_clear_scratch(g);
