@@ -1,6 +1,7 @@
 /* attr.c: attributes of nodes, and the schema of ops.def that says which ones an op takes. */
 #include "ir/internal.h"
 
+#include <math.h>
 #include <string.h>
 
 const char *ir_attr_kind_name(IrAttrKind kind) {
@@ -105,13 +106,14 @@ void ir_attr_set(IrNode *node, IrAttr attr) {
     node->attrs[node->attr_count++] = copy;
 }
 
-/* ---- the schema: "name:type name:type? ..." ---- */
+/* ---- the schema: "name:type name:type? name:s(word|word) ..." ---- */
 
 typedef struct SchemaEntry {
     const char *name; /* not terminated */
     size_t length;
     IrAttrKind kind;
     bool optional;
+    const char *words; /* those that a string may be, up to the ')'; NULL: any */
 } SchemaEntry;
 
 static IrAttrKind schema_kind(char letter) {
@@ -141,51 +143,49 @@ static const char *schema_next(const char *schema, SchemaEntry *entry) {
     const char *colon = strchr(schema, ':');
     if (!colon)
         bug("broken attribute schema in ops.def: %s", schema);
-    *entry = (SchemaEntry){schema, (size_t)(colon - schema), schema_kind(colon[1]), colon[2] == '?'};
-    return colon + 2 + entry->optional;
+    const char *end = colon + 2;
+    *entry = (SchemaEntry){.name = schema, .length = (size_t)(colon - schema), .kind = schema_kind(colon[1])};
+    if (*end == '(') {
+        entry->words = end + 1;
+        end = strchr(end, ')') + 1;
+    }
+    entry->optional = *end == '?';
+    return end + entry->optional;
 }
 
-bool ir_op_attribute(IrOp op, const char *name, IrAttrKind *kind, bool *optional) {
+static bool schema_find(IrOp op, const char *name, SchemaEntry *found) {
     SchemaEntry entry;
     for (const char *schema = ir_op_info[op].attributes; (schema = schema_next(schema, &entry));) {
         if (strlen(name) == entry.length && !memcmp(name, entry.name, entry.length)) {
-            *kind = entry.kind;
-            *optional = entry.optional;
+            *found = entry;
             return true;
         }
     }
     return false;
 }
 
-/* Strings that are words out of a few. */
-static const struct {
-    IrOp op;
-    const char *attribute, *words;
-} attr_words[] = {
-    {OP_param, "kind", "weight|alpha|statistic|optimizer"},
-    {OP_param, "init", "zeros|ones|uniform|normal"},
-    {OP_draw, "distribution", "normal|uniform|bernoulli"},
-    {OP_draw, "scope", "parent|self"},
-    {OP_noise, "distribution", "gaussian|uniform"},
-    {OP_noise, "mixture", "additive|multiplicative"},
-    {OP_noise, "scope", "parent|self"},
-    {OP_drop_path, "scope", "parent|self"},
-};
+bool ir_op_attribute(IrOp op, const char *name, IrAttrKind *kind, bool *optional) {
+    SchemaEntry entry;
+    if (!schema_find(op, name, &entry))
+        return false;
+    *kind = entry.kind;
+    *optional = entry.optional;
+    return true;
+}
 
-static bool word_is_one_of(const char *word, const char *words) {
+/* Is the word one of word|word|...? */
+static bool word_is_one_of(const char *word, const char *words, size_t size) {
     size_t length = strlen(word);
-    for (const char *at = words; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
-        if (length && !strncmp(at, word, length) && (at[length] == '|' || !at[length]))
+    for (size_t at = 0; at < size; at += strcspn(words + at, "|)") + 1)
+        if (length && strcspn(words + at, "|)") == length && !memcmp(words + at, word, length))
             return true;
     return false;
 }
 
-static bool attr_check_word(IrOp op, const IrAttr *attr, char error[IR_ERROR_TEXT]) {
-    for (size_t i = 0; i < sizeof attr_words / sizeof attr_words[0]; i++)
-        if (attr_words[i].op == op && str_equal(attr_words[i].attribute, attr->name) &&
-            !word_is_one_of(attr->s, attr_words[i].words))
-            return ir_fail(error, "%s is \"%s\"; it must be one of %s", attr->name, attr->s, attr_words[i].words);
-    return true;
+static bool attr_check_word(const SchemaEntry *entry, const IrAttr *attr, char error[IR_ERROR_TEXT]) {
+    size_t size = entry->words ? strcspn(entry->words, ")") : 0;
+    return !entry->words || word_is_one_of(attr->s, entry->words, size) ||
+           ir_fail(error, "%s is \"%s\"; it must be one of %.*s", attr->name, attr->s, (int)size, entry->words);
 }
 
 /* No axis is longer, so nothing is counted or reached by a larger number; and products of two of them do not overflow.
@@ -200,14 +200,13 @@ static bool attr_check_range(const IrAttr *attr, char error[IR_ERROR_TEXT]) {
 }
 
 static bool attr_check(IrOp op, const IrAttr *attr, char error[IR_ERROR_TEXT]) {
-    IrAttrKind kind;
-    bool optional;
-    if (!ir_op_attribute(op, attr->name, &kind, &optional))
+    SchemaEntry entry;
+    if (!schema_find(op, attr->name, &entry))
         return ir_fail(error, "unknown attribute '%s'", attr->name);
-    if (kind != attr->kind)
+    if (entry.kind != attr->kind)
         return ir_fail(error, "attribute %s is %s; it must be %s", attr->name, ir_attr_kind_name(attr->kind),
-                       ir_attr_kind_name(kind));
-    return attr_check_range(attr, error) && (kind != ATTR_string || attr_check_word(op, attr, error));
+                       ir_attr_kind_name(entry.kind));
+    return attr_check_range(attr, error) && attr_check_word(&entry, attr, error);
 }
 
 bool ir_op_check_attrs(IrOp op, int attr_count, const IrAttr *attrs, char error[256]) {
@@ -242,6 +241,18 @@ const char *ir_param_written(const IrNode *node) {
 const char *ir_param_name(const IrNode *node) {
     const char *read = ir_param_read(node);
     return read ? read : ir_param_written(node);
+}
+
+/* ---- constants ---- */
+
+bool ir_is_constant(const IrNode *node, double value) {
+    return node->op == OP_constant && ir_attr_get_float(node, "value", NAN) == value;
+}
+
+/* ---- sums by chunks ---- */
+
+bool ir_is_partial(const IrNode *node) {
+    return node->op == OP_reduce_partial || ir_attr_get_int(node, "partial", 0);
 }
 
 /* ---- convolutions ---- */

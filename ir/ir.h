@@ -258,6 +258,10 @@ static inline bool ir_is_light(const IrNode *node) {
 const char *ir_param_read(const IrNode *node);
 const char *ir_param_written(const IrNode *node);
 const char *ir_param_name(const IrNode *node); /* either */
+/* A constant, each of whose elements is the value? */
+bool ir_is_constant(const IrNode *node, double value);
+/* Does it add up the images of each chunk apart? */
+bool ir_is_partial(const IrNode *node);
 /* A convolution of images with a weight, or the gradient of its weight (operands dy and x)? */
 bool ir_is_convolution(const IrNode *node);
 bool ir_is_weight_gradient(const IrNode *node);

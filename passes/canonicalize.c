@@ -13,10 +13,6 @@
 /* What n is equal to; n itself when nothing simpler. One for each name in the column simplify of ops.def. */
 typedef IrNode *Rule(IrBuilder *b, IrNode *n);
 
-static bool is_constant(const IrNode *n, double value) {
-    return n->op == OP_constant && ir_attr_get_float(n, "value", NAN) == value;
-}
-
 /* x where it has n's type (it need not when the other operand stretched it). */
 static IrNode *same_or(IrNode *n, IrNode *x) {
     return ir_type_equal(&n->type, &x->type) ? x : n;
@@ -46,26 +42,26 @@ static IrNode *simplify_none(IrBuilder *b, IrNode *n) {
 
 static IrNode *simplify_add(IrBuilder *b, IrNode *n) {
     (void)b;
-    if (is_constant(n->inputs[1], 0))
+    if (ir_is_constant(n->inputs[1], 0))
         return same_or(n, n->inputs[0]);
-    return is_constant(n->inputs[0], 0) ? same_or(n, n->inputs[1]) : n;
+    return ir_is_constant(n->inputs[0], 0) ? same_or(n, n->inputs[1]) : n;
 }
 
 static IrNode *simplify_sub(IrBuilder *b, IrNode *n) {
     (void)b;
-    return is_constant(n->inputs[1], 0) ? same_or(n, n->inputs[0]) : n;
+    return ir_is_constant(n->inputs[1], 0) ? same_or(n, n->inputs[0]) : n;
 }
 
 static IrNode *simplify_mul(IrBuilder *b, IrNode *n) {
     (void)b;
-    if (is_constant(n->inputs[1], 1))
+    if (ir_is_constant(n->inputs[1], 1))
         return same_or(n, n->inputs[0]);
-    return is_constant(n->inputs[0], 1) ? same_or(n, n->inputs[1]) : n;
+    return ir_is_constant(n->inputs[0], 1) ? same_or(n, n->inputs[1]) : n;
 }
 
 static IrNode *simplify_div(IrBuilder *b, IrNode *n) {
     (void)b;
-    return is_constant(n->inputs[1], 1) ? same_or(n, n->inputs[0]) : n;
+    return ir_is_constant(n->inputs[1], 1) ? same_or(n, n->inputs[0]) : n;
 }
 
 static IrNode *simplify_neg(IrBuilder *b, IrNode *n) {

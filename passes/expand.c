@@ -92,7 +92,7 @@ IrNode *expand_auxiliary(Expander *e, const ExpandFrame *frame, const IrNode *n,
 static bool is_zero(const IrNode *n) {
     while (n->op == OP_broadcast || n->op == OP_reshape || n->op == OP_slice || n->op == OP_pad)
         n = n->inputs[0];
-    return n->op == OP_constant && ir_attr_get_float(n, "value", 1) == 0;
+    return ir_is_constant(n, 0);
 }
 
 IrNode *expand_mixed(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {

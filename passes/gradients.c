@@ -10,7 +10,7 @@ IrNode *gradients_unary(Gradients *g, IrOp op, IrNode *x) {
 }
 
 static bool is_one(const IrNode *n) {
-    return n->op == OP_constant && n->type.rank == 0 && ir_attr_get_float(n, "value", 0) == 1;
+    return n->type.rank == 0 && ir_is_constant(n, 1);
 }
 
 IrNode *gradients_binary(Gradients *g, IrOp op, IrNode *x, IrNode *y) {

@@ -25,10 +25,6 @@ static bool contracts_images(const IrNode *n) {
     return ir_attr_get_int(n, "ta", false) && a->type.rank == 2 && a->type.dim[0] == IR_DIM_N;
 }
 
-static bool is_split(const IrNode *n) {
-    return ir_attr_get_int(n, "partial", false);
-}
-
 /* The node that computes n by chunks, or NULL when n needs none. */
 static IrNode *build_partial(IrBuilder *b, IrNode *n) {
     IrOp op = n->op;
@@ -36,7 +32,7 @@ static IrNode *build_partial(IrBuilder *b, IrNode *n) {
         return ir_build(b, OP_reduce_partial, NULL, n->input_count, n->inputs, n->attr_count, n->attrs);
     }
     bool product = (ir_is_weight_gradient(n) && n->type.rank == 4) || (op == OP_matmul && contracts_images(n));
-    if (!product || is_split(n)) {
+    if (!product || ir_is_partial(n)) {
         return NULL;
     }
     IrAttr attrs[IR_MAX_ATTRS];

@@ -188,10 +188,6 @@ int cg_add_axis(CgBuild *b, int64_t extent, bool reduced) {
 
 /* ---- steps and stages ---- */
 
-static bool is_partial(const IrNode *node) {
-    return node->op == OP_reduce_partial || ir_attr_get_int(node, "partial", 0);
-}
-
 static void check_in_place(const CgBuild *b, const CgScalar *s) {
     const CgStep *step = b->step;
     for (int d = 0; d < s->index_count; d++) {
@@ -221,7 +217,7 @@ static CgStep *build_step(CgProgram *p, CgBuild *b, IrNode *node) {
     step->node = node;
     step->out = p->buffer_of[node->id];
     step->buffers[step->buffer_count++] = step->out;
-    step->partial = is_partial(node);
+    step->partial = ir_is_partial(node);
     for (int d = 0; d < node->type.rank; d++) {
         bool images = d == 0 && step->partial;
         index[d] = cg_index_axis(cg_add_axis(b, images ? IR_DIM_N : node->type.dim[d], false));
