@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""Files do not call each other in a circle: reads from the libraries who defines and who wants each function. A folder with
+a true recursion between its files is not in the list."""
+import os
+import re
+import subprocess
+import sys
+
+FOLDERS = ('base', 'ir', 'passes')
+
+
+def read_symbols(library):
+    """file -> (what it defines, what it wants)"""
+    files = {}
+    for line in subprocess.run(['nm', '-A', library], capture_output=True, text=True, check=True).stdout.splitlines():
+        found = re.match(r'.*:([^:]+)\.o: *(?:[0-9a-f]+)? (\w) (\S+)$', line)
+        if found:
+            file, kind, name = found.groups()
+            defined, wanted = files.setdefault(file, (set(), set()))
+            (wanted if kind == 'U' else defined).add(name)
+    return files
+
+
+def find_circle(calls, file, path, done):
+    """The files of a circle that can be reached from file, or None."""
+    if file in path:
+        return path[path.index(file):] + [file]
+    if file in done:
+        return None
+    for other in sorted(calls[file]):
+        circle = find_circle(calls, other, path + [file], done)
+        if circle:
+            return circle
+    done.add(file)
+    return None
+
+
+def main():
+    build = os.environ.get('NDARTS_BUILD', '.')
+    wrong, count = [], 0
+    for folder in FOLDERS:
+        files = read_symbols(f'{build}/libndarts_{folder}.a')
+        home = {name: file for file, (defined, _) in files.items() for name in defined}
+        calls = {file: {home[name] for name in wanted if name in home} - {file} for file, (_, wanted) in files.items()}
+        count += len(files)
+        done = set()
+        circles = [find_circle(calls, file, [], done) for file in sorted(files)]
+        wrong += [f'{folder}/: ' + ' -> '.join(circle) for circle in circles if circle][:1]
+    print('\n'.join(wrong + [f'{count} files, {len(wrong)} circles']))
+    sys.exit(1 if wrong or count < 50 else 0)
+
+
+if __name__ == '__main__':
+    main()
