@@ -81,7 +81,7 @@ static bool read_sum(Member *m, const IrType *type) {
     bool outer =
         value->kind == SCALAR_reduce && value->reduce == REDUCE_sum && value->reduce_axes[0] >= m->step->out->type.rank;
     m->body = outer ? value->args[0] : value;
-    return !value->wide || partial;
+    return !value->in_double || partial;
 }
 
 static bool read_member(Member *m, CgStep *step, IrType *domain) {

@@ -7,8 +7,8 @@ enum { MOST_ELEMENTS = 1024, MOST_LANES = 64, MOST_MERGES = 16 /* they share 48 
 
 static bool is_merge(const CgStep *step) {
     const CgScalar *value = step->value;
-    return value->kind == SCALAR_reduce && value->reduce == REDUCE_sum && value->wide && value->reduce_count == 1 &&
-           step->axes[value->reduce_axes[0]].extent == IR_DIM_K;
+    return value->kind == SCALAR_reduce && value->reduce == REDUCE_sum && value->in_double &&
+           value->reduce_count == 1 && step->axes[value->reduce_axes[0]].extent == IR_DIM_K;
 }
 
 static int count_merges(const CudaGroup *group) {

@@ -70,7 +70,7 @@ static bool read_factors(Product *q, const CgScalar *term, uint32_t term_axes) {
 /* Axes of the sum, which a chunk's images are not among. */
 static CgScalar *read_sum(Product *q) {
     CgScalar *value = q->step->value;
-    bool is_sum = value->kind == SCALAR_reduce && value->reduce == REDUCE_sum && !value->wide;
+    bool is_sum = value->kind == SCALAR_reduce && value->reduce == REDUCE_sum && !value->in_double;
     if (!is_sum)
         return NULL;
     q->terms = 1;

@@ -213,7 +213,7 @@ static int choose_lanes(int64_t elements) {
 static void print_sum(CudaKernel *k) {
     const CgStep *step = k->group->steps[0];
     CgPrinter *p = k->p;
-    bool wide = !step->partial && is_sum(step) && step->value->wide;
+    bool in_double = !step->partial && is_sum(step) && step->value->in_double;
     Sum s = {.k = k,
              .p = p,
              .step = step,
@@ -222,7 +222,7 @@ static void print_sum(CudaKernel *k) {
              .terms = count_terms(step),
              .lanes = choose_lanes(k->threads),
              .parts = k->group->parts,
-             .type = wide ? "double" : "T"};
+             .type = in_double ? "double" : "T"};
     long long blocks = (long long)((s.elements + s.lanes - 1) / s.lanes);
     cg_c_line(p, "__shared__ %s sums[%d];", s.type, s.count * CUDA_BLOCK_THREADS);
     cg_c_line(p, "const int lane = threadIdx.x %% %d, slice = threadIdx.x / %d;", s.lanes, s.lanes);

@@ -336,7 +336,7 @@ static const char *position(CgPrinter *p, const CgScalar *s) {
 
 static void accumulate(CgPrinter *p, const CgScalar *s, const char *sum, const char *where, bool vector) {
     const char *value = print_as(p, s->args[0], vector);
-    if (s->reduce == REDUCE_sum && s->wide)
+    if (s->reduce == REDUCE_sum && s->in_double)
         cg_c_line(p, "%s += nd_widen%s(%s);", sum, suffix(p, vector), value);
     else if (s->reduce == REDUCE_sum)
         cg_c_line(p, "%s += %s;", sum, value);
@@ -348,7 +348,7 @@ static void accumulate(CgPrinter *p, const CgScalar *s, const char *sum, const c
 
 static void declare_sum(CgPrinter *p, const CgScalar *s, const char *sum, const char *where, bool vector) {
     const char *type = cg_c_type(p, vector);
-    if (s->reduce == REDUCE_sum && s->wide)
+    if (s->reduce == REDUCE_sum && s->in_double)
         cg_c_line(p, "%s %s = {0};", vector ? arena_printf(p->arena, "nd_w%d", p->width) : "double", sum);
     else if (s->reduce == REDUCE_sum)
         cg_c_line(p, "%s %s = {0};", type, sum);
@@ -410,7 +410,7 @@ static const char *print_reduce(CgPrinter *p, const CgScalar *s) {
         accumulate_in_loops(p, s, sum, where, vector);
     for (int i = 0; i < s->reduce_count; i++)
         p->axis_name[s->reduce_axes[i]] = names[i];
-    if (s->reduce == REDUCE_sum && s->wide)
+    if (s->reduce == REDUCE_sum && s->in_double)
         return define(p, cg_c_type(p, vector), arena_printf(p->arena, "nd_narrow%s(%s)", suffix(p, vector), sum));
     return s->reduce == REDUCE_argmax ? where : sum;
 }

@@ -75,7 +75,7 @@ struct CgScalar {
     CgIndex *index; /* load: one per dimension of the buffer; guard; index; draw */
     int64_t *upper; /* guard: exclusive upper bounds, one per index; lower bound is 0 */
     CgReduce reduce;
-    bool wide; /* reduce: accumulate in double */
+    bool in_double; /* reduce: what is accumulated */
     int reduce_count;
     int reduce_axes[4]; /* axes of the step */
     CgDraw draw;
@@ -179,6 +179,6 @@ CgScalar *cg_op2(CgBuild *b, IrOp op, CgScalar *x, CgScalar *y);
 CgScalar *cg_op(CgBuild *b, IrOp op, int count, CgScalar *const *args);
 CgScalar *cg_guard(CgBuild *b, int count, const CgIndex *index, const int64_t *upper, CgScalar *inside,
                    CgScalar *outside);
-CgScalar *cg_reduce(CgBuild *b, CgReduce kind, bool wide, int count, const int *axes, CgScalar *body);
+CgScalar *cg_reduce(CgBuild *b, CgReduce kind, bool in_double, int count, const int *axes, CgScalar *body);
 
 #endif

@@ -66,7 +66,7 @@ static void print_guard(const CgProgram *p, const CgScalar *s, Str *out) {
 
 static void print_reduce(const CgProgram *p, const CgScalar *s, Str *out) {
     static const char *const names[] = {[REDUCE_sum] = "sum", [REDUCE_max] = "max", [REDUCE_argmax] = "argmax"};
-    str_addf(out, "%s%s(", s->wide ? "wide_" : "", names[s->reduce]);
+    str_addf(out, "%s%s(", s->in_double ? "wide_" : "", names[s->reduce]);
     for (int i = 0; i < s->reduce_count; i++)
         str_addf(out, i ? ", i%d" : "i%d", s->reduce_axes[i]);
     str_add(out, ": ");

@@ -198,15 +198,15 @@ CgScalar *stage_reshape(CgBuild *b, IrNode *node, const CgIndex *index) {
             else
                 t_end++;
         }
-        int wide = 0;
+        int long_axes = 0;
         CgIndex linear = cg_index_constant(0);
         for (; t < t_end; t++)
             linear = cg_index_add(cg_index_scale(linear, to->dim[t] < 0 ? 1 : to->dim[t]), index[t]);
         for (int d = f; d < f_end; d++) {
-            wide += from->dim[d] != 1;
+            long_axes += from->dim[d] != 1;
             own[d] = cg_index_constant(0);
         }
-        if (wide > 1)
+        if (long_axes > 1)
             check_contiguous(b, operand);
         for (int d = f_end - 1; d >= f; d--)
             if (from->dim[d] != 1 || d == f) {
@@ -254,8 +254,8 @@ CgScalar *stage_reduce_sum(CgBuild *b, IrNode *node, const CgIndex *index) {
     int axes[4];
     CgIndex own[IR_MAX_RANK];
     int count = open_reduction(b, node, index, 0, axes, own);
-    bool wide = node->type.rank == 0 || node->type.dim[0] != IR_DIM_N;
-    return cg_reduce(b, REDUCE_sum, wide, count, axes, cg_value_at(b, node->inputs[0], own));
+    bool in_double = node->type.rank == 0 || node->type.dim[0] != IR_DIM_N;
+    return cg_reduce(b, REDUCE_sum, in_double, count, axes, cg_value_at(b, node->inputs[0], own));
 }
 
 CgScalar *stage_reduce_max(CgBuild *b, IrNode *node, const CgIndex *index) {

@@ -42,7 +42,7 @@ static bool same_indices(const CgScalar *a, const CgScalar *b) {
 static bool same_scalar(const CgScalar *a, const CgScalar *b) {
     if (a->kind != b->kind || memcmp(&a->value, &b->value, sizeof a->value) || a->buffer != b->buffer ||
         a->number != b->number || a->op != b->op || a->arg_count != b->arg_count || a->reduce != b->reduce ||
-        a->wide != b->wide || a->reduce_count != b->reduce_count || a->draw != b->draw)
+        a->in_double != b->in_double || a->reduce_count != b->reduce_count || a->draw != b->draw)
         return false;
     for (int i = 0; i < a->arg_count; i++)
         if (a->args[i] != b->args[i])
@@ -209,8 +209,8 @@ CgScalar *cg_guard(CgBuild *b, int count, const CgIndex *index, const int64_t *u
             .kind = SCALAR_guard, .index_count = kept, .index = tests, .upper = bounds, .arg_count = 2, .args = args});
 }
 
-CgScalar *cg_reduce(CgBuild *b, CgReduce kind, bool wide, int count, const int *axes, CgScalar *body) {
-    CgScalar s = {.kind = SCALAR_reduce, .reduce = kind, .wide = wide, .arg_count = 1, .args = &body};
+CgScalar *cg_reduce(CgBuild *b, CgReduce kind, bool in_double, int count, const int *axes, CgScalar *body) {
+    CgScalar s = {.kind = SCALAR_reduce, .reduce = kind, .in_double = in_double, .arg_count = 1, .args = &body};
     for (int i = 0; i < count; i++)
         if (b->step->axes[axes[i]].extent != 1)
             s.reduce_axes[s.reduce_count++] = axes[i];
