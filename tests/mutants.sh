@@ -115,7 +115,7 @@ mutant 'batch norm in training mode while evaluating' passes/expand_norm.c \
 mutant 'shift of a folded batch norm lost' passes/expand_norm.c \
     's/(rewrite_binary\(b, OP_mul, x, scale\)), shift/\1, ir_constant(b, 0)/' -- reference/networks_f64 noisy_darts_b/small
 mutant 'folded into the weights twice' passes/fold_batch_norm.c 's/reshape, scale, 1, &shape/reshape, rewrite_binary(\&b, OP_mul, scale, scale), 1, \&shape/' \
-    passes/fold_batch_norm.c 's/(#include "passes\/)pass.h"/\1rewrite.h"/' -- reference/networks_f64 noisy_darts_b/small
+    passes/fold_batch_norm.c 's/(#include "passes\/)staging.h"/\1rewrite.h"\n\1staging.h"/' -- reference/networks_f64 noisy_darts_b/small
 mutant 'no auxiliary loss' passes/attach_loss.c 's/ir_constant\(b, weight\)/ir_constant(b, 0 * weight)/' -- reference/networks_f64 noisy_darts_b/small
 mutant 'average pool counts padding' codegen/stages/stage_windows.c 's/return cg_op2\(b, OP_div, sum, window_size.*$/return cg_op2(b, OP_div, sum, cg_constant(b, (double)(w.kernel[0] * w.kernel[1]) + 0 * (double)dim[1]));/' \
     -- reference/ops_f64 avg_pool_3x3/s1
