@@ -132,19 +132,9 @@ static Value build(Lower *l, Frame *f, IrOp op, int count, IrNode *const *nodes,
 }
 
 static bool find_operator(const char *name, IrOp *op, bool *swap) {
-    static const struct {
-        const char *name;
-        IrOp op;
-        bool swap;
-    } table[] = {{"+", OP_add, false}, {"-", OP_sub, false}, {"*", OP_mul, false},
-                 {"/", OP_div, false}, {">", OP_gt, false},  {"<", OP_gt, true}};
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-        if (str_equal(table[i].name, name)) {
-            *op = table[i].op;
-            *swap = table[i].swap;
-            return true;
-        }
-    return false;
+    *op = OP_gt;
+    *swap = name[0] == '<';
+    return !name[1] && (*swap || name[0] == '>' || ir_op_find_infix(name[0], op));
 }
 
 Value builtin_binary(Lower *l, Frame *f, const char *name, Value left, Value right, Span span) {

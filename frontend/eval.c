@@ -1,5 +1,6 @@
 /* eval.c: expressions and statements, evaluated while lowering. */
 #include "frontend/lower.h"
+#include "ir/evaluate.h"
 
 #include <string.h>
 
@@ -193,18 +194,12 @@ static Value integer_arithmetic(Lower *l, Frame *f, const Ast *ast, int64_t x, i
 }
 
 static Value number_arithmetic(Lower *l, Frame *f, const Ast *ast, double x, double y) {
-    switch (ast->name[0]) {
-    case '+':
-        return value_float(x + y);
-    case '-':
-        return value_float(x - y);
-    case '*':
-        return value_float(x * y);
-    case '/':
-        return y == 0 ? lower_error(l, f, ast->span, "division by zero") : value_float(x / y);
-    default:
+    IrOp op;
+    if (!ir_op_find_infix(ast->name[0], &op))
         return lower_error(l, f, ast->span, "'%%' takes integers");
-    }
+    if (op == OP_div && y == 0)
+        return lower_error(l, f, ast->span, "division by zero");
+    return value_float(ir_evaluate(op, 2, (double[]){x, y}));
 }
 
 static Value eval_logic(Lower *l, Frame *f, const Ast *ast) {

@@ -299,6 +299,9 @@ const char *ir_module_get_string(const IrModule *module, const char *key, const 
 
 /* ---- operations and their attribute schema ---- */
 bool ir_op_find(const char *name, IrOp *op);
+/* '+' of an op whose scalar form is x + y; 0 of others. */
+char ir_op_infix(IrOp op);
+bool ir_op_find_infix(char infix, IrOp *op);
 /* The kind the op's schema gives an attribute; false when it has no attribute of that name. */
 bool ir_op_attribute(IrOp op, const char *name, IrAttrKind *kind, bool *optional);
 /* Known names, right kinds, allowed words, none missing; a message in error otherwise. */

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 /* The flags as the rows say them. */
 enum {
@@ -34,6 +35,21 @@ const IrOpInfo ir_op_info[OP_COUNT] = {
 bool ir_op_find(const char *name, IrOp *op) {
     for (int i = 0; i < OP_COUNT; i++) {
         if (str_equal(ir_op_info[i].name, name)) {
+            *op = (IrOp)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+char ir_op_infix(IrOp op) {
+    const char *form = ir_op_info[op].scalar;
+    return strlen(form) == strlen("x + y") && form[0] == 'x' && form[4] == 'y' ? form[2] : 0;
+}
+
+bool ir_op_find_infix(char infix, IrOp *op) {
+    for (int i = 0; i < OP_COUNT; i++) {
+        if (infix && ir_op_infix((IrOp)i) == infix) {
             *op = (IrOp)i;
             return true;
         }

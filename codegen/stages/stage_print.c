@@ -86,14 +86,14 @@ static void print_draw(const CgProgram *p, const CgScalar *s, Str *out) {
 }
 
 static void print_op(const CgProgram *p, const CgScalar *s, Str *out) {
-    static const char *const infix[OP_COUNT] = {[OP_add] = "+", [OP_sub] = "-", [OP_mul] = "*", [OP_div] = "/"};
-    if (!infix[s->op]) {
+    char infix = ir_op_infix(s->op);
+    if (!infix) {
         str_addf(out, "%s(", ir_op_info[s->op].name);
         print_args(p, s, out);
     } else {
         str_add(out, "(");
         print_scalar(p, s->args[0], out);
-        str_addf(out, " %s ", infix[s->op]);
+        str_addf(out, " %c ", infix);
         print_scalar(p, s->args[1], out);
     }
     str_add(out, ")");
