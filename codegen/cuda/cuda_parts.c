@@ -59,7 +59,7 @@ static void read_parts(Arena *arena, CgStep *step) {
 /* Gradients of weights would be large, and a library may compute them (cuda_conv.c). */
 static bool can_have_rows(const CgStep *step) {
     const CgBuffer *out = step->out;
-    return out->place == PLACE_work && !out->parts && !out->whole && step->node->op == OP_reduce_partial;
+    return out->place == PLACE_work && !out->parts && !out->whole && step->partial && ir_is(step->node, OP_SUM);
 }
 
 static int64_t row_bytes(const CgOptions *options, const CgStep *step, int64_t parts) {
