@@ -32,7 +32,6 @@ typedef struct Emission {
     CgTarget target; /* of what is emitted */
     int kind_count;  /* --graph; 0: what the text is for */
     GraphKind kinds[GRAPH_KIND_COUNT];
-    int64_t batch;      /* 0: the text's */
     const char *arch;   /* sm_90; NULL: this machine's GPU's */
     PassContext passes; /* what --print-ir-after and the like ask for */
 } Emission;

@@ -71,7 +71,6 @@ bool emission_read(Emission *o, const Options *line, Error *error) {
                     .arena = line->arena,
                     .input = options_input(line),
                     .emit = EMIT_ir,
-                    .batch = line->batch,
                     .arch = line->arch,
                     .passes.out = stderr};
     options_set_passes(line, &o->passes);

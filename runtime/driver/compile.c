@@ -1,102 +1,35 @@
-/* compile.c: from a text to a module: text -> IR -> passes -> source -> the cache.
+/* compile.c: from a text to a module: through compilation.h to source, and through the cache.
  *
  * Generating and compiling take several times the memory that a search does, so on a CPU they are done in a process of
  * their own: it leaves the module in the cache and its memory goes back to the system. */
 #include "runtime/driver/compile.h"
 
-#include "base/file_kind.h"
 #include "base/hash.h"
 #include "base/str.h"
-#include "frontend/frontend.h"
+#include "ir/settings.h"
 #include "runtime/device/cache.h"
-#include "runtime/device/fit.h"
 #include "runtime/device/machine.h"
-#include "runtime/device/tiles.h"
 #include "runtime/driver/child.h"
-
-#include <stdlib.h>
-#include <sys/stat.h>
+#include "runtime/driver/compilation.h"
 
 /* ---- texts ---- */
 
-static IrModule *parse_ir(Arena *arena, const RtProgramOptions *o, Diag *diag, Error *error) {
-    if (o->set_count > 0) {
-        error_set(error, ERROR_INPUT, "%s: --set is for texts in the language, not for IR", o->path);
-        return NULL;
-    }
-    const SourceFile *source = frontend_files_read(o->files, arena, o->path, IR_MOST_BYTES, false, error);
-    return source && file_expect(o->path, source->text, source->size, FILE_ir, "a printed graph", error)
-               ? ir_parse_module(arena, source, diag)
-               : NULL;
+/* Says how many mistakes there were, which are on the screen already. */
+static bool load(Compilation *c, Error *error) {
+    if (compilation_load(c, error))
+        return true;
+    int mistakes = diag_count_errors(c->diag);
+    return error_set(error, ERROR_INPUT, "%s: %d mistake%s", c->options->path, mistakes, mistakes == 1 ? "" : "s");
 }
 
 IrModule *rt_text_load_options(Arena *arena, const RtProgramOptions *o, Error *error) {
-    FrontendOptions options = {.sets = o->sets,
-                               .set_count = o->set_count,
-                               .prefer = o->prefer,
-                               .recipe = o->recipe,
-                               .files = o->files,
-                               .library = rt_library_path(arena),
-                               .look_at = o->look_at};
-    Diag *diag = diag_create(arena, diag_stream());
-    if (o->recipe && str_ends_with(o->path, ".ir")) {
-        error_set(error, ERROR_INPUT, "%s: a recipe is for texts in the language, not for IR", o->path);
-        return NULL;
-    }
-    IrModule *ir = str_ends_with(o->path, ".ir") ? parse_ir(arena, o, diag, error)
-                                                 : frontend_load(arena, o->path, &options, diag, error);
-    int mistakes = diag_count_errors(diag);
-    if (ir && mistakes == 0)
-        return ir;
-    error_set(error, ERROR_INPUT, "%s: %d mistake%s", o->path, mistakes, mistakes == 1 ? "" : "s");
-    return NULL;
+    Compilation c = {.arena = arena, .options = o};
+    return load(&c, error) ? c.module : NULL;
 }
 
 IrModule *rt_text_load(Arena *arena, const char *path, const char *const *sets, int set_count, Error *error) {
     RtProgramOptions options = {.path = path, .sets = sets, .set_count = set_count};
     return rt_text_load_options(arena, &options, error);
-}
-
-static int64_t choose_batch(const IrModule *ir, const RtProgramOptions *o) {
-    const Settings settings = settings_read(ir);
-    return o->batch > 0 ? o->batch : settings_batch(&settings);
-}
-
-/* What build_graphs needs. */
-typedef struct Request {
-    IrModule *ir;
-    const RtProgramOptions *options;
-    Diag *diag;
-} Request;
-
-static bool build_graphs(void *data, RtBuild *build, IrGraph **graphs, Error *error) {
-    const Request *r = data;
-    const RtProgramOptions *o = r->options;
-    for (int i = 0; i < o->kind_count; i++) {
-        PassContext ctx = {
-            .arena = r->ir->arena,
-            .diag = r->diag,
-            .module = r->ir,
-            .kind = o->kinds[i],
-            .batch = build->cg->batch,
-            .chunks = build->cg->chunks,
-            .element_size = o->precision == PRECISION_f64 ? 8 : 4,
-            .half = o->precision == PRECISION_bf16,
-            .keep_bytes = build->keep_bytes,
-            .wide = build->wide,
-            .fed_streams = o->fed_streams,
-            .fed_stream_count = o->fed_stream_count,
-            .grad_output_loss = o->grad_output_loss,
-            .input_gradient = o->input_gradient,
-            .out = diag_stream(),
-        };
-        graphs[i] = pipeline_build_graph(&ctx);
-        if (!graphs[i])
-            return error_set(error, ERROR_INPUT, "%s: no graph '%s' can be made of this text", o->path,
-                             graph_kind_name(o->kinds[i]));
-        build->left_out |= ctx.left_out;
-    }
-    return true;
 }
 
 /* So many that compilers side by side have enough to do, so few that small programs do not pay for it. Does not depend
@@ -137,17 +70,16 @@ static void add_options(Str *s, const RtProgramOptions *o, const CgOptions *cg, 
 }
 
 /* NULL with an error when there is no compiler. */
-static const char *text_key(RtProgram *p, const IrModule *ir, const RtProgramOptions *o, const CgOptions *cg,
-                            const RtTiles *tiles, Error *error) {
-    Str s = str_create(ir->arena);
-    const char *toolchain = p->backend->toolchain(p->device, cg->vector_bytes, ir->arena, error);
+static const char *text_key(const RtProgram *p, const Compilation *c, Error *error) {
+    Str s = str_create(c->arena);
+    const char *toolchain = p->backend->toolchain(p->device, c->cg.vector_bytes, c->arena, error);
     if (!toolchain)
         return NULL;
     str_addf(&s, "%s\n", toolchain);
     rt_cache_add_own_hash(&s);
-    add_options(&s, o, cg, tiles);
-    ir_print_module(ir, &s);
-    char *key = arena_alloc(ir->arena, 65);
+    add_options(&s, c->options, &c->cg, &c->tiles);
+    ir_print_module(c->module, &s);
+    char *key = arena_alloc(c->arena, 65);
     hash_sha256_hex(s.data, s.length, key);
     return key;
 }
@@ -155,120 +87,86 @@ static const char *text_key(RtProgram *p, const IrModule *ir, const RtProgramOpt
 /* Modules of so few images, that only infer, are made to share an image among threads. */
 enum { MOST_BANDED = 4 };
 
-static bool choose_options(CgTarget target, const IrModule *ir, const RtProgramOptions *o, CgOptions *cg,
-                           RtTiles *tiles, Error *error) {
-    int64_t batch = choose_batch(ir, o);
-    if (batch < 1 || batch > 1 << 20)
-        return error_set(error, ERROR_INPUT, "the batch is %lld; it should be 1 to 1048576", (long long)batch);
-    *cg = (CgOptions){.target = target,
-                      .precision = o->precision,
-                      .plain = o->plain,
-                      .batch = batch,
-                      .chunks = cg_chunk_count(target, batch)};
-    *tiles = (RtTiles){0};
-    if (!cg_precision_check(o->precision, target, NULL, error))
+static bool choose(Compilation *c, CgTarget target, Error *error) {
+    CgOptions *cg = &c->cg;
+    if (!compilation_choose(c, target, error))
         return false;
-    if (target != TARGET_c)
-        return true;
-    if (!rt_tiles_read(ir->arena, o->tune, tiles, error))
-        return false;
-    cg->tiles = rt_tiles_table(ir->arena, tiles);
-    cg->bands = batch <= MOST_BANDED && o->kind_count == 1 && o->kinds[0] == GRAPH_infer;
-    cg->vector_bytes = o->vector_bytes == RT_VECTOR_HOST ? machine_vector_bytes() : o->vector_bytes;
+    cg->bands = target == TARGET_c && cg->batch <= MOST_BANDED && c->kind_count == 1 && c->kinds[0] == GRAPH_infer;
+    cg->rooms = target == TARGET_cuda;
+    cg->vector_bytes = target == TARGET_c ? cg->vector_bytes : 0;
     return true;
 }
 
-/* How the user says how large the batch is. */
-static const char *batch_option(const IrModule *ir, const RtProgramOptions *o) {
-    const Settings settings = settings_read(ir);
-    return o->batch > 0 ? "--batch " : arena_printf(ir->arena, "--set %s=", settings_batch_key(&settings));
-}
-
-static CgOutput *generate(IrModule *ir, const RtProgramOptions *o, CgOptions *cg, Error *error) {
-    IrGraph **graphs = ARENA_ARRAY(ir->arena, IrGraph *, o->kind_count);
-    Request request = {ir, o, diag_create(ir->arena, diag_stream())};
-    RtFit fit = {.module = ir,
-                 .kind_count = o->kind_count,
-                 .cg = *cg,
-                 .threads = machine_core_count(), /* whatever --threads is: the bits must not depend on it */
-                 .budget = o->memory_budget,
-                 .wide = cg->target == TARGET_cuda && !o->narrow,
-                 .batch_option = batch_option(ir, o),
-                 .build = build_graphs,
-                 .data = &request};
-    if (!rt_fit_graphs(&fit, graphs, error))
+static CgOutput *generate(Compilation *c, Error *error) {
+    if (!compilation_build(c, error))
         return NULL;
-    cg->unit_count = choose_unit_count(graphs, o->kind_count);
-    cg->rooms = cg->target == TARGET_cuda;
-    return cg_generate(ir->arena, ir, graphs, o->kind_count, cg);
+    c->cg.unit_count = choose_unit_count(c->graphs, c->kind_count);
+    return compilation_generate(c);
 }
 
 const CgOutput *rt_text_generate(Arena *arena, const RtProgramOptions *o, CgOptions *cg, Error *error) {
-    IrModule *ir = rt_text_load_options(arena, o, error);
-    RtTiles tiles;
-    return ir && choose_options(TARGET_c, ir, o, cg, &tiles, error) ? generate(ir, o, cg, error) : NULL;
+    Compilation c = {.arena = arena, .options = o};
+    const CgOutput *output = load(&c, error) && choose(&c, TARGET_c, error) ? generate(&c, error) : NULL;
+    *cg = c.cg;
+    return output;
 }
 
 /* ---- modules ---- */
 
-typedef struct Compilation {
+typedef struct Making {
     RtProgram *program;
-    Arena *arena; /* what compiling takes, which is many times what the program keeps */
-    const RtProgramOptions *options;
-    IrModule *ir;
-    CgOptions cg;
-    RtTiles tiles;
+    Compilation text; /* in an arena of its own: compiling takes many times what the program keeps */
     const char *key;
-} Compilation;
+} Making;
 
-static RtModule *find_module(Compilation *c) {
-    RtProgram *p = c->program;
-    return p->backend->find(p->device, c->key, c->cg.vector_bytes, p->arena, &p->identity);
+static RtModule *find_module(const Making *m) {
+    RtProgram *p = m->program;
+    return p->backend->find(p->device, m->key, m->text.cg.vector_bytes, p->arena, &p->identity);
 }
 
-static RtModule *build_module(Compilation *c, Error *error) {
-    RtProgram *p = c->program;
-    CgOutput *output = generate(c->ir, c->options, &c->cg, error);
-    return output ? p->backend->build(p->device, output, c->key, c->cg.vector_bytes, p->arena, &p->identity, error)
+static RtModule *build_module(Making *m, Error *error) {
+    RtProgram *p = m->program;
+    CgOutput *output = generate(&m->text, error);
+    return output ? p->backend->build(p->device, output, m->key, m->text.cg.vector_bytes, p->arena, &p->identity, error)
                   : NULL;
 }
 
 static bool fill_cache(void *data, Error *error) {
-    Compilation *c = data;
-    CgOutput *output = generate(c->ir, c->options, &c->cg, error);
-    return output && c->program->backend->fill_cache(c->program->device, output, c->key, c->cg.vector_bytes, error);
+    Making *m = data;
+    RtProgram *p = m->program;
+    CgOutput *output = generate(&m->text, error);
+    return output && p->backend->fill_cache(p->device, output, m->key, m->text.cg.vector_bytes, error);
 }
 
-static bool compile_text(Compilation *c, Error *error) {
-    RtProgram *p = c->program;
-    c->ir = rt_text_load_options(c->arena, c->options, error);
-    if (!c->ir || !choose_options(p->backend->target, c->ir, c->options, &c->cg, &c->tiles, error))
+static bool make_module(Making *m, Error *error) {
+    RtProgram *p = m->program;
+    if (!load(&m->text, error) || !choose(&m->text, p->backend->target, error))
         return false;
-    keep_settings(p, c->ir);
-    c->key = text_key(p, c->ir, c->options, &c->cg, &c->tiles, error);
-    if (!c->key)
+    keep_settings(p, m->text.module);
+    m->key = text_key(p, &m->text, error);
+    if (!m->key)
         return false;
-    p->module = find_module(c);
+    p->module = find_module(m);
     if (p->module)
         return true;
     /* A caller that collects messages would not see those of another process. */
     if (p->backend->fill_cache && diag_stream() == stderr) {
-        if (!child_run(fill_cache, c, error)) {
+        if (!child_run(fill_cache, m, error)) {
             rt_cache_prune(0); /* what it had begun, if it was killed */
             return false;
         }
-        p->module = find_module(c);
+        p->module = find_module(m);
     }
     if (!p->module) /* or the cache lost it at once */
-        p->module = build_module(c, error);
+        p->module = build_module(m, error);
     return p->module != NULL;
 }
 
 static bool compile(RtProgram *p, const RtProgramOptions *o, Error *error) {
-    Compilation c = {.program = p, .arena = arena_create(), .options = o};
-    bool compiled = compile_text(&c, error);
-    arena_destroy(c.arena);
-    return compiled;
+    Making m = {.program = p, .text = {.arena = arena_create(), .options = o}};
+    bool made = make_module(&m, error);
+    arena_destroy(m.text.arena);
+    return made;
 }
 
 /* A GPU that cannot hold all values side by side gets a module that shares memory over time and recomputes. */

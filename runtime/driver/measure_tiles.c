@@ -21,8 +21,6 @@ typedef void LoopFunction(const void *x, const void *y, void *z, int64_t from, i
 typedef struct Tune {
     Arena *arena;
     const RtProgramOptions *options;
-    GraphKind kinds[GRAPH_KIND_COUNT];
-    int kind_count;
     CgOptions cg;
     RtTiles tiles;
     int loop_count; /* of the text */
@@ -33,26 +31,6 @@ typedef struct Tune {
     LoopFunction *const *functions;
     void *library;
 } Tune;
-
-/* Those that a search, a training or an inference of the text runs. */
-static bool choose_kinds(Tune *t, Error *error) {
-    static const GraphKind search[] = {GRAPH_search_alphas, GRAPH_search_weights, GRAPH_eval},
-                           train[] = {GRAPH_train, GRAPH_eval}, network[] = {GRAPH_infer};
-    const RtProgramOptions *o = t->options;
-    t->kind_count = o->kind_count;
-    if (t->kind_count) {
-        memcpy(t->kinds, o->kinds, sizeof(GraphKind) * (size_t)t->kind_count);
-        return true;
-    }
-    IrModule *module = rt_text_load_options(t->arena, o, error);
-    if (!module)
-        return false;
-    const Settings settings = settings_read(module);
-    bool is_search = settings_are_of(&settings, "search"), is_train = settings_are_of(&settings, "train");
-    t->kind_count = is_search ? 3 : is_train ? 2 : 1;
-    memcpy(t->kinds, is_search ? search : is_train ? train : network, sizeof(GraphKind) * (size_t)t->kind_count);
-    return true;
-}
 
 /* ---- loops and candidates ---- */
 
@@ -65,11 +43,7 @@ static bool find_loops(Tune *t, Error *error) {
         return false;
     if (!t->tiles.path)
         return error_set(error, ERROR_INPUT, "no place for the table: set XDG_CONFIG_HOME, or give --tune FILE");
-    if (!choose_kinds(t, error))
-        return false;
     o.tune = NULL;
-    o.kinds = t->kinds;
-    o.kind_count = t->kind_count;
     const CgOutput *output = rt_text_generate(t->arena, &o, &t->cg, error);
     if (!output)
         return false;

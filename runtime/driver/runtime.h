@@ -31,9 +31,10 @@ typedef struct RtProgram RtProgram;
 enum { RT_VECTOR_HOST = -1 };
 
 typedef struct RtProgramOptions {
-    const char *path;     /* a text ("-" is standard input), IR, or a module file, for which only device, seed and
+    const char *path;   /* a text ("-" is standard input), IR, or a module file, for which only device, seed and
                                 threads matter */
-    const char *prefer;   /* FrontendOptions.prefer: which of several experiments of the text is meant; or NULL */
+    const char *entry;  /* FrontendOptions.entry: which of several experiments or networks of the text it is; or NULL */
+    const char *prefer; /* FrontendOptions.prefer: which of several experiments of the text is meant; or NULL */
     FrontendFiles *files; /* FrontendOptions.files: what was read before; or NULL */
     const char *recipe;   /* FrontendOptions.recipe: a text whose training is applied to what path defines; or NULL */
     FrontendLookAt
@@ -49,13 +50,14 @@ typedef struct RtProgramOptions {
     int kind_count;
     const char *const *fed_streams; /* draws that the caller feeds: PassContext.fed_streams */
     int fed_stream_count;
-    int vector_bytes;      /* 64, 32, 16, 0 (scalar code), or RT_VECTOR_HOST */
-    bool plain;            /* only the plain schedule */
-    bool grad_output_loss; /* loss = sum(logits * grad_output), grad_output being an input */
-    bool input_gradient;   /* the gradients graph has the output grad/input too */
-    const char *tune;      /* a table of tiles (tiles.h) instead of the user's own; or NULL */
-    int64_t memory_budget; /* bytes that rt_program_memory may count, 0: none */
-    bool narrow;           /* share memory over time also on a GPU that would be faster without */
+    int vector_bytes;         /* 64, 32, 16, 0 (scalar code), or RT_VECTOR_HOST */
+    bool plain;               /* only the plain schedule */
+    bool grad_output_loss;    /* loss = sum(logits * grad_output), grad_output being an input */
+    bool input_gradient;      /* the gradients graph has the output grad/input too */
+    const char *tune;         /* a table of tiles (tiles.h) instead of the user's own; or NULL */
+    int64_t memory_budget;    /* bytes that rt_program_memory may count, 0: none */
+    const char *batch_option; /* how the user says what the batch is, for advice; NULL: found out */
+    bool narrow;              /* share memory over time also on a GPU that would be faster without */
 } RtProgramOptions;
 
 /* A text in the language, or IR as --emit=ir prints it (a path that ends in ".ir"). Mistakes are printed to stderr as

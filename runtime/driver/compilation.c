@@ -1,0 +1,185 @@
+/* compilation.c: reads a text, chooses what is made of it, runs the passes, generates source. */
+#include "runtime/driver/compilation.h"
+
+#include "base/file_kind.h"
+#include "base/str.h"
+#include "frontend/frontend.h"
+#include "ir/settings.h"
+#include "runtime/device/machine.h"
+
+#include <string.h>
+
+/* ---- text -> module ---- */
+
+static IrModule *parse_ir(const Compilation *c, Error *error) {
+    const RtProgramOptions *o = c->options;
+    if (o->set_count > 0 || o->entry) {
+        error_set(error, ERROR_INPUT, "%s: --set and --network are for texts in the language, not for IR", o->path);
+        return NULL;
+    }
+    if (o->recipe) {
+        error_set(error, ERROR_INPUT, "%s: a recipe is for texts in the language, not for IR", o->path);
+        return NULL;
+    }
+    const SourceFile *source = frontend_files_read(o->files, c->arena, o->path, IR_MOST_BYTES, false, error);
+    return source && file_expect(o->path, source->text, source->size, FILE_ir, "a printed graph", error)
+               ? ir_parse_module(c->arena, source, c->diag)
+               : NULL;
+}
+
+static IrModule *parse_text(const Compilation *c, Error *error) {
+    const RtProgramOptions *o = c->options;
+    FrontendOptions frontend = {.sets = o->sets,
+                                .set_count = o->set_count,
+                                .entry = o->entry,
+                                .prefer = o->prefer,
+                                .recipe = o->recipe,
+                                .files = o->files,
+                                .library = rt_library_path(c->arena),
+                                .look_at = o->look_at};
+    return frontend_load(c->arena, o->path, &frontend, c->diag, error);
+}
+
+bool compilation_load(Compilation *c, Error *error) {
+    c->diag = diag_create(c->arena, diag_stream());
+    c->module = str_ends_with(c->options->path, ".ir") ? parse_ir(c, error) : parse_text(c, error);
+    c->at = c->module ? ir_graph_find(c->module, "forward") : NULL;
+    return c->module && !error->kind && !diag_count_errors(c->diag);
+}
+
+bool compilation_use_steps(Compilation *c, Error *error) {
+    const RtProgramOptions *o = c->options;
+    c->has_steps = true;
+    for (int kind = 0; kind < GRAPH_KIND_COUNT; kind++)
+        if (ir_graph_find(c->module, graph_kind_name((GraphKind)kind)))
+            c->kinds[c->kind_count++] = (GraphKind)kind;
+    if (c->kind_count == 0)
+        return error_set(
+            error, ERROR_INPUT,
+            "%s has neither @forward nor the graph of a step (@infer, @train, ...); ndarts-opt runs passes "
+            "on other graphs",
+            o->path);
+    for (int i = 0; i < o->kind_count; i++)
+        if (!ir_graph_find(c->module, graph_kind_name(o->kinds[i])))
+            return error_set(error, ERROR_INPUT, "%s has neither @forward nor @%s", o->path,
+                             graph_kind_name(o->kinds[i]));
+    return true;
+}
+
+/* ---- what is made, and how ---- */
+
+void compilation_choose_kinds(Compilation *c) {
+    static const GraphKind network[] = {GRAPH_infer}, train[] = {GRAPH_train, GRAPH_eval},
+                           search[] = {GRAPH_search_alphas, GRAPH_search_weights, GRAPH_eval};
+    const RtProgramOptions *o = c->options;
+    const Settings settings = settings_read(c->module);
+    bool is_search = settings_are_of(&settings, "search"), is_train = settings_are_of(&settings, "train");
+    const GraphKind *kinds = o->kind_count ? o->kinds : is_search ? search : is_train ? train : network;
+    if (!o->kind_count && c->has_steps)
+        return;
+    c->kind_count = o->kind_count ? o->kind_count : is_search ? 3 : is_train ? 2 : 1;
+    memcpy(c->kinds, kinds, sizeof(GraphKind) * (size_t)c->kind_count);
+}
+
+int64_t compilation_batch(const Compilation *c) {
+    const Settings settings = settings_read(c->module);
+    return c->options->batch > 0 ? c->options->batch : settings_batch(&settings);
+}
+
+bool compilation_choose(Compilation *c, CgTarget target, Error *error) {
+    const RtProgramOptions *o = c->options;
+    int64_t batch = compilation_batch(c);
+    if (batch < 1 || batch > 1 << 20)
+        return error_set(error, ERROR_INPUT, "the batch is %lld; it should be 1 to 1048576", (long long)batch);
+    compilation_choose_kinds(c);
+    c->cg = (CgOptions){.target = target,
+                        .precision = o->precision,
+                        .vector_bytes = o->vector_bytes == RT_VECTOR_HOST ? machine_vector_bytes() : o->vector_bytes,
+                        .plain = o->plain,
+                        .batch = batch,
+                        .chunks = cg_chunk_count(target, batch)};
+    c->tiles = (RtTiles){0};
+    if (!cg_precision_check(o->precision, target, c->arch, error))
+        return false;
+    if (target == TARGET_c && !rt_tiles_read(c->arena, o->tune, &c->tiles, error))
+        return false;
+    c->cg.tiles = target == TARGET_c ? rt_tiles_table(c->arena, &c->tiles) : NULL;
+    return true;
+}
+
+/* ---- module -> step graphs ---- */
+
+/* Goes on with a graph where its dump left off. The plan of memory is made anew: batch and precision may differ. */
+static IrGraph *finish_step(PassContext *ctx) {
+    const char *name = graph_kind_name(ctx->kind), *progress = arena_printf(ctx->arena, "pipeline.%s", name);
+    bool planned = str_equal(ir_module_get_string(ctx->module, progress, ""), "plan-memory");
+    IrGraph *graph = ir_graph_find(ctx->module, name);
+    if (!pipeline_run(ctx, graph))
+        return NULL;
+    if (planned && !ctx->only)
+        pass_run(ctx, pass_find("plan-memory"), graph);
+    return graph;
+}
+
+PassContext compilation_passes(const Compilation *c, GraphKind kind, const RtBuild *build) {
+    const RtProgramOptions *o = c->options;
+    PassContext ctx = c->passes;
+    ctx.arena = c->arena;
+    ctx.diag = c->diag;
+    ctx.module = c->module;
+    ctx.kind = kind;
+    ctx.batch = build->cg->batch;
+    ctx.chunks = build->cg->chunks;
+    ctx.element_size = build->cg->precision == PRECISION_f64 ? 8 : 4;
+    ctx.half = build->cg->precision == PRECISION_bf16;
+    ctx.keep_bytes = build->keep_bytes;
+    ctx.wide = build->wide;
+    ctx.fed_streams = o->fed_streams;
+    ctx.fed_stream_count = o->fed_stream_count;
+    ctx.grad_output_loss = o->grad_output_loss;
+    ctx.input_gradient = o->input_gradient;
+    ctx.out = diag_stream();
+    return ctx;
+}
+
+static bool build_graphs(void *data, RtBuild *build, IrGraph **graphs, Error *error) {
+    Compilation *c = data;
+    for (int i = 0; i < c->kind_count; i++) {
+        PassContext ctx = compilation_passes(c, c->kinds[i], build);
+        c->at = graphs[i] = c->has_steps ? finish_step(&ctx) : pipeline_build_graph(&ctx);
+        if (!graphs[i])
+            return error_set(error, ERROR_INPUT, "%s: no graph '%s' can be made of this text", c->options->path,
+                             graph_kind_name(c->kinds[i]));
+        build->left_out |= ctx.left_out;
+    }
+    return true;
+}
+
+/* How the user says how large the batch is. */
+static const char *batch_option(const Compilation *c) {
+    const Settings settings = settings_read(c->module);
+    return c->options->batch_option ? c->options->batch_option
+           : c->options->batch > 0  ? "--batch "
+                                    : arena_printf(c->arena, "--set %s=", settings_batch_key(&settings));
+}
+
+bool compilation_build(Compilation *c, Error *error) {
+    const RtProgramOptions *o = c->options;
+    RtFit fit = {.module = c->module,
+                 .kind_count = c->kind_count,
+                 .cg = c->cg,
+                 .threads = machine_core_count(), /* whatever --threads is: the bits must not depend on it */
+                 .budget = o->memory_budget,
+                 .wide = c->cg.target == TARGET_cuda && !o->narrow,
+                 .fixed = c->has_steps,
+                 .batch_option = batch_option(c),
+                 .build = build_graphs,
+                 .data = c};
+    return rt_fit_graphs(&fit, c->graphs, error);
+}
+
+/* ---- step graphs -> source ---- */
+
+CgOutput *compilation_generate(const Compilation *c) {
+    return cg_generate(c->arena, c->module, (IrGraph **)c->graphs, c->kind_count, &c->cg);
+}
