@@ -307,3 +307,20 @@ bool file_write_atomic(const char *path, const void *data, size_t size, Error *e
     return file_writer_open(&writer, path, error) && file_writer_write(&writer, data, size, error) &&
            file_writer_commit(&writer, check_bytes, &(Bytes){data, size}, error);
 }
+
+/* ---- folders ---- */
+
+const char *file_make_folders(Arena *arena, const char *path, mode_t mode) {
+    char *partial = arena_strdup(arena, path);
+    for (char *p = partial + (*partial != '\0');; p++) {
+        if (*p != '/' && *p != '\0')
+            continue;
+        char end = *p;
+        *p = '\0';
+        if (*partial && mkdir(partial, mode) != 0 && errno != EEXIST)
+            return partial;
+        if (end == '\0')
+            return NULL;
+        *p = end;
+    }
+}

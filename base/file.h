@@ -1,4 +1,4 @@
-/* file.h: whole files in, whole files out. Internal to base/; file_write_atomic is declared in tensor_file.h. */
+/* file.h: whole files in, whole files out, and folders for them. file_write_atomic is declared in tensor_file.h. */
 #ifndef NDARTS_BASE_FILE_H
 #define NDARTS_BASE_FILE_H
 
@@ -6,6 +6,7 @@
 #include "base/diag.h"
 
 #include <stddef.h>
+#include <sys/types.h>
 
 /* The whole file and a zero byte after it, 16-byte aligned; "-" is standard input. NULL and *error on failure: a path
  * that cannot be opened is ERROR_INPUT, a failing read ERROR_MACHINE. */
@@ -14,6 +15,10 @@ char *file_read(Arena *arena, const char *path, size_t *size, Error *error);
 /* Likewise a text, of at most `most` bytes; what is longer, or endless, is ERROR_INPUT. regular: only a file or
  * standard input, not a device or a pipe, which would be waited for. */
 char *file_read_text(Arena *arena, const char *path, size_t most, bool regular, size_t *size, Error *error);
+
+/* Makes a folder and those above it, with the permissions of mode. NULL, or the path of the one that cannot be made;
+ * errno says why. */
+const char *file_make_folders(Arena *arena, const char *path, mode_t mode);
 
 /* A file that appears under its name only when complete. After a failed call the writer is closed and the temporary
  * file gone; every way out of writing ends in commit or in a failure. */

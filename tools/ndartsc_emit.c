@@ -2,6 +2,7 @@
 #include "tools/ndartsc.h"
 
 #include "base/hash.h"
+#include "base/installed.h"
 #include "base/str.h"
 #include "base/tensor_file.h"
 #include "ir/stats.h"
@@ -121,7 +122,7 @@ static bool wants_passes(const Emission *o) {
 
 static bool emit_ast(Job *job) {
     Emission *o = job->o;
-    FrontendOptions frontend = {.library = rt_library_path(o->arena)};
+    FrontendOptions frontend = {.library = installed_library(o->arena)};
     const char *text = frontend_print_ast(o->arena, o->input, &frontend, diag_create(o->arena, stderr), &job->error);
     return text && write_text(job, text);
 }

@@ -2,6 +2,7 @@
  * language, or the other way round. */
 #include "tools/ndarts_run.h"
 
+#include "base/installed.h"
 #include "base/str.h"
 #include "runtime/exchange/genotype_write.h"
 
@@ -42,7 +43,7 @@ bool run_genotype(const Options *o, Error *error) {
         return error_set(error, ERROR_INPUT, "genotype needs a file, or - for standard input");
     if (!take_auxiliary(o, &choice, error) || !take_format(o, &format, error))
         return false;
-    FrontendOptions options = {.library = rt_library_path(o->arena), .choice = &choice};
+    FrontendOptions options = {.library = installed_library(o->arena), .choice = &choice};
     Diag *diag = diag_create(o->arena, stderr);
     const GenotypeForm *form = frontend_read_genotype(o->arena, path, &options, &text, diag, error);
     int mistakes = diag_count_errors(diag);

@@ -1,7 +1,9 @@
 /* run_info.c: `ndarts-run info`: what this program and this machine have. */
 #include "tools/ndarts_run.h"
 
-#include "runtime/device/cache.h"
+#include "base/installed.h"
+#include "runtime/device/build.h"
+#include "runtime/device/cache_folder.h"
 #include "runtime/device/cudnn.h"
 #include "runtime/device/device.h"
 #include "runtime/device/machine.h"
@@ -37,7 +39,7 @@ static void print_backends(Arena *arena) {
 }
 
 static void print_library(Arena *arena) {
-    const char *path = rt_library_path(arena);
+    const char *path = installed_library(arena);
     printf("library     %s%s\n", access(path, F_OK) == 0 ? "" : "none; looked in ", path);
 }
 

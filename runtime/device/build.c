@@ -2,10 +2,10 @@
  * message file per unit, the compiler's own temporary files, then the linked module, which is renamed into place. */
 #include "runtime/device/build.h"
 
+#include "base/process.h"
+#include "base/scratch.h"
 #include "base/str.h"
 #include "runtime/device/machine.h"
-#include "runtime/device/process.h"
-#include "runtime/device/scratch.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,10 +8,11 @@
 #include "runtime/device/cache.h"
 
 #include "base/hash.h"
+#include "base/installed.h"
+#include "base/scratch.h"
 #include "base/str.h"
 #include "runtime/device/cache_folder.h"
-#include "runtime/device/installed.h"
-#include "runtime/device/scratch.h"
+#include "runtime/device/cache_prune.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,11 +5,6 @@
 #include "runtime/device/build.h"
 #include "runtime/device/module.h"
 
-/* The folder: $XDG_CACHE_HOME/ndarts, else ~/.cache/ndarts. It is there, and nobody but this user and root can have
- * written it. Where that cannot be, it is a temporary one of this process, which is said once. NULL: there is none. */
-const char *rt_cache_folder(Arena *arena, Error *error);
-/* The folder, or why it is none, in words. Makes nothing. */
-const char *rt_cache_describe(Arena *arena);
 /* The name of an entry: the hash of sources, options and the compiler's version, 64 hexadecimal digits. */
 const char *rt_cache_key(Arena *arena, const CgOutput *output, const char *options, const char *compiler_version);
 /* The module under a key, or NULL. */
@@ -28,11 +23,6 @@ bool rt_cache_write(Arena *arena, const char *name, const void *bytes, size_t si
 
 /* The compiler that we are, as part of the key of a text: another build may generate other code. */
 void rt_cache_add_own_hash(Str *s);
-/* How large the cache may become: $NDARTS_CACHE_SIZE (bytes, or with K, M, G), else 1 GB; 0: no limit. */
-bool rt_cache_limit(int64_t *bytes, Error *error);
-/* Removes what dead processes left, then what was used longest ago until the cache is no larger; nothing that is in use
- * or was a moment ago. */
-void rt_cache_prune(int64_t limit);
 /* Opens an entry, by its file's name, and says that it is used for as long as the file is open. -1: there is none that
  * only this user or root can have written. */
 int rt_cache_open(Arena *arena, const char *name);

@@ -4,9 +4,9 @@
  * each can only move his own. Where that does not hold modules are kept in a folder of this process. */
 #include "runtime/device/cache_folder.h"
 
+#include "base/file.h"
+#include "base/scratch.h"
 #include "base/str.h"
-#include "runtime/device/cache.h"
-#include "runtime/device/scratch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -110,20 +110,10 @@ static const char *usual_folder(Arena *arena) {
 
 /* Makes the folder and those above it. */
 static bool make_folders(Arena *arena, const char *path, Error *error) {
-    char *partial = arena_strdup(arena, path);
-    for (char *p = partial + 1;; p++) {
-        if (*p != '/' && *p != '\0')
-            continue;
-        char end = *p;
-        *p = '\0';
-        if (mkdir(partial, 0700) != 0 && errno != EEXIST)
-            return error_set(error, ERROR_MACHINE,
-                             "cannot make the cache folder %s: %s (set XDG_CACHE_HOME to another place)", partial,
-                             strerror(errno));
-        if (end == '\0')
-            return true;
-        *p = end;
-    }
+    const char *failed = file_make_folders(arena, path, 0700);
+    return !failed ||
+           error_set(error, ERROR_MACHINE, "cannot make the cache folder %s: %s (set XDG_CACHE_HOME to another place)",
+                     failed, strerror(errno));
 }
 
 /* One that an earlier version made for others too. What they may have put there is not theirs to hide: every file is

@@ -1,5 +1,4 @@
-/* cache_folder.h: the files of the cache's folder, none of which anybody else could have written. Private to
- * cache*.c. */
+/* cache_folder.h: the folder of the cache, and its files, none of which anybody else could have written. */
 #ifndef NDARTS_RUNTIME_DEVICE_CACHE_FOLDER_H
 #define NDARTS_RUNTIME_DEVICE_CACHE_FOLDER_H
 
@@ -7,6 +6,12 @@
 #include "base/diag.h"
 
 #include <sys/stat.h>
+
+/* The folder: $XDG_CACHE_HOME/ndarts, else ~/.cache/ndarts. It is there, and nobody but this user and root can have
+ * written it. Where that cannot be, it is a temporary one of this process, which is said once. NULL: there is none. */
+const char *rt_cache_folder(Arena *arena, Error *error);
+/* The folder, or why it is none, in words. Makes nothing. */
+const char *rt_cache_describe(Arena *arena);
 
 /* Why code should not be loaded from there, in words that follow the path; NULL: nobody but this user and root can have
  * written it. folder: the last of a path, in which anybody else's permission to write is too much. */

@@ -2,10 +2,12 @@
  * modification when it was used last (rt_cache_open). What was used a moment ago stays, or a module could go
  * before the program that had it built has loaded it; so does what a program holds open (a shared lock). Only files
  * named as entries are looked at, and the folders in which entries are made: those of killed programs go. */
-#include "runtime/device/cache.h"
+#include "runtime/device/cache_prune.h"
 
+#include "base/arena.h"
+#include "base/scratch.h"
 #include "base/str.h"
-#include "runtime/device/scratch.h"
+#include "runtime/device/cache_folder.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "base/tensor_file.h"
 #include "runtime/device/cache.h"
+#include "runtime/device/cache_folder.h"
 #include "runtime/device/cuda_memory.h"
 
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* tiles.c: reads and writes tables of tiles. */
 #include "runtime/device/tiles.h"
 
+#include "base/file.h"
 #include "base/str.h"
 #include "base/tensor_file.h"
 
@@ -60,18 +61,6 @@ bool rt_tiles_read(Arena *arena, const char *path, RtTiles *tiles, Error *error)
     return ok;
 }
 
-/* The folders above the file; a failure shows when it is written. */
-static void make_folders(const char *path) {
-    Arena *arena = arena_create();
-    char *copy = arena_strdup(arena, path);
-    for (char *p = strchr(copy + 1, '/'); p; p = strchr(p + 1, '/')) {
-        *p = 0;
-        mkdir(copy, 0777);
-        *p = '/';
-    }
-    arena_destroy(arena);
-}
-
 static int compare_keys(const void *a, const void *b) {
     return strverscmp(((const RtTile *)a)->key, ((const RtTile *)b)->key);
 }
@@ -88,7 +77,9 @@ bool rt_tiles_write(const RtTiles *tiles, Error *error) {
         str_addf(&out, "%s\n  \"%s\": [%d, %d]", i ? "," : "", sorted[i].key, sorted[i].tile.length,
                  sorted[i].tile.width);
     str_add(&out, "\n}}\n");
-    make_folders(tiles->path);
+    const char *slash = strrchr(tiles->path, '/');
+    if (slash) /* a failure shows when the file is written */
+        file_make_folders(arena, arena_strndup(arena, tiles->path, (size_t)(slash - tiles->path)), 0777);
     bool ok = file_write_atomic(tiles->path, out.data, out.length, error);
     arena_destroy(arena);
     return ok;

@@ -2,6 +2,7 @@
 #include "runtime/driver/compilation.h"
 
 #include "base/file_kind.h"
+#include "base/installed.h"
 #include "base/str.h"
 #include "frontend/frontend.h"
 #include "ir/settings.h"
@@ -35,7 +36,7 @@ static IrModule *parse_text(const Compilation *c, Error *error) {
                                 .prefer = o->prefer,
                                 .recipe = o->recipe,
                                 .files = o->files,
-                                .library = rt_library_path(c->arena),
+                                .library = installed_library(c->arena),
                                 .look_at = o->look_at};
     return frontend_load(c->arena, o->path, &frontend, c->diag, error);
 }

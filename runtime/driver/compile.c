@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "ir/settings.h"
 #include "runtime/device/cache.h"
+#include "runtime/device/cache_prune.h"
 #include "runtime/device/machine.h"
 #include "runtime/driver/child.h"
 #include "runtime/driver/compilation.h"

@@ -3,11 +3,11 @@
  * noise is written to the table (tiles.h). Every tile must give the same bits. */
 #include "runtime/driver/measure_tiles.h"
 
+#include "base/scratch.h"
 #include "base/str.h"
 #include "runtime/device/build.h"
-#include "runtime/device/cache.h"
+#include "runtime/device/cache_folder.h"
 #include "runtime/device/machine.h"
-#include "runtime/device/scratch.h"
 #include "runtime/device/tiles.h"
 
 #include <dlfcn.h>

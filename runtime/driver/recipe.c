@@ -1,6 +1,7 @@
 /* recipe.c: finds the texts that say how to train something. */
 #include "runtime/driver/recipe.h"
 
+#include "base/installed.h"
 #include "base/str.h"
 #include "runtime/driver/runtime.h"
 
@@ -11,7 +12,7 @@
 
 /* specs/recipes beside the library of definitions. */
 static const char *recipe_folder(Arena *arena) {
-    return arena_printf(arena, "%s/../specs/recipes", rt_library_path(arena));
+    return arena_printf(arena, "%s/../specs/recipes", installed_library(arena));
 }
 
 /* The names of all recipes. */
@@ -54,7 +55,7 @@ const char *recipe_find(Arena *arena, const char *name, Error *error) {
         error_set(error, ERROR_INPUT,
                   "unknown recipe '%s': there are none, since the library is not there; looked in %s (NDARTS_LIBRARY "
                   "names another folder)",
-                  name, rt_library_path(arena));
+                  name, installed_library(arena));
     else if (near)
         error_set(error, ERROR_INPUT, "unknown recipe '%s'; did you mean '%s'?", name, near);
     else

@@ -164,9 +164,4 @@ void *rt_input_pack(const RtProgram *program, GraphKind kind, const char *name, 
 Tensor rt_output_get(const RtProgram *program, GraphKind kind, const char *name, Arena *arena);
 double rt_output_scalar(const RtProgram *program, GraphKind kind, const char *name);
 
-/* The folder of the language's own definitions: $NDARTS_LIBRARY, else that of the installation this program or shared
- * library is of, else, in a build folder, that of the source tree (installed.c). Where there is none: the folders that
- * were looked in, parted by commas. */
-const char *rt_library_path(Arena *arena);
-
 #endif

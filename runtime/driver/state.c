@@ -1,7 +1,7 @@
 /* state.c: the parameters of a program: initial values, weights from files, checkpoints. */
 #include "runtime/driver/program.h"
 #include "runtime/driver/tensors.h"
-#include "runtime/driver/weights.h"
+#include "runtime/driver/weights_fit.h"
 #include "runtime/driver/weights_names.h"
 
 #include "base/str.h"

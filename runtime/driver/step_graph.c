@@ -3,7 +3,7 @@
 
 #include "passes/pass.h"
 #include "runtime/driver/runtime.h"
-#include "runtime/driver/weights.h"
+#include "runtime/driver/weights_fit.h"
 #include "runtime/driver/weights_names.h"
 
 #include <string.h>

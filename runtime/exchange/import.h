@@ -123,7 +123,10 @@ PickleValue *pickle_dict_get(const PickleValue *dict, const char *key);
 
 /* How many bytes a file of this size may become in memory: what is compressed, or repeated by strides of 0, can claim
  * any number of them. */
-uint64_t import_budget(size_t file_size);
+static inline uint64_t import_budget(size_t file_size) {
+    return 16 * (uint64_t)file_size + (UINT64_C(64) << 20);
+}
+
 /* The files. The top value; the data of every storage it mentions is in memory. */
 PickleValue *import_zip(Arena *arena, const char *path, const char *bytes, size_t size, StrMap *skipped, Error *error);
 PickleValue *import_legacy(Arena *arena, const char *path, const char *bytes, size_t size, StrMap *skipped,

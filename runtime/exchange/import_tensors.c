@@ -152,10 +152,6 @@ static void copy_strided(const PickleTensor *t, int64_t count, void *to) {
     }
 }
 
-uint64_t import_budget(size_t file_size) {
-    return 16 * (uint64_t)file_size + (UINT64_C(64) << 20);
-}
-
 /* Strides of 0 can ask for much more than there is. */
 static bool spend(Finder *f, const char *name, const Tensor *tensor, uint64_t *budget) {
     uint64_t bytes = tensor_type_size(tensor->type);

@@ -1,6 +1,7 @@
 /* genotype.c: settings of a search + values of its architecture parameters -> genotype and its text. */
 #include "runtime/loops/genotype.h"
 
+#include "base/installed.h"
 #include "base/str.h"
 #include "frontend/frontend.h"
 #include "ir/settings.h"
@@ -149,7 +150,7 @@ static bool report_mistakes(Arena *arena, const char *library, const Genotype *g
 /* With the auxiliary head if that compiles. */
 static bool choose_text(Arena *arena, const IrModule *settings, Genotype *genotype, Error *error) {
     const Settings values = settings_read(settings);
-    const char *front = definitions(arena, &values.space), *library = rt_library_path(arena);
+    const char *front = definitions(arena, &values.space), *library = installed_library(arena);
     genotype->name = free_name(arena, front, library, genotype->name, error);
     for (int auxiliary = 1; !error->kind && auxiliary >= 0; auxiliary--) {
         const char *network = network_line(arena, &values, genotype->name, auxiliary);

@@ -3,6 +3,7 @@
  * or the alphas.jsonl of a search (whose softmax weights order operations just as the parameters do). */
 #include "runtime/driver/runtime.h"
 
+#include "base/installed.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "frontend/frontend.h"
@@ -32,7 +33,7 @@ static IrModule *darts_settings(Arena *arena, int64_t width) {
 }
 
 static IrModule *spec_settings(Arena *arena, const GenotypeSource *o, Error *error) {
-    FrontendOptions options = {.sets = o->sets, .set_count = o->set_count, .library = rt_library_path(arena)};
+    FrontendOptions options = {.sets = o->sets, .set_count = o->set_count, .library = installed_library(arena)};
     Diag *diag = diag_create(arena, stderr);
     IrModule *module = frontend_load(arena, o->spec, &options, diag, error);
     if (!module)

@@ -9,6 +9,7 @@
  * a step, and a --resume means the run before it. */
 #include "runtime/loops/run_folder.h"
 
+#include "base/file.h"
 #include "base/str.h"
 #include "base/tensor_file.h"
 
@@ -117,22 +118,12 @@ static void sync_folder(const char *path) {
 }
 
 static bool make_folders(Arena *arena, const char *path, Error *error) {
-    char *copy = arena_strdup(arena, path);
-    for (char *p = copy + 1;; p++) {
-        if (*p != '/' && *p != '\0')
-            continue;
-        char kept = *p;
-        *p = '\0';
-        if (mkdir(copy, 0777) != 0 && errno != EEXIST)
-            return fail("make the folder", copy, error);
-        *p = kept;
-        if (kept == '\0')
-            break;
-    }
+    const char *failed = file_make_folders(arena, path, 0777);
     struct stat status;
-    if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode))
-        return error_set(error, ERROR_INPUT, "'%s' is not a folder", path);
-    return true;
+    if (failed)
+        return fail("make the folder", failed, error);
+    return (stat(path, &status) == 0 && S_ISDIR(status.st_mode)) ||
+           error_set(error, ERROR_INPUT, "'%s' is not a folder", path);
 }
 
 /* ---- the lock ---- */

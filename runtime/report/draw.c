@@ -1,8 +1,8 @@
 /* draw.c: a text goes to a program by its standard input, the picture comes back by its standard output. */
 #include "runtime/report/draw.h"
 
+#include "base/process.h"
 #include "base/str.h"
-#include "runtime/device/process.h"
 
 #include <string.h>
 

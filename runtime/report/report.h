@@ -79,11 +79,6 @@ int report_alphas(Arena *arena, const ReportRun *run, const char *names[2], Deri
 ReportSeries report_skips(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas,
                           const char *title);
 
-/* report_html.c: pieces of the page. */
-void html_add_cell(Str *s, const char *text); /* of a table, for a number */
-/* svg NULL: what to install for it. */
-void html_add_picture(Str *s, const char *svg, const char *description, const char *program);
-
 /* report_classes.c: what the classes are taken for, by the result of a training; nothing without one. */
 void report_add_classes(Arena *arena, Str *s, const ReportRun *run);
 

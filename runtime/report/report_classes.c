@@ -3,6 +3,7 @@
  */
 #include "base/quote.h"
 #include "runtime/loops/classwise.h"
+#include "runtime/report/html.h"
 #include "runtime/report/report.h"
 
 #include <math.h>

@@ -5,6 +5,7 @@
 #include "base/quote.h"
 #include "base/tensor_file.h"
 #include "runtime/loops/genotype.h"
+#include "runtime/report/html.h"
 #include "runtime/report/report.h"
 
 #include <ctype.h>
@@ -40,24 +41,6 @@ static const char style[] =
 
 /* ---- pieces ---- */
 
-void html_add_picture(Str *s, const char *svg, const char *description, const char *program) {
-    if (!svg) {
-        str_addf(s, "<p class=\"missing\">No picture of the %s: %s is not installed, or failed.</p>\n", description,
-                 program);
-        return;
-    }
-    str_add(s, "<img alt=\"");
-    quote_xml(s, description);
-    str_add(s, "\" src=\"data:image/svg+xml,");
-    for (const char *c = svg; *c; c++) {
-        if (isalnum((unsigned char)*c) || strchr(" =/.,-_;()'", *c))
-            str_add_bytes(s, *c == ' ' ? "%20" : c, *c == ' ' ? 3 : 1);
-        else
-            str_addf(s, "%%%02X", (unsigned char)*c);
-    }
-    str_add(s, "\">\n");
-}
-
 static void add_row(Str *s, const char *name, const char *value) {
     str_add(s, "<tr><th>");
     quote_xml(s, name);
@@ -90,12 +73,6 @@ static void begin_group(Str *s, const char *title) {
 
 static void end_group(Str *s) {
     str_add(s, "</table></div>\n");
-}
-
-void html_add_cell(Str *s, const char *text) {
-    str_add(s, "<td class=\"n\">");
-    quote_xml(s, text);
-    str_add(s, "</td>");
 }
 
 /* Thousands apart: 5,547,124. */

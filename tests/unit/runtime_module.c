@@ -3,6 +3,7 @@
 #include "cache_folder.h"
 #include "codegen/plan/plan.h"
 #include "runtime/device/cache.h"
+#include "runtime/device/cache_folder.h"
 #include "runtime/device/machine.h"
 #include "runtime/driver/runtime.h"
 

@@ -1,10 +1,8 @@
 /* installed.c: the definitions and recipes that come with ndarts are found from where the code itself lies, so a
  * prefix can be staged, moved, or reached through a link. In a build folder they are those of the source tree. */
-#include "runtime/device/installed.h"
+#include "base/installed.h"
 
 #include "base/str.h"
-#include "ir/ir.h"
-#include "runtime/driver/runtime.h"
 
 #include <dlfcn.h>
 #include <limits.h>
@@ -13,10 +11,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+static const char anchor = 0; /* lies where this code does */
+
 const char *installed_file(void) {
     Dl_info info;
     struct link_map *map = NULL;
-    bool found = dladdr1((void *)&ir_op_info, &info, (void **)&map, RTLD_DL_LINKMAP) && map && *map->l_name;
+    bool found = dladdr1(&anchor, &info, (void **)&map, RTLD_DL_LINKMAP) && map && *map->l_name;
     return found ? map->l_name : "/proc/self/exe";
 }
 
@@ -54,7 +54,7 @@ static int list_places(Arena *arena, const char *places[MOST_PLACES]) {
     return count;
 }
 
-const char *rt_library_path(Arena *arena) {
+const char *installed_library(Arena *arena) {
     const char *chosen = getenv("NDARTS_LIBRARY"), *places[MOST_PLACES];
     if (chosen && *chosen)
         return arena_strdup(arena, chosen);

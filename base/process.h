@@ -1,6 +1,6 @@
 /* process.h: other programs: started without a shell, and ended when this process ends, however it ends. */
-#ifndef NDARTS_RUNTIME_DEVICE_PROCESS_H
-#define NDARTS_RUNTIME_DEVICE_PROCESS_H
+#ifndef NDARTS_BASE_PROCESS_H
+#define NDARTS_BASE_PROCESS_H
 
 #include "base/diag.h"
 #include "base/str.h"

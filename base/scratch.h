@@ -1,6 +1,6 @@
 /* scratch.h: folders for the work of a moment, which a killed process leaves behind for the next one to remove. */
-#ifndef NDARTS_RUNTIME_DEVICE_SCRATCH_H
-#define NDARTS_RUNTIME_DEVICE_SCRATCH_H
+#ifndef NDARTS_BASE_SCRATCH_H
+#define NDARTS_BASE_SCRATCH_H
 
 #include "base/arena.h"
 #include "base/diag.h"

@@ -4,7 +4,7 @@
  * driver does). So each is the head of a process group, and the group owns a pipe whose other end is open here only:
  * when it closes, because this process ended, the system sends the group SIGTERM. The program sees to that itself
  * before it begins, or a process that is killed at once would leave it alone: hence vfork and not posix_spawn. */
-#include "runtime/device/process.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* scratch.c: a folder in use is locked by whoever made it, and the system takes the lock away when that process ends,
  * however it ends, on whichever machine. So one that can be locked is a dead process's. */
-#include "runtime/device/scratch.h"
+#include "base/scratch.h"
 
 #include "base/str.h"
 
