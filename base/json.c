@@ -1,7 +1,6 @@
 /* json.c: the few ways in which JSON is made. */
 #include "base/json.h"
 
-#include "base/str.h"
 #include "base/tensor_file.h"
 
 #include <math.h>
@@ -55,4 +54,35 @@ const char *json_print(Arena *arena, const json_t *value, size_t flags) {
     const char *copy = arena_strdup(arena, text);
     free(text);
     return copy;
+}
+
+static void add_members(Str *s, const json_t *object) {
+    const char *key, *between = "";
+    json_t *member;
+    json_object_foreach((json_t *)object, key, member) {
+        json_t *name = json_string(key);
+        str_addf(s, "%s%s: ", between, json_print(s->arena, name, JSON_ENCODE_ANY));
+        json_decref(name);
+        json_add_line(s, member);
+        between = ", ";
+    }
+}
+
+void json_add_line(Str *s, const json_t *value) {
+    if (json_is_object(value)) {
+        str_add(s, "{");
+        add_members(s, value);
+        str_add(s, "}");
+    } else if (json_is_array(value)) {
+        str_add(s, "[");
+        for (size_t i = 0; i < json_array_size(value); i++) {
+            str_add(s, i ? ", " : "");
+            json_add_line(s, json_array_get(value, i));
+        }
+        str_add(s, "]");
+    } else if (json_is_real(value)) {
+        str_add_double(s, json_real_value(value));
+    } else {
+        str_add(s, json_print(s->arena, value, JSON_ENCODE_ANY));
+    }
 }

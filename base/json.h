@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "base/str.h"
 
 #include <jansson.h>
 
@@ -24,5 +25,7 @@ void json_add(json_t *object, const char *key, json_t *value);
 void json_append(json_t *array, json_t *value);
 /* The text of value; flags are Jansson's. */
 const char *json_print(Arena *arena, const json_t *value, size_t flags);
+/* Adds the text of value on one line, numbers in as few digits as say them exactly. */
+void json_add_line(Str *s, const json_t *value);
 
 #endif

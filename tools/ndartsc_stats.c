@@ -2,7 +2,7 @@
  * conventions of the published table, which add batch norm at 2 and at 4 per element. */
 #include "tools/ndartsc.h"
 
-#include "base/str.h"
+#include "base/json.h"
 #include "ir/stats.h"
 
 #include <inttypes.h>
@@ -29,12 +29,14 @@ void emit_stats(const IrModule *module, bool json, Str *out) {
          products + 4 * s.batch_norm_elements},
     };
     int count = sizeof rows / sizeof rows[0];
-    str_add(out, json ? "{" : "");
+    json_t *all = json_object();
     for (int i = 0; i < count; i++) {
         if (json)
-            str_addf(out, "%s\"%s\": %" PRId64, i ? ", " : "", rows[i].key, rows[i].value);
+            json_add(all, rows[i].key, json_integer(rows[i].value));
         else
             str_addf(out, "%-72s %14" PRId64 "\n", rows[i].text, rows[i].value);
     }
-    str_add(out, json ? "}\n" : "");
+    if (json)
+        str_addf(out, "%s\n", json_print(out->arena, all, 0));
+    json_decref(all);
 }

@@ -6,51 +6,59 @@
 #include "base/str.h"
 #include "base/tensor_file.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct Trace {
     Str out;
     const Profile *profile;
     const ProfileGraph *graph;
-    const char **kernels; /* their names, as JSON strings */
+    const char **kernels; /* their names */
 } Trace;
-
-static const char *quote(Arena *arena, const char *text) {
-    json_t *string = json_text(text);
-    const char *quoted = json_print(arena, string, JSON_ENCODE_ANY);
-    json_decref(string);
-    return quoted;
-}
 
 /* Operations of the kernel and the shape of its result; the whole origin would make the file several times larger. */
 static const char *kernel_name(Arena *arena, const Plan *plan, int kernel) {
     const char *origin = plan->kernels[kernel].origin, *arrow = strstr(origin, "-> ");
     const char *shape = arrow ? arrow + 3 : "";
-    return quote(arena, arena_printf(arena, "%.*s %.*s %s", (int)strcspn(origin, ":"), origin, (int)strcspn(shape, ";"),
-                                     shape, plan->kernels[kernel].name));
+    return arena_printf(arena, "%.*s %.*s %s", (int)strcspn(origin, ":"), origin, (int)strcspn(shape, ";"), shape,
+                        plan->kernels[kernel].name);
 }
 
 /* Stages count on through the preparation and the run itself. */
-static void add_stage_name(Trace *t, int stage) {
+static const char *stage_name(const Trace *t, Arena *arena, int stage) {
     static const char *const domains[] = {
         [DOMAIN_images] = "images", [DOMAIN_parallel] = "parallel", [DOMAIN_serial] = "serial"};
     const PlanGraph *graph = t->graph->plan;
     bool prepare = stage < graph->prepare_count;
     const PlanStage *s = prepare ? &graph->prepare[stage] : &graph->stages[stage - graph->prepare_count];
-    str_addf(&t->out, "\"%s %d, %s\"", prepare ? "prepare" : "stage", prepare ? stage : stage - graph->prepare_count,
-             domains[s->domain]);
+    return arena_printf(arena, "%s %d, %s", prepare ? "prepare" : "stage",
+                        prepare ? stage : stage - graph->prepare_count, domains[s->domain]);
+}
+
+/* One object a line. Takes it. */
+static void add_object(Trace *t, json_t *object) {
+    char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    str_add(&t->out, t->out.length ? ",\n" : "");
+    str_add(&t->out, text);
+    free(text);
+    json_decref(object);
+}
+
+static double microseconds(double seconds) {
+    return round(1e9 * seconds) / 1e3;
 }
 
 static void add_event(Trace *t, int thread, const ProfileEvent *event) {
-    str_addf(&t->out, ",\n{\"ph\":\"X\",\"pid\":1,\"tid\":%d,\"ts\":%.3f,\"dur\":%.3f,\"name\":", thread,
-             1e6 * (event->begin - t->profile->started), 1e6 * (event->end - event->begin));
-    if (event->kind == EVENT_run)
-        str_addf(&t->out, "\"%s, run %d\"", graph_kind_name(t->graph->plan->kind), event->number);
-    else if (event->kind == EVENT_stage)
-        add_stage_name(t, event->number);
-    else
-        str_add(&t->out, t->kernels[event->number]);
-    str_add(&t->out, "}");
+    Arena *arena = arena_create();
+    const char *name = event->kind == EVENT_run
+                           ? arena_printf(arena, "%s, run %d", graph_kind_name(t->graph->plan->kind), event->number)
+                       : event->kind == EVENT_stage ? stage_name(t, arena, event->number)
+                                                    : t->kernels[event->number];
+    add_object(t, json_pack("{s:s, s:i, s:i, s:f, s:f, s:o}", "ph", "X", "pid", 1, "tid", thread, "ts",
+                            microseconds(event->begin - t->profile->started), "dur",
+                            microseconds(event->end - event->begin), "name", json_text(name)));
+    arena_destroy(arena);
 }
 
 static void add_graph(Trace *t, const ProfileGraph *graph) {
@@ -61,12 +69,14 @@ static void add_graph(Trace *t, const ProfileGraph *graph) {
 }
 
 static void add_titles(Trace *t) {
-    str_add(&t->out, "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n"
-                     "{\"ph\":\"M\",\"pid\":1,\"name\":\"process_name\",\"args\":{\"name\":\"ndarts\"}}");
-    for (int i = 0; i < t->profile->threads; i++)
-        str_addf(&t->out,
-                 ",\n{\"ph\":\"M\",\"pid\":1,\"tid\":%d,\"name\":\"thread_name\",\"args\":{\"name\":\"thread %d\"}}", i,
-                 i);
+    add_object(t, json_pack("{s:s, s:i, s:s, s:{s:s}}", "ph", "M", "pid", 1, "name", "process_name", "args", "name",
+                            "ndarts"));
+    for (int i = 0; i < t->profile->threads; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "thread %d", i);
+        add_object(t, json_pack("{s:s, s:i, s:i, s:s, s:{s:s}}", "ph", "M", "pid", 1, "tid", i, "name", "thread_name",
+                                "args", "name", name));
+    }
 }
 
 bool profile_write_trace(const Profile *p, const char *path, Error *error) {
@@ -78,8 +88,9 @@ bool profile_write_trace(const Profile *p, const char *path, Error *error) {
     add_titles(&t);
     for (int i = 0; i < p->graph_count; i++)
         add_graph(&t, &p->graphs[i]);
-    str_add(&t.out, "]}\n");
-    bool ok = file_write_atomic(path, t.out.data, t.out.length, error);
+    /* Whole, it would be many times as large in memory as it is as a text. */
+    const char *text = arena_printf(arena, "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n%s]}\n", t.out.data);
+    bool ok = file_write_atomic(path, text, strlen(text), error);
     arena_destroy(arena);
     return ok;
 }

@@ -2,11 +2,11 @@
 #include "runtime/device/tiles.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "base/tensor_file.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -72,11 +72,11 @@ bool rt_tiles_write(const RtTiles *tiles, Error *error) {
     for (int i = 0; i < tiles->count; i++)
         sorted[i] = tiles->items[i];
     qsort(sorted, (size_t)tiles->count, sizeof *sorted, compare_keys);
-    str_addf(&out, "{\"version\": %d, \"tiles\": {", VERSION);
+    json_t *members = json_object(), *table = json_pack("{s:i, s:o}", "version", VERSION, "tiles", members);
     for (int i = 0; i < tiles->count; i++)
-        str_addf(&out, "%s\n  \"%s\": [%d, %d]", i ? "," : "", sorted[i].key, sorted[i].tile.length,
-                 sorted[i].tile.width);
-    str_add(&out, "\n}}\n");
+        json_add(members, sorted[i].key, json_pack("[i, i]", sorted[i].tile.length, sorted[i].tile.width));
+    str_addf(&out, "%s\n", json_print(arena, table, JSON_INDENT(2)));
+    json_decref(table);
     const char *slash = strrchr(tiles->path, '/');
     if (slash) /* a failure shows when the file is written */
         file_make_folders(arena, arena_strndup(arena, tiles->path, (size_t)(slash - tiles->path)), 0777);

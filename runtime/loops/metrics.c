@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool append_line(const char *path, const char *line, Error *error) {
+static bool append_text(const char *path, const char *line, Error *error) {
     int descriptor = file_open_append(path, error);
     if (descriptor < 0)
         return false;
@@ -28,66 +28,54 @@ static bool append_line(const char *path, const char *line, Error *error) {
     return ok ? true : error_set(error, ERROR_MACHINE, "%s: cannot write: %s", path, strerror(code));
 }
 
-/* JSON knows no NaN and no infinity. */
-static void add_number(Str *s, double value) {
-    if (isfinite(value))
-        str_add_double(s, value);
-    else
-        str_add(s, "null");
-}
-
-static void add_member(Str *s, const char *name, double value) {
-    str_addf(s, ", \"%s\": ", name);
-    add_number(s, value);
+/* Takes line. */
+static bool append_line(const char *path, json_t *line, Error *error) {
+    Arena *arena = arena_create();
+    Str s = str_create(arena);
+    json_add_line(&s, line);
+    json_decref(line);
+    bool ok = append_text(path, s.data, error);
+    arena_destroy(arena);
+    return ok;
 }
 
 bool metrics_append(const char *path, const EpochMetrics *m, Error *error) {
-    Arena *arena = arena_create();
-    Str s = str_create(arena);
-    str_addf(&s, "{\"epoch\": %lld, \"steps\": %lld, \"alphas_updates\": %lld, \"frozen\": %s", (long long)m->epoch,
-             (long long)m->steps, (long long)m->alphas_updates, m->frozen ? "true" : "false");
-    add_member(&s, "lr", m->lr);
-    add_member(&s, "alphas_lr", m->alphas_lr);
-    add_member(&s, "train_loss", m->train_loss);
-    add_member(&s, "train_accuracy", m->train_accuracy);
-    add_member(&s, "grad_norm", m->grad_norm);
-    add_member(&s, "alphas_loss", m->alphas_loss);
-    add_member(&s, "alphas_accuracy", m->alphas_accuracy);
-    add_member(&s, "valid_loss", m->valid_loss);
-    add_member(&s, "valid_accuracy", m->valid_accuracy);
-    add_member(&s, "alphas_entropy", m->alphas_entropy);
-    str_add(&s, "}");
-    bool ok = append_line(path, s.data, error);
-    arena_destroy(arena);
-    return ok;
+    json_t *line = json_pack("{s:I, s:I, s:I, s:b}", "epoch", (json_int_t)m->epoch, "steps", (json_int_t)m->steps,
+                             "alphas_updates", (json_int_t)m->alphas_updates, "frozen", (int)m->frozen);
+    json_add(line, "lr", json_number(m->lr));
+    json_add(line, "alphas_lr", json_number(m->alphas_lr));
+    json_add(line, "train_loss", json_number(m->train_loss));
+    json_add(line, "train_accuracy", json_number(m->train_accuracy));
+    json_add(line, "grad_norm", json_number(m->grad_norm));
+    json_add(line, "alphas_loss", json_number(m->alphas_loss));
+    json_add(line, "alphas_accuracy", json_number(m->alphas_accuracy));
+    json_add(line, "valid_loss", json_number(m->valid_loss));
+    json_add(line, "valid_accuracy", json_number(m->valid_accuracy));
+    json_add(line, "alphas_entropy", json_number(m->alphas_entropy));
+    return append_line(path, line, error);
 }
 
 bool metrics_append_train(const char *path, const TrainMetrics *m, Error *error) {
-    Arena *arena = arena_create();
-    Str s = str_create(arena);
-    str_addf(&s, "{\"epoch\": %lld, \"steps\": %lld", (long long)m->epoch, (long long)m->steps);
-    add_member(&s, "lr", m->lr);
-    add_member(&s, "drop_path", m->drop_path);
-    add_member(&s, "train_loss", m->train_loss);
-    add_member(&s, "train_accuracy", m->train_accuracy);
-    add_member(&s, "grad_norm", m->grad_norm);
-    str_addf(&s, ", \"valid_data\": \"%s\"", m->valid_data);
-    add_member(&s, "valid_loss", m->valid_loss);
-    add_member(&s, "valid_accuracy", m->valid_accuracy);
-    add_member(&s, "valid_accuracy5", m->valid_accuracy5);
-    str_addf(&s, ", \"best_epoch\": %lld", (long long)m->best_epoch);
-    add_member(&s, "best_accuracy", m->best_accuracy);
-    str_add(&s, "}");
-    bool ok = append_line(path, s.data, error);
-    arena_destroy(arena);
-    return ok;
+    json_t *line = json_pack("{s:I, s:I}", "epoch", (json_int_t)m->epoch, "steps", (json_int_t)m->steps);
+    json_add(line, "lr", json_number(m->lr));
+    json_add(line, "drop_path", json_number(m->drop_path));
+    json_add(line, "train_loss", json_number(m->train_loss));
+    json_add(line, "train_accuracy", json_number(m->train_accuracy));
+    json_add(line, "grad_norm", json_number(m->grad_norm));
+    json_add(line, "valid_data", json_text(m->valid_data));
+    json_add(line, "valid_loss", json_number(m->valid_loss));
+    json_add(line, "valid_accuracy", json_number(m->valid_accuracy));
+    json_add(line, "valid_accuracy5", json_number(m->valid_accuracy5));
+    json_add(line, "best_epoch", json_integer((json_int_t)m->best_epoch));
+    json_add(line, "best_accuracy", json_number(m->best_accuracy));
+    return append_line(path, line, error);
 }
 
 bool metrics_append_timing(const char *path, int64_t epoch, double seconds, double images_per_second, Error *error) {
-    char line[160];
     double rate = isfinite(images_per_second) ? images_per_second : 0; /* an epoch without a measurable time */
-    snprintf(line, sizeof(line), "{\"epoch\": %lld, \"seconds\": %.3f, \"images_per_second\": %.1f}", (long long)epoch,
-             seconds, rate);
+    json_t *line = json_pack("{s:I}", "epoch", (json_int_t)epoch);
+    json_add(line, "seconds", json_number(round(seconds * 1e3) / 1e3));
+    json_add(line, "images_per_second", json_number(round(rate * 10) / 10));
     return append_line(path, line, error);
 }
 
@@ -134,35 +122,30 @@ static AlphaWeights alpha_weights(const RtProgram *program, const IrModule *sett
     return w;
 }
 
-static void add_alphas(Str *s, const AlphaWeights *w, const char *name) {
-    str_addf(s, ", \"%s\": [", name);
+static json_t *alphas_json(const AlphaWeights *w) {
+    json_t *rows = json_array();
     for (int64_t r = 0; r < w->rows; r++) {
-        str_add(s, r ? ", [" : "[");
-        for (int64_t i = 0; i < w->counts[r]; i++) {
-            str_add(s, i ? ", " : "");
-            add_number(s, w->weights[r * w->width + i]);
-        }
-        str_add(s, "]");
+        json_t *row = json_array();
+        for (int64_t i = 0; i < w->counts[r]; i++)
+            json_append(row, json_number(w->weights[r * w->width + i]));
+        json_append(rows, row);
     }
-    str_add(s, "]");
+    return rows;
 }
 
 bool metrics_append_alphas(const char *path, int64_t epoch, const RtProgram *program, const IrModule *settings,
                            Error *error) {
     Arena *arena = arena_create();
-    Str s = str_create(arena);
-    str_addf(&s, "{\"epoch\": %lld", (long long)epoch);
+    json_t *line = json_pack("{s:I}", "epoch", (json_int_t)epoch);
     for (int p = 0; p < rt_param_count(program); p++) {
         if (rt_param_info(program, p)->kind != PARAM_alpha)
             continue;
         const char *name = rt_param_info(program, p)->name;
         AlphaWeights w = alpha_weights(program, settings, name, arena);
-        add_alphas(&s, &w, name);
+        json_add(line, name, alphas_json(&w));
     }
-    str_add(&s, "}");
-    bool ok = append_line(path, s.data, error);
     arena_destroy(arena);
-    return ok;
+    return append_line(path, line, error);
 }
 
 static double row_entropy(const double *weights, int64_t count) {
