@@ -9,7 +9,7 @@
     --- exit 0
 
 A file holds one or more such sections, each begun by its RUN line (`# RUN:`, `// RUN:` or `; RUN:`); lines before the first
-are comments. %s is a file with the input; `--- input NAME` makes a further file NAME in the folder where the command
+are comments. The command is one of bash with pipefail: what fails before a `| grep` fails. %s is a file with the input; `--- input NAME` makes a further file NAME in the folder where the command
 runs. The output is stdout and stderr together, as a terminal would show them; the exit code is 0 unless given.
 
     golden.py [--update] FILE...     --update rewrites the expectations (read the difference like code)
@@ -93,7 +93,7 @@ def run(section, build):
             with open(path, 'w', newline='') as file:
                 file.write(text)
         command = section.command.replace('%s', 'input')
-        done = subprocess.run(['bash', '-c', command], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+        done = subprocess.run(['bash', '-o', 'pipefail', '-c', command], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=100)
         return done.stdout.decode(errors='backslashreplace').replace(folder + '/', ''), done.returncode
 

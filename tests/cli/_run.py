@@ -8,6 +8,9 @@ import sys
 import tempfile
 import time
 
+if not __debug__:
+    sys.exit('python3 -O leaves out what this file asserts')
+
 BUILD = os.environ['NDARTS_BUILD']
 SOURCE = os.environ['NDARTS_SOURCE']
 RUN = os.path.join(BUILD, 'bin', 'ndarts-run')

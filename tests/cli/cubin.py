@@ -8,6 +8,9 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from subprocess import PIPE, run
 
+if not __debug__:
+    sys.exit('python3 -O leaves out what this file asserts')
+
 COMPILER = os.path.join(os.environ['NDARTS_BUILD'], 'bin', 'ndartsc')
 SOURCE = os.environ['NDARTS_SOURCE']
 SEARCH, NETWORK = os.path.join(SOURCE, 'specs/noisy_darts_a.nd'), os.path.join(SOURCE, 'genotypes/noisy_darts_a.nd')

@@ -10,6 +10,9 @@ import _common
 from _common import RUN, TOOL
 from noise import read
 
+if not __debug__:
+    sys.exit('python3 -O leaves out what this file asserts')
+
 TEXT = '''op skip(stride) = identity
 op double(C, stride) = conv(C, 1)
 space tiny {{ candidates = [skip, double]  cell {{ inputs 1 nodes 1 output s1 keep 1 per node }} }}

@@ -5,6 +5,9 @@ import subprocess
 import sys
 import tempfile
 
+if not __debug__:
+    sys.exit('python3 -O leaves out what this file asserts')
+
 GOLDEN = os.path.join(os.environ['NDARTS_SOURCE'], 'tests', 'golden.py')
 GOOD = '''A comment before the first section.
 # RUN: cat %s more/second; echo wrong >&2; exit 3
@@ -22,6 +25,10 @@ wrong
 no newline
 # RUN: true
 --- output
+# RUN: (echo right; exit 4) | cat
+--- output
+right
+--- exit 4
 '''
 
 

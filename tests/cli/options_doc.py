@@ -6,6 +6,9 @@ import re
 import subprocess
 import sys
 
+if not __debug__:
+    sys.exit('python3 -O leaves out what this file asserts')
+
 SOURCE = os.environ['NDARTS_SOURCE']
 PROGRAMS = os.path.join(os.environ['NDARTS_BUILD'], 'bin')
 OPTION = re.compile(r'(?<![\w-])--?[A-Za-z][\w-]*')

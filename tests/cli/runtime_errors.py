@@ -7,7 +7,11 @@ import resource
 import stat
 import struct
 import subprocess
+import sys
 import tempfile
+
+if not __debug__:
+    sys.exit('python3 -O leaves out what this file asserts')
 
 BUILD = os.environ['NDARTS_BUILD']
 RUN, TOOL = os.path.join(BUILD, 'bin', 'ndarts-run'), os.path.join(BUILD, 'tests', 'ref_tool')

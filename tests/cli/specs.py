@@ -5,6 +5,9 @@ import re
 import subprocess
 import sys
 
+if not __debug__:
+    sys.exit('python3 -O leaves out what this file asserts')
+
 BUILD, SOURCE = os.environ['NDARTS_BUILD'], os.environ['NDARTS_SOURCE']
 COMMON = {
     'search.epochs': 50, 'search.batch': 128, 'search.seed': 10, 'search.order': 'first', 'search.frozen_epochs': 0,

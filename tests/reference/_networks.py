@@ -1,5 +1,9 @@
 """Networks of genotypes: evaluation, and of the small ones a training step with the auxiliary head."""
 import _common
+import sys
+
+if not __debug__:
+    sys.exit('python3 -O leaves out what this file asserts')
 
 # Of noisy_darts_a with 5 layers: which cells reduce, and which operations are the identity, so that no path of theirs is
 # dropped (skip_connect, in reduction cells only where it does not stand on an input of the cell).

@@ -8,6 +8,9 @@ import tempfile
 
 import _common
 
+if not __debug__:
+    sys.exit('python3 -O leaves out what this file asserts')
+
 EDGE = re.compile(r'(\w+)\(s(\d+)\)')
 
 

@@ -4,11 +4,15 @@ than a batch."""
 import json
 import os
 import struct
+import sys
 import tempfile
 
 import _common
 import _imagenet
 import _networks
+
+if not __debug__:
+    sys.exit('python3 -O leaves out what this file asserts')
 
 WITH_MODULE = 'noisy_darts_g/small'
 

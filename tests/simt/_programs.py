@@ -7,6 +7,9 @@ import sys
 
 import _compare
 
+if not __debug__:
+    sys.exit('python3 -O leaves out what this file asserts')
+
 BUILD, HERE = os.environ['NDARTS_BUILD'], os.path.dirname(os.path.abspath(__file__))
 RUN, COMPILER = os.path.join(BUILD, 'bin', 'ndarts-run'), os.path.join(BUILD, 'bin', 'ndartsc')
 TOOL, FAKE = os.path.join(BUILD, 'tests', 'ref_tool'), os.path.join(BUILD, 'tests', 'simt', 'fake')

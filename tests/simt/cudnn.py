@@ -15,6 +15,9 @@ import tempfile
 import _compare
 from _programs import COMPILER, FAKE, HERE, REAL, RUN, Trace, call, check, compare, failures, npy, same_bytes, write_images
 
+if not __debug__:
+    sys.exit('python3 -O leaves out what this file asserts')
+
 DENSE = os.path.join(HERE, 'dense.nd')
 KINDS = {'forward': 'batch', 'input': 'gradient of input batch', 'weight': 'gradient of weight batch'}
 SHAPES = {'forward': 6, 'input': 6, 'weight': 6}  # the others' operands are computed where they are used

@@ -15,6 +15,9 @@ import tempfile
 
 from _programs import BUILD, COMPILER, FAKE, HERE, REAL, RUN, Trace, call, check, compare, failures, npy, write_images
 
+if not __debug__:
+    sys.exit('python3 -O leaves out what this file asserts')
+
 NETWORK, SEARCH = os.path.join(HERE, 'network.nd'), os.path.join(HERE, 'search.nd')
 SHAPE = '4,3,16,16'
 C_COMPILER = os.environ.get('CC') or shutil.which('cc') or 'gcc'

@@ -7,6 +7,9 @@ import subprocess
 import sys
 import tempfile
 
+if not __debug__:
+    sys.exit('python3 -O leaves out what this file asserts')
+
 SCRIPT = os.path.join(os.environ['NDARTS_SOURCE'], 'tools', 'gpu_check.sh')
 # Runs the program that it is given, but for one of its tools, which finds a race, and one that does not work on the machine.
 SANITIZER = """#!/bin/sh
