@@ -23,13 +23,13 @@
 
 #include <string.h>
 
-typedef struct Job {
+typedef struct EmitJob {
     Emission *o;
     RtProgramOptions options;
     Compilation text;
     bool built;
     Error error;
-} Job;
+} EmitJob;
 
 enum { CUBIN_UNITS = 8 /* at most; compiled side by side */ };
 
@@ -44,11 +44,11 @@ static void print_current_graph(FILE *out) {
     fputs(text.data, out);
 }
 
-static bool write_out(Job *job, const void *data, size_t size) {
+static bool write_out(EmitJob *job, const void *data, size_t size) {
     return options_write(job->o->line, data, size, &job->error);
 }
 
-static bool write_text(Job *job, const char *text) {
+static bool write_text(EmitJob *job, const char *text) {
     return write_out(job, text, strlen(text));
 }
 
@@ -65,7 +65,7 @@ static const char *preferred_entry(const Emission *o) {
     return o->kind_count && o->kinds[0] == GRAPH_infer ? "main" : NULL;
 }
 
-static bool load(Job *job) {
+static bool load(EmitJob *job) {
     Compilation *c = &job->text;
     if (!compilation_load(c, &job->error))
         return false;
@@ -79,7 +79,7 @@ static bool load(Job *job) {
 /* ---- step graphs ---- */
 
 /* The table, and the picture as text unless a file is wanted. */
-static bool report_memory(Job *job) {
+static bool report_memory(EmitJob *job) {
     const Options *line = job->o->line;
     Compilation *c = &job->text;
     RtBuild build = {.cg = &c->cg};
@@ -98,7 +98,7 @@ static bool report_memory(Job *job) {
     return file_write_atomic(line->memory_report, picture.data, picture.length, &job->error);
 }
 
-static bool build_graphs(Job *job) {
+static bool build_graphs(EmitJob *job) {
     Emission *o = job->o;
     Compilation *c = &job->text;
     if (o->target == TARGET_cuda && !c->arch)
@@ -120,14 +120,14 @@ static bool wants_passes(const Emission *o) {
 
 /* ---- what comes out ---- */
 
-static bool emit_ast(Job *job) {
+static bool emit_ast(EmitJob *job) {
     Emission *o = job->o;
     FrontendOptions frontend = {.library = installed_library(o->arena)};
     const char *text = frontend_print_ast(o->arena, o->input, &frontend, diag_create(o->arena, stderr), &job->error);
     return text && write_text(job, text);
 }
 
-static bool emit_ir(Job *job) {
+static bool emit_ir(EmitJob *job) {
     if (wants_passes(job->o) && !build_graphs(job))
         return false;
     Str text = str_create(job->o->arena);
@@ -136,7 +136,7 @@ static bool emit_ir(Job *job) {
 }
 
 /* The step graphs that were built, or are there; else the graph as the text describes it. */
-static const char *graphs_dot(Job *job) {
+static const char *graphs_dot(EmitJob *job) {
     const Compilation *c = &job->text;
     Str text = str_create(c->arena);
     for (int i = 0; (job->built || c->has_steps) && i < c->kind_count; i++)
@@ -147,7 +147,7 @@ static const char *graphs_dot(Job *job) {
 }
 
 /* The cells of a text that a genotype makes, unless its step graphs are asked for. */
-static const char *cells_dot(const Job *job) {
+static const char *cells_dot(const EmitJob *job) {
     Arena *arena = job->o->arena;
     if (str_ends_with(job->o->input, ".ir") || wants_passes(job->o))
         return NULL;
@@ -157,7 +157,7 @@ static const char *cells_dot(const Job *job) {
 }
 
 /* Graphviz makes a document of each graph; in one file there can be one. */
-static bool emit_svg(Job *job, const char *dot) {
+static bool emit_svg(EmitJob *job, const char *dot) {
     if ((job->built || job->text.has_steps) && job->text.kind_count > 1)
         return error_set(&job->error, ERROR_INPUT, "a picture is of one graph; --graph=NAME says which");
     const char *svg = draw_svg(job->o->arena, "dot -Tsvg", dot);
@@ -166,7 +166,7 @@ static bool emit_svg(Job *job, const char *dot) {
                            "Graphviz's dot is not installed, or failed; --emit=dot needs none");
 }
 
-static bool emit_drawing(Job *job) {
+static bool emit_drawing(EmitJob *job) {
     if (wants_passes(job->o) && !build_graphs(job))
         return false;
     const char *dot = cells_dot(job);
@@ -174,13 +174,13 @@ static bool emit_drawing(Job *job) {
     return job->o->emit == EMIT_svg ? emit_svg(job, dot) : write_text(job, dot);
 }
 
-static bool emit_statistics(Job *job) {
+static bool emit_statistics(EmitJob *job) {
     Str text = str_create(job->o->arena);
     emit_stats(job->text.module, job->o->line->json, &text);
     return write_text(job, text.data);
 }
 
-static bool emit_shared(Job *job, const CgOutput *output) {
+static bool emit_shared(EmitJob *job, const CgOutput *output) {
     Emission *o = job->o;
     if (!o->line->output)
         return error_set(&job->error, ERROR_INPUT, "a module needs a file: -o NET.%s", emit_names[o->emit]);
@@ -190,7 +190,7 @@ static bool emit_shared(Job *job, const CgOutput *output) {
                            &job->error);
 }
 
-static bool emit_ptx(Job *job, const CgOutput *output) {
+static bool emit_ptx(EmitJob *job, const CgOutput *output) {
     void *text;
     size_t size;
     return cg_nvrtc_compile(job->o->arena, output->units[0], job->o->arch, NVRTC_ptx, &text, &size, &job->error) &&
@@ -198,7 +198,7 @@ static bool emit_ptx(Job *job, const CgOutput *output) {
 }
 
 /* One C file for one image at a time, with weights. */
-static bool emit_standalone(Job *job) {
+static bool emit_standalone(EmitJob *job) {
     Emission *o = job->o;
     TensorFile weights;
     if (!o->line->output || o->emit != EMIT_c)
@@ -217,20 +217,21 @@ static bool emit_standalone(Job *job) {
 }
 
 /* A file that goes into a .cubin. */
-typedef struct Weights {
+typedef struct EmbeddedWeights {
     const SourceFile *file; /* NULL without --weights */
     TensorFile tensors;
-} Weights;
+} EmbeddedWeights;
 
-static bool read_weights(Job *job, Weights *weights) {
+static bool read_weights(EmitJob *job, EmbeddedWeights *weights) {
     Emission *o = job->o;
-    *weights = (Weights){.file = o->line->weights ? source_read(o->arena, o->line->weights, &job->error) : NULL};
+    *weights =
+        (EmbeddedWeights){.file = o->line->weights ? source_read(o->arena, o->line->weights, &job->error) : NULL};
     return !o->line->weights ||
            (weights->file && safetensors_read(o->arena, o->line->weights, &weights->tensors, &job->error));
 }
 
 /* What the text is held against. */
-static void add_weights(const Weights *weights, Str *s) {
+static void add_weights(const EmbeddedWeights *weights, Str *s) {
     str_addf(s, "weights %zu\n", weights->file ? weights->file->size : 0);
     for (size_t i = 0; i < weights->tensors.count; i++) {
         const Tensor *t = &weights->tensors.tensors[i];
@@ -242,7 +243,7 @@ static void add_weights(const Weights *weights, Str *s) {
 }
 
 /* All that decides the bytes of a .cubin. NULL when the passes are to be seen at work. */
-static const char *cubin_key(Job *job, const Weights *weights) {
+static const char *cubin_key(EmitJob *job, const EmbeddedWeights *weights) {
     Emission *o = job->o;
     const PassContext *p = &o->passes;
     if (p->print_before || p->print_after || p->print_after_all || p->print_after_change || p->dump_to || p->timing ||
@@ -264,7 +265,7 @@ static const char *cubin_key(Job *job, const Weights *weights) {
 }
 
 /* The weights, if any, are filled in by who writes the file. */
-static bool compile_cubin(Job *job, const Weights *weights, void **bytes, size_t *size) {
+static bool compile_cubin(EmitJob *job, const EmbeddedWeights *weights, void **bytes, size_t *size) {
     Emission *o = job->o;
     TensorFile tensors = weights->tensors;
     if (!build_graphs(job) || (weights->file && !rt_weights_check(o->arena, job->text.module, o->input,
@@ -277,9 +278,9 @@ static bool compile_cubin(Job *job, const Weights *weights, void **bytes, size_t
     return cuda_module_compile(output, job->text.arch, machine_core_count(), o->arena, bytes, size, &job->error);
 }
 
-static bool emit_cubin(Job *job) {
+static bool emit_cubin(EmitJob *job) {
     Emission *o = job->o;
-    Weights weights;
+    EmbeddedWeights weights;
     if (!o->line->output)
         return error_set(&job->error, ERROR_INPUT, "a module needs a file: -o NET.cubin");
     if (!read_weights(job, &weights))
@@ -302,14 +303,14 @@ static bool emit_cubin(Job *job) {
 }
 
 /* The virtual ones, compute_80, do for ptx. */
-static bool check_arch(Job *job) {
+static bool check_arch(EmitJob *job) {
     const Emission *o = job->o;
     bool is_virtual = o->emit == EMIT_ptx && o->arch && str_starts_with(o->arch, "compute_");
     const char *known = o->arch && !is_virtual ? cg_nvrtc_refuses(o->arena, o->arch) : NULL;
     return !known || error_set(&job->error, ERROR_INPUT, "--arch %s is not known; %s", o->arch, known);
 }
 
-static bool emit_generated(Job *job) {
+static bool emit_generated(EmitJob *job) {
     Emission *o = job->o;
     if ((o->emit == EMIT_cubin || o->emit == EMIT_ptx) && !check_arch(job))
         return false;
@@ -335,7 +336,7 @@ static bool emit_generated(Job *job) {
     }
 }
 
-static bool run(Job *job) {
+static bool run(EmitJob *job) {
     if (job->o->emit == EMIT_ast)
         return emit_ast(job);
     if (!load(job))
@@ -354,7 +355,7 @@ static bool run(Job *job) {
 }
 
 int emit_run(Emission *o) {
-    Job job = {.o = o, .options = options_program(o->line)};
+    EmitJob job = {.o = o, .options = options_program(o->line)};
     job.options.entry = o->line->network;
     job.options.prefer = preferred_entry(o);
     job.options.kinds = o->kinds;

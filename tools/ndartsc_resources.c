@@ -22,12 +22,12 @@ static const Card cards[] = {
     {"rtx4090", 82.6e12, 82.6e12, 165.2e12, 1008e9}};
 enum { CARD_COUNT = sizeof cards / sizeof cards[0] };
 
-typedef struct Line {
+typedef struct KernelLine {
     int kernel;
     int64_t calls, threads; /* in all graphs; of the largest call */
     CubinKernel found;
     double seconds; /* of all calls */
-} Line;
+} KernelLine;
 
 static const Card *find_card(const char *name, Error *error) {
     const char *names[CARD_COUNT];
@@ -42,14 +42,14 @@ static const Card *find_card(const char *name, Error *error) {
     return NULL;
 }
 
-static void count_steps(const Plan *plan, const PlanStage *stages, int count, Line *lines) {
+static void count_steps(const Plan *plan, const PlanStage *stages, int count, KernelLine *lines) {
     for (int i = 0; i < count; i++) {
         for (int j = 0; j < stages[i].step_count; j++) {
             const PlanStep *step = &stages[i].steps[j];
             int64_t outer = step->launch == LAUNCH_images   ? plan->batch
                             : step->launch == LAUNCH_chunks ? plan->chunks
                                                             : 1;
-            Line *line = &lines[step->kernel];
+            KernelLine *line = &lines[step->kernel];
             line->calls++;
             line->threads = step->threads * outer > line->threads ? step->threads * outer : line->threads;
         }
@@ -63,17 +63,17 @@ static double roofline(const Card *card, CgPrecision precision, const PlanKernel
 }
 
 static int compare_lines(const void *a, const void *b) {
-    const Line *x = a, *y = b;
+    const KernelLine *x = a, *y = b;
     return x->seconds != y->seconds ? (x->seconds < y->seconds ? 1 : -1) : x->kernel - y->kernel;
 }
 
-static void print_lines(const Plan *plan, const Card *card, const Line *lines) {
+static void print_lines(const Plan *plan, const Card *card, const KernelLine *lines) {
     double total = 0;
     int spilled = 0;
     printf("kernel    calls  registers  shared  stack   blocks      MFLOP         MB   us each  us %-8s  for\n",
            card->name);
     for (int i = 0; i < plan->kernel_count; i++) {
-        const Line *l = &lines[i];
+        const KernelLine *l = &lines[i];
         const PlanKernel *w = &plan->kernels[l->kernel];
         printf("%-8s %6lld %10d %7d %6d %8lld %10.2f %10.2f %9.2f %11.1f  %s\n", w->name, (long long)l->calls,
                l->found.registers, l->found.shared_bytes, l->found.stack_bytes,
@@ -100,7 +100,7 @@ static bool list(const Emission *o, Error *error) {
     const Plan *plan = plan_read(o->arena, bytes, available, error);
     if (!plan || plan->target != TARGET_cuda)
         return error_set(error, ERROR_INPUT, "%s is not a module for CUDA", o->input);
-    Line *lines = ARENA_ARRAY(o->arena, Line, plan->kernel_count);
+    KernelLine *lines = ARENA_ARRAY(o->arena, KernelLine, plan->kernel_count);
     for (int i = 0; i < plan->graph_count; i++) {
         count_steps(plan, plan->graphs[i].prepare, plan->graphs[i].prepare_count, lines);
         count_steps(plan, plan->graphs[i].stages, plan->graphs[i].stage_count, lines);

@@ -10,13 +10,13 @@
 enum { BITS = 22 }; /* 32 bits less 8 of the pixel and 2 of headroom */
 
 /* For every output position: where it begins in the input, and the weights from there on. */
-typedef struct Weights {
+typedef struct FilterWeights {
     int width; /* weights per position */
     int *first, *count;
     int32_t *values;
-} Weights;
+} FilterWeights;
 
-static void weights_free(Weights *w) {
+static void weights_free(FilterWeights *w) {
     free(w->first);
     free(w->count);
     free(w->values);
@@ -43,7 +43,7 @@ typedef struct Filter {
 
 static const Filter filters[] = {[IMAGE_bilinear] = {triangle, 1}, [IMAGE_bicubic] = {cubic, 2}};
 
-static void fill_position(Weights *w, const Filter *filter, int out, double *scratch, int in_size, double scale) {
+static void fill_position(FilterWeights *w, const Filter *filter, int out, double *scratch, int in_size, double scale) {
     double stretch = scale < 1 ? 1 : scale, support = filter->reach * stretch, center = (out + 0.5) * scale, sum = 0;
     int first = (int)(center - support + 0.5), end = (int)(center + support + 0.5);
     first = first < 0 ? 0 : first;
@@ -59,7 +59,7 @@ static void fill_position(Weights *w, const Filter *filter, int out, double *scr
     }
 }
 
-static bool weights_make(Weights *w, const Filter *filter, int in_size, int out_size) {
+static bool weights_make(FilterWeights *w, const Filter *filter, int in_size, int out_size) {
     double scale = (double)in_size / out_size;
     w->width = (int)ceil(filter->reach * (scale < 1 ? 1 : scale)) * 2 + 1;
     w->first = malloc(sizeof(int) * (size_t)out_size);
@@ -92,7 +92,7 @@ static void mix(const uint8_t *from, size_t step, const int32_t *weights, int co
 }
 
 /* rows x width pixels, whose rows begin from_stride bytes apart, to rows x out_width. */
-static void resize_rows(const uint8_t *from, size_t from_stride, int rows, const Weights *w, int out_width,
+static void resize_rows(const uint8_t *from, size_t from_stride, int rows, const FilterWeights *w, int out_width,
                         uint8_t *to) {
     for (int y = 0; y < rows; y++, from += from_stride) {
         for (int x = 0; x < out_width; x++, to += IMAGE_CHANNELS)
@@ -101,7 +101,7 @@ static void resize_rows(const uint8_t *from, size_t from_stride, int rows, const
     }
 }
 
-static void resize_columns(const uint8_t *from, int width, const Weights *w, int out_height, uint8_t *to) {
+static void resize_columns(const uint8_t *from, int width, const FilterWeights *w, int out_height, uint8_t *to) {
     size_t stride = (size_t)width * IMAGE_CHANNELS;
     for (int y = 0; y < out_height; y++) {
         const uint8_t *top = from + (size_t)w->first[y] * stride;
@@ -117,7 +117,7 @@ static void copy_rows(const uint8_t *from, size_t from_stride, int rows, int wid
 }
 
 /* A pass whose size does not change is left out, as in Pillow. */
-static bool resize(const Image *from, ImageBox box, const Filter *filter, Weights *across, Weights *down,
+static bool resize(const Image *from, ImageBox box, const Filter *filter, FilterWeights *across, FilterWeights *down,
                    uint8_t *middle, Image *to) {
     size_t stride = (size_t)from->width * IMAGE_CHANNELS;
     const uint8_t *corner = from->pixels + (size_t)box.top * stride + (size_t)box.left * IMAGE_CHANNELS;
@@ -138,7 +138,7 @@ static bool resize(const Image *from, ImageBox box, const Filter *filter, Weight
 }
 
 bool image_resize(const Image *from, ImageBox box, int height, int width, ImageFilter filter, Image *to) {
-    Weights across = {0}, down = {0};
+    FilterWeights across = {0}, down = {0};
     *to = (Image){height, width, malloc((size_t)height * (size_t)width * IMAGE_CHANNELS)};
     uint8_t *middle = malloc((size_t)box.height * (size_t)width * IMAGE_CHANNELS);
     bool good = to->pixels && middle && resize(from, box, &filters[filter], &across, &down, middle, to);
@@ -159,8 +159,8 @@ int image_side_for(int height, int width) {
 
 /* Half of an odd number goes to the even neighbour, as in Python's round(). */
 static int round_half(int twice) {
-    int half = twice / 2;
-    return twice % 2 ? half + (half & 1) : half;
+    int quotient = twice / 2;
+    return twice % 2 ? quotient + (quotient & 1) : quotient;
 }
 
 bool image_is_too_long(const Image *image, int side) {

@@ -149,7 +149,7 @@ static size_t row_bytes(const TiffReader *r, uint32_t width) {
     return ((size_t)width * samples * r->bits + 7) / 8;
 }
 
-/* The file's strips or tiles, which are `wide` x `high` pixels, cut off at the picture's end. */
+/* The file's strips or tiles, which are `part_width` x `part_height` pixels, cut off at the picture's end. */
 static bool read_part(TiffReader *r, uint32_t top, uint32_t left, int plane) {
     uint8_t *to = r->part + (size_t)plane * r->part_bytes;
     if (TIFFIsTiled(r->tiff))
@@ -158,16 +158,17 @@ static bool read_part(TiffReader *r, uint32_t top, uint32_t left, int plane) {
     return TIFFReadEncodedStrip(r->tiff, strip, to, (tmsize_t)r->part_bytes) >= 0;
 }
 
-static bool read_parts(TiffReader *r, const char *path, uint32_t wide, uint32_t high, Image *image, Error *error) {
-    size_t stride = row_bytes(r, wide);
-    for (uint32_t top = 0; top < r->height; top += high) {
-        for (uint32_t left = 0; left < r->width; left += wide) {
+static bool read_parts(TiffReader *r, const char *path, uint32_t part_width, uint32_t part_height, Image *image,
+                       Error *error) {
+    size_t stride = row_bytes(r, part_width);
+    for (uint32_t top = 0; top < r->height; top += part_height) {
+        for (uint32_t left = 0; left < r->width; left += part_width) {
             for (int p = 0; p < plane_count(r); p++) {
                 if (!read_part(r, top, left, p))
                     return fail(r, path, error);
             }
-            for (uint32_t y = 0; y < high && top + y < r->height; y++)
-                convert_row(r, y * stride, wide < r->width - left ? wide : r->width - left,
+            for (uint32_t y = 0; y < part_height && top + y < r->height; y++)
+                convert_row(r, y * stride, part_width < r->width - left ? part_width : r->width - left,
                             image->pixels + ((size_t)(top + y) * r->width + left) * IMAGE_CHANNELS);
         }
     }
@@ -175,17 +176,17 @@ static bool read_parts(TiffReader *r, const char *path, uint32_t wide, uint32_t 
 }
 
 static bool read_pixels(TiffReader *r, const char *path, Image *image, Error *error) {
-    uint32_t wide = r->width, high = 0;
+    uint32_t part_width = r->width, part_height = 0;
     bool tiled = TIFFIsTiled(r->tiff);
     if (tiled)
-        TIFFGetField(r->tiff, TIFFTAG_TILEWIDTH, &wide);
-    TIFFGetFieldDefaulted(r->tiff, tiled ? TIFFTAG_TILELENGTH : TIFFTAG_ROWSPERSTRIP, &high);
-    high = !tiled && high > r->height ? r->height : high;
-    if (wide == 0 || high == 0 || wide > IMAGE_MAX_PIXELS || high > IMAGE_MAX_PIXELS)
-        return error_set(error, ERROR_INPUT, "%s: a broken TIFF file: parts of %u x %u", path, high, wide);
-    return allocate_part(r, path, tiled ? TIFFTileSize(r->tiff) : TIFFStripSize(r->tiff), row_bytes(r, wide) * high,
-                         error) &&
-           read_parts(r, path, wide, high, image, error);
+        TIFFGetField(r->tiff, TIFFTAG_TILEWIDTH, &part_width);
+    TIFFGetFieldDefaulted(r->tiff, tiled ? TIFFTAG_TILELENGTH : TIFFTAG_ROWSPERSTRIP, &part_height);
+    part_height = !tiled && part_height > r->height ? r->height : part_height;
+    if (part_width == 0 || part_height == 0 || part_width > IMAGE_MAX_PIXELS || part_height > IMAGE_MAX_PIXELS)
+        return error_set(error, ERROR_INPUT, "%s: a broken TIFF file: parts of %u x %u", path, part_height, part_width);
+    return allocate_part(r, path, tiled ? TIFFTileSize(r->tiff) : TIFFStripSize(r->tiff),
+                         row_bytes(r, part_width) * part_height, error) &&
+           read_parts(r, path, part_width, part_height, image, error);
 }
 
 /* ---- the directory ---- */

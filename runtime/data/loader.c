@@ -53,12 +53,12 @@ static int64_t images_in(const LoaderOptions *o, int64_t number) {
 }
 
 /* Some images of a batch, for one worker. */
-typedef struct Share {
+typedef struct LoaderShare {
     int64_t number, first, count;
     uint32_t epoch;
-} Share;
+} LoaderShare;
 
-static void fill_share(Loader *loader, Slot *slot, const Share *share, Error *error) {
+static void fill_share(Loader *loader, Slot *slot, const LoaderShare *share, Error *error) {
     const LoaderOptions *o = &loader->options;
     for (int64_t at = share->first; at < share->first + share->count; at++) {
         int64_t image = loader->order[share->number * o->batch + at];
@@ -91,8 +91,9 @@ static bool may_fill(const Loader *loader) {
     return loader->next_fill < loader->batch_count && loader->next_fill < in_use + SLOTS;
 }
 
-static Share take_share(Loader *loader) {
-    Share share = {.number = loader->next_fill, .first = loader->next_image, .count = GRAIN, .epoch = loader->epoch};
+static LoaderShare take_share(Loader *loader) {
+    LoaderShare share = {
+        .number = loader->next_fill, .first = loader->next_image, .count = GRAIN, .epoch = loader->epoch};
     int64_t wanted = images_in(&loader->options, share.number);
     if (share.first == 0)
         loader->slots[share.number % SLOTS].done = 0;
@@ -107,7 +108,7 @@ static Share take_share(Loader *loader) {
     return share;
 }
 
-static void finish_share(Loader *loader, Slot *slot, const Share *share) {
+static void finish_share(Loader *loader, Slot *slot, const LoaderShare *share) {
     int64_t wanted = images_in(&loader->options, share->number);
     loader->filling--;
     slot->done += share->count;
@@ -128,7 +129,7 @@ static void *work(void *argument) {
             pthread_cond_wait(&loader->changed, &loader->lock);
         if (loader->closing)
             break;
-        Share share = take_share(loader);
+        LoaderShare share = take_share(loader);
         Slot *slot = &loader->slots[share.number % SLOTS];
         pthread_mutex_unlock(&loader->lock);
         Error error = {ERROR_NONE, ""};

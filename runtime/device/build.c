@@ -105,7 +105,7 @@ const char *rt_compiler_options(Arena *arena, int vector_bytes) {
 }
 
 /* One run of a program: what it printed is in the file messages. */
-typedef struct Job {
+typedef struct CompilerJob {
     const char **argv;
     const char *const *environment;
     const char *input; /* its standard input; NULL: nothing */
@@ -113,9 +113,9 @@ typedef struct Job {
     Process process;
     bool running;
     int status;
-} Job;
+} CompilerJob;
 
-static bool job_start(Job *job, Error *error) {
+static bool job_start(CompilerJob *job, Error *error) {
     int messages = open(job->messages, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (messages < 0)
         return error_set(error, ERROR_MACHINE, "cannot write %s: %s", job->messages, strerror(errno));
@@ -132,7 +132,7 @@ static bool job_start(Job *job, Error *error) {
     return job->running;
 }
 
-static void job_wait(Job *job) {
+static void job_wait(CompilerJob *job) {
     job->status = process_wait(&job->process);
     job->running = false;
 }
@@ -141,9 +141,9 @@ enum { MOST_AT_ONCE = 64 };
 
 /* Waits until one of the running jobs has ended: of our own, not for any child, since others in this program may have
  * children too. Where processes cannot be watched it is the one that was started first. */
-static Job *wait_for_one(Job *jobs, int count) {
+static CompilerJob *wait_for_one(CompilerJob *jobs, int count) {
     struct pollfd files[MOST_AT_ONCE];
-    Job *running[MOST_AT_ONCE], *ended = NULL;
+    CompilerJob *running[MOST_AT_ONCE], *ended = NULL;
     int running_count = 0;
     bool watched = true;
     for (int i = 0; i < count; i++) {
@@ -175,7 +175,7 @@ static void first_lines(const char *path, char *text, size_t size) {
         fclose(file);
 }
 
-static bool job_check(const Job *job, const char *what, Error *error) {
+static bool job_check(const CompilerJob *job, const char *what, Error *error) {
     if (WIFEXITED(job->status) && WEXITSTATUS(job->status) == 0)
         return true;
     char text[700];
@@ -188,7 +188,7 @@ static bool job_check(const Job *job, const char *what, Error *error) {
 }
 
 /* Runs all, at most one per core at a time; the first failure is reported after all that were started have ended. */
-static bool run_jobs(Job *jobs, int count, const char *what, Error *error) {
+static bool run_jobs(CompilerJob *jobs, int count, const char *what, Error *error) {
     int cores = machine_core_count(), started = 0, ended = 0;
     bool ok = true;
     cores = cores < MOST_AT_ONCE ? cores : MOST_AT_ONCE;
@@ -231,18 +231,18 @@ static bool is_gcc(const RtCompiler *compiler) {
 static const char economies[] = "-fno-tree-vectorize -fno-tree-bit-ccp -fno-tree-pre -fno-tree-vrp -fno-code-hoisting "
                                 "-fno-tree-tail-merge -fno-store-merging -fno-ipa-icf -fno-ipa-cp";
 
-typedef struct Command {
+typedef struct CompilerCall {
     Arena *arena;
     const char **words;
     int count, capacity;
-} Command;
+} CompilerCall;
 
-static void add_words(Command *c, const char *const *words, int count) {
+static void add_words(CompilerCall *c, const char *const *words, int count) {
     for (int i = 0; i < count; i++)
         ARENA_PUSH(c->arena, c->words, c->count, c->capacity, words[i]);
 }
 
-static void split_and_add(Command *c, const char *text) {
+static void split_and_add(CompilerCall *c, const char *text) {
     int count;
     const char **words = str_split_words(c->arena, text, &count);
     add_words(c, words, count);
@@ -250,7 +250,7 @@ static void split_and_add(Command *c, const char *text) {
 
 /* The compiler, its options, then the arguments given. */
 static const char **make_command(const Build *b, int count, const char *const *arguments) {
-    Command c = {.arena = b->arena};
+    CompilerCall c = {.arena = b->arena};
     add_words(&c, b->compiler->args, b->compiler->arg_count);
     split_and_add(&c, is_gcc(b->compiler) ? economies : "");
     split_and_add(&c, b->options);
@@ -274,7 +274,7 @@ static const char *const *compiler_environment(const Build *b) {
 }
 
 static bool compile_units(const Build *b, const CgOutput *output, Error *error) {
-    Job *jobs = ARENA_ARRAY(b->arena, Job, b->unit_count);
+    CompilerJob *jobs = ARENA_ARRAY(b->arena, CompilerJob, b->unit_count);
     const char *const *environment = compiler_environment(b);
     for (int i = 0; i < b->unit_count; i++) {
         if (!write_unit(unit_path(b, i, "c"), i, output->units[i], error))
@@ -296,9 +296,9 @@ static bool link_units(const Build *b, Error *error) {
     arguments[count++] = "-o";
     arguments[count++] = module_path(b);
     arguments[count++] = "-lm";
-    Job job = {.argv = make_command(b, count, arguments),
-               .environment = compiler_environment(b),
-               .messages = unit_path(b, 0, "txt")};
+    CompilerJob job = {.argv = make_command(b, count, arguments),
+                       .environment = compiler_environment(b),
+                       .messages = unit_path(b, 0, "txt")};
     return run_jobs(&job, 1, "cannot link", error);
 }
 

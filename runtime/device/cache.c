@@ -159,14 +159,14 @@ static bool put(const char *name, Make *make, const void *what, Error *error) {
 
 /* ---- modules ---- */
 
-typedef struct Source {
+typedef struct EntrySource {
     const RtCompiler *compiler;
     const CgOutput *output;
     const char *options;
-} Source;
+} EntrySource;
 
 static bool make_module(Arena *arena, const char *folder, const void *what, const char **path, Error *error) {
-    const Source *s = what;
+    const EntrySource *s = what;
     return rt_build_in_folder(arena, s->compiler, s->output, s->options, folder, path, error) &&
            append_trailer(*path, error);
 }
@@ -201,7 +201,7 @@ bool rt_cache_fill(const RtCompiler *compiler, const CgOutput *output, const cha
     if (found)
         return true;
     Arena *arena = arena_create();
-    Source source = {compiler, output, options};
+    EntrySource source = {compiler, output, options};
     bool ok = put(entry_name(arena, key), make_module, &source, error);
     arena_destroy(arena);
     return ok;
@@ -220,14 +220,14 @@ RtModule *rt_cache_load(const RtCompiler *compiler, const CgOutput *output, cons
 
 /* ---- plain bytes ---- */
 
-typedef struct Bytes {
+typedef struct EntryBytes {
     const void *bytes;
     size_t size;
     bool trailer;
-} Bytes;
+} EntryBytes;
 
 static bool make_bytes(Arena *arena, const char *folder, const void *what, const char **path, Error *error) {
-    const Bytes *b = what;
+    const EntryBytes *b = what;
     *path = arena_printf(arena, "%s/entry", folder);
     int file = open(*path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     bool ok = file >= 0 && write(file, b->bytes, b->size) == (ssize_t)b->size;
@@ -249,7 +249,7 @@ void *rt_cache_read(Arena *arena, const char *name, size_t *size) {
 
 bool rt_cache_write(Arena *arena, const char *name, const void *bytes, size_t size, Error *error) {
     (void)arena;
-    Bytes all = {bytes, size, true};
+    EntryBytes all = {bytes, size, true};
     return put(name, make_bytes, &all, error);
 }
 
@@ -288,7 +288,7 @@ const char *rt_cache_recall(Arena *arena, const char *text_key) {
 void rt_cache_remember(const char *text_key, const char *key) {
     Arena *arena = arena_create();
     Error ignored = {ERROR_NONE, ""};
-    Bytes all = {key, DIGEST, false};
+    EntryBytes all = {key, DIGEST, false};
     put(text_name(arena, text_key), make_bytes, &all, &ignored);
     arena_destroy(arena);
 }

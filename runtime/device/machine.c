@@ -11,9 +11,9 @@
 int machine_vector_bytes(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    if (wide)
+    bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    if (has_avx512)
         return 64;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         return 32;

@@ -92,21 +92,21 @@ void profile_add_stage(ProfileGraph *g, int thread, int stage, double begin, dou
 
 /* ---- tables ---- */
 
-typedef struct Line {
+typedef struct ProfileLine {
     const char *name, *rest;
     double seconds, flops, bytes;
     long calls;
-} Line;
+} ProfileLine;
 
 typedef struct Table {
     Arena *arena;
     int count;
-    Line *lines;
+    ProfileLine *lines;
     double seconds, flops; /* of all */
     double peak;           /* of one thread, operations per second; 0: unknown */
 } Table;
 
-static void add_line(Line *to, const Line *from) {
+static void add_line(ProfileLine *to, const ProfileLine *from) {
     to->seconds += from->seconds;
     to->flops += from->flops;
     to->bytes += from->bytes;
@@ -114,14 +114,14 @@ static void add_line(Line *to, const Line *from) {
 }
 
 static int compare_lines(const void *a, const void *b) {
-    double x = ((const Line *)a)->seconds, y = ((const Line *)b)->seconds;
+    double x = ((const ProfileLine *)a)->seconds, y = ((const ProfileLine *)b)->seconds;
     return (x < y) - (x > y);
 }
 
-static Line kernel_line(const ProfileGraph *g, int kernel) {
+static ProfileLine kernel_line(const ProfileGraph *g, int kernel) {
     const Profile *p = g->profile;
     const PlanKernel *work = &p->plan->kernels[kernel];
-    Line line = {.name = work->name, .rest = work->origin};
+    ProfileLine line = {.name = work->name, .rest = work->origin};
     for (int t = 0; t < p->threads; t++) {
         line.seconds += g->threads[t].seconds[kernel];
         line.calls += g->threads[t].calls[kernel];
@@ -133,9 +133,9 @@ static Line kernel_line(const ProfileGraph *g, int kernel) {
 
 static Table make_table(const ProfileGraph *g, double peak) {
     Table table = {.arena = arena_create(), .peak = peak};
-    table.lines = ARENA_ARRAY(table.arena, Line, g->profile->plan->kernel_count);
+    table.lines = ARENA_ARRAY(table.arena, ProfileLine, g->profile->plan->kernel_count);
     for (int i = 0; i < g->profile->plan->kernel_count; i++) {
-        Line line = kernel_line(g, i);
+        ProfileLine line = kernel_line(g, i);
         if (line.calls == 0)
             continue;
         table.lines[table.count++] = line;
@@ -166,14 +166,14 @@ static const char *kind_of(Arena *arena, const char *origin) {
 static Table group_lines(const Table *kernels) {
     Table groups = *kernels;
     StrMap lines = str_map_create(groups.arena);
-    groups.lines = ARENA_ARRAY(groups.arena, Line, kernels->count);
+    groups.lines = ARENA_ARRAY(groups.arena, ProfileLine, kernels->count);
     groups.count = 0;
     for (int i = 0; i < kernels->count; i++) {
         const char *kind = kind_of(groups.arena, kernels->lines[i].rest);
-        Line *line = str_map_get(&lines, kind);
+        ProfileLine *line = str_map_get(&lines, kind);
         if (!line) {
             line = &groups.lines[groups.count++];
-            *line = (Line){.name = kind, .rest = ""};
+            *line = (ProfileLine){.name = kind, .rest = ""};
             str_map_set(&lines, kind, line);
         }
         add_line(line, &kernels->lines[i]);
@@ -182,7 +182,7 @@ static Table group_lines(const Table *kernels) {
     return groups;
 }
 
-static void print_line(const Table *table, const Line *line, FILE *out) {
+static void print_line(const Table *table, const ProfileLine *line, FILE *out) {
     fprintf(out, "  %9.4f s %5.1f %% %9ld %9.2f %9.1f %8.1f ", line->seconds, 100 * line->seconds / table->seconds,
             line->calls, 1e6 * line->seconds / (double)line->calls, 1e-9 * line->flops / line->seconds,
             1e-9 * line->bytes / line->seconds);

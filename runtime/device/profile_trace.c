@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Trace {
+typedef struct ProfileTrace {
     Str out;
     const Profile *profile;
     const ProfileGraph *graph;
     const char **kernels; /* their names */
-} Trace;
+} ProfileTrace;
 
 /* Operations of the kernel and the shape of its result; the whole origin would make the file several times larger. */
 static const char *kernel_name(Arena *arena, const Plan *plan, int kernel) {
@@ -26,7 +26,7 @@ static const char *kernel_name(Arena *arena, const Plan *plan, int kernel) {
 }
 
 /* Stages count on through the preparation and the run itself. */
-static const char *stage_name(const Trace *t, Arena *arena, int stage) {
+static const char *stage_name(const ProfileTrace *t, Arena *arena, int stage) {
     static const char *const domains[] = {
         [DOMAIN_images] = "images", [DOMAIN_parallel] = "parallel", [DOMAIN_serial] = "serial"};
     const PlanGraph *graph = t->graph->plan;
@@ -37,7 +37,7 @@ static const char *stage_name(const Trace *t, Arena *arena, int stage) {
 }
 
 /* One object a line. Takes it. */
-static void add_object(Trace *t, json_t *object) {
+static void add_object(ProfileTrace *t, json_t *object) {
     char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(15));
     str_add(&t->out, t->out.length ? ",\n" : "");
     str_add(&t->out, text);
@@ -49,7 +49,7 @@ static double microseconds(double seconds) {
     return round(1e9 * seconds) / 1e3;
 }
 
-static void add_event(Trace *t, int thread, const ProfileEvent *event) {
+static void add_event(ProfileTrace *t, int thread, const ProfileEvent *event) {
     Arena *arena = arena_create();
     const char *name = event->kind == EVENT_run
                            ? arena_printf(arena, "%s, run %d", graph_kind_name(t->graph->plan->kind), event->number)
@@ -61,14 +61,14 @@ static void add_event(Trace *t, int thread, const ProfileEvent *event) {
     arena_destroy(arena);
 }
 
-static void add_graph(Trace *t, const ProfileGraph *graph) {
+static void add_graph(ProfileTrace *t, const ProfileGraph *graph) {
     t->graph = graph;
     for (int i = 0; i < t->profile->threads; i++)
         for (long j = 0; j < graph->threads[i].event_count; j++)
             add_event(t, i, &graph->threads[i].events[j]);
 }
 
-static void add_titles(Trace *t) {
+static void add_titles(ProfileTrace *t) {
     add_object(t, json_pack("{s:s, s:i, s:s, s:{s:s}}", "ph", "M", "pid", 1, "name", "process_name", "args", "name",
                             "ndarts"));
     for (int i = 0; i < t->profile->threads; i++) {
@@ -81,7 +81,7 @@ static void add_titles(Trace *t) {
 
 bool profile_write_trace(const Profile *p, const char *path, Error *error) {
     Arena *arena = arena_create();
-    Trace t = {.out = str_create(arena), .profile = p};
+    ProfileTrace t = {.out = str_create(arena), .profile = p};
     t.kernels = ARENA_ARRAY(arena, const char *, p->plan->kernel_count);
     for (int i = 0; i < p->plan->kernel_count; i++)
         t.kernels[i] = kernel_name(arena, p->plan, i);

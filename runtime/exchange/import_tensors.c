@@ -133,9 +133,9 @@ static void copy_element(const PickleTensor *t, int64_t from, void *to, int64_t 
         memcpy((char *)to + (size_t)at * (size_t)element->size, bytes, (size_t)element->size);
         return;
     }
-    int16_t narrow;
-    memcpy(&narrow, bytes, element->size == 2 ? 2 : 1);
-    ((int32_t *)to)[at] = element->size == 2 ? narrow : (int8_t)bytes[0];
+    int16_t stored;
+    memcpy(&stored, bytes, element->size == 2 ? 2 : 1);
+    ((int32_t *)to)[at] = element->size == 2 ? stored : (int8_t)bytes[0];
 }
 
 static void copy_strided(const PickleTensor *t, int64_t count, void *to) {

@@ -231,8 +231,8 @@ static const char *export_index(Exporter *e, const IrNode *n) {
 
 static const char *export_place(Exporter *e, const IrNode *n) {
     int64_t axis = ir_attr_get_int(n, "axis", 0), at = ir_attr_get_int(n, "at", 0);
-    const char *wide = make2(e, "Unsqueeze", plain(e, n->inputs[0]), onnx_int_list(&e->b, 1, &axis));
-    return keep(e, n, pad_axis(e, wide, n->type.rank, axis, at, ir_attr_get_int(n, "size", 1) - at - 1));
+    const char *raised = make2(e, "Unsqueeze", plain(e, n->inputs[0]), onnx_int_list(&e->b, 1, &axis));
+    return keep(e, n, pad_axis(e, raised, n->type.rank, axis, at, ir_attr_get_int(n, "size", 1) - at - 1));
 }
 
 static const char *export_reshape(Exporter *e, const IrNode *n) {

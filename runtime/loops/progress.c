@@ -43,11 +43,11 @@ static void format_time(double seconds, char *out, size_t size) {
 }
 
 /* What stands before the bar and what follows it. */
-typedef struct Line {
+typedef struct ProgressLine {
     char before[48], after[112];
-} Line;
+} ProgressLine;
 
-static void format_line(const Progress *p, const ProgressStep *at, bool is_short, Line *line) {
+static void format_line(const Progress *p, const ProgressStep *at, bool is_short, ProgressLine *line) {
     int64_t done = at->epoch * p->steps + at->step, total = p->epochs * p->steps, done_here = done - p->first_done;
     double seconds = progress_clock() - p->started;
     char left[32];
@@ -70,7 +70,7 @@ static int terminal_columns(FILE *out) {
 /* One line that never wraps, for a wrapped line cannot be drawn over: the bar takes what is left of it. */
 static void draw_bar(const Progress *p, const ProgressStep *at) {
     int columns = terminal_columns(p->out) - 1;
-    Line line;
+    ProgressLine line;
     format_line(p, at, columns < LONG_COLUMNS, &line);
     int room = columns - (int)(strlen(line.before) + strlen(line.after)) - (int)strlen(" []");
     int width = room < BAR_WIDTH ? room : BAR_WIDTH;
@@ -90,7 +90,7 @@ static void draw_bar(const Progress *p, const ProgressStep *at) {
 }
 
 static void print_line(const Progress *p, const ProgressStep *at) {
-    Line line;
+    ProgressLine line;
     format_line(p, at, false, &line);
     fprintf(p->out, "%s%s\n", line.before, line.after);
 }
