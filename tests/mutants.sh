@@ -183,7 +183,7 @@ mutant 'contrast around the middle grey' runtime/data/image_color.c 's/int mean 
 mutant 'broken images leave gaps' runtime/data/loader.c 's/if \(count < at\) \{/if (false) {/' -- unit/runtime_image
 mutant 'no label smoothing' passes/attach_loss.c 's/bool smooth = smoothing > 0 \&\& /bool smooth = false \&\& /' -- cli/train prepare test_label_smoothing
 mutant 'evaluation crops at random' runtime/data/augment.c 's/bool random_part = a->enabled \&\& /bool random_part = /' -- unit/runtime_augment
-mutant 'pictures without deviation' runtime/data/predict_pictures.c 's/net_data_options\(f->arena, f->program, GRAPH_infer, f->net, f->data,/net_data_options(f->arena, f->program, GRAPH_infer, f->net, NULL,/' \
+mutant 'pictures without deviation' runtime/data/predict_pictures.c 's/net_data_options\(arena, program, GRAPH_infer, o->net, o->data,/net_data_options(arena, program, GRAPH_infer, o->net, NULL,/' \
     -- cli/pictures prepare test_the_logits_are_those_of_the_pixels
 mutant 'order of images is that of the file' runtime/data/loader.c 's/if \(!o->shuffle_stream\)/if (true)/' -- unit/runtime_data_batches
 
@@ -210,8 +210,8 @@ mutant 'kernels: sums of the first window' codegen/cuda/cuda_window.c 's/at < %l
 # ---- what leaves the house ----
 mutant 'events with bare checksums' runtime/loops/tensorboard.c 's/ \+ 0xa282ead8u//' -- cli/tensorboard prepare test_train
 mutant 'events of the epoch before' runtime/loops/metrics.c 's/while \(begin > 0 \&\& file->text\[begin - 1\] /while (begin > 1 \&\& file->text[begin - 2] /' -- cli/tensorboard prepare test_train
-mutant 'weights of any shape' runtime/driver/weights.c 's/tensor \&\& !rt_tensor_fits\(wanted, tensor, 1\)/false \&\& tensor/' -- cli/weights prepare test_every_command
-mutant 'weights with names left over' runtime/driver/weights.c 's/c.left_over\+\+;/continue;/' -- cli/weights prepare test_every_command
+mutant 'weights of any shape' runtime/driver/weights_fit.c 's/tensor \&\& !rt_tensor_fits\(wanted, tensor, 1\)/false \&\& tensor/' -- cli/weights prepare test_every_command
+mutant 'weights with names left over' runtime/driver/weights_fit.c 's/c.left_over\+\+;/continue;/' -- cli/weights prepare test_every_command
 mutant 'library without its lock' lib/ndarts.c 's/pthread_mutex_lock\(\&net->mutex\);//; s/pthread_mutex_unlock\(\&net->mutex\);//' -- cli/library
 mutant 'library takes the first batch only' runtime/driver/predict.c 's/first < images; first \+= batch/first < 1; first += batch/' -- cli/library
 mutant 'cost of one edge only' runtime/report/report_cost.c 's/row->macs \+= count_macs/row->macs = count_macs/' -- cli/report prepare test_search
