@@ -193,9 +193,9 @@ mutant 'dependent launches side by side' runtime/device/backend_cuda.c 's/end < 
 mutant 'memory cleared on another stream' runtime/device/backend_cuda.c 's/(MemsetAsync\(.*), d->stream\)/\1, NULL)/' -- simt/end_to_end 'trace of a network'
 mutant 'a capture that nobody waits for' runtime/device/backend_cuda.c 's/for \(int i = 1; ok \&\& i < lanes; i\+\+\)/for (int i = 1; ok \&\& i < lanes - 1; i++)/' \
     -- simt/end_to_end 'trace of a network'
-mutant 'images that are not there are added up' runtime/device/cuda_conv.c 's/return start\(d, b->conv_clear/return true || start(d, b->conv_clear/' -- simt/cudnn 'small batches'
-mutant 'windows that are not reversed' runtime/device/cuda_conv.c 's/\(taps - 1\) \* both, \{inputs, -both, 1\}/0, {inputs, both, 1}/' -- simt/cudnn trials
-mutant 'a library that computes something else' runtime/device/cuda_conv.c 's/ \&\& are_near\(y, z, count\)//' -- simt/cudnn 'wrong results'
+mutant 'images that are not there are added up' runtime/device/cudnn_conv.c 's/return start\(d, b->conv_clear/return true || start(d, b->conv_clear/' -- simt/cudnn 'small batches'
+mutant 'windows that are not reversed' runtime/device/cudnn_conv.c 's/\(taps - 1\) \* both, \{inputs, -both, 1\}/0, {inputs, both, 1}/' -- simt/cudnn trials
+mutant 'a library that computes something else' runtime/device/cudnn_conv.c 's/ \&\& are_near\(y, z, count\)//' -- simt/cudnn 'wrong results'
 
 mutant 'kernels: a neighbour of an element that is not there yet' codegen/cuda/cuda_group.c 's/from->whole == buffer \|\| \(from == buffer \&\& !is_element\(loads\[i\], axes\)\)/false/' \
     -- simt/graphs network.nd gradients

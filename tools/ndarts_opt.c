@@ -1,5 +1,5 @@
 /* ndarts_opt.c: reads printed IR, runs the passes it is told on a graph, prints IR (or Graphviz). */
-#include "tools/options.h"
+#include "tools/command_line.h"
 
 #include "base/memory.h"
 #include "base/str.h"

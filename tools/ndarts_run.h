@@ -2,7 +2,7 @@
 #ifndef NDARTS_TOOLS_NDARTS_RUN_H
 #define NDARTS_TOOLS_NDARTS_RUN_H
 
-#include "tools/options.h"
+#include "tools/command_line.h"
 
 /* Does what the options say and prints the results; false: error says why not. */
 typedef bool RunCommand(const Options *options, Error *error);

@@ -2,7 +2,7 @@
 #ifndef NDARTS_TOOLS_NDARTSC_H
 #define NDARTS_TOOLS_NDARTSC_H
 
-#include "tools/options.h"
+#include "tools/command_line.h"
 
 typedef enum Emit {
     EMIT_ast,

@@ -1,5 +1,5 @@
 /* options_give.c: what a command line says, as the libraries want to be told. */
-#include "tools/options.h"
+#include "tools/command_line.h"
 
 #include "base/file.h"
 #include "base/str.h"

@@ -2,8 +2,8 @@
 #include "tools/ndarts_run.h"
 
 #include "base/installed.h"
-#include "runtime/device/build.h"
 #include "runtime/device/cache_folder.h"
+#include "runtime/device/compiler.h"
 #include "runtime/device/cudnn.h"
 #include "runtime/device/device.h"
 #include "runtime/device/machine.h"

@@ -3,7 +3,7 @@
 #define NDARTS_RUNTIME_DEVICE_BACKEND_H
 
 #include "codegen/codegen.h"
-#include "runtime/device/module.h"
+#include "runtime/device/loaded_module.h"
 #include "runtime/device/profile.h"
 
 typedef struct RtDevice RtDevice; /* of a backend's own making */

@@ -24,7 +24,7 @@ struct RtDevice {
     Error failure; /* of a copy, which has no other way to say so */
 };
 
-typedef struct CudaConv CudaConv; /* cuda_conv.c: a kernel's calls as cuDNN computes them */
+typedef struct CudaConv CudaConv; /* cudnn_conv.c: a kernel's calls as cuDNN computes them */
 
 /* Calls of one kernel that are started together: grid.y of them, each with a row of the table. */
 typedef struct Launch {
@@ -72,7 +72,7 @@ int cuda_start_on(RtDevice *d, RtBound *b, const Launch *launch, void *stream);
 /* Copies after all that is on the device's stream, and waits for the end; a status of CUDA. */
 int cuda_copy(RtDevice *d, void *to, const void *from, size_t bytes, int kind);
 
-/* ---- cuda_conv.c ---- */
+/* ---- cudnn_conv.c ---- */
 
 /* Sets conv of those launches that cuDNN shall compute; the tables are made. */
 void cuda_choose_convs(RtDevice *d, RtBound *b);

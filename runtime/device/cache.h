@@ -2,8 +2,8 @@
 #ifndef NDARTS_RUNTIME_DEVICE_CACHE_H
 #define NDARTS_RUNTIME_DEVICE_CACHE_H
 
-#include "runtime/device/build.h"
-#include "runtime/device/module.h"
+#include "runtime/device/compiler.h"
+#include "runtime/device/loaded_module.h"
 
 /* The name of an entry: the hash of sources, options and the compiler's version, 64 hexadecimal digits. */
 const char *rt_cache_key(Arena *arena, const CgOutput *output, const char *options, const char *compiler_version);

@@ -4,7 +4,7 @@
 
 #include "codegen/codegen.h"
 #include "runtime/device/cuda_api.h"
-#include "runtime/device/module.h"
+#include "runtime/device/loaded_module.h"
 
 typedef struct CudaModule {
     RtModule base; /* its kernels are NULL: the device's are below */

@@ -5,8 +5,8 @@
 
 #include "base/scratch.h"
 #include "base/str.h"
-#include "runtime/device/build.h"
 #include "runtime/device/cache_folder.h"
+#include "runtime/device/compiler.h"
 #include "runtime/device/machine.h"
 #include "runtime/device/tiles.h"
 

@@ -3,7 +3,7 @@
 #include "runtime/loops/search.h"
 
 #include "base/str.h"
-#include "runtime/data/class_weights.h"
+#include "runtime/data/class_balance.h"
 #include "runtime/loops/genotype.h"
 
 #include <math.h>

@@ -6,7 +6,7 @@
 
 #include "base/hash.h"
 #include "base/str.h"
-#include "runtime/data/class_weights.h"
+#include "runtime/data/class_balance.h"
 #include "runtime/driver/step.h"
 
 #include <string.h>

@@ -3,7 +3,7 @@
 #include "runtime/loops/train.h"
 
 #include "base/str.h"
-#include "runtime/data/class_weights.h"
+#include "runtime/data/class_balance.h"
 #include "runtime/driver/recipe.h"
 
 #include <math.h>

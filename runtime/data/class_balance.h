@@ -1,6 +1,6 @@
-/* class_weights.h: weights of the classes in the training loss. */
-#ifndef NDARTS_RUNTIME_DATA_CLASS_WEIGHTS_H
-#define NDARTS_RUNTIME_DATA_CLASS_WEIGHTS_H
+/* class_balance.h: weights of the classes in the training loss. */
+#ifndef NDARTS_RUNTIME_DATA_CLASS_BALANCE_H
+#define NDARTS_RUNTIME_DATA_CLASS_BALANCE_H
 
 #include "runtime/data/data.h"
 #include "runtime/driver/runtime.h"

@@ -1,4 +1,4 @@
-/* cuda_conv.c: cuDNN or our kernel: decided by a trial when a plan first runs a shape, and remembered (cudnn.h).
+/* cudnn_conv.c: cuDNN or our kernel: decided by a trial when a plan first runs a shape, and remembered (cudnn.h).
  *
  * Weights are HWIO here and OHWI there, and single precision even where images are bf16: the module has a kernel that
  * copies them. The gradient of weights is one sum over the batch there, and one for each chunk of images here: the

@@ -1,7 +1,7 @@
-/* class_weights.c: class c of n_c images weighs what the text says, or, balanced, n / (classes * n_c), as scikit-learn
+/* class_balance.c: class c of n_c images weighs what the text says, or, balanced, n / (classes * n_c), as scikit-learn
  * has it: then a class that has half as many images counts twice. They are state of the program, not constants of its
  * source: other data does not need another build, and a checkpoint holds them. */
-#include "runtime/data/class_weights.h"
+#include "runtime/data/class_balance.h"
 
 #include "base/str.h"
 

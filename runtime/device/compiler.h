@@ -1,6 +1,6 @@
-/* build.h: from generated C to a shared object, by the system's compiler. */
-#ifndef NDARTS_RUNTIME_DEVICE_BUILD_H
-#define NDARTS_RUNTIME_DEVICE_BUILD_H
+/* compiler.h: from generated C to a shared object, by the system's compiler. */
+#ifndef NDARTS_RUNTIME_DEVICE_COMPILER_H
+#define NDARTS_RUNTIME_DEVICE_COMPILER_H
 
 #include "base/arena.h"
 #include "base/diag.h"

@@ -1,7 +1,7 @@
-/* options.h: the command lines of all programs, by two tables: commands.def and options.def. A program reads its
+/* command_line.h: the command lines of all programs, by two tables: commands.def and options.def. A program reads its
  * arguments into Options, of which each command uses what its rows name, and hands on what the libraries want to know. */
-#ifndef NDARTS_TOOLS_OPTIONS_H
-#define NDARTS_TOOLS_OPTIONS_H
+#ifndef NDARTS_TOOLS_COMMAND_LINE_H
+#define NDARTS_TOOLS_COMMAND_LINE_H
 
 #include "base/arena.h"
 #include "base/diag.h"

@@ -1,6 +1,6 @@
-/* build.c: runs the C compiler. Everything is made in a temporary folder beside the result: one source, object and
+/* compiler.c: runs the C compiler. Everything is made in a temporary folder beside the result: one source, object and
  * message file per unit, the compiler's own temporary files, then the linked module, which is renamed into place. */
-#include "runtime/device/build.h"
+#include "runtime/device/compiler.h"
 
 #include "base/process.h"
 #include "base/scratch.h"

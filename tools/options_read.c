@@ -1,5 +1,5 @@
-/* options.c: reads a command line by the table of options, and prints the table as help. */
-#include "tools/options.h"
+/* options_read.c: reads a command line by the table of options, and prints the table as help. */
+#include "tools/command_line.h"
 
 #include "base/str.h"
 #include "runtime/data/net_data.h"

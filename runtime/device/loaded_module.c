@@ -1,6 +1,6 @@
-/* module.c: loads a module file. A truncated shared object can kill the program that loads it (its pages beyond the end
+/* loaded_module.c: loads a module file. A truncated shared object can kill the program that loads it (its pages beyond the end
  * raise SIGBUS), so the file's own table of contents is compared with its size first. */
-#include "runtime/device/module.h"
+#include "runtime/device/loaded_module.h"
 
 #include "base/str.h"
 

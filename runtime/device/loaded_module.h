@@ -1,6 +1,6 @@
-/* module.h: a module file (.so), loaded. docs/modules.md has the symbols. */
-#ifndef NDARTS_RUNTIME_DEVICE_MODULE_H
-#define NDARTS_RUNTIME_DEVICE_MODULE_H
+/* loaded_module.h: a module file (.so), loaded. docs/modules.md has the symbols. */
+#ifndef NDARTS_RUNTIME_DEVICE_LOADED_MODULE_H
+#define NDARTS_RUNTIME_DEVICE_LOADED_MODULE_H
 
 #include "codegen/plan/abi.h"
 #include "codegen/plan/plan.h"
