@@ -118,11 +118,6 @@ static void cuda_release(RtDevice *d, void *memory, size_t bytes) {
         d->api.Free(memory);
 }
 
-int cuda_copy(RtDevice *d, void *to, const void *from, size_t bytes, int kind) {
-    int status = d->api.MemcpyAsync(to, from, bytes, kind, d->stream);
-    return status == CUDA_SUCCESS ? d->api.StreamSynchronize(d->stream) : status;
-}
-
 static void cuda_upload(RtDevice *d, void *to, const void *from, size_t bytes) {
     note_failure(d, cuda_copy(d, to, from, bytes, CUDA_TO_DEVICE), "copying to the GPU");
 }
@@ -221,21 +216,6 @@ static size_t cuda_bound_bytes(const RtBound *b) {
 }
 
 /* ---- running ---- */
-
-void *cuda_resolve(const RtDevice *d, const RtBound *b, const PlanBuffer *buffer) {
-    switch (buffer->place) {
-    case PLACE_state:
-        return (char *)b->arenas.state + buffer->offset;
-    case PLACE_prepared:
-        return (char *)b->arenas.prepared + buffer->offset;
-    case PLACE_work:
-        return (char *)b->arenas.work + buffer->offset;
-    case PLACE_private:
-        return (char *)d->private_memory + buffer->offset;
-    default:
-        return b->inputs[buffer->offset].memory;
-    }
-}
 
 /* Enough blocks of one call for the largest batch. Kernels stride over what is left when there are fewer. */
 static unsigned count_blocks(const Plan *plan, const PlanStep *step) {

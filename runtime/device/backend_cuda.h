@@ -65,10 +65,12 @@ struct RtBound {
     ProfileGraph *profile;        /* NULL: nothing is timed */
 };
 
-/* The device's address of a step's buffer. */
-void *cuda_resolve(const RtDevice *d, const RtBound *b, const PlanBuffer *buffer);
 /* Puts a launch on a stream; a status of CUDA. */
 int cuda_start_on(RtDevice *d, RtBound *b, const Launch *launch, void *stream);
+/* ---- cuda_memory.c ---- */
+
+/* The device's address of a step's buffer. */
+void *cuda_resolve(const RtDevice *d, const RtBound *b, const PlanBuffer *buffer);
 /* Copies after all that is on the device's stream, and waits for the end; a status of CUDA. */
 int cuda_copy(RtDevice *d, void *to, const void *from, size_t bytes, int kind);
 

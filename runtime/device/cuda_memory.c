@@ -1,7 +1,8 @@
-/* cuda_memory.c: what a module takes of a GPU's memory, and whether it is there. */
+/* cuda_memory.c: what a module takes of a GPU's memory, whether it is there, and where in it things are. */
 #include "runtime/device/cuda_memory.h"
 
 #include "base/align.h"
+#include "runtime/device/backend_cuda.h"
 
 size_t cuda_memory_of_image(const PlanGraph *graph) {
     return ALIGN_UP((size_t)graph->private_bytes, VALUE_ALIGNMENT);
@@ -51,4 +52,24 @@ size_t cuda_memory_spare(const CudaApi *api) {
     enum { PARTS = 16 };
     size_t available = 0, total = 0;
     return api->MemGetInfo(&available, &total) == CUDA_SUCCESS ? available / PARTS : 0;
+}
+
+void *cuda_resolve(const RtDevice *d, const RtBound *b, const PlanBuffer *buffer) {
+    switch (buffer->place) {
+    case PLACE_state:
+        return (char *)b->arenas.state + buffer->offset;
+    case PLACE_prepared:
+        return (char *)b->arenas.prepared + buffer->offset;
+    case PLACE_work:
+        return (char *)b->arenas.work + buffer->offset;
+    case PLACE_private:
+        return (char *)d->private_memory + buffer->offset;
+    default:
+        return b->inputs[buffer->offset].memory;
+    }
+}
+
+int cuda_copy(RtDevice *d, void *to, const void *from, size_t bytes, int kind) {
+    int status = d->api.MemcpyAsync(to, from, bytes, kind, d->stream);
+    return status == CUDA_SUCCESS ? d->api.StreamSynchronize(d->stream) : status;
 }
