@@ -274,15 +274,6 @@ static int64_t *make_launches(const RtDevice *d, RtBound *b, Part *part, int64_t
     return row;
 }
 
-int cuda_start_on(RtDevice *d, RtBound *b, const Launch *launch, void *stream) {
-    if (launch->conv)
-        return cuda_start_conv(d, b, launch, stream) ? CUDA_SUCCESS : CUDA_LAUNCH_FAILURE;
-    int64_t private_bytes = (int64_t)b->private_image_bytes;
-    void *rows = launch->rows, *arguments[] = {&rows, &b->run, &private_bytes};
-    CudaDim block = {ND_BLOCK_THREADS, 1, 1};
-    return d->api.LaunchKernel(b->module->kernels[launch->kernel], launch->grid, block, arguments, 0, stream);
-}
-
 /* Before the first run: by then all graphs are bound and the private memory lies where it will stay. */
 static bool make_table(RtDevice *d, RtBound *b, Error *error) {
     if (b->table)

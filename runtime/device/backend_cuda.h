@@ -65,8 +65,6 @@ struct RtBound {
     ProfileGraph *profile;        /* NULL: nothing is timed */
 };
 
-/* Puts a launch on a stream; a status of CUDA. */
-int cuda_start_on(RtDevice *d, RtBound *b, const Launch *launch, void *stream);
 /* ---- cuda_memory.c ---- */
 
 /* The device's address of a step's buffer. */
@@ -78,8 +76,8 @@ int cuda_copy(RtDevice *d, void *to, const void *from, size_t bytes, int kind);
 
 /* Sets conv of those launches that cuDNN shall compute; the tables are made. */
 void cuda_choose_convs(RtDevice *d, RtBound *b);
-/* The calls of a launch, by cuDNN. */
-bool cuda_start_conv(RtDevice *d, RtBound *b, const Launch *launch, void *stream);
+/* Puts a launch on a stream, by cuDNN or as our kernel; a status of CUDA. */
+int cuda_start_on(RtDevice *d, RtBound *b, const Launch *launch, void *stream);
 void cuda_destroy_convs(RtDevice *d, RtBound *b);
 
 #endif

@@ -114,7 +114,7 @@ static bool start_call(const RtDevice *d, const RtBound *b, const CudaConv *v, c
 }
 
 /* Calls of one shape, one after the other: they share their memory. */
-bool cuda_start_conv(RtDevice *d, RtBound *b, const Launch *launch, void *stream) {
+static bool start_conv(RtDevice *d, RtBound *b, const Launch *launch, void *stream) {
     bool ok = true;
     for (unsigned i = 0; ok && i < launch->grid.y; i++) {
         void *addresses[3];
@@ -123,6 +123,15 @@ bool cuda_start_conv(RtDevice *d, RtBound *b, const Launch *launch, void *stream
         ok = start_call(d, b, launch->conv, conv_of(b, launch), addresses, stream);
     }
     return ok;
+}
+
+int cuda_start_on(RtDevice *d, RtBound *b, const Launch *launch, void *stream) {
+    if (launch->conv)
+        return start_conv(d, b, launch, stream) ? CUDA_SUCCESS : CUDA_LAUNCH_FAILURE;
+    int64_t private_bytes = (int64_t)b->private_image_bytes;
+    void *rows = launch->rows, *arguments[] = {&rows, &b->run, &private_bytes};
+    CudaDim block = {ND_BLOCK_THREADS, 1, 1};
+    return d->api.LaunchKernel(b->module->kernels[launch->kernel], launch->grid, block, arguments, 0, stream);
 }
 
 /* ---- memory ---- */

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-FOLDERS = ('base', 'ir', 'passes')
+FOLDERS = ('base', 'ir', 'passes', 'codegen/plan', 'runtime/device', 'runtime/driver', 'runtime/loops', 'runtime/report')
 
 
 def read_symbols(library):
@@ -39,7 +39,7 @@ def main():
     build = os.environ.get('NDARTS_BUILD', '.')
     wrong, count = [], 0
     for folder in FOLDERS:
-        files = read_symbols(f'{build}/libndarts_{folder}.a')
+        files = read_symbols(os.path.join(build, 'libndarts_' + folder.replace('/', '_') + '.a'))
         home = {name: file for file, (defined, _) in files.items() for name in defined}
         calls = {file: {home[name] for name in wanted if name in home} - {file} for file, (_, wanted) in files.items()}
         count += len(files)
