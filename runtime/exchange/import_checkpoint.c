@@ -1,4 +1,4 @@
-/* import.c: weights out of a PyTorch checkpoint into a safetensors file, and, when a network is
+/* import_checkpoint.c: weights out of a PyTorch checkpoint into a safetensors file, and, when a network is
  * given, whether they are that network's. */
 #include "runtime/exchange/import_checkpoint.h"
 
