@@ -93,8 +93,8 @@ GenotypeCell derive_cell(Arena *arena, const DeriveSpace *space, const double *a
 
 /* ---- text ---- */
 
-static void print_cell(Str *out, const char *name, const GenotypeCell *cell) {
-    str_addf(out, "    %s {\n", name);
+static void print_cell(Str *out, const GenotypeCell *cell) {
+    str_addf(out, "    %s {\n", cell->name);
     for (int i = 0; i < cell->node_count; i++) {
         str_addf(out, "        s%d = ", cell->inputs + i);
         for (int j = 0; j < cell->nodes[i].edge_count; j++) {
@@ -113,17 +113,15 @@ static void print_cell(Str *out, const char *name, const GenotypeCell *cell) {
     str_add(out, ")\n    }\n");
 }
 
-const char *genotype_print(Arena *arena, const GenotypeText *text, const GenotypeCell *normal,
-                           const GenotypeCell *reduce) {
+const char *genotype_print(Arena *arena, const GenotypeText *text, int count, const GenotypeCell *cells) {
     Str out = str_create(arena);
     if (text->import)
         str_addf(&out, "import \"%s\"\n\n", text->import);
     if (text->definitions)
         str_addf(&out, "%s\n", text->definitions);
     str_addf(&out, "genotype %s {\n", text->name);
-    print_cell(&out, text->cells[0] ? text->cells[0] : "normal", normal);
-    if (reduce)
-        print_cell(&out, text->cells[1] ? text->cells[1] : "reduce", reduce);
+    for (int i = 0; i < count; i++)
+        print_cell(&out, &cells[i]);
     str_add(&out, "}\n");
     if (text->network)
         str_addf(&out, "\nnetwork main = %s\n", text->network);

@@ -42,6 +42,7 @@ typedef struct GenotypeNode {
 } GenotypeNode;
 
 typedef struct GenotypeCell {
+    const char *name; /* of its kind: "normal"; derive_cell leaves it NULL */
     int inputs, node_count;
     GenotypeNode *nodes; /* node i is the state inputs + i */
     const char *output;  /* what it returns, "s3"; NULL: concat of its nodes */
@@ -58,13 +59,11 @@ typedef struct GenotypeText {
     const char *name;        /* "noisy_darts_a" */
     const char *import;      /* "darts.nd"; NULL: none */
     const char *definitions; /* instead: what stands before the genotype, with its imports; or NULL */
-    const char *cells[2];    /* names of the cells; NULL: normal and reduce */
     const char *network; /* the line behind "network main = ", "cifar(noisy_darts_a, C=36, layers=20)"; NULL: none */
 } GenotypeText;
-/* import "darts.nd"  genotype NAME { normal { s2 = op(s1) + op(s0) ... return concat(s2, ...) } reduce { ... } };
- * reduce may be NULL. The text compiles. */
-const char *genotype_print(Arena *arena, const GenotypeText *text, const GenotypeCell *normal,
-                           const GenotypeCell *reduce);
+/* import "darts.nd"  genotype NAME { normal { s2 = op(s1) + op(s0) ... return concat(s2, ...) } reduce { ... } }, one of
+ * each of the count cells. The text compiles. */
+const char *genotype_print(Arena *arena, const GenotypeText *text, int count, const GenotypeCell *cells);
 /* "cifar(NAME, C=36, layers=20, classes=10, auxiliary=0.4)"; auxiliary 0: left out. */
 const char *genotype_network(Arena *arena, const char *network, const char *name, int channels, int layers, int classes,
                              double auxiliary);

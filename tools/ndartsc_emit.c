@@ -151,9 +151,12 @@ static const char *cells_dot(const EmitJob *job) {
     Arena *arena = job->o->arena;
     if (str_ends_with(job->o->input, ".ir") || wants_passes(job->o))
         return NULL;
-    const GenotypeCell *normal = genotype_read_cell(arena, job->text.module, false);
-    const GenotypeCell *reduce = genotype_read_cell(arena, job->text.module, true);
-    return normal || reduce ? genotype_dot_both(arena, job->text.module->name, normal, reduce) : NULL;
+    const GenotypeCell *cells[2];
+    int count = 0;
+    for (int reduction = 0; reduction < 2; reduction++)
+        if ((cells[count] = genotype_read_cell(arena, job->text.module, reduction)))
+            count++;
+    return count ? genotype_dot_all(arena, job->text.module->name, count, cells) : NULL;
 }
 
 /* Graphviz makes a document of each graph; in one file there can be one. */

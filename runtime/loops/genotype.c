@@ -10,15 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-int genotype_alpha_names(const IrModule *settings, const char *names[2]) {
-    const IrAttr *attr = settings_read(settings).space.alphas;
-    names[0] = "alphas_normal";
-    names[1] = "alphas_reduce";
-    if (!attr || attr->count < 1)
-        return 2;
-    for (int i = 0; i < attr->count && i < 2; i++)
-        names[i] = attr->symbols[i];
-    return attr->count < 2 ? 1 : 2;
+const char *const *genotype_alpha_names(const IrModule *settings, int *count) {
+    static const char *const usual[] = {"alphas_normal", "alphas_reduce"};
+    const IrAttr *named = settings_read(settings).space.alphas;
+    *count = named && named->count ? named->count : 2;
+    return named && named->count ? named->symbols : usual;
+}
+
+const char *genotype_cell_name(const char *alphas) {
+    static const char prefix[] = "alphas_";
+    return str_starts_with(alphas, prefix) ? alphas + sizeof prefix - 1 : alphas;
 }
 
 /* Columns of the alphas: the longest list of candidates. */
@@ -44,6 +45,8 @@ static bool derive_from(Arena *arena, const IrModule *settings, const Tensor *al
     for (int64_t i = 0; i < count; i++)
         values[i] = tensor_get(alphas, i);
     *cell = derive_cell(arena, &space, values, width);
+    cell->name = genotype_cell_name(alphas->name);
+    cell->output = settings_read(settings).space.output;
     return true;
 }
 
@@ -104,21 +107,6 @@ static const char *free_name(Arena *arena, const char *definitions, const char *
     return found;
 }
 
-/* alphas_normal belong to the cell `normal`. */
-static const char *cell_name(const char *alphas) {
-    static const char prefix[] = "alphas_";
-    return str_starts_with(alphas, prefix) ? alphas + sizeof prefix - 1 : alphas;
-}
-
-static const char *print(Arena *arena, const IrModule *settings, const Genotype *genotype, const char *definitions,
-                         const char *network) {
-    GenotypeText text = {.name = genotype->name, .definitions = definitions, .network = network};
-    genotype_alpha_names(settings, text.cells);
-    for (int i = 0; i < 2; i++)
-        text.cells[i] = cell_name(text.cells[i]);
-    return genotype_print(arena, &text, &genotype->normal, genotype->has_reduce ? &genotype->reduce : NULL);
-}
-
 /* ---- that it compiles ---- */
 
 /* Mistakes go to out. An error: a file was not read, and nothing is known. */
@@ -155,7 +143,8 @@ static bool choose_text(Arena *arena, const IrModule *settings, Genotype *genoty
     for (int auxiliary = 1; !error->kind && auxiliary >= 0; auxiliary--) {
         const char *network = network_line(arena, &values, genotype->name, auxiliary);
         genotype->has_network = network != NULL;
-        genotype->text = print(arena, settings, genotype, front, network);
+        GenotypeText text = {.name = genotype->name, .definitions = front, .network = network};
+        genotype->text = genotype_print(arena, &text, genotype->cell_count, genotype->cells);
         if (compiles(arena, library, genotype, NULL, error))
             return true;
     }
@@ -177,14 +166,12 @@ bool genotype_build(Arena *arena, const IrModule *settings, const char *name, co
                     Genotype *genotype, Error *error) {
     memset(genotype, 0, sizeof(*genotype));
     genotype->name = name;
-    genotype->has_reduce = count > 1;
-    if (!derive_from(arena, settings, &alphas[0], &genotype->normal, error) ||
-        (count > 1 && !derive_from(arena, settings, &alphas[1], &genotype->reduce, error)))
-        return false;
-    if (!check_nodes(&genotype->normal, &alphas[0], error) ||
-        (count > 1 && !check_nodes(&genotype->reduce, &alphas[1], error)))
-        return false;
-    genotype->normal.output = genotype->reduce.output = settings_read(settings).space.output;
+    genotype->cell_count = count;
+    genotype->cells = ARENA_ARRAY(arena, GenotypeCell, count);
+    for (int i = 0; i < count; i++)
+        if (!derive_from(arena, settings, &alphas[i], &genotype->cells[i], error) ||
+            !check_nodes(&genotype->cells[i], &alphas[i], error))
+            return false;
     return choose_text(arena, settings, genotype, error);
 }
 
@@ -198,10 +185,10 @@ static bool equal_alphas(Arena *arena, const IrModule *settings, const char *nam
 }
 
 bool genotype_check(Arena *arena, const IrModule *settings, const char *name, Error *error) {
-    const char *names[2];
-    Tensor alphas[2];
+    int count;
+    const char *const *names = genotype_alpha_names(settings, &count);
+    Tensor *alphas = ARENA_ARRAY(arena, Tensor, count);
     Genotype genotype;
-    int count = genotype_alpha_names(settings, names);
     for (int i = 0; i < count; i++)
         if (!equal_alphas(arena, settings, names[i], &alphas[i], error))
             return false;

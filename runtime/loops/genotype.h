@@ -7,15 +7,18 @@
 
 typedef struct Genotype {
     const char *name;
-    GenotypeCell normal, reduce;
-    bool has_reduce, has_network;
+    int cell_count; /* one of each kind */
+    GenotypeCell *cells;
+    bool has_network;
     const char *text; /* compilable: the cells and, when the search says where to put them, `network main` */
 } Genotype;
 
-/* Names of the parameters of the normal and the reduction cell: the setting space.alphas, else alphas_normal and
- * alphas_reduce. Returns 1 or 2. */
-int genotype_alpha_names(const IrModule *settings, const char *names[2]);
-/* alphas: one or two tensors of shape [edges, candidates] for the space of the settings. The text holds whatever the
+/* Names of the architecture parameters, one for each kind of cell: the setting space.alphas, else alphas_normal and
+ * alphas_reduce. */
+const char *const *genotype_alpha_names(const IrModule *settings, int *count);
+/* alphas_normal are those of the cell `normal`. */
+const char *genotype_cell_name(const char *alphas);
+/* alphas: a tensor of shape [edges, candidates] for each kind of cell of the settings' space. The text holds whatever the
  * genotype needs (space.definitions), depends on no file but the library's, and has been compiled; its network has the
  * auxiliary head when that fits. ERROR_INPUT when the alphas do not fit, or the text does not compile. */
 bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const Tensor *alphas, int count,
@@ -37,13 +40,13 @@ bool genotype_check(Arena *arena, const IrModule *settings, const char *name, Er
 /* Graphviz (cells_dot.c): states as boxes, operations as coloured, labelled edges, the same colours in every drawing.
  */
 const char *genotype_dot(Arena *arena, const char *name, const GenotypeCell *cell);
-/* Both cells in one drawing; either may be NULL. */
-const char *genotype_dot_both(Arena *arena, const char *name, const GenotypeCell *normal, const GenotypeCell *reduce);
+/* Several in one drawing, from the top down. */
+const char *genotype_dot_all(Arena *arena, const char *name, int count, const GenotypeCell *const *cells);
 /* "#rrggbb", as in those drawings. */
 const char *genotype_operation_colour(const char *operation);
-/* FOLDER/normal.dot and reduce.dot. */
+/* FOLDER/CELL.dot of every cell: normal.dot, reduce.dot. */
 bool genotype_write_dot(Arena *arena, const char *folder, const Genotype *genotype, Error *error);
-/* The same by Graphviz, as normal.svg and reduce.svg; false when Graphviz is not installed or fails. */
+/* The same by Graphviz, as CELL.svg; false when Graphviz is not installed or fails. */
 bool genotype_draw(Arena *arena, const char *folder, const Genotype *genotype);
 
 /* cells_read.c: the first normal cell, or the first reduction, of a network of genotype cells. NULL when it has none.

@@ -128,15 +128,15 @@ static bool read_lines(Arena *arena, const GenotypeSource *o, TensorFile *file, 
 }
 
 /* ---- together ---- */
-static bool find_alphas(const GenotypeSource *o, const TensorFile *file, const IrModule *settings, Tensor *alphas,
-                        int *count, Error *error) {
-    const char *names[2];
-    *count = genotype_alpha_names(settings, names);
+static bool find_alphas(Arena *arena, const GenotypeSource *o, const TensorFile *file, const IrModule *settings,
+                        Tensor **alphas, int *count, Error *error) {
+    const char *const *names = genotype_alpha_names(settings, count);
+    *alphas = ARENA_ARRAY(arena, Tensor, *count);
     for (int i = 0; i < *count; i++) {
         const Tensor *t = tensor_find(file, names[i]);
         if (!t)
             return error_set(error, ERROR_INPUT, "%s: no architecture parameters '%s'", o->file, names[i]);
-        alphas[i] = *t;
+        (*alphas)[i] = *t;
     }
     return true;
 }
@@ -168,12 +168,12 @@ static const char *default_name(Arena *arena, const char *path) {
 
 bool genotype_derive(Arena *arena, const GenotypeSource *o, Genotype *genotype, Error *error) {
     TensorFile file = {0};
-    Tensor alphas[2];
+    Tensor *alphas = NULL;
     int count = 0;
     bool lines = str_ends_with(o->file, ".jsonl"), guessed = false;
     bool ok = lines ? read_lines(arena, o, &file, error) : read_tensors(arena, o->file, &file, error);
     IrModule *settings = ok ? choose_settings(arena, o, &file, &guessed, error) : NULL;
-    ok = settings && find_alphas(o, &file, settings, alphas, &count, error) &&
+    ok = settings && find_alphas(arena, o, &file, settings, &alphas, &count, error) &&
          genotype_build(arena, settings, o->name ? o->name : default_name(arena, o->file), alphas, count, genotype,
                         error);
     if (!ok && guessed)

@@ -40,10 +40,6 @@ static const char *const names[] = {
     "steps.jsonl",
     "events.out.tfevents.ndarts",
     "genotype.nd",
-    "normal.dot",
-    "reduce.dot",
-    "normal.svg",
-    "reduce.svg",
     "network.ir",
     "run.json",
     "classes.txt",
@@ -61,12 +57,18 @@ static bool is_seed(const char *name) {
     return *digits && digits[strspn(digits, "0123456789")] == '\0';
 }
 
+/* Of a cell, called like its kind: normal.dot, reduce.svg. */
+static bool is_drawing(const char *name) {
+    size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+    return length && (str_equal(name + length, ".dot") || str_equal(name + length, ".svg"));
+}
+
 bool run_folder_knows(const char *name) {
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (str_equal(name, names[i]))
             return true;
     }
-    return is_seed(name);
+    return is_seed(name) || is_drawing(name);
 }
 
 /* ---- small ones ---- */

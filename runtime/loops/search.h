@@ -25,7 +25,7 @@ const char *search_genotype_text(const Search *s, Arena *arena, const Genotype *
 bool search_save_genotype(Search *s, Arena *arena, const Genotype *genotype, Error *error);
 /* Before anything is compiled: that what the search will write is a text that compiles. */
 bool search_check_genotype(Search *s, Error *error);
-/* normal.svg and reduce.svg, when Graphviz is installed. */
+/* CELL.svg of every cell, when Graphviz is installed. */
 void search_draw_cells(Search *s, Arena *arena, const Genotype *genotype);
 
 #endif

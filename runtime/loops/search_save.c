@@ -14,9 +14,9 @@ static const char *text_name(const Search *s, Arena *arena) {
 }
 
 bool search_build_genotype(Search *s, Arena *arena, Genotype *genotype, Error *error) {
-    const char *names[2];
-    Tensor alphas[2];
-    int count = genotype_alpha_names(s->loop.module, names);
+    int count;
+    const char *const *names = genotype_alpha_names(s->loop.module, &count);
+    Tensor *alphas = ARENA_ARRAY(arena, Tensor, count);
     for (int i = 0; i < count; i++) {
         if (rt_param_find(s->loop.program, names[i]) < 0)
             return error_set(error, ERROR_INPUT, "the search has no architecture parameters '%s'", names[i]);
@@ -137,7 +137,6 @@ bool search_check_genotype(Search *s, Error *error) {
 void search_draw_cells(Search *s, Arena *arena, const Genotype *genotype) {
     if (!genotype_draw(arena, s->loop.options.out, genotype))
         fprintf(stderr,
-                "no drawings of the cells: Graphviz's dot is not installed or failed; normal.dot and reduce.dot are in "
-                "%s\n",
+                "no drawings of the cells: Graphviz's dot is not installed or failed; the .dot files are in %s\n",
                 s->loop.options.out);
 }

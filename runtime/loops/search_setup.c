@@ -29,12 +29,12 @@ static bool uses_alphas(const IrModule *module, const char *name) {
 
 /* A small network may have no cell of a kind, whose alphas could not be searched then. */
 static bool check_cells(const Loop *l, Error *error) {
-    const char *names[2];
-    int count = genotype_alpha_names(l->module, names);
+    int count;
+    const char *const *names = genotype_alpha_names(l->module, &count);
     for (int i = 0; i < count; i++) {
         if (uses_alphas(l->module, names[i]))
             continue;
-        const char *kind = str_starts_with(names[i], "alphas_") ? names[i] + strlen("alphas_") : names[i];
+        const char *kind = genotype_cell_name(names[i]);
         diag_error(diag_create(l->arena, diag_stream()), ir_module_get_span(l->module, "kind"),
                    "the network has no %s cell, so the search would find none; give it more cells, 3 or more (--set "
                    "layers=3)",

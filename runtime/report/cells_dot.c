@@ -73,42 +73,45 @@ const char *genotype_dot(Arena *arena, const char *name, const GenotypeCell *cel
     return out.data;
 }
 
-const char *genotype_dot_both(Arena *arena, const char *name, const GenotypeCell *normal, const GenotypeCell *reduce) {
-    const GenotypeCell *const cells[] = {normal, reduce};
-    static const char *const prefixes[] = {"normal_", "reduction_"}, *const titles[] = {"normal cell",
-                                                                                        "reduction cell"};
+/* "reduce" is "reduction" to people. */
+static const char *title(const GenotypeCell *cell) {
+    return str_equal(cell->name, "reduce") ? "reduction" : cell->name;
+}
+
+const char *genotype_dot_all(Arena *arena, const char *name, int count, const GenotypeCell *const *cells) {
     Str out = begin_drawing(arena, name);
-    for (int i = 1; i >= 0; i--) { /* Graphviz stacks them from the bottom up */
-        if (!cells[i])
-            continue;
-        str_addf(&out,
-                 "  subgraph cluster_%d {\n  label=\"%s\"; labeljust=l; color=\"transparent\"; "
-                 "fontname=\"Helvetica-Bold\";\n",
-                 i, titles[i]);
-        add_cell(&out, prefixes[i], cells[i]);
+    for (int i = count - 1; i >= 0; i--) { /* Graphviz stacks them from the bottom up */
+        str_addf(&out, "  subgraph cluster_%d {\n  label=\"", i);
+        quote_dot(&out, title(cells[i]));
+        str_add(&out, " cell\"; labeljust=l; color=\"transparent\"; fontname=\"Helvetica-Bold\";\n");
+        add_cell(&out, arena_printf(arena, "%s_", title(cells[i])), cells[i]);
         str_add(&out, "  }\n");
     }
     str_add(&out, "}\n");
     return out.data;
 }
 
-static bool write_cell(Arena *arena, const char *folder, const char *name, const GenotypeCell *cell, Error *error) {
-    const char *text = genotype_dot(arena, name, cell);
-    return file_write_atomic(arena_printf(arena, "%s/%s.dot", folder, name), text, strlen(text), error);
+static bool write_cell(Arena *arena, const char *folder, const GenotypeCell *cell, Error *error) {
+    const char *text = genotype_dot(arena, cell->name, cell);
+    return file_write_atomic(arena_printf(arena, "%s/%s.dot", folder, cell->name), text, strlen(text), error);
 }
 
 bool genotype_write_dot(Arena *arena, const char *folder, const Genotype *genotype, Error *error) {
-    return write_cell(arena, folder, "normal", &genotype->normal, error) &&
-           (!genotype->has_reduce || write_cell(arena, folder, "reduce", &genotype->reduce, error));
+    for (int i = 0; i < genotype->cell_count; i++)
+        if (!write_cell(arena, folder, &genotype->cells[i], error))
+            return false;
+    return true;
 }
 
-static bool draw_cell(Arena *arena, const char *folder, const char *name, const GenotypeCell *cell) {
+static bool draw_cell(Arena *arena, const char *folder, const GenotypeCell *cell) {
     Error ignored = {ERROR_NONE, ""};
-    const char *svg = draw_svg(arena, "dot -Tsvg", genotype_dot(arena, name, cell));
-    return svg && file_write_atomic(arena_printf(arena, "%s/%s.svg", folder, name), svg, strlen(svg), &ignored);
+    const char *svg = draw_svg(arena, "dot -Tsvg", genotype_dot(arena, cell->name, cell));
+    return svg && file_write_atomic(arena_printf(arena, "%s/%s.svg", folder, cell->name), svg, strlen(svg), &ignored);
 }
 
 bool genotype_draw(Arena *arena, const char *folder, const Genotype *genotype) {
-    return draw_cell(arena, folder, "normal", &genotype->normal) &&
-           (!genotype->has_reduce || draw_cell(arena, folder, "reduce", &genotype->reduce));
+    for (int i = 0; i < genotype->cell_count; i++)
+        if (!draw_cell(arena, folder, &genotype->cells[i]))
+            return false;
+    return true;
 }

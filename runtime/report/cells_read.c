@@ -152,9 +152,10 @@ static const char *find_output(Arena *arena, const CellGraph *graph, const char 
     return count == 1 && graph->node_count > 1 ? arena_printf(arena, "s%d", graph->input_count + last) : NULL;
 }
 
-static const GenotypeCell *make_cell(Arena *arena, const CellGraph *graph, const char *prefix) {
+static const GenotypeCell *make_cell(Arena *arena, const CellGraph *graph, const char *name, const char *prefix) {
     GenotypeCell *cell = ARENA_NEW(arena, GenotypeCell);
-    *cell = (GenotypeCell){.inputs = graph->input_count,
+    *cell = (GenotypeCell){.name = name,
+                           .inputs = graph->input_count,
                            .node_count = graph->node_count,
                            .output = find_output(arena, graph, prefix),
                            .nodes = ARENA_ARRAY(arena, GenotypeNode, graph->node_count)};
@@ -178,7 +179,7 @@ const GenotypeCell *genotype_read_cell(Arena *arena, const IrModule *module, boo
         if (!read_graph(g, prefix, &graph))
             return NULL;
         if (halves(&graph) == reduction)
-            return make_cell(arena, &graph, prefix);
+            return make_cell(arena, &graph, reduction ? "reduce" : "normal", prefix);
     }
     return NULL;
 }

@@ -74,7 +74,7 @@ ReportSeries report_series(Arena *arena, const json_t *lines, const char *key, c
 /* The softmax weights of each edge: a plot with a series for each of its candidates; all of one height. */
 ReportPlot *report_edges(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas);
 /* The names of the runs' architecture parameters: 0, 1 or 2; their space. */
-int report_alphas(Arena *arena, const ReportRun *run, const char *names[2], DeriveSpace spaces[2]);
+int report_alphas(Arena *arena, const ReportRun *run, const char *const **names, DeriveSpace **spaces);
 /* How many edges of the genotype after each epoch are skip connections. */
 ReportSeries report_skips(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas,
                           const char *title);

@@ -165,14 +165,16 @@ ReportPlot *report_edges(Arena *arena, const ReportRun *run, const DeriveSpace *
     return plots;
 }
 
-int report_alphas(Arena *arena, const ReportRun *run, const char *names[2], DeriveSpace spaces[2]) {
+int report_alphas(Arena *arena, const ReportRun *run, const char *const **names, DeriveSpace **spaces) {
     Error ignored = {0};
     if (!run->alphas || !run->module || json_array_size(run->alphas) == 0)
         return 0;
-    int count = genotype_alpha_names(run->module, names);
+    int count;
+    *names = genotype_alpha_names(run->module, &count);
+    *spaces = ARENA_ARRAY(arena, DeriveSpace, count);
     for (int i = 0; i < count; i++) {
-        if (!derive_space_from_module(arena, run->module, names[i], &spaces[i], &ignored) ||
-            !weight_row(run, 0, names[i], spaces[i].edge_count - 1))
+        if (!derive_space_from_module(arena, run->module, (*names)[i], &(*spaces)[i], &ignored) ||
+            !weight_row(run, 0, (*names)[i], (*spaces)[i].edge_count - 1))
             return i;
     }
     return count;

@@ -213,7 +213,7 @@ static void add_curves(Arena *arena, Str *s, const ReportRun *run, bool search) 
 }
 
 static const char *cell_word(const char *alphas) {
-    const char *word = str_starts_with(alphas, "alphas_") ? alphas + strlen("alphas_") : alphas;
+    const char *word = genotype_cell_name(alphas);
     return str_equal(word, "reduce") ? "reduction" : word;
 }
 
@@ -250,13 +250,13 @@ static void add_edges(Arena *arena, Str *s, const ReportRun *run, const DeriveSp
 }
 
 static void add_alphas(Arena *arena, Str *s, const ReportRun *run) {
-    const char *names[2];
-    DeriveSpace spaces[2];
-    int count = report_alphas(arena, run, names, spaces);
+    const char *const *names;
+    DeriveSpace *spaces;
+    int count = report_alphas(arena, run, &names, &spaces);
     if (count == 0)
         return;
-    ReportSeries skips[2];
-    ReportPlot plots[2];
+    ReportSeries *skips = ARENA_ARRAY(arena, ReportSeries, count);
+    ReportPlot *plots = ARENA_ARRAY(arena, ReportPlot, count);
     for (int i = 0; i < count; i++) {
         skips[i] = report_skips(arena, run, &spaces[i], names[i], "");
         plots[i] = (ReportPlot){.title = arena_printf(arena, "%s cell", cell_word(names[i])),

@@ -121,9 +121,10 @@ static void test_text(void **state) {
     DeriveSpace space = derive_space_uniform(arena, 2, 2, 2, 2, names);
     const double alphas[5][2] = {{0, 1}, {2, 0}, {0, 1}, {0, 2}, {3, 0}};
     GenotypeCell cell = derive_cell(arena, &space, &alphas[0][0], 2);
+    cell.name = "normal";
     GenotypeText text = {.name = "found", .import = "darts.nd"};
     text.network = genotype_network(arena, "cifar", "found", 36, 20, 10, 0.4);
-    assert_string_equal(genotype_print(arena, &text, &cell, NULL),
+    assert_string_equal(genotype_print(arena, &text, 1, &cell),
                         "import \"darts.nd\"\n\n"
                         "genotype found {\n"
                         "    normal {\n"

@@ -37,6 +37,7 @@ static void test_text_and_drawing(void **state) {
     Arena *arena = arena_create();
     Error error = {0};
     Tensor alphas[] = {make_alphas(3), make_alphas(3)};
+    alphas[1].name = "alphas_reduce";
     Genotype g;
     assert_true(genotype_build(arena, make_settings(arena), "my-first.try", alphas, 2, &g, &error));
     assert_string_equal(g.name, "my_first_try");
@@ -45,7 +46,7 @@ static void test_text_and_drawing(void **state) {
     assert_non_null(strstr(g.text, "genotype my_first_try {\n"));
     /* `none` never counts, though it is the heaviest on the first and the last edge. */
     assert_non_null(strstr(g.text, "s1 = conv_1x1(s0)\n        s2 = skip_connect(s0)\n"));
-    const char *dot = genotype_dot(arena, "normal", &g.normal);
+    const char *dot = genotype_dot(arena, "normal", &g.cells[0]);
     assert_non_null(strstr(dot, "digraph \"normal\""));
     assert_non_null(strstr(dot, "s0 -> s1 [label=<conv_1x1<br/>"));
     assert_non_null(strstr(dot, "s0 -> s2 [label=<skip_connect<br/>"));
