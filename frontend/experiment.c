@@ -15,6 +15,28 @@ static bool key_is_of(const char *key, const char *kind) {
     return search ? str_equal(kind, "search") : str_starts_with(key, "train.") ? str_equal(kind, "train") : true;
 }
 
+/* The one that a text names, or NULL. */
+static const OptimizerRow *named_optimizer(const Ast *value) {
+    const Ast *name = value->kind == AST_call ? value->kids[0] : NULL;
+    return name && name->kind == AST_name ? optimizer_find(name->name) : NULL;
+}
+
+/* The optimiser of weights or alphas: that of the text, or the usual one. */
+static const OptimizerRow *optimizer_of(Arena *arena, const Ast *experiment, const char *section) {
+    const Ast *setting = experiment_setting(experiment, strchr(section, '.') + 1);
+    const OptimizerRow *named = setting ? named_optimizer(setting->kids[0]) : NULL;
+    return named ? named : optimizer_find(setting_row(arena_printf(arena, "%s.optimizer", section))->otherwise);
+}
+
+/* What belongs to another optimiser than the text has is no key of it. */
+static bool key_is_taken(Arena *arena, const Ast *experiment, const char *key) {
+    static const char *const sections[] = {"search.weights", "search.alphas", "train.weights"};
+    for (int i = 0; i < 3; i++)
+        if (str_starts_with(key, sections[i]))
+            return optimizer_takes(optimizer_of(arena, experiment, sections[i]), key + strlen(sections[i]) + 1);
+    return true;
+}
+
 void settings_list_keys(Arena *arena, const Ast *network, const Ast *experiment, const char ***keys, int *count) {
     int capacity = 0;
     *keys = NULL;
@@ -25,7 +47,8 @@ void settings_list_keys(Arena *arena, const Ast *network, const Ast *experiment,
     for (int i = 0; network && network->kids[0] && i < network->kids[0]->count; i++)
         ARENA_PUSH(arena, *keys, *count, capacity, arena_printf(arena, "network.%s", network->kids[0]->kids[i]->name));
     for (int i = 0; experiment && i < SETTING_COUNT; i++)
-        if (!setting_rows[i].is_fact && key_is_of(setting_rows[i].key, experiment->name))
+        if (!setting_rows[i].is_fact && key_is_of(setting_rows[i].key, experiment->name) &&
+            key_is_taken(arena, experiment, setting_rows[i].key))
             ARENA_PUSH(arena, *keys, *count, capacity, setting_rows[i].key);
 }
 
@@ -143,36 +166,59 @@ static int find_name(const char *const *names, int count, const char *name) {
     return -1;
 }
 
+/* An optimiser's own arguments, then what all of that section have. */
+static int list_arguments(const OptimizerRow *row, const char *section, const char **names) {
+    int count = 0;
+    while (count < OPTIMIZER_MOST_ARGUMENTS && row->arguments[count])
+        names[count] = row->arguments[count], count++;
+    if (str_ends_with(section, ".weights"))
+        names[count++] = "clip";
+    if (str_equal(section, "train.weights"))
+        names[count++] = "every";
+    return count;
+}
+
+static void set_argument(Lower *l, Frame *f, const char *section, const Ast *argument) {
+    if (str_equal(argument->name, "lr"))
+        set_rate(l, f, section, argument->kids[0]);
+    else if (str_equal(argument->name, "betas"))
+        set_betas(l, f, section, argument->kids[0]);
+    else
+        set_expression(l, f, key_in(l, section, argument->name), argument->kids[0]);
+}
+
+static void report_optimizer(Lower *l, const char *section, const Ast *value) {
+    const char *names[OPTIMIZER_COUNT], *otherwise = setting_row(key_in(l, section, "optimizer"))->otherwise;
+    for (int i = 0; i < OPTIMIZER_COUNT; i++)
+        names[i] = optimizer_rows[i].name;
+    bool called = value->kind == AST_call && value->kids[0]->kind == AST_name;
+    if (called)
+        diag_error(l->diag, value->kids[0]->span, "unknown optimiser '%s'%s", value->kids[0]->name,
+                   diag_choices(l->arena, value->kids[0]->name, names, OPTIMIZER_COUNT));
+    else
+        diag_error(l->diag, value->span, "'%s' are updated by an optimiser, as in %s(lr = 0.01)",
+                   strchr(section, '.') + 1, otherwise);
+}
+
 /* weights sgd(lr = ..., momentum = ..., decay = ..., clip = ...)   alphas adam(lr = ..., betas = (..., ...), eps,
  * decay) */
-static void set_optimizer(Lower *l, Frame *f, const char *section, const Ast *value, const char *call,
-                          const char *const *names, int count) {
-    if (value->kind != AST_call || value->kids[0]->kind != AST_name || !str_equal(value->kids[0]->name, call)) {
-        diag_error(l->diag, value->span, "'%s' are updated by %s(...)", strchr(section, '.') + 1, call);
+static void set_optimizer(Lower *l, Frame *f, const char *section, const Ast *value) {
+    const OptimizerRow *row = named_optimizer(value);
+    if (!row) {
+        report_optimizer(l, section, value);
         return;
     }
+    const char *key = key_in(l, section, "optimizer"), *names[OPTIMIZER_MOST_ARGUMENTS + 2];
+    int count = list_arguments(row, section, names);
+    if (!str_equal(setting_row(key)->otherwise, row->name)) /* which is no news */
+        lower_setting(l, key, value_string(row->name), value->kids[0]->span);
     for (int i = 1; i < value->count; i++) {
         const Ast *argument = value->kids[i];
         if (argument->kind != AST_arg || find_name(names, count, argument->name) < 0)
-            report_argument(l, argument, call, names, count);
-        else if (str_equal(argument->name, "lr"))
-            set_rate(l, f, section, argument->kids[0]);
-        else if (str_equal(argument->name, "betas"))
-            set_betas(l, f, section, argument->kids[0]);
+            report_argument(l, argument, row->name, names, count);
         else
-            set_expression(l, f, key_in(l, section, argument->name), argument->kids[0]);
+            set_argument(l, f, section, argument);
     }
-}
-
-static void set_weights(Lower *l, Frame *f, const char *kind, const Ast *value) {
-    static const char *const names[] = {"lr", "momentum", "decay", "clip", "every"};
-    int count = str_equal(kind, "train") ? 5 : 4;
-    set_optimizer(l, f, arena_printf(l->arena, "%s.weights", kind), value, "sgd", names, count);
-}
-
-static void set_alphas(Lower *l, Frame *f, const Ast *value) {
-    static const char *const names[] = {"lr", "betas", "eps", "decay"};
-    set_optimizer(l, f, "search.alphas", value, "adam", names, 4);
 }
 
 /* ---- data ---- */
@@ -392,10 +438,8 @@ static void run_setting(Lower *l, Frame *f, const char *kind, const Ast *setting
         lower_data_line(l, f, setting->kids[0]);
     else if (setting->kind == AST_attach)
         set_attachment(l, f, setting);
-    else if (str_equal(name, "weights"))
-        set_weights(l, f, kind, setting->kids[0]);
-    else if (str_equal(name, "alphas"))
-        set_alphas(l, f, setting->kids[0]);
+    else if (str_equal(name, "weights") || str_equal(name, "alphas"))
+        set_optimizer(l, f, key_in(l, kind, name), setting->kids[0]);
     else if (str_equal(name, "split") || str_equal(name, "limit"))
         set_expression(l, f, key_in(l, "data", name), setting->kids[0]);
     else

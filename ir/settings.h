@@ -5,6 +5,7 @@
 
 #include "ir/data_sources.h"
 #include "ir/ir.h"
+#include "ir/optimizers.h"
 
 #include <stdio.h>
 

@@ -1,38 +1,34 @@
 /* update.c: from gradients to new parameters. Takes the outputs grad/NAME away and adds assignments.
- * Weights: SGD with momentum as PyTorch's; decay is added after clipping.
- *     norm   = sqrt(sum of squares of all gradients)              (output grad_norm: before clipping)
+ *     norm   = sqrt(sum of squares of all gradients)              (output grad_norm: before clipping; weights only)
  *     factor = min(1, clip / (norm + 1e-6))
- *     g      = factor * grad + decay * w
- *     buf    = momentum * buf + g                                 (state momentum/NAME)
- *     w      = w - lr * buf
- * Alphas: Adam, decay added to the gradient (not decoupled).
- *     g = grad + decay * w
- *     m = beta1 * m + (1 - beta1) * g                             (state adam_m/NAME)
- *     v = beta2 * v + (1 - beta2) * g * g                         (state adam_v/NAME)
- *     w = w - alphas_lr * (m / adam_bias1) / (sqrt(v / adam_bias2) + eps)
- * lr, alphas_lr, adam_bias1 = 1 - beta1^t and adam_bias2 = 1 - beta2^t are run-time scalars, the other numbers
- * settings. */
-#include "passes/pass.h"
+ *     w      = w - rate * (what the optimiser makes of factor * grad, w and its states)
+ * The text says which optimiser the weights and the alphas have (ir/optimizers.def, optimizer.h). The rate, lr of the
+ * weights and alphas_lr of the alphas, is a run-time scalar, the other numbers are settings. */
+#include "passes/optimizer.h"
 
 #include <math.h>
 
 enum { SUM_WIDTH = 64 /* operands of one add_n */ };
 
-typedef struct Update {
-    PassContext *ctx;
-    IrGraph *g;
-    IrBuilder b;
-    double momentum, decay, clip; /* weights */
-    double beta1, beta2, eps;     /* alphas */
-    IrNode *rate, *factor, *bias1, *bias2;
-} Update;
+static OptimizerStep *const steps[OPTIMIZER_COUNT] = {
+#define OPTIMIZER(name, ...) optimizer_step_##name,
+#include "ir/optimizers.def"
+#undef OPTIMIZER
+};
 
-static IrNode *binary(Update *u, IrOp op, IrNode *x, IrNode *y) {
+/* ---- what optimisers build with ---- */
+
+IrNode *update_binary(Update *u, IrOp op, IrNode *x, IrNode *y) {
     return ir_build2(&u->b, op, x, y, 0, NULL);
 }
 
-static IrNode *scaled(Update *u, double factor, IrNode *x) {
-    return binary(u, OP_mul, ir_constant(&u->b, factor), x);
+IrNode *update_scaled(Update *u, double factor, IrNode *x) {
+    return update_binary(u, OP_mul, ir_constant(&u->b, factor), x);
+}
+
+IrNode *update_decayed(Update *u, IrNode *w, IrNode *gradient) {
+    double decay = u->settings->decay;
+    return decay != 0 ? update_binary(u, OP_add, gradient, update_scaled(u, decay, w)) : gradient;
 }
 
 static void assign(Update *u, const char *param, IrNode *value) {
@@ -40,9 +36,9 @@ static void assign(Update *u, const char *param, IrNode *value) {
     ir_build1(&u->b, OP_assign, value, 1, &attr);
 }
 
-/* A node that reads the optimiser's state KIND/NAME of a parameter, entered in the module when it is new. */
-static IrNode *state_node(Update *u, const char *kind, const IrParam *of) {
-    IrParam state = {.name = arena_printf(u->ctx->arena, "%s/%s", kind, of->name),
+/* Entered in the module when it is new. */
+IrNode *update_state(Update *u, int which, const IrParam *of) {
+    IrParam state = {.name = arena_printf(u->ctx->arena, "%s/%s", u->row->states[which], of->name),
                      .type = of->type,
                      .kind = PARAM_optimizer,
                      .init = INIT_zeros,
@@ -52,36 +48,12 @@ static IrNode *state_node(Update *u, const char *kind, const IrParam *of) {
     return ir_param_node(&u->b, state.name, state.type);
 }
 
-static IrNode *assign_state(Update *u, IrNode *state, IrNode *value) {
+IrNode *update_assign_state(Update *u, IrNode *state, IrNode *value) {
     assign(u, ir_attr_get_string(state, "name", ""), value);
     return value;
 }
 
-/* The new state is a value of its own, used by its assignment and by the parameter's: each reads what the other writes.
- */
-static void add_sgd(Update *u, const IrParam *param, IrNode *w, IrNode *gradient) {
-    IrNode *g = u->factor ? binary(u, OP_mul, gradient, u->factor) : gradient;
-    if (u->decay != 0) {
-        g = binary(u, OP_add, g, scaled(u, u->decay, w));
-    }
-    if (u->momentum != 0) {
-        IrNode *buffer = state_node(u, "momentum", param);
-        g = assign_state(u, buffer, binary(u, OP_add, scaled(u, u->momentum, buffer), g));
-    }
-    assign(u, param->name, binary(u, OP_sub, w, binary(u, OP_mul, u->rate, g)));
-}
-
-static void add_adam(Update *u, const IrParam *param, IrNode *w, IrNode *gradient) {
-    IrNode *g = u->decay != 0 ? binary(u, OP_add, gradient, scaled(u, u->decay, w)) : gradient;
-    IrNode *m = state_node(u, "adam_m", param), *v = state_node(u, "adam_v", param);
-    m = assign_state(u, m, binary(u, OP_add, scaled(u, u->beta1, m), scaled(u, 1 - u->beta1, g)));
-    IrNode *square = binary(u, OP_mul, scaled(u, 1 - u->beta2, g), g);
-    v = assign_state(u, v, binary(u, OP_add, scaled(u, u->beta2, v), square));
-    IrNode *root = ir_build1(&u->b, OP_sqrt, binary(u, OP_div, v, u->bias2), 0, NULL);
-    IrNode *divisor = binary(u, OP_add, root, ir_constant(&u->b, u->eps));
-    IrNode *step = binary(u, OP_div, binary(u, OP_div, m, u->bias1), divisor);
-    assign(u, param->name, binary(u, OP_sub, w, binary(u, OP_mul, u->rate, step)));
-}
+/* ---- clipping ---- */
 
 /* ((a + b + ...) + (c + d + ...)) + ...: at most SUM_WIDTH operands at a time, in order. */
 static IrNode *sum_of(Update *u, IrNode **parts, int count) {
@@ -101,41 +73,28 @@ static IrNode *sum_of_squares(Update *u, IrNode *x) {
     for (int a = 0; a < x->type.rank; a++) {
         axes[a] = a;
     }
-    IrNode *square = binary(u, OP_mul, x, x);
+    IrNode *square = update_binary(u, OP_mul, x, x);
     IrAttr attr = ir_attr_ints("axes", x->type.rank, axes);
     return x->type.rank ? ir_build1(&u->b, OP_reduce_sum, square, 1, &attr) : square;
 }
 
-static void add_clipping(Update *u, IrNode *const *gradients, int count) {
+/* The factor of all gradients; NULL: they are as they are. */
+static IrNode *build_clipping(Update *u, IrNode *const *gradients, int count) {
+    double clip = u->settings->clip;
     IrNode **squares = ARENA_ARRAY(u->ctx->arena, IrNode *, count);
     for (int i = 0; i < count; i++) {
         squares[i] = sum_of_squares(u, gradients[i]);
     }
     IrNode *norm = ir_build1(&u->b, OP_sqrt, sum_of(u, squares, count), 0, NULL);
     ir_graph_add_output(u->g, "grad_norm", norm);
-    if (u->clip > 0) {
-        IrNode *divisor = binary(u, OP_add, norm, ir_constant(&u->b, 1e-6));
-        IrNode *ratio = binary(u, OP_div, ir_constant(&u->b, u->clip), divisor);
-        u->factor = binary(u, OP_min, ir_constant(&u->b, 1), ratio);
-    }
+    if (!(clip > 0))
+        return NULL;
+    IrNode *divisor = update_binary(u, OP_add, norm, ir_constant(&u->b, 1e-6));
+    IrNode *ratio = update_binary(u, OP_div, ir_constant(&u->b, clip), divisor);
+    return update_binary(u, OP_min, ir_constant(&u->b, 1), ratio);
 }
 
-static void read_weight_settings(Update *u, const OptimizerSettings *s) {
-    u->momentum = s->momentum;
-    u->decay = s->decay;
-    u->clip = s->clip;
-    u->rate = ir_scalar(&u->b, "lr");
-}
-
-static void read_alpha_settings(Update *u, const AlphasSettings *s) {
-    u->beta1 = s->beta1;
-    u->beta2 = s->beta2;
-    u->eps = s->eps;
-    u->decay = s->decay;
-    u->rate = ir_scalar(&u->b, "alphas_lr");
-    u->bias1 = ir_scalar(&u->b, "adam_bias1");
-    u->bias2 = ir_scalar(&u->b, "adam_bias2");
-}
+/* ---- updates ---- */
 
 /* The first node that reads each parameter. */
 static StrMap find_param_nodes(Update *u) {
@@ -149,7 +108,14 @@ static StrMap find_param_nodes(Update *u) {
     return nodes;
 }
 
-static void add_updates(Update *u, const char *const *names, IrNode *const *gradients, int count) {
+/* factor: of the gradients, or NULL. */
+static void add_update(Update *u, const IrParam *param, IrNode *w, IrNode *gradient, IrNode *factor) {
+    IrNode *g = factor ? update_binary(u, OP_mul, gradient, factor) : gradient;
+    IrNode *step = steps[u->row - optimizer_rows](u, param, w, g);
+    assign(u, param->name, update_binary(u, OP_sub, w, update_binary(u, OP_mul, u->rate, step)));
+}
+
+static void add_updates(Update *u, const char *const *names, IrNode *const *gradients, int count, IrNode *factor) {
     StrMap nodes = find_param_nodes(u);
     for (int i = 0; i < count; i++) {
         const IrParam *found = ir_module_find_param(u->g->module, names[i]);
@@ -163,7 +129,7 @@ static void add_updates(Update *u, const char *const *names, IrNode *const *grad
         if (!w) {
             w = ir_param_node(&u->b, param.name, param.type);
         }
-        (param.kind == PARAM_alpha ? add_adam : add_sgd)(u, &param, w, gradients[i]);
+        add_update(u, &param, w, gradients[i], factor);
     }
 }
 
@@ -183,25 +149,34 @@ static int take_gradients(Update *u, const char **names, IrNode **gradients) {
     return taken;
 }
 
+/* The rate and what else the optimiser is told with every pass. */
+static void add_scalars(Update *u, const char *rate) {
+    u->rate = ir_scalar(&u->b, rate);
+    for (int i = 0; i < OPTIMIZER_MOST_SCALARS && u->row->scalars[i]; i++)
+        u->scalars[i] = ir_scalar(&u->b, u->row->scalars[i]);
+}
+
 bool pass_update(PassContext *ctx, IrGraph *g) {
     bool weights = ctx->kind == GRAPH_search_weights || ctx->kind == GRAPH_train;
     if (!weights && ctx->kind != GRAPH_search_alphas) {
         return false;
     }
-    Update u = {.ctx = ctx, .g = g, .b = {.graph = g, .diag = ctx->diag}};
+    const Settings *s = &ctx->settings;
+    const OptimizerSettings *settings = ctx->kind == GRAPH_train            ? &s->train_weights
+                                        : ctx->kind == GRAPH_search_weights ? &s->search_weights
+                                                                            : &s->search_alphas;
+    Update u = {.ctx = ctx,
+                .g = g,
+                .b = {.graph = g, .diag = ctx->diag},
+                .settings = settings,
+                .row = optimizer_find(settings->optimizer)};
     const char **names = ARENA_ARRAY(ctx->arena, const char *, g->output_count);
     IrNode **gradients = ARENA_ARRAY(ctx->arena, IrNode *, g->output_count);
     int count = take_gradients(&u, names, gradients);
     if (count == 0) {
         return false;
     }
-    if (weights) {
-        read_weight_settings(&u,
-                             ctx->kind == GRAPH_train ? &ctx->settings.train_weights : &ctx->settings.search_weights);
-        add_clipping(&u, gradients, count);
-    } else {
-        read_alpha_settings(&u, &ctx->settings.search_alphas);
-    }
-    add_updates(&u, names, gradients, count);
+    add_scalars(&u, weights ? "lr" : "alphas_lr");
+    add_updates(&u, names, gradients, count, weights ? build_clipping(&u, gradients, count) : NULL);
     return true;
 }

@@ -97,14 +97,17 @@ cmake -S "$copy" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_D
     make_targets ndartsc ndarts-run ndarts-opt ref_tool || { cat "$work/build.log"; exit 2; }
 
 # ---- the optimisers ----
-mutant 'no clipping' passes/update.c 's/if \(u->clip > 0\)/if (false)/' -- reference/supernet_f64 darts/drop0.0
-mutant 'no weight decay' passes/update.c 's/u->decay = (setting\(u, prefix, "decay", 3e-4\))/u->decay = 0 * \1/' \
+mutant 'no clipping' passes/update.c 's/if \(!\(clip > 0\)\)/if (true)/' -- reference/supernet_f64 darts/drop0.0
+mutant 'no weight decay' passes/update.c 's/decay = u->settings->decay/decay = (u->ctx->kind == GRAPH_search_alphas) * u->settings->decay/' \
     -- reference/supernet_f64 darts/drop0.0
-mutant 'no decay of the alphas' passes/update.c 's/u->decay = (setting\(u, prefix, "decay", 1e-3\))/u->decay = 0 * \1/' \
+mutant 'no decay of the alphas' passes/update.c 's/decay = u->settings->decay/decay = (u->ctx->kind != GRAPH_search_alphas) * u->settings->decay/' \
     -- reference/supernet_f64 darts/drop0.0
-mutant 'no momentum' passes/update.c 's/if \(u->momentum != 0\)/if (false)/' -- reference/supernet_f64 darts/drop0.0
-mutant 'Adam without bias correction' passes/update.c 's/binary\(u, OP_div, m, u->bias1\)/m/' -- reference/supernet_f64 darts/drop0.0
-mutant 'no clipping in training' passes/update.c 's/if \(u->clip > 0\)/if (u->clip > 0 \&\& u->ctx->kind != GRAPH_train)/' \
+mutant 'no momentum' passes/optimizer_sgd.c 's/momentum == 0/true/' -- reference/supernet_f64 darts/drop0.0
+mutant 'Adam without bias correction' passes/optimizer_adam.c 's/update_binary\(u, OP_div, m, u->scalars\[0\]\)/m/' -- reference/supernet_f64 darts/drop0.0
+mutant 'AdamW decays by the gradient' passes/optimizer_adamw.c 's/return update_decayed\(u, w, step\);/return step;/' -- cli/optimizers prepare test_trainings
+mutant 'Adam of the weights counts updates of the alphas' runtime/driver/step.c 's/alphas \? at->alphas_updates : at->global_step/at->alphas_updates/' \
+    -- cli/optimizers prepare test_trainings
+mutant 'no clipping in training' passes/update.c 's/if \(!\(clip > 0\)\)/if (!(clip > 0) || u->ctx->kind == GRAPH_train)/' \
     -- reference/networks_f64 noisy_darts_b/small
 
 # ---- batch norm, the loss, the network ----
@@ -129,7 +132,7 @@ mutant 'drop path in evaluation' passes/insert_drop_path.c 's/if \(!graph_kind_i
     passes/expand_random.c 's/^    if \(!graph_kind_is_training\(e->ctx->kind\)\)/    if (e->ctx->kind == GRAPH_infer)/' -- reference/noise
 mutant 'survivors not divided by keep' passes/expand_random.c \
     's/return rewrite_binary\(b, OP_div, (rewrite_binary\(b, OP_mul, inputs\[0\], mask\)), keep\)/return \1/' -- reference/supernet_f64 gaussian/drop0.3
-mutant 'no drop path in training' passes/insert_drop_path.c 's/"train.drop_path", 0\) > 0/"train.drop_path", 0) > 9/' \
+mutant 'no drop path in training' passes/insert_drop_path.c 's/train.drop_path > 0/train.drop_path > 9/' \
     -- reference/networks_f64 noisy_darts_a/small
 mutant 'drop path on the identity' passes/insert_drop_path.c 's/is_identity\(ctx->module, callee\) \|\| //' -- golden/passes/insert_drop_path
 mutant 'std of the noise is differentiated' passes/expand_random.c 's/rewrite_unary\(b, OP_detach, std\)/std/' -- reference/supernet_f64 gaussian/drop0.0
@@ -161,9 +164,9 @@ mutant 'statistics count the auxiliary head' ir/stats.c '/^static void add_produ
 mutant 'chunks by the number of images of a batch' runtime/device/executor.c 's/work->chunk \* run->batch \/ run->chunks, end/work->chunk * (run->batch - 1) \/ run->chunks, end/' \
     -- reference/supernet_f64 darts/drop0.0
 mutant 'alphas move in frozen epochs' runtime/loops/search.c 's/\(!is_frozen\(s\) \&\& !step_alphas/(!step_alphas/' -- cli/search test_threads_do_not_matter
-mutant 'search: first bias of Adam' ir/run_scalars.def 's/adam_bias\(r, (r->settings->search_alphas.beta1)\)/1 - pow(\1, (double)r->at->alphas_updates + 4)/' \
+mutant 'search: first bias of Adam' ir/run_scalars.def 's/adam_bias\(r, (r->optimizer->beta1)\)/1 - pow(\1, (double)r->updates + 4)/' \
     -- cli/steps prepare test_where_a_search_arrives
-mutant 'search: second bias of Adam' ir/run_scalars.def 's/adam_bias\(r, (r->settings->search_alphas.beta2)\)/1 - pow(\1, (double)r->at->alphas_updates + 4)/' \
+mutant 'search: second bias of Adam' ir/run_scalars.def 's/adam_bias\(r, (r->optimizer->beta2)\)/1 - pow(\1, (double)r->updates + 4)/' \
     -- cli/steps prepare test_where_a_search_arrives
 mutant 'search: draws of the alphas' runtime/driver/step.c 's/at->global_step \+ 1;/at->global_step + (kind == GRAPH_search_alphas ? 8 : 1);/' -- cli/steps prepare test_where_a_search_arrives
 mutant 'search: rate of the next epoch' runtime/driver/step.c 's/: \(double\)at->epoch; \/\* epochs/: (double)(at->epoch + r->is_search); \/* epochs/' -- cli/steps prepare test_where_a_search_arrives

@@ -15,11 +15,20 @@
 typedef struct Rules {
     const Settings *settings;
     const RtPosition *at;
-    bool is_search; /* else a training */
+    bool is_search;                     /* else a training */
+    const OptimizerSettings *optimizer; /* of what the pass moves */
+    int64_t updates;                    /* of that, before this one */
 } Rules;
 
-static Rules make_rules(const Settings *settings, const RtPosition *at) {
-    return (Rules){.settings = settings, .at = at, .is_search = settings_are_of(settings, "search")};
+static Rules make_rules(GraphKind kind, const Settings *s, const RtPosition *at) {
+    bool is_search = settings_are_of(s, "search"), alphas = kind == GRAPH_search_alphas;
+    return (Rules){.settings = s,
+                   .at = at,
+                   .is_search = is_search,
+                   .optimizer = alphas      ? &s->search_alphas
+                                : is_search ? &s->search_weights
+                                            : &s->train_weights,
+                   .updates = alphas ? at->alphas_updates : at->global_step};
 }
 
 static const double pi = 3.14159265358979323846;
@@ -31,7 +40,7 @@ static double noise_decay(const Rules *r) {
 
 /* For update number t = 1, 2, ... */
 static double adam_bias(const Rules *r, double beta) {
-    return 1.0 - pow(beta, (double)(r->at->alphas_updates + 1));
+    return 1.0 - pow(beta, (double)(r->updates + 1));
 }
 
 /* ---- the rate of the weights ---- */
@@ -63,7 +72,7 @@ static double drop_probability(const Rules *r) {
 }
 
 double rt_step_drop_probability(const Settings *settings, const RtPosition *at) {
-    Rules rules = make_rules(settings, at);
+    Rules rules = make_rules(GRAPH_gradients, settings, at);
     return drop_probability(&rules);
 }
 
@@ -97,7 +106,7 @@ static void set_by_rules(const Rules *r, double *scalars) {
 RtRun rt_step(GraphKind kind, const Settings *settings, uint64_t seed, const RtPosition *at) {
     RtRun run = {.kind = kind, .seed = seed, .step = draw_number(kind, at)};
     if (settings && graph_kind_is_training(kind)) {
-        Rules rules = make_rules(settings, at);
+        Rules rules = make_rules(kind, settings, at);
         set_by_rules(&rules, run.scalars);
     } else {
         set_neutral(run.scalars);

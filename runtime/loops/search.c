@@ -2,8 +2,8 @@
  *
  *     for every epoch, for every batch of the first half of the training images (step s of the whole run):
  *         unless the epoch is one of the first frozen_epochs:
- *             Adam on the alphas, with the loss of a batch of the second half
- *         clipped SGD with momentum on the weights, with the loss of the batch of the first half
+ *             the alphas move (Adam), with the loss of a batch of the second half
+ *         the weights move (clipped SGD with momentum), with the loss of the batch of the first half
  *     after every epoch: loss and accuracy on the second half, in evaluation mode; genotype; checkpoint
  *
  * What each pass is given, rates and draws, says rt_step. When the second half has fewer batches than the first it starts
