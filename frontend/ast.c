@@ -18,13 +18,6 @@ Ast *ast_add(Arena *arena, Ast *parent, Ast *kid) {
     return parent;
 }
 
-bool ast_is_name(Arena *arena, const char *text) {
-    SourceFile *file = ARENA_NEW(arena, SourceFile);
-    *file = (SourceFile){"name", text, strlen(text)};
-    const Ast *ast = ast_parse_expression(arena, file, diag_create(arena, NULL));
-    return ast && ast->kind == AST_name;
-}
-
 const char *ast_kind_name(AstKind kind) {
     switch (kind) {
     case AST_op:

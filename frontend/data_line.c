@@ -14,6 +14,79 @@
 
 static const char *const shape_names[] = {"classes", "H", "W", "channels"};
 
+/* ---- arguments ---- */
+
+static void set_channels(Lower *l, Frame *f, const char *name, const Ast *value) {
+    Value values = lower_eval(l, f, value);
+    int count = values.kind == VALUE_list ? values.count : 1;
+    if (count < 1 || count > 3) {
+        diag_error(l->diag, value->span, "'%s' is a number for each channel, at most 3", name);
+        return;
+    }
+    for (int i = 0; i < 3; i++)
+        if (i < count || count == 1)
+            lower_setting(l, arena_printf(l->arena, "data.%s.%d", name, i),
+                          values.kind == VALUE_list ? values.items[count == 1 ? 0 : i] : values, value->span);
+}
+
+/* area = (0.08, 1), ratio = (0.75, 1.3333) */
+static void set_range(Lower *l, Frame *f, const char *name, const Ast *value) {
+    Value values = lower_eval(l, f, value);
+    if (values.kind != VALUE_list || values.count != 2) {
+        if (values.kind != VALUE_error)
+            diag_error(l->diag, value->span, "'%s' is two numbers, as in (0.08, 1)", name);
+        return;
+    }
+    for (int i = 0; i < 2; i++)
+        lower_setting(l, arena_printf(l->arena, "data.%s.%d", name, i), values.items[i], value->span);
+}
+
+/* classes = 4, H = 64: of the images, and so of a network that does not say otherwise. */
+static void set_extent(Lower *l, Frame *f, const char *name, const Ast *value) {
+    Value extent = lower_eval(l, f, value);
+    if (extent.kind == VALUE_int && extent.i >= 1)
+        lower_set_variable(l, f, name, extent);
+    else if (extent.kind == VALUE_int)
+        diag_error(l->diag, value->span, "'%s' of the data is %lld; expected at least 1", name, (long long)extent.i);
+    else if (extent.kind != VALUE_error)
+        diag_error(l->diag, value->span, "'%s' of the data is an integer, not %s", name, value_kind_name(&extent));
+}
+
+/* Adds the settings data.*, those of several numbers (mean.0, mean.1) once; returns how many names there are. */
+static int list_data_names(Lower *l, const char **names, int count) {
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        const char *key = setting_rows[i].key;
+        if (setting_rows[i].is_fact || !str_starts_with(key, "data.") || i == SETTING_data_source)
+            continue;
+        const char *name = arena_strndup(l->arena, key + 5, strcspn(key + 5, "."));
+        if (!str_equal(names[count - 1], name))
+            names[count++] = name;
+    }
+    return count;
+}
+
+static void set_data_argument(Lower *l, Frame *f, const Ast *argument, const char *source) {
+    enum { SHAPE = 4 }; /* the first of them are the network's too */
+    const char *names[SHAPE + SETTING_COUNT] = {"classes", "H", "W", "channels"};
+    int count = list_data_names(l, names, SHAPE);
+    if (argument->kind != AST_arg) {
+        lower_setting_expression(l, f, "data.path", argument);
+        return;
+    }
+    if (str_equal(argument->name, "mean") || str_equal(argument->name, "std"))
+        set_channels(l, f, argument->name, argument->kids[0]);
+    else if (str_equal(argument->name, "area") || str_equal(argument->name, "ratio"))
+        set_range(l, f, argument->name, argument->kids[0]);
+    else if (setting_find_name(names, SHAPE, argument->name) >= 0)
+        set_extent(l, f, argument->name, argument->kids[0]);
+    else if (setting_find_name(names, count, argument->name) >= 0)
+        lower_setting_expression(l, f, setting_key(l, "data", argument->name), argument->kids[0]);
+    else
+        setting_report_argument(l, argument, source, names, count);
+}
+
+/* ---- sources ---- */
+
 /* cifar10, or that of cifar10(...); NULL when it is none. */
 static const char *source_name(const Ast *data) {
     const Ast *name = data && data->kind == AST_call ? data->kids[0] : data;
@@ -49,7 +122,7 @@ static bool set_source(Lower *l, Frame *f, const Ast *data) {
 static void set_arguments(Lower *l, Frame *f, const Ast *data, const char *source, bool shape_only) {
     for (int i = 1; data->kind == AST_call && i < data->count; i++)
         if (!shape_only || is_shape(data->kids[i]))
-            lower_data_argument(l, f, data->kids[i], source);
+            set_data_argument(l, f, data->kids[i], source);
 }
 
 static void set_data(Lower *l, Frame *f, const Ast *data) {

@@ -13,6 +13,7 @@
 #include "frontend/frontend.h"
 #include "frontend/sema.h"
 #include "frontend/value.h"
+#include "ir/optimizers.h"
 
 /* Definitions that are being evaluated, the innermost first: one that comes up again is defined by itself. */
 typedef struct Pending {
@@ -197,10 +198,20 @@ bool lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool 
 /* class_weights.c: the value becomes the setting KEY; later, that a list has a number for each class. */
 void lower_class_weights(Lower *l, const char *key, Value value, Span span);
 void lower_check_class_weights(Lower *l);
+/* ---- settings (setting.c, optimizer_line.c, data_line.c) ---- */
 /* A value of a setting of the table, checked against it. */
 void lower_setting(Lower *l, const char *key, Value value, Span span);
-/* One argument of a data line: a setting data.*, or a variable of the network's surroundings. */
-void lower_data_argument(Lower *l, Frame *f, const Ast *argument, const char *source);
+/* Of an expression of the text; words stand for themselves where the table wants one. */
+Value lower_setting_value(Lower *l, Frame *f, const char *key, const Ast *value);
+void lower_setting_expression(Lower *l, Frame *f, const char *key, const Ast *value);
+const char *setting_key(Lower *l, const char *section, const char *name);     /* "search.weights" and "lr" */
+int setting_find_name(const char *const *names, int count, const char *name); /* -1 when it is not there */
+/* An argument of a call that has none of that name. */
+void setting_report_argument(Lower *l, const Ast *argument, const char *call, const char *const *names, int count);
+/* The optimiser that a text names, sgd(...), or NULL. */
+const OptimizerRow *optimizer_named(const Ast *value);
+/* section: "search.weights", "search.alphas" or "train.weights" */
+void lower_optimizer(Lower *l, Frame *f, const char *section, const Ast *value);
 /* data_line.c: the settings data.*, and classes, H, W and channels for the network. data: of the experiment, or NULL.
  */
 void lower_data_line(Lower *l, Frame *f, const Ast *data);

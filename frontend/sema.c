@@ -6,51 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-void sema_report_unknown(Sema *s, Span span, const char *what, const char *name, const char *const *names, int count) {
-    const char *near = diag_suggest(name, names, (size_t)count);
-    if (s->unknown)
-        str_map_set(s->unknown, name, s->unknown);
-    if (near)
-        diag_error(s->diag, span, "unknown %s '%s'; did you mean '%s'?", what, name, near);
-    else
-        diag_error(s->diag, span, "unknown %s '%s'", what, name);
-}
-
-bool sema_is_first(StrMap *seen, const char *name) {
-    if (str_map_get(seen, name))
-        return false;
-    str_map_set(seen, name, seen);
-    return true;
-}
-
 bool program_defines(const Program *program, const char *name) {
     for (int t = 0; t < program->text_count; t++)
         for (int i = 0; i < program->texts[t]->count; i++)
             if (program->texts[t]->kids[i]->name && str_equal(program->texts[t]->kids[i]->name, name))
                 return true;
     return false;
-}
-
-/* ---- whose a text is ---- */
-
-static bool real_folder(const char *path, char folder[PATH_MAX]) {
-    char *slash = realpath(path, folder) ? strrchr(folder, '/') : NULL;
-    if (slash)
-        *slash = '\0';
-    return slash != NULL;
-}
-
-bool sema_is_of_library(const char *library, const SourceFile *file) {
-    char real[PATH_MAX], folder[PATH_MAX];
-    return library && realpath(library, real) && real_folder(file->path, folder) && str_equal(folder, real);
-}
-
-const Ast *sema_find_definition(const StrMap *globals, const char *library, const Ast *name) {
-    const Ast *definition = str_map_get(globals, name->name);
-    if (!definition || definition->span.file == name->span.file || !builtin_find(name->name))
-        return definition;
-    bool hidden = sema_is_of_library(library, name->span.file) && !sema_is_of_library(library, definition->span.file);
-    return hidden ? NULL : definition;
 }
 
 /* ---- definitions ---- */

@@ -49,9 +49,5 @@ void sema_check_operation(Sema *s, Scope *scope, const Ast *ast);
 void sema_check_block(Sema *s, Scope *scope, const Ast *block);
 void sema_check_space(Sema *s, const Ast *space);
 void sema_check_genotype(Sema *s, const Ast *genotype);
-/* Whether the name comes up for the first time among those asked for with this map. */
-bool sema_is_first(StrMap *seen, const char *name);
-/* "unknown WHAT 'name'; did you mean 'near'?" among count names. */
-void sema_report_unknown(Sema *s, Span span, const char *what, const char *name, const char *const *names, int count);
 
 #endif

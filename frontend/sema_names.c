@@ -10,6 +10,18 @@ static void add_names(Sema *s, const StrMap *map, const char ***names, int *coun
         ARENA_PUSH(s->arena, *names, *count, *capacity, map->entries[i].key);
 }
 
+/* "unknown WHAT 'name'; did you mean 'near'?" among count names. */
+static void report_unknown(Sema *s, Span span, const char *what, const char *name, const char *const *names,
+                           int count) {
+    const char *near = diag_suggest(name, names, (size_t)count);
+    if (s->unknown)
+        str_map_set(s->unknown, name, s->unknown);
+    if (near)
+        diag_error(s->diag, span, "unknown %s '%s'; did you mean '%s'?", what, name, near);
+    else
+        diag_error(s->diag, span, "unknown %s '%s'", what, name);
+}
+
 static void report_name(Sema *s, Scope *scope, const Ast *name, const char *what) {
     const char **names = NULL, **builtins;
     int count = 0, capacity = 0, builtin_count;
@@ -19,7 +31,7 @@ static void report_name(Sema *s, Scope *scope, const Ast *name, const char *what
     builtin_list_names(s->arena, &builtins, &builtin_count);
     for (int i = 0; i < builtin_count; i++)
         ARENA_PUSH(s->arena, names, count, capacity, builtins[i]);
-    sema_report_unknown(s, name->span, what, name->name, names, count);
+    report_unknown(s, name->span, what, name->name, names, count);
 }
 
 static void check_name(Sema *s, Scope *scope, const Ast *name, const char *what) {

@@ -6,6 +6,14 @@
 
 /* ---- genotypes ---- */
 
+/* Whether the name comes up for the first time among those asked for with this map. */
+static bool is_first(StrMap *seen, const char *name) {
+    if (str_map_get(seen, name))
+        return false;
+    str_map_set(seen, name, seen);
+    return true;
+}
+
 /* s0, s1, ... up to the first state that the cell computes itself are its inputs; two when it computes none called so.
  */
 static int count_cell_inputs(const Ast *block) {
@@ -45,7 +53,7 @@ void sema_check_genotype(Sema *s, const Ast *genotype) {
         diag_error(s->diag, genotype->name_span, "genotype '%s' has no cells", genotype->name);
     StrMap seen = str_map_create(s->arena);
     for (int i = 0; i < genotype->count && !diag_is_full(s->diag); i++) {
-        if (!sema_is_first(&seen, genotype->kids[i]->name))
+        if (!is_first(&seen, genotype->kids[i]->name))
             diag_error(s->diag, genotype->kids[i]->name_span, "genotype '%s' has two cells '%s'", genotype->name,
                        genotype->kids[i]->name);
         check_cell(s, genotype, genotype->kids[i]);
@@ -80,7 +88,7 @@ static void check_keys(Sema *s, const Ast *section, const char *what, const char
         if (!is_in(names, count, setting->name))
             diag_error(s->diag, setting->name_span, "unknown %s '%s'%s", what, setting->name,
                        diag_choices(s->arena, setting->name, names, (size_t)count));
-        else if (!sema_is_first(&seen, setting->name) && setting->kind != AST_rule)
+        else if (!is_first(&seen, setting->name) && setting->kind != AST_rule)
             diag_error(s->diag, setting->name_span, "'%s' is given twice", setting->name);
         else
             check_form(s, setting);
@@ -99,7 +107,7 @@ static void check_candidates(Sema *s, const Ast *list) {
     for (int i = 0; list->kind == AST_list && i < list->count && !diag_is_full(s->diag); i++) {
         const Ast *candidate = list->kids[i];
         sema_check_operation(s, NULL, candidate);
-        if (candidate->kind == AST_name && !sema_is_first(&seen, candidate->name))
+        if (candidate->kind == AST_name && !is_first(&seen, candidate->name))
             diag_error(s->diag, candidate->span, "'%s' is a candidate already", candidate->name);
     }
     if (list->kind != AST_list)
