@@ -21,6 +21,7 @@ typedef IrNode *OptimizerStep(Update *u, const IrParam *param, IrNode *w, IrNode
 #include "ir/optimizers.def"
 #undef OPTIMIZER
 
+void update_assign(Update *u, const char *param, IrNode *value);
 IrNode *update_binary(Update *u, IrOp op, IrNode *x, IrNode *y);
 IrNode *update_scaled(Update *u, double factor, IrNode *x);
 /* gradient + decay * w */

@@ -16,43 +16,6 @@ static OptimizerStep *const steps[OPTIMIZER_COUNT] = {
 #undef OPTIMIZER
 };
 
-/* ---- what optimisers build with ---- */
-
-IrNode *update_binary(Update *u, IrOp op, IrNode *x, IrNode *y) {
-    return ir_build2(&u->b, op, x, y, 0, NULL);
-}
-
-IrNode *update_scaled(Update *u, double factor, IrNode *x) {
-    return update_binary(u, OP_mul, ir_constant(&u->b, factor), x);
-}
-
-IrNode *update_decayed(Update *u, IrNode *w, IrNode *gradient) {
-    double decay = u->settings->decay;
-    return decay != 0 ? update_binary(u, OP_add, gradient, update_scaled(u, decay, w)) : gradient;
-}
-
-static void assign(Update *u, const char *param, IrNode *value) {
-    IrAttr attr = ir_attr_string("param", param);
-    ir_build1(&u->b, OP_assign, value, 1, &attr);
-}
-
-/* Entered in the module when it is new. */
-IrNode *update_state(Update *u, int which, const IrParam *of) {
-    IrParam state = {.name = arena_printf(u->ctx->arena, "%s/%s", u->row->states[which], of->name),
-                     .type = of->type,
-                     .kind = PARAM_optimizer,
-                     .init = INIT_zeros,
-                     .auxiliary = of->auxiliary,
-                     .span = of->span};
-    ir_module_add_param(u->g->module, state);
-    return ir_param_node(&u->b, state.name, state.type);
-}
-
-IrNode *update_assign_state(Update *u, IrNode *state, IrNode *value) {
-    assign(u, ir_attr_get_string(state, "name", ""), value);
-    return value;
-}
-
 /* ---- clipping ---- */
 
 /* ((a + b + ...) + (c + d + ...)) + ...: at most SUM_WIDTH operands at a time, in order. */
@@ -112,7 +75,7 @@ static StrMap find_param_nodes(Update *u) {
 static void add_update(Update *u, const IrParam *param, IrNode *w, IrNode *gradient, IrNode *factor) {
     IrNode *g = factor ? update_binary(u, OP_mul, gradient, factor) : gradient;
     IrNode *step = steps[u->row - optimizer_rows](u, param, w, g);
-    assign(u, param->name, update_binary(u, OP_sub, w, update_binary(u, OP_mul, u->rate, step)));
+    update_assign(u, param->name, update_binary(u, OP_sub, w, update_binary(u, OP_mul, u->rate, step)));
 }
 
 static void add_updates(Update *u, const char *const *names, IrNode *const *gradients, int count, IrNode *factor) {

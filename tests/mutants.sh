@@ -98,9 +98,9 @@ cmake -S "$copy" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_D
 
 # ---- the optimisers ----
 mutant 'no clipping' passes/update.c 's/if \(!\(clip > 0\)\)/if (true)/' -- reference/supernet_f64 darts/drop0.0
-mutant 'no weight decay' passes/update.c 's/decay = u->settings->decay/decay = (u->ctx->kind == GRAPH_search_alphas) * u->settings->decay/' \
+mutant 'no weight decay' passes/optimizer.c 's/decay = u->settings->decay/decay = (u->ctx->kind == GRAPH_search_alphas) * u->settings->decay/' \
     -- reference/supernet_f64 darts/drop0.0
-mutant 'no decay of the alphas' passes/update.c 's/decay = u->settings->decay/decay = (u->ctx->kind != GRAPH_search_alphas) * u->settings->decay/' \
+mutant 'no decay of the alphas' passes/optimizer.c 's/decay = u->settings->decay/decay = (u->ctx->kind != GRAPH_search_alphas) * u->settings->decay/' \
     -- reference/supernet_f64 darts/drop0.0
 mutant 'no momentum' passes/optimizer_sgd.c 's/momentum == 0/true/' -- reference/supernet_f64 darts/drop0.0
 mutant 'Adam without bias correction' passes/optimizer_adam.c 's/update_binary\(u, OP_div, m, u->scalars\[0\]\)/m/' -- reference/supernet_f64 darts/drop0.0
