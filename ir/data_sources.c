@@ -8,8 +8,8 @@ enum { SHAPE_fixed = false, SHAPE_any = true };
 const DataSource data_sources[SOURCE_COUNT] = {
 #define CHANNELS(r, g, b)                                                                                              \
     { r, g, b }
-#define SOURCE(name, format, shape, classes, side, channels, crop, flip, mean, std)                                    \
-    {#name, SHAPE_##shape, classes, side, channels, crop, flip, mean, std},
+#define SOURCE(name, format, shape, fit, classes, side, channels, crop, flip, mean, std)                               \
+    {#name, SHAPE_##shape, FIT_##fit, classes, side, channels, crop, flip, mean, std},
 #include "ir/data_sources.def"
 #undef SOURCE
 #undef CHANNELS

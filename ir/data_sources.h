@@ -4,9 +4,12 @@
 
 #include <stdbool.h>
 
+typedef enum DataFit { FIT_exact, FIT_padded, FIT_pictures } DataFit;
+
 typedef struct DataSource {
     const char *name;
     bool any_shape; /* a text may say what images there are */
+    DataFit fit;    /* how a picture of any size becomes one of them */
     int classes, side, channels;
     int crop; /* zero padding of the random crop; 0: none */
     bool flip;

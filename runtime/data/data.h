@@ -72,10 +72,8 @@ typedef struct Dataset {
 typedef bool DataReader(const DataOptions *options, DataPart part, Dataset *data, Error *error);
 typedef struct DataFormat {
     DataReader *read;
-    bool without_files;                           /* needs no data.path */
-    bool pictures;                                /* files of any size, decoded when a batch needs them */
-    bool (*has_test)(const DataOptions *options); /* NULL: always */
-    int (*side)(const DataOptions *options);      /* data_side without data.resize; NULL: the larger side */
+    bool without_files;                                                                /* needs no data.path */
+    bool (*has_test)(const DataOptions *options);                                      /* NULL: always */
     void (*look)(const char *path, int64_t *classes, int64_t *height, int64_t *width); /* NULL: nothing is known */
 } DataFormat;
 
@@ -100,6 +98,7 @@ const char *data_summary(Arena *arena, const DataOptions *options, const Dataset
 
 /* For the files beside this one: allocates the arrays of count images of the options' shape. */
 bool data_allocate(const DataOptions *options, int64_t count, Dataset *data, Error *error);
+bool data_report_unknown(const char *source, Error *error); /* false: there is no such source */
 bool data_check_label(const DataOptions *options, const char *path, int64_t image, int label, Error *error);
 /* Images of side x side x 3 for a network that may take another size: read gets options of that side, and what it reads
  * is resized as pictures are. */

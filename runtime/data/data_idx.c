@@ -262,11 +262,4 @@ static bool read_set(const DataOptions *options, DataPart part, Dataset *data, E
     return ok;
 }
 
-/* What `infer` makes of a picture of any size: the files' images are so large, and then padded. */
-static int side_of(const DataOptions *o) {
-    enum { SIDE = 28 };
-    int larger = o->height > o->width ? o->height : o->width;
-    return larger >= SIDE ? SIDE : larger;
-}
-
-const DataFormat data_idx = {.read = read_set, .side = side_of};
+const DataFormat data_idx = {.read = read_set};

@@ -133,9 +133,4 @@ static bool read_set(const DataOptions *o, DataPart part, Dataset *data, Error *
     return true;
 }
 
-static int side_of(const DataOptions *o) {
-    return image_side_for(o->height, o->width);
-}
-
-const DataFormat data_image_folder = {
-    .read = read_set, .pictures = true, .has_test = has_test, .side = side_of, .look = picture_tree_look};
+const DataFormat data_image_folder = {.read = read_set, .has_test = has_test, .look = picture_tree_look};
