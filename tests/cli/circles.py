@@ -45,7 +45,7 @@ def main():
         count += len(files)
         done = set()
         circles = [find_circle(calls, file, [], done) for file in sorted(files)]
-        wrong += [f'{folder}/: ' + ' -> '.join(circle) for circle in circles if circle][:1]
+        wrong += [f'{folder.replace("_", "/")}/: ' + ' -> '.join(circle) for circle in circles if circle][:1]
     print('\n'.join(wrong + [f'{count} files, {len(wrong)} circles']))
     sys.exit(1 if wrong or count < 50 else 0)
 
