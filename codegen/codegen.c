@@ -1,16 +1,25 @@
 /* codegen.c: a whole module: stages of all graphs, kernels and calls of all stages, the plan, the source texts. */
 #include "codegen/codegen.h"
 
-#include "codegen/c/emit_c.h"
-#include "codegen/cuda/cuda.h"
-
 #include <string.h>
 
 /* ---- the module ---- */
 
-int cg_chunk_count(CgTarget target, int64_t batch) {
-    int most = target == TARGET_cuda ? 64 : 16;
-    return batch < most ? (int)batch : most;
+#define TARGET(name, starts_threads) &cg_target_##name,
+const CgTarget *const cg_targets[] = {
+#include "codegen/plan/targets.def"
+};
+#undef TARGET
+
+const CgTarget *cg_target_find(const char *name) {
+    for (int i = 0; i < TARGET_COUNT; i++)
+        if (str_equal(cg_targets[i]->name, name))
+            return cg_targets[i];
+    return NULL;
+}
+
+int cg_chunk_count(const CgTarget *target, int64_t batch) {
+    return batch < target->most_chunks ? (int)batch : target->most_chunks;
 }
 
 static void build_programs(CgModule *module, IrGraph *const *graphs, int graph_count) {
@@ -24,12 +33,12 @@ static void build_programs(CgModule *module, IrGraph *const *graphs, int graph_c
 }
 
 static void emit_programs(CgModule *module) {
-    bool cuda = module->options->target == TARGET_cuda;
+    const CgTarget *target = module->options->target;
     module->graphs = ARENA_ARRAY(module->arena, PlanGraph, module->program_count);
     for (int i = 0; i < module->program_count; i++)
-        (cuda ? cg_cuda_emit_program : cg_c_emit_program)(module, module->programs[i], &module->graphs[i]);
-    if (cuda)
-        cg_cuda_add_helpers(module);
+        target->emit_program(module, module->programs[i], &module->graphs[i]);
+    if (target->finish)
+        target->finish(module);
 }
 
 static CgModule *module_create(Arena *arena, IrModule *ir, IrGraph *const *graphs, int graph_count,
@@ -47,11 +56,10 @@ static CgModule *module_create(Arena *arena, IrModule *ir, IrGraph *const *graph
     return module;
 }
 
-/* A unit of CUDA pays for its prelude with as much time as one or two kernels take. */
 static int choose_unit_count(const CgModule *module) {
-    enum { KERNELS_OF_UNIT = 16 };
-    int wanted = 1 + module->kernel_count / KERNELS_OF_UNIT, most = module->options->unit_count;
-    return module->options->target == TARGET_cuda && wanted < most ? wanted : most;
+    int each = module->options->target->kernels_of_unit, most = module->options->unit_count;
+    int wanted = each ? 1 + module->kernel_count / each : most;
+    return wanted < most ? wanted : most;
 }
 
 /* ---- the plan ---- */
@@ -114,7 +122,7 @@ static void make_graph(const CgProgram *program, PlanGraph *graph) {
 static Plan *make_plan(CgModule *module) {
     const CgOptions *options = module->options;
     Plan *plan = ARENA_NEW(module->arena, Plan);
-    *plan = (Plan){.target = options->target,
+    *plan = (Plan){.target = options->target->id,
                    .precision = options->precision,
                    .vector_bytes = options->vector_bytes,
                    .bands = options->bands,
@@ -155,8 +163,7 @@ CgOutput *cg_generate(Arena *arena, IrModule *ir, IrGraph *const *graphs, int gr
                          .loops = module->loops};
     output->units = ARENA_ARRAY(arena, const char *, output->unit_count);
     for (int i = 0; i < output->unit_count; i++)
-        output->units[i] = (options->target == TARGET_cuda ? cg_cuda_print_unit : cg_c_print_unit)(
-            module, output->plan, i, output->unit_count);
+        output->units[i] = options->target->print_unit(module, output->plan, i, output->unit_count);
     return output;
 }
 

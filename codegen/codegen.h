@@ -3,7 +3,7 @@
 #define NDARTS_CODEGEN_CODEGEN_H
 
 #include "codegen/c/tune.h"
-#include "codegen/plan/plan.h"
+#include "codegen/plan/target.h"
 
 typedef struct CgOutput {
     int unit_count;
@@ -13,8 +13,10 @@ typedef struct CgOutput {
     const CgLoop *loops;
 } CgOutput;
 
-/* K: into how many chunks a batch is cut for sums over images; many, where many blocks run at once. */
-int cg_chunk_count(CgTarget target, int64_t batch);
+extern const CgTarget *const cg_targets[TARGET_COUNT]; /* by their ids */
+const CgTarget *cg_target_find(const char *name);      /* NULL when there is none */
+/* K: into how many chunks a batch is cut for sums over images. */
+int cg_chunk_count(const CgTarget *target, int64_t batch);
 /* Generates one module from the step graphs of ir (one kernel text serves all places that need it). */
 CgOutput *cg_generate(Arena *arena, IrModule *module, IrGraph *const *graphs, int graph_count,
                       const CgOptions *options);

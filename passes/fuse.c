@@ -31,8 +31,6 @@ enum {
     MOST_NODES = 512, /* of an expression, however little it reads: it becomes one kernel, and trees that are walked */
     MOST_ONCE_LOADS = 16,
     ONCE_SHARED_COST = 3,
-    MOST_WINDOWS = 4, /* depthwise convolutions inline in an expression */
-    MOST_TAPS = 49,
     DENSE_PRODUCTS =
         512 /* take six times as long, at the peak of an H100, as storing an element and reading it again */
 };
@@ -60,7 +58,8 @@ typedef struct Fusion {
     IrGraph *g;
     Value *values; /* by node id */
     int *groups;
-    bool training, wide;
+    bool training;
+    const WideDevice *wide; /* NULL: for another */
 } Fusion;
 
 static bool is_pool(const IrNode *n) {
@@ -204,8 +203,8 @@ static int count_tensors(IrNode *n) {
 }
 
 /* What an expression has no room for gets memory after all. */
-static void add_operand(Value *value, const Value *x, IrNode *operand) {
-    if (value->windows + x->windows > MOST_WINDOWS) {
+static void add_operand(const Fusion *f, Value *value, const Value *x, IrNode *operand) {
+    if (f->wide && value->windows + x->windows > f->wide->most_windows) {
         operand->inlined = false;
     }
     if (operand->inlined) {
@@ -225,11 +224,11 @@ static void add_operand(Value *value, const Value *x, IrNode *operand) {
 }
 
 /* A depthwise convolution that brings no more than a tile of its operand into shared memory. */
-static bool is_tiled_window(const IrNode *n) {
-    if (!ir_is_convolution(n) || !ir_conv_is_depthwise(n))
+static bool is_tiled_window(const WideDevice *wide, const IrNode *n) {
+    if (!wide || !ir_is_convolution(n) || !ir_conv_is_depthwise(n))
         return false;
     const int64_t *weight = ir_conv_weight(n), *stride = ir_attr_get_ints(n, "stride");
-    return weight[2] * weight[3] <= MOST_TAPS && stride[0] == 1 && stride[1] == 1;
+    return weight[2] * weight[3] <= wide->most_taps && stride[0] == 1 && stride[1] == 1;
 }
 
 static void sum_costs(Fusion *f, IrNode *n) {
@@ -237,9 +236,9 @@ static void sum_costs(Fusion *f, IrNode *n) {
     value->cost = ir_element_cost(n, 1);
     value->expensive = value->cost >= IR_EXPENSIVE;
     value->nodes = 1;
-    value->windows = f->wide && is_tiled_window(n);
+    value->windows = is_tiled_window(f->wide, n);
     for (int i = 0; i < n->input_count; i++) {
-        add_operand(value, &f->values[n->inputs[i]->id], n->inputs[i]);
+        add_operand(f, value, &f->values[n->inputs[i]->id], n->inputs[i]);
     }
     if (is_joint(n) && value->tensors > 1 && !f->training) {
         value->tensors = 1; /* an element is read from one of the parts, which loops over channels are cut by */
@@ -311,7 +310,7 @@ static bool should_inline(const Fusion *f, IrNode *n, const Value *v) {
         return !v->is_output;
     }
     int most_loads = staging_is_images(n) ? MOST_LOADS : MOST_ONCE_LOADS;
-    if (f->wide && is_tiled_window(n)) {
+    if (is_tiled_window(f->wide, n)) {
         return should_inline_windows(n, v);
     }
     if (!(ir_is_light(n) || n->op == OP_draw) || is_transposition(n) || v->merged || v->is_output || v->users == 0 ||

@@ -4,6 +4,7 @@
 
 #include "ir/graph_kind.h"
 #include "ir/settings.h"
+#include "ir/wide_device.h"
 
 #include <stdio.h>
 
@@ -17,14 +18,14 @@ struct PassContext {
     IrModule *module;
     Settings settings; /* of the module, as each pass finds them */
     GraphKind kind;
-    int64_t batch;       /* largest number of images */
-    int chunks;          /* K; 0: min(batch, 16) */
-    size_t element_size; /* 4, or 8 under f64: for recompute and plan-memory */
-    bool half;           /* plan-memory: images are stored as bf16 */
-    int64_t keep_bytes;  /* for recompute: values inside edges may take so much to be kept for the backward; or
+    int64_t batch;          /* largest number of images */
+    int chunks;             /* K; 0: min(batch, 16) */
+    size_t element_size;    /* 4, or 8 under f64: for recompute and plan-memory */
+    bool half;              /* plan-memory: images are stored as bf16 */
+    int64_t keep_bytes;     /* for recompute: values inside edges may take so much to be kept for the backward; or
                              PASS_KEEP_WORTHWHILE */
-    bool left_out;       /* set by recompute: not all of them could be */
-    bool wide; /* for a device that runs hundreds of steps at once: no memory is shared over time, nothing recomputed */
+    bool left_out;          /* set by recompute: not all of them could be */
+    const WideDevice *wide; /* NULL, or for a wide device: no memory is shared over time, nothing recomputed */
     /* Draws to be fed by the caller instead: stream names become graph inputs of the same name ("noise.P", "mask.P"). NULL: none. */
     const char *const *fed_streams;
     int fed_stream_count;

@@ -29,8 +29,8 @@ typedef struct Emission {
     const char *input;
     Emit emit;
     bool emit_given;
-    CgTarget target; /* of what is emitted */
-    int kind_count;  /* --graph; 0: what the text is for */
+    const CgTarget *target; /* of what is emitted */
+    int kind_count;         /* --graph; 0: what the text is for */
     GraphKind kinds[GRAPH_KIND_COUNT];
     const char *arch;   /* sm_90; NULL: this machine's GPU's */
     PassContext passes; /* what --print-ir-after and the like ask for */

@@ -101,7 +101,7 @@ static bool report_memory(EmitJob *job) {
 static bool build_graphs(EmitJob *job) {
     Emission *o = job->o;
     Compilation *c = &job->text;
-    if (o->target == TARGET_cuda && !c->arch)
+    if (o->target->tensor_cores && !c->arch)
         c->arch = rt_device_arch(o->arena);
     if (!compilation_choose(c, o->target, &job->error))
         return false;

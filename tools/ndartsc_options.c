@@ -29,14 +29,11 @@ static bool take_emit(Emission *o, const char *name, Error *error) {
 }
 
 static bool take_target(Emission *o, const char *name, Error *error) {
-    static const char *const names[] = {[TARGET_c] = "c", [TARGET_cuda] = "cuda"};
-    for (int i = 0; i < 2; i++) {
-        if (str_equal(names[i], name)) {
-            o->target = (CgTarget)i;
-            return true;
-        }
-    }
-    return options_unknown(o->arena, "target", name, names, 2, error);
+    const char *names[TARGET_COUNT];
+    for (int i = 0; i < TARGET_COUNT; i++)
+        names[i] = cg_targets[i]->name;
+    o->target = cg_target_find(name);
+    return o->target || options_unknown(o->arena, "target", name, names, TARGET_COUNT, error);
 }
 
 /* net.so -> so */
@@ -53,16 +50,27 @@ static bool emit_by_suffix(Emission *o, Error *error) {
                      o->line->output);
 }
 
+/* NULL: what is made is not of one target alone. */
+static const CgTarget *target_of(Emit emit) {
+    for (int i = 0; i < TARGET_COUNT; i++) {
+        const CgTarget *t = cg_targets[i];
+        const char *const made[] = {t->source_suffix, t->module_suffix, t->assembly_suffix};
+        for (size_t j = 0; j < sizeof made / sizeof *made; j++)
+            if (made[j] && str_equal(emit_names[emit], made[j]))
+                return t;
+    }
+    return NULL;
+}
+
 /* Sources and modules are of one target; by itself --target means its source. */
 static bool agree_on_target(Emission *o, Error *error) {
-    bool cuda = o->emit >= EMIT_cu && o->emit <= EMIT_cubin, c = o->emit == EMIT_c || o->emit == EMIT_so;
+    const CgTarget *own = target_of(o->emit);
     if (!o->line->target)
-        o->target = cuda ? TARGET_cuda : TARGET_c;
+        o->target = own ? own : &cg_target_c;
     else if (!o->emit_given)
-        o->emit = o->target == TARGET_cuda ? EMIT_cu : EMIT_c;
-    else if (o->target == TARGET_cuda ? c : cuda)
-        return error_set(error, ERROR_INPUT, "%s is not made for --target=%s", emit_names[o->emit],
-                         o->target == TARGET_cuda ? "cuda" : "c");
+        return take_emit(o, o->target->source_suffix, error);
+    else if (own && own != o->target)
+        return error_set(error, ERROR_INPUT, "%s is not made for --target=%s", emit_names[o->emit], o->target->name);
     return true;
 }
 

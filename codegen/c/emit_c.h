@@ -57,7 +57,6 @@ void cg_emit_store_partial(CgPrinter *p, const char *offset, const char *name, b
 /* The calls of the program's stages, and what every unit begins with (prelude_c.c). */
 void cg_c_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls);
 void cg_c_add_prelude(Str *out, const CgOptions *options);
-const char *cg_c_print_unit(const CgModule *module, const Plan *plan, int unit, int unit_count);
 
 /* schedule_window.c: convolutions and the gradients of their weights. */
 CgSchedule cg_schedule_window;

@@ -1,4 +1,4 @@
-/* target_c.c: the units of a module in C. */
+/* target_c.c: what is known of C, and the units of its modules. */
 #include "codegen/c/emit_c.h"
 #include "codegen/c/tune.h"
 
@@ -22,7 +22,7 @@ static void add_functions(const CgModule *module, int unit, int unit_count, Str 
 }
 
 /* Kernels go to the units in turn: neighbours are alike in size, so the units are too. */
-const char *cg_c_print_unit(const CgModule *module, const Plan *plan, int unit, int unit_count) {
+static const char *print_unit(const CgModule *module, const Plan *plan, int unit, int unit_count) {
     Str out = str_create(module->arena);
     str_add(&out, "/* Written by ndarts; docs/modules.md describes the interface. */\n");
     cg_c_add_prelude(&out, module->options);
@@ -37,3 +37,13 @@ const char *cg_c_print_unit(const CgModule *module, const Plan *plan, int unit, 
     }
     return out.data;
 }
+
+const CgTarget cg_target_c = {.id = TARGET_c,
+                              .name = "c",
+                              .source_suffix = "c",
+                              .module_suffix = "so",
+                              .most_chunks = 16,
+                              .by_image = true,
+                              .vectors = true,
+                              .emit_program = cg_c_emit_program,
+                              .print_unit = print_unit};

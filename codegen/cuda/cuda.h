@@ -47,7 +47,6 @@ typedef struct CudaLevel {
  * are neighbours. */
 void cg_cuda_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls);
 void cg_cuda_add_prelude(Str *out, const CgOptions *options);
-const char *cg_cuda_print_unit(const CgModule *module, const Plan *plan, int unit, int unit_count);
 /* Kernels that a library's convolutions need, when there are any (cuda_conv.c). */
 void cg_cuda_add_helpers(CgModule *module);
 

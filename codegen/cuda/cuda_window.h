@@ -6,7 +6,8 @@
 #include "codegen/cuda/cuda.h"
 
 enum {
-    WINDOW_MOST = 8, /* in a kernel */
+    WINDOW_MOST = 8,        /* in a kernel */
+    WINDOW_MOST_INLINE = 4, /* in an expression, as fuse keeps to */
     WINDOW_MOST_SHARED = 40 * 1024,
     WINDOW_MOST_TAPS = 49,
     WINDOW_MOST_REACH = 1024, /* pixels of the operands for one of the output; of several windows together */

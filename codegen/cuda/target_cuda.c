@@ -1,5 +1,5 @@
-/* target_cuda.c: the units of a module in CUDA. */
-#include "codegen/cuda/cuda.h"
+/* target_cuda.c: what is known of CUDA, and the units of its modules. */
+#include "codegen/cuda/cuda_window.h"
 
 static void add_room(const char *name, size_t size, Str *out) {
     if (size)
@@ -15,7 +15,7 @@ static void add_rooms(const CgModule *module, const Plan *plan, Str *out) {
 }
 
 /* Kernel i is in unit i modulo their number, as in C. */
-const char *cg_cuda_print_unit(const CgModule *module, const Plan *plan, int unit, int unit_count) {
+static const char *print_unit(const CgModule *module, const Plan *plan, int unit, int unit_count) {
     Str out = str_create(module->arena);
     str_add(&out, "/* Written by ndarts; docs/modules.md describes the interface. */\n");
     cg_cuda_add_prelude(&out, module->options);
@@ -27,3 +27,18 @@ const char *cg_cuda_print_unit(const CgModule *module, const Plan *plan, int uni
         cg_add_plan(module, plan, "extern \"C\" __device__ ", &out);
     return out.data;
 }
+
+static const WideDevice wide = {.most_windows = WINDOW_MOST_INLINE, .most_taps = WINDOW_MOST_TAPS};
+const CgTarget cg_target_cuda = {.id = TARGET_cuda,
+                                 .name = "cuda",
+                                 .source_suffix = "cu",
+                                 .module_suffix = "cubin",
+                                 .assembly_suffix = "ptx",
+                                 .most_chunks = 64,
+                                 .wide = &wide,
+                                 .tensor_cores = true,
+                                 .rooms = true,
+                                 .kernels_of_unit = 16,
+                                 .emit_program = cg_cuda_emit_program,
+                                 .finish = cg_cuda_add_helpers,
+                                 .print_unit = print_unit};

@@ -1,6 +1,7 @@
 /* options.c: the numbers that modules compute with. */
 #include "base/str.h"
 #include "codegen/plan/plan_names.h"
+#include "codegen/plan/target.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +20,12 @@ bool cg_precision_parse(const char *option, const char *text, CgPrecision *preci
     return error_set(error, ERROR_INPUT, "%s takes f32, f64, or on a GPU tf32 or bf16, not '%s'", option, text);
 }
 
-bool cg_precision_check(CgPrecision precision, CgTarget target, const char *arch, Error *error) {
+bool cg_precision_check(CgPrecision precision, const CgTarget *target, const char *arch, Error *error) {
     enum { TENSOR_CORES = 80 };
     const char *number = arch ? strpbrk(arch, "0123456789") : NULL;
     if (precision < PRECISION_tf32)
         return true;
-    if (target == TARGET_c)
+    if (!target->tensor_cores)
         return error_set(error, ERROR_INPUT,
                          "--precision %s is for GPUs (--device=cuda, .cubin); the CPU has f32 and f64",
                          plan_precisions.words[precision]);

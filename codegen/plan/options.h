@@ -4,20 +4,24 @@
 
 #include "base/diag.h"
 
-typedef enum CgTarget { TARGET_c, TARGET_cuda } CgTarget;
+#define TARGET(name, starts_threads) TARGET_##name,
+typedef enum CgTargetId {
+#include "codegen/plan/targets.def"
+    TARGET_COUNT
+} CgTargetId;
+#undef TARGET
+typedef struct CgTarget CgTarget; /* target.h */
 /* tf32: f32, but products of tensors round their operands to 11 bits; bf16: the same with 8 bits, and images are stored
  * so. Both are for CUDA: they use the tensor cores of sm_80 and later, and add up in f32. */
 typedef enum CgPrecision { PRECISION_f32, PRECISION_f64, PRECISION_tf32, PRECISION_bf16, PRECISION_COUNT } CgPrecision;
 const char *cg_precision_name(CgPrecision precision);
 /* Reads "f32", ...; false, and ERROR_INPUT with what there is, when text is none of them. */
 bool cg_precision_parse(const char *option, const char *text, CgPrecision *precision, Error *error);
-/* ERROR_INPUT when the target, or the architecture ("sm_75"; NULL: not known yet), cannot do it. */
-bool cg_precision_check(CgPrecision precision, CgTarget target, const char *arch, Error *error);
 
 typedef struct CgTiles CgTiles; /* codegen/c/tune.h */
 
 typedef struct CgOptions {
-    CgTarget target;
+    const CgTarget *target;
     CgPrecision precision;
     int vector_bytes; /* 64, 32, 16; 0: scalar code (plain schedule only). C target */
     bool plain;       /* only the plain schedule, for tests */

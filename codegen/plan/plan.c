@@ -5,7 +5,19 @@
     static const char *const name##_words[] = {__VA_ARGS__};                                                           \
     const PlanWords plan_##name = {sizeof name##_words / sizeof *name##_words, name##_words}
 
-WORDS(targets, [TARGET_c] = "c", [TARGET_cuda] = "cuda");
+#define TARGET(name, starts_threads) #name,
+static const char *const target_words[] = {
+#include "codegen/plan/targets.def"
+};
+#undef TARGET
+const PlanWords plan_targets = {TARGET_COUNT, target_words};
+
+#define TARGET(name, starts_threads) starts_threads,
+const bool plan_starts_threads[TARGET_COUNT] = {
+#include "codegen/plan/targets.def"
+};
+#undef TARGET
+
 WORDS(
     precisions, [PRECISION_f32] = "f32", [PRECISION_f64] = "f64", [PRECISION_tf32] = "tf32", [PRECISION_bf16] = "bf16");
 WORDS(dtypes, [DTYPE_f32] = "f32", [DTYPE_i32] = "i32", [DTYPE_u8] = "u8");

@@ -104,7 +104,7 @@ typedef struct PlanKernel {
 } PlanKernel;
 
 typedef struct Plan {
-    CgTarget target;
+    CgTargetId target;
     CgPrecision precision;
     int vector_bytes;
     bool bands; /* kernels compute bands of rows */

@@ -12,6 +12,8 @@ typedef struct PlanWords {
 
 extern const PlanWords plan_targets, plan_precisions, plan_dtypes, plan_places, plan_param_kinds, plan_inits,
     plan_domains, plan_launches;
+/* Do the steps say how many threads are started? */
+extern const bool plan_starts_threads[TARGET_COUNT];
 /* How steps write a place: s state, i input, w work, p private, r prepared; 0 where none is. */
 extern const char plan_place_letters[PLACE_prepared + 1];
 

@@ -71,7 +71,7 @@ static json_t *outputs_json(const PlanGraph *graph) {
 
 /* ---- steps ---- */
 
-/* "3 i0 s256 p0 #77": a kernel, its buffers, its constants; on CUDA then "*images 4096". */
+/* "3 i0 s256 p0 #77": a kernel, its buffers, its constants; where threads are started, then "*images 4096". */
 static void add_step(const Plan *plan, const PlanStep *step, Str *text) {
     str_addf(text, "%s%d", text->length ? ";" : "", step->kernel);
     for (int i = 0; i < step->buffer_count; i++) {
@@ -82,7 +82,7 @@ static void add_step(const Plan *plan, const PlanStep *step, Str *text) {
     }
     for (int i = 0; i < step->int_count; i++)
         str_addf(text, " #%lld", (long long)step->ints[i]);
-    if (plan->target == TARGET_cuda)
+    if (plan_starts_threads[plan->target])
         str_addf(text, " *%s %lld", word(&plan_launches, step->launch), (long long)step->threads);
 }
 

@@ -241,7 +241,7 @@ static bool take_step(PlanReader *r, const char **text, const PlanGraph *g, Plan
         if (!take_int(r, text, &s->ints[s->int_count++]))
             return false;
     }
-    if (r->plan->target == TARGET_cuda) {
+    if (plan_starts_threads[r->plan->target]) {
         if (**text != ' ')
             return fail(r, "a step should say how it is launched");
         ++*text;
@@ -431,7 +431,7 @@ static bool read_numbers(PlanReader *r, json_t *root) {
         precision = read_word(r, root, "precision", &plan_precisions);
     if (target < 0 || precision < 0 || !read_int(r, root, "vector_bytes", 0, 4096, &vector))
         return false;
-    p->target = (CgTarget)target;
+    p->target = (CgTargetId)target;
     p->precision = (CgPrecision)precision;
     p->vector_bytes = (int)vector;
     const int64_t most = INT64_MAX / 4;

@@ -3,7 +3,6 @@
 #ifndef NDARTS_CODEGEN_STAGES_EMIT_H
 #define NDARTS_CODEGEN_STAGES_EMIT_H
 
-#include "codegen/plan/plan.h"
 #include "codegen/stages/print_c.h"
 
 enum { CG_NAMED_ORIGINS = 4 };
@@ -24,7 +23,7 @@ typedef struct CgFunction {
 
 typedef struct CgLoop CgLoop; /* codegen/c/tune.h */
 
-typedef struct CgModule {
+struct CgModule {
     Arena *arena;
     IrModule *ir;
     const CgOptions *options;
@@ -43,7 +42,7 @@ typedef struct CgModule {
     CgLoop *loops; /* each key once */
     StrMap loop_of_key;
     int64_t scratch_bytes; /* largest request of any kernel */
-} CgModule;
+};
 
 /* The kernel with this text (made when new), and the steps of one of the stages with that domain that it computes. */
 int cg_module_add_kernel(CgModule *module, const char *text, PlanDomain domain, const CgStep *const *steps, int count);

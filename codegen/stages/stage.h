@@ -8,7 +8,7 @@
 #define NDARTS_CODEGEN_STAGES_STAGE_H
 
 #include "base/str.h"
-#include "codegen/plan/plan.h"
+#include "codegen/plan/target.h"
 
 enum { CG_MAX_AXES = 24, CG_MAX_BUFFERS = 96, CG_MAX_INTS = 8 };
 
@@ -107,7 +107,7 @@ typedef struct CgNames {
     const char *names[ND_SCALAR_COUNT];
 } CgNames;
 
-typedef struct CgProgram { /* one graph */
+struct CgProgram { /* one graph */
     Arena *arena;
     IrGraph *graph;
     const CgOptions *options;
@@ -119,7 +119,7 @@ typedef struct CgProgram { /* one graph */
     int stage_count, stage_capacity;
     CgStage **stages;
     CgBuffer **buffer_of; /* by node id; NULL for inlined nodes */
-} CgProgram;
+};
 
 /* prepared_base: bytes of prepared memory that the module's graphs before this one take. */
 CgProgram *cg_build_stages(Arena *arena, IrGraph *graph, const CgOptions *options, CgNames *names,

@@ -323,10 +323,10 @@ static void set_domain(const CgProgram *p, CgStage *stage) {
         if (over_images(step) != images || (step->out->place == PLACE_prepared) != stage->prepared)
             bug("stage %d of @%s mixes domains at %%%d", step->node->stage, p->graph->name, step->node->id);
     }
-    /* A GPU finds its own order (cuda_group.c). */
-    bool cuda = p->options->target == TARGET_cuda, several = stage->step_count > 1;
+    /* A wide device finds its own order (cuda_group.c). */
+    bool wide = p->options->target->wide, several = stage->step_count > 1;
     stage->domain = images                                           ? DOMAIN_images
-                    : cuda || (several && are_independent(p, stage)) ? DOMAIN_parallel
+                    : wide || (several && are_independent(p, stage)) ? DOMAIN_parallel
                                                                      : DOMAIN_serial;
 }
 

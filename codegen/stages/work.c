@@ -179,7 +179,7 @@ static void count_work(const CgOptions *options, PlanDomain domain, const CgStep
     int touched_count = 0;
     double flops = 0, bytes = 0;
     for (int i = 0; i < count; i++) {
-        bool image = options->target == TARGET_c && domain == DOMAIN_images;
+        bool image = options->target->by_image && domain == DOMAIN_images;
         Walk w = {.arena = arena, .options = options, .step = steps[i], .image = image};
         count_step(&w, &flops, touched, &touched_count);
     }

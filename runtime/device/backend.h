@@ -16,7 +16,7 @@ typedef struct RtArenas {
 
 typedef struct RtBackend {
     const char *name;
-    CgTarget target;
+    const CgTarget *target;
     RtDevice *(*open)(int number, int threads, Error *error); /* number: of the GPU */
     void (*close)(RtDevice *device);
     int (*thread_count)(const RtDevice *device);

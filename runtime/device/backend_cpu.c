@@ -196,7 +196,7 @@ static bool cpu_launch(RtDevice *device, RtBound *bound, const void *const *inpu
 
 const RtBackend rt_backend_cpu = {
     .name = "cpu",
-    .target = TARGET_c,
+    .target = &cg_target_c,
     .open = cpu_open,
     .close = cpu_close,
     .thread_count = cpu_thread_count,

@@ -432,7 +432,7 @@ static bool cuda_launch(RtDevice *d, RtBound *b, const void *const *inputs, cons
 
 const RtBackend rt_backend_cuda = {
     .name = "cuda",
-    .target = TARGET_cuda,
+    .target = &cg_target_cuda,
     .open = cuda_open,
     .close = cuda_close,
     .thread_count = cuda_thread_count,

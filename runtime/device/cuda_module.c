@@ -264,7 +264,7 @@ CudaModule *cuda_module_build(const CudaApi *api, const CgOutput *output, const 
     const char *known = cg_nvrtc_refuses(arena, arch);
     if (known)
         error_set(error, ERROR_MACHINE, "this GPU is an %s, but %s; install a later one", arch, known);
-    if (known || !cg_precision_check(output->plan->precision, TARGET_cuda, arch, error))
+    if (known || !cg_precision_check(output->plan->precision, &cg_target_cuda, arch, error))
         return NULL;
     const char *key = rt_cache_key(arena, output, arch, cuda_module_toolchain(arch, arena));
     CudaModule *m = find_entry(api, arch, key, arena, identity);

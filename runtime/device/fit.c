@@ -11,7 +11,7 @@
 /* ---- what is needed ---- */
 
 RtMemory rt_plan_memory(const Plan *plan, int threads) {
-    bool cpu = plan->target == TARGET_c;
+    bool cpu = cg_targets[plan->target]->by_image;
     RtMemory m = {.state = plan->state_bytes, .prepared = plan->prepared_bytes, .count = cpu ? threads : plan->batch};
     for (int i = 0; i < plan->graph_count; i++) {
         const PlanGraph *g = &plan->graphs[i];

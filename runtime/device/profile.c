@@ -1,6 +1,7 @@
 /* profile.c: collects times of calls; the tables that are made of them. */
 #include "runtime/device/profile.h"
 
+#include "codegen/codegen.h"
 #include "runtime/device/machine.h"
 #include "runtime/device/profile_data.h"
 
@@ -224,7 +225,7 @@ static void print_graph(const ProfileGraph *g, double peak, FILE *out) {
 }
 
 void profile_print(const Profile *p, FILE *out) {
-    bool cpu = p->plan->target == TARGET_c;
+    bool cpu = cg_targets[p->plan->target]->by_image;
     double peak = cpu ? machine_measure_peak(p->threads) / p->threads : 0;
     if (p->plan->precision == PRECISION_f64)
         peak /= 2;

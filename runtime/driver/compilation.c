@@ -87,7 +87,7 @@ int64_t compilation_batch(const Compilation *c) {
     return c->options->batch > 0 ? c->options->batch : settings_batch(&settings);
 }
 
-bool compilation_choose(Compilation *c, CgTarget target, Error *error) {
+bool compilation_choose(Compilation *c, const CgTarget *target, Error *error) {
     const RtProgramOptions *o = c->options;
     int64_t batch = compilation_batch(c);
     if (batch < 1 || batch > 1 << 20)
@@ -102,9 +102,9 @@ bool compilation_choose(Compilation *c, CgTarget target, Error *error) {
     c->tiles = (RtTiles){0};
     if (!cg_precision_check(o->precision, target, c->arch, error))
         return false;
-    if (target == TARGET_c && !rt_tiles_read(c->arena, o->tune, &c->tiles, error))
+    if (target->vectors && !rt_tiles_read(c->arena, o->tune, &c->tiles, error))
         return false;
-    c->cg.tiles = target == TARGET_c ? rt_tiles_table(c->arena, &c->tiles) : NULL;
+    c->cg.tiles = target->vectors ? rt_tiles_table(c->arena, &c->tiles) : NULL;
     return true;
 }
 
@@ -134,7 +134,7 @@ PassContext compilation_passes(const Compilation *c, GraphKind kind, const RtBui
     ctx.element_size = build->cg->precision == PRECISION_f64 ? 8 : 4;
     ctx.half = build->cg->precision == PRECISION_bf16;
     ctx.keep_bytes = build->keep_bytes;
-    ctx.wide = build->wide;
+    ctx.wide = build->wide ? build->cg->target->wide : NULL;
     ctx.fed_streams = o->fed_streams;
     ctx.fed_stream_count = o->fed_stream_count;
     ctx.grad_output_loss = o->grad_output_loss;
@@ -171,7 +171,7 @@ bool compilation_build(Compilation *c, Error *error) {
                  .cg = c->cg,
                  .threads = machine_core_count(), /* whatever --threads is: the bits must not depend on it */
                  .budget = o->memory_budget,
-                 .wide = c->cg.target == TARGET_cuda && !o->narrow,
+                 .wide = c->cg.target->wide && !o->narrow,
                  .fixed = c->has_steps,
                  .batch_option = batch_option(c),
                  .build = build_graphs,

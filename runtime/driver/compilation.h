@@ -36,7 +36,7 @@ bool compilation_use_steps(Compilation *c, Error *error);
 /* The kinds of the options, or what the text is for. */
 void compilation_choose_kinds(Compilation *c);
 /* And how they are made for a target; cg is complete but for what concerns the module itself. */
-bool compilation_choose(Compilation *c, CgTarget target, Error *error);
+bool compilation_choose(Compilation *c, const CgTarget *target, Error *error);
 bool compilation_build(Compilation *c, Error *error);
 CgOutput *compilation_generate(const Compilation *c);
 

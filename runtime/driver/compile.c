@@ -88,13 +88,13 @@ static const char *text_key(const RtProgram *p, const Compilation *c, Error *err
 /* Modules of so few images, that only infer, are made to share an image among threads. */
 enum { MOST_BANDED = 4 };
 
-static bool choose(Compilation *c, CgTarget target, Error *error) {
+static bool choose(Compilation *c, const CgTarget *target, Error *error) {
     CgOptions *cg = &c->cg;
     if (!compilation_choose(c, target, error))
         return false;
-    cg->bands = target == TARGET_c && cg->batch <= MOST_BANDED && c->kind_count == 1 && c->kinds[0] == GRAPH_infer;
-    cg->rooms = target == TARGET_cuda;
-    cg->vector_bytes = target == TARGET_c ? cg->vector_bytes : 0;
+    cg->bands = target->vectors && cg->batch <= MOST_BANDED && c->kind_count == 1 && c->kinds[0] == GRAPH_infer;
+    cg->rooms = target->rooms;
+    cg->vector_bytes = target->vectors ? cg->vector_bytes : 0;
     return true;
 }
 
@@ -107,7 +107,7 @@ static CgOutput *generate(Compilation *c, Error *error) {
 
 const CgOutput *rt_text_generate(Arena *arena, const RtProgramOptions *o, CgOptions *cg, Error *error) {
     Compilation c = {.arena = arena, .options = o};
-    const CgOutput *output = load(&c, error) && choose(&c, TARGET_c, error) ? generate(&c, error) : NULL;
+    const CgOutput *output = load(&c, error) && choose(&c, &cg_target_c, error) ? generate(&c, error) : NULL;
     *cg = c.cg;
     return output;
 }

@@ -302,7 +302,7 @@ bool rt_log_begin(RtProgram *p, const char *path, Error *error) {
 }
 
 void rt_profile_begin(RtProgram *p) {
-    bool cpu = p->backend->target == TARGET_c;
+    bool cpu = p->backend->target->by_image;
     p->profile = profile_create(p->plan, cpu ? rt_program_threads(p) : 1);
     for (int i = 0; i < GRAPH_KIND_COUNT; i++) {
         ProgramGraph *g = &p->graphs[i];

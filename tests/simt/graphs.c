@@ -96,8 +96,8 @@ static void spread_values(Test *t, int index) {
 }
 
 static void build_graphs(Test *t) {
-    t->options =
-        (CgOptions){.target = TARGET_cuda, .precision = t->precision, .unit_count = 1, .batch = BATCH, .chunks = BATCH};
+    t->options = (CgOptions){
+        .target = &cg_target_cuda, .precision = t->precision, .unit_count = 1, .batch = BATCH, .chunks = BATCH};
     Diag *diag = diag_create(t->arena, stderr);
     for (int i = 0; i < t->kind_count; i++) {
         PassContext ctx = {.arena = t->arena,
@@ -108,7 +108,7 @@ static void build_graphs(Test *t) {
                            .chunks = BATCH,
                            .element_size = 4,
                            .half = t->precision == PRECISION_bf16,
-                           .wide = true,
+                           .wide = cg_target_cuda.wide,
                            .out = stderr};
         t->graphs[i] = pipeline_build_graph(&ctx);
         if (!t->graphs[i])

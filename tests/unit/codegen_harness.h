@@ -36,7 +36,7 @@ typedef struct Harness {
 } Harness;
 
 static inline CgOptions harness_options(int vector_bytes, CgPrecision precision) {
-    return (CgOptions){.target = TARGET_c,
+    return (CgOptions){.target = &cg_target_c,
                        .precision = precision,
                        .vector_bytes = vector_bytes,
                        .plain = vector_bytes == 0,

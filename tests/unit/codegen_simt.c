@@ -141,7 +141,7 @@ static void set_inputs(Harness *h) {
 
 static Harness *run_cuda(Arena *arena, int64_t batch) {
     CgOptions options = harness_options(0, PRECISION_f32);
-    options.target = TARGET_cuda;
+    options.target = &cg_target_cuda;
     options.unit_count = 1;
     IrModule *module = annotated(arena, &options);
     CgOutput *output = cg_generate(arena, module, module->graphs, 1, &options);

@@ -31,7 +31,7 @@ static const char *const text =
     "}\n";
 
 static const char *cuda_source(Arena *arena, CgPrecision precision) {
-    CgOptions options = {.target = TARGET_cuda, .precision = precision, .unit_count = 1, .batch = 8, .chunks = 4};
+    CgOptions options = {.target = &cg_target_cuda, .precision = precision, .unit_count = 1, .batch = 8, .chunks = 4};
     IrModule *module = harness_parse(arena, text);
     harness_annotate(module->graphs[0], &options);
     return cg_generate(arena, module, module->graphs, 1, &options)->units[0];
