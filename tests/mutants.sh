@@ -200,7 +200,7 @@ mutant 'images that are not there are added up' runtime/device/cudnn_conv.c 's/r
 mutant 'windows that are not reversed' runtime/device/cudnn_conv.c 's/\(taps - 1\) \* both, \{inputs, -both, 1\}/0, {inputs, both, 1}/' -- simt/cudnn trials
 mutant 'a library that computes something else' runtime/device/cudnn_conv.c 's/ \&\& are_near\(y, z, count\)//' -- simt/cudnn 'wrong results'
 
-mutant 'kernels: a neighbour of an element that is not there yet' codegen/cuda/cuda_group.c 's/from->whole == buffer \|\| \(from == buffer \&\& !is_element\(loads\[i\], axes\)\)/false/' \
+mutant 'kernels: a neighbour of an element that is not there yet' codegen/cuda/cuda_steps.c 's/from->whole == buffer \|\| \(from == buffer \&\& !is_element\(loads\[i\], axes\)\)/false/' \
     -- simt/graphs network.nd gradients
 mutant 'kernels: later than what waits for them' codegen/cuda/cuda_group.c 's/before->latest = draft->level - 1/before->latest = draft->level + 1/' -- simt/graphs cell.nd search-weights
 mutant 'kernels: a shared tile with the padding of the first' codegen/cuda/cuda_window.c 's/ \+ o->pad\[ROW\] - w->pad\[ROW\];/;/' -- simt/graphs cell.nd search-weights

@@ -1,4 +1,4 @@
-/* map.h: parts of the map schedule (map_c.c, map_group.c, map_shape.c). */
+/* map.h: parts of the map schedule (map_c.c, map_group.c, map_shape.c, map_run.c). */
 #ifndef NDARTS_CODEGEN_C_MAP_H
 #define NDARTS_CODEGEN_C_MAP_H
 

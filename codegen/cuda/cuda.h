@@ -53,6 +53,8 @@ void cg_cuda_add_helpers(CgModule *module);
 /* ---- cuda_group.c ---- */
 /* The steps of the program's stages, prepared ones or the others, grouped: level after level. */
 CudaLevel *cuda_group_steps(Arena *arena, const CgProgram *program, bool prepared, int *level_count);
+
+/* ---- cuda_steps.c ---- */
 PlanLaunch cuda_step_launch(const CgStep *step);
 /* The loads that the step's value consists of, each once. */
 const CgScalar **cuda_find_loads(Arena *arena, const CgStep *step, int *count);
@@ -60,6 +62,9 @@ const CgScalar **cuda_find_loads(Arena *arena, const CgStep *step, int *count);
 bool cuda_reads_only_at(Arena *arena, const CgStep *step, const CgBuffer *buffer, const int *axes);
 /* Do the numbers of elements of an image, of a chunk, or of what has neither, fit an int, and offsets within them? */
 bool cuda_is_narrow(const CgOptions *options, const CgStep *step);
+/* Elements of one image, of one chunk, or of all, as the launch is. */
+int64_t cuda_count_elements(const CgStep *step);
+bool cuda_same_extents(const IrType *a, const IrType *b);
 
 /* ---- cuda_parts.c ---- */
 /* Chooses the parts of all groups of a program, in the order of their kernels, before any is printed, and gives their sums
@@ -94,7 +99,9 @@ void cuda_print_axes(CgPrinter *p, CgScalar *value, bool stored, const int *axes
 /* After a walk over scalars that sets `mark` of whatever it comes to: back to 0. */
 void cuda_clear_marks(CgScalar *s);
 
-/* ---- emit_cuda.c ---- */
+/* ---- cuda_kernel.c ---- */
+/* Does the kernel write the buffer? */
+bool cuda_is_result(const CudaGroup *group, const CgBuffer *buffer);
 /* Goes on with a step of the kernel; its axes have no names but those of extent 1. */
 void cuda_set_step(CudaKernel *k, int index);
 /* Opens the loop over the images of the variable `chunk`; first: " + slice", or "". */
@@ -127,9 +134,6 @@ extern const CudaSchedule cuda_schedule_window, cuda_schedule_window_grad, cuda_
     cuda_schedule_long_sum, cuda_schedule_elements;
 const CudaSchedule *cuda_find_schedule(const CgProgram *program, Arena *scratch, const CgStep *step);
 
-/* Elements of one image, of one chunk, or of all, as the launch is. */
-int64_t cuda_count_elements(const CgStep *step);
-bool cuda_same_extents(const IrType *a, const IrType *b);
 /* Steps of few elements, among which sums of all chunks are. */
 bool cuda_has_merges(const CudaKernel *k);
 void cuda_print_merge(CudaKernel *k);

@@ -33,67 +33,12 @@ typedef struct Grouping {
     StrMap beside; /* the last group of a schedule and an edge that reads a node's images */
 } Grouping;
 
-/* ---- about steps ---- */
-
-PlanLaunch cuda_step_launch(const CgStep *step) {
-    int64_t front = step->out->type.rank ? step->axes[0].extent : 1;
-    return step->partial || front == IR_DIM_K ? LAUNCH_chunks : front == IR_DIM_N ? LAUNCH_images : LAUNCH_once;
-}
-
-static void add_loads(Arena *arena, CgScalar *s, const CgScalar ***loads, int *count, int *capacity) {
-    if (s->mark)
-        return;
-    s->mark = 1;
-    if (s->kind == SCALAR_load)
-        ARENA_PUSH(arena, *loads, *count, *capacity, s);
-    for (int i = 0; i < s->arg_count; i++)
-        add_loads(arena, s->args[i], loads, count, capacity);
-}
-
-const CgScalar **cuda_find_loads(Arena *arena, const CgStep *step, int *count) {
-    const CgScalar **loads = NULL;
-    int capacity = 0;
-    *count = 0;
-    add_loads(arena, step->value, &loads, count, &capacity);
-    cuda_clear_marks(step->value);
-    return loads;
-}
-
-static bool is_element(const CgScalar *load, const int *axes) {
-    for (int d = 0; d < load->index_count; d++) {
-        CgIndex own = cg_index_axis(axes[d]);
-        if (load->buffer->type.dim[d] != 1 && !cg_index_equal(&load->index[d], &own))
-            return false;
-    }
-    return true;
-}
-
-bool cuda_reads_only_at(Arena *arena, const CgStep *step, const CgBuffer *buffer, const int *axes) {
-    int count;
-    const CgScalar **loads = cuda_find_loads(arena, step, &count);
-    for (int i = 0; i < count; i++) {
-        const CgBuffer *from = loads[i]->buffer;
-        if (from->whole == buffer || (from == buffer && !is_element(loads[i], axes)))
-            return false;
-    }
-    return true;
-}
+/* ---- joining what a step waits for ---- */
 
 static bool reads_own_element(const Grouping *g, const CgStep *step, const CgBuffer *buffer) {
     static const int own[IR_MAX_RANK] = {0, 1, 2, 3, 4, 5};
     return cuda_reads_only_at(g->scratch, step, buffer, own);
 }
-
-bool cuda_same_extents(const IrType *a, const IrType *b) {
-    if (a->rank != b->rank)
-        return false;
-    for (int d = 0; d < a->rank; d++)
-        if (a->dim[d] != b->dim[d])
-            return false;
-    return true;
-}
-
-/* ---- joining what a step waits for ---- */
 
 static bool has_room(const CudaGroup *group, int steps, int buffers) {
     return group->step_count + steps <= CUDA_GROUP_STEPS && group->buffer_count + buffers <= MOST_BUFFERS;

@@ -119,13 +119,6 @@ void cg_cuda_add_prelude(Str *out, const CgOptions *options) {
 
 /* ---- kernels ---- */
 
-static bool is_result(const CudaGroup *group, const CgBuffer *buffer) {
-    for (int i = 0; i < group->step_count; i++)
-        if (group->steps[i]->out == buffer)
-            return true;
-    return false;
-}
-
 /* A row of the table holds a call's buffers and constants; blockIdx.y says which call this block belongs to. */
 static void add_parameters(const CudaKernel *k, int int_count, Str *text) {
     const CgPrinter *p = k->p;
@@ -133,52 +126,13 @@ static void add_parameters(const CudaKernel *k, int int_count, Str *text) {
     str_addf(text, "    const int64_t *const call = rows + (int64_t)blockIdx.y * %d;\n", p->buffer_count + int_count);
     for (int i = 0; i < p->buffer_count; i++) {
         bool private_value = p->buffers[i]->place == PLACE_private;
-        const char *constant = is_result(k->group, p->buffers[i]) ? "" : "const ",
+        const char *constant = cuda_is_result(k->group, p->buffers[i]) ? "" : "const ",
                    *element = cg_c_element(p->buffers[i]);
         str_addf(text, "    %s%s *const %c%d = (%s%s *)call[%d];\n", constant, element, private_value ? 'p' : 'b', i,
                  constant, element, i);
     }
     if (int_count)
         str_addf(text, "    const int64_t *const ints = call + %d;\n", p->buffer_count);
-}
-
-void cuda_set_step(CudaKernel *k, int index) {
-    cg_c_set_step(k->p, k->group->steps[index], k->int_base[index]);
-}
-
-void cuda_print_private_bases(const CudaKernel *k) {
-    CgPrinter *p = k->p;
-    for (int i = 0; i < p->buffer_count; i++) {
-        const CgBuffer *buffer = p->buffers[i];
-        const char *constant = is_result(k->group, buffer) ? "" : "const ", *element = cg_c_element(buffer);
-        if (buffer->place == PLACE_private)
-            cg_c_line(p, "%s%s *const b%d = (%s%s *)((%schar *)p%d + image * private_bytes);", constant, element, i,
-                      constant, element, constant, i);
-    }
-}
-
-/* 32-bit divisions, where they are enough, are a quarter of the code. */
-void cuda_print_chunk(CgPrinter *p, const char *first, int step) {
-    const char *type = p->index_type;
-    cg_c_line(p, "const %s images = (%s)run->batch, chunks = (%s)run->chunks, end = ((%s)chunk + 1) * images / chunks;",
-              type, type, type, type);
-    cg_c_open(p, "for (int64_t image = (%s)chunk * images / chunks%s; image < end; image += %d)", type, first, step);
-}
-
-int64_t cuda_count_elements(const CgStep *step) {
-    int64_t count = 1;
-    for (int d = 0; d < step->out->type.rank; d++)
-        count *= step->axes[d].extent > 0 ? step->axes[d].extent : 1;
-    return count;
-}
-
-/* Are they below 2^30? */
-bool cuda_is_narrow(const CgOptions *options, const CgStep *step) {
-    const int64_t most = INT64_C(1) << 30;
-    for (int i = 0; i < step->buffer_count; i++)
-        if (ir_type_count(&step->buffers[i]->type, 1, options->chunks) > most)
-            return false;
-    return cuda_count_elements(step) * (options->batch + options->chunks) < most;
 }
 
 /* Threads of a launch come from its first step, unless the schedule says otherwise. */

@@ -1,0 +1,32 @@
+/* cuda_kernel.c: what the schedules print alike. */
+#include "codegen/cuda/cuda.h"
+
+bool cuda_is_result(const CudaGroup *group, const CgBuffer *buffer) {
+    for (int i = 0; i < group->step_count; i++)
+        if (group->steps[i]->out == buffer)
+            return true;
+    return false;
+}
+
+void cuda_set_step(CudaKernel *k, int index) {
+    cg_c_set_step(k->p, k->group->steps[index], k->int_base[index]);
+}
+
+void cuda_print_private_bases(const CudaKernel *k) {
+    CgPrinter *p = k->p;
+    for (int i = 0; i < p->buffer_count; i++) {
+        const CgBuffer *buffer = p->buffers[i];
+        const char *constant = cuda_is_result(k->group, buffer) ? "" : "const ", *element = cg_c_element(buffer);
+        if (buffer->place == PLACE_private)
+            cg_c_line(p, "%s%s *const b%d = (%s%s *)((%schar *)p%d + image * private_bytes);", constant, element, i,
+                      constant, element, constant, i);
+    }
+}
+
+/* 32-bit divisions, where they are enough, are a quarter of the code. */
+void cuda_print_chunk(CgPrinter *p, const char *first, int step) {
+    const char *type = p->index_type;
+    cg_c_line(p, "const %s images = (%s)run->batch, chunks = (%s)run->chunks, end = ((%s)chunk + 1) * images / chunks;",
+              type, type, type, type);
+    cg_c_open(p, "for (int64_t image = (%s)chunk * images / chunks%s; image < end; image += %d)", type, first, step);
+}
