@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-FOLDERS = ('base', 'ir', 'passes', 'codegen/plan', 'runtime/device', 'runtime/driver', 'runtime/loops', 'runtime/report')
+FOLDERS = ('base', 'ir', 'passes', 'codegen/plan', 'codegen/c', 'codegen/cuda', 'codegen', 'runtime/device', 'runtime/driver', 'runtime/loops', 'runtime/report')
 
 
 def read_symbols(library):
