@@ -2,7 +2,7 @@
 #ifndef NDARTS_CODEGEN_CODEGEN_H
 #define NDARTS_CODEGEN_CODEGEN_H
 
-#include "codegen/c/tune.h"
+#include "codegen/c/loop_tiles.h"
 #include "codegen/plan/target.h"
 
 typedef struct CgOutput {

@@ -1,6 +1,6 @@
 /* loops.c: the loops of a module as functions of their own, for timing. */
 #include "codegen/c/emit_c.h"
-#include "codegen/c/tune.h"
+#include "codegen/c/loop_tiles.h"
 #include "codegen/codegen.h"
 
 static const char *loops_unit(Arena *arena, const CgLoop *loops, int count, const CgOptions *options, int unit) {

@@ -4,7 +4,17 @@
  * into every column whose window holds it. Dense: positions x vectors of output channels in registers, source elements
  * broadcast. Gradients: the kernel's taps (depthwise) or input x output channels (dense) in registers, walking the
  * image. Additions go in row-major order of (kh, kw, i) for outputs and of (h, w) for gradients, whatever the tile or
- * vector width, with fused multiply-adds, so every width gives the same bits. */
+ * vector width, with fused multiply-adds, so every width gives the same bits.
+ *
+ * What lies where (elements; H, W of the output, C channels, I input channels, s stride, d dilation, KH, KW taps):
+ *     source   [.., .., C or I]   (h * s + kh * d) * row_pitch + (w * s + kw * d) * pixel_pitch + c
+ *     weight   [KH, KW, C]        (kh * KW + kw) * C + c                 depthwise; flipped: KH - 1 - kh, KW - 1 - kw
+ *              [KH, KW, I, C]     ((kh * KW + kw) * I + i) * C + c       dense
+ *     result   [H, W, C]          (h * W + w) * C + c
+ *     dy       [H, W, C]          h * dy_row_pitch + w * dy_pixel_pitch + c
+ *     gradient                    as weight
+ *     a[j], a[j][v]               column w + j of a tile, vector v of its channels
+ *     g[j][v]                     input channel i + j, vector v of the output channels */
 #include "codegen/c/schedule_core.h"
 
 #include "codegen/stages/print_c.h"

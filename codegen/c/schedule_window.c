@@ -10,9 +10,9 @@
  * it lies. Gradients add to the chunk's partial sum. In modules with bands (abi.h) every convolution is a kernel, which
  * copies and computes the rows of its band. Taken are convolutions with one group, or depthwise ones with as many
  * inputs as outputs; the rest is left to others. */
+#include "codegen/c/loop_tiles.h"
 #include "codegen/c/map.h"
 #include "codegen/c/schedule_core.h"
-#include "codegen/c/tune.h"
 
 enum { SCRATCH_ALIGNMENT = 64, MAX_RUN = 16, MAX_OPERANDS = 2 };
 

@@ -1,6 +1,6 @@
 /* target_c.c: what is known of C, and the units of its modules. */
 #include "codegen/c/emit_c.h"
-#include "codegen/c/tune.h"
+#include "codegen/c/loop_tiles.h"
 
 static void add_kernel_table(const CgModule *module, Str *out) {
     str_add(out, "\n");

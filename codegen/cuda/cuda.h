@@ -61,7 +61,7 @@ const CgScalar **cuda_find_loads(Arena *arena, const CgStep *step, int *count);
 /* Is every load of the buffer of the element [axes[0], axes[1], ...]? */
 bool cuda_reads_only_at(Arena *arena, const CgStep *step, const CgBuffer *buffer, const int *axes);
 /* Do the numbers of elements of an image, of a chunk, or of what has neither, fit an int, and offsets within them? */
-bool cuda_is_narrow(const CgOptions *options, const CgStep *step);
+bool cuda_fits_int(const CgOptions *options, const CgStep *step);
 /* Elements of one image, of one chunk, or of all, as the launch is. */
 int64_t cuda_count_elements(const CgStep *step);
 bool cuda_same_extents(const IrType *a, const IrType *b);

@@ -19,17 +19,17 @@
 
 enum { MOST_BUFFERS = 64 };
 
-typedef struct Level {
+typedef struct DraftLevel {
     int count, capacity;
     CudaDraft **drafts;
-} Level;
+} DraftLevel;
 
 typedef struct Grouping {
     Arena *arena, *scratch;
     const CgProgram *program;
     CudaMemory *memory;
     int level_count, level_capacity;
-    Level *levels;
+    DraftLevel *levels;
     StrMap beside; /* the last group of a schedule and an edge that reads a node's images */
 } Grouping;
 
@@ -77,7 +77,7 @@ static bool can_chain(const Grouping *g, const CudaGroup *group, const CudaSched
 static bool can_end_in(const Grouping *g, const CudaGroup *group, const CudaSchedule *schedule, const CgStep *step) {
     const CgOptions *options = g->program->options;
     if (!schedule->adds_up || !group->schedule->takes_sums || group->step_count > CUDA_GROUP_SUMS ||
-        !cuda_is_narrow(options, step) || !cuda_is_sum_of(g->scratch, step, group->steps[0]))
+        !cuda_fits_int(options, step) || !cuda_is_sum_of(g->scratch, step, group->steps[0]))
         return false;
     for (int i = 1; i < group->step_count; i++)
         if (!group->steps[i]->partial)
@@ -189,10 +189,10 @@ static CudaDraft *start_group(Grouping *g, int level, const CudaSchedule *schedu
     *draft = (CudaDraft){.level = level, .group.schedule = schedule};
     add_step(&draft->group, step, number);
     while (g->level_count < level) {
-        Level empty = {0};
+        DraftLevel empty = {0};
         ARENA_PUSH(g->arena, g->levels, g->level_count, g->level_capacity, empty);
     }
-    Level *at = &g->levels[level - 1];
+    DraftLevel *at = &g->levels[level - 1];
     ARENA_PUSH(g->arena, at->drafts, at->count, at->capacity, draft);
     return draft;
 }

@@ -54,7 +54,7 @@ void mma_print_threads(const Product *q) {
               q->across, q->columns * COLUMNS);
 }
 
-void mma_print_element(const Product *q, const Operand *o) {
+void mma_print_element(const Product *q, const Factor *o) {
     if (q->precision == PRECISION_bf16)
         cg_c_line(q->p, "((uint16_t *)%s)[mm * %d + kk] = nd_to_bf16(value);", o->name, 2 * q->stride);
     else

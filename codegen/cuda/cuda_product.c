@@ -11,6 +11,16 @@
  *
  * In tf32 and bf16 the same tiles are multiplied by tensor cores (cuda_mma.c).
  *
+ * What lies where (M, N: count of x and y; TM, TN: their tiles; D: depth, k in a tile; blocks, tiles and threads count
+ * columns fastest):
+ *     block    [images or chunks, ceil(M / TM), ceil(N / TN)]
+ *     x        [D, TM + PAD]      kk * (TM + PAD) + mm,  m = x0 + mm,  k = k0 + kk      shared
+ *     y        [D, TN + PAD]      kk * (TN + PAD) + nn,  n = y0 + nn                    shared
+ *     thread   [slices, TM / EACH, TN / EACH]   slice, row / EACH, column / EACH; its k are kk = slice, slice + slices, ..
+ *     total    [EACH, EACH]       mm = row + i, nn = column + j                         registers
+ *     results  [slices, TM, TN]   (slice * TM + mm) * TN + nn                           shared, where x and y were
+ * m and n are the result's own axes, each side's innermost in memory fastest (cuda_axes.c).
+ *
  * A tile lies in one image. Partial sums: a tile belongs to a chunk, and the block walks over the chunk's images in
  * order. */
 #include "codegen/cuda/cuda_product.h"
@@ -84,7 +94,7 @@ static CgScalar *read_sum(Product *q) {
     return value->args[0];
 }
 
-static void give_axis(Operand *o, int axis, int64_t extent) {
+static void give_axis(Factor *o, int axis, int64_t extent) {
     o->axes[o->axis_count++] = axis;
     o->count *= extent;
 }
@@ -127,7 +137,7 @@ static int64_t memory_stride(const CgScalar *load, int axis) {
     return stride;
 }
 
-static bool is_along_terms(const Product *q, const Operand *o) {
+static bool is_along_terms(const Product *q, const Factor *o) {
     const CgScalar *load = first_load(o->value);
     for (int i = 0; load && i < q->axis_count; i++)
         if (memory_stride(load, q->axes[i]) == 1)
@@ -166,7 +176,7 @@ static void choose_tiles(Product *q) {
 /* ---- printing ---- */
 
 /* "m < 36 && k < 100", as far as a tile can be beyond the end. */
-static const char *inside(const Product *q, const char *m, const Operand *o, const char *k) {
+static const char *inside(const Product *q, const char *m, const Factor *o, const char *k) {
     bool all = o->count % o->tile == 0, all_terms = !k || q->terms % q->depth == 0;
     if (all && all_terms)
         return "true";
@@ -175,7 +185,7 @@ static const char *inside(const Product *q, const char *m, const Operand *o, con
     return arena_printf(q->arena, "%s < %lld && %s < %lld", m, (long long)o->count, k, (long long)q->terms);
 }
 
-static void print_number(const Product *q, const Operand *o, bool term) {
+static void print_number(const Product *q, const Factor *o, bool term) {
     if (term)
         cuda_print_axes(q->p, o->value, false, q->axes, q->axis_count, "k");
     else
@@ -183,7 +193,7 @@ static void print_number(const Product *q, const Operand *o, bool term) {
 }
 
 /* Neighbouring threads take what are neighbours in memory; a thread's place along that way is always the same. */
-static void print_tile(const Product *q, const Operand *o) {
+static void print_tile(const Product *q, const Factor *o) {
     CgPrinter *p = q->p;
     int fast = o->along_terms ? q->depth : o->tile, slow = o->along_terms ? o->tile : q->depth;
     int step = CUDA_BLOCK_THREADS / fast, turns = slow / step;
@@ -357,7 +367,7 @@ static void print_block(const Product *q) {
         print_staged(q);
 }
 
-static int64_t count_tiles(const Operand *o) {
+static int64_t count_tiles(const Factor *o) {
     return (o->count + o->tile - 1) / o->tile;
 }
 
@@ -425,7 +435,7 @@ static Product make_product(Arena *arena, const CgOptions *options, const CgStep
 
 static bool is_product(const CgProgram *program, Arena *scratch, const CgStep *step) {
     Product q = make_product(scratch, program->options, step);
-    return cuda_is_narrow(program->options, step) && describe(&q);
+    return cuda_fits_int(program->options, step) && describe(&q);
 }
 
 /* Does a tile lie in one image, its columns being channels of the result [N, H, W, C]? Dense convolutions with a window do

@@ -4,14 +4,14 @@
 
 #include "codegen/cuda/cuda.h"
 
-typedef struct Operand {
+typedef struct Factor {
     CgScalar *value;
     const char *name;                  /* of its tile */
     int axes[CG_MAX_AXES], axis_count; /* of the result, that only it depends on; the innermost in memory last */
     int64_t count;                     /* their extents' product */
     int tile;
     bool along_terms; /* neighbours in memory are neighbours in k */
-} Operand;
+} Factor;
 
 typedef struct Product {
     CudaKernel *k; /* NULL while it is only looked at */
@@ -19,7 +19,7 @@ typedef struct Product {
     Arena *arena;
     CgPrecision precision;
     const CgStep *step;
-    Operand x, y;
+    Factor x, y;
     int axes[CG_MAX_AXES], axis_count; /* of the sum, without the images of a chunk */
     int64_t terms;
     int slices, depth; /* threads or warps that share the k of a tile; k in a tile */
@@ -37,7 +37,7 @@ void mma_choose_warps(Product *q);
 int mma_shared_words(const Product *q);
 void mma_print_threads(const Product *q);
 /* What is stored in the tile for `value` at kk, mm. */
-void mma_print_element(const Product *q, const Operand *o);
+void mma_print_element(const Product *q, const Factor *o);
 void mma_print_multiply(const Product *q);
 /* Opens loops over a thread's results and says their mm, nn, and `value`; what stands inside is printed by store. */
 void mma_print_results(const Product *q, void (*store)(const Product *q));

@@ -62,7 +62,7 @@ int64_t cuda_count_elements(const CgStep *step) {
 }
 
 /* Are they below 2^30? */
-bool cuda_is_narrow(const CgOptions *options, const CgStep *step) {
+bool cuda_fits_int(const CgOptions *options, const CgStep *step) {
     const int64_t most = INT64_C(1) << 30;
     for (int i = 0; i < step->buffer_count; i++)
         if (ir_type_count(&step->buffers[i]->type, 1, options->chunks) > most)

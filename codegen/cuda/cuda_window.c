@@ -5,7 +5,17 @@
  *
  * Convolutions of one operand, the candidates of an edge, share its pixels, as many as the farthest of their taps wants.
  * A step may also be an expression of several convolutions of different operands that stand inline in it: the gradient
- * of a state. Behind a single step there may be sums of its result: a block then goes over all tiles of a chunk. */
+ * of a state. Behind a single step there may be sums of its result: a block then goes over all tiles of a chunk.
+ *
+ * What lies where (L lanes, channels of a tile; TH, TW pixels of the output in a tile; RH, RW pixels of an operand that
+ * they read; s stride, d dilation):
+ *     block    [images, ceil(H / TH), ceil(W / TW), ceil(C / L)]     with sums [chunks, parts, ceil(C / L)]
+ *     thread   [256 / L, L]     lane = threadIdx % L, channel = the block's first + lane
+ *     tile     operand after operand, each [RH, RW, L]:
+ *                               (begin + y * RW + x) * L + lane      shared; the operand's pixel y0 * s - pad + y, ...
+ *     weight   [KH, KW]         kh * KW + kw                         registers, one array for each window
+ *     tap      of the output's pixel (ty, tx): y = ty * s + kh * d + the common padding - the window's own, x likewise
+ *     result   [N, H, W, C]     image, y0 + ty, x0 + tx, channel */
 #include "codegen/cuda/cuda_window.h"
 
 #include <string.h>
@@ -72,7 +82,7 @@ static bool is_window(const CgProgram *program, Arena *scratch, const CgStep *st
     (void)scratch;
     Found f = find_windows(step);
     bool fine = f.count > 0 && f.count <= WINDOW_MOST && !ir_is_weight_gradient(step->node) && step->int_count == 0 &&
-                cuda_is_narrow(program->options, step);
+                cuda_fits_int(program->options, step);
     int64_t reach = 0;
     for (int i = 0; i < f.count && fine; i++) {
         fine = ir_type_equal(&f.nodes[i]->type, &step->node->type) && same_pair(f.nodes[i], f.nodes[0], "stride");
@@ -129,10 +139,10 @@ bool window_stands_beside(const CudaGroup *group, const CgStep *step) {
 /* ---- sizes ---- */
 
 /* Pixels of the operand from the first of the common padding to the last that so many of the output read. */
-static int64_t extent_read(const Tile *t, const TileOperand *o, int side, int64_t pixels) {
+static int64_t extent_read(const WindowTile *t, const TileOperand *o, int side, int64_t pixels) {
     int64_t reach = 0;
     for (int i = 0; i < t->count; i++) {
-        const Window *w = &t->windows[i];
+        const TileWindow *w = &t->windows[i];
         int64_t own = (w->kernel[side] - 1) * w->dilation[side] + o->pad[side] - w->pad[side];
         if (&t->operands[w->operand] == o && own > reach)
             reach = own;
@@ -140,12 +150,12 @@ static int64_t extent_read(const Tile *t, const TileOperand *o, int side, int64_
     return (pixels - 1) * t->stride[side] + reach + 1;
 }
 
-static int64_t extent_tiled(const Tile *t, int side) {
+static int64_t extent_tiled(const WindowTile *t, int side) {
     return (t->size[side] + t->tile[side] - 1) / t->tile[side] * t->tile[side];
 }
 
 /* For a tile of the output. */
-static void set_regions(Tile *t) {
+static void set_regions(WindowTile *t) {
     int64_t begin = 0;
     for (int i = 0; i < t->operand_count; i++) {
         TileOperand *o = &t->operands[i];
@@ -156,18 +166,18 @@ static void set_regions(Tile *t) {
     }
 }
 
-int64_t window_elements(const Tile *t) {
+int64_t window_elements(const WindowTile *t) {
     const TileOperand *last = &t->operands[t->operand_count - 1];
     return (last->begin + last->region[ROW] * last->region[COLUMN]) * t->lanes;
 }
 
-static int64_t shared_bytes(const Tile *t, int64_t element) {
+static int64_t shared_bytes(const WindowTile *t, int64_t element) {
     int64_t dy = ir_is_weight_gradient(t->windows[0].node) ? t->tile[ROW] * t->tile[COLUMN] * t->lanes : 0;
     return (window_elements(t) + dy) * element;
 }
 
 /* As much of the result as shared memory allows; rows are halved before columns. */
-static void choose_tile(Tile *t, int64_t element) {
+static void choose_tile(WindowTile *t, int64_t element) {
     t->lanes = t->channels > 16 && t->channels % 32 == 0 ? 32 : t->channels > 8 ? 16 : t->channels > 4 ? 8 : 4;
     t->tile[ROW] = t->size[ROW] < 16 ? t->size[ROW] : 16;
     t->tile[COLUMN] = t->size[COLUMN] < 32 ? t->size[COLUMN] : 32;
@@ -183,7 +193,7 @@ static void choose_tile(Tile *t, int64_t element) {
 
 /* ---- description ---- */
 
-static int find_operand(Tile *t, IrNode *node) {
+static int find_operand(WindowTile *t, IrNode *node) {
     int i = 0;
     while (i < t->operand_count && t->operands[i].node != node)
         i++;
@@ -192,15 +202,15 @@ static int find_operand(Tile *t, IrNode *node) {
     return i;
 }
 
-static void add_window(Tile *t, int step, IrNode *node) {
+static void add_window(WindowTile *t, int step, IrNode *node) {
     const int64_t *dilation = ir_attr_get_ints(node, "dilation"), *pad = ir_attr_get_ints(node, "pad");
     const int64_t *weight = ir_conv_weight(node);
-    Window w = {.node = node,
-                .step = step,
-                .operand = find_operand(t, operand_of(node)),
-                .kernel = {weight[2], weight[3]},
-                .dilation = {dilation[ROW], dilation[COLUMN]},
-                .pad = {pad[ROW], pad[COLUMN]}};
+    TileWindow w = {.node = node,
+                    .step = step,
+                    .operand = find_operand(t, operand_of(node)),
+                    .kernel = {weight[2], weight[3]},
+                    .dilation = {dilation[ROW], dilation[COLUMN]},
+                    .pad = {pad[ROW], pad[COLUMN]}};
     TileOperand *o = &t->operands[w.operand];
     for (int side = 0; side < 2; side++)
         o->pad[side] = w.pad[side] > o->pad[side] ? w.pad[side] : o->pad[side];
@@ -209,7 +219,7 @@ static void add_window(Tile *t, int step, IrNode *node) {
 
 /* A step that is described once more, for one kernel. Parameters that are assigned later may be read: the steps themselves
  * were checked when they were built. */
-static CgBuild *begin_step(const Tile *t, const CgStep *model, CgStep **step) {
+static CgBuild *begin_step(const WindowTile *t, const CgStep *model, CgStep **step) {
     Arena *arena = t->p->arena;
     CgProgram *program = ARENA_NEW(arena, CgProgram);
     CgBuild *b = ARENA_NEW(arena, CgBuild);
@@ -223,7 +233,7 @@ static CgBuild *begin_step(const Tile *t, const CgStep *model, CgStep **step) {
     return b;
 }
 
-static void describe_window(CgBuild *b, const Tile *t, Window *w, const CgIndex *index) {
+static void describe_window(CgBuild *b, const WindowTile *t, TileWindow *w, const CgIndex *index) {
     IrNode *const *inputs = w->node->inputs;
     if (ir_is_weight_gradient(w->node)) {
         CgIndex at[4] = {index[AXIS_image], index[AXIS_oy], index[AXIS_ox], index[AXIS_channel]};
@@ -241,7 +251,7 @@ static void describe_operand(CgBuild *b, TileOperand *o, const CgIndex *index) {
     o->pixel = cg_guard(b, 2, &at[1], &o->node->type.dim[1], cg_value_at(b, o->node, at), cg_constant(b, 0));
 }
 
-static void describe(Tile *t) {
+static void describe(WindowTile *t) {
     int64_t taps[2] = {1, 1}, read[2] = {1, 1};
     for (int side = 0; side < 2; side++) {
         for (int i = 0; i < t->count; i++)
@@ -264,7 +274,7 @@ static void describe(Tile *t) {
 }
 
 /* The windows' results are axes, behind those of the image: their names are variables. */
-static void describe_formula(Tile *t, int number) {
+static void describe_formula(WindowTile *t, int number) {
     const CgStep *step = t->k->group->steps[number];
     CgStep **formula = &t->formulas[number];
     CgBuild *b = begin_step(t, step, formula);
@@ -280,8 +290,8 @@ static void describe_formula(Tile *t, int number) {
 }
 
 /* Attributes and sizes alone. */
-static Tile measure_tile(const CgProgram *program, const CudaGroup *group) {
-    Tile t = {0};
+static WindowTile measure_tile(const CgProgram *program, const CudaGroup *group) {
+    WindowTile t = {0};
     for (; t.step_count < group->step_count &&
            (!group->steps[t.step_count]->partial || ir_is_weight_gradient(group->steps[0]->node));
          t.step_count++) {
@@ -299,8 +309,8 @@ static Tile measure_tile(const CgProgram *program, const CudaGroup *group) {
     return t;
 }
 
-Tile window_tile(CudaKernel *k) {
-    Tile t = measure_tile(k->program, k->group);
+WindowTile window_tile(CudaKernel *k) {
+    WindowTile t = measure_tile(k->program, k->group);
     t.k = k;
     t.p = k->p;
     describe(&t);
@@ -312,18 +322,18 @@ Tile window_tile(CudaKernel *k) {
     return t;
 }
 
-int window_tap_count(const Window *w) {
+int window_tap_count(const TileWindow *w) {
     return (int)(w->kernel[ROW] * w->kernel[COLUMN]);
 }
 
-int64_t window_tap(const Tile *t, const Window *w, int64_t tap) {
+int64_t window_tap(const WindowTile *t, const TileWindow *w, int64_t tap) {
     const TileOperand *o = &t->operands[w->operand];
     int64_t y = tap / w->kernel[COLUMN] * w->dilation[ROW] + o->pad[ROW] - w->pad[ROW];
     int64_t x = tap % w->kernel[COLUMN] * w->dilation[COLUMN] + o->pad[COLUMN] - w->pad[COLUMN];
     return (o->begin + y * o->region[COLUMN] + x) * t->lanes;
 }
 
-void window_count_tiles(const Tile *t, long long count[3]) {
+void window_count_tiles(const WindowTile *t, long long count[3]) {
     count[0] = (long long)((t->channels + t->lanes - 1) / t->lanes);
     count[1] = (long long)(extent_tiled(t, COLUMN) / t->tile[COLUMN]);
     count[2] = (long long)(extent_tiled(t, ROW) / t->tile[ROW]);
@@ -331,11 +341,11 @@ void window_count_tiles(const Tile *t, long long count[3]) {
 
 /* ---- printing ---- */
 
-const char *window_channel_test(const Tile *t) {
+const char *window_channel_test(const WindowTile *t) {
     return t->channels % t->lanes == 0 ? "true" : arena_printf(t->p->arena, "channel < %lld", (long long)t->channels);
 }
 
-void window_use_source(const Tile *t) {
+void window_use_source(const WindowTile *t) {
     static const char *const names[] = {[AXIS_image] = "image",     [AXIS_y] = "y",   [AXIS_x] = "x",
                                         [AXIS_channel] = "channel", [AXIS_oy] = "oy", [AXIS_ox] = "ox"};
     cg_c_set_step(t->p, t->source, 0);
@@ -343,7 +353,7 @@ void window_use_source(const Tile *t) {
         t->p->axis_name[axis] = names[axis];
 }
 
-static void print_operand(const Tile *t, const TileOperand *o) {
+static void print_operand(const WindowTile *t, const TileOperand *o) {
     CgPrinter *p = t->p;
     int64_t columns = o->region[COLUMN], begin = o->begin * t->lanes;
     window_use_source(t);
@@ -360,14 +370,14 @@ static void print_operand(const Tile *t, const TileOperand *o) {
     cg_c_close(p);
 }
 
-void window_print_tile(const Tile *t) {
+void window_print_tile(const WindowTile *t) {
     for (int i = 0; i < t->operand_count; i++)
         print_operand(t, &t->operands[i]);
 }
 
-static void print_weights(const Tile *t, int number) {
+static void print_weights(const WindowTile *t, int number) {
     CgPrinter *p = t->p;
-    const Window *w = &t->windows[number];
+    const TileWindow *w = &t->windows[number];
     window_use_source(t);
     cg_c_line(p, "T weight%d[%d] = {};", number, window_tap_count(w));
     cg_c_open(p, "if (%s)", window_channel_test(t));
@@ -382,7 +392,7 @@ static void print_weights(const Tile *t, int number) {
     cg_c_close(p);
 }
 
-static void print_store(const Tile *t, int number) {
+static void print_store(const WindowTile *t, int number) {
     CgPrinter *p = t->p;
     const char *names[4] = {"image", t->size[ROW] == 1 ? "0" : "y", t->size[COLUMN] == 1 ? "0" : "x", "channel"};
     cg_c_open(p, "if (y < %lld && x < %lld && %s)", (long long)t->size[ROW], (long long)t->size[COLUMN],
@@ -399,9 +409,9 @@ static void print_store(const Tile *t, int number) {
 }
 
 /* Where a window's first tap is, from the thread's pixel. */
-static void print_taps(const Tile *t, int number) {
+static void print_taps(const WindowTile *t, int number) {
     CgPrinter *p = t->p;
-    const Window *w = &t->windows[number];
+    const TileWindow *w = &t->windows[number];
     const TileOperand *o = &t->operands[w->operand];
     cg_c_line(p, "const T *const from%d = tile + (ty * %lld + tx * %lld) * %d + lane;", number,
               (long long)(t->stride[ROW] * o->region[COLUMN]), (long long)t->stride[COLUMN], t->lanes);
@@ -411,7 +421,7 @@ static void print_taps(const Tile *t, int number) {
                   number, tap);
 }
 
-static void print_step(const Tile *t, int number) {
+static void print_step(const WindowTile *t, int number) {
     CgPrinter *p = t->p;
     int64_t columns = t->tile[COLUMN];
     cg_c_open(p, "%s", "");
@@ -432,7 +442,7 @@ static void print_step(const Tile *t, int number) {
 }
 
 /* The tile at y0, x0, and all that is computed from it. */
-static void print_windows(const Tile *t) {
+static void print_windows(const WindowTile *t) {
     CgPrinter *p = t->p;
     cuda_print_private_bases(t->k);
     window_print_tile(t);
@@ -443,7 +453,7 @@ static void print_windows(const Tile *t) {
 }
 
 /* Tiles of an image: channels fastest, then columns, then rows. */
-static int64_t print_tiles(const Tile *t) {
+static int64_t print_tiles(const WindowTile *t) {
     CgPrinter *p = t->p;
     long long count[3];
     window_count_tiles(t, count);
@@ -461,7 +471,7 @@ static int64_t print_tiles(const Tile *t) {
 }
 
 /* With sums: a block has the channels of a chunk. */
-static int64_t print_chunks(const Tile *t) {
+static int64_t print_chunks(const WindowTile *t) {
     CgPrinter *p = t->p;
     long long count[3];
     window_count_tiles(t, count);
@@ -485,7 +495,7 @@ static int64_t print_chunks(const Tile *t) {
 }
 
 static void print_window(CudaKernel *k) {
-    Tile t = window_tile(k);
+    WindowTile t = window_tile(k);
     int64_t elements = window_elements(&t), sums = cuda_sums_elements(k->group, t.step_count);
     cg_c_line(k->p, "__shared__ T tile[%lld];", (long long)(sums > elements ? sums : elements));
     cg_c_line(k->p, "const int lane = threadIdx.x %% %d;", t.lanes);
@@ -501,7 +511,7 @@ static bool takes_sums(const CgProgram *program, Arena *scratch, const CudaGroup
 /* A block takes tiles of an image. */
 static int64_t most_parts(const CgProgram *program, Arena *scratch, const CudaGroup *group) {
     (void)scratch;
-    Tile t = measure_tile(program, group);
+    WindowTile t = measure_tile(program, group);
     long long count[3];
     window_count_tiles(&t, count);
     return count[1] * count[2];

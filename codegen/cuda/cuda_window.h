@@ -28,45 +28,45 @@ typedef struct TileOperand {
 } TileOperand;
 
 /* A convolution with its weights, or the gradient of weights with dy. */
-typedef struct Window {
+typedef struct TileWindow {
     IrNode *node;
     int step, operand; /* numbers */
     CgScalar *weight, *dy;
     int64_t kernel[2], dilation[2], pad[2];
-} Window;
+} TileWindow;
 
 /* Windows over the same pixels of the output. */
-typedef struct Tile {
+typedef struct WindowTile {
     CudaKernel *k;
     CgPrinter *p;
     int step_count, operand_count, count; /* steps of the group with windows; its others are sums */
     TileOperand operands[WINDOW_MOST];
-    Window windows[WINDOW_MOST];
+    TileWindow windows[WINDOW_MOST];
     CgStep *source;                       /* describes an element of the operands */
     CgStep *formulas[CUDA_GROUP_WINDOWS]; /* what a step makes of its windows' results */
     int64_t channels, size[2], stride[2]; /* size: of the output */
     int64_t tile[2];                      /* pixels of the output */
     int lanes;                            /* channels of a tile; divides the number of threads */
-} Tile;
+} WindowTile;
 
 /* Is the step the gradient of a depthwise convolution's weights that a tile can hold? */
 bool window_fits_gradient(const CgStep *step);
 /* Candidates of one edge, with different taps, share a tile. */
 bool window_stands_beside(const CudaGroup *group, const CgStep *step);
 /* Attributes, sizes and descriptions of the windows that the kernel's group begins with. */
-Tile window_tile(CudaKernel *k);
-int window_tap_count(const Window *w);
+WindowTile window_tile(CudaKernel *k);
+int window_tap_count(const TileWindow *w);
 /* "channel < 36", or "true". */
-const char *window_channel_test(const Tile *t);
+const char *window_channel_test(const WindowTile *t);
 /* Brings the operands' pixels that the output's tile at y0, x0 needs into `tile`. */
-void window_print_tile(const Tile *t);
+void window_print_tile(const WindowTile *t);
 /* The description's axes get the names of variables. */
-void window_use_source(const Tile *t);
+void window_use_source(const WindowTile *t);
 /* Offset in `tile` of a tap, from the pixel where the operand's common padding begins. */
-int64_t window_tap(const Tile *t, const Window *w, int64_t tap);
+int64_t window_tap(const WindowTile *t, const TileWindow *w, int64_t tap);
 /* Elements of `tile`. */
-int64_t window_elements(const Tile *t);
+int64_t window_elements(const WindowTile *t);
 /* Tiles of the output side by side: groups of channels, columns, rows. */
-void window_count_tiles(const Tile *t, long long count[3]);
+void window_count_tiles(const WindowTile *t, long long count[3]);
 
 #endif

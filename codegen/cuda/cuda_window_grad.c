@@ -6,7 +6,7 @@
  * depends on shapes only. Windows over one operand share its tile; their outputs' gradients take turns. */
 #include "codegen/cuda/cuda_window.h"
 
-static void print_dy(const Tile *t, const Window *w) {
+static void print_dy(const WindowTile *t, const TileWindow *w) {
     CgPrinter *p = t->p;
     int64_t columns = t->tile[COLUMN];
     window_use_source(t);
@@ -23,9 +23,9 @@ static void print_dy(const Tile *t, const Window *w) {
     cg_c_close(p);
 }
 
-static void print_products(const Tile *t, int number) {
+static void print_products(const WindowTile *t, int number) {
     CgPrinter *p = t->p;
-    const Window *w = &t->windows[number];
+    const TileWindow *w = &t->windows[number];
     long long columns = (long long)t->tile[COLUMN];
     cg_c_line(p, "_Pragma(\"unroll 1\")");
     cg_c_open(p, "for (int pixel = slice; pixel < %lld; pixel += %d)", (long long)t->tile[ROW] * columns,
@@ -39,7 +39,7 @@ static void print_products(const Tile *t, int number) {
     cg_c_close(p);
 }
 
-static void print_images(const Tile *t) {
+static void print_images(const WindowTile *t) {
     CgPrinter *p = t->p;
     long long count[3];
     window_count_tiles(t, count);
@@ -60,9 +60,9 @@ static void print_images(const Tile *t) {
 }
 
 /* The slices' sums of every tap and channel. */
-static void print_results(const Tile *t, int number) {
+static void print_results(const WindowTile *t, int number) {
     CgPrinter *p = t->p;
-    const Window *w = &t->windows[number];
+    const TileWindow *w = &t->windows[number];
     long long columns = (long long)w->kernel[COLUMN];
     int taps = window_tap_count(w);
     cg_c_line(p,
@@ -87,7 +87,7 @@ static void print_results(const Tile *t, int number) {
 }
 
 /* What the tiles take, and later the sums. */
-static long long shared_elements(const Tile *t) {
+static long long shared_elements(const WindowTile *t) {
     long long most = (long long)window_elements(t) + (long long)(t->tile[ROW] * t->tile[COLUMN] * t->lanes);
     for (int i = 0; i < t->count; i++) {
         long long sums = window_tap_count(&t->windows[i]) * CUDA_BLOCK_THREADS;
@@ -97,7 +97,7 @@ static long long shared_elements(const Tile *t) {
 }
 
 static void print_window_grad(CudaKernel *k) {
-    Tile t = window_tile(k);
+    WindowTile t = window_tile(k);
     CgPrinter *p = k->p;
     long long count[3];
     window_count_tiles(&t, count);
@@ -118,7 +118,7 @@ static void print_window_grad(CudaKernel *k) {
 
 static bool is_window_grad(const CgProgram *program, Arena *scratch, const CgStep *step) {
     (void)scratch;
-    if (!window_fits_gradient(step) || !step->partial || step->int_count > 0 || !cuda_is_narrow(program->options, step))
+    if (!window_fits_gradient(step) || !step->partial || step->int_count > 0 || !cuda_fits_int(program->options, step))
         return false;
     const int64_t *weight = ir_conv_weight(step->node);
     return weight[2] * weight[3] * CUDA_BLOCK_THREADS * plan_element_bytes(program->options->precision, DTYPE_f32) <=

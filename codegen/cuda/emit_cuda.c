@@ -143,7 +143,7 @@ static CudaKernel begin_kernel(Arena *arena, CgProgram *program, const CudaGroup
     for (int i = 0; i < group->step_count; i++) {
         k.int_base[i] = ints;
         ints += group->steps[i]->int_count;
-        narrow = narrow && cuda_is_narrow(program->options, group->steps[i]);
+        narrow = narrow && cuda_fits_int(program->options, group->steps[i]);
         cuda_set_step(&k, i);
     }
     cuda_set_step(&k, 0);

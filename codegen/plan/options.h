@@ -18,7 +18,7 @@ const char *cg_precision_name(CgPrecision precision);
 /* Reads "f32", ...; false, and ERROR_INPUT with what there is, when text is none of them. */
 bool cg_precision_parse(const char *option, const char *text, CgPrecision *precision, Error *error);
 
-typedef struct CgTiles CgTiles; /* codegen/c/tune.h */
+typedef struct CgTiles CgTiles; /* codegen/c/loop_tiles.h */
 
 typedef struct CgOptions {
     const CgTarget *target;

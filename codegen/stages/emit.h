@@ -21,7 +21,7 @@ typedef struct CgFunction {
     const char *text; /* the body, between braces */
 } CgFunction;
 
-typedef struct CgLoop CgLoop; /* codegen/c/tune.h */
+typedef struct CgLoop CgLoop; /* codegen/c/loop_tiles.h */
 
 struct CgModule {
     Arena *arena;

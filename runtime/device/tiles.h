@@ -1,10 +1,10 @@
-/* tiles.h: the file that extends the compiler's table of tiles (codegen/c/tune.h):
+/* tiles.h: the file that extends the compiler's table of tiles (codegen/c/loop_tiles.h):
  *     {"version": 1, "tiles": {"dense f32x16 16>48 3x3 stride 1 dilation 1 width 32": [12, 2], ...}} */
 #ifndef NDARTS_RUNTIME_DEVICE_TILES_H
 #define NDARTS_RUNTIME_DEVICE_TILES_H
 
 #include "base/diag.h"
-#include "codegen/c/tune.h"
+#include "codegen/c/loop_tiles.h"
 
 typedef struct RtTile {
     const char *key;

@@ -1,7 +1,7 @@
-/* tune.h: which tile a loop of schedule_core.c has: from a table by the loop's key, else by the formulas there. Tiles
+/* loop_tiles.h: which tile a loop of schedule_core.c has: from a table by the loop's key, else by the formulas there. Tiles
  * never change the order of additions, so results do not depend on the table. */
-#ifndef NDARTS_CODEGEN_C_TUNE_H
-#define NDARTS_CODEGEN_C_TUNE_H
+#ifndef NDARTS_CODEGEN_C_LOOP_TILES_H
+#define NDARTS_CODEGEN_C_LOOP_TILES_H
 
 #include "codegen/c/schedule_core.h"
 #include "codegen/stages/emit.h"
@@ -27,7 +27,7 @@ int cg_loop_candidates(const CgLoop *loop, CoreTile *tiles);
 /* The module's function of a loop, with the tile that the table says. */
 const char *cg_module_add_loop(CgModule *module, CgLoop loop);
 
-/* The table: what tune.def says, then what is set, which counts more. */
+/* The table: what loop_tiles.def says, then what is set, which counts more. */
 CgTiles *cg_tiles_create(Arena *arena);
 void cg_tiles_set(CgTiles *tiles, const char *key, CoreTile tile);
 CoreTile cg_tiles_find(const CgTiles *tiles, const char *key); /* {0, 0} when there is none */

@@ -1,5 +1,5 @@
-/* tune.c: the table of tiles, and the loops that have them. */
-#include "codegen/c/tune.h"
+/* loop_tiles.c: the table of tiles, and the loops that have them. */
+#include "codegen/c/loop_tiles.h"
 
 struct CgTiles {
     Arena *arena;
@@ -12,7 +12,7 @@ CgTiles *cg_tiles_create(Arena *arena) {
     CgTiles *tiles = ARENA_NEW(arena, CgTiles);
     *tiles = (CgTiles){arena, str_map_create(arena)};
 #define TILE(key, length, width) cg_tiles_set(tiles, key, (CoreTile){length, width});
-#include "codegen/c/tune.def"
+#include "codegen/c/loop_tiles.def"
 #undef TILE
     return tiles;
 }
