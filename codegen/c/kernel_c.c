@@ -80,7 +80,7 @@ static const char *qualifier(const CgEmitC *e, const CgPrinter *p, const CgBuffe
 
 static const char *kernel_text(const CgEmitC *e, const CgPrinter *p) {
     Str text = str_create(p->arena);
-    str_add(&text, "ND_HIDDEN void @(void *const *buffers, const int64_t *ints, const NdWork *work)\n{\n");
+    str_add(&text, "(void *const *buffers, const int64_t *ints, const NdWork *work)\n{\n");
     for (int i = 0; i < p->buffer_count; i++)
         str_addf(&text, "    %s%s *%s b%d = buffers[%d];\n", is_written(e, p->buffers[i]) ? "" : "const ",
                  cg_c_element(p->buffers[i]), qualifier(e, p, p->buffers[i]), i, i);

@@ -30,7 +30,7 @@ static const char *print_unit(const CgModule *module, const Plan *plan, int unit
         str_add(&out, "#undef ND_HIDDEN\n#define ND_HIDDEN static __attribute__((noinline))\n");
     add_functions(module, unit, unit_count, &out);
     for (int i = unit; i < module->kernel_count; i += unit_count)
-        cg_add_kernel(&out, &module->kernels[i]);
+        cg_add_kernel(module, &module->kernels[i], &out);
     if (unit == 0 && !module->options->standalone) {
         add_kernel_table(module, &out);
         cg_add_plan(module, plan, "", &out);
@@ -42,6 +42,7 @@ const CgTarget cg_target_c = {.id = TARGET_c,
                               .name = "c",
                               .source_suffix = "c",
                               .module_suffix = "so",
+                              .kernel_head = "ND_HIDDEN void",
                               .most_chunks = 16,
                               .by_image = true,
                               .vectors = true,

@@ -110,7 +110,7 @@ void cuda_describe_conv(const CgPrinter *p, CgPrecision precision, const CgStep 
 /* Weights turned around and converted, and back again: to[o][m][i] = from[start + strides * (o, m, i)], zeros from
  * `count` on. */
 static const char copy_text[] =
-    "extern \"C\" __global__ void @(const T *from, %1$s *to, int64_t count, int64_t most, int64_t middle, int64_t "
+    "(const T *from, %1$s *to, int64_t count, int64_t most, int64_t middle, int64_t "
     "inner,\n"
     "    int64_t start, int64_t outer_stride, int64_t middle_stride, int64_t inner_stride)\n"
     "{\n"
@@ -123,13 +123,12 @@ static const char copy_text[] =
     "}\n";
 
 /* Zeros for the images that are not there in a run with fewer than the most, since a library adds up all. */
-static const char clear_text[] =
-    "extern \"C\" __global__ void @(T *images, const NdRun *run, int64_t most, int64_t each)\n"
-    "{\n"
-    "    int64_t e = run->batch * each + (int64_t)blockIdx.x * blockDim.x + threadIdx.x;\n"
-    "    for (; e < most * each; e += (int64_t)gridDim.x * blockDim.x)\n"
-    "        images[e] = 0;\n"
-    "}\n";
+static const char clear_text[] = "(T *images, const NdRun *run, int64_t most, int64_t each)\n"
+                                 "{\n"
+                                 "    int64_t e = run->batch * each + (int64_t)blockIdx.x * blockDim.x + threadIdx.x;\n"
+                                 "    for (; e < most * each; e += (int64_t)gridDim.x * blockDim.x)\n"
+                                 "        images[e] = 0;\n"
+                                 "}\n";
 
 static void add_helper(CgModule *module, const char *name, const char *text, const char *purpose) {
     CgKernel kernel = {.plan = {.name = name, .origin = purpose}, .text = text, .origin = str_create(module->arena)};

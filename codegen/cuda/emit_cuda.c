@@ -122,7 +122,7 @@ void cg_cuda_add_prelude(Str *out, const CgOptions *options) {
 /* A row of the table holds a call's buffers and constants; blockIdx.y says which call this block belongs to. */
 static void add_parameters(const CudaKernel *k, int int_count, Str *text) {
     const CgPrinter *p = k->p;
-    str_add(text, "extern \"C\" __global__ void @(const int64_t *rows, const NdRun *run, int64_t private_bytes)\n{\n");
+    str_add(text, "(const int64_t *rows, const NdRun *run, int64_t private_bytes)\n{\n");
     str_addf(text, "    const int64_t *const call = rows + (int64_t)blockIdx.y * %d;\n", p->buffer_count + int_count);
     for (int i = 0; i < p->buffer_count; i++) {
         bool private_value = p->buffers[i]->place == PLACE_private;

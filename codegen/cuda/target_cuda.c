@@ -20,7 +20,7 @@ static const char *print_unit(const CgModule *module, const Plan *plan, int unit
     str_add(&out, "/* Written by ndarts; docs/modules.md describes the interface. */\n");
     cg_cuda_add_prelude(&out, module->options);
     for (int i = unit; i < module->kernel_count; i += unit_count)
-        cg_add_kernel(&out, &module->kernels[i]);
+        cg_add_kernel(module, &module->kernels[i], &out);
     if (unit == 0 && module->options->rooms)
         add_rooms(module, plan, &out);
     else if (unit == 0)
@@ -34,6 +34,7 @@ const CgTarget cg_target_cuda = {.id = TARGET_cuda,
                                  .source_suffix = "cu",
                                  .module_suffix = "cubin",
                                  .assembly_suffix = "ptx",
+                                 .kernel_head = "extern \"C\" __global__ void",
                                  .most_chunks = 64,
                                  .wide = &wide,
                                  .tensor_cores = true,

@@ -15,6 +15,7 @@ struct CgTarget {
     const char *name;                          /* "cuda": of --target, and in plans */
     const char *source_suffix, *module_suffix; /* "cu", "cubin" */
     const char *assembly_suffix;               /* "ptx"; NULL: it makes none */
+    const char *kernel_head;                   /* what a kernel's name stands behind: "extern "C" __global__ void" */
     int most_chunks;        /* into which a batch is cut for sums over images; many, where many blocks run at once */
     const WideDevice *wide; /* for the passes; NULL: it runs one step after the other */
     bool by_image;          /* in stages over images a call of a kernel computes one image, else all of them */

@@ -10,7 +10,7 @@ enum { CG_NAMED_ORIGINS = 4 };
 /* A kernel: one text, whoever calls it. */
 typedef struct CgKernel {
     PlanKernel plan;
-    const char *text; /* head and body, without comments, the name written as "@" */
+    const char *text; /* parameters and body, without comments */
     Str origin;       /* comment lines: the nodes it was made for */
     int use_count;    /* nodes seen; only the first few are named */
 } CgKernel;
@@ -63,7 +63,7 @@ PlanKernel cg_describe_kernel(Arena *arena, const CgOptions *options, PlanDomain
 /* An array of bytes as string literals, with octal escapes. */
 void cg_add_byte_string(Str *s, const unsigned char *bytes, size_t size);
 /* Comments, head and body. */
-void cg_add_kernel(Str *out, const CgKernel *kernel);
+void cg_add_kernel(const CgModule *module, const CgKernel *kernel, Str *out);
 void cg_add_plan(const CgModule *module, const Plan *plan, const char *qualifiers, Str *out);
 
 #endif

@@ -1,8 +1,6 @@
 /* source.c: what the units of all targets have: kernels, and the bytes of the plan. */
 #include "codegen/stages/emit.h"
 
-#include <string.h>
-
 void cg_add_byte_string(Str *s, const unsigned char *bytes, size_t size) {
     str_add(s, "    \"");
     for (size_t i = 0; i < size; i++) {
@@ -18,15 +16,13 @@ void cg_add_byte_string(Str *s, const unsigned char *bytes, size_t size) {
     str_add(s, "\"");
 }
 
-void cg_add_kernel(Str *out, const CgKernel *kernel) {
+void cg_add_kernel(const CgModule *module, const CgKernel *kernel, Str *out) {
     str_add(out, "\n");
     str_add(out, kernel->origin.data);
     if (kernel->use_count > CG_NAMED_ORIGINS)
         str_addf(out, "/* and %d more */\n", kernel->use_count - CG_NAMED_ORIGINS);
-    const char *name = strchr(kernel->text, '@');
-    str_add_bytes(out, kernel->text, (size_t)(name - kernel->text));
-    str_add(out, kernel->plan.name);
-    str_add(out, name + 1);
+    str_addf(out, "%s %s", module->options->target->kernel_head, kernel->plan.name);
+    str_add(out, kernel->text);
 }
 
 /* C++ insists on room for the literal's terminating zero. */

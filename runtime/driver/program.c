@@ -105,8 +105,17 @@ static bool finish(RtProgram *p, uint64_t seed, Error *error) {
            make_memory(p, error) && bind_graphs(p, error) && program_make_state(p, seed, error);
 }
 
+/* By the suffix; NULL: it is no module. */
+static const CgTarget *target_of_file(const char *path) {
+    const char *dot = strrchr(path, '.');
+    for (int i = 0; dot && i < TARGET_COUNT; i++)
+        if (str_equal(dot + 1, cg_targets[i]->module_suffix))
+            return cg_targets[i];
+    return NULL;
+}
+
 bool rt_is_module_file(const char *path) {
-    return str_ends_with(path, ".so") || str_ends_with(path, ".cubin");
+    return target_of_file(path) != NULL;
 }
 
 RtProgram *rt_program_open(const RtProgramOptions *options, Error *error) {
@@ -134,7 +143,7 @@ static bool check_module_file(const char *path, bool for_gpu, Error *error) {
 }
 
 RtProgram *rt_program_load_on(const char *device, const char *path, int threads, uint64_t seed, Error *error) {
-    bool for_gpu = str_ends_with(path, ".cubin");
+    bool for_gpu = target_of_file(path) == rt_backend_cuda.target;
     if (device && for_gpu != str_starts_with(device, "cuda") && !str_equal(device, "auto")) {
         error_set(error, ERROR_INPUT, "%s is a module for the %s; --device=%s cannot run it", path,
                   for_gpu ? "GPU" : "CPU", device);
