@@ -1,4 +1,5 @@
-/* run_scalars.h: the run-time scalars that there are (run_scalars.def). */
+/* run_scalars.h: the run-time scalars that have a name of their own (run_scalars.def); others are schedules
+ * (schedules.h). */
 #ifndef NDARTS_IR_RUN_SCALARS_H
 #define NDARTS_IR_RUN_SCALARS_H
 

@@ -1,6 +1,7 @@
 /* verify.c: whether a graph is well formed. Runs after every pass; the first violation is the answer. */
 #include "ir/internal.h"
 #include "ir/run_scalars.h"
+#include "ir/schedules.h"
 
 #include <string.h>
 
@@ -71,7 +72,8 @@ static bool is_step_graph(const IrGraph *graph) {
 
 static const char *check_scalar(const Verifier *v, const IrNode *node) {
     const char *name = node->op == OP_scalar ? ir_attr_get_string(node, "name", "") : NULL;
-    if (!name || run_scalar_find(name) >= 0)
+    Schedule schedule;
+    if (!name || run_scalar_find(name) >= 0 || schedule_parse(name, &schedule))
         return NULL;
     return complain(v, node, "there is no run-time scalar '%s'%s", name,
                     diag_choices(v->arena, name, run_scalar_names, RUN_SCALAR_COUNT));

@@ -9,7 +9,8 @@ bool run_trace(const Options *o, Error *error) {
                           .feed = o->feed,
                           .out = o->output,
                           .epoch = o->epoch < 0 ? 0 : o->epoch,
-                          .steps = o->steps};
+                          .steps = o->steps,
+                          .epoch_per_step = o->epoch_per_step};
     if (!trace.program.path || !trace.feed || !trace.out)
         return error_set(error, ERROR_INPUT, "trace needs a text, --feed F.safetensors and -o OUT.safetensors");
     return trace_run(&trace, error);

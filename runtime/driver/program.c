@@ -18,8 +18,9 @@ _Static_assert((int)RUN_SCALAR_COUNT <= (int)ND_SCALAR_COUNT, "a module has no r
 /* Which numbers the module wants in its run-time block. */
 static bool find_scalars(RtProgram *p, Error *error) {
     for (int i = 0; i < p->plan->scalar_count; i++) {
-        p->scalars[i] = run_scalar_find(p->plan->scalars[i]);
-        if (p->scalars[i] < 0)
+        ProgramScalar *scalar = &p->scalars[i];
+        scalar->row = run_scalar_find(p->plan->scalars[i]);
+        if (scalar->row < 0 && !schedule_parse(p->plan->scalars[i], &scalar->schedule))
             return error_set(error, ERROR_INPUT, "bad plan: this program knows no run-time number '%s'",
                              p->plan->scalars[i]);
     }
@@ -277,6 +278,13 @@ static bool take_inputs(ProgramGraph *g, const RtRun *run, Error *error) {
     return true;
 }
 
+static double scalar_value(const ProgramScalar *scalar, const RtRun *run) {
+    if (scalar->row == RUN_batch)
+        return (double)run->batch;
+    return scalar->row >= 0 ? run->scalars[scalar->row]
+                            : schedule_value(&scalar->schedule, (double)run->epoch, (double)run->epochs);
+}
+
 bool rt_run(RtProgram *p, const RtRun *run, Error *error) {
     ProgramGraph *g = &p->graphs[run->kind];
     if (!g->plan)
@@ -292,7 +300,7 @@ bool rt_run(RtProgram *p, const RtRun *run, Error *error) {
                    .batch = run->batch,
                    .chunks = p->plan->chunks};
     for (int i = 0; i < p->plan->scalar_count; i++)
-        block.scalar[i] = p->scalars[i] == RUN_batch ? (double)run->batch : run->scalars[p->scalars[i]];
+        block.scalar[i] = scalar_value(&p->scalars[i], run);
     bool prepare = g->plan->prepare_count > 0 && g->prepared_version != p->state_version;
     if (!p->backend->launch(p->device, g->bound, g->addresses, &block, prepare, error))
         return false;

@@ -2,6 +2,7 @@
 #ifndef NDARTS_RUNTIME_DRIVER_PROGRAM_H
 #define NDARTS_RUNTIME_DRIVER_PROGRAM_H
 
+#include "ir/schedules.h"
 #include "runtime/device/backend.h"
 #include "runtime/driver/runtime.h"
 #include "runtime/driver/step_log.h"
@@ -16,6 +17,12 @@ typedef struct ProgramGraph {
     uint64_t prepared_version; /* of the state from which the prepared values were made */
 } ProgramGraph;
 
+/* What a run-time scalar of the plan is: a row of run_scalars.def, or, with row -1, a schedule. */
+typedef struct ProgramScalar {
+    int row;
+    Schedule schedule;
+} ProgramScalar;
+
 struct RtProgram {
     Arena *arena;
     const RtBackend *backend;
@@ -28,11 +35,11 @@ struct RtProgram {
     size_t state_bytes, prepared_bytes, work_bytes;
     ProgramGraph graphs[GRAPH_KIND_COUNT]; /* plan NULL: not compiled */
     RtTensorInfo *params;
-    StrMap param_index;           /* name -> PlanTensor */
-    Profile *profile;             /* NULL: nothing is timed */
-    int scalars[ND_SCALAR_COUNT]; /* RunScalar, as the plan numbers them */
-    StepLog *log;                 /* NULL: nothing is written down */
-    uint64_t state_version;       /* counts changes; starts at 1 */
+    StrMap param_index;                     /* name -> PlanTensor */
+    Profile *profile;                       /* NULL: nothing is timed */
+    ProgramScalar scalars[ND_SCALAR_COUNT]; /* as the plan numbers them */
+    StepLog *log;                           /* NULL: nothing is written down */
+    uint64_t state_version;                 /* counts changes; starts at 1 */
 };
 
 /* Fills in params and gives the state its initial values, then the module's embedded ones. */

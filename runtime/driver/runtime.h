@@ -132,6 +132,7 @@ typedef struct RtRun {
     int64_t batch;                    /* images in this batch, 1 .. rt_program_batch */
     uint64_t seed, step, image_base;  /* name the draws: contracts.md, "Random numbers" */
     double scalars[RUN_SCALAR_COUNT]; /* as RunScalar numbers them; rt_step (step.h) knows what they are */
+    int64_t epoch, epochs;            /* likewise: of the schedules that a module has itself */
     int input_count;
     const RtInput *inputs;
 } RtRun;

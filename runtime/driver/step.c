@@ -1,13 +1,9 @@
-/* step.c: the rules of the run-time scalars, and the numbers of draws. With part the part of the run that is done:
- *
- *     cosine    min + (max - min) * (1 + cos(pi * part)) / 2
- *     linear    max + (min - max) * part
- *     constant  max
- *
- * in the first warm_up epochs of a training times what of them is done at the step's end. */
+/* step.c: the rules of the run-time scalars, and the numbers of draws. Rates follow ir/schedules.def; in the first warm_up epochs
+ * of a training they are multiplied by what of them is done at the step's end. */
 #include "runtime/driver/step.h"
 
 #include "base/str.h"
+#include "ir/schedules.h"
 
 #include <math.h>
 
@@ -46,9 +42,8 @@ static double adam_bias(const Rules *r, double beta) {
 /* ---- the rate of the weights ---- */
 
 static double scheduled_rate(const OptimizerSettings *o, double part) {
-    if (str_equal(o->schedule, "cosine"))
-        return o->lr_min + (o->lr - o->lr_min) * (1.0 + cos(pi * part)) / 2.0;
-    return str_equal(o->schedule, "linear") ? o->lr + (o->lr_min - o->lr) * part : o->lr;
+    int kind = schedule_find(o->schedule);
+    return schedule_at(kind < 0 ? SCHEDULE_constant : (ScheduleKind)kind, o->lr, o->lr_min, part);
 }
 
 static double weights_rate(const Rules *r) {
@@ -81,6 +76,7 @@ double rt_step_drop_probability(const Settings *settings, const RtPosition *at) 
 static uint64_t draw_number(GraphKind kind, const RtPosition *at) {
     switch (kind) {
     case GRAPH_search_alphas:
+    case GRAPH_eval: /* as the pass that would come next; a method may draw in evaluation too */
         return 2 * (uint64_t)at->global_step + 1;
     case GRAPH_search_weights:
         return 2 * (uint64_t)at->global_step + 2;
@@ -104,7 +100,11 @@ static void set_by_rules(const Rules *r, double *scalars) {
 }
 
 RtRun rt_step(GraphKind kind, const Settings *settings, uint64_t seed, const RtPosition *at) {
-    RtRun run = {.kind = kind, .seed = seed, .step = draw_number(kind, at)};
+    RtRun run = {.kind = kind, .seed = seed, .step = at ? draw_number(kind, at) : 0, .epochs = 1};
+    if (at) {
+        run.epoch = at->epoch;
+        run.epochs = at->epochs;
+    }
     if (settings && graph_kind_is_training(kind)) {
         Rules rules = make_rules(kind, settings, at);
         set_by_rules(&rules, run.scalars);

@@ -3,7 +3,7 @@
 #define NDARTS_RUNTIME_LOOPS_EVALUATE_H
 
 #include "runtime/data/data.h"
-#include "runtime/driver/runtime.h"
+#include "runtime/driver/step.h"
 #include "runtime/loops/classwise.h"
 
 /* Of one run of one graph. */
@@ -34,9 +34,9 @@ GraphKind evaluate_kind(const RtProgram *program);
  * neither labels nor loss. classwise, or NULL, counts the images by class. */
 bool evaluate_batch(RtProgram *program, RtRun run, const Batch *batch, Classwise *classwise, PassResult *result,
                     Error *error);
-/* The graph evaluate_kind on all images of the loader; classwise, unless NULL, is counted anew. Stops early, with true,
+/* The graph evaluate_kind on all images of the loader, as it is in that position of a run (NULL: of none); classwise, unless NULL, is counted anew. Stops early, with true,
  * when *stop (may be NULL) becomes true. */
-bool evaluate_images(RtProgram *program, Loader *loader, bool (*stop)(void), Classwise *classwise, Evaluation *result,
-                     Error *error);
+bool evaluate_images(RtProgram *program, Loader *loader, const RtPosition *at, bool (*stop)(void), Classwise *classwise,
+                     Evaluation *result, Error *error);
 
 #endif

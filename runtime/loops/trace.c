@@ -40,8 +40,9 @@ static bool read_text(Trace *t, Error *error) {
     return true;
 }
 
+/* "noise.P", "gumbel.alphas_normal": inputs, labels and alphas have no dot in their names. */
 static bool is_stream(const char *name) {
-    return str_starts_with(name, "noise.") || str_starts_with(name, "mask.");
+    return strchr(name, '.') != NULL;
 }
 
 /* "noise.P.step3" -> "noise.P" */
@@ -225,7 +226,9 @@ static const Tensor *fed_tensor(Trace *t, const RtTensorInfo *info, bool valid, 
 
 /* A pass of a run that is at the begin of the epoch that was asked for and has taken so many steps. */
 static bool run_graph(Trace *t, GraphKind kind, int64_t taken, bool valid, Error *error) {
-    const RtPosition at = {.epoch = t->options->epoch,
+    /* What comes after the last step is in its epoch. */
+    int64_t later = !t->options->epoch_per_step ? 0 : taken < t->options->steps ? taken : t->options->steps - 1;
+    const RtPosition at = {.epoch = t->options->epoch + later,
                            .epochs = settings_epochs(&t->settings),
                            .steps = 1,
                            .global_step = taken,
@@ -331,7 +334,7 @@ static bool trace_search(Trace *t, Error *error) {
             return false;
     }
     add_updates(t, "search_update/");
-    if (!run_graph(t, GRAPH_eval, 0, true, error))
+    if (!run_graph(t, GRAPH_eval, t->options->steps, true, error))
         return false;
     add_output(t, GRAPH_eval, "logits", "search_end/eval_logits");
     return true;

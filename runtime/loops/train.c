@@ -113,7 +113,7 @@ static bool train_epochs(Train *t, Error *error) {
     while (l->at.epoch < l->at.epochs) {
         Evaluation valid = {0};
         if (!train_epoch(t, error) ||
-            !evaluate_images(l->program, t->valid_loader, loop_interrupted, t->valid_classes, &valid, error))
+            !evaluate_images(l->program, t->valid_loader, NULL, loop_interrupted, t->valid_classes, &valid, error))
             return false;
         if (loop_interrupted())
             return loop_stop_interrupted(l, error);

@@ -2,10 +2,11 @@
  *
  *     ref_tool tensors OUT.safetensors NAME=FORMULA:SHAPE...
  *         FORMULA is a kind of value, and the name to hash when that is not NAME ("unit@alphas_normal"): input is
- *         4u - 2, unit 2u - 1, noise sqrt(3) (2u - 1), uniform u, label/CLASSES floor(u CLASSES), keep/P u < P as 0 or 1
+ *         4u - 2, unit 2u - 1, noise sqrt(3) (2u - 1), uniform u, gumbel -log(-log(u + 2^-25)),
+ *         label/CLASSES floor(u CLASSES), keep/P u < P as 0 or 1
  *     ref_tool weights OUT.safetensors TEXT HASH_PREFIX VARIANCE_SCALE [NAME=VALUE...]
  *         every weight and statistic of the text; HASH_PREFIX comes before the name that is hashed
- *     ref_tool compare EXPECTED.safetensors CASE FOUND.safetensors VALUES GRADIENTS [kinks=FRACTION]
+ *     ref_tool compare EXPECTED.safetensors CASE FOUND.safetensors VALUES GRADIENTS [kinks=FRACTION] [samples=N]
  *                      [-SKIPPED_PREFIX...] [EXPECTED_NAME=FOUND_NAME...]
  *         every tensor of the case; VALUES and GRADIENTS are the largest relative errors allowed. A rename also maps
  *         prefixes that end in '/'. kinks: in single precision an input of a relu or a max pool may fall on the other
@@ -50,6 +51,8 @@ static double input_value(const char *kind, double u) {
         return sqrt(3) * (2 * u - 1);
     if (str_equal(kind, "uniform"))
         return u;
+    if (str_equal(kind, "gumbel"))
+        return -log(-log(u + ldexp(1, -25)));
     if (str_starts_with(kind, "label/"))
         return floor(u * atof(kind + 6));
     if (str_starts_with(kind, "keep/"))
@@ -171,7 +174,8 @@ typedef struct Compare {
     int rule_count;
     char **rules;
     int compared, wrong;
-    double kinks; /* fraction of the gradients that may be off */
+    int64_t samples; /* most elements of a sampled tensor */
+    double kinks;    /* fraction of the gradients that may be off */
     int gradient_count, kink_count;
     double difference[2], size[2]; /* sums of squares of all gradients, of all updates */
     double worst_value, worst_gradient;
@@ -190,12 +194,12 @@ static bool is_skipped(const Compare *c, const char *key) {
     return false;
 }
 
-static double read_kinks(int count, char **rules) {
+static double read_number(int count, char **rules, const char *name, double otherwise) {
     for (int i = 0; i < count; i++) {
-        if (str_starts_with(rules[i], "kinks="))
-            return atof(rules[i] + strlen("kinks="));
+        if (str_starts_with(rules[i], name))
+            return atof(rules[i] + strlen(name));
     }
-    return 0;
+    return otherwise;
 }
 
 /* What the tensor is called in the file that was found. */
@@ -222,6 +226,9 @@ static double norm(const Tensor *t) {
 
 /* The L2 norm of all gradients of the case; a sampled one counts by its own norm. */
 static double gradient_norm(const Compare *c) {
+    const Tensor *known = tensor_find(&c->expected, arena_printf(arena, "%sgrad_total_norm", c->prefix));
+    if (known)
+        return tensor_get(known, 0);
     double sum = 0;
     for (size_t i = 0; i < c->expected.count; i++) {
         const Tensor *t = &c->expected.tensors[i];
@@ -242,9 +249,9 @@ static const char *without(const char *key, const char *what) {
     return at ? arena_printf(arena, "%.*s/%s", (int)(at - key), key, at + strlen(what)) : NULL;
 }
 
-/* Elements 0, s, 2s, ... with s = ceil(n / 1024). */
-static Tensor sample(const Tensor *t) {
-    int64_t n = tensor_count(t), stride = (n + 1023) / 1024, count = (n + stride - 1) / stride;
+/* Elements 0, s, 2s, ... with s = ceil(n / samples). */
+static Tensor sample(const Tensor *t, int64_t samples) {
+    int64_t n = tensor_count(t), stride = (n + samples - 1) / samples, count = (n + stride - 1) / stride;
     Tensor s = {.name = t->name,
                 .type = TENSOR_f64,
                 .rank = 1,
@@ -267,7 +274,7 @@ static bool find(const Compare *c, const char *key, Tensor *result) {
     const Tensor *t = tensor_find(&c->found, renamed(c, sampled ? sampled : normed ? normed : key));
     if (!t)
         return false;
-    *result = sampled ? sample(t) : normed ? norm_tensor(t) : *t;
+    *result = sampled ? sample(t, c->samples) : normed ? norm_tensor(t) : *t;
     return true;
 }
 
@@ -349,7 +356,8 @@ static int compare(int argc, char **argv) {
     if (!safetensors_read(arena, argv[0], &c.expected, &error) || !safetensors_read(arena, argv[2], &c.found, &error))
         return error_report(&error);
     c.all_gradients = gradient_norm(&c);
-    c.kinks = read_kinks(c.rule_count, c.rules);
+    c.kinks = read_number(c.rule_count, c.rules, "kinks=", 0);
+    c.samples = (int64_t)read_number(c.rule_count, c.rules, "samples=", 1024);
     for (size_t i = 0; i < c.expected.count; i++) {
         const Tensor *t = &c.expected.tensors[i];
         if (str_starts_with(t->name, c.prefix) && !is_skipped(&c, t->name + strlen(c.prefix)))
