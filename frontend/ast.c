@@ -32,6 +32,8 @@ const char *ast_kind_name(AstKind kind) {
         return "space";
     case AST_let:
         return "constant";
+    case AST_method:
+        return "method";
     case AST_experiment:
         return "experiment";
     default:

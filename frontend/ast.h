@@ -48,6 +48,7 @@ typedef enum AstKind {
     AST_genotype,   /* name; kids: AST_cell */
     AST_cell,       /* name; kid 0: block */
     AST_space,      /* name; kids: settings */
+    AST_method,     /* name; kid 0: AST_params or NULL; kid 1: AST_section of clauses */
     AST_experiment, /* name: search or train; kids: settings */
     AST_params,     /* kids: AST_param */
     AST_param,      /* name; kid 0: default value or NULL; integer: 1 when it is "?=" */

@@ -361,6 +361,13 @@ static void print_definition(Printer *p, const Ast *ast) {
         str_addf(p->out, "space %s ", ast->name);
         print_settings(p, ast);
         break;
+    case AST_method:
+        str_addf(p->out, "method %s", ast->name);
+        if (ast->kids[0])
+            print_params(p, ast->kids[0]);
+        str_add(p->out, " ");
+        print_settings(p, ast->kids[1]);
+        break;
     case AST_experiment:
         str_addf(p->out, "%s ", ast->name);
         print_settings(p, ast);

@@ -1,13 +1,15 @@
 /* builtin.c: calls of primitives: matching arguments, checking their types. The primitives are in builtin_ops.c (with
- * parameters and windows) and builtin_math.c (elementwise: a row of
- * ops.def with the flag FUNCTION is one). */
+ * parameters and windows), builtin_math.c (elementwise: a row of ops.def with the flag FUNCTION is one) and
+ * builtin_method.c (for search methods). */
 #include "frontend/builtin.h"
 
 #include <limits.h>
 
+static const Builtin *const tables[] = {builtin_primitives, builtin_functions, builtin_methods};
+enum { TABLE_COUNT = sizeof tables / sizeof tables[0] };
+
 const Builtin *builtin_find(const char *name) {
-    const Builtin *const tables[] = {builtin_primitives, builtin_functions};
-    for (int t = 0; t < 2; t++)
+    for (int t = 0; t < TABLE_COUNT; t++)
         for (const Builtin *b = tables[t]; b->name; b++)
             if (str_equal(b->name, name))
                 return b;
@@ -16,11 +18,10 @@ const Builtin *builtin_find(const char *name) {
 }
 
 void builtin_list_names(Arena *arena, const char ***names, int *count) {
-    const Builtin *const tables[] = {builtin_primitives, builtin_functions};
     int capacity = 0;
     *names = NULL;
     *count = 0;
-    for (int t = 0; t < 2; t++)
+    for (int t = 0; t < TABLE_COUNT; t++)
         for (const Builtin *b = tables[t]; b->name; b++)
             ARENA_PUSH(arena, *names, *count, capacity, b->name);
     for (int op = 0; op < OP_COUNT; op++)

@@ -57,6 +57,7 @@ struct Builtin {
 extern const Builtin builtin_primitives[]; /* ended by a row without a name */
 extern const Builtin builtin_functions[];  /* likewise; and those that ops are: */
 const Builtin *builtin_of_op(IrOp op);     /* NULL when it is no function of the language */
+extern const Builtin builtin_methods[];
 
 /* ---- helpers of the rows ---- */
 IrNode *builtin_node(BuiltinUse *use, IrOp op, int input_count, IrNode *const *inputs, int attr_count,

@@ -150,9 +150,12 @@ Value lower_name(Lower *l, Frame *f, const Ast *name) {
     if (variable)
         return *variable;
     const Ast *definition = sema_find_definition(l->globals, l->library, name);
+    if (definition && definition->kind == AST_method)
+        return lower_error(l, f, name->span, "'%s' is a method, which stands after 'method' in a search", name->name);
     if (definition)
         return global_lookup(l, definition);
-    const Builtin *builtin = builtin_find(name->name);
+    const Builtin *schedule = l->in_clause ? builtin_find_schedule(name->name) : NULL;
+    const Builtin *builtin = schedule ? schedule : builtin_find(name->name);
     if (builtin) {
         Stage *stage = ARENA_NEW(l->arena, Stage);
         *stage = (Stage){.kind = STAGE_builtin, .span = name->span, .name = name->name, .builtin = builtin};

@@ -93,21 +93,22 @@ static void finish_noise(Lower *l, const Ast *noise) {
         ir_module_set(l->module, "noise.relative", ir_attr_bool("", s.noise.relative), noise->span);
 }
 
-static void check_candidate(Lower *l, const Ast *name) {
+void lower_check_candidate(Lower *l, const char *op, Span place) {
     const IrAttr *candidates = settings_read(l->module).space.candidates;
-    if (!candidates || name->kind != AST_name)
+    if (!candidates)
         return;
     for (int i = 0; i < candidates->count; i++)
-        if (str_equal(candidates->symbols[i], name->name))
+        if (str_equal(candidates->symbols[i], op))
             return;
-    diag_error(l->diag, name->span, "'%s' is no candidate of the space%s", name->name,
-               diag_choices(l->arena, name->name, candidates->symbols, (size_t)candidates->count));
+    diag_error(l->diag, place, "'%s' is no candidate of the space%s", op,
+               diag_choices(l->arena, op, candidates->symbols, (size_t)candidates->count));
 }
 
 static void set_attachment(Lower *l, Frame *f, const Ast *rule) {
     bool noise = str_equal(rule->name, "noise");
     lower_setting_expression(l, f, noise ? "noise.candidate" : "drop_path.candidate", rule->kids[0]);
-    check_candidate(l, rule->kids[0]);
+    if (rule->kids[0]->kind == AST_name)
+        lower_check_candidate(l, rule->kids[0]->name, rule->kids[0]->span);
     for (int i = 1; i < rule->count; i++) {
         const Ast *item = rule->kids[i];
         if (noise && item->kind == AST_flag)
@@ -147,9 +148,9 @@ static void set_space(Lower *l, Frame *f, const Ast *experiment) {
     }
 }
 
-static const char *const search_names[] = {"space",         "network", "data",   "split",         "limit",
-                                           "class_weights", "epochs",  "batch",  "frozen_epochs", "seed",
-                                           "order",         "weights", "alphas", "noise",         "drop_path"};
+static const char *const search_names[] = {"space",  "network", "data",          "split", "limit", "class_weights",
+                                           "epochs", "batch",   "frozen_epochs", "seed",  "order", "weights",
+                                           "alphas", "noise",   "drop_path",     "method"};
 static const char *const train_names[] = {"network",         "data",          "limit",    "epochs",
                                           "batch",           "seed",          "weights",  "drop_path",
                                           "label_smoothing", "class_weights", "hold_out", "warm_up"};
@@ -193,6 +194,8 @@ static void run_setting(Lower *l, Frame *f, const char *kind, const Ast *setting
         lower_data_line(l, f, setting->kids[0]);
     else if (setting->kind == AST_attach)
         set_attachment(l, f, setting);
+    else if (str_equal(name, "method"))
+        lower_methods(l, f, setting->kids[0]);
     else if (str_equal(name, "weights") || str_equal(name, "alphas"))
         lower_optimizer(l, f, setting_key(l, kind, name), setting->kids[0]);
     else if (str_equal(name, "split") || str_equal(name, "limit"))
@@ -276,7 +279,7 @@ bool lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool 
     if (clean)
         set_space(l, f, experiment);
     for (int i = 0; i < experiment->count; i++)
-        if (check_setting(l, experiment, i))
+        if (check_setting(l, experiment, i) && (clean || !str_equal(experiment->kids[i]->name, "method")))
             run_setting(l, f, experiment->name, experiment->kids[i]);
     if (!experiment_setting(experiment, "data"))
         lower_data_line(l, f, NULL);

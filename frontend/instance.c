@@ -137,7 +137,7 @@ static bool check_result(Lower *l, Frame *frame, const Stage *op, const IrNode *
     return false;
 }
 
-static void begin_target(Lower *l, Target *target, IrGraph *graph, Span span) {
+void lower_begin_target(Lower *l, Target *target, IrGraph *graph, Span span) {
     *target = (Target){
         .builder = {.graph = graph, .diag = l->diag, .span = span}, .prefix = "", .names = str_map_create(l->arena)};
     l->target = target;
@@ -165,7 +165,7 @@ static Instance *make_instance(Lower *l, Frame *frame, const Stage *op, const Bi
     graph->span = op->definition->span;
     instance->graph = graph;
     Target *outer = l->target, target;
-    begin_target(l, &target, graph, op->definition->span);
+    lower_begin_target(l, &target, graph, op->definition->span);
     Value values[MAX_INPUTS];
     for (int i = 0; i < count; i++) {
         instance->inputs[i] = inputs[i];
@@ -241,7 +241,7 @@ Instance *lower_instance_after(Lower *l, Frame *f, const Instance *inner, const 
     instance->graph = ir_graph_create(l->module, name);
     instance->graph->span = rule->span;
     Target *outer = l->target, target;
-    begin_target(l, &target, instance->graph, rule->span);
+    lower_begin_target(l, &target, instance->graph, rule->span);
     bool built = build_after(l, frame, inner, after, instance->graph);
     instance->names = target.names;
     l->target = outer;

@@ -67,6 +67,29 @@ typedef struct Instance {
     struct Instance *next, *last; /* of the same definition; the first one knows the last */
 } Instance;
 
+/* A clause of a method that the search uses (method.c). */
+typedef struct Clause {
+    const Ast *method, *rule;
+    Bindings args;    /* the method's parameters */
+    Span use;         /* where the search names the method */
+    StrMap functions; /* candidate: name of the function that does it, by the type of its argument */
+} Clause;
+
+/* What random numbers are shaped like and named after, in the clause that is being evaluated. */
+typedef struct DrawPlace {
+    const IrType *type;
+    const char *of; /* "alphas_normal"; NULL: the edge that the function is used in */
+    int clause;     /* its number among the clauses of its kind, from 1 */
+    int count;      /* draws so far in it */
+} DrawPlace;
+
+/* The architecture parameters of a kind of cell. */
+typedef struct Alphas {
+    IrNode *parameter; /* [edges, candidates] */
+    IrNode *
+        weights; /* of the candidates, likewise; NULL: edges have candidates of their own, and are weighed one by one */
+} Alphas;
+
 typedef struct Lower {
     Arena *arena;
     Diag *diag;
@@ -79,7 +102,11 @@ typedef struct Lower {
     Instance **instances;
     StrMap instance_index; /* the first Instance * of an operation by its name */
     IrNode *input;         /* of @forward */
-    StrMap alphas;         /* "normal" -> the softmax node */
+    StrMap alphas;         /* "normal" -> Alphas * */
+    int clause_count, clause_capacity;
+    Clause *clauses;  /* of the methods of the search, in order */
+    bool in_clause;   /* of a method */
+    DrawPlace *draws; /* NULL: random numbers have no place here */
     const struct Sets *sets;
     int depth;     /* of definitions that use each other */
     int nesting;   /* of expressions that are evaluated */
@@ -155,8 +182,26 @@ const char *lower_join(Arena *arena, const char *prefix, const char *label);
 /* Enters a parameter's name in the graph under construction; false (and an error) when it is taken. */
 bool lower_claim_name(Lower *l, Frame *f, const char *name, Span span);
 
+/* Nodes go to the graph from now on, until the caller sets l->target back. */
+void lower_begin_target(Lower *l, Target *target, IrGraph *graph, Span span);
+
+/* ---- methods (method.c) ---- */
+/* method NAME, method NAME(...), method [NAME, ...] of a search. */
+void lower_methods(Lower *l, Frame *f, const Ast *value);
+/* Weights of the candidates: softmax, or what a method says. alphas: [edges, candidates] or one row; name: of the
+ * parameter. NULL after a mistake. */
+IrNode *lower_weigh(Lower *l, const char *name, IrNode *alphas);
+/* What an edge from x gives, whose candidates come to `mixed`. */
+IrNode *lower_edge_clauses(Lower *l, Frame *f, IrNode *x, IrNode *mixed);
+/* The function of a candidate with all that methods do to it. NULL after a mistake. */
+IrGraph *lower_candidate_clauses(Lower *l, const char *op, IrGraph *candidate);
+/* Adds the output "penalty" to the graph under construction, when there are alphas and a method has one. */
+void lower_penalties(Lower *l);
+
 /* ---- primitives (builtin.c) ---- */
 const Builtin *builtin_find(const char *name); /* NULL when there is none */
+/* linear, cosine, ...: in clauses of methods these are schedules, whatever they are elsewhere. */
+const Builtin *builtin_find_schedule(const char *name);
 void builtin_list_names(Arena *arena, const char ***names, int *count);
 /* How many parameters may be given by position besides the tensors; parameter names. For the checks before lowering. */
 bool builtin_has_param(const Builtin *builtin, const char *name);
@@ -198,6 +243,8 @@ bool lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool 
 /* class_weights.c: the value becomes the setting KEY; later, that a list has a number for each class. */
 void lower_class_weights(Lower *l, const char *key, Value value, Span span);
 void lower_check_class_weights(Lower *l);
+/* An error at place when the space of the search has no such candidate. */
+void lower_check_candidate(Lower *l, const char *op, Span place);
 /* ---- settings (setting.c, optimizer_line.c, data_line.c) ---- */
 /* A value of a setting of the table, checked against it. */
 void lower_setting(Lower *l, const char *key, Value value, Span span);

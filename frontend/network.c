@@ -147,6 +147,8 @@ bool lower_entry(Lower *l, Frame *f, const Ast *expression) {
                      .names = str_map_create(l->arena)};
     l->target = &target;
     Value result = eval_entry(l, f, expression);
+    if (result.kind == VALUE_tensor)
+        lower_penalties(l);
     l->target = NULL;
     if (!lower_measure(l, f, expression->span, graph))
         result.kind = VALUE_error;

@@ -139,6 +139,7 @@ static Ast *label(ParseState *state, Ast *ast)
 %token <integer> INTEGER "an integer"
 %token <number> FLOAT "a number"
 %token <name> IMPORT "'import'" OP_ "'op'" FN "'fn'" LET "'let'" NETWORK "'network'" GENOTYPE "'genotype'" SPACE "'space'"
+%token <name> METHOD "'method'"
 %token <name> SEARCH "'search'" TRAIN "'train'"
 %token ON "'on'" IF "'if'" THEN "'then'" ELSE "'else'" FOR "'for'" IN "'in'" DO "'do'" RETURN "'return'"
 %token REQUIRE "'require'"
@@ -177,13 +178,14 @@ definition
     | NETWORK name opt_params opt_inputs body  { $$ = NAMED(network, @$, $2, @2, $3, $4, $5); }
     | GENOTYPE name '{' cells '}'    { $$ = named($4, $2, @2); $$->span = @$; }
     | SPACE name '{' settings '}'    { $$ = named($4, $2, @2); $$->kind = AST_space; $$->span = @$; }
+    | METHOD name opt_params '{' settings '}'  { $$ = NAMED(method, @$, $2, @2, $3, $5); }
     | SEARCH '{' settings '}'        { $$ = named($3, "search", @1); $$->kind = AST_experiment; $$->span = @$; }
     | TRAIN '{' settings '}'         { $$ = named($3, "train", @1); $$->kind = AST_experiment; $$->span = @$; }
     ;
 
 /* Words that begin a definition are names everywhere else. */
 name
-    : NAME | IMPORT | OP_ | FN | LET | NETWORK | GENOTYPE | SPACE | SEARCH | TRAIN
+    : NAME | IMPORT | OP_ | FN | LET | NETWORK | GENOTYPE | SPACE | METHOD | SEARCH | TRAIN
     ;
 
 lists

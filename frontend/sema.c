@@ -84,7 +84,7 @@ static void check_body(Sema *s, Scope *scope, const Ast *definition, const Ast *
 }
 
 static void check_definition(Sema *s, const Ast *definition) {
-    Scope scope = {str_map_create(s->arena), false};
+    Scope scope = {.names = str_map_create(s->arena)};
     switch (definition->kind) {
     case AST_let:
         sema_check_expression(s, &scope, definition->kids[0]);
@@ -112,6 +112,11 @@ static void check_definition(Sema *s, const Ast *definition) {
         break;
     case AST_space:
         sema_check_space(s, definition);
+        break;
+    case AST_method:
+        if (definition->kids[0])
+            add_params(s, &scope, definition->kids[0]);
+        sema_check_method(s, definition);
         break;
     default:
         break;

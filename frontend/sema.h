@@ -39,7 +39,8 @@ typedef struct Sema {
 /* Names of a body that are not definitions. */
 typedef struct Scope {
     StrMap names;
-    bool cell; /* of a genotype: a state is computed once */
+    bool cell;   /* of a genotype: a state is computed once */
+    bool clause; /* of a method: schedules are known */
 } Scope;
 
 /* Names and calls of an expression, in a body (scope may be NULL: none). */
@@ -48,6 +49,8 @@ void sema_check_expression(Sema *s, Scope *scope, const Ast *ast);
 void sema_check_operation(Sema *s, Scope *scope, const Ast *ast);
 void sema_check_block(Sema *s, Scope *scope, const Ast *block);
 void sema_check_space(Sema *s, const Ast *space);
+/* sema_method.c */
+void sema_check_method(Sema *s, const Ast *method);
 void sema_check_genotype(Sema *s, const Ast *genotype);
 
 #endif

@@ -34,9 +34,14 @@ static void report_name(Sema *s, Scope *scope, const Ast *name, const char *what
     report_unknown(s, name->span, what, name->name, names, count);
 }
 
+static const Builtin *find_builtin(const Scope *scope, const char *name) {
+    const Builtin *schedule = scope && scope->clause ? builtin_find_schedule(name) : NULL;
+    return schedule ? schedule : builtin_find(name);
+}
+
 static void check_name(Sema *s, Scope *scope, const Ast *name, const char *what) {
     if ((scope && str_map_get(&scope->names, name->name)) || str_map_get(s->globals, name->name) ||
-        builtin_find(name->name))
+        find_builtin(scope, name->name))
         return;
     report_name(s, scope, name, what);
     /* Once is enough. */
@@ -139,8 +144,8 @@ static void check_call(Sema *s, Scope *scope, const Ast *call) {
     Signature signature = {0};
     if (definition && describe(s, definition, &signature))
         check_arguments(s, call, &signature);
-    else if (!definition && builtin_find(callee->name))
-        check_builtin_call(s, call, builtin_find(callee->name));
+    else if (!definition && find_builtin(scope, callee->name))
+        check_builtin_call(s, call, find_builtin(scope, callee->name));
 }
 
 /* ---- expressions ---- */

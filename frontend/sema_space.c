@@ -39,7 +39,7 @@ static bool has_return(const Ast *block) {
 }
 
 static void check_cell(Sema *s, const Ast *genotype, const Ast *cell) {
-    Scope scope = {str_map_create(s->arena), true};
+    Scope scope = {.names = str_map_create(s->arena), .cell = true};
     int inputs = count_cell_inputs(cell->kids[0]);
     for (int i = 0; i < inputs; i++)
         str_map_set(&scope.names, arena_printf(s->arena, "s%d", i), (void *)cell);
@@ -127,7 +127,7 @@ static void check_cell_settings(Sema *s, const Ast *space, const Ast *cell) {
                    space->name);
         return;
     }
-    Scope scope = {str_map_create(s->arena), false};
+    Scope scope = {.names = str_map_create(s->arena)};
     str_map_set(&scope.names, "nodes", (void *)output);
     for (int i = 0; i < 64; i++)
         str_map_set(&scope.names, arena_printf(s->arena, "s%d", i), (void *)output);

@@ -141,45 +141,49 @@ static const char *candidate_graph(Lower *l, Frame *f, const Space *space, const
         if (stage.kind != VALUE_stage && stage.kind != VALUE_error)
             lower_error(l, f, after->kids[1]->span, "expected an operation, found %s", value_kind_name(&stage));
     }
-    return instance ? instance->graph->name : NULL;
+    IrGraph *graph = instance ? lower_candidate_clauses(l, op->name, instance->graph) : NULL;
+    return graph ? graph->name : NULL;
 }
 
 /* ---- cells ---- */
-/* softmax of the architecture parameters, once in the graph */
-static IrNode *alpha_weights(Lower *l, const Space *space, const char *kind, int columns) {
-    IrNode *known = str_map_get(&l->alphas, kind);
+static bool has_ragged_edges(const Space *space) {
+    return find_kind(space->definition, AST_rule, "edge") != NULL;
+}
+
+/* The architecture parameters of a kind of cell and the weights of its candidates, once in the graph. NULL after a
+ * mistake. */
+static const Alphas *cell_alphas(Lower *l, const Space *space, const char *kind, int columns) {
+    Alphas *known = str_map_get(&l->alphas, kind);
     if (known)
         return known;
-    IrBuilder *b = &l->target->builder;
     int64_t shape[] = {count_edges(space), columns};
-    IrAttr attrs[] = {ir_attr_string("name", arena_printf(l->arena, "alphas_%s", kind)),
-                      ir_attr_string("kind", "alpha"), ir_attr_string("init", "normal"), ir_attr_float("scale", 1e-3)};
-    known = ir_build0(b, OP_param, ir_type(DTYPE_f32, 2, shape), 4, attrs);
-    bool ragged = false;
-    for (int i = 0; i < space->definition->count; i++)
-        ragged |= space->definition->kids[i]->kind == AST_rule && str_equal(space->definition->kids[i]->name, "edge");
-    if (!ragged)
-        known = ir_build1(b, OP_softmax, known, 0, NULL);
+    const char *name = arena_printf(l->arena, "alphas_%s", kind);
+    IrAttr attrs[] = {ir_attr_string("name", name), ir_attr_string("kind", "alpha"), ir_attr_string("init", "normal"),
+                      ir_attr_float("scale", 1e-3)};
+    known = ARENA_NEW(l->arena, Alphas);
+    known->parameter = ir_build0(&l->target->builder, OP_param, ir_type(DTYPE_f32, 2, shape), 4, attrs);
+    if (!has_ragged_edges(space) && !(known->weights = lower_weigh(l, name, known->parameter)))
+        return NULL;
     str_map_set(&l->alphas, kind, known);
     return known;
 }
 
-static IrNode *edge_weights(Lower *l, IrNode *alphas, int edge, int count) {
+static IrNode *edge_weights(Lower *l, const Alphas *alphas, const char *kind, int edge, int count) {
     IrBuilder *b = &l->target->builder;
     IrAttr at[] = {ir_attr_int("axis", 0), ir_attr_int("at", edge)};
-    IrNode *row = ir_build1(b, OP_index, alphas, 2, at);
-    if (alphas->op == OP_softmax)
-        return row;
+    if (alphas->weights)
+        return ir_build1(b, OP_index, alphas->weights, 2, at);
+    IrNode *row = ir_build1(b, OP_index, alphas->parameter, 2, at);
     IrAttr part[] = {ir_attr_int("axis", 0), ir_attr_int("begin", 0), ir_attr_int("end", count)};
     if (row->type.dim[0] != count)
         row = ir_build1(b, OP_slice, row, 3, part);
-    return ir_build1(b, OP_softmax, row, 0, NULL);
+    return lower_weigh(l, arena_printf(l->arena, "alphas_%s.%d", kind, edge), row);
 }
 
 typedef struct SuperCell {
     Space space;
     const char *kind;
-    IrNode *alphas;
+    const Alphas *alphas;
     Value stride; /* of edges from inputs */
     int edge;
 } SuperCell;
@@ -204,14 +208,20 @@ static IrNode *mixed_edge(Lower *l, Frame *f, SuperCell *cell, IrNode *x, int fr
             return NULL;
         }
     l->target->builder.span = f->call;
-    IrNode *weights = edge_weights(l, cell->alphas, cell->edge, list.count);
-    const char *name = lower_join(l->arena, l->target->prefix, arena_printf(l->arena, "_ops.%d", cell->edge++));
+    IrNode *weights = edge_weights(l, cell->alphas, cell->kind, cell->edge, list.count);
+    if (!weights)
+        return NULL;
+    const char *prefix = l->target->prefix;
+    const char *name = lower_join(l->arena, prefix, arena_printf(l->arena, "_ops.%d", cell->edge++));
     IrAttr attrs[] = {ir_attr_symbols("candidates", list.count, symbols), ir_attr_string("name", name)};
     IrNode *mixed = ir_build2(&l->target->builder, OP_mixed, x, weights, 2, attrs);
     if (!mixed) {
         lower_note_uses(l, f);
         note_candidates(l, candidates, -1, "");
     }
+    l->target->prefix = name;
+    mixed = lower_edge_clauses(l, f, x, mixed);
+    l->target->prefix = prefix;
     return mixed;
 }
 
@@ -243,7 +253,9 @@ Value lower_apply_super(Lower *l, Frame *f, const Stage *stage, int count, const
     if (!columns)
         return (Value){.kind = VALUE_error};
     l->target->builder.span = span;
-    cell.alphas = alpha_weights(l, &cell.space, cell.kind, columns);
+    cell.alphas = cell_alphas(l, &cell.space, cell.kind, columns);
+    if (!cell.alphas)
+        return (Value){.kind = VALUE_error};
     int states = cell.space.inputs + cell.space.nodes;
     Value *state = ARENA_ARRAY(l->arena, Value, states);
     for (int i = 0; i < states; i++) {

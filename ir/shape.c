@@ -336,6 +336,11 @@ bool shape_mixed(const ShapeArgs *a, IrType *result) {
     return true;
 }
 
+bool shape_scalar(const ShapeArgs *a, IrType *result) {
+    *result = ir_type_scalar();
+    return shape_need_dtype(a, 0, DTYPE_f32);
+}
+
 bool shape_cross_entropy(const ShapeArgs *a, IrType *result) {
     if (a->input_count > 3)
         return ir_fail(a->error, "%d operands; it takes 2 or 3", a->input_count);

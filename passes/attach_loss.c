@@ -7,7 +7,8 @@
  * have some (train.class_weights, search.class_weights): a third operand, the parameter loss/class_weights, whose
  * values the runtime knows. With ctx->grad_output_loss the loss is sum(logits * grad_output), grad_output being an
  * input shaped like the logits, so that d loss / d logits = grad_output. Changes nothing in inference, and in a graph
- * that has a loss. */
+ * that has a loss. The output "penalty", which a search method makes of the alphas, is added to the loss of the graphs
+ * that compute gradients of alphas, and taken away from the others. */
 #include "passes/rewrite.h"
 
 /* NULL: the classes have none. */
@@ -44,9 +45,22 @@ static IrNode *build_product_loss(IrBuilder *b, IrNode *logits) {
     return rewrite_reduce(b, OP_reduce_sum, rewrite_binary(b, OP_mul, logits, grad), 0, logits->type.rank, false);
 }
 
+/* The penalty, which is no output any more; NULL when there is none, or when it has no part in this graph. */
+static IrNode *take_penalty(PassContext *ctx, IrGraph *g) {
+    IrNode *penalty = ir_graph_find_output(g, "penalty");
+    int kept = 0;
+    for (int i = 0; i < g->output_count; i++)
+        if (g->outputs[i].value != penalty)
+            g->outputs[kept++] = g->outputs[i];
+    g->output_count = kept;
+    return ctx->kind == GRAPH_search_alphas || ctx->kind == GRAPH_gradients ? penalty : NULL;
+}
+
 bool pass_attach_loss(PassContext *ctx, IrGraph *g) {
+    int outputs = g->output_count;
+    IrNode *penalty = take_penalty(ctx, g);
     if (ctx->kind == GRAPH_infer || ir_graph_find_output(g, "loss"))
-        return false;
+        return g->output_count < outputs;
     IrNode *logits = ir_graph_find_output(g, "logits");
     if (!logits) {
         diag_error(ctx->diag, g->span, "graph '@%s' has no output 'logits' to compute a loss of", g->name);
@@ -54,6 +68,8 @@ bool pass_attach_loss(PassContext *ctx, IrGraph *g) {
     }
     IrBuilder b = {.graph = g, .span = logits->span, .diag = ctx->diag};
     IrNode *loss = ctx->grad_output_loss ? build_product_loss(&b, logits) : build_label_loss(ctx, &b, logits);
+    if (loss && penalty)
+        loss = rewrite_binary(&b, OP_add, loss, penalty);
     if (loss)
         ir_graph_add_output(g, "loss", loss);
     return true;

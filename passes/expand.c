@@ -82,6 +82,10 @@ IrNode *expand_call(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNo
     return inline_function(e, &inner, ir_attr(n, "callee")->symbols[0], inputs);
 }
 
+IrNode *expand_in_training(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
+    return graph_kind_is_training(e->ctx->kind) ? expand_call(e, frame, n, inputs) : inputs[0];
+}
+
 IrNode *expand_auxiliary(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
     ExpandFrame inner = *frame;
     inner.auxiliary = true;

@@ -4,6 +4,23 @@
 
 #include <math.h>
 
+IrNode *expand_deviation(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
+    (void)frame;
+    (void)n;
+    return rewrite_unary(&e->b, OP_sqrt, expand_moments(e, inputs[0], inputs[0]->type.rank).unbiased);
+}
+
+/* -log(-log(u + 2^-25)): the smallest u is 0. */
+IrNode *expand_gumbel(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
+    (void)inputs;
+    IrBuilder *b = &e->b;
+    IrNode *u = expand_draw(e, frame, n, "uniform", n->type, NULL);
+    if (u->op == OP_input) /* fed */
+        return u;
+    IrNode *log_u = rewrite_unary(b, OP_log, rewrite_binary(b, OP_add, u, ir_constant(b, ldexp(1, -25))));
+    return rewrite_unary(b, OP_neg, rewrite_unary(b, OP_log, rewrite_unary(b, OP_neg, log_u)));
+}
+
 /* mean + lambda * z or mean + lambda * std(x) * z. The standard deviation is a constant to differentiation. */
 static IrNode *gaussian(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *x, bool relative) {
     IrBuilder *b = &e->b;

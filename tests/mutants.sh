@@ -216,6 +216,16 @@ mutant 'events of the epoch before' runtime/loops/metrics.c 's/while \(begin > 0
 mutant 'weights of any shape' runtime/driver/weights_fit.c 's/tensor \&\& !rt_tensor_fits\(wanted, tensor, 1\)/false \&\& tensor/' -- cli/weights prepare test_every_command
 mutant 'weights with names left over' runtime/driver/weights_fit.c 's/c.left_over\+\+;/continue;/' -- cli/weights prepare test_every_command
 mutant 'library without its lock' lib/ndarts.c 's/pthread_mutex_lock\(\&net->mutex\);//; s/pthread_mutex_unlock\(\&net->mutex\);//' -- cli/library
+mutant 'FairDARTS: penalty towards the middle' genotypes/methods.nd 's/-zero_one_weight \* mean\(\(/zero_one_weight * mean((/' -- reference/methods_f64 fair_darts/l2
+mutant 'FairDARTS: squares for absolutes' genotypes/methods.nd 's/mean\(abs\(sigmoid\(alphas\) - 0.5\)\)/mean((sigmoid(alphas) - 0.5) * (sigmoid(alphas) - 0.5))/' -- reference/methods_f64 fair_darts/l1
+mutant 'DARTS-: beta does not fade' genotypes/methods.nd 's/linear\(beta, 0, epochs\)/beta/' -- reference/methods_f64 darts_minus
+mutant 'beta-DARTS: the sum instead of the mean' genotypes/methods.nd 's/mean\(logsumexp/sum(logsumexp/' -- reference/methods_f64 beta_darts
+mutant 'SNAS: weights without a draw' genotypes/methods.nd 's/\(log_softmax\(alphas\) \+ gumbel\(\)\)/log_softmax(alphas)/' -- reference/methods_f64 snas
+mutant 'straight through: no gradient' genotypes/methods.nd 's/largest\(q\) \+ \(q - detach\(q\)\)/largest(q)/' -- reference/methods_f64 gumbel
+mutant 'noise that is not relative' genotypes/methods.nd 's/std \* detach\(deviation\(x\)\)/std/' -- cli/methods
+mutant 'a penalty that the alphas do not feel' passes/attach_loss.c 's/if \(loss \&\& penalty\)/if (false)/' -- reference/methods_f64 beta_darts
+mutant 'a schedule over the epochs of the run' ir/schedules.c 's/schedule->epochs > 0 \? schedule->epochs : epochs/epochs/' -- reference/methods_f64 beta_darts
+mutant 'further clauses draw the same numbers' frontend/builtin_method.c 's/place->clause > 1/false/' -- cli/methods
 mutant 'library takes the first batch only' runtime/driver/predict.c 's/first < images; first \+= batch/first < 1; first += batch/' -- cli/library
 mutant 'cost of one edge only' runtime/report/report_cost.c 's/row->macs \+= count_macs/row->macs = count_macs/' -- cli/report prepare test_search
 mutant 'cells return all states' runtime/report/cells_read.c 's/count == 1 \&\& graph->node_count > 1/false/' -- golden/ndartsc/cells

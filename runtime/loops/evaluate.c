@@ -69,7 +69,11 @@ bool evaluate_batch(RtProgram *program, RtRun run, const Batch *batch, Classwise
     return true;
 }
 
-bool evaluate_images(RtProgram *program, Loader *loader, const RtPosition *at, bool (*stop)(void), Classwise *classwise,
+RtRun evaluate_alone(const RtProgram *program) {
+    return rt_step(evaluate_kind(program), NULL, 0, NULL);
+}
+
+bool evaluate_images(RtProgram *program, Loader *loader, RtRun run, bool (*stop)(void), Classwise *classwise,
                      Evaluation *result, Error *error) {
     double loss = 0, started = progress_clock();
     int64_t correct = 0, correct5 = 0, images = 0;
@@ -80,7 +84,6 @@ bool evaluate_images(RtProgram *program, Loader *loader, const RtPosition *at, b
     loader_start(loader, 0, 0, 0);
     while (!(stop && stop()) && (batch = loader_next(loader, error))) {
         PassResult one;
-        RtRun run = rt_step(evaluate_kind(program), NULL, 0, at);
         if (!evaluate_batch(program, run, batch, classwise, &one, error))
             return false;
         loss += one.loss * (double)batch->count;

@@ -30,13 +30,15 @@ int64_t evaluate_count_correct(const Tensor *logits, const int32_t *labels, int 
 double evaluate_loss(const Tensor *logits, const int32_t *labels);
 /* The graph that evaluation runs: eval, or infer where a module has only that. */
 GraphKind evaluate_kind(const RtProgram *program);
+/* The pass of that graph which belongs to no run. */
+RtRun evaluate_alone(const RtProgram *program);
 /* Runs one graph that has the inputs "input" and "labels" and the outputs "logits" and "loss"; or infer, which has
  * neither labels nor loss. classwise, or NULL, counts the images by class. */
 bool evaluate_batch(RtProgram *program, RtRun run, const Batch *batch, Classwise *classwise, PassResult *result,
                     Error *error);
-/* The graph evaluate_kind on all images of the loader, as it is in that position of a run (NULL: of none); classwise, unless NULL, is counted anew. Stops early, with true,
+/* The pass that run is (of the graph evaluate_kind) on all images of the loader; classwise, unless NULL, is counted anew. Stops early, with true,
  * when *stop (may be NULL) becomes true. */
-bool evaluate_images(RtProgram *program, Loader *loader, const RtPosition *at, bool (*stop)(void), Classwise *classwise,
+bool evaluate_images(RtProgram *program, Loader *loader, RtRun run, bool (*stop)(void), Classwise *classwise,
                      Evaluation *result, Error *error);
 
 #endif

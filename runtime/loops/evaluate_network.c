@@ -60,8 +60,8 @@ static bool evaluate(Open *e, Arena *arena, NetworkEvaluation *evaluation, Error
                             .given = e->images.count,
                             .classes = classwise_create(arena, e->images.classes, keep_names(arena, &e->images))};
     Loader *loader = open_loader(e, &augment, error);
-    bool ok =
-        loader && evaluate_images(e->program, loader, NULL, NULL, evaluation->classes, &evaluation->result, error);
+    bool ok = loader && evaluate_images(e->program, loader, evaluate_alone(e->program), NULL, evaluation->classes,
+                                        &evaluation->result, error);
     loader_destroy(loader);
     return ok;
 }

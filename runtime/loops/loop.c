@@ -112,6 +112,11 @@ RtPosition loop_position(const Loop *l) {
                         .alphas_updates = l->at.alphas_updates};
 }
 
+RtRun loop_evaluation(const Loop *l) {
+    RtPosition position = loop_position(l);
+    return rt_step(evaluate_kind(l->program), &l->settings, l->at.seed, &position);
+}
+
 bool loop_run(Loop *l, GraphKind kind, const Batch *batch, PassResult *result, Error *error) {
     RtPosition position = loop_position(l);
     RtRun run = rt_step(kind, &l->settings, l->at.seed, &position);

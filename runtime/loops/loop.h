@@ -63,6 +63,8 @@ bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *e
 LoaderOptions loop_loader_options(const Loop *l);
 /* How far the run is. */
 RtPosition loop_position(const Loop *l);
+/* An evaluation at the place where the run is. */
+RtRun loop_evaluation(const Loop *l);
 /* Runs a graph on a batch, as a pass at this position (rt_step). A loss that is no number is an error. */
 bool loop_run(Loop *l, GraphKind kind, const Batch *batch, PassResult *result, Error *error);
 /* Of a batch of the round: its number, whether or not those before it could be read. */

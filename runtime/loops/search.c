@@ -161,9 +161,9 @@ static bool search_epochs(Search *s, Error *error) {
         if (!train_epoch(s, error))
             return false;
         EpochMetrics m = epoch_metrics(s);
-        RtPosition position = loop_position(&s->loop);
         Evaluation valid;
-        if (!evaluate_images(s->loop.program, s->eval_loader, &position, loop_interrupted, NULL, &valid, error))
+        if (!evaluate_images(s->loop.program, s->eval_loader, loop_evaluation(&s->loop), loop_interrupted, NULL, &valid,
+                             error))
             return false;
         if (loop_interrupted())
             return loop_stop_interrupted(&s->loop, error);

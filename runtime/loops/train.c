@@ -112,8 +112,8 @@ static bool train_epochs(Train *t, Error *error) {
     progress_begin(&l->progress, stderr, l->at.epochs, l->steps, l->at.global_step);
     while (l->at.epoch < l->at.epochs) {
         Evaluation valid = {0};
-        if (!train_epoch(t, error) ||
-            !evaluate_images(l->program, t->valid_loader, NULL, loop_interrupted, t->valid_classes, &valid, error))
+        if (!train_epoch(t, error) || !evaluate_images(l->program, t->valid_loader, evaluate_alone(l->program),
+                                                       loop_interrupted, t->valid_classes, &valid, error))
             return false;
         if (loop_interrupted())
             return loop_stop_interrupted(l, error);

@@ -32,7 +32,8 @@ static bool evaluate_test(Train *t, Error *error) {
     Loader *loader = loader_create(&o, error);
     Evaluation e = {0};
     Classwise *classes = classwise_create(l->arena, t->test.classes, t->test.class_names);
-    bool ok = loader && evaluate_images(l->program, loader, NULL, loop_interrupted, classes, &e, error) &&
+    bool ok = loader &&
+              evaluate_images(l->program, loader, evaluate_alone(l->program), loop_interrupted, classes, &e, error) &&
               check_interrupted(t, error);
     loader_destroy(loader);
     t->result.has_test = true;
@@ -47,7 +48,8 @@ static bool evaluate_test(Train *t, Error *error) {
 /* After a resume without a further epoch. */
 static bool evaluate_last(Train *t, Error *error) {
     Evaluation e = {0};
-    if (!evaluate_images(t->loop.program, t->valid_loader, NULL, loop_interrupted, t->valid_classes, &e, error) ||
+    if (!evaluate_images(t->loop.program, t->valid_loader, evaluate_alone(t->loop.program), loop_interrupted,
+                         t->valid_classes, &e, error) ||
         !check_interrupted(t, error))
         return false;
     t->result.images = e.images;

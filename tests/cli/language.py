@@ -7,7 +7,7 @@ import tempfile
 
 build, source = os.environ['NDARTS_BUILD'], os.environ['NDARTS_SOURCE']
 # Definitions only.
-LIBRARY = {'darts.nd', 'networks.nd', 'robust_darts.nd'}
+LIBRARY = {'darts.nd', 'methods.nd', 'networks.nd', 'robust_darts.nd'}
 
 
 def run(folder, *arguments):

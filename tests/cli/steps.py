@@ -89,9 +89,9 @@ def one(graph, seed, number, batch, **scalars):
     return {'graph': graph, 'seed': seed, 'step': number, 'image_base': batch[0], 'batch': batch[1], 'scalars': scalars}
 
 
-def evaluation(images, size=BATCH):
-    """Draws nothing, drops nothing, and moves nothing."""
-    return [one('eval', 0, 0, batch, drop_keep=1, noise_decay=1, lr=0, alphas_lr=0, adam_bias1=1, adam_bias2=1) for batch in batches(images, size)]
+def evaluation(images, size=BATCH, seed=0, number=0):
+    """Drops nothing, and moves nothing. In a search it has the number of the pass that would come next."""
+    return [one('eval', seed, number, batch, drop_keep=1, noise_decay=1, lr=0, alphas_lr=0, adam_bias1=1, adam_bias2=1) for batch in batches(images, size)]
 
 
 def search_lines(setting, epochs=2, seed=5, frozen=0, images=(15, 11), size=BATCH, keep=0.7, betas=(0.5, 0.999)):
@@ -109,7 +109,7 @@ def search_lines(setting, epochs=2, seed=5, frozen=0, images=(15, 11), size=BATC
                                  adam_bias2=1 - betas[1]**updates, **common))
             lines.append(one('search-weights', seed, 2 * s + 2, batch, **common))
             s += 1
-        lines += evaluation(images[1], size)
+        lines += evaluation(images[1], size, seed, 2 * s + 1)
     return lines
 
 

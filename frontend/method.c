@@ -1,0 +1,242 @@
+/* method.c: search methods. A search names the methods it uses; what their clauses say becomes part of its supernet:
+ *
+ *     weights     how the rows of alphas weigh the candidates, in place of the softmax
+ *     candidate   what is done to the result of a candidate, in training: a function that `in_training` calls
+ *     edge        what an edge gives, in place of the weighted sum of its candidates
+ *     penalty     what is added to the loss of the alphas: the output "penalty" of @forward
+ *
+ * A clause sees the parameters of its method and what stands on its left; in `edge` operations take C and stride from
+ * where the edge is. Draws in it are shaped like what it is about. Clauses of one kind apply in the order of the text. */
+#include "frontend/lower.h"
+
+#include <string.h>
+
+/* ---- method fair_darts, noisy_darts(std = 0.1) ---- */
+
+static void report_unknown(Lower *l, const Ast *name) {
+    if (name->kind != AST_name) {
+        diag_error(l->diag, name->span, "'method' names methods, as in  method fair_darts");
+        return;
+    }
+    const char **names = ARENA_ARRAY(l->arena, const char *, l->globals->count + 1);
+    int count = 0;
+    for (size_t i = 0; i < l->globals->count; i++)
+        if (((const Ast *)l->globals->entries[i].value)->kind == AST_method)
+            names[count++] = l->globals->entries[i].key;
+    diag_error(l->diag, name->span, "unknown method '%s'%s", name->name,
+               diag_choices(l->arena, name->name, names, (size_t)count));
+}
+
+static Frame *clause_frame(Lower *l, Frame *f, const Clause *clause) {
+    Frame *frame = lower_frame(l, f, clause->method, clause->use);
+    for (int i = 0; i < clause->args.count; i++)
+        lower_set_variable(l, frame, clause->args.items[i].name, clause->args.items[i].value);
+    return frame;
+}
+
+/* The operation that a clause is about: named in the text, or by a parameter of the method; NULL when it is none. */
+static const char *clause_operation(Lower *l, const Frame *frame, const Clause *clause) {
+    const Ast *name = clause->rule->kids[0]->kids[0];
+    const Value *given = str_map_get(&frame->variables, name->name);
+    if (!given || given->kind == VALUE_stage)
+        return given ? given->stage->name : name->name;
+    diag_error(l->diag, clause->use, "'%s' is a candidate, not %s", name->name, value_kind_name(given));
+    return NULL;
+}
+
+static const Clause *find_weights(const Lower *l) {
+    for (int i = 0; i < l->clause_count; i++)
+        if (str_equal(l->clauses[i].rule->name, "weights"))
+            return &l->clauses[i];
+    return NULL;
+}
+
+static void add_clause(Lower *l, Clause clause) {
+    const Clause *other = find_weights(l);
+    if (other && str_equal(clause.rule->name, "weights")) {
+        diag_error(l->diag, clause.use, "'%s' and '%s' both say how candidates are weighed", other->method->name,
+                   clause.method->name);
+        return;
+    }
+    if (str_equal(clause.rule->name, "candidate")) {
+        const char *op = clause_operation(l, clause_frame(l, NULL, &clause), &clause);
+        if (!op)
+            return;
+        lower_check_candidate(l, op, clause.use);
+    }
+    ARENA_PUSH(l->arena, l->clauses, l->clause_count, l->clause_capacity, clause);
+}
+
+static void add_method(Lower *l, Frame *f, const Ast *use) {
+    const Ast *name = use->kind == AST_call ? use->kids[0] : use;
+    const Ast *method = name->kind == AST_name ? sema_find_definition(l->globals, l->library, name) : NULL;
+    if (!method || method->kind != AST_method) {
+        report_unknown(l, name);
+        return;
+    }
+    Arguments arguments = {.span = use->span};
+    const Ast *params = method->kids[0] ? method->kids[0] : ast_create(l->arena, AST_params, use->span);
+    Bindings given = {0}, args = {0};
+    if (use->kind == AST_call && !lower_arguments(l, f, use, &arguments))
+        return;
+    Frame *frame = lower_frame(l, NULL, method, use->span);
+    if (!lower_match(l, f, method->name, params, 0, &arguments, &given) || !lower_bind(l, frame, params, &given, &args))
+        return;
+    for (int i = 0; i < method->kids[1]->count; i++)
+        add_clause(l, (Clause){method, method->kids[1]->kids[i], args, use->span, str_map_create(l->arena)});
+}
+
+void lower_methods(Lower *l, Frame *f, const Ast *value) {
+    for (int i = 0; value->kind == AST_list && i < value->count; i++)
+        add_method(l, f, value->kids[i]);
+    if (value->kind != AST_list)
+        add_method(l, f, value);
+}
+
+/* ---- clauses ---- */
+
+/* What a clause gives, of this type; NULL after a mistake. draws: of the random numbers in it; NULL: it has none. */
+static IrNode *eval_clause(Lower *l, Frame *frame, const Clause *clause, const IrType *type, DrawPlace *draws) {
+    const Ast *body = clause->rule->kids[1];
+    l->draws = draws;
+    l->in_clause = true;
+    Value value = lower_eval(l, frame, body);
+    l->in_clause = false;
+    l->draws = NULL;
+    if (value.kind == VALUE_tensor && ir_type_equal(&value.tensor->type, type))
+        return value.tensor;
+    if (value.kind == VALUE_tensor)
+        lower_error(l, frame, body->span, "'%s' gives %s; expected %s", clause->rule->name,
+                    ir_type_string(l->arena, &value.tensor->type), ir_type_string(l->arena, type));
+    else if (value.kind != VALUE_error)
+        lower_error(l, frame, body->span, "'%s' gives %s; expected a tensor", clause->rule->name,
+                    value_kind_name(&value));
+    return NULL;
+}
+
+IrNode *lower_weigh(Lower *l, const char *name, IrNode *alphas) {
+    const Clause *clause = find_weights(l);
+    if (!clause)
+        return ir_build1(&l->target->builder, OP_softmax, alphas, 0, NULL);
+    Frame *frame = clause_frame(l, NULL, clause);
+    lower_set_variable(l, frame, clause->rule->kids[0]->name, value_tensor(alphas));
+    DrawPlace draws = {.type = &alphas->type, .of = name};
+    return eval_clause(l, frame, clause, &alphas->type, &draws);
+}
+
+IrNode *lower_edge_clauses(Lower *l, Frame *f, IrNode *x, IrNode *mixed) {
+    for (int i = 0; mixed && i < l->clause_count; i++) {
+        const Clause *clause = &l->clauses[i];
+        if (!str_equal(clause->rule->name, "edge"))
+            continue;
+        const Ast *names = clause->rule->kids[0];
+        Frame *frame = clause_frame(l, f, clause);
+        lower_set_variable(l, frame, names->kids[0]->name, value_tensor(x));
+        lower_set_variable(l, frame, names->kids[1]->name, value_tensor(mixed));
+        mixed = eval_clause(l, frame, clause, &mixed->type, NULL);
+    }
+    return mixed;
+}
+
+/* ---- candidates ---- */
+
+/* Among the clauses that do something to candidates, from 1. */
+static int clause_number(const Lower *l, const Clause *clause) {
+    int number = 1;
+    for (const Clause *c = l->clauses; c < clause; c++)
+        number += str_equal(c->rule->name, "candidate");
+    return number;
+}
+
+/* graph @METHOD_OPERATION_C(%x: T) -> T: what the clause makes of x. */
+static const char *clause_function(Lower *l, Frame *frame, Clause *clause, const char *op, const IrType *type) {
+    const char *key = ir_type_string(l->arena, type), *known = str_map_get(&clause->functions, key);
+    if (known)
+        return known;
+    const char *stem =
+        arena_printf(l->arena, "%s_%s_%lld", clause->method->name, op, (long long)type->dim[type->rank - 1]);
+    const char *name = stem;
+    for (int i = 2; ir_graph_find(l->module, name); i++)
+        name = arena_printf(l->arena, "%s_%d", stem, i);
+    IrGraph *graph = ir_graph_create(l->module, name);
+    graph->span = clause->rule->span;
+    Target *outer = l->target, target;
+    lower_begin_target(l, &target, graph, clause->rule->span);
+    IrNode *x = ir_graph_add_arg(graph, "x", *type, clause->rule->span);
+    lower_set_variable(l, frame, clause->rule->kids[0]->kids[1]->name, value_tensor(x));
+    DrawPlace draws = {.type = type, .clause = clause_number(l, clause)};
+    IrNode *result = eval_clause(l, frame, clause, type, &draws);
+    l->target = outer;
+    if (!result || !lower_measure(l, frame, clause->rule->span, graph))
+        return NULL;
+    ir_graph_add_output(graph, "", result);
+    str_map_set(&clause->functions, key, (void *)name);
+    return name;
+}
+
+/* graph @CANDIDATE_METHOD(%x: T) -> U { %1 = call %x {callee=[@CANDIDATE]}   return in_training %1 {callee=[@FUNCTION]} } */
+static IrGraph *wrap(Lower *l, const IrGraph *candidate, const char *function, const Clause *clause) {
+    const char *name = arena_printf(l->arena, "%s_%s", candidate->name, clause->method->name);
+    IrGraph *graph = ir_graph_find(l->module, name);
+    if (graph)
+        return graph;
+    graph = ir_graph_create(l->module, name);
+    graph->span = clause->rule->span;
+    IrBuilder b = {.graph = graph, .diag = l->diag, .span = graph->span};
+    IrNode *x = ir_graph_add_arg(graph, "x", candidate->args[0]->type, graph->span);
+    IrAttr call[] = {ir_attr_symbols("callee", 1, (const char *[]){candidate->name}), ir_attr_string("name", "")};
+    IrAttr apply[] = {ir_attr_symbols("callee", 1, &function), ir_attr_string("name", "")};
+    ir_graph_add_output(graph, "", ir_build1(&b, OP_in_training, ir_build1(&b, OP_call, x, 2, call), 2, apply));
+    return graph;
+}
+
+IrGraph *lower_candidate_clauses(Lower *l, const char *op, IrGraph *candidate) {
+    for (int i = 0; candidate && i < l->clause_count; i++) {
+        Clause *clause = &l->clauses[i];
+        if (!str_equal(clause->rule->name, "candidate"))
+            continue;
+        Frame *frame = clause_frame(l, NULL, clause);
+        if (!str_equal(clause_operation(l, frame, clause), op))
+            continue;
+        const char *function = clause_function(l, frame, clause, op, &candidate->outputs[0].value->type);
+        candidate = function ? wrap(l, candidate, function, clause) : NULL;
+    }
+    return candidate;
+}
+
+/* ---- penalties ---- */
+
+/* The alphas of all cells, one below the other. */
+static IrNode *all_alphas(Lower *l, Frame *frame, Span span) {
+    int count = (int)l->alphas.count;
+    IrNode **nodes = ARENA_ARRAY(l->arena, IrNode *, count);
+    for (int i = 0; i < count; i++) {
+        nodes[i] = ((const Alphas *)l->alphas.entries[i].value)->parameter;
+        if (nodes[i]->type.dim[1] != nodes[0]->type.dim[1]) {
+            lower_error(l, frame, span, "a penalty needs cells whose edges have equally many candidates");
+            return NULL;
+        }
+    }
+    IrAttr axis = ir_attr_int("axis", 0);
+    return count == 1 ? nodes[0] : ir_build(&l->target->builder, OP_concat, NULL, count, nodes, 1, &axis);
+}
+
+void lower_penalties(Lower *l) {
+    IrType scalar = ir_type_scalar();
+    IrNode *sum = NULL;
+    for (int i = 0; l->alphas.count && i < l->clause_count; i++) {
+        const Clause *clause = &l->clauses[i];
+        if (!str_equal(clause->rule->name, "penalty"))
+            continue;
+        l->target->builder.span = clause->rule->span;
+        Frame *frame = clause_frame(l, NULL, clause);
+        IrNode *alphas = all_alphas(l, frame, clause->rule->span);
+        lower_set_variable(l, frame, clause->rule->kids[0]->name, value_tensor(alphas));
+        IrNode *penalty = alphas ? eval_clause(l, frame, clause, &scalar, NULL) : NULL;
+        if (!penalty)
+            return;
+        sum = sum ? ir_build2(&l->target->builder, OP_add, sum, penalty, 0, NULL) : penalty;
+    }
+    if (sum)
+        ir_graph_add_output(l->target->builder.graph, "penalty", sum);
+}

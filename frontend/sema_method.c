@@ -1,0 +1,88 @@
+/* sema_method.c: the form of search methods. The clauses of a method, and what their expressions may name:
+ *
+ *     weights(alphas) = ...          alphas: [edges, candidates], or one row of it
+ *     candidate OPERATION(x) = ...   x: what the candidate computes; OPERATION: its name, or a parameter of the method
+ *     edge(x, mixed) = ...           x: the state the edge comes from; mixed: the weighted sum of its candidates
+ *     penalty alphas = ...           alphas: those of all cells, one below the other
+ */
+#include "frontend/sema.h"
+
+typedef struct Clause {
+    const char *name;
+    int inputs;     /* names on the left; candidate: behind the operation's */
+    bool operation; /* the left is OPERATION(name) */
+    bool repeated;  /* may be given several times */
+    const char *example;
+} Clause;
+
+static const Clause clauses[] = {
+    {"weights", 1, false, false, "weights(alphas) = softmax(alphas)"},
+    {"candidate", 1, true, true, "candidate skip_connect(x) = x + 0.2 * normal()"},
+    {"edge", 2, false, false, "edge(x, mixed) = mixed + x"},
+    {"penalty", 1, false, true, "penalty alphas = 0.1 * mean(alphas * alphas)"},
+};
+enum { CLAUSE_COUNT = sizeof clauses / sizeof clauses[0] };
+
+static const Clause *find_clause(const char *name) {
+    for (int i = 0; i < CLAUSE_COUNT; i++)
+        if (str_equal(clauses[i].name, name))
+            return &clauses[i];
+    return NULL;
+}
+
+/* The names on the left of a clause, from `first` on; NULL when it is of another form. */
+static const Ast *clause_names(const Clause *clause, const Ast *left, int *first) {
+    *first = clause->operation;
+    if (clause->inputs == 1 && !clause->operation)
+        return left->kind == AST_name ? left : NULL;
+    if (left->kind != (clause->operation ? AST_call : AST_list) || left->count != clause->inputs + clause->operation)
+        return NULL;
+    for (int i = 0; i < left->count; i++)
+        if (left->kids[i]->kind != AST_name)
+            return NULL;
+    return left;
+}
+
+static void check_clause(Sema *s, const Ast *method, const Clause *clause, const Ast *rule) {
+    int first;
+    const Ast *names = rule->kind == AST_rule ? clause_names(clause, rule->kids[0], &first) : NULL;
+    if (!names) {
+        diag_error(s->diag, rule->span, "'%s' of a method is written as in  %s", clause->name, clause->example);
+        return;
+    }
+    Scope scope = {.names = str_map_create(s->arena), .clause = true};
+    for (int i = 0; method->kids[0] && i < method->kids[0]->count; i++)
+        str_map_set(&scope.names, method->kids[0]->kids[i]->name, method->kids[0]->kids[i]);
+    if (clause->operation && !str_map_get(&scope.names, names->kids[0]->name))
+        sema_check_operation(s, NULL, names->kids[0]);
+    for (int i = first; i < names->count; i++)
+        str_map_set(&scope.names, names->kids[i]->name, (void *)names->kids[i]);
+    if (names->kind == AST_name)
+        str_map_set(&scope.names, names->name, (void *)names);
+    sema_check_expression(s, &scope, rule->kids[1]);
+}
+
+static bool is_repeated(const Ast *section, int i) {
+    for (int k = 0; k < i; k++)
+        if (str_equal(section->kids[k]->name, section->kids[i]->name))
+            return true;
+    return false;
+}
+
+void sema_check_method(Sema *s, const Ast *method) {
+    const char *names[CLAUSE_COUNT];
+    for (int i = 0; i < CLAUSE_COUNT; i++)
+        names[i] = clauses[i].name;
+    const Ast *section = method->kids[1];
+    for (int i = 0; i < section->count && !diag_is_full(s->diag); i++) {
+        const Ast *rule = section->kids[i];
+        const Clause *clause = find_clause(rule->name);
+        if (!clause)
+            diag_error(s->diag, rule->name_span, "unknown clause '%s' of a method%s", rule->name,
+                       diag_choices(s->arena, rule->name, names, CLAUSE_COUNT));
+        else if (is_repeated(section, i) && !clause->repeated)
+            diag_error(s->diag, rule->name_span, "'%s' is given twice", rule->name);
+        else
+            check_clause(s, method, clause, rule);
+    }
+}
