@@ -47,8 +47,8 @@ static Value run_clamp(BuiltinUse *use) {
         double low = ir_evaluate(OP_max, 2, x);
         return value_float(ir_evaluate(OP_min, 2, (double[]){low, x[2]}));
     }
-    IrNode *low =
-        builtin_node(use, OP_max, 2, (IrNode *[]){as_node(use, &use->args[0]), as_node(use, &use->args[1])}, 0, NULL);
+    IrNode *value = as_node(use, &use->args[0]), *bound = as_node(use, &use->args[1]);
+    IrNode *low = builtin_node(use, OP_max, 2, (IrNode *[]){value, bound}, 0, NULL);
     if (!low)
         return (Value){.kind = VALUE_error};
     return value_tensor(builtin_node(use, OP_min, 2, (IrNode *[]){low, as_node(use, &use->args[2])}, 0, NULL));
@@ -142,10 +142,10 @@ Value builtin_binary(Lower *l, Frame *f, const char *name, Value left, Value rig
     bool swap;
     if (!find_operator(name, &op, &swap))
         return lower_error(l, f, span, "'%s' does not work on tensors; + - * / < > do", name);
-    IrNode *nodes[2] = {operand(l, f, &left, name, span), operand(l, f, &right, name, span)};
-    if (!nodes[0] || !nodes[1])
+    IrNode *x = operand(l, f, &left, name, span), *y = operand(l, f, &right, name, span);
+    if (!x || !y)
         return (Value){.kind = VALUE_error};
-    return build(l, f, op, 2, swap ? (IrNode *[]){nodes[1], nodes[0]} : nodes, span);
+    return build(l, f, op, 2, swap ? (IrNode *[]){y, x} : (IrNode *[]){x, y}, span);
 }
 
 Value builtin_negate(Lower *l, Frame *f, Value x, Span span) {
@@ -155,8 +155,8 @@ Value builtin_negate(Lower *l, Frame *f, Value x, Span span) {
 Value builtin_select(Lower *l, Frame *f, Value condition, Value yes, Value no, Span span) {
     if (yes.kind == VALUE_error || no.kind == VALUE_error)
         return (Value){.kind = VALUE_error};
-    IrNode *nodes[3] = {condition.tensor, operand(l, f, &yes, "then", span), operand(l, f, &no, "else", span)};
-    if (!nodes[1] || !nodes[2])
+    IrNode *x = operand(l, f, &yes, "then", span), *y = operand(l, f, &no, "else", span);
+    if (!x || !y)
         return (Value){.kind = VALUE_error};
-    return build(l, f, OP_select, 3, nodes, span);
+    return build(l, f, OP_select, 3, (IrNode *[]){condition.tensor, x, y}, span);
 }

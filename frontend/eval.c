@@ -277,9 +277,10 @@ static Value eval_if(Lower *l, Frame *f, const Ast *ast) {
         return condition;
     if (condition.kind == VALUE_bool)
         return lower_eval(l, f, ast->kids[condition.i ? 1 : 2]);
-    if (condition.kind == VALUE_tensor)
-        return builtin_select(l, f, condition, lower_eval(l, f, ast->kids[1]), lower_eval(l, f, ast->kids[2]),
-                              ast->span);
+    if (condition.kind == VALUE_tensor) {
+        Value no = lower_eval(l, f, ast->kids[2]), yes = lower_eval(l, f, ast->kids[1]);
+        return builtin_select(l, f, condition, yes, no, ast->span);
+    }
     return lower_error(l, f, ast->kids[0]->span, "a condition is true or false, not %s", value_kind_name(&condition));
 }
 

@@ -41,7 +41,9 @@ static int64_t input_extent(Lower *l, Frame *f, const char *name) {
 static IrNode *make_input(Lower *l, Frame *f) {
     if (l->input)
         return l->input;
-    int64_t dims[] = {IR_DIM_N, input_extent(l, f, "H"), input_extent(l, f, "W"), input_extent(l, f, "channels")};
+    int64_t height = input_extent(l, f, "H"), width = input_extent(l, f, "W"),
+            channels = input_extent(l, f, "channels");
+    int64_t dims[] = {IR_DIM_N, height, width, channels};
     IrType type = ir_type(DTYPE_f32, 4, dims);
     if (dims[1] && dims[2] && dims[3] && !ir_type_fits(&type))
         lower_error(l, f->caller, f->call,

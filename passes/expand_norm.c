@@ -16,8 +16,8 @@ ExpandMoments expand_moments(Expander *e, IrNode *x, int axes) {
     IrNode *squares = rewrite_reduce(b, OP_reduce_sum, rewrite_binary(b, OP_mul, x, x), 0, axes, false);
     m.n = expand_element_count(e, positions);
     m.mean = rewrite_binary(b, OP_div, sum, m.n);
-    IrNode *difference =
-        rewrite_binary(b, OP_sub, rewrite_binary(b, OP_div, squares, m.n), rewrite_binary(b, OP_mul, m.mean, m.mean));
+    IrNode *square_of_mean = rewrite_binary(b, OP_mul, m.mean, m.mean);
+    IrNode *difference = rewrite_binary(b, OP_sub, rewrite_binary(b, OP_div, squares, m.n), square_of_mean);
     m.variance = rewrite_binary(b, OP_max, difference, ir_constant(b, 0));
     /* One element has no unbiased variance; its biased one is zero and stays so. */
     IrNode *one = ir_constant(b, 1);

@@ -38,7 +38,8 @@ static IrNode *gaussian(Expander *e, const ExpandFrame *frame, const IrNode *n, 
 static IrNode *uniform(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *x) {
     IrBuilder *b = &e->b;
     IrNode *u = expand_draw(e, frame, n, "uniform", x->type, NULL);
-    IrNode *sign = rewrite_binary(b, OP_sub, ir_constant(b, 1), rewrite_binary(b, OP_mul, ir_constant(b, 2), u));
+    IrNode *twice = rewrite_binary(b, OP_mul, ir_constant(b, 2), u);
+    IrNode *sign = rewrite_binary(b, OP_sub, ir_constant(b, 1), twice);
     IrNode *spread = rewrite_binary(b, OP_mul, sign, ir_constant(b, sqrt(3 * ir_attr_get_float(n, "std", 0))));
     return rewrite_binary(b, OP_add, ir_constant(b, ir_attr_get_float(n, "mean", 0)), spread);
 }

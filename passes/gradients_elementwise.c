@@ -101,7 +101,8 @@ void grad_sqrt(Gradients *g, IrNode *y, IrNode *dy) {
 }
 
 void grad_tanh(Gradients *g, IrNode *y, IrNode *dy) {
-    IrNode *slope = gradients_binary(g, OP_sub, constant(g, 1), times(g, y, y));
+    IrNode *square = times(g, y, y);
+    IrNode *slope = gradients_binary(g, OP_sub, constant(g, 1), square);
     gradients_add(g, y, 0, times(g, dy, slope));
 }
 

@@ -9,8 +9,8 @@
 IrNode *optimizer_adam_direction(Update *u, const IrParam *param, IrNode *g) {
     const OptimizerSettings *s = u->settings;
     IrNode *m = update_state(u, 0, param), *v = update_state(u, 1, param);
-    m = update_assign_state(u, m,
-                            update_binary(u, OP_add, update_scaled(u, s->beta1, m), update_scaled(u, 1 - s->beta1, g)));
+    IrNode *share = update_scaled(u, 1 - s->beta1, g);
+    m = update_assign_state(u, m, update_binary(u, OP_add, update_scaled(u, s->beta1, m), share));
     IrNode *square = update_binary(u, OP_mul, update_scaled(u, 1 - s->beta2, g), g);
     v = update_assign_state(u, v, update_binary(u, OP_add, update_scaled(u, s->beta2, v), square));
     IrNode *root = ir_build1(&u->b, OP_sqrt, update_binary(u, OP_div, v, u->scalars[1]), 0, NULL);

@@ -38,6 +38,7 @@ build() {
 
 build build-check gcc
 build build-check-clang clang
+export NDARTS_OTHER_BUILD=$PWD/build-check-clang # what tests/cli/compilers.py compares with
 
 if [ -n "$peers" ]; then
     python3 -m venv build-check/peers

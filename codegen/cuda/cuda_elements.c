@@ -34,7 +34,8 @@ static void print_elements(CudaKernel *k) {
         cuda_use_names(p, first->out->order, rank, names);
         if (outer)
             p->axis_name[0] = outer;
-        cg_c_store(p, p->step->out, cg_c_result_offset(p), cg_c_print_scalar(p, p->step->value), false);
+        const char *value = cg_c_print_scalar(p, p->step->value);
+        cg_c_store(p, p->step->out, cg_c_result_offset(p), value, false);
     }
     cg_c_close(p);
 }

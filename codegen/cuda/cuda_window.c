@@ -237,7 +237,8 @@ static void describe_window(CgBuild *b, const WindowTile *t, TileWindow *w, cons
     IrNode *const *inputs = w->node->inputs;
     if (ir_is_weight_gradient(w->node)) {
         CgIndex at[4] = {index[AXIS_image], index[AXIS_oy], index[AXIS_ox], index[AXIS_channel]};
-        w->dy = cg_guard(b, 2, &index[AXIS_oy], t->size, cg_value_at(b, inputs[0], at), cg_constant(b, 0));
+        CgScalar *outside = cg_constant(b, 0);
+        w->dy = cg_guard(b, 2, &index[AXIS_oy], t->size, cg_value_at(b, inputs[0], at), outside);
     } else {
         CgIndex at[4] = {index[AXIS_channel], cg_index_constant(0), index[AXIS_kh], index[AXIS_kw]};
         w->weight = cg_value_at(b, inputs[1], at);
@@ -248,7 +249,8 @@ static void describe_window(CgBuild *b, const WindowTile *t, TileWindow *w, cons
 static void describe_operand(CgBuild *b, TileOperand *o, const CgIndex *index) {
     CgIndex at[4] = {index[AXIS_image], cg_index_shift(index[AXIS_y], -o->pad[ROW]),
                      cg_index_shift(index[AXIS_x], -o->pad[COLUMN]), index[AXIS_channel]};
-    o->pixel = cg_guard(b, 2, &at[1], &o->node->type.dim[1], cg_value_at(b, o->node, at), cg_constant(b, 0));
+    CgScalar *outside = cg_constant(b, 0);
+    o->pixel = cg_guard(b, 2, &at[1], &o->node->type.dim[1], cg_value_at(b, o->node, at), outside);
 }
 
 static void describe(WindowTile *t) {

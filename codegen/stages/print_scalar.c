@@ -188,8 +188,9 @@ static const char *draw_text(CgPrinter *p, const CgScalar *s) {
         return NULL;
     p->reads_run = true;
     const char *keep = s->arg_count ? arena_printf(p->arena, ", %s", cg_c_print_scalar(p, s->args[0])) : "";
+    const char *element = cg_c_index(p, &s->index[0]), *image = cg_c_index(p, &s->index[1]);
     return arena_printf(p->arena, "%s%s(run, %s[%d], %s, %s%s)", draw_name(s->draw), suffix(p, vector), p->ints,
-                        p->int_base + s->number, cg_c_index(p, &s->index[1]), cg_c_index(p, &s->index[0]), keep);
+                        p->int_base + s->number, image, element, keep);
 }
 
 static const char *print_draw(CgPrinter *p, const CgScalar *s) {
@@ -199,9 +200,10 @@ static const char *print_draw(CgPrinter *p, const CgScalar *s) {
 
 const char *cg_c_draw_row(CgPrinter *p, const CgScalar *s, int64_t stride, int64_t count) {
     p->reads_run = true;
-    const char *call = arena_printf(p->arena, "%s_row_v%d(run, %s[%d], %s, %s, %lld, %lld", draw_name(s->draw),
-                                    p->width, p->ints, p->int_base + s->number, cg_c_index(p, &s->index[1]),
-                                    cg_c_index(p, &s->index[0]), (long long)stride, (long long)count);
+    const char *element = cg_c_index(p, &s->index[0]), *image = cg_c_index(p, &s->index[1]);
+    const char *call =
+        arena_printf(p->arena, "%s_row_v%d(run, %s[%d], %s, %s, %lld, %lld", draw_name(s->draw), p->width, p->ints,
+                     p->int_base + s->number, image, element, (long long)stride, (long long)count);
     const char *row = find_entry(p, call);
     if (row)
         return row;

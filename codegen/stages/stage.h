@@ -172,6 +172,8 @@ bool cg_index_range(const CgStep *step, const CgIndex *index, int64_t *least, in
 uint32_t cg_index_axes(const CgIndex *index);
 CgScalar *cg_constant(CgBuild *b, double value);
 CgScalar *cg_number(CgBuild *b, CgIndex index); /* the index as a number */
+/* 1 where the operand, a whole number, equals the index; 0 elsewhere */
+CgScalar *cg_equal(CgBuild *b, IrNode *operand, const CgIndex *at, CgIndex index);
 CgScalar *cg_run(CgBuild *b, const char *name);
 CgScalar *cg_draw(CgBuild *b, CgDraw draw, const char *stream, int index_count, const CgIndex *index, CgScalar *keep);
 CgScalar *cg_load(CgBuild *b, CgBuffer *buffer, const CgIndex *index);

@@ -75,14 +75,8 @@ CgScalar *stage_add_n(CgBuild *b, IrNode *node, const CgIndex *index) {
     return sum;
 }
 
-/* 1 where two whole numbers are equal. */
-static CgScalar *equal(CgBuild *b, CgScalar *x, CgScalar *y) {
-    CgScalar *difference = cg_op2(b, OP_sub, x, y);
-    return cg_op2(b, OP_gt, cg_constant(b, 0.5), cg_op(b, OP_abs, 1, &difference));
-}
-
 CgScalar *stage_one_hot(CgBuild *b, IrNode *node, const CgIndex *index) {
-    return equal(b, cg_value_at(b, node->inputs[0], index), cg_number(b, index[1]));
+    return cg_equal(b, node->inputs[0], index, index[1]);
 }
 
 /* The operand as it is. */
@@ -125,7 +119,8 @@ CgScalar *stage_dilate(CgBuild *b, IrNode *node, const CgIndex *index) {
     IrNode *x = node->inputs[0];
     const int64_t *stride = ir_attr_get_ints(node, "stride");
     CgIndex at[4] = {index[0], cg_index_divide(index[1], stride[0]), cg_index_divide(index[2], stride[1]), index[3]};
-    return cg_guard(b, 2, &at[1], &x->type.dim[1], cg_value_at(b, x, at), cg_constant(b, 0));
+    CgScalar *outside = cg_constant(b, 0);
+    return cg_guard(b, 2, &at[1], &x->type.dim[1], cg_value_at(b, x, at), outside);
 }
 
 /* From the last part to the first: each is chosen where it reaches, the parts after it elsewhere. */
@@ -156,7 +151,8 @@ CgScalar *stage_place(CgBuild *b, IrNode *node, const CgIndex *index) {
     for (int d = 0; d < node->inputs[0]->type.rank; d++)
         own[d] = index[d + (d >= axis)];
     int64_t one = 1;
-    return cg_guard(b, 1, &inner, &one, cg_value_at(b, node->inputs[0], own), cg_constant(b, 0));
+    CgScalar *outside = cg_constant(b, 0);
+    return cg_guard(b, 1, &inner, &one, cg_value_at(b, node->inputs[0], own), outside);
 }
 
 CgScalar *stage_broadcast(CgBuild *b, IrNode *node, const CgIndex *index) {

@@ -98,6 +98,13 @@ CgScalar *cg_number(CgBuild *b, CgIndex index) {
     return intern(b, (CgScalar){.kind = SCALAR_index, .index_count = 1, .index = &index});
 }
 
+CgScalar *cg_equal(CgBuild *b, IrNode *operand, const CgIndex *at, CgIndex index) {
+    CgScalar *wanted = cg_number(b, index);
+    CgScalar *difference = cg_op2(b, OP_sub, cg_value_at(b, operand, at), wanted);
+    CgScalar *distance = cg_op(b, OP_abs, 1, &difference);
+    return cg_op2(b, OP_gt, cg_constant(b, 0.5), distance);
+}
+
 CgScalar *cg_run(CgBuild *b, const char *name) {
     CgNames *names = b->program->names;
     int number = 0;

@@ -73,6 +73,11 @@ static CgIndex of_group(const Groups *g, CgIndex within, int64_t each) {
     return cg_index_add(cg_index_scale(g->group, each), within);
 }
 
+static CgScalar *product_of(CgBuild *b, IrNode *x, const CgIndex *x_at, IrNode *y, const CgIndex *y_at) {
+    CgScalar *right = cg_value_at(b, y, y_at);
+    return cg_op2(b, OP_mul, cg_value_at(b, x, x_at), right);
+}
+
 CgScalar *stage_conv2d(CgBuild *b, IrNode *node, const CgIndex *index) {
     IrNode *x = node->inputs[0], *weight = node->inputs[1];
     Window w = read_window(node);
@@ -85,7 +90,7 @@ CgScalar *stage_conv2d(CgBuild *b, IrNode *node, const CgIndex *index) {
     CgIndex weight_at[4] = {index[3], i, kh, kw};
     CgIndex tests[3] = {from[1], from[2], within_group(&g, index[3], outputs)};
     int64_t bounds[3] = {x->type.dim[1], x->type.dim[2], outputs};
-    CgScalar *product = cg_op2(b, OP_mul, cg_value_at(b, x, from), cg_value_at(b, weight, weight_at));
+    CgScalar *product = product_of(b, x, from, weight, weight_at);
     CgScalar *term = cg_guard(b, g.axis >= 0 ? 3 : 2, tests, bounds, product, cg_constant(b, 0));
     return cg_reduce(b, REDUCE_sum, false, g.axis_count, g.axes, term);
 }
@@ -101,7 +106,7 @@ CgScalar *stage_conv2d_grad_input(CgBuild *b, IrNode *node, const CgIndex *index
     CgIndex i = within_group(&g, index[3], inputs), weight_at[4] = {o, i, kh, kw};
     CgIndex tests[3] = {from[1], from[2], i};
     int64_t bounds[3] = {dy->type.dim[1], dy->type.dim[2], inputs};
-    CgScalar *product = cg_op2(b, OP_mul, cg_value_at(b, dy, from), cg_value_at(b, weight, weight_at));
+    CgScalar *product = product_of(b, dy, from, weight, weight_at);
     CgScalar *term = cg_guard(b, g.axis >= 0 ? 3 : 2, tests, bounds, product, cg_constant(b, 0));
     return cg_reduce(b, REDUCE_sum, false, g.axis_count, g.axes, term);
 }
@@ -122,7 +127,7 @@ CgScalar *stage_conv2d_grad_weight(CgBuild *b, IrNode *node, const CgIndex *inde
                        of_group(&g, at[1], g.inputs)};
     CgIndex tests[3] = {x_at[1], x_at[2], within_group(&g, at[0], outputs)};
     int64_t bounds[3] = {x->type.dim[1], x->type.dim[2], outputs};
-    CgScalar *product = cg_op2(b, OP_mul, cg_value_at(b, dy, dy_at), cg_value_at(b, x, x_at));
+    CgScalar *product = product_of(b, dy, dy_at, x, x_at);
     CgScalar *term = cg_guard(b, g.axis >= 0 ? 3 : 2, tests, bounds, product, cg_constant(b, 0));
     return cg_reduce(b, REDUCE_sum, false, g.axis_count, g.axes, term);
 }
@@ -138,7 +143,7 @@ CgScalar *stage_matmul(CgBuild *b, IrNode *node, const CgIndex *index) {
     CgIndex l = partial ? index[0] : cg_index_axis(axis);
     CgIndex x_at[2] = {ta ? l : index[partial], ta ? index[partial] : l};
     CgIndex y_at[2] = {tb ? index[partial + 1] : l, tb ? l : index[partial + 1]};
-    CgScalar *product = cg_op2(b, OP_mul, cg_value_at(b, x, x_at), cg_value_at(b, y, y_at));
+    CgScalar *product = product_of(b, x, x_at, y, y_at);
     return partial ? product : cg_reduce(b, REDUCE_sum, false, 1, &axis, product);
 }
 
@@ -147,10 +152,12 @@ CgScalar *stage_matmul(CgBuild *b, IrNode *node, const CgIndex *index) {
 static CgScalar *pool(CgBuild *b, IrNode *node, const CgIndex *index, CgReduce reduce, double outside) {
     IrNode *x = node->inputs[0];
     Window w = read_window(node);
-    int axes[2] = {cg_add_axis(b, w.kernel[0], true), cg_add_axis(b, w.kernel[1], true)};
-    CgIndex at[4] = {index[0], input_position(&w, 0, index[1], cg_index_axis(axes[0])),
-                     input_position(&w, 1, index[2], cg_index_axis(axes[1])), index[3]};
-    CgScalar *tap = cg_guard(b, 2, at + 1, x->type.dim + 1, cg_value_at(b, x, at), cg_constant(b, outside));
+    int rows = cg_add_axis(b, w.kernel[0], true), columns = cg_add_axis(b, w.kernel[1], true);
+    int axes[2] = {rows, columns};
+    CgIndex at[4] = {index[0], input_position(&w, 0, index[1], cg_index_axis(rows)),
+                     input_position(&w, 1, index[2], cg_index_axis(columns)), index[3]};
+    CgScalar *padding = cg_constant(b, outside);
+    CgScalar *tap = cg_guard(b, 2, at + 1, x->type.dim + 1, cg_value_at(b, x, at), padding);
     return cg_reduce(b, reduce, false, 2, axes, tap);
 }
 
@@ -166,14 +173,16 @@ CgScalar *stage_max_pool_index(CgBuild *b, IrNode *node, const CgIndex *index) {
 static CgScalar *count_inside(CgBuild *b, const Window *w, int side, CgIndex position, int64_t extent) {
     int axis = cg_add_axis(b, w->kernel[side], true);
     CgIndex at = input_position(w, side, position, cg_index_axis(axis));
-    CgScalar *one = cg_guard(b, 1, &at, &extent, cg_constant(b, 1), cg_constant(b, 0));
+    CgScalar *zero = cg_constant(b, 0);
+    CgScalar *one = cg_guard(b, 1, &at, &extent, cg_constant(b, 1), zero);
     if (one->kind == SCALAR_constant)
         return cg_constant(b, one->value * (double)w->kernel[side]);
     return cg_reduce(b, REDUCE_sum, false, 1, &axis, one);
 }
 
 static CgScalar *window_size(CgBuild *b, const Window *w, CgIndex row, CgIndex column, int64_t height, int64_t width) {
-    return cg_op2(b, OP_mul, count_inside(b, w, 0, row, height), count_inside(b, w, 1, column, width));
+    CgScalar *columns = count_inside(b, w, 1, column, width);
+    return cg_op2(b, OP_mul, count_inside(b, w, 0, row, height), columns);
 }
 
 CgScalar *stage_avg_pool(CgBuild *b, IrNode *node, const CgIndex *index) {
@@ -187,8 +196,9 @@ CgScalar *stage_avg_pool(CgBuild *b, IrNode *node, const CgIndex *index) {
 static CgScalar *pool_grad(CgBuild *b, IrNode *node, const CgIndex *index,
                            CgScalar *term(CgBuild *, IrNode *, const Window *, const CgIndex *, CgIndex)) {
     Window w = read_window(node);
-    int axes[2] = {cg_add_axis(b, w.kernel[0], true), cg_add_axis(b, w.kernel[1], true)};
-    CgIndex kh = cg_index_axis(axes[0]), kw = cg_index_axis(axes[1]);
+    int rows = cg_add_axis(b, w.kernel[0], true), columns = cg_add_axis(b, w.kernel[1], true);
+    int axes[2] = {rows, columns};
+    CgIndex kh = cg_index_axis(rows), kw = cg_index_axis(columns);
     CgIndex at[4] = {index[0], output_position(&w, 0, index[1], kh), output_position(&w, 1, index[2], kw), index[3]};
     CgIndex tap = cg_index_add(cg_index_scale(kh, w.kernel[1]), kw);
     CgScalar *inside = term(b, node, &w, at, tap);
@@ -198,9 +208,9 @@ static CgScalar *pool_grad(CgBuild *b, IrNode *node, const CgIndex *index,
 
 static CgScalar *chosen_tap(CgBuild *b, IrNode *node, const Window *w, const CgIndex *at, CgIndex tap) {
     (void)w;
-    CgScalar *distance = cg_op2(b, OP_sub, cg_value_at(b, node->inputs[1], at), cg_number(b, tap));
-    CgScalar *is_chosen = cg_op2(b, OP_gt, cg_constant(b, 0.5), cg_op(b, OP_abs, 1, &distance));
-    CgScalar *args[3] = {is_chosen, cg_value_at(b, node->inputs[0], at), cg_constant(b, 0)};
+    CgScalar *is_chosen = cg_equal(b, node->inputs[1], at, tap);
+    CgScalar *dy = cg_value_at(b, node->inputs[0], at);
+    CgScalar *args[3] = {is_chosen, dy, cg_constant(b, 0)};
     return cg_op(b, OP_select, 3, args);
 }
 
