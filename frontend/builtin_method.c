@@ -38,7 +38,8 @@ static IrNode *log_sum_exp(BuiltinUse *use, IrNode *x, bool keep) {
     int last = x->type.rank - 1;
     IrNode *rest = binary(use, OP_sub, x, reduce(use, OP_reduce_max, x, last, true));
     IrNode *sum = reduce(use, OP_reduce_sum, unary(use, OP_exp, rest), last, keep);
-    return binary(use, OP_add, unary(use, OP_log, sum), reduce(use, OP_reduce_max, x, last, keep));
+    IrNode *largest = reduce(use, OP_reduce_max, x, last, keep);
+    return binary(use, OP_add, unary(use, OP_log, sum), largest);
 }
 
 static Value run_over_last_axis(BuiltinUse *use) {
