@@ -1,6 +1,6 @@
 /* builtin_math.c: elementwise functions, on numbers and on tensors, and the operators on tensors. */
 #include "frontend/builtin.h"
-#include "ir/evaluate.h"
+#include "ir/scalar_form.h"
 
 static IrNode *as_node(BuiltinUse *use, const Value *value) {
     double number;

@@ -1,6 +1,6 @@
 /* eval.c: expressions and statements, evaluated while lowering. */
 #include "frontend/lower.h"
-#include "ir/evaluate.h"
+#include "ir/scalar_form.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
  *     neg(neg(x)) => x, relu(relu(x)) => relu(x), detach(detach(x)) => detach(x)
  * Every rule gives the same bits (up to the sign of a zero in x + 0). Additions are never reordered, and x * 0 stays: x
  * may be infinite. One walk in order of execution suffices, as operands are simplified before their users. */
-#include "ir/evaluate.h"
+#include "ir/scalar_form.h"
 #include "passes/rewrite.h"
 
 #include <math.h>

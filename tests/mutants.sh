@@ -152,8 +152,8 @@ mutant 'emitted draws ignore the image' codegen/c/prelude_c.c 's/\(run->image_ba
 # ---- gradients and passes ----
 mutant 'gradient of a square root' passes/gradients_elementwise.c '/^void grad_sqrt/,/^}/s/constant\(g, 0\.5\)|constant\(g, 2\)/constant(g, 3)/' -- unit/gradients
 mutant 'gradient of a division' passes/gradients_elementwise.c '/^void grad_div/,/^}/s/gradients_unary\(g, OP_neg, quotient\)/quotient/' -- unit/gradients
-mutant 'the smaller of constants for the larger' ir/evaluate.c 's/return a > b \? a : b;/return a < b ? a : b;/' -- unit/codegen_evaluate
-mutant 'a sigmoid of constants without its sign' ir/evaluate.c 's/exp\(-a\)/exp(a)/' -- unit/codegen_evaluate
+mutant 'the smaller of constants for the larger' ir/scalar_form.c 's/return a > b \? a : b;/return a < b ? a : b;/' -- unit/codegen_evaluate
+mutant 'a sigmoid of constants without its sign' ir/scalar_form.c 's/exp\(-a\)/exp(a)/' -- unit/codegen_evaluate
 mutant 'minus a relu taken for its argument' passes/canonicalize.c 's/inputs\[0\]->op == OP_neg \?/inputs[0]->op == OP_relu ?/' -- golden/passes/canonicalize
 mutant 'derive counts none' passes/derive.c 's/strcmp\(edge->operations\[i\], "none"\) != 0 \&\& //' -- unit/passes_derive
 mutant 'derive takes the last of equals' passes/derive.c 's/weight > best.weight/weight >= best.weight/' -- unit/passes_derive

@@ -1,7 +1,7 @@
 /* codegen_evaluate.c: what ir_evaluate says of every elementwise op, against generated code: of all triples of some numbers, and
  * of what is none, in single and double precision, element by element and in vectors. An op that is added is tried too. */
 #include "codegen_harness.h"
-#include "ir/evaluate.h"
+#include "ir/scalar_form.h"
 
 enum { NUMBERS = 10, TRIPLES = NUMBERS * NUMBERS * NUMBERS, COLUMNS = TRIPLES / HARNESS_BATCH };
 

@@ -5,7 +5,7 @@
 #ifndef NDARTS_TESTS_EVALUATE_H
 #define NDARTS_TESTS_EVALUATE_H
 
-#include "ir/evaluate.h"
+#include "ir/scalar_form.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  * away from kinks by chance. */
 #include "base/hash.h"
 #include "base/str.h"
-#include "ir/evaluate.h"
+#include "ir/scalar_form.h"
 #include "runtime/driver/runtime.h"
 
 #include <math.h>

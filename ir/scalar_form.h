@@ -1,6 +1,6 @@
-/* evaluate.h: what an elementwise op does to numbers: the scalar form of its row, compiled in double. */
-#ifndef NDARTS_IR_EVALUATE_H
-#define NDARTS_IR_EVALUATE_H
+/* scalar_form.h: what an elementwise op does to numbers: the scalar form of its row, compiled in double. */
+#ifndef NDARTS_IR_SCALAR_FORM_H
+#define NDARTS_IR_SCALAR_FORM_H
 
 #include "ir/ir.h"
 

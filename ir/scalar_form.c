@@ -1,6 +1,6 @@
-/* evaluate.c: the scalar forms of ops.def as C functions of doubles; see evaluate.h. A form is compiled here and printed by
+/* scalar_form.c: the scalar forms of ops.def as C functions of doubles; see scalar_form.h. A form is compiled here and printed by
  * the dialects, so both say the same; what it calls is nd_NAME below and in the preludes of the dialects. */
-#include "ir/evaluate.h"
+#include "ir/scalar_form.h"
 
 #include <math.h>
 
