@@ -8,7 +8,7 @@ import sys
 import _common
 from derive import edges
 
-OTHERS = {'imagenet', 'darts', 'networks', 'nas_bench_201', 'robust_darts', 'noisy_darts_A_imagenet'}  # spaces, networks, the ImageNet model
+OTHERS = {'imagenet', 'darts', 'methods', 'networks', 'nas_bench_201', 'robust_darts', 'noisy_darts_A_imagenet'}  # spaces, methods, networks, the ImageNet model
 
 
 def check(entry, path):
