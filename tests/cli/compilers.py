@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 BUILD, SOURCE, OTHER = os.environ['NDARTS_BUILD'], os.environ['NDARTS_SOURCE'], os.environ.get('NDARTS_OTHER_BUILD')
-TEXTS = ('specs/fashion_quick.nd', 'tests/simt/network.nd', 'tests/simt/search.nd', 'tests/simt/windows.nd')
-FORMS = (('ir',), ('stages',), ('c',), ('c', '--vector=0'), ('cu',), ('cu', '--precision=bf16'), ('plan',), ('plan', '--target=cuda'))
+TEXTS = ('specs/fashion_quick.nd', 'tests/simt/network.nd', 'tests/simt/windows.nd')
+FORMS = (('c',), ('c', '--vector=0'), ('cu',), ('cu', '--precision=bf16'), ('plan', '--target=cuda'))
 
 
 def output(build, text, form, *options):
