@@ -9,8 +9,6 @@
  * where the edge is. Draws in it are shaped like what it is about. Clauses of one kind apply in the order of the text. */
 #include "frontend/lower.h"
 
-#include <string.h>
-
 /* ---- method fair_darts, noisy_darts(std = 0.1) ---- */
 
 static void report_unknown(Lower *l, const Ast *name) {

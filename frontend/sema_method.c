@@ -7,15 +7,15 @@
  */
 #include "frontend/sema.h"
 
-typedef struct Clause {
+typedef struct ClauseForm {
     const char *name;
     int inputs;     /* names on the left; candidate: behind the operation's */
     bool operation; /* the left is OPERATION(name) */
     bool repeated;  /* may be given several times */
     const char *example;
-} Clause;
+} ClauseForm;
 
-static const Clause clauses[] = {
+static const ClauseForm clauses[] = {
     {"weights", 1, false, false, "weights(alphas) = softmax(alphas)"},
     {"candidate", 1, true, true, "candidate skip_connect(x) = x + 0.2 * normal()"},
     {"edge", 2, false, false, "edge(x, mixed) = mixed + x"},
@@ -23,7 +23,7 @@ static const Clause clauses[] = {
 };
 enum { CLAUSE_COUNT = sizeof clauses / sizeof clauses[0] };
 
-static const Clause *find_clause(const char *name) {
+static const ClauseForm *find_clause(const char *name) {
     for (int i = 0; i < CLAUSE_COUNT; i++)
         if (str_equal(clauses[i].name, name))
             return &clauses[i];
@@ -31,7 +31,7 @@ static const Clause *find_clause(const char *name) {
 }
 
 /* The names on the left of a clause, from `first` on; NULL when it is of another form. */
-static const Ast *clause_names(const Clause *clause, const Ast *left, int *first) {
+static const Ast *clause_names(const ClauseForm *clause, const Ast *left, int *first) {
     *first = clause->operation;
     if (clause->inputs == 1 && !clause->operation)
         return left->kind == AST_name ? left : NULL;
@@ -43,7 +43,7 @@ static const Ast *clause_names(const Clause *clause, const Ast *left, int *first
     return left;
 }
 
-static void check_clause(Sema *s, const Ast *method, const Clause *clause, const Ast *rule) {
+static void check_clause(Sema *s, const Ast *method, const ClauseForm *clause, const Ast *rule) {
     int first;
     const Ast *names = rule->kind == AST_rule ? clause_names(clause, rule->kids[0], &first) : NULL;
     if (!names) {
@@ -76,7 +76,7 @@ void sema_check_method(Sema *s, const Ast *method) {
     const Ast *section = method->kids[1];
     for (int i = 0; i < section->count && !diag_is_full(s->diag); i++) {
         const Ast *rule = section->kids[i];
-        const Clause *clause = find_clause(rule->name);
+        const ClauseForm *clause = find_clause(rule->name);
         if (!clause)
             diag_error(s->diag, rule->name_span, "unknown clause '%s' of a method%s", rule->name,
                        diag_choices(s->arena, rule->name, names, CLAUSE_COUNT));
