@@ -230,8 +230,13 @@ static Value apply_edge(Lower *l, Frame *f, const Stage *op, int count, const Va
             stride = f->stride;
     lower_set_variable(l, f, "stride", stride);
     const char *prefix = l->target->prefix;
-    l->target->prefix = lower_join(l->arena, prefix, arena_printf(l->arena, "_ops.%d", f->edge_count++));
-    Value value = lower_apply_op(l, f, op, count, inputs, true, span);
+    const char *name = lower_join(l->arena, prefix, arena_printf(l->arena, "_ops.%d", f->edge_count));
+    const char *params = f->names ? lower_edge_params(l, f, f->names, f->edge_count, -1, -1, span) : name;
+    f->edge_count++;
+    if (!params)
+        return (Value){.kind = VALUE_error};
+    l->target->prefix = params;
+    Value value = lower_apply_op(l, f, op, count, inputs, name, span);
     l->target->prefix = prefix;
     return value;
 }
@@ -247,7 +252,7 @@ Value lower_apply(Lower *l, Frame *f, const Stage *stage, int count, const Value
         return builtin_apply(l, f, stage, count, inputs, span);
     case STAGE_op:
         return f->cell ? apply_edge(l, f, stage, count, inputs, span)
-                       : lower_apply_op(l, f, stage, count, inputs, false, span);
+                       : lower_apply_op(l, f, stage, count, inputs, NULL, span);
     case STAGE_fn:
         return apply_fn(l, f, stage, count, inputs, span);
     case STAGE_pipe:
@@ -266,11 +271,13 @@ static Value call_cell(Lower *l, Frame *f, const Stage *cell, const Arguments *a
     Stage *copy = copy_stage(l, cell);
     for (int i = 0; i < arguments->named.count; i++) {
         const Binding *given = &arguments->named.items[i];
-        if (!str_equal(given->name, "stride"))
-            return lower_error(l, f, given->span, "a cell has no parameter '%s'; it takes its inputs and stride",
+        bool stride = str_equal(given->name, "stride");
+        if (!stride && !str_equal(given->name, "names"))
+            return lower_error(l, f, given->span, "a cell has no parameter '%s'; it takes its inputs, stride and names",
                                given->name);
-        if (given->value.kind != VALUE_int)
-            return lower_error(l, f, given->span, "stride is an integer, not %s", value_kind_name(&given->value));
+        if (given->value.kind != (stride ? VALUE_int : VALUE_string))
+            return lower_error(l, f, given->span, stride ? "stride is an integer, not %s" : "names is a string, not %s",
+                               value_kind_name(&given->value));
         if (!add_binding(l, f, &copy->args, cell->name, *given))
             return (Value){.kind = VALUE_error};
     }

@@ -19,13 +19,16 @@ static const char *choose_name(Arena *arena, const ForeignText *foreign, const P
     return name;
 }
 
-/* Can stand on an edge: op NAME(C, stride) = ..., or another name of one. */
+/* Can stand on an edge: op NAME(C, stride) = ..., whatever else has a default, or another name of one. */
 static bool is_edge_operation(const Ast *op) {
     if (op->kind != AST_op || op->count > 3)
         return false;
     const Ast *params = op->count == 3 ? op->kids[0] : NULL;
-    return !params ||
-           (params->count == 2 && str_equal(params->kids[0]->name, "C") && str_equal(params->kids[1]->name, "stride"));
+    bool fits = !params || (params->count >= 2 && str_equal(params->kids[0]->name, "C") &&
+                            str_equal(params->kids[1]->name, "stride"));
+    for (int i = 2; fits && params && i < params->count; i++)
+        fits = params->kids[i]->kids[0] != NULL;
+    return fits;
 }
 
 static bool name_operations(Arena *arena, const Program *program, GenotypeForm *form, Diag *diag) {

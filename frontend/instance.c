@@ -257,7 +257,7 @@ static bool claim_names(Lower *l, Frame *f, const Instance *instance, Span span)
     return true;
 }
 
-Value lower_apply_op(Lower *l, Frame *f, const Stage *op, int count, const Value *inputs, bool edge, Span span) {
+Value lower_apply_op(Lower *l, Frame *f, const Stage *op, int count, const Value *inputs, const char *edge, Span span) {
     IrType types[MAX_INPUTS];
     IrNode *nodes[MAX_INPUTS];
     for (int i = 0; i < count && i < MAX_INPUTS; i++) {
@@ -267,8 +267,11 @@ Value lower_apply_op(Lower *l, Frame *f, const Stage *op, int count, const Value
     Instance *instance = lower_instance(l, f, op, count, types, span);
     if (!instance || !claim_names(l, f, instance, span))
         return (Value){.kind = VALUE_error};
-    IrAttr attrs[] = {ir_attr_symbols("callee", 1, &instance->graph->name), ir_attr_string("name", l->target->prefix),
-                      ir_attr_bool("edge", true)};
+    const char *params = l->target->prefix;
+    IrAttr attrs[] = {ir_attr_symbols("callee", 1, &instance->graph->name),
+                      ir_attr_string("name", edge ? edge : params), ir_attr_bool("edge", true),
+                      ir_attr_string("params", params)};
+    int attr_count = !edge ? 2 : str_equal(edge, params) ? 3 : 4;
     l->target->builder.span = span;
-    return value_tensor(ir_build(&l->target->builder, OP_call, NULL, count, nodes, edge ? 3 : 2, attrs));
+    return value_tensor(ir_build(&l->target->builder, OP_call, NULL, count, nodes, attr_count, attrs));
 }

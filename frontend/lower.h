@@ -44,7 +44,8 @@ struct Frame {
     int edge_count;
     int input_count;
     IrNode **inputs;
-    Value stride; /* of edges from inputs */
+    Value stride;      /* of edges from inputs */
+    const char *names; /* of the edges' parameters, lower_edge_params; NULL: as the edges */
 };
 
 /* A variable that lies outside of an operation and that its function depends on. */
@@ -175,8 +176,9 @@ Instance *lower_instance(Lower *l, Frame *f, const Stage *op, int count, const I
 /* The function that does inner and then what the rule of a space says; the stage's parameters are named in that
  * function. */
 Instance *lower_instance_after(Lower *l, Frame *f, const Instance *inner, const Ast *rule, const Stage *after);
-/* Applies an operation: a call to its function, named by the target's prefix. */
-Value lower_apply_op(Lower *l, Frame *f, const Stage *op, int count, const Value *inputs, bool edge, Span span);
+/* Applies an operation: a call to its function, whose parameters are named by the target's prefix. edge: the name of the
+ * edge that it is; NULL: it is none. */
+Value lower_apply_op(Lower *l, Frame *f, const Stage *op, int count, const Value *inputs, const char *edge, Span span);
 /* "cells.0" and "op" -> "cells.0.op"; a label that begins with '^' stands alone. */
 const char *lower_join(Arena *arena, const char *prefix, const char *label);
 /* Enters a parameter's name in the graph under construction; false (and an error) when it is taken. */
@@ -220,6 +222,9 @@ Value builtin_select(Lower *l, Frame *f, Value condition, Value yes, Value no, S
 /* ---- genotypes and spaces (cell.c, space.c) ---- */
 Value lower_genotype_field(Lower *l, Frame *f, const Ast *genotype, const char *name, Span span);
 Value lower_space_field(Lower *l, Frame *f, const Ast *space, const char *name, Span span);
+/* What the parameters of an edge are called, "edges.{to}<-{from}" or "layers.{edge}", behind the target's prefix; from
+ * below 0: the states are not known. NULL after a mistake; two edges of one name are one. */
+const char *lower_edge_params(Lower *l, Frame *f, const char *names, int edge, int from, int to, Span span);
 Value lower_apply_cell(Lower *l, Frame *f, const Stage *cell, int count, const Value *inputs, const Bindings *named,
                        Span span);
 Value lower_apply_super(Lower *l, Frame *f, const Stage *cell, int count, const Value *inputs, const Bindings *named,

@@ -117,8 +117,11 @@ static void check_candidates(Sema *s, const Ast *list) {
 }
 
 static void check_cell_settings(Sema *s, const Ast *space, const Ast *cell) {
-    static const char *const names[] = {"inputs", "nodes", "output", "keep", "per"};
-    check_keys(s, cell, "setting of a cell", names, 5);
+    static const char *const names[] = {"inputs", "nodes", "output", "keep", "per", "names"};
+    check_keys(s, cell, "setting of a cell", names, 6);
+    const Ast *edges = find(cell, AST_setting, "names");
+    if (edges && edges->kids[0]->kind != AST_string)
+        diag_error(s->diag, edges->kids[0]->span, "'names' is a string, as in  names \"edges.{to}<-{from}\"");
     const Ast *output = find(cell, AST_setting, "output"), *per = find(cell, AST_setting, "per");
     if (per && (per->kids[0]->kind != AST_name || !str_equal(per->kids[0]->name, "node")))
         diag_error(s->diag, per->span, "edges are kept per node: keep N per node");

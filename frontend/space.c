@@ -12,6 +12,7 @@ typedef struct Space {
     const Ast *definition;
     int inputs, nodes, keep;
     const Ast *candidates, *output;
+    const Ast *names; /* of the parameters of an edge, or NULL */
     int kind_count;
     const char **kinds;
 } Space;
@@ -42,7 +43,9 @@ static int read_int(Lower *l, Frame *f, const Ast *definition, const char *name,
 static Space read_space(Lower *l, Frame *f, const Ast *definition) {
     const Ast *cell = find_kind(definition, AST_section, "cell"), *output = cell ? find_setting(cell, "output") : NULL;
     const Ast *candidates = find_setting(definition, "candidates"), *kinds = find_setting(definition, "cells");
-    Space space = {.definition = definition, .candidates = candidates ? candidates->kids[0] : NULL};
+    Space space = {.definition = definition,
+                   .candidates = candidates ? candidates->kids[0] : NULL,
+                   .names = cell ? find_setting(cell, "names") : NULL};
     lower_spend(l, f, definition->span, definition->count);
     space.inputs = read_int(l, f, definition, "inputs", 2);
     space.nodes = read_int(l, f, definition, "nodes", 4);
@@ -195,6 +198,16 @@ static void note_candidates(Lower *l, const Ast *list, int index, const char *na
         diag_note(l->diag, place->span, index >= 0 ? "'%s' is a candidate here" : "the candidates are here", name);
 }
 
+/* cells.0._ops.3, and where its candidates' parameters are called otherwise than _ops.I below it, how: edges.2<-1. False
+ * after a mistake. */
+static bool name_edge(Lower *l, Frame *f, const SuperCell *cell, int from, int to, const char **name,
+                      const char **params) {
+    const Ast *names = cell->space.names;
+    *name = lower_join(l->arena, l->target->prefix, arena_printf(l->arena, "_ops.%d", cell->edge));
+    *params = names ? lower_edge_params(l, f, names->kids[0]->name, cell->edge, from, to, names->span) : NULL;
+    return *params || !names;
+}
+
 static IrNode *mixed_edge(Lower *l, Frame *f, SuperCell *cell, IrNode *x, int from, int to) {
     lower_set_variable(l, f, "stride", from < cell->space.inputs ? cell->stride : value_int(1));
     const Ast *candidates = edge_candidates(l, f, &cell->space, cell->kind, from, to);
@@ -211,10 +224,13 @@ static IrNode *mixed_edge(Lower *l, Frame *f, SuperCell *cell, IrNode *x, int fr
     IrNode *weights = edge_weights(l, cell->alphas, cell->kind, cell->edge, list.count);
     if (!weights)
         return NULL;
-    const char *prefix = l->target->prefix;
-    const char *name = lower_join(l->arena, prefix, arena_printf(l->arena, "_ops.%d", cell->edge++));
-    IrAttr attrs[] = {ir_attr_symbols("candidates", list.count, symbols), ir_attr_string("name", name)};
-    IrNode *mixed = ir_build2(&l->target->builder, OP_mixed, x, weights, 2, attrs);
+    const char *prefix = l->target->prefix, *name, *params;
+    if (!name_edge(l, f, cell, from, to, &name, &params))
+        return NULL;
+    cell->edge++;
+    IrAttr attrs[] = {ir_attr_symbols("candidates", list.count, symbols), ir_attr_string("name", name),
+                      ir_attr_string("params", params)};
+    IrNode *mixed = ir_build2(&l->target->builder, OP_mixed, x, weights, params ? 3 : 2, attrs);
     if (!mixed) {
         lower_note_uses(l, f);
         note_candidates(l, candidates, -1, "");

@@ -21,11 +21,12 @@ static GradientRule *const rules[OP_COUNT] = {
 #undef AT_LEAST
 };
 
-static bool kind_is_wanted(GraphKind graph, IrParamKind kind) {
-    switch (graph) {
+static bool kind_is_wanted(const PassContext *ctx, IrParamKind kind) {
+    switch (ctx->kind) {
     case GRAPH_search_alphas:
         return kind == PARAM_alpha;
-    case GRAPH_search_weights:
+    case GRAPH_search_weights: /* of the alphas for the norm only */
+        return kind == PARAM_weight || (kind == PARAM_alpha && str_equal(ctx->settings.search.clip_over, "all"));
     case GRAPH_train:
         return kind == PARAM_weight;
     case GRAPH_gradients:
@@ -38,7 +39,7 @@ static bool kind_is_wanted(GraphKind graph, IrParamKind kind) {
 static bool is_wanted_source(const PassContext *ctx, const IrGraph *g, const IrNode *n) {
     if (ir_param_read(n)) {
         const IrParam *param = ir_module_find_param(g->module, ir_param_read(n));
-        return param && kind_is_wanted(ctx->kind, param->kind);
+        return param && kind_is_wanted(ctx, param->kind);
     }
     return n->op == OP_input && ctx->input_gradient && ctx->kind == GRAPH_gradients &&
            str_equal(ir_attr_get_string(n, "name", ""), "input");
@@ -94,7 +95,7 @@ static void add_outputs(Gradients *gradients, PassContext *ctx, IrGraph *g, IrNo
     StrMap params = gather(gradients, g, OP_param, last, ctx->arena);
     for (int i = 0; i < g->module->param_count; i++) {
         const IrParam *param = &g->module->params[i];
-        if (kind_is_wanted(ctx->kind, param->kind)) {
+        if (kind_is_wanted(ctx, param->kind)) {
             add_output(gradients, g, &params, param->name, &param->type);
         }
     }

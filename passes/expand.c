@@ -5,7 +5,8 @@
  * (expand_norm.c, expand_random.c). In inference batch norm uses running statistics, noise and drop path are the
  * identity.
  * - Names: a call prefixes the parameters inside with its own name; candidate i of a mixed operation NAME with
- *   NAME._ops.i; what begins with '^' gets NAME instead.
+ *   NAME._ops.i; what begins with '^' gets NAME instead. An edge whose parameters are called otherwise says so (params);
+ *   its draws and its tag keep NAME.
  * - Tags: everything made from a mixed operation or a call with edge=true carries its name; what is made from another
  *   call carries the name of the outermost named call.
  * - The module's table of parameters is filled here, in the order of first mention.
@@ -72,12 +73,14 @@ static IrNode *inline_function(Expander *e, const ExpandFrame *frame, const char
 
 IrNode *expand_call(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
     ExpandFrame inner = *frame;
-    inner.prefix = expand_resolve_name(e, frame, ir_attr_get_string(n, "name", ""));
-    if (!inner.tag && inner.prefix[0])
-        inner.tag = inner.prefix;
+    const char *name = expand_resolve_name(e, frame, ir_attr_get_string(n, "name", ""));
+    const char *params = ir_attr_get_string(n, "params", NULL);
+    inner.prefix = params ? expand_resolve_name(e, frame, params) : name;
+    if (!inner.tag && name[0])
+        inner.tag = name;
     if (ir_attr_get_int(n, "edge", 0)) {
-        inner.parent = inner.prefix;
-        inner.tag = inner.prefix;
+        inner.parent = name;
+        inner.tag = name;
     }
     return inline_function(e, &inner, ir_attr(n, "callee")->symbols[0], inputs);
 }
@@ -103,9 +106,11 @@ IrNode *expand_mixed(Expander *e, const ExpandFrame *frame, const IrNode *n, IrN
     const IrAttr *candidates = ir_attr(n, "candidates");
     ExpandFrame inner = *frame;
     inner.parent = inner.tag = expand_resolve_name(e, frame, ir_attr_get_string(n, "name", ""));
+    const char *params = ir_attr_get_string(n, "params", NULL);
+    params = params ? expand_resolve_name(e, frame, params) : arena_printf(e->ctx->arena, "%s._ops", inner.parent);
     IrNode *sum = NULL, *zero = NULL;
     for (int i = 0; i < candidates->count; i++) {
-        inner.prefix = arena_printf(e->ctx->arena, "%s._ops.%d", inner.parent, i);
+        inner.prefix = arena_printf(e->ctx->arena, "%s.%d", params, i);
         IrNode *value = inline_function(e, &inner, candidates->symbols[i], inputs);
         if (is_zero(value)) {
             zero = value;

@@ -1,5 +1,6 @@
 /* update.c: from gradients to new parameters. Takes the outputs grad/NAME away and adds assignments.
- *     norm   = sqrt(sum of squares of all gradients)              (output grad_norm: before clipping; weights only)
+ *     norm   = sqrt(sum of squares of all gradients)              (output grad_norm: before clipping; weights only,
+ *                                                                  with search.clip_over = all of the alphas too)
  *     factor = min(1, clip / (norm + 1e-6))
  *     w      = w - rate * (what the optimiser makes of factor * grad, w and its states)
  * The text says which optimiser the weights and the alphas have (ir/optimizers.def, optimizer.h). The rate, lr of the
@@ -85,6 +86,8 @@ static void add_updates(Update *u, const char *const *names, IrNode *const *grad
         if (!found) {
             bug("gradient of the unknown parameter '%s'", names[i]);
         }
+        if (u->ctx->kind == GRAPH_search_weights && found->kind == PARAM_alpha)
+            continue;                 /* has a part in the norm only */
         const IrParam param = *found; /* the table may move when states are added */
         IrNode *w = str_map_get(&nodes, param.name);
         u->b.span = param.span;

@@ -226,6 +226,13 @@ mutant 'noise that is not relative' genotypes/methods.nd 's/std \* detach\(devia
 mutant 'a penalty that the alphas do not feel' passes/attach_loss.c 's/if \(loss \&\& penalty\)/if (false)/' -- reference/methods_f64 beta_darts
 mutant 'a schedule over the epochs of the run' ir/schedules.c 's/schedule->epochs > 0 \? schedule->epochs : epochs/epochs/' -- reference/methods_f64 beta_darts
 mutant 'further clauses draw the same numbers' frontend/builtin_method.c 's/place->clause > 1/false/' -- cli/methods
+mutant 'NAS-Bench-201: convolutions without a bias' genotypes/nas_bench_201.nd 's/conv_bias = true, H/conv_bias = false, H/' -- reference/nas_bench_201
+mutant 'NAS-Bench-201: residual blocks as the supernet' genotypes/nas_bench_201.nd 's/affine, conv_bias = true, false/conv_bias = false/' -- reference/spaces_f64 nb201/softmax_no_bias
+mutant 'NAS-Bench-201: edges called by where they begin' genotypes/nas_bench_201.nd 's/edges\.\{to\}<-\{from\}/edges.{from}<-{to}/' -- reference/nas_bench_201
+mutant 'weights first, with the draws of seconds' runtime/driver/step.c 's/weights_first\(settings\) \? 2 : 1/weights_first(settings) ? 1 : 1/' -- unit/runtime_step
+mutant 'alphas first, always' runtime/driver/step.c 's/return settings \&\& str_equal\(settings->search.first, "weights"\)/return settings \&\& false/' -- reference/spaces_f64 weights_first
+mutant 'a norm of the weights, always' passes/differentiate.c 's/str_equal\(ctx->settings.search.clip_over, "all"\)/false/' -- reference/spaces_f64 weights_first
+mutant "Nesterov's momentum without the look ahead" passes/optimizer_sgd.c 's/u->settings->nesterov \? /false ? /' -- reference/spaces_f64 weights_first
 mutant 'library takes the first batch only' runtime/driver/predict.c 's/first < images; first \+= batch/first < 1; first += batch/' -- cli/library
 mutant 'cost of one edge only' runtime/report/report_cost.c 's/row->macs \+= count_macs/row->macs = count_macs/' -- cli/report prepare test_search
 mutant 'cells return all states' runtime/report/cells_read.c 's/count == 1 \&\& graph->node_count > 1/false/' -- golden/ndartsc/cells

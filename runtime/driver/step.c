@@ -73,13 +73,18 @@ double rt_step_drop_probability(const Settings *settings, const RtPosition *at) 
 
 /* ---- a pass ---- */
 
-static uint64_t draw_number(GraphKind kind, const RtPosition *at) {
+bool rt_step_weights_first(const Settings *settings) {
+    return settings && str_equal(settings->search.first, "weights");
+}
+
+static uint64_t draw_number(GraphKind kind, const Settings *settings, const RtPosition *at) {
     switch (kind) {
     case GRAPH_search_alphas:
+        return 2 * (uint64_t)at->global_step + (rt_step_weights_first(settings) ? 2 : 1);
     case GRAPH_eval: /* as the pass that would come next; a method may draw in evaluation too */
         return 2 * (uint64_t)at->global_step + 1;
     case GRAPH_search_weights:
-        return 2 * (uint64_t)at->global_step + 2;
+        return 2 * (uint64_t)at->global_step + (rt_step_weights_first(settings) ? 1 : 2);
     case GRAPH_train:
         return (uint64_t)at->global_step + 1;
     default:
@@ -100,7 +105,7 @@ static void set_by_rules(const Rules *r, double *scalars) {
 }
 
 RtRun rt_step(GraphKind kind, const Settings *settings, uint64_t seed, const RtPosition *at) {
-    RtRun run = {.kind = kind, .seed = seed, .step = at ? draw_number(kind, at) : 0, .epochs = 1};
+    RtRun run = {.kind = kind, .seed = seed, .step = at ? draw_number(kind, settings, at) : 0, .epochs = 1};
     if (at) {
         run.epoch = at->epoch;
         run.epochs = at->epochs;

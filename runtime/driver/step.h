@@ -14,10 +14,12 @@ typedef struct RtPosition {
     int64_t alphas_updates; /* that were made before */
 } RtPosition;
 
-/* A pass of that kind: seed, number of its draws (a search's step s: 2s + 1 for the alphas, 2s + 2 for the weights; a
- * training's: s + 1; evaluation in a search: that of the alphas of the step that would come next; all other passes 0) and all run-time scalars (ir/run_scalars.def). The images are the caller's to
+/* A pass of that kind: seed, number of its draws (a search's step s: 2s + 1 for what moves first, 2s + 2 for what moves
+ * second; a training's: s + 1; evaluation in a search: that of the pass that would come next; all other passes 0) and all run-time scalars (ir/run_scalars.def). The images are the caller's to
  * add. settings: of the text; they and the position matter for passes that train, and may be NULL elsewhere. */
 RtRun rt_step(GraphKind kind, const Settings *settings, uint64_t seed, const RtPosition *at);
+/* Whether the weights move first in a step of a search; else the alphas. */
+bool rt_step_weights_first(const Settings *settings);
 /* The probability that a path is dropped: constant in a search; of a training it rises linearly with the epoch, from
  * 0. */
 double rt_step_drop_probability(const Settings *settings, const RtPosition *at);

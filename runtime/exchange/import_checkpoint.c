@@ -55,6 +55,23 @@ static bool strip(Import *c, const IrModule *net, Error *error) {
     return true;
 }
 
+/* ---- names ---- */
+
+/* What other programs call architecture parameters of a kind of cell. */
+static const struct {
+    const char *theirs, *ours;
+} others[] = {{"arch_parameters", "alphas_normal"}}; /* NAS-Bench-201's supernet, which has one kind */
+
+static void rename_tensors(TensorFile *file) {
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        Tensor *tensor = (Tensor *)tensor_find(file, others[i].theirs);
+        if (!tensor || tensor_find(file, others[i].ours))
+            continue;
+        tensor->name = others[i].ours;
+        fprintf(stderr, "'%s' becomes '%s'\n", others[i].theirs, others[i].ours);
+    }
+}
+
 /* ---- together ---- */
 
 static void list_names(const StrMap *names, const char *what) {
@@ -107,6 +124,7 @@ static bool import(Import *c, Error *error) {
     }
     if (!read_weights(c, error) || !strip(c, graph ? graph->module : NULL, error))
         return false;
+    rename_tensors(&c->imported.file);
     report(c);
     if (graph &&
         !rt_weights_check(c->arena, graph->module, c->options->net, c->options->path, &c->imported.file, error))

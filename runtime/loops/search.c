@@ -3,7 +3,8 @@
  *     for every epoch, for every batch of the first half of the training images (step s of the whole run):
  *         unless the epoch is one of the first frozen_epochs:
  *             the alphas move (Adam), with the loss of a batch of the second half
- *         the weights move (clipped SGD with momentum), with the loss of the batch of the first half
+ *         the weights move (clipped SGD with momentum), with the loss of the batch of the first half; they come first
+ *         where the text says so
  *     after every epoch: loss and accuracy on the second half, in evaluation mode; genotype; checkpoint
  *
  * What each pass is given, rates and draws, says rt_step. When the second half has fewer batches than the first it starts
@@ -67,7 +68,9 @@ static bool is_frozen(const Search *s) {
 
 static bool search_step(Search *s, const Batch *batch, Error *error) {
     int64_t images = s->loop.at.sums.images + s->loop.at.sums.alphas_images;
-    if ((!is_frozen(s) && !step_alphas(s, error)) || !step_weights(s, batch, error))
+    bool weights_first = rt_step_weights_first(&s->loop.settings);
+    if ((weights_first && !step_weights(s, batch, error)) || (!is_frozen(s) && !step_alphas(s, error)) ||
+        (!weights_first && !step_weights(s, batch, error)))
         return false;
     s->loop.at.step++;
     s->loop.at.batch = loop_batch_number(&s->loop, batch) + 1;

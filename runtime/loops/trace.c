@@ -1,6 +1,6 @@
 /* trace.c: runs a text on given inputs, weights and draws, and writes down what it computes
- * (docs/cli.md lists the tensors). A search: one stand-alone pass for all gradients, then, from the initial state,
- * search steps. Anything else: evaluation, and when there are labels (or a fed gradient of the logits) one training
+ * (docs/cli.md lists the tensors). A search: evaluation, one stand-alone pass for all gradients, then, from the initial
+ * state, search steps. Anything else: evaluation, and when there are labels (or a fed gradient of the logits) one training
  * step. */
 #include "runtime/loops/trace.h"
 
@@ -139,7 +139,7 @@ static bool open_program(Trace *t, Error *error) {
     o.fed_stream_count = t->stream_count;
     o.grad_output_loss = o.input_gradient = product;
     o.kinds = t->is_search ? search : network;
-    o.kind_count = t->is_search ? (t->options->steps > 0 ? 4 : 1) : !t->trains ? 1 : product ? 2 : 3;
+    o.kind_count = t->is_search ? (t->options->steps > 0 ? 4 : 2) : !t->trains ? 1 : product ? 2 : 3;
     t->program = rt_program_open(&o, error);
     return t->program && check_streams(t, error);
 }
@@ -224,8 +224,12 @@ static const Tensor *fed_tensor(Trace *t, const RtTensorInfo *info, bool valid, 
     return tensor ? tensor : drawn_tensor(t, info, run);
 }
 
-/* A pass of a run that is at the begin of the epoch that was asked for and has taken so many steps. */
+/* A pass of a run that is at the begin of the epoch that was asked for and has taken so many steps; STAND_ALONE: one of
+ * its own, whose draws have number 0. */
+enum { STAND_ALONE = -1 };
 static bool run_graph(Trace *t, GraphKind kind, int64_t taken, bool valid, Error *error) {
+    bool alone = taken == STAND_ALONE;
+    taken = alone ? 0 : taken;
     /* What comes after the last step is in its epoch. */
     int64_t later = !t->options->epoch_per_step ? 0 : taken < t->options->steps ? taken : t->options->steps - 1;
     const RtPosition at = {.epoch = t->options->epoch + later,
@@ -234,6 +238,7 @@ static bool run_graph(Trace *t, GraphKind kind, int64_t taken, bool valid, Error
                            .global_step = taken,
                            .alphas_updates = taken};
     RtRun run = rt_step(kind, &t->settings, t->seed, &at);
+    run.step = alone ? 0 : run.step;
     int count = rt_input_count(t->program, kind);
     RtInput *inputs = ARENA_ARRAY(t->arena, RtInput, count);
     for (int i = 0; i < count; i++) {
@@ -305,21 +310,36 @@ static void add_updates(Trace *t, const char *prefix) {
     }
 }
 
-static bool run_search_step(Trace *t, int64_t s, Error *error) {
-    const char *prefix = arena_printf(t->arena, "search%lld/", (long long)s);
+static bool run_alphas(Trace *t, int64_t s, const char *prefix, Error *error) {
     if (!run_graph(t, GRAPH_search_alphas, s, true, error))
         return false;
     add_output(t, GRAPH_search_alphas, "loss", arena_printf(t->arena, "%svalid_loss", prefix));
+    return true;
+}
+
+static bool run_weights(Trace *t, int64_t s, const char *prefix, Error *error) {
     if (!run_graph(t, GRAPH_search_weights, s, false, error))
         return false;
     add_output(t, GRAPH_search_weights, "loss", arena_printf(t->arena, "%strain_loss", prefix));
     add_output(t, GRAPH_search_weights, "grad_norm", arena_printf(t->arena, "%sgrad_norm", prefix));
+    return true;
+}
+
+static bool run_search_step(Trace *t, int64_t s, Error *error) {
+    const char *prefix = arena_printf(t->arena, "search%lld/", (long long)s);
+    bool weights_first = rt_step_weights_first(&t->settings);
+    if ((weights_first && !run_weights(t, s, prefix, error)) || !run_alphas(t, s, prefix, error) ||
+        (!weights_first && !run_weights(t, s, prefix, error)))
+        return false;
     add_params(t, PARAM_alpha, prefix);
     return true;
 }
 
 static bool trace_search(Trace *t, Error *error) {
-    if (!run_graph(t, GRAPH_gradients, 0, true, error))
+    if (!run_graph(t, GRAPH_eval, STAND_ALONE, true, error))
+        return false;
+    add_output(t, GRAPH_eval, "logits", "eval_logits");
+    if (!run_graph(t, GRAPH_gradients, STAND_ALONE, true, error))
         return false;
     add_output(t, GRAPH_gradients, "logits", "logits");
     add_output(t, GRAPH_gradients, "loss", "loss");

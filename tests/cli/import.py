@@ -313,6 +313,13 @@ def networks():
     expect('a network that fits', 0, 'all weights of net.ir are there', 'fits.pt', '--net', 'net.ir', '-o', 'fits.safetensors')
 
 
+def names_of_others():
+    _safetensors.write('arch.safetensors', {'arch_parameters': ((1, 2), [1, 2]), 'stem.0.weight': ((2,), [3, 4])})
+    expect('names of others', 0, "'arch_parameters' becomes 'alphas_normal'", 'arch.safetensors', '-o', 'ours.safetensors')
+    if sorted(_safetensors.read('ours.safetensors')) != ['alphas_normal', 'stem.0.weight']:
+        failures.append('names of others')
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -323,6 +330,7 @@ def main():
         weights_that_are_not_read()
         prefixes()
         networks()
+        names_of_others()
         left = [name for name in os.listdir('.') if 'refused' in name or 'hostile1' in name or 'executed' in name or name == 'net.safetensors']
         if left:
             failures.append('nothing is left behind')

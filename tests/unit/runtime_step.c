@@ -81,6 +81,10 @@ static void test_the_rest(void **state) {
           weights = rt_step(GRAPH_search_weights, search, 9, &at), step = rt_step(GRAPH_train, train, 9, &at),
           alone = rt_step(GRAPH_gradients, search, 9, &at);
     assert_true(alphas.seed == 9 && alphas.step == 207 && weights.step == 208 && step.step == 104 && alone.step == 0);
+    Settings turned = *search;
+    turned.search.first = "weights";
+    assert_true(rt_step(GRAPH_search_alphas, &turned, 9, &at).step == 208);
+    assert_true(rt_step(GRAPH_search_weights, &turned, 9, &at).step == 207);
     expect_near(alphas.scalars[RUN_adam_bias1], 0.75);
     expect_near(alphas.scalars[RUN_alphas_lr], 3e-4);
     expect_near(weights.scalars[RUN_drop_keep], 0.75);

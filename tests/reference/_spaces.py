@@ -1,0 +1,54 @@
+"""The supernet and networks of NAS-Bench-201, under the published names, as the published implementation has them."""
+import _common
+
+# What a step has on the way, without a name in ndarts; the network's updates are compared one by one.
+PARTS = ['-grad_total_norm', '-search_update_total_norm'] + [f'-search{s}/grad/' for s in range(3)]
+
+
+def images(case, which=('', '_valid')):
+    shape = f'{case["N"]},3,{case["H"]},{case["W"]}'
+    return [entry for valid in which for entry in (f'input{valid}=input:{shape}', f'labels{valid}=label/{case["classes"]}:{case["N"]}')]
+
+
+def search(case, folder):
+    bias = 'false' if case.get('no_conv_bias') else 'true'
+    published = 'first weights  clip_over all' if case['key'].endswith('weights_first') else ''
+    text = f'''import "nas_bench_201.nd"
+search {{
+    space nas_bench_201
+    network nas_bench_201_search(C = {case["C"]}, cells_per_stage = {case["cells_per_stage"]}, conv_bias = {bias})
+    data synthetic(H = {case["H"]}, W = {case["W"]})
+    epochs 50  batch {case["N"]}  {published}
+    weights sgd(lr = 0.025, momentum = 0.9, nesterov = true, decay = 5e-4, clip = 5)
+    alphas adam(lr = 3e-4, betas = (0.5, 0.999), decay = 1e-3)
+}}
+'''
+    result = _common.Case('spaces', case['key'], text, folder)
+    result.make_feed(images(case) + ['alphas_normal=unit:6,5'])
+    result.options = ['--steps', str(case.get('steps', 0))]
+    result.rules = ['samples=64', '-weights_first/', 'arch_first/='] + PARTS + [f'-arch_first/{part[1:]}' for part in PARTS]
+    return result
+
+
+def network(case, folder):
+    """The string is the text. With a training pass it is that of the other images."""
+    result = _common.Case('spaces', case['key'], case['string'] + '\n', folder)
+    result.sets = [f'{name}={case[name]}' for name in ('C', 'cells_per_stage', 'classes', 'H', 'W')]
+    entries = images(case, ['_valid'])
+    if case.get('pass') == 'training':
+        result.make_feed([entry.replace('_valid=', '=').replace(':', f'@{entry.split("=")[0]}:', 1) for entry in entries])
+        result.rules = ['samples=64', '-eval_logits', '-grad_total_norm', 'logits=train/logits', 'loss=train/loss', 'grad/=train/grad/', 'after/=train/after/']
+    else:
+        result.make_feed(images(case, [''])[:1])
+        result.rules = ['eval_logits=eval/logits', '-logits', '-loss', '-grad', '-after/']
+    return result
+
+
+def build(case, folder):
+    result = network(case, folder) if 'string' in case else search(case, folder)
+    result.make_weights()
+    return result
+
+
+def main(precision):
+    _common.run_all('spaces', precision, build)
