@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Fetches a data set from its publisher, verifies its checksum and unpacks it. What is there and right is not fetched
-# again. Exit codes: 0 the data is there, 1 wrong arguments, 2 it could not be fetched; then it says what to put where.
+# Fetches a data set from its publisher, verifies its checksum and unpacks it; or unpacks an archive of pictures that is
+# at hand. What is there and right is not fetched again. Exit codes: 0 the data is there, 1 wrong arguments, 2 it could
+# not be fetched or unpacked; then it says what to put where.
 set -euo pipefail
 
 usage() {
-    echo "usage: tools/get_data.sh cifar10|cifar100|fashion-mnist DIR" >&2
+    echo "usage: tools/get_data.sh cifar10|cifar100|fashion-mnist|ARCHIVE DIR" >&2
     echo "  cifar10, cifar100: DIR/cifar-10-batches-bin, DIR/cifar-100-binary   fashion-mnist: DIR/*.gz" >&2
+    echo "  ARCHIVE: a file (.tar, .tar.gz, .tar.xz, .tar.bz2, .zip) of pictures in a folder for each class: DIR is what" >&2
+    echo "  data image_folder(\"DIR\") takes" >&2
     exit 1
 }
 
@@ -65,6 +68,49 @@ fetch_archive() {
     echo "$folder/$unpacked"
 }
 
+# unpack ARCHIVE FOLDER: with whatever there is
+unpack() {
+    case $1 in
+    *.zip) python3 -m zipfile -e "$1" "$2" ;;
+    *) tar -xf "$1" -C "$2" ;;
+    esac
+}
+
+# count_classes FOLDER: folders that hold pictures
+count_classes() {
+    find "$1" -type f \( -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' -o -iname '*.webp' -o -iname '*.bmp' \) \
+        -printf '%h\n' | sort -u | wc -l
+}
+
+# unpack_pictures ARCHIVE FOLDER: FOLDER appears whole, or not at all
+unpack_pictures() {
+    local archive=$1 target=$2 part=$2.part inside
+    if [ -e "$target" ] && [ "$(count_classes "$target")" -gt 1 ]; then
+        echo "$target"
+        return 0
+    fi
+    [ ! -e "$target" ] || { echo "get_data: $target is there, and holds no pictures in folders" >&2; exit 1; }
+    rm -rf "$part"
+    mkdir -p "$part"
+    if ! unpack "$archive" "$part"; then
+        rm -rf "$part"
+        echo "get_data: $archive could not be unpacked" >&2
+        exit 2
+    fi
+    inside=$part
+    while [ "$(find "$inside" -mindepth 1 -maxdepth 1 | wc -l)" -eq 1 ] && [ -d "$(echo "$inside"/*)" ]; do
+        inside=$(echo "$inside"/*)
+    done
+    if [ "$(count_classes "$inside")" -lt 2 ] || [ -n "$(find "$inside" -type l -print -quit)" ]; then
+        rm -rf "$part"
+        echo "get_data: $archive holds no pictures in a folder for each class, or holds links" >&2
+        exit 2
+    fi
+    mv "$inside" "$target"
+    rm -rf "$part"
+    echo "$target"
+}
+
 case $name in
 cifar10)
     mkdir -p "$folder"
@@ -85,6 +131,7 @@ fashion-mnist)
     echo "$folder"
     ;;
 *)
-    usage
+    [ -f "$name" ] || usage
+    unpack_pictures "$name" "$folder"
     ;;
 esac

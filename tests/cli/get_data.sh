@@ -45,4 +45,27 @@ mkdir -p data/cifar-100-binary
 echo x >data/cifar-100-binary/train.bin
 echo x >data/cifar-100-binary/test.bin
 expect 0 'data/cifar-100-binary' bash "$script" cifar100 data
+
+# An archive of pictures: unpacked once, whole or not at all, without the folder around it.
+mkdir -p pack/set/train/{cat,dog} pack/set/test/{cat,dog} "odd name"
+for file in pack/set/{train,test}/{cat,dog}/0.jpg; do echo picture >"$file"; done
+tar -C pack -cJf "odd name/set.tar.xz" set
+(cd pack && python3 -m zipfile -c ../set.zip set)
+expect 0 'out of/tar' bash "$script" "odd name/set.tar.xz" "out of/tar"
+expect 0 'out of/zip' bash "$script" set.zip "out of/zip"
+for made in tar zip; do
+    [ "$(cd "out of/$made" && find . -type f | sort | tr '\n' ' ')" = "./test/cat/0.jpg ./test/dog/0.jpg ./train/cat/0.jpg ./train/dog/0.jpg " ] ||
+        { find "out of" >&2; exit 1; }
+done
+rm "odd name/set.tar.xz"
+echo broken >"odd name/set.tar.xz"
+expect 0 'out of/tar' bash "$script" "odd name/set.tar.xz" "out of/tar"
+expect 2 'could not be unpacked' bash "$script" "odd name/set.tar.xz" other
+ln -s /etc pack/set/train/etc
+tar -C pack -cf links.tar set
+expect 2 'or holds links' bash "$script" links.tar other
+mkdir flat && echo picture >flat/0.jpg && tar -C flat -cf flat.tar .
+expect 2 'holds no pictures in a folder for each class' bash "$script" flat.tar other
+[ ! -e other ] && [ ! -e other.part ] || { echo "left behind: $(ls -d other*)" >&2; exit 1; }
+expect 1 'is there, and holds no pictures' bash "$script" set.zip flat
 echo 'get_data.sh works'
