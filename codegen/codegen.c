@@ -161,6 +161,8 @@ CgOutput *cg_generate(Arena *arena, IrModule *ir, IrGraph *const *graphs, int gr
                          .plan = make_plan(module),
                          .loop_count = module->loop_count,
                          .loops = module->loops};
+    if (options->target->list_definitions)
+        output->definitions = options->target->list_definitions(module, output->plan);
     output->units = ARENA_ARRAY(arena, const char *, output->unit_count);
     for (int i = 0; i < output->unit_count; i++)
         output->units[i] = options->target->print_unit(module, output->plan, i, output->unit_count);

@@ -8,6 +8,7 @@
 #include "ir/stats.h"
 #include "passes/memory_report.h"
 #include "runtime/device/cache.h"
+#include "runtime/device/cache_entry.h"
 #include "runtime/device/compiler.h"
 #include "runtime/device/cubin.h"
 #include "runtime/device/cuda_module.h"
@@ -298,7 +299,7 @@ static bool emit_cubin(EmitJob *job) {
         if (!compile_cubin(job, &weights, &bytes, &size))
             return false;
         if (key)
-            rt_cache_write(o->arena, key, bytes, size, &ignored);
+            rt_cache_write(key, bytes, size, &ignored);
     }
     if (weights.file && !cubin_fill_weights(weights.file->text, weights.file->size, bytes, size))
         return error_set(&job->error, ERROR_MACHINE, "the compiled module has no room for its weights");

@@ -21,6 +21,24 @@ static void add_functions(const CgModule *module, int unit, int unit_count, Str 
                  module->functions[i].text);
 }
 
+static const CgDefinitions *list_definitions(const CgModule *module, const Plan *plan) {
+    Arena *arena = module->arena;
+    CgDefinitions *all = ARENA_NEW(arena, CgDefinitions);
+    Str prelude = str_create(arena), table = str_create(arena);
+    cg_c_add_prelude(&prelude, module->options);
+    add_kernel_table(module, &table);
+    cg_add_plan(module, plan, "", &table);
+    *all = (CgDefinitions){.prelude = prelude.data, .table = table.data};
+    all->list = ARENA_ARRAY(arena, CgDefinition, module->function_count + module->kernel_count);
+    for (int i = 0; i < module->function_count; i++)
+        all->list[all->count++] =
+            (CgDefinition){module->functions[i].name,
+                           arena_printf(arena, "%s\n{\n%s}\n", cg_loop_parameters, module->functions[i].text)};
+    for (int i = 0; i < module->kernel_count; i++)
+        all->list[all->count++] = (CgDefinition){module->kernels[i].plan.name, module->kernels[i].text};
+    return all;
+}
+
 /* Kernels go to the units in turn: neighbours are alike in size, so the units are too. */
 static const char *print_unit(const CgModule *module, const Plan *plan, int unit, int unit_count) {
     Str out = str_create(module->arena);
@@ -47,4 +65,5 @@ const CgTarget cg_target_c = {.id = TARGET_c,
                               .by_image = true,
                               .vectors = true,
                               .emit_program = cg_c_emit_program,
-                              .print_unit = print_unit};
+                              .print_unit = print_unit,
+                              .list_definitions = list_definitions};

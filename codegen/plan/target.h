@@ -10,6 +10,20 @@
 typedef struct CgModule CgModule;
 typedef struct CgProgram CgProgram;
 
+/* The functions that the units of a module hold, each by itself: loops, and kernels, which may call what stands before
+ * them. Other modules have many of them too. */
+typedef struct CgDefinition {
+    const char *name;
+    const char *text; /* parameters, and in a line of its own the body: "(...)\n{...}\n" */
+} CgDefinition;
+
+typedef struct CgDefinitions {
+    const char *prelude; /* of every unit */
+    int count;
+    CgDefinition *list;
+    const char *table; /* nd_plan, and nd_kernels with the kernels' declarations */
+} CgDefinitions;
+
 struct CgTarget {
     CgTargetId id;
     const char *name;                          /* "cuda": of --target, and in plans */
@@ -27,6 +41,7 @@ struct CgTarget {
     void (*emit_program)(CgModule *module, CgProgram *program, PlanGraph *calls);
     void (*finish)(CgModule *module); /* adds kernels that no step calls; NULL: there are none */
     const char *(*print_unit)(const CgModule *module, const Plan *plan, int unit, int unit_count);
+    const CgDefinitions *(*list_definitions)(const CgModule *module, const Plan *plan); /* NULL: it has none */
 };
 #define TARGET(name, starts_threads) extern const CgTarget cg_target_##name;
 #include "codegen/plan/targets.def"

@@ -16,17 +16,8 @@ bool rt_cache_fill(const RtCompiler *compiler, const CgOutput *output, const cha
 RtModule *rt_cache_load(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *key,
                         Error *error);
 
-/* An entry that is plain bytes, by its file's name. Read: NULL when it is not there or damaged. Write: it appears whole
- * or not at all. */
-void *rt_cache_read(Arena *arena, const char *name, size_t *size);
-bool rt_cache_write(Arena *arena, const char *name, const void *bytes, size_t size, Error *error);
-
 /* The compiler that we are, as part of the key of a text: another build may generate other code. */
 void rt_cache_add_own_hash(Str *s);
-/* Opens an entry, by its file's name, and says that it is used for as long as the file is open. -1: there is none that
- * only this user or root can have written. */
-int rt_cache_open(Arena *arena, const char *name);
-
 /* The key of the module that a text led to before, or NULL; text_key: 64 hexadecimal digits. */
 const char *rt_cache_recall(Arena *arena, const char *text_key);
 void rt_cache_remember(const char *text_key, const char *key);

@@ -203,19 +203,8 @@ static bool run_jobs(CompilerJob *jobs, int count, const char *what, Error *erro
     return ok && ended == count;
 }
 
-typedef struct Build {
-    Arena *arena;
-    const RtCompiler *compiler;
-    const char *options, *folder;
-    int unit_count;
-} Build;
-
-static const char *unit_path(const Build *b, int unit, const char *suffix) {
-    return arena_printf(b->arena, "%s/unit%d.%s", b->folder, unit, suffix);
-}
-
-static const char *module_path(const Build *b) {
-    return arena_printf(b->arena, "%s/module.so", b->folder);
+static const char *unit_path(const RtCompiling *c, int unit, const char *suffix) {
+    return arena_printf(c->arena, "%s/unit%d.%s", c->folder, unit, suffix);
 }
 
 /* gcc names itself "cc (Debian 12.2.0-14) 12.2.0", by the name it was called by. */
@@ -249,14 +238,14 @@ static void split_and_add(CompilerCall *c, const char *text) {
 }
 
 /* The compiler, its options, then the arguments given. */
-static const char **make_command(const Build *b, int count, const char *const *arguments) {
-    CompilerCall c = {.arena = b->arena};
-    add_words(&c, b->compiler->args, b->compiler->arg_count);
-    split_and_add(&c, is_gcc(b->compiler) ? economies : "");
-    split_and_add(&c, b->options);
-    add_words(&c, arguments, count);
-    add_words(&c, (const char *[]){NULL}, 1);
-    return c.words;
+static const char **make_command(const RtCompiling *c, int count, const char *const *arguments) {
+    CompilerCall call = {.arena = c->arena};
+    add_words(&call, c->compiler->args, c->compiler->arg_count);
+    split_and_add(&call, is_gcc(c->compiler) ? economies : "");
+    split_and_add(&call, c->options);
+    add_words(&call, arguments, count);
+    add_words(&call, (const char *[]){NULL}, 1);
+    return call.words;
 }
 
 /* The compiler gets it by standard input, not by its name, which it would write into the assembler's text as it is; what
@@ -269,49 +258,50 @@ static bool write_unit(const char *path, int unit, const char *text, Error *erro
 }
 
 /* A compiler that is killed leaves its own temporary files; they go with the folder. */
-static const char *const *compiler_environment(const Build *b) {
-    return process_environment(b->arena, "TMPDIR", b->folder);
+static const char *const *compiler_environment(const RtCompiling *c) {
+    return process_environment(c->arena, "TMPDIR", c->folder);
 }
 
-static bool compile_units(const Build *b, const CgOutput *output, Error *error) {
-    CompilerJob *jobs = ARENA_ARRAY(b->arena, CompilerJob, b->unit_count);
-    const char *const *environment = compiler_environment(b);
-    for (int i = 0; i < b->unit_count; i++) {
-        if (!write_unit(unit_path(b, i, "c"), i, output->units[i], error))
+bool rt_compile_units(const RtCompiling *c, int count, const char *const *units, const char **objects, Error *error) {
+    CompilerJob *jobs = ARENA_ARRAY(c->arena, CompilerJob, count + 1);
+    const char *const *environment = compiler_environment(c);
+    for (int i = 0; i < count; i++) {
+        objects[i] = unit_path(c, i, "o");
+        if (!write_unit(unit_path(c, i, "c"), i, units[i], error))
             return false;
-        jobs[i].argv = make_command(b, 6, (const char *[]){"-x", "c", "-c", "-", "-o", unit_path(b, i, "o")});
-        jobs[i].input = unit_path(b, i, "c");
+        jobs[i].argv =
+            make_command(c, 7, (const char *[]){"-ffunction-sections", "-x", "c", "-c", "-", "-o", objects[i]});
+        jobs[i].input = unit_path(c, i, "c");
         jobs[i].environment = environment;
-        jobs[i].messages = unit_path(b, i, "txt");
+        jobs[i].messages = unit_path(c, i, "txt");
     }
-    return run_jobs(jobs, b->unit_count, "cannot compile", error);
+    return run_jobs(jobs, count, "cannot compile", error);
 }
 
-static bool link_units(const Build *b, Error *error) {
-    const char **arguments = ARENA_ARRAY(b->arena, const char *, b->unit_count + 4);
-    int count = 0;
-    arguments[count++] = "-shared";
-    for (int i = 0; i < b->unit_count; i++)
-        arguments[count++] = unit_path(b, i, "o");
-    arguments[count++] = "-o";
-    arguments[count++] = module_path(b);
-    arguments[count++] = "-lm";
-    CompilerJob job = {.argv = make_command(b, count, arguments),
-                       .environment = compiler_environment(b),
-                       .messages = unit_path(b, 0, "txt")};
-    return run_jobs(&job, 1, "cannot link", error);
-}
-
-bool rt_build_in_folder(Arena *arena, const RtCompiler *compiler, const CgOutput *output, const char *options,
-                        const char *folder, const char **module, Error *error) {
-    Build b = {arena, compiler, options, folder, output->unit_count};
-    *module = module_path(&b);
-    return compile_units(&b, output, error) && link_units(&b, error) &&
+bool rt_link_objects(const RtCompiling *c, int count, const char *const *objects, const char **module, Error *error) {
+    const char **arguments = ARENA_ARRAY(c->arena, const char *, count + 5);
+    *module = arena_printf(c->arena, "%s/module.so", c->folder);
+    arguments[0] = "-shared";
+    arguments[1] = "-Wl,--gc-sections"; /* objects may define what this module does not need */
+    memcpy(arguments + 2, objects, sizeof *objects * (size_t)count);
+    arguments[count + 2] = "-o";
+    arguments[count + 3] = *module;
+    arguments[count + 4] = "-lm";
+    CompilerJob job = {.argv = make_command(c, count + 5, arguments),
+                       .environment = compiler_environment(c),
+                       .messages = unit_path(c, 0, "txt")};
+    return run_jobs(&job, 1, "cannot link", error) &&
            (access(*module, F_OK) == 0 ||
             error_set(error, ERROR_MACHINE,
                       "the C compiler '%s' made no module; do CC and NDARTS_CFLAGS tell it to do "
                       "something else?",
-                      compiler->args[0]));
+                      c->compiler->args[0]));
+}
+
+bool rt_build_in_folder(const RtCompiling *c, const CgOutput *output, const char **module, Error *error) {
+    const char **objects = ARENA_ARRAY(c->arena, const char *, output->unit_count);
+    return rt_compile_units(c, output->unit_count, output->units, objects, error) &&
+           rt_link_objects(c, output->unit_count, objects, module, error);
 }
 
 bool rt_build_shared(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *path,
@@ -321,7 +311,8 @@ bool rt_build_shared(const RtCompiler *compiler, const CgOutput *output, const c
     const char *module;
     /* A path must not look like an option. */
     bool made = scratch_make(arena, *path == '/' ? path : arena_printf(arena, "./%s", path), &scratch, error);
-    bool ok = made && rt_build_in_folder(arena, compiler, output, options, scratch.folder, &module, error);
+    RtCompiling work = {arena, compiler, options, scratch.folder};
+    bool ok = made && rt_build_in_folder(&work, output, &module, error);
     if (ok && rename(module, path) != 0)
         ok = error_set(error, ERROR_MACHINE, "cannot write %s: %s", path, strerror(errno));
     if (made)

@@ -17,11 +17,22 @@ typedef struct RtCompiler {
 bool rt_compiler_find(Arena *arena, RtCompiler *compiler, Error *error);
 /* The options that decide which instructions and which bits come out, as words of a command; $NDARTS_CFLAGS last. */
 const char *rt_compiler_options(Arena *arena, int vector_bytes);
-/* Compiles the units side by side and links them, all in a folder that is there for it alone; *module is the file. A
- * compiler's error is ERROR_MACHINE with its first lines. */
-bool rt_build_in_folder(Arena *arena, const RtCompiler *compiler, const CgOutput *output, const char *options,
-                        const char *folder, const char **module, Error *error);
-/* The same into path, which appears whole or not at all. */
+
+/* What is compiled, and how, in a folder that is there for it alone. */
+typedef struct RtCompiling {
+    Arena *arena;
+    const RtCompiler *compiler;
+    const char *options, *folder;
+} RtCompiling;
+
+/* Compiles the source texts side by side; objects[i] is the file made of units[i]. A compiler's error is ERROR_MACHINE
+ * with its first lines. */
+bool rt_compile_units(const RtCompiling *work, int count, const char *const *units, const char **objects, Error *error);
+/* Links objects to *module, a file. */
+bool rt_link_objects(const RtCompiling *work, int count, const char *const *objects, const char **module, Error *error);
+/* Both. */
+bool rt_build_in_folder(const RtCompiling *work, const CgOutput *output, const char **module, Error *error);
+/* The same, in a folder of its own, into path, which appears whole or not at all. */
 bool rt_build_shared(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *path,
                      Error *error);
 

@@ -9,6 +9,7 @@
 #include "base/locale.h"
 #include "base/str.h"
 #include "runtime/device/cache.h"
+#include "runtime/device/cache_entry.h"
 #include "runtime/device/cubin.h"
 #include "runtime/device/nvjitlink.h"
 #include "runtime/device/nvrtc.h"
@@ -251,7 +252,7 @@ static CudaModule *compile(const CudaApi *api, const CgOutput *output, const cha
     if (compile_all(&b, threads, error) && fill_plan(arena, output, b.units[0].cubin, b.units[0].size, error)) {
         size_t size;
         void *container = pack_units(arena, &b, &size);
-        if (rt_cache_write(arena, entry_name(arena, key), container, size, error))
+        if (rt_cache_write(entry_name(arena, key), container, size, error))
             m = load_container(api, container, size, arch, error);
     }
     end_build(&b);

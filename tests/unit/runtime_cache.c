@@ -1,5 +1,5 @@
 /* runtime_cache.c: the cache keeps to its size: what was used longest ago goes, what is in use stays. */
-#include "runtime/device/cache.h"
+#include "runtime/device/cache_entry.h"
 
 #include "base/scratch.h"
 #include "base/tensor_file.h"
@@ -103,11 +103,11 @@ static void test_use_and_new_entries(void **state) {
     Error error = {0};
     size_t size;
     const char *used = name_of('2'), *unused = name_of('3'), *fresh = name_of('4');
-    assert_true(rt_cache_write(arena, used, "use", 3, &error) && rt_cache_write(arena, unused, "not", 3, &error));
+    assert_true(rt_cache_write(used, "use", 3, &error) && rt_cache_write(unused, "not", 3, &error));
     age(used, 6), age(unused, 5);
     assert_non_null(rt_cache_read(arena, used, &size));
     setenv("NDARTS_CACHE_SIZE", "200", 1);
-    assert_true(rt_cache_write(arena, fresh, "new", 3, &error));
+    assert_true(rt_cache_write(fresh, "new", 3, &error));
     assert_true(is_there(used) && is_there(fresh));
     assert_false(is_there(unused));
 }
@@ -147,7 +147,7 @@ static void test_limit(void **state) {
         assert_int_equal(bytes, right[i].bytes);
     }
     setenv("NDARTS_CACHE_SIZE", "much", 1);
-    assert_false(rt_cache_write(arena, name_of('5'), "x", 1, &error));
+    assert_false(rt_cache_write(name_of('5'), "x", 1, &error));
     assert_int_equal(error.kind, ERROR_INPUT);
     assert_string_equal(error.message, "NDARTS_CACHE_SIZE is 'much'; expected a size such as 500M, or 0 for no limit");
     assert_false(is_there(name_of('5')));
@@ -159,7 +159,7 @@ static void *write_often(void *name) {
     size_t right = 0, size;
     for (int i = 0; i < TIMES; i++) {
         Error error = {0};
-        right += rt_cache_write(own, name, "entry", 5, &error) && rt_cache_read(own, name, &size) && size == 5;
+        right += rt_cache_write(name, "entry", 5, &error) && rt_cache_read(own, name, &size) && size == 5;
     }
     arena_destroy(own);
     return right == TIMES ? name : NULL;
