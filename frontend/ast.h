@@ -55,7 +55,7 @@ typedef enum AstKind {
     AST_inputs,     /* kids: AST_name */
     /* settings of spaces and experiments */
     AST_setting, /* name kid 0;   name = kid 0;   integer: 1 for "=" */
-    AST_rule,    /* name kid 0 = kid 1 */
+    AST_rule,    /* name kid 0 = kid 1;   name kid 0 block */
     AST_section, /* name { kids }; kids: settings */
     AST_attach,  /* name on kid 0 { the other kids };  AST_flag and AST_setting with "=" */
     AST_flag     /* name */

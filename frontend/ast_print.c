@@ -228,6 +228,15 @@ static void print_block(Printer *p, const Ast *block) {
     str_add(p->out, "}");
 }
 
+/* Of a definition or a rule. */
+static void print_body(Printer *p, const Ast *body) {
+    str_add(p->out, body->kind == AST_block ? " " : " = ");
+    if (body->kind == AST_block)
+        print_block(p, body);
+    else
+        print_expression(p, body, LEVEL_pipe);
+}
+
 /* ---- settings ---- */
 static void print_setting(Printer *p, const Ast *ast);
 
@@ -270,10 +279,8 @@ static void print_setting(Printer *p, const Ast *ast) {
     if (ast->kind == AST_setting && ast->integer)
         str_add(p->out, "= ");
     print_expression(p, ast->kids[0], ast->integer ? LEVEL_pipe : LEVEL_sum);
-    if (ast->kind == AST_rule) {
-        str_add(p->out, " = ");
-        print_expression(p, ast->kids[1], LEVEL_pipe);
-    }
+    if (ast->kind == AST_rule)
+        print_body(p, ast->kids[1]);
 }
 
 /* ---- definitions ---- */
@@ -294,14 +301,6 @@ static void print_inputs(Printer *p, const Ast *inputs) {
     str_add(p->out, inputs->count == 1 ? " on " : " on (");
     print_list(p, inputs, 0, ", ");
     str_add(p->out, inputs->count == 1 ? "" : ")");
-}
-
-static void print_body(Printer *p, const Ast *body) {
-    str_add(p->out, body->kind == AST_block ? " " : " = ");
-    if (body->kind == AST_block)
-        print_block(p, body);
-    else
-        print_expression(p, body, LEVEL_pipe);
 }
 
 /* op, fn and network: parameter lists, inputs, body are the children in this order; inputs and lists may be missing. */

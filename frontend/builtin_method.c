@@ -1,5 +1,5 @@
 /* builtin_method.c: what search methods are written with: sums over alphas, softmax and its kin over the last axis,
- * detach, the deviation of a tensor, and random draws. */
+ * detach, the deviation of a tensor, the candidates of an edge, and random draws. */
 #include "frontend/builtin.h"
 #include "ir/schedules.h"
 
@@ -100,6 +100,13 @@ static Value run_largest(BuiltinUse *use) {
     return value_tensor(binary(use, OP_sub, ir_constant(use->b, 1), smaller));
 }
 
+/* ---- edges ---- */
+
+static Value run_candidates(BuiltinUse *use) {
+    return use->l->edge ? lower_candidates(use->l, use->f, use->x[0], use->span)
+                        : builtin_fail(use, "'candidates' stands in the clause 'mixed' of a method");
+}
+
 /* ---- schedules ---- */
 
 /* linear(1, 0), cosine(1, 0, epochs = 50): a run-time scalar whose name says what it is. */
@@ -139,6 +146,7 @@ const Builtin builtin_methods[] = {
     {"largest", BUILTIN_tensor, run_largest, OP_COUNT, {{0}}, "largest(x)"},
     {"detach", BUILTIN_tensor, run_unary, OP_detach, {{0}}, "detach(x)"},
     {"deviation", BUILTIN_tensor, run_unary, OP_deviation, {{0}}, "deviation(x)"},
+    {"candidates", BUILTIN_tensor, run_candidates, OP_mixed, {{0}}, "candidates(x)"},
     {"normal", BUILTIN_math, run_draw, OP_COUNT, {{0}}, "normal()"},
     {"uniform", BUILTIN_math, run_draw, OP_COUNT, {{0}}, "uniform()"},
     {"gumbel", BUILTIN_math, run_draw, OP_gumbel, {{0}}, "gumbel()"},

@@ -169,6 +169,28 @@ static Value run_concat(BuiltinUse *use) {
                            : value_tensor(builtin_node(use, OP_concat, use->count, use->x, 1, &axis));
 }
 
+/* The channels before `at`, and those from it on. */
+static Value run_split(BuiltinUse *use) {
+    IrNode *x = use->x[0];
+    int last = x->type.rank - 1;
+    int64_t channels = last < 0 ? 1 : x->type.dim[last], at = int_arg(use, 0);
+    if (at < 1 || at >= channels)
+        return builtin_fail(use, "'split' at %lld of %lld channels leaves a part without any", (long long)at,
+                            (long long)channels);
+    Value *parts = ARENA_ARRAY(use->l->arena, Value, 2);
+    for (int i = 0; i < 2; i++) {
+        IrAttr attrs[] = {ir_attr_int("axis", last), ir_attr_int("begin", i ? at : 0),
+                          ir_attr_int("end", i ? channels : at)};
+        parts[i] = value_tensor(builtin_node(use, OP_slice, 1, use->x, 3, attrs));
+    }
+    return value_list(2, parts);
+}
+
+static Value run_shuffle(BuiltinUse *use) {
+    IrAttr groups = ir_attr_int("groups", int_arg(use, 0));
+    return value_tensor(builtin_node(use, OP_shuffle, 1, use->x, 1, &groups));
+}
+
 /* The parameters are top, left, bottom, right: what is cut off, or added as zeros. */
 static Value run_sides(BuiltinUse *use) {
     if (!builtin_need_images(use))
@@ -264,6 +286,8 @@ const Builtin builtin_primitives[] = {
     {"flatten", BUILTIN_tensor, run_flatten, OP_reshape, {{0}}, "flatten"},
     {"identity", BUILTIN_tensor, run_identity, OP_COUNT, {{0}}, "identity"},
     {"concat", BUILTIN_tensors, run_concat, OP_concat, {{0}}, "concat(x, y, ...)"},
+    {"split", BUILTIN_tensor, run_split, OP_slice, {REQUIRED("at", int)}, "split(x, at)"},
+    {"shuffle", BUILTIN_tensor, run_shuffle, OP_shuffle, {REQUIRED("groups", int)}, "shuffle(x, groups)"},
     {"crop", BUILTIN_tensor, run_sides, OP_slice, {SIDES}, "crop(top = 0, left = 0, bottom = 0, right = 0)"},
     {"pad", BUILTIN_tensor, run_sides, OP_pad, {SIDES}, "pad(top = 0, left = 0, bottom = 0, right = 0)"},
     {"channels", BUILTIN_tensor, run_extent, OP_COUNT, {{0}}, "channels(x)"},

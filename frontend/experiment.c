@@ -283,6 +283,8 @@ bool lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool 
             run_setting(l, f, experiment->name, experiment->kids[i]);
     if (!experiment_setting(experiment, "data"))
         lower_data_line(l, f, NULL);
+    if (clean)
+        lower_method_settings(l, experiment);
     override_settings(l);
     if (!network || diag_count_errors(l->diag))
         return true;

@@ -76,6 +76,10 @@ typedef struct Clause {
     StrMap functions; /* candidate: name of the function that does it, by the type of its argument */
 } Clause;
 
+/* What `mixed` and `edge` know of the place that they are about. */
+extern const char *const clause_edge_names[];
+enum { CLAUSE_EDGE_NAME_COUNT = 2 };
+
 /* What random numbers are shaped like and named after, in the clause that is being evaluated. */
 typedef struct DrawPlace {
     const IrType *type;
@@ -89,6 +93,7 @@ typedef struct Alphas {
     IrNode *parameter; /* [edges, candidates] */
     IrNode *
         weights; /* of the candidates, likewise; NULL: edges have candidates of their own, and are weighed one by one */
+    IrNode *betas; /* [edges], of the nodes' edges; NULL: they are added up as they are */
 } Alphas;
 
 typedef struct Lower {
@@ -105,9 +110,10 @@ typedef struct Lower {
     IrNode *input;         /* of @forward */
     StrMap alphas;         /* "normal" -> Alphas * */
     int clause_count, clause_capacity;
-    Clause *clauses;  /* of the methods of the search, in order */
-    bool in_clause;   /* of a method */
-    DrawPlace *draws; /* NULL: random numbers have no place here */
+    Clause *clauses;        /* of the methods of the search, in order */
+    bool in_clause;         /* of a method */
+    struct SuperEdge *edge; /* whose clause `mixed` is being evaluated; NULL: none */
+    DrawPlace *draws;       /* NULL: random numbers have no place here */
     const struct Sets *sets;
     int depth;     /* of definitions that use each other */
     int nesting;   /* of expressions that are evaluated */
@@ -190,9 +196,18 @@ void lower_begin_target(Lower *l, Target *target, IrGraph *graph, Span span);
 /* ---- methods (method.c) ---- */
 /* method NAME, method NAME(...), method [NAME, ...] of a search. */
 void lower_methods(Lower *l, Frame *f, const Ast *value);
+/* Those that a method has for a search which does not say them itself. */
+void lower_method_settings(Lower *l, const Ast *experiment);
 /* Weights of the candidates: softmax, or what a method says. alphas: [edges, candidates] or one row; name: of the
  * parameter. NULL after a mistake. */
 IrNode *lower_weigh(Lower *l, const char *name, IrNode *alphas);
+/* Whether a method weighs the edges of nodes, and the weights of these: betas are the part of the parameter that is the
+ * node's. NULL after a mistake. */
+bool lower_weighs_edges(const Lower *l);
+IrNode *lower_weigh_edges(Lower *l, const char *name, IrNode *betas);
+/* What the clause `mixed` makes of the state x, in which `candidates` is the sum of those of l->edge; without the clause
+ * that sum. NULL after a mistake. */
+IrNode *lower_mixed_clause(Lower *l, Frame *f, IrNode *x);
 /* What an edge from x gives, whose candidates come to `mixed`. */
 IrNode *lower_edge_clauses(Lower *l, Frame *f, IrNode *x, IrNode *mixed);
 /* The function of a candidate with all that methods do to it. NULL after a mistake. */
@@ -229,6 +244,8 @@ Value lower_apply_cell(Lower *l, Frame *f, const Stage *cell, int count, const V
                        Span span);
 Value lower_apply_super(Lower *l, Frame *f, const Stage *cell, int count, const Value *inputs, const Bindings *named,
                         Span span);
+/* The weighted sum of the candidates of l->edge, made for as many channels as x has; error after a mistake. */
+Value lower_candidates(Lower *l, Frame *f, IrNode *x, Span span);
 /* The settings space.*. */
 void lower_space_settings(Lower *l, Frame *f, const Ast *space);
 /* definitions.c: what a genotype of the space needs around its cells: space.definitions, and space.network,

@@ -2,11 +2,14 @@
  *
  *     weights     how the rows of alphas weigh the candidates, in place of the softmax
  *     candidate   what is done to the result of a candidate, in training: a function that `in_training` calls
- *     edge        what an edge gives, in place of the weighted sum of its candidates
+ *     mixed       how an edge computes the weighted sum of its candidates from its state, in place of all of the state
+ *     edge        what an edge gives, in place of that sum
+ *     node        how betas, which are architecture parameters too, weigh the edges of a node
  *     penalty     what is added to the loss of the alphas: the output "penalty" of @forward
+ *     frozen_epochs  a setting that holds unless the search has it
  *
- * A clause sees the parameters of its method and what stands on its left; in `edge` operations take C and stride from
- * where the edge is. Draws in it are shaped like what it is about. Clauses of one kind apply in the order of the text. */
+ * A clause sees the parameters of its method and what stands on its left; in `mixed` and `edge` C and stride are those
+ * of the edge. Draws in it are shaped like what it is about. Clauses of one kind apply in the order of the text. */
 #include "frontend/lower.h"
 
 /* ---- method fair_darts, noisy_darts(std = 0.1) ---- */
@@ -42,18 +45,30 @@ static const char *clause_operation(Lower *l, const Frame *frame, const Clause *
     return NULL;
 }
 
-static const Clause *find_weights(const Lower *l) {
+static const Clause *find_clause(const Lower *l, const char *kind) {
     for (int i = 0; i < l->clause_count; i++)
-        if (str_equal(l->clauses[i].rule->name, "weights"))
+        if (str_equal(l->clauses[i].rule->name, kind))
             return &l->clauses[i];
     return NULL;
 }
 
+/* What two methods of a search cannot both say; NULL: they may. */
+static const char *said_once(const char *kind) {
+    static const char *const kinds[][2] = {{"weights", "how candidates are weighed"},
+                                           {"mixed", "how an edge uses its candidates"},
+                                           {"node", "how edges are weighed"},
+                                           {"frozen_epochs", "how long alphas are frozen"}};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (str_equal(kinds[i][0], kind))
+            return kinds[i][1];
+    return NULL;
+}
+
 static void add_clause(Lower *l, Clause clause) {
-    const Clause *other = find_weights(l);
-    if (other && str_equal(clause.rule->name, "weights")) {
-        diag_error(l->diag, clause.use, "'%s' and '%s' both say how candidates are weighed", other->method->name,
-                   clause.method->name);
+    const Clause *other = find_clause(l, clause.rule->name);
+    const char *once = said_once(clause.rule->name);
+    if (other && once) {
+        diag_error(l->diag, clause.use, "'%s' and '%s' both say %s", other->method->name, clause.method->name, once);
         return;
     }
     if (str_equal(clause.rule->name, "candidate")) {
@@ -91,17 +106,33 @@ void lower_methods(Lower *l, Frame *f, const Ast *value) {
         add_method(l, f, value);
 }
 
+void lower_method_settings(Lower *l, const Ast *experiment) {
+    const Clause *clause = find_clause(l, "frozen_epochs");
+    if (!clause || experiment_setting(experiment, clause->rule->name))
+        return;
+    Frame *frame = clause_frame(l, NULL, clause);
+    lower_setting_expression(l, frame, setting_key(l, "search", clause->rule->name), clause->rule->kids[0]);
+}
+
 /* ---- clauses ---- */
 
-/* What a clause gives, of this type; NULL after a mistake. draws: of the random numbers in it; NULL: it has none. */
+static Value eval_body(Lower *l, Frame *frame, const Ast *body) {
+    if (body->kind != AST_block)
+        return lower_eval(l, frame, body);
+    lower_run_block(l, frame, body);
+    return frame->returned ? frame->result : (Value){.kind = VALUE_error};
+}
+
+/* What a clause gives, of this type (NULL: any); NULL after a mistake. draws: of the random numbers in it; NULL: it has
+ * none. */
 static IrNode *eval_clause(Lower *l, Frame *frame, const Clause *clause, const IrType *type, DrawPlace *draws) {
     const Ast *body = clause->rule->kids[1];
     l->draws = draws;
     l->in_clause = true;
-    Value value = lower_eval(l, frame, body);
+    Value value = eval_body(l, frame, body);
     l->in_clause = false;
     l->draws = NULL;
-    if (value.kind == VALUE_tensor && ir_type_equal(&value.tensor->type, type))
+    if (value.kind == VALUE_tensor && (!type || ir_type_equal(&value.tensor->type, type)))
         return value.tensor;
     if (value.kind == VALUE_tensor)
         lower_error(l, frame, body->span, "'%s' gives %s; expected %s", clause->rule->name,
@@ -112,14 +143,50 @@ static IrNode *eval_clause(Lower *l, Frame *frame, const Clause *clause, const I
     return NULL;
 }
 
-IrNode *lower_weigh(Lower *l, const char *name, IrNode *alphas) {
-    const Clause *clause = find_weights(l);
-    if (!clause)
-        return ir_build1(&l->target->builder, OP_softmax, alphas, 0, NULL);
+/* Weights of the shape of the parameters that they are made of. */
+static IrNode *weights_of(Lower *l, const Clause *clause, const char *name, IrNode *parameters) {
     Frame *frame = clause_frame(l, NULL, clause);
-    lower_set_variable(l, frame, clause->rule->kids[0]->name, value_tensor(alphas));
-    DrawPlace draws = {.type = &alphas->type, .of = name};
-    return eval_clause(l, frame, clause, &alphas->type, &draws);
+    lower_set_variable(l, frame, clause->rule->kids[0]->name, value_tensor(parameters));
+    DrawPlace draws = {.type = &parameters->type, .of = name};
+    return eval_clause(l, frame, clause, &parameters->type, &draws);
+}
+
+IrNode *lower_weigh(Lower *l, const char *name, IrNode *alphas) {
+    const Clause *clause = find_clause(l, "weights");
+    return clause ? weights_of(l, clause, name, alphas) : ir_build1(&l->target->builder, OP_softmax, alphas, 0, NULL);
+}
+
+bool lower_weighs_edges(const Lower *l) {
+    return find_clause(l, "node") != NULL;
+}
+
+IrNode *lower_weigh_edges(Lower *l, const char *name, IrNode *betas) {
+    return weights_of(l, find_clause(l, "node"), name, betas);
+}
+
+const char *const clause_edge_names[CLAUSE_EDGE_NAME_COUNT] = {"C", "stride"};
+
+/* The frame of a clause about an edge of the cell f. */
+static Frame *edge_frame(Lower *l, Frame *f, const Clause *clause) {
+    Frame *frame = clause_frame(l, f, clause);
+    for (int i = 0; i < CLAUSE_EDGE_NAME_COUNT; i++) {
+        Value value;
+        const char *name = clause_edge_names[i];
+        if (!bindings_find(&clause->args, name) && lower_lookup(f, l->arena, name, &value))
+            lower_set_variable(l, frame, name, value);
+    }
+    return frame;
+}
+
+IrNode *lower_mixed_clause(Lower *l, Frame *f, IrNode *x) {
+    const Clause *clause = find_clause(l, "mixed");
+    if (!clause) {
+        Value sum = lower_candidates(l, f, x, f->call);
+        return sum.kind == VALUE_tensor ? sum.tensor : NULL;
+    }
+    Frame *frame = edge_frame(l, f, clause);
+    lower_set_variable(l, frame, clause->rule->kids[0]->name, value_tensor(x));
+    return eval_clause(l, frame, clause, NULL, NULL);
 }
 
 IrNode *lower_edge_clauses(Lower *l, Frame *f, IrNode *x, IrNode *mixed) {
@@ -128,7 +195,7 @@ IrNode *lower_edge_clauses(Lower *l, Frame *f, IrNode *x, IrNode *mixed) {
         if (!str_equal(clause->rule->name, "edge"))
             continue;
         const Ast *names = clause->rule->kids[0];
-        Frame *frame = clause_frame(l, f, clause);
+        Frame *frame = edge_frame(l, f, clause);
         lower_set_variable(l, frame, names->kids[0]->name, value_tensor(x));
         lower_set_variable(l, frame, names->kids[1]->name, value_tensor(mixed));
         mixed = eval_clause(l, frame, clause, &mixed->type, NULL);

@@ -247,6 +247,7 @@ setting
     : name sum                       { $$ = NAMED(setting, @$, $1, @1, $2); }
     | name '=' expression            { $$ = NAMED(setting, @$, $1, @1, $3); $$->integer = 1; }
     | name sum '=' expression        { $$ = NAMED(rule, @$, $1, @1, $2, $4); }
+    | name sum block                 { $$ = NAMED(rule, @$, $1, @1, $2, $3); }
     | name '{' settings '}'          { $$ = named($3, $1, @1); $$->span = @$; }
     | name ON sum '{' items '}'      { $$ = NAMED(attach, @$, $1, @1, $3);
                                        for (int i = 0; i < $5->count; i++)

@@ -55,13 +55,13 @@ static void add_params(Sema *s, Scope *scope, const Ast *params) {
     }
 }
 
-static bool returns(const Ast *block) {
+bool sema_returns(const Ast *block) {
     for (int i = 0; i < block->count; i++) {
         const Ast *statement = block->kids[i];
         if (statement->kind == AST_return)
             return true;
         for (int k = 0; k < statement->count; k++)
-            if (statement->kids[k]->kind == AST_block && returns(statement->kids[k]))
+            if (statement->kids[k]->kind == AST_block && sema_returns(statement->kids[k]))
                 return true;
     }
     return false;
@@ -78,7 +78,7 @@ static void check_body(Sema *s, Scope *scope, const Ast *definition, const Ast *
         return;
     }
     sema_check_block(s, scope, body);
-    if (!returns(body))
+    if (!sema_returns(body))
         diag_error(s->diag, definition->name_span, "%s '%s' returns nothing", ast_kind_name(definition->kind),
                    definition->name);
 }

@@ -48,6 +48,8 @@ void sema_check_expression(Sema *s, Scope *scope, const Ast *ast);
 /* An expression that stands for an operation: an unknown name is called an unknown operation. */
 void sema_check_operation(Sema *s, Scope *scope, const Ast *ast);
 void sema_check_block(Sema *s, Scope *scope, const Ast *block);
+/* Whether a return stands somewhere in the block. */
+bool sema_returns(const Ast *block);
 void sema_check_space(Sema *s, const Ast *space);
 /* sema_method.c */
 void sema_check_method(Sema *s, const Ast *method);

@@ -1,10 +1,15 @@
-/* sema_method.c: the form of search methods. The clauses of a method, and what their expressions may name:
+/* sema_method.c: the form of search methods. The clauses of a method, and what they may name:
  *
  *     weights(alphas) = ...          alphas: [edges, candidates], or one row of it
  *     candidate OPERATION(x) = ...   x: what the candidate computes; OPERATION: its name, or a parameter of the method
- *     edge(x, mixed) = ...           x: the state the edge comes from; mixed: the weighted sum of its candidates
+ *     mixed(x) = ...                 x: the state an edge comes from; the channels C and the stride of the edge
+ *     edge(x, mixed) = ...           likewise; mixed: the weighted sum of its candidates, or what `mixed` makes of it
+ *     node(betas) = ...              betas: one number for each edge of a node
  *     penalty alphas = ...           alphas: those of all cells, one below the other
- */
+ *     frozen_epochs ...              what a search has that does not say it itself
+ *
+ * A block that returns its value may stand in place of "= ...". */
+#include "frontend/lower.h"
 #include "frontend/sema.h"
 
 typedef struct ClauseForm {
@@ -12,14 +17,18 @@ typedef struct ClauseForm {
     int inputs;     /* names on the left; candidate: behind the operation's */
     bool operation; /* the left is OPERATION(name) */
     bool repeated;  /* may be given several times */
+    bool of_edge;   /* C and stride are known */
     const char *example;
 } ClauseForm;
 
 static const ClauseForm clauses[] = {
-    {"weights", 1, false, false, "weights(alphas) = softmax(alphas)"},
-    {"candidate", 1, true, true, "candidate skip_connect(x) = x + 0.2 * normal()"},
-    {"edge", 2, false, false, "edge(x, mixed) = mixed + x"},
-    {"penalty", 1, false, true, "penalty alphas = 0.1 * mean(alphas * alphas)"},
+    {"weights", 1, false, false, false, "weights(alphas) = softmax(alphas)"},
+    {"candidate", 1, true, true, false, "candidate skip_connect(x) = x + 0.2 * normal()"},
+    {"mixed", 1, false, false, true, "mixed(x) = candidates(relu(x))"},
+    {"edge", 2, false, false, true, "edge(x, mixed) = mixed + x"},
+    {"node", 1, false, false, false, "node(betas) = softmax(betas)"},
+    {"penalty", 1, false, true, false, "penalty alphas = 0.1 * mean(alphas * alphas)"},
+    {"frozen_epochs", 0, false, false, false, "frozen_epochs 15"},
 };
 enum { CLAUSE_COUNT = sizeof clauses / sizeof clauses[0] };
 
@@ -43,23 +52,47 @@ static const Ast *clause_names(const ClauseForm *clause, const Ast *left, int *f
     return left;
 }
 
+static void check_body(Sema *s, Scope *scope, const Ast *rule) {
+    const Ast *body = rule->kids[1];
+    if (body->kind != AST_block) {
+        sema_check_expression(s, scope, body);
+        return;
+    }
+    sema_check_block(s, scope, body);
+    if (!sema_returns(body))
+        diag_error(s->diag, rule->name_span, "'%s' returns nothing", rule->name);
+}
+
+/* The names that a clause without any on its left sees, and others besides theirs. */
+static Scope clause_scope(Sema *s, const Ast *method, const ClauseForm *clause, const Ast *rule) {
+    Scope scope = {.names = str_map_create(s->arena), .clause = true};
+    for (int i = 0; method->kids[0] && i < method->kids[0]->count; i++)
+        str_map_set(&scope.names, method->kids[0]->kids[i]->name, method->kids[0]->kids[i]);
+    for (int i = 0; clause->of_edge && i < CLAUSE_EDGE_NAME_COUNT; i++)
+        str_map_set(&scope.names, clause_edge_names[i], (void *)rule);
+    return scope;
+}
+
 static void check_clause(Sema *s, const Ast *method, const ClauseForm *clause, const Ast *rule) {
-    int first;
-    const Ast *names = rule->kind == AST_rule ? clause_names(clause, rule->kids[0], &first) : NULL;
+    int first = 0;
+    Scope scope = clause_scope(s, method, clause, rule);
+    if (!clause->inputs && rule->kind == AST_setting) {
+        sema_check_expression(s, &scope, rule->kids[0]);
+        return;
+    }
+    bool named = clause->inputs && rule->kind == AST_rule;
+    const Ast *names = named ? clause_names(clause, rule->kids[0], &first) : NULL;
     if (!names) {
         diag_error(s->diag, rule->span, "'%s' of a method is written as in  %s", clause->name, clause->example);
         return;
     }
-    Scope scope = {.names = str_map_create(s->arena), .clause = true};
-    for (int i = 0; method->kids[0] && i < method->kids[0]->count; i++)
-        str_map_set(&scope.names, method->kids[0]->kids[i]->name, method->kids[0]->kids[i]);
     if (clause->operation && !str_map_get(&scope.names, names->kids[0]->name))
         sema_check_operation(s, NULL, names->kids[0]);
     for (int i = first; i < names->count; i++)
         str_map_set(&scope.names, names->kids[i]->name, (void *)names->kids[i]);
     if (names->kind == AST_name)
         str_map_set(&scope.names, names->name, (void *)names);
-    sema_check_expression(s, &scope, rule->kids[1]);
+    check_body(s, &scope, rule);
 }
 
 static bool is_repeated(const Ast *section, int i) {

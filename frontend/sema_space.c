@@ -73,7 +73,8 @@ static bool is_in(const char *const *names, int count, const char *name) {
 static void check_form(Sema *s, const Ast *setting) {
     bool rule = str_equal(setting->name, "after") || str_equal(setting->name, "edge");
     AstKind kind = rule ? AST_rule : str_equal(setting->name, "cell") ? AST_section : AST_setting;
-    if (setting->kind != kind)
+    bool block = setting->kind == AST_rule && setting->kids[1]->kind == AST_block; /* a method's rules may have one */
+    if (setting->kind != kind || block)
         diag_error(s->diag, setting->span,
                    rule                  ? "'%s' is a rule: %s LEFT = RIGHT"
                    : kind == AST_section ? "'%s' has settings of its own: %s { ... }"
@@ -211,6 +212,6 @@ void sema_check_space(Sema *s, const Ast *space) {
         sema_check_operation(s, NULL, network->kids[0]);
     Candidates known = find_candidates(s, space);
     for (int i = 0; i < space->count && !diag_is_full(s->diag); i++)
-        if (space->kids[i]->kind == AST_rule)
+        if (space->kids[i]->kind == AST_rule && space->kids[i]->kids[1]->kind != AST_block)
             check_rule(s, &known, space->kids[i], kinds);
 }

@@ -153,22 +153,50 @@ static bool has_ragged_edges(const Space *space) {
     return find_kind(space->definition, AST_rule, "edge") != NULL;
 }
 
-/* The architecture parameters of a kind of cell and the weights of its candidates, once in the graph. NULL after a
- * mistake. */
-static const Alphas *cell_alphas(Lower *l, const Space *space, const char *kind, int columns) {
-    Alphas *known = str_map_get(&l->alphas, kind);
-    if (known)
-        return known;
-    int64_t shape[] = {count_edges(space), columns};
-    const char *name = arena_printf(l->arena, "alphas_%s", kind);
+static IrNode *architecture_parameter(Lower *l, const char *name, int rank, const int64_t *shape) {
     IrAttr attrs[] = {ir_attr_string("name", name), ir_attr_string("kind", "alpha"), ir_attr_string("init", "normal"),
                       ir_attr_float("scale", 1e-3)};
-    known = ARENA_NEW(l->arena, Alphas);
-    known->parameter = ir_build0(&l->target->builder, OP_param, ir_type(DTYPE_f32, 2, shape), 4, attrs);
-    if (!has_ragged_edges(space) && !(known->weights = lower_weigh(l, name, known->parameter)))
-        return NULL;
-    str_map_set(&l->alphas, kind, known);
-    return known;
+    return ir_build0(&l->target->builder, OP_param, ir_type(DTYPE_f32, rank, shape), 4, attrs);
+}
+
+static void add_alphas(Lower *l, Frame *f, const Space *space, const char *kind) {
+    int64_t shape[] = {count_edges(space), longest_list(l, f, space, kind)};
+    Alphas *alphas = ARENA_NEW(l->arena, Alphas);
+    if (shape[1])
+        alphas->parameter = architecture_parameter(l, arena_printf(l->arena, "alphas_%s", kind), 2, shape);
+    str_map_set(&l->alphas, kind, alphas);
+}
+
+/* Where edges have weights too, the parameters of all cells are made with the first cell, for their order: alphas_normal,
+ * alphas_reduce, betas_normal, betas_reduce. */
+static void add_betas(Lower *l, Frame *f, const Space *space) {
+    int64_t edges = count_edges(space);
+    for (int i = 0; i < space->kind_count; i++)
+        add_alphas(l, f, space, space->kinds[i]);
+    const char **names = ARENA_ARRAY(l->arena, const char *, space->kind_count);
+    for (int i = 0; i < space->kind_count; i++) {
+        Alphas *alphas = str_map_get(&l->alphas, space->kinds[i]);
+        names[i] = arena_printf(l->arena, "betas_%s", space->kinds[i]);
+        alphas->betas = architecture_parameter(l, names[i], 1, &edges);
+    }
+    ir_module_set(l->module, "space.betas", ir_attr_symbols("", space->kind_count, names),
+                  space->definition->name_span);
+}
+
+/* The architecture parameters of a kind of cell and the weights of its candidates, once in the graph. NULL after a
+ * mistake. */
+static const Alphas *cell_alphas(Lower *l, Frame *f, const Space *space, const char *kind) {
+    if (!str_map_get(&l->alphas, kind)) {
+        if (lower_weighs_edges(l))
+            add_betas(l, f, space);
+        else
+            add_alphas(l, f, space, kind);
+    }
+    Alphas *alphas = str_map_get(&l->alphas, kind);
+    const char *name = arena_printf(l->arena, "alphas_%s", kind);
+    if (alphas->parameter && !has_ragged_edges(space) && !alphas->weights)
+        alphas->weights = lower_weigh(l, name, alphas->parameter);
+    return alphas->parameter && (has_ragged_edges(space) || alphas->weights) ? alphas : NULL;
 }
 
 static IrNode *edge_weights(Lower *l, const Alphas *alphas, const char *kind, int edge, int count) {
@@ -191,11 +219,76 @@ typedef struct SuperCell {
     int edge;
 } SuperCell;
 
+/* An edge at work. */
+typedef struct SuperEdge {
+    const SuperCell *cell;
+    const Ast *candidates; /* as the text has them */
+    Value list;            /* of operations */
+    const char *name;      /* "cells.0._ops.3" */
+    const char *params;    /* what its candidates' parameters are called below it; NULL: _ops.I */
+    IrNode *x;             /* the state it comes from */
+    bool computed;         /* its candidates */
+} SuperEdge;
+
 /* Where a space of the text has the candidates of an edge that cannot be made; index -1: all of them. */
 static void note_candidates(Lower *l, const Ast *list, int index, const char *name) {
     const Ast *place = list->kind == AST_list && index >= 0 ? list->kids[index] : list;
     if (place->span.file == l->text)
         diag_note(l->diag, place->span, index >= 0 ? "'%s' is a candidate here" : "the candidates are here", name);
+}
+
+/* The functions of an edge's candidates for what x is; NULL after a mistake. */
+static const char **candidate_graphs(Lower *l, Frame *f, const SuperEdge *edge, const IrNode *x, Span span) {
+    const char **symbols = ARENA_ARRAY(l->arena, const char *, edge->list.count);
+    for (int i = 0; i < edge->list.count; i++)
+        if (!(symbols[i] = candidate_graph(l, f, &edge->cell->space, edge->list.items[i].stage, &x->type, span))) {
+            note_candidates(l, edge->candidates, i, edge->list.items[i].stage->name);
+            return NULL;
+        }
+    return symbols;
+}
+
+/* Candidates of a part of the channels are made for that part. */
+static Frame *candidates_frame(Lower *l, Frame *f, const SuperEdge *edge, const IrNode *x, Span span) {
+    if (x == edge->x)
+        return f;
+    Frame *frame = lower_frame(l, f, NULL, span);
+    lower_set_variable(l, frame, "C", value_int(x->type.dim[x->type.rank - 1]));
+    return frame;
+}
+
+Value lower_candidates(Lower *l, Frame *f, IrNode *x, Span span) {
+    SuperEdge *edge = l->edge;
+    if (edge->computed)
+        return lower_error(l, f, span, "the candidates of an edge are computed once");
+    edge->computed = true;
+    const SuperCell *cell = edge->cell;
+    Frame *frame = candidates_frame(l, f, edge, x, span);
+    const char **symbols = candidate_graphs(l, frame, edge, x, span);
+    l->target->builder.span = span;
+    IrNode *weights = symbols ? edge_weights(l, cell->alphas, cell->kind, cell->edge, edge->list.count) : NULL;
+    if (!weights)
+        return (Value){.kind = VALUE_error};
+    IrAttr attrs[] = {ir_attr_symbols("candidates", edge->list.count, symbols), ir_attr_string("name", edge->name),
+                      ir_attr_string("params", edge->params)};
+    IrNode *mixed = ir_build2(&l->target->builder, OP_mixed, x, weights, edge->params ? 3 : 2, attrs);
+    if (mixed)
+        return value_tensor(mixed);
+    lower_note_uses(l, f);
+    note_candidates(l, edge->candidates, -1, "");
+    return (Value){.kind = VALUE_error};
+}
+
+/* What the clauses of methods make of the edge. */
+static IrNode *edge_value(Lower *l, Frame *f, SuperEdge *edge) {
+    const char *prefix = l->target->prefix;
+    l->target->prefix = edge->name;
+    l->edge = edge;
+    IrNode *mixed = lower_mixed_clause(l, f, edge->x);
+    l->edge = NULL;
+    mixed = mixed ? lower_edge_clauses(l, f, edge->x, mixed) : NULL;
+    l->target->prefix = prefix;
+    return mixed;
 }
 
 /* cells.0._ops.3, and where its candidates' parameters are called otherwise than _ops.I below it, how: edges.2<-1. False
@@ -210,44 +303,44 @@ static bool name_edge(Lower *l, Frame *f, const SuperCell *cell, int from, int t
 
 static IrNode *mixed_edge(Lower *l, Frame *f, SuperCell *cell, IrNode *x, int from, int to) {
     lower_set_variable(l, f, "stride", from < cell->space.inputs ? cell->stride : value_int(1));
-    const Ast *candidates = edge_candidates(l, f, &cell->space, cell->kind, from, to);
-    Value list = eval_candidates(l, f, candidates);
-    if (list.kind != VALUE_list)
+    SuperEdge edge = {.cell = cell, .candidates = edge_candidates(l, f, &cell->space, cell->kind, from, to), .x = x};
+    edge.list = eval_candidates(l, f, edge.candidates);
+    if (edge.list.kind != VALUE_list)
         return NULL;
-    const char **symbols = ARENA_ARRAY(l->arena, const char *, list.count);
-    for (int i = 0; i < list.count; i++)
-        if (!(symbols[i] = candidate_graph(l, f, &cell->space, list.items[i].stage, &x->type, f->call))) {
-            note_candidates(l, candidates, i, list.items[i].stage->name);
-            return NULL;
-        }
-    l->target->builder.span = f->call;
-    IrNode *weights = edge_weights(l, cell->alphas, cell->kind, cell->edge, list.count);
-    if (!weights)
+    if (!name_edge(l, f, cell, from, to, &edge.name, &edge.params))
         return NULL;
-    const char *prefix = l->target->prefix, *name, *params;
-    if (!name_edge(l, f, cell, from, to, &name, &params))
-        return NULL;
+    IrNode *value = edge_value(l, f, &edge);
     cell->edge++;
-    IrAttr attrs[] = {ir_attr_symbols("candidates", list.count, symbols), ir_attr_string("name", name),
-                      ir_attr_string("params", params)};
-    IrNode *mixed = ir_build2(&l->target->builder, OP_mixed, x, weights, params ? 3 : 2, attrs);
-    if (!mixed) {
-        lower_note_uses(l, f);
-        note_candidates(l, candidates, -1, "");
-    }
-    l->target->prefix = name;
-    mixed = lower_edge_clauses(l, f, x, mixed);
-    l->target->prefix = prefix;
-    return mixed;
+    return value;
+}
+
+/* What the edges of a node are multiplied by, one for each of count edges from the cell's present one on; NULL: nothing,
+ * or there was a mistake. */
+static IrNode *node_weights(Lower *l, const SuperCell *cell, int node, int count) {
+    if (!cell->alphas->betas)
+        return NULL;
+    IrAttr part[] = {ir_attr_int("axis", 0), ir_attr_int("begin", cell->edge), ir_attr_int("end", cell->edge + count)};
+    IrNode *betas = ir_build1(&l->target->builder, OP_slice, cell->alphas->betas, 3, part);
+    return lower_weigh_edges(l, arena_printf(l->arena, "betas_%s.%d", cell->kind, node), betas);
+}
+
+/* An edge times its weight in the node. */
+static IrNode *weighted(Lower *l, IrNode *edge, IrNode *weights, int at) {
+    IrAttr attrs[] = {ir_attr_int("axis", 0), ir_attr_int("at", at)};
+    IrNode *weight = ir_build1(&l->target->builder, OP_index, weights, 2, attrs);
+    return ir_build2(&l->target->builder, OP_mul, edge, weight, 0, NULL);
 }
 
 /* The sum of the mixed operations from all earlier states, added from left to right. */
 static Value make_node(Lower *l, Frame *f, SuperCell *cell, const Value *states, int count) {
-    IrNode *sum = NULL;
+    IrNode *sum = NULL, *weights = node_weights(l, cell, count - cell->space.inputs, count);
+    if (cell->alphas->betas && !weights)
+        return (Value){.kind = VALUE_error};
     for (int from = 0; from < count; from++) {
         IrNode *edge = mixed_edge(l, f, cell, states[from].tensor, from, count);
         if (!edge)
             return (Value){.kind = VALUE_error};
+        edge = weights ? weighted(l, edge, weights, from) : edge;
         sum = sum ? ir_build2(&l->target->builder, OP_add, sum, edge, 0, NULL) : edge;
         if (!sum)
             return (Value){.kind = VALUE_error};
@@ -265,11 +358,8 @@ Value lower_apply_super(Lower *l, Frame *f, const Stage *stage, int count, const
     if (count != cell.space.inputs)
         return lower_error(l, f, span, "a cell of space '%s' takes %d inputs, not %d", stage->definition->name,
                            cell.space.inputs, count);
-    int columns = longest_list(l, frame, &cell.space, cell.kind);
-    if (!columns)
-        return (Value){.kind = VALUE_error};
     l->target->builder.span = span;
-    cell.alphas = cell_alphas(l, &cell.space, cell.kind, columns);
+    cell.alphas = cell_alphas(l, frame, &cell.space, cell.kind);
     if (!cell.alphas)
         return (Value){.kind = VALUE_error};
     int states = cell.space.inputs + cell.space.nodes;

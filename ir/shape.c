@@ -170,6 +170,15 @@ bool shape_place(const ShapeArgs *a, IrType *result) {
     return true;
 }
 
+bool shape_shuffle(const ShapeArgs *a, IrType *result) {
+    int64_t groups = shape_attr_int(a, "groups");
+    *result = *shape_input(a, 0);
+    int64_t channels = result->rank ? result->dim[result->rank - 1] : 1;
+    if (groups < 1 || channels < 1 || channels % groups)
+        return ir_fail(a->error, "%lld groups do not divide %lld channels", (long long)groups, (long long)channels);
+    return true;
+}
+
 static bool read_shape_attr(const ShapeArgs *a, IrType *result) {
     const IrAttr *shape = shape_attr_list(a, "shape");
     if (shape->count > IR_MAX_RANK)

@@ -44,16 +44,31 @@ bool derive_space_from_module(Arena *arena, const IrModule *module, const char *
 
 /* ---- choosing ---- */
 
-/* The heaviest operation of an edge; weight -1 when it has only `none`. */
-static GenotypeEdge choose_operation(const DeriveEdge *edge, const double *alphas, int source) {
+void derive_softmax(const double *values, int count, double *weights) {
     double largest = -INFINITY, sum = 0;
-    for (int i = 0; i < edge->count; i++)
-        largest = fmax(largest, alphas[i]);
-    for (int i = 0; i < edge->count; i++)
-        sum += exp(alphas[i] - largest);
+    for (int i = 0; i < count; i++)
+        largest = fmax(largest, values[i]);
+    for (int i = 0; i < count; i++)
+        sum += weights[i] = exp(values[i] - largest);
+    for (int i = 0; i < count; i++)
+        weights[i] /= sum;
+}
+
+double *derive_edge_weights(Arena *arena, const DeriveSpace *space, const double *betas) {
+    double *weights = ARENA_ARRAY(arena, double, space->edge_count + 1);
+    int edge = 0;
+    for (int node = 0; node < space->nodes; edge += space->inputs + node++)
+        derive_softmax(betas + edge, space->inputs + node, weights + edge);
+    return weights;
+}
+
+/* The heaviest operation of an edge; weight -1 when it has only `none`. */
+static GenotypeEdge choose_operation(Arena *arena, const DeriveEdge *edge, const double *alphas, int source) {
+    double *weights = ARENA_ARRAY(arena, double, edge->count + 1);
+    derive_softmax(alphas, edge->count, weights);
     GenotypeEdge best = {.source = source, .weight = -1};
     for (int i = 0; i < edge->count; i++) {
-        double weight = exp(alphas[i] - largest) / sum;
+        double weight = weights[i];
         if (strcmp(edge->operations[i], "none") != 0 && weight > best.weight) {
             best.weight = weight;
             best.operation = edge->operations[i];
@@ -81,7 +96,8 @@ GenotypeCell derive_cell(Arena *arena, const DeriveSpace *space, const double *a
         int sources = space->inputs + node, count = 0;
         GenotypeEdge *edges = ARENA_ARRAY(arena, GenotypeEdge, sources);
         for (int source = 0; source < sources; source++, edge++) {
-            edges[count] = choose_operation(&space->edges[edge], alphas + (size_t)edge * (size_t)stride, source);
+            edges[count] = choose_operation(arena, &space->edges[edge], alphas + (size_t)edge * (size_t)stride, source);
+            edges[count].weight *= space->edge_weights ? space->edge_weights[edge] : 1;
             count += edges[count].operation != NULL;
         }
         sort_edges(edges, count);

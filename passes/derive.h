@@ -17,6 +17,7 @@ typedef struct DeriveSpace {
     int keep; /* incoming edges of a node in a genotype; 0: all */
     int edge_count;
     const DeriveEdge *edges;
+    const double *edge_weights; /* what the weights of an edge's candidates are multiplied by; NULL: 1 */
 } DeriveSpace;
 
 /* Number of edges of a cell in which every node has an edge from every earlier state. */
@@ -30,10 +31,14 @@ DeriveSpace derive_space_uniform(Arena *arena, int inputs, int nodes, int keep, 
 bool derive_space_from_module(Arena *arena, const IrModule *module, const char *alphas, DeriveSpace *space,
                               Error *error);
 
+void derive_softmax(const double *values, int count, double *weights);
+/* Weights of the edges of each node, which add up to 1: the softmax of its betas, one for each edge of the cell. */
+double *derive_edge_weights(Arena *arena, const DeriveSpace *space, const double *betas);
+
 typedef struct GenotypeEdge {
     int source; /* a state: s0, s1, ... */
     const char *operation;
-    double weight; /* softmax weight of the operation on this edge */
+    double weight; /* softmax weight of the operation on this edge, times that of the edge where edges have some */
 } GenotypeEdge;
 
 typedef struct GenotypeNode {
@@ -48,8 +53,8 @@ typedef struct GenotypeCell {
     const char *output;  /* what it returns, "s3"; NULL: concat of its nodes */
 } GenotypeCell;
 
-/* Per node the space->keep incoming edges with the largest softmax weight over their operations (`none` never counts,
- * though it takes part in the softmax), in descending order of that weight, ties to the lower source; each with its
+/* Per node the space->keep incoming edges with the largest weight over their operations (`none` never counts, though it
+ * takes part in the softmax), in descending order of that weight, ties to the lower source; each with its
  * largest operation, ties to the first. alphas: edge e's parameters are alphas[e * stride ...]. An edge that offers
  * nothing but `none` is never taken. */
 GenotypeCell derive_cell(Arena *arena, const DeriveSpace *space, const double *alphas, int stride);

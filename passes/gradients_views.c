@@ -49,6 +49,12 @@ void grad_place(Gradients *g, IrNode *y, IrNode *dy) {
     gradients_add(g, y, 0, build_view(g, OP_index, dy, 2, attrs));
 }
 
+/* Interleaving the other way around takes it back. */
+void grad_shuffle(Gradients *g, IrNode *y, IrNode *dy) {
+    IrAttr groups = ir_attr_int("groups", y->type.dim[y->type.rank - 1] / ir_attr_get_int(y, "groups", 1));
+    gradients_add(g, y, 0, build_view(g, OP_shuffle, dy, 1, &groups));
+}
+
 void grad_reshape(Gradients *g, IrNode *y, IrNode *dy) {
     gradients_add(g, y, 0, gradients_reshape(g, dy, &y->inputs[0]->type));
 }

@@ -220,6 +220,12 @@ mutant 'FairDARTS: penalty towards the middle' genotypes/methods.nd 's/-zero_one
 mutant 'FairDARTS: squares for absolutes' genotypes/methods.nd 's/mean\(abs\(sigmoid\(alphas\) - 0.5\)\)/mean((sigmoid(alphas) - 0.5) * (sigmoid(alphas) - 0.5))/' -- reference/methods_f64 fair_darts/l1
 mutant 'DARTS-: beta does not fade' genotypes/methods.nd 's/linear\(beta, 0, epochs\)/beta/' -- reference/methods_f64 darts_minus
 mutant 'beta-DARTS: the sum instead of the mean' genotypes/methods.nd 's/mean\(logsumexp/sum(logsumexp/' -- reference/methods_f64 beta_darts
+mutant 'PC-DARTS: the rest is not pooled' genotypes/methods.nd 's/max_pool\(rest, stride, stride\)/avg_pool(rest, stride, stride)/' -- reference/part_f64
+mutant 'PC-DARTS: channels are not shuffled' genotypes/methods.nd 's/return shuffle\((concat\(.*\)), part\)/return \1/' -- reference/part_f64
+mutant 'PC-DARTS: sigmoid of betas' genotypes/methods.nd 's/softmax\(betas\)/sigmoid(betas)/' -- reference/part_f64
+mutant 'the wrong betas of a node' frontend/space.c 's/ir_attr_int\("begin", cell->edge\), ir_attr_int\("end", cell->edge \+ count\)/ir_attr_int("begin", 0), ir_attr_int("end", count)/' -- reference/part_f64
+mutant 'a gradient that is shuffled once more' passes/gradients_views.c 's|y->type.dim\[y->type.rank - 1\] / ir_attr_get_int\(y, "groups", 1\)|ir_attr_get_int(y, "groups", 1)|' -- unit/gradients
+mutant 'genotypes without betas' passes/derive.c 's/space->edge_weights \? space->edge_weights\[edge\] : 1/1/' -- reference/part_derive
 mutant 'SNAS: weights without a draw' genotypes/methods.nd 's/\(log_softmax\(alphas\) \+ gumbel\(\)\)/log_softmax(alphas)/' -- reference/methods_f64 snas
 mutant 'straight through: no gradient' genotypes/methods.nd 's/largest\(q\) \+ \(q - detach\(q\)\)/largest(q)/' -- reference/methods_f64 gumbel
 mutant 'noise that is not relative' genotypes/methods.nd 's/std \* detach\(deviation\(x\)\)/std/' -- cli/methods

@@ -137,6 +137,33 @@ CgScalar *stage_concat(CgBuild *b, IrNode *node, const CgIndex *index) {
     return rest;
 }
 
+/* Element channel of group g, both of them known, in a shuffled value's operand: operand[g * each + channel]. */
+static CgScalar *at_channel(CgBuild *b, IrNode *node, const CgIndex *index, CgIndex channel) {
+    CgIndex own[IR_MAX_RANK];
+    int last = node->type.rank - 1;
+    memcpy(own, index, sizeof *own * (size_t)last);
+    own[last] = channel;
+    return cg_value_at(b, node->inputs[0], own);
+}
+
+/* result[c * groups + g] = x[g * each + c], as a choice among the groups, where (channel - g) / groups is whole, or among
+ * the c, of whose channels there are `groups` in a row; whichever are fewer. */
+CgScalar *stage_shuffle(CgBuild *b, IrNode *node, const CgIndex *index) {
+    int last = node->type.rank - 1;
+    int64_t groups = ir_attr_get_int(node, "groups", 1), each = node->type.dim[last] / groups;
+    bool by_group = groups <= each;
+    int64_t count = by_group ? groups : each, extent = by_group ? each : groups;
+    CgScalar *chosen = NULL;
+    for (int64_t i = count - 1; i >= 0; i--) {
+        CgIndex inner = by_group ? cg_index_divide(cg_index_shift(index[last], -i), groups)
+                                 : cg_index_shift(index[last], -i * groups);
+        CgIndex channel = by_group ? cg_index_shift(inner, i * each) : cg_index_shift(cg_index_scale(inner, each), i);
+        CgScalar *value = at_channel(b, node, index, channel);
+        chosen = chosen ? cg_guard(b, 1, &inner, &extent, value, chosen) : value;
+    }
+    return chosen;
+}
+
 CgScalar *stage_index(CgBuild *b, IrNode *node, const CgIndex *index) {
     int axis = (int)ir_attr_get_int(node, "axis", 0);
     CgIndex own[IR_MAX_RANK];

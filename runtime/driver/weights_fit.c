@@ -25,8 +25,8 @@ static void compare_wanted(Comparison *c, const RtTensorInfo *wanted, bool requi
 }
 
 static bool may_be_left_over(const char *name) {
-    return strchr(name, '/') || str_starts_with(name, "alphas") || str_starts_with(name, "auxiliary_head.") ||
-           str_ends_with(name, ".num_batches_tracked");
+    return strchr(name, '/') || str_starts_with(name, "alphas") || str_starts_with(name, "betas") ||
+           str_starts_with(name, "auxiliary_head.") || str_ends_with(name, ".num_batches_tracked");
 }
 
 bool weights_fit(Arena *arena, const RtTensorInfo *wanted, const bool *required, int count, const TensorFile *file,

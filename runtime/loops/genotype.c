@@ -17,6 +17,15 @@ const char *const *genotype_alpha_names(const IrModule *settings, int *count) {
     return named && named->count ? named->symbols : usual;
 }
 
+const char *genotype_beta_name(Arena *arena, const IrModule *settings, const char *alphas) {
+    const IrAttr *betas = settings_read(settings).space.betas;
+    const char *name = arena_printf(arena, "betas_%s", genotype_cell_name(alphas));
+    for (int i = 0; betas && i < betas->count; i++)
+        if (str_equal(betas->symbols[i], name))
+            return name;
+    return NULL;
+}
+
 const char *genotype_cell_name(const char *alphas) {
     static const char prefix[] = "alphas_";
     return str_starts_with(alphas, prefix) ? alphas + sizeof prefix - 1 : alphas;
@@ -30,8 +39,25 @@ static int count_columns(const DeriveSpace *space) {
     return width;
 }
 
-static bool derive_from(Arena *arena, const IrModule *settings, const Tensor *alphas, GenotypeCell *cell,
-                        Error *error) {
+static double *all_values(Arena *arena, const Tensor *t) {
+    int64_t count = tensor_count(t);
+    double *values = ARENA_ARRAY(arena, double, count + 1);
+    for (int64_t i = 0; i < count; i++)
+        values[i] = tensor_get(t, i);
+    return values;
+}
+
+static bool weigh_edges(Arena *arena, const Tensor *betas, DeriveSpace *space, Error *error) {
+    if (tensor_count(betas) != space->edge_count)
+        return error_set(error, ERROR_INPUT, "'%s' has %lld values; the space has %d edges", betas->name,
+                         (long long)tensor_count(betas), space->edge_count);
+    space->edge_weights = derive_edge_weights(arena, space, all_values(arena, betas));
+    return true;
+}
+
+/* betas: NULL when there are none. */
+static bool derive_from(Arena *arena, const IrModule *settings, const Tensor *alphas, const Tensor *betas,
+                        GenotypeCell *cell, Error *error) {
     DeriveSpace space;
     if (!derive_space_from_module(arena, settings, alphas->name, &space, error))
         return false;
@@ -40,11 +66,9 @@ static bool derive_from(Arena *arena, const IrModule *settings, const Tensor *al
         return error_set(error, ERROR_INPUT, "'%s' has %lld x %lld values; the space has %d edges with %d candidates",
                          alphas->name, (long long)(alphas->rank > 0 ? alphas->shape[0] : 1),
                          (long long)(alphas->rank > 1 ? alphas->shape[1] : 1), space.edge_count, width);
-    int64_t count = tensor_count(alphas);
-    double *values = ARENA_ARRAY(arena, double, count);
-    for (int64_t i = 0; i < count; i++)
-        values[i] = tensor_get(alphas, i);
-    *cell = derive_cell(arena, &space, values, width);
+    if (betas && !weigh_edges(arena, betas, &space, error))
+        return false;
+    *cell = derive_cell(arena, &space, all_values(arena, alphas), width);
     cell->name = genotype_cell_name(alphas->name);
     cell->output = settings_read(settings).space.output;
     return true;
@@ -162,14 +186,14 @@ static bool check_nodes(const GenotypeCell *cell, const Tensor *alphas, Error *e
     return true;
 }
 
-bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const Tensor *alphas, int count,
-                    Genotype *genotype, Error *error) {
+bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const Tensor *alphas, const Tensor *betas,
+                    int count, Genotype *genotype, Error *error) {
     memset(genotype, 0, sizeof(*genotype));
     genotype->name = name;
     genotype->cell_count = count;
     genotype->cells = ARENA_ARRAY(arena, GenotypeCell, count);
     for (int i = 0; i < count; i++)
-        if (!derive_from(arena, settings, &alphas[i], &genotype->cells[i], error) ||
+        if (!derive_from(arena, settings, &alphas[i], betas ? &betas[i] : NULL, &genotype->cells[i], error) ||
             !check_nodes(&genotype->cells[i], &alphas[i], error))
             return false;
     return choose_text(arena, settings, genotype, error);
@@ -192,5 +216,5 @@ bool genotype_check(Arena *arena, const IrModule *settings, const char *name, Er
     for (int i = 0; i < count; i++)
         if (!equal_alphas(arena, settings, names[i], &alphas[i], error))
             return false;
-    return genotype_build(arena, settings, name, alphas, count, &genotype, error);
+    return genotype_build(arena, settings, name, alphas, NULL, count, &genotype, error);
 }

@@ -16,13 +16,16 @@ typedef struct Genotype {
 /* Names of the architecture parameters, one for each kind of cell: the setting space.alphas, else alphas_normal and
  * alphas_reduce. */
 const char *const *genotype_alpha_names(const IrModule *settings, int *count);
+/* betas_normal for alphas_normal, where a method weighs the edges of nodes; NULL: edges are added up as they are. */
+const char *genotype_beta_name(Arena *arena, const IrModule *settings, const char *alphas);
 /* alphas_normal are those of the cell `normal`. */
 const char *genotype_cell_name(const char *alphas);
-/* alphas: a tensor of shape [edges, candidates] for each kind of cell of the settings' space. The text holds whatever the
+/* alphas: a tensor of shape [edges, candidates] for each kind of cell of the settings' space; betas: one of shape [edges]
+ * for each, or NULL where edges have no weights. The text holds whatever the
  * genotype needs (space.definitions), depends on no file but the library's, and has been compiled; its network has the
  * auxiliary head when that fits. ERROR_INPUT when the alphas do not fit, or the text does not compile. */
-bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const Tensor *alphas, int count,
-                    Genotype *genotype, Error *error);
+bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const Tensor *alphas, const Tensor *betas,
+                    int count, Genotype *genotype, Error *error);
 
 /* What a genotype is derived from (genotype_derive.c). */
 typedef struct GenotypeSource {

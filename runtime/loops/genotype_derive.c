@@ -71,6 +71,22 @@ static size_t longest_row(json_t *rows) {
     return longest;
 }
 
+/* The weights of edges, whose logarithms are betas with the same softmax. */
+static bool add_list(Arena *arena, const char *path, const char *name, json_t *list, TensorFile *file, Error *error) {
+    size_t count = json_array_size(list), i;
+    double *values = ARENA_ARRAY(arena, double, count + 1);
+    json_t *value;
+    json_array_foreach(list, i, value) {
+        if (!json_is_number(value))
+            return error_set(error, ERROR_INPUT, "%s: weight %zu of '%s' is no number", path, i, name);
+        values[i] = log(json_number_value(value));
+    }
+    Tensor t = {.name = arena_strdup(arena, name), .type = TENSOR_f64, .rank = 1, .data = values};
+    t.shape[0] = (int64_t)count;
+    tensor_file_add(arena, file, t);
+    return true;
+}
+
 /* Edges with fewer candidates have shorter rows; what is beyond is never looked at. */
 static bool add_rows(Arena *arena, const char *path, const char *name, json_t *rows, TensorFile *file, Error *error) {
     size_t width = longest_row(rows), height = json_array_size(rows), r, c;
@@ -97,7 +113,10 @@ static bool add_line(Arena *arena, const char *path, json_t *line, TensorFile *f
     const char *name;
     json_t *rows;
     json_object_foreach(line, name, rows) {
-        if (json_is_array(rows) && !add_rows(arena, path, name, rows, file, error))
+        if (!json_is_array(rows))
+            continue;
+        bool list = json_is_number(json_array_get(rows, 0));
+        if (!(list ? add_list : add_rows)(arena, path, name, rows, file, error))
             return false;
     }
     return true;
@@ -128,15 +147,27 @@ static bool read_lines(Arena *arena, const GenotypeSource *o, TensorFile *file, 
 }
 
 /* ---- together ---- */
+static bool find_parameter(const GenotypeSource *o, const TensorFile *file, const char *name, Tensor *found,
+                           Error *error) {
+    const Tensor *t = tensor_find(file, name);
+    if (!t)
+        return error_set(error, ERROR_INPUT, "%s: no architecture parameters '%s'", o->file, name);
+    *found = *t;
+    return true;
+}
+
+/* betas: NULL where edges have no weights. */
 static bool find_alphas(Arena *arena, const GenotypeSource *o, const TensorFile *file, const IrModule *settings,
-                        Tensor **alphas, int *count, Error *error) {
+                        Tensor **alphas, Tensor **betas, int *count, Error *error) {
     const char *const *names = genotype_alpha_names(settings, count);
     *alphas = ARENA_ARRAY(arena, Tensor, *count);
     for (int i = 0; i < *count; i++) {
-        const Tensor *t = tensor_find(file, names[i]);
-        if (!t)
-            return error_set(error, ERROR_INPUT, "%s: no architecture parameters '%s'", o->file, names[i]);
-        (*alphas)[i] = *t;
+        const char *of_edges = genotype_beta_name(arena, settings, names[i]);
+        if (of_edges && !*betas)
+            *betas = ARENA_ARRAY(arena, Tensor, *count);
+        if (!find_parameter(o, file, names[i], &(*alphas)[i], error) ||
+            (of_edges && !find_parameter(o, file, of_edges, &(*betas)[i], error)))
+            return false;
     }
     return true;
 }
@@ -168,14 +199,14 @@ static const char *default_name(Arena *arena, const char *path) {
 
 bool genotype_derive(Arena *arena, const GenotypeSource *o, Genotype *genotype, Error *error) {
     TensorFile file = {0};
-    Tensor *alphas = NULL;
+    Tensor *alphas = NULL, *betas = NULL;
     int count = 0;
     bool lines = str_ends_with(o->file, ".jsonl"), guessed = false;
     bool ok = lines ? read_lines(arena, o, &file, error) : read_tensors(arena, o->file, &file, error);
     IrModule *settings = ok ? choose_settings(arena, o, &file, &guessed, error) : NULL;
-    ok = settings && find_alphas(arena, o, &file, settings, &alphas, &count, error) &&
-         genotype_build(arena, settings, o->name ? o->name : default_name(arena, o->file), alphas, count, genotype,
-                        error);
+    ok = settings && find_alphas(arena, o, &file, settings, &alphas, &betas, &count, error) &&
+         genotype_build(arena, settings, o->name ? o->name : default_name(arena, o->file), alphas, betas, count,
+                        genotype, error);
     if (!ok && guessed)
         fprintf(stderr, "note: the space was taken to be that of DARTS; --spec SPEC.nd says of what search they are\n");
     return ok;

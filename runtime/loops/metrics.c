@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "base/tensor_file.h"
 #include "passes/derive.h"
+#include "runtime/loops/genotype.h"
 
 #include <errno.h>
 #include <math.h>
@@ -79,16 +80,6 @@ bool metrics_append_timing(const char *path, int64_t epoch, double seconds, doub
     return append_line(path, line, error);
 }
 
-void metrics_softmax(const double *values, int64_t count, double *weights) {
-    double largest = values[0], sum = 0;
-    for (int64_t i = 1; i < count; i++)
-        largest = values[i] > largest ? values[i] : largest;
-    for (int64_t i = 0; i < count; i++)
-        sum += weights[i] = exp(values[i] - largest);
-    for (int64_t i = 0; i < count; i++)
-        weights[i] /= sum;
-}
-
 /* An alpha parameter as softmax weights: a row per edge, with as many as the edge has candidates. */
 typedef struct AlphaWeights {
     int64_t rows, width; /* width: of the parameter, whose rows are as long as the longest */
@@ -117,7 +108,7 @@ static AlphaWeights alpha_weights(const RtProgram *program, const IrModule *sett
         values[i] = tensor_get(&t, i);
     for (int64_t r = 0; r < w.rows; r++) {
         w.counts[r] = row_count(&space, r, width);
-        metrics_softmax(values + r * width, w.counts[r], w.weights + r * width);
+        derive_softmax(values + r * width, (int)w.counts[r], w.weights + r * width);
     }
     return w;
 }
@@ -133,6 +124,30 @@ static json_t *alphas_json(const AlphaWeights *w) {
     return rows;
 }
 
+/* Weights of edges, in their order; NULL: the parameter has weights of candidates. */
+static json_t *betas_json(const RtProgram *program, const IrModule *settings, const char *name, Arena *arena) {
+    int count;
+    const char *const *alphas = genotype_alpha_names(settings, &count);
+    for (int i = 0; i < count; i++) {
+        const char *betas = genotype_beta_name(arena, settings, alphas[i]);
+        DeriveSpace space;
+        Error ignored = {0};
+        if (!betas || !str_equal(betas, name) ||
+            !derive_space_from_module(arena, settings, alphas[i], &space, &ignored))
+            continue;
+        Tensor t = rt_param_get(program, name, arena);
+        double *values = ARENA_ARRAY(arena, double, space.edge_count + 1);
+        for (int e = 0; e < space.edge_count; e++)
+            values[e] = tensor_get(&t, e);
+        const double *weights = derive_edge_weights(arena, &space, values);
+        json_t *list = json_array();
+        for (int e = 0; e < space.edge_count; e++)
+            json_append(list, json_number(weights[e]));
+        return list;
+    }
+    return NULL;
+}
+
 bool metrics_append_alphas(const char *path, int64_t epoch, const RtProgram *program, const IrModule *settings,
                            Error *error) {
     Arena *arena = arena_create();
@@ -141,6 +156,11 @@ bool metrics_append_alphas(const char *path, int64_t epoch, const RtProgram *pro
         if (rt_param_info(program, p)->kind != PARAM_alpha)
             continue;
         const char *name = rt_param_info(program, p)->name;
+        json_t *betas = betas_json(program, settings, name, arena);
+        if (betas) {
+            json_add(line, name, betas);
+            continue;
+        }
         AlphaWeights w = alpha_weights(program, settings, name, arena);
         json_add(line, name, alphas_json(&w));
     }
@@ -160,8 +180,8 @@ double metrics_alphas_entropy(const RtProgram *program, const IrModule *settings
     double sum = 0;
     int64_t all_rows = 0;
     for (int p = 0; p < rt_param_count(program); p++) {
-        if (rt_param_info(program, p)->kind != PARAM_alpha)
-            continue;
+        if (rt_param_info(program, p)->kind != PARAM_alpha || rt_param_info(program, p)->rank != 2)
+            continue; /* rank 1: weights of edges */
         AlphaWeights w = alpha_weights(program, settings, rt_param_info(program, p)->name, arena);
         for (int64_t r = 0; r < w.rows; r++)
             sum += row_entropy(w.weights + r * w.width, w.counts[r]);

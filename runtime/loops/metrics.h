@@ -45,7 +45,5 @@ json_t *metrics_load(Arena *arena, const char *path, Error *error);
 json_t *metrics_load_last(Arena *arena, const char *path, Error *error); /* the last line alone */
 /* Mean entropy of these rows. */
 double metrics_alphas_entropy(const RtProgram *program, const IrModule *settings);
-/* Softmax of one row. */
-void metrics_softmax(const double *values, int64_t count, double *weights);
 
 #endif

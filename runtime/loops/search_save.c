@@ -16,13 +16,18 @@ static const char *text_name(const Search *s, Arena *arena) {
 bool search_build_genotype(Search *s, Arena *arena, Genotype *genotype, Error *error) {
     int count;
     const char *const *names = genotype_alpha_names(s->loop.module, &count);
-    Tensor *alphas = ARENA_ARRAY(arena, Tensor, count);
+    Tensor *alphas = ARENA_ARRAY(arena, Tensor, count), *betas = NULL;
     for (int i = 0; i < count; i++) {
         if (rt_param_find(s->loop.program, names[i]) < 0)
             return error_set(error, ERROR_INPUT, "the search has no architecture parameters '%s'", names[i]);
         alphas[i] = rt_param_get(s->loop.program, names[i], arena);
+        const char *of_edges = genotype_beta_name(arena, s->loop.module, names[i]);
+        if (!of_edges)
+            continue;
+        betas = betas ? betas : ARENA_ARRAY(arena, Tensor, count);
+        betas[i] = rt_param_get(s->loop.program, of_edges, arena);
     }
-    return genotype_build(arena, s->loop.module, text_name(s, arena), alphas, count, genotype, error);
+    return genotype_build(arena, s->loop.module, text_name(s, arena), alphas, betas, count, genotype, error);
 }
 
 /* ", NAME = "; the first argument has no comma. */

@@ -17,10 +17,19 @@ static bool check_kind(const Settings *settings, Error *error) {
 }
 
 /* Whether some operation of the network reads architecture parameters of that name. */
+static bool reads(const IrNode *n, const char *name) {
+    for (int i = 0; i < n->input_count; i++) {
+        const char *read = ir_param_read(n->inputs[i]);
+        if (read && str_equal(read, name))
+            return true;
+    }
+    return false;
+}
+
 static bool uses_alphas(const IrModule *module, const char *name) {
     for (int i = 0; i < module->graph_count; i++) {
         for (const IrNode *n = module->graphs[i]->first; n; n = n->next) {
-            if (n->op == OP_param && str_equal(ir_attr_get_string(n, "name", ""), name))
+            if (reads(n, name))
                 return true;
         }
     }

@@ -188,6 +188,16 @@ static int count_skips(const GenotypeCell *cell) {
     return count;
 }
 
+/* Of that epoch; NULL: edges have none. */
+static const double *edge_weights(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas,
+                                  int epoch) {
+    const char *betas = genotype_beta_name(arena, run->module, alphas);
+    double *weights = betas ? ARENA_ARRAY(arena, double, space->edge_count + 1) : NULL;
+    for (int e = 0; betas && e < space->edge_count; e++)
+        weights[e] = number_or_nan(weight_row(run, epoch, betas, e));
+    return weights;
+}
+
 /* The genotype of the softmax weights: that of their logarithms as alphas. */
 static int skips_after(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas, int epoch) {
     int width = 1;
@@ -199,7 +209,9 @@ static int skips_after(Arena *arena, const ReportRun *run, const DeriveSpace *sp
             double weight = number_or_nan(json_array_get(weight_row(run, epoch, alphas, e), (size_t)c));
             values[e * width + c] = weight > 0 ? log(weight) : -1e9;
         }
-    GenotypeCell cell = derive_cell(arena, space, values, width);
+    DeriveSpace weighed = *space;
+    weighed.edge_weights = edge_weights(arena, run, space, alphas, epoch);
+    GenotypeCell cell = derive_cell(arena, &weighed, values, width);
     return count_skips(&cell);
 }
 

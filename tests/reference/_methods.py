@@ -15,6 +15,7 @@ METHODS = {
     'fair_darts/l1': 'fair_darts_l1',
     'darts_minus': 'darts_minus',
     'beta_darts': 'beta_darts',
+    'pc_darts': 'pc_darts',
     'snas/darts8': 'snas(1, 1)',
     'gumbel_hard_all/darts8': 'gumbel_straight_through(1, 1)',
 }
@@ -47,7 +48,7 @@ def rules(case):
             ([f'-{step}train_loss' for step in steps] if losses else []))
 
 
-def build(case, folder):
+def build(case, folder, file='methods'):
     weights, alphas = case.get('weights', {'lr': 0.025, 'clip': 5}), case.get('alphas', {'lr': 3e-4, 'betas': [0.5, 0.999]})
     text = f'''import "methods.nd"
 {SPACES}
@@ -60,7 +61,7 @@ search {{
     alphas adam(lr={alphas["lr"]}, betas=({alphas["betas"][0]}, {alphas["betas"][1]}), decay=1e-3)
 }}
 '''
-    result = _common.Case('methods', case['key'], text, folder)
+    result = _common.Case(file, case['key'], text, folder)
     result.make_weights()
     result.make_feed(feed_entries(case))
     result.options = ['--steps', str(case.get('steps', 0)), '--epoch', str(case.get('epoch', 0)), '--epoch-per-step']

@@ -146,7 +146,7 @@ static void eval_concat(EvalNode *v, double *const *values) {
     }
 }
 
-/* slice, pad, index, place, broadcast, dilate: from where the element at index comes; false: it is zero. */
+/* slice, pad, index, place, broadcast, dilate, shuffle: from where the element at index comes; false: it is zero. */
 static bool eval_view_source(const EvalNode *v, int64_t *index, int64_t *from) {
     int64_t axis = ir_attr_get_int(v->n, "axis", 0), at = ir_attr_get_int(v->n, "at", 0),
             begin = ir_attr_get_int(v->n, "begin", 0);
@@ -182,6 +182,11 @@ static bool eval_view_source(const EvalNode *v, int64_t *index, int64_t *from) {
             index[1 + i] /= stride;
         }
         break;
+    case OP_shuffle: {
+        int64_t groups = ir_attr_get_int(v->n, "groups", 1), each = v->in[0].dim[rank - 1] / groups;
+        index[rank - 1] = index[rank - 1] % groups * each + index[rank - 1] / groups;
+        break;
+    }
     case OP_flip_weight:
         index[2] = v->in[0].dim[2] - 1 - index[2];
         index[3] = v->in[0].dim[3] - 1 - index[3];

@@ -61,6 +61,8 @@ static const Case cases[] = {
     {OP_index, -1, 1, W("[3,6]") "%a = index %w {axis=0, at=2}\n%y = mul %x, %a\n"},
     {OP_place, -1, 1, W("[6]") "%a = place %w {axis=0, at=1, size=4}\n%y = mul %x, %a\n"},
     {OP_place, -1, 1, "%a = index %x {axis=1, at=3}\n%y = place %a {axis=2, at=1, size=3}\n"},
+    {OP_shuffle, -1, 1, "%y = shuffle %x {groups=2}\n"},
+    {OP_shuffle, -1, 1, "%a = shuffle %x {groups=3}\n%y = mul %a, %x\n"},
     {OP_reshape, -1, 1, "%y = reshape %x {shape=[-1,20,6]}\n"},
     {OP_reshape, -1, 1, W("[24]") "%a = reshape %w {shape=[4,6]}\n%y = mul %x, %a\n"},
     {OP_broadcast, -1, 1, W("[4,1]") "%a = broadcast %w {shape=[5,4,6]}\n%y = mul %x, %a\n"},

@@ -75,6 +75,8 @@ static const Row rows[] = {
     {"place", "%x: f32[7]", "%x {axis=1, at=3, size=14}", "f32[7,14]"},
     {"place", "%x: f32[7]", "%x {axis=2, at=3, size=14}", "!a new axis 2 in a value of rank 1"},
     {"place", "%x: f32[7]", "%x {axis=0, at=3, size=3}", "!element 3 of an axis of 3"},
+    {"shuffle", "%x: f32[N,2,3,8]", "%x {groups=4}", "f32[N,2,3,8]"},
+    {"shuffle", "%x: f32[N,2,3,8]", "%x {groups=3}", "!3 groups do not divide 8 channels"},
     {"reshape", "%x: f32[N,1,1,8]", "%x {shape=[-1,8]}", "f32[N,8]"},
     {"reshape", "%x: f32[K,2,3]", "%x {shape=[-2,6]}", "f32[K,6]"},
     {"reshape", "%x: f32[N,8]", "%x {shape=[8]}", "!f32[N,8] has not as many elements as f32[8]"},
