@@ -6,6 +6,7 @@
 
 #include "base/align.h"
 #include "base/str.h"
+#include "runtime/device/cuda_empty.h"
 #include "runtime/device/cuda_memory.h"
 #include "runtime/device/machine.h"
 
@@ -15,19 +16,6 @@
 
 /* ---- the device ---- */
 
-static bool make_lanes(RtDevice *d, Error *error) {
-    d->lanes[0] = d->stream;
-    d->lane_count = d->api.StreamWaitEvent && d->api.EventCreateWithFlags && d->api.EventRecord ? LANES : 1;
-    bool ok = true;
-    for (int i = 0; ok && d->lane_count > 1 && i < d->lane_count; i++) {
-        ok = cuda_check(&d->api, d->api.EventCreateWithFlags(&d->events[i], CUDA_EVENT_WITHOUT_TIME), "making an event",
-                        error) &&
-             (i == 0 || cuda_check(&d->api, d->api.StreamCreateWithFlags(&d->lanes[i], CUDA_NON_BLOCKING),
-                                   "making a stream", error));
-    }
-    return ok;
-}
-
 static bool open_device(RtDevice *d, Error *error) {
     int devices;
     if (!cuda_api_load(&d->api, error) || !cuda_api_count_devices(&d->api, &devices, error))
@@ -36,22 +24,13 @@ static bool open_device(RtDevice *d, Error *error) {
         return error_set(error, ERROR_MACHINE, "there is no GPU number %d; this machine has %d, counted from 0",
                          d->number, devices);
     return cuda_check(&d->api, d->api.SetDevice(d->number), "opening the GPU", error) &&
-           cuda_api_arch(&d->api, d->number, d->arena, &d->arch, error) &&
-           cuda_check(&d->api, d->api.StreamCreateWithFlags(&d->stream, CUDA_NON_BLOCKING), "making a stream", error) &&
-           make_lanes(d, error);
+           cuda_api_arch(&d->api, d->number, d->arena, &d->arch, error) && cuda_lanes_open(&d->api, &d->lanes, error);
 }
 
 static void cuda_close(RtDevice *d) {
     if (d->private_memory)
         d->api.Free(d->private_memory);
-    for (int i = 0; i < LANES; i++) {
-        if (d->events[i])
-            d->api.EventDestroy(d->events[i]);
-        if (i > 0 && d->lanes[i])
-            d->api.StreamDestroy(d->lanes[i]);
-    }
-    if (d->stream)
-        d->api.StreamDestroy(d->stream);
+    cuda_lanes_close(&d->api, &d->lanes);
     cudnn_close(d->cudnn);
     arena_destroy(d->arena);
 }
@@ -107,7 +86,7 @@ static void *cuda_allocate(RtDevice *d, size_t bytes) {
     void *memory = NULL;
     if (d->api.Malloc(&memory, ALIGN_UP(bytes + 1, CUDA_ALIGNMENT)) != CUDA_SUCCESS)
         return NULL;
-    note_failure(d, d->api.MemsetAsync(memory, 0, ALIGN_UP(bytes + 1, CUDA_ALIGNMENT), d->stream),
+    note_failure(d, d->api.MemsetAsync(memory, 0, ALIGN_UP(bytes + 1, CUDA_ALIGNMENT), d->lanes.streams[0]),
                  "clearing memory of the GPU");
     return memory;
 }
@@ -164,6 +143,15 @@ static bool make_run_block(RtDevice *d, RtBound *b, Error *error) {
     return ok || error_set(error, ERROR_MACHINE, "out of memory on the GPU");
 }
 
+/* Filled before the first run, but taken now: cuDNN then takes of what is left. */
+static bool allocate_table(RtDevice *d, RtBound *b, Error *error) {
+    b->table_bytes = cuda_memory_of_table(b->graph);
+    b->table = cuda_allocate(d, b->table_bytes);
+    b->bytes += b->table_bytes;
+    return b->table || error_set(error, ERROR_MACHINE, "out of memory on the GPU: %zu bytes for the table of calls",
+                                 b->table_bytes);
+}
+
 static void cuda_unbind(RtDevice *d, RtBound *b) {
     if (b->prepare.captured)
         d->api.GraphExecDestroy(b->prepare.captured);
@@ -191,8 +179,8 @@ static RtBound *cuda_bind(RtDevice *d, const RtModule *module, const PlanGraph *
     b->stages = (Part){.stages = graph->stages, .count = graph->stage_count};
     b->inputs = ARENA_ARRAY(arena, Input, graph->input_count);
     b->private_image_bytes = cuda_memory_of_image(graph);
-    bool ok =
-        grow_private(d, b->private_image_bytes * (size_t)module->plan->batch, error) && make_run_block(d, b, error);
+    bool ok = grow_private(d, b->private_image_bytes * (size_t)module->plan->batch, error) &&
+              make_run_block(d, b, error) && allocate_table(d, b, error);
     for (int i = 0; ok && i < graph->input_count; i++)
         ok = make_input(d, b, i, error);
     if (ok)
@@ -201,12 +189,19 @@ static RtBound *cuda_bind(RtDevice *d, const RtModule *module, const PlanGraph *
     return NULL;
 }
 
-/* The private memory is shared by all graphs; each counts it. */
+/* A launch is timed with what it takes by itself, which is taken off. */
 static void cuda_profile(RtDevice *d, RtBound *b, ProfileGraph *profile) {
-    (void)d;
+    CudaEmpty empty;
+    Error ignored = {ERROR_NONE, ""};
+    if (d->launch_seconds <= 0 && cuda_empty_open(&d->api, d->arch, &empty, &ignored)) {
+        d->launch_seconds = cuda_empty_seconds(&d->api, &empty, d->lanes.streams[0]);
+        cuda_empty_close(&d->api, &empty);
+    }
     b->profile = profile;
+    profile_set_launch(profile, d->launch_seconds);
 }
 
+/* The private memory is shared by all graphs. */
 static size_t cuda_own_bytes(const RtDevice *d) {
     return d->private_bytes;
 }
@@ -244,15 +239,6 @@ static int64_t *add_row(const RtDevice *d, const RtBound *b, const PlanStep *ste
     return row;
 }
 
-static size_t count_words(const Part *part) {
-    size_t words = 0;
-    for (int i = 0; i < part->count; i++) {
-        for (int j = 0; j < part->stages[i].step_count; j++)
-            words += (size_t)(part->stages[i].steps[j].buffer_count + part->stages[i].steps[j].int_count);
-    }
-    return words;
-}
-
 static int64_t *make_launches(const RtDevice *d, RtBound *b, Part *part, int64_t *rows, int64_t *row) {
     int capacity = 0;
     for (int i = 0; i < part->count; i++) {
@@ -276,24 +262,21 @@ static int64_t *make_launches(const RtDevice *d, RtBound *b, Part *part, int64_t
 
 /* Before the first run: by then all graphs are bound and the private memory lies where it will stay. */
 static bool make_table(RtDevice *d, RtBound *b, Error *error) {
-    if (b->table)
+    if (b->table_made)
         return true;
-    size_t bytes = (count_words(&b->prepare) + count_words(&b->stages)) * sizeof(int64_t);
-    int64_t *rows = malloc(bytes + 1);
-    b->table = cuda_allocate(d, bytes);
-    if (!rows || !b->table) {
-        free(rows);
-        return error_set(error, ERROR_MACHINE, "out of memory on the GPU: %zu bytes for the table of calls", bytes);
-    }
+    int64_t *rows = malloc(b->table_bytes + 1);
+    if (!rows)
+        return error_set(error, ERROR_MACHINE, "out of memory: %zu bytes for the table of calls", b->table_bytes);
     make_launches(d, b, &b->stages, rows, make_launches(d, b, &b->prepare, rows, rows));
-    cuda_upload(d, b->table, rows, bytes);
+    cuda_upload(d, b->table, rows, b->table_bytes);
     free(rows);
     cuda_choose_convs(d, b);
+    b->table_made = true;
     return d->failure.kind == ERROR_NONE || error_set(error, d->failure.kind, "%s", d->failure.message);
 }
 
 static int start(RtDevice *d, RtBound *b, const Launch *launch) {
-    return cuda_start_on(d, b, launch, d->stream);
+    return cuda_start_on(d, b, launch, d->lanes.streams[0]);
 }
 
 static int profile_launch(RtDevice *d, RtBound *b, const Launch *launch) {
@@ -302,14 +285,15 @@ static int profile_launch(RtDevice *d, RtBound *b, const Launch *launch) {
     double now = profile_clock();
     d->api.EventCreateWithFlags(&begin, 0);
     d->api.EventCreateWithFlags(&end, 0);
-    d->api.EventRecord(begin, d->stream);
+    d->api.EventRecord(begin, d->lanes.streams[0]);
     int status = start(d, b, launch);
-    d->api.EventRecord(end, d->stream);
-    d->api.StreamSynchronize(d->stream);
+    d->api.EventRecord(end, d->lanes.streams[0]);
+    d->api.StreamSynchronize(d->lanes.streams[0]);
     d->api.EventElapsedTime(&milliseconds, begin, end);
     d->api.EventDestroy(begin);
     d->api.EventDestroy(end);
-    profile_add_calls(b->profile, 0, launch->kernel, launch->grid.y, now, now + milliseconds * 1e-3);
+    double seconds = milliseconds * 1e-3 - d->launch_seconds;
+    profile_add_calls(b->profile, 0, launch->kernel, launch->grid.y, now, now + (seconds > 0 ? seconds : 0));
     return status;
 }
 
@@ -324,42 +308,39 @@ static bool launch_part(RtDevice *d, RtBound *b, const Part *part, Error *error)
     return true;
 }
 
-static bool wait_for(RtDevice *d, void *stream, void *event, void *recorded_on, Error *error) {
-    return cuda_check(&d->api, d->api.EventRecord(event, recorded_on), "capturing a step", error) &&
-           cuda_check(&d->api, d->api.StreamWaitEvent(stream, event, 0), "capturing a step", error);
-}
+enum { NOBODY = -1 };
 
-/* The launches of a stage, over several lanes; all have ended before the next stage begins. */
-static bool launch_stage(RtDevice *d, RtBound *b, const Launch *launches, int count, Error *error) {
-    int lanes = count < d->lane_count ? count : d->lane_count;
-    bool ok = true;
-    for (int i = 1; ok && i < lanes; i++)
-        ok = wait_for(d, d->lanes[i], d->events[0], d->stream, error);
-    for (int i = 0; ok && i < count; i++)
-        ok = cuda_check(&d->api, cuda_start_on(d, b, &launches[i], d->lanes[i % lanes]),
+/* The launches of a stage, over several lanes; all have ended before the next stage begins. *failed: the kernel that
+ * could not be launched. */
+static bool launch_stage(RtDevice *d, RtBound *b, const Launch *launches, int count, int *failed, Error *error) {
+    int lanes = count < d->lanes.count ? count : d->lanes.count;
+    bool ok = cuda_lanes_fork(&d->api, &d->lanes, lanes, error);
+    for (int i = 0; ok && i < count; i++) {
+        ok = cuda_check(&d->api, cuda_start_on(d, b, &launches[i], d->lanes.streams[i % lanes]),
                         b->module->base.plan->kernels[launches[i].kernel].name, error);
-    for (int i = 1; ok && i < lanes; i++)
-        ok = wait_for(d, d->stream, d->events[i], d->lanes[i], error);
-    return ok;
+        *failed = ok ? NOBODY : launches[i].kernel;
+    }
+    return ok && cuda_lanes_join(&d->api, &d->lanes, lanes, error);
 }
 
-static bool launch_stages(RtDevice *d, RtBound *b, const Part *part, Error *error) {
+static bool launch_stages(RtDevice *d, RtBound *b, const Part *part, int *failed, Error *error) {
     for (int i = 0, end; i < part->launch_count; i = end) {
         for (end = i + 1; end < part->launch_count && part->launches[end].stage == part->launches[i].stage;)
             end++;
-        if (!launch_stage(d, b, &part->launches[i], end - i, error))
+        if (!launch_stage(d, b, &part->launches[i], end - i, failed, error))
             return false;
     }
     return true;
 }
 
-static bool capture(RtDevice *d, RtBound *b, Part *part, Error *error) {
-    void *graph = NULL;
-    if (!cuda_check(&d->api, d->api.StreamBeginCapture(d->stream, CUDA_CAPTURE_THREAD_LOCAL), "capturing a step",
-                    error))
+static bool capture(RtDevice *d, RtBound *b, Part *part, int *failed, Error *error) {
+    void *graph = NULL, *stream = d->lanes.streams[0];
+    *failed = NOBODY;
+    if (!cuda_check(&d->api, d->api.StreamBeginCapture(stream, CUDA_CAPTURE_THREAD_LOCAL), "capturing a step", error))
         return false;
-    bool ok = launch_stages(d, b, part, error);
-    ok = cuda_check(&d->api, d->api.StreamEndCapture(d->stream, &graph), "capturing a step", error) && ok;
+    bool ok = launch_stages(d, b, part, failed, error);
+    ok = cuda_check(&d->api, d->api.StreamEndCapture(stream, &graph), "capturing a step", ok ? error : &(Error){0}) &&
+         ok;
     ok = ok &&
          cuda_check(&d->api, d->api.GraphInstantiateWithFlags(&part->captured, graph, 0), "capturing a step", error);
     if (graph)
@@ -367,23 +348,28 @@ static bool capture(RtDevice *d, RtBound *b, Part *part, Error *error) {
     return ok;
 }
 
-static bool forget_convs(Part *part) {
+/* Of the kernel that failed; of all when nobody knows which it was. False: cuDNN has none of them. */
+static bool drop_convs(RtDevice *d, RtBound *b, const Part *part, int failed) {
     bool any = false;
     for (int i = 0; i < part->launch_count; i++) {
-        any = any || part->launches[i].conv;
-        part->launches[i].conv = NULL;
+        if (part->launches[i].conv && (failed == NOBODY || part->launches[i].kernel == failed)) {
+            cuda_drop_conv(d, b, part->launches[i].kernel);
+            any = true;
+        }
     }
     return any;
 }
 
 /* Our kernels can be captured; a library, nobody knows. */
 static bool capture_part(RtDevice *d, RtBound *b, Part *part, Error *error) {
-    if (capture(d, b, part, error))
-        return true;
-    bool again = forget_convs(part);
-    if (again)
-        *error = (Error){ERROR_NONE, ""};
-    return again && capture(d, b, part, error);
+    int failed;
+    while (!capture(d, b, part, &failed, error)) {
+        Error renewing = {ERROR_NONE, ""};
+        if (!cuda_lanes_renew(&d->api, &d->lanes, &renewing) || !drop_convs(d, b, part, failed))
+            return false;
+        *error = renewing;
+    }
+    return true;
 }
 
 static bool run_part(RtDevice *d, RtBound *b, Part *part, Error *error) {
@@ -392,13 +378,13 @@ static bool run_part(RtDevice *d, RtBound *b, Part *part, Error *error) {
     if (b->profile || !cuda_api_has_graphs(&d->api))
         return launch_part(d, b, part, error);
     return (part->captured || capture_part(d, b, part, error)) &&
-           cuda_check(&d->api, d->api.GraphLaunch(part->captured, d->stream), "launching a step", error);
+           cuda_check(&d->api, d->api.GraphLaunch(part->captured, d->lanes.streams[0]), "launching a step", error);
 }
 
 static bool send(RtDevice *d, void *to, void *pinned, const void *from, size_t bytes, Error *error) {
     memcpy(pinned, from, bytes);
-    return cuda_check(&d->api, d->api.MemcpyAsync(to, pinned, bytes, CUDA_TO_DEVICE, d->stream), "copying to the GPU",
-                      error);
+    return cuda_check(&d->api, d->api.MemcpyAsync(to, pinned, bytes, CUDA_TO_DEVICE, d->lanes.streams[0]),
+                      "copying to the GPU", error);
 }
 
 static bool send_inputs(RtDevice *d, RtBound *b, const void *const *inputs, const NdRun *run, Error *error) {
@@ -417,7 +403,7 @@ static bool run_all(RtDevice *d, RtBound *b, const void *const *inputs, const Nd
     return cuda_check(&d->api, d->api.SetDevice(d->number), "choosing the GPU", error) && make_table(d, b, error) &&
            send_inputs(d, b, inputs, run, error) && (!prepare || run_part(d, b, &b->prepare, error)) &&
            run_part(d, b, &b->stages, error) &&
-           cuda_check(&d->api, d->api.StreamSynchronize(d->stream), "running a step on the GPU", error);
+           cuda_check(&d->api, d->api.StreamSynchronize(d->lanes.streams[0]), "running a step on the GPU", error);
 }
 
 static bool cuda_launch(RtDevice *d, RtBound *b, const void *const *inputs, const NdRun *run, bool prepare,

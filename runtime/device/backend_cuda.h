@@ -3,25 +3,22 @@
 #define NDARTS_RUNTIME_DEVICE_BACKEND_CUDA_H
 
 #include "runtime/device/backend.h"
+#include "runtime/device/cuda_lanes.h"
 #include "runtime/device/cuda_module.h"
 #include "runtime/device/cudnn.h"
-
-enum { LANES = 8 };
 
 struct RtDevice {
     CudaApi api;
     Arena *arena;
     int number, threads; /* threads: for compiling */
     const char *arch;    /* "sm_90" */
-    void *stream;
-    /* For launches side by side: lane 0 is the stream; events say when the others may begin and have ended. */
-    void *lanes[LANES], *events[LANES];
-    int lane_count;
+    CudaLanes lanes;
     void *private_memory; /* one image's private values for each image; graphs run one at a time, so they share it */
     size_t private_bytes;
     Cudnn *cudnn; /* NULL: not there, or not wanted; opened when the first plan has a use for it */
     bool cudnn_tried;
-    Error failure; /* of a copy, which has no other way to say so */
+    double launch_seconds; /* of an empty kernel, when something is profiled; 0: unknown */
+    Error failure;         /* of a copy, which has no other way to say so */
 };
 
 typedef struct CudaConv CudaConv; /* cudnn_conv.c: a kernel's calls as cuDNN computes them */
@@ -59,7 +56,8 @@ struct RtBound {
     Input *inputs;
     NdRun *run_pinned;
     void *run, *table; /* on the device */
-    size_t private_image_bytes, bytes;
+    size_t private_image_bytes, table_bytes, bytes;
+    bool table_made;
     void *conv_copy, *conv_clear; /* the module's kernels for what cuDNN computes (docs/modules.md), or NULL */
     CudaConv **convs;             /* by kernel; NULL: none is computed by cuDNN */
     ProfileGraph *profile;        /* NULL: nothing is timed */
@@ -78,6 +76,8 @@ int cuda_copy(RtDevice *d, void *to, const void *from, size_t bytes, int kind);
 void cuda_choose_convs(RtDevice *d, RtBound *b);
 /* Puts a launch on a stream, by cuDNN or as our kernel; a status of CUDA. */
 int cuda_start_on(RtDevice *d, RtBound *b, const Launch *launch, void *stream);
+/* Leaves a kernel's calls to our kernel, from now on: cuDNN could not be captured. */
+void cuda_drop_conv(RtDevice *d, RtBound *b, int kernel);
 void cuda_destroy_convs(RtDevice *d, RtBound *b);
 
 #endif

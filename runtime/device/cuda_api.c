@@ -3,6 +3,7 @@
 
 #include "base/library.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char install_runtime[] =
@@ -28,6 +29,7 @@ static bool find_functions(CudaApi *api, const char **missing) {
 
 bool cuda_api_load(CudaApi *api, Error *error) {
     memset(api, 0, sizeof *api);
+    setenv("CUDA_MODULE_LOADING", "EAGER", 0); /* a kernel that is loaded at its first launch cannot be captured */
     api->library = library_open("cudart", 13, 12);
     if (!api->library)
         return error_set(error, ERROR_MACHINE, "the CUDA runtime (libcudart) is not installed; %s", install_runtime);

@@ -161,22 +161,30 @@ static bool describe_conv(Cudnn *c, CudnnConv *v, const int64_t *shape, CgPrecis
            c->SetConvolutionMathType(v->conv, precision == PRECISION_f32 ? FMA_MATH : DEFAULT_MATH) == SUCCESS;
 }
 
-/* The first that gives the same bits every time. */
+/* The same bits every time, in the arithmetic that is wanted; what memory it takes depends on that. */
+static bool take(Cudnn *c, CudnnConv *v, const Found *found, CgPrecision precision, size_t most) {
+    const int *order = v->kind->order;
+    v->algorithm = found->algorithm;
+    return found->status == SUCCESS && found->determinism == DETERMINISTIC &&
+           (precision != PRECISION_f32 || found->math == FMA_MATH) &&
+           c->SetConvolutionMathType(v->conv, found->math) == SUCCESS &&
+           v->kind->size(c->handle, v->tensors[order[0]], v->tensors[order[1]], v->conv, v->tensors[order[2]],
+                         v->algorithm, &v->workspace_bytes) == SUCCESS &&
+           v->workspace_bytes <= most;
+}
+
+/* The first that can be taken: they come in the order of their speed. */
 static bool choose_algorithm(Cudnn *c, CudnnConv *v, CgPrecision precision) {
     const int *order = v->kind->order;
-    void *first = v->tensors[order[0]], *second = v->tensors[order[1]], *result = v->tensors[order[2]];
     Found found[MOST_ALGORITHMS];
     int count = 0;
     size_t spare = cuda_memory_spare(c->api), most = spare < MOST_WORKSPACE ? spare : MOST_WORKSPACE;
-    if (v->kind->find(c->handle, first, second, v->conv, result, MOST_ALGORITHMS, &count, found) != SUCCESS)
+    if (v->kind->find(c->handle, v->tensors[order[0]], v->tensors[order[1]], v->conv, v->tensors[order[2]],
+                      MOST_ALGORITHMS, &count, found) != SUCCESS)
         return false;
-    for (int i = 0; i < count; i++) {
-        v->algorithm = found[i].algorithm;
-        if (found[i].status == SUCCESS && found[i].determinism == DETERMINISTIC &&
-            v->kind->size(c->handle, first, second, v->conv, result, v->algorithm, &v->workspace_bytes) == SUCCESS &&
-            v->workspace_bytes <= most)
-            return precision == PRECISION_f32 || c->SetConvolutionMathType(v->conv, found[i].math) == SUCCESS;
-    }
+    for (int i = 0; i < count; i++)
+        if (take(c, v, &found[i], precision, most))
+            return true;
     return false;
 }
 
@@ -210,6 +218,10 @@ void cudnn_conv_destroy(Cudnn *c, CudnnConv *v) {
     if (v->workspace)
         c->api->Free(v->workspace);
     free(v);
+}
+
+size_t cudnn_conv_bytes(const CudnnConv *v) {
+    return v->workspace_bytes;
 }
 
 bool cudnn_conv_run(Cudnn *c, CudnnConv *v, void *stream, void *input, void *output, void *weight) {
@@ -261,12 +273,20 @@ int cudnn_recall(const Cudnn *c, const PlanConv *conv, int64_t batch, CgPrecisio
     return choice;
 }
 
+/* The text without one of its lines. */
+static const char *leave_out(Arena *arena, const char *text, const char *line) {
+    const char *at = strstr(text, line);
+    return at ? arena_printf(arena, "%.*s%s", (int)(at - text), text, at + strlen(line)) : text;
+}
+
 /* A file that cannot be written costs a trial next time. */
 void cudnn_remember(const Cudnn *c, const PlanConv *conv, int64_t batch, CgPrecision precision, bool chosen) {
     Arena *arena = arena_create();
     Error ignored = {ERROR_NONE, ""};
-    const char *text = arena_printf(arena, "%s%s: %s", read_choices(arena), chosen ? "cudnn" : "own",
-                                    choice_key(c, arena, conv, batch, precision));
+    const char *key = choice_key(c, arena, conv, batch, precision), *text = read_choices(arena);
+    text = leave_out(arena, text, arena_printf(arena, "cudnn: %s", key));
+    text = leave_out(arena, text, arena_printf(arena, "own: %s", key));
+    text = arena_printf(arena, "%s%s: %s", text, chosen ? "cudnn" : "own", key);
     if (choices_path(arena))
         file_write_atomic(choices_path(arena), text, strlen(text), &ignored);
     arena_destroy(arena);

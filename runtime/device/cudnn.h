@@ -21,12 +21,14 @@ void cudnn_close(Cudnn *cudnn);
 /* For the plan's largest batch. NULL when cuDNN cannot, or its memory is not there. */
 CudnnConv *cudnn_conv_create(Cudnn *cudnn, const PlanConv *conv, int64_t batch, CgPrecision precision);
 void cudnn_conv_destroy(Cudnn *cudnn, CudnnConv *conv);
+size_t cudnn_conv_bytes(const CudnnConv *conv); /* of the device's memory */
 /* Puts it on the stream; false: cuDNN's mistake. Addresses of the device; one of them is that of the result. All are
  * single precision, or all bf16; input and output NHWC, weights OHWI. */
 bool cudnn_conv_run(Cudnn *cudnn, CudnnConv *conv, void *stream, void *input, void *output, void *weight);
 
 /* What the file of choices says about the shape: 1 cuDNN, 0 our kernel, -1 nothing. */
 int cudnn_recall(const Cudnn *cudnn, const PlanConv *conv, int64_t batch, CgPrecision precision);
+/* Instead of what it said before. */
 void cudnn_remember(const Cudnn *cudnn, const PlanConv *conv, int64_t batch, CgPrecision precision, bool chosen);
 
 #endif

@@ -15,6 +15,7 @@ struct CudaConv {
     CudnnConv *library;
     void *weight; /* on the device: as the library has them */
     void *input;  /* bf16: the network's inputs, converted; NULL: they are no operand */
+    size_t bytes; /* of the device's memory, all together */
 };
 
 /* ---- shapes ---- */
@@ -162,12 +163,13 @@ static CudaConv *create(RtDevice *d, const RtBound *b, const Launch *launch) {
     const PlanConv *conv = conv_of(b, launch);
     size_t size = plan->precision == PRECISION_bf16 ? 2 : 4, weights = (size_t)count_weights(conv) * size;
     bool converted = size == 2 && launch->steps->buffers[conv->input].place == PLACE_input;
+    size_t inputs = converted ? count_elements(plan, conv, conv->input) * size : 0;
     CudaConv *v = calloc(1, sizeof *v);
     if (!v)
         return NULL;
     v->library = cudnn_conv_create(d->cudnn, conv, plan->batch, plan->precision);
-    if (v->library && allocate(d, weights, &v->weight) &&
-        (!converted || allocate(d, count_elements(plan, conv, conv->input) * size, &v->input)))
+    v->bytes = v->library ? cudnn_conv_bytes(v->library) + weights + inputs : 0;
+    if (v->library && allocate(d, weights, &v->weight) && (!converted || allocate(d, inputs, &v->input)))
         return v;
     destroy(d, v);
     return NULL;
@@ -177,20 +179,22 @@ static CudaConv *create(RtDevice *d, const RtBound *b, const Launch *launch) {
 
 /* Once before it is captured: what it loads when it first runs could not be loaded then. */
 static bool runs(RtDevice *d, RtBound *b, const Launch *launch) {
-    return cuda_start_on(d, b, launch, d->stream) == CUDA_SUCCESS &&
-           d->api.StreamSynchronize(d->stream) == CUDA_SUCCESS;
+    return cuda_start_on(d, b, launch, d->lanes.streams[0]) == CUDA_SUCCESS &&
+           d->api.StreamSynchronize(d->lanes.streams[0]) == CUDA_SUCCESS;
 }
 
 /* A CUDA graph of some runs, as a step will have them: outside of one the processor may take longer than the GPU. */
 static void *capture_runs(RtDevice *d, RtBound *b, const Launch *launch) {
     enum { RUNS = 10 };
     void *graph = NULL, *captured = NULL;
-    if (d->api.StreamBeginCapture(d->stream, CUDA_CAPTURE_THREAD_LOCAL) != CUDA_SUCCESS)
+    if (d->api.StreamBeginCapture(d->lanes.streams[0], CUDA_CAPTURE_THREAD_LOCAL) != CUDA_SUCCESS)
         return NULL;
     bool ok = true;
     for (int i = 0; ok && i < RUNS; i++)
-        ok = cuda_start_on(d, b, launch, d->stream) == CUDA_SUCCESS;
-    ok = d->api.StreamEndCapture(d->stream, &graph) == CUDA_SUCCESS && ok;
+        ok = cuda_start_on(d, b, launch, d->lanes.streams[0]) == CUDA_SUCCESS;
+    ok = d->api.StreamEndCapture(d->lanes.streams[0], &graph) == CUDA_SUCCESS && ok;
+    if (!ok)
+        cuda_lanes_renew(&d->api, &d->lanes, &(Error){ERROR_NONE, ""});
     if (ok && d->api.GraphInstantiateWithFlags(&captured, graph, 0) != CUDA_SUCCESS)
         captured = NULL;
     if (graph)
@@ -198,19 +202,26 @@ static void *capture_runs(RtDevice *d, RtBound *b, const Launch *launch) {
     return captured;
 }
 
-/* Seconds of some runs; negative when they cannot be made, or captured. What is computed is of no matter yet. */
+/* Seconds of a run; negative when it fails. */
+static double time_once(RtDevice *d, void *captured) {
+    double begin = profile_clock();
+    bool ok = d->api.GraphLaunch(captured, d->lanes.streams[0]) == CUDA_SUCCESS &&
+              d->api.StreamSynchronize(d->lanes.streams[0]) == CUDA_SUCCESS;
+    return ok ? profile_clock() - begin : -1;
+}
+
+/* The best of three; negative when they cannot be made, or captured. What is computed is of no matter yet. */
 static double time_launch(RtDevice *d, RtBound *b, const Launch *launch) {
+    enum { TIMES = 3 };
     void *captured = runs(d, b, launch) ? capture_runs(d, b, launch) : NULL;
-    double seconds = captured ? 0 : -1;
-    for (int i = 0; seconds >= 0 && i < 2; i++) { /* the first brings the graph to the GPU */
-        double begin = profile_clock();
-        bool ok = d->api.GraphLaunch(captured, d->stream) == CUDA_SUCCESS &&
-                  d->api.StreamSynchronize(d->stream) == CUDA_SUCCESS;
-        seconds = ok ? profile_clock() - begin : -1;
+    double best = captured ? time_once(d, captured) : -1; /* brings the graph to the GPU */
+    for (int i = 0; best >= 0 && i < TIMES; i++) {
+        double seconds = time_once(d, captured);
+        best = i == 0 || seconds < best ? seconds : best;
     }
     if (captured)
         d->api.GraphExecDestroy(captured);
-    return seconds;
+    return best;
 }
 
 static bool is_faster(RtDevice *d, RtBound *b, const Launch *own, const Launch *library) {
@@ -356,6 +367,17 @@ static bool has_convs(const RtBound *b) {
     return false;
 }
 
+void cuda_drop_conv(RtDevice *d, RtBound *b, int kernel) {
+    const Plan *plan = b->module->base.plan;
+    for (int i = 0; i < b->stages.launch_count; i++)
+        if (b->stages.launches[i].kernel == kernel)
+            b->stages.launches[i].conv = NULL;
+    cudnn_remember(d->cudnn, &plan->kernels[kernel].conv, plan->batch, plan->precision, false);
+    b->bytes -= b->convs[kernel]->bytes;
+    destroy(d, b->convs[kernel]);
+    b->convs[kernel] = NULL;
+}
+
 void cuda_choose_convs(RtDevice *d, RtBound *b) {
     const Plan *plan = b->module->base.plan;
     b->conv_copy = find_kernel(b, PLAN_CONV_COPY);
@@ -378,8 +400,10 @@ void cuda_choose_convs(RtDevice *d, RtBound *b) {
         int kernel = launch->kernel;
         if (!is_conv(b, launch))
             continue;
-        if (!known[kernel])
+        if (!known[kernel]) {
             b->convs[kernel] = choose_conv(d, b, launch);
+            b->bytes += b->convs[kernel] ? b->convs[kernel]->bytes : 0;
+        }
         known[kernel] = true;
         launch->conv = b->convs[kernel];
     }

@@ -78,6 +78,10 @@ void profile_end_run(ProfileGraph *g) {
     g->run_count++;
 }
 
+void profile_set_launch(ProfileGraph *g, double seconds) {
+    g->profile->launch_seconds = seconds;
+}
+
 void profile_add_calls(ProfileGraph *g, int thread, int kernel, long calls, double begin, double end) {
     ProfileThread *t = &g->threads[thread];
     t->seconds[kernel] += end - begin;
@@ -236,4 +240,7 @@ void profile_print(const Profile *p, FILE *out) {
             "\nEach kernel's GFLOP/s and GB/s are those of one thread%s; bytes are what it reads and writes, each "
             "once, from wherever it lies.\n",
             cpu ? ", of peak: of the multiply-adds that a thread can do, measured now" : "");
+    if (p->launch_seconds > 0)
+        fprintf(out, "What a launch of an empty kernel takes, %.2f us, is taken off each launch.\n",
+                1e6 * p->launch_seconds);
 }

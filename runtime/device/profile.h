@@ -21,6 +21,8 @@ double profile_clock(void);
 /* A run begins and ends while no kernel runs. */
 void profile_begin_run(ProfileGraph *graph);
 void profile_end_run(ProfileGraph *graph);
+/* Seconds that a launch takes by itself, and that were taken off the time of every call: said beside the tables. */
+void profile_set_launch(ProfileGraph *graph, double seconds);
 /* What a thread did, from begin to end: `calls` calls of a kernel, or its share of a stage. Threads do not disturb each
  * other. */
 void profile_add_calls(ProfileGraph *graph, int thread, int kernel, long calls, double begin, double end);

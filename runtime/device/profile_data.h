@@ -34,7 +34,7 @@ struct Profile {
     Arena *arena;
     const Plan *plan;
     int threads;
-    double started;
+    double started, launch_seconds;
     int graph_count;
     ProfileGraph graphs[GRAPH_KIND_COUNT];
 };

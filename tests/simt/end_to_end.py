@@ -156,6 +156,10 @@ def profile(folder, weights):
     with open(trace) as file:
         kernels = [event for event in json.load(file)['traceEvents'] if ' nd_k' in event['name']]
     assert kernels and all(event['dur'] >= 0 for event in kernels), kernels
+    if not REAL:  # what a launch takes by itself is no kernel's
+        said = call([*command, '--profile'], SIMT_LAUNCH_MS='400')
+        times = [float(line.split()[4]) for line in said.splitlines() if ' nd_k' in line]
+        assert times and max(times) < 2e5 and re.search(r'empty kernel takes, 4\d{5}\.', said), said
 
 
 def said(code, expected, arguments, **environment):
@@ -175,6 +179,7 @@ def messages(folder):
     said(0, f'device: cuda:0, {"" if REAL else "emulated device"}', [*infer_with, '--device=auto'])
     if REAL:
         return
+    said(2, 'nd_k', [*infer_with, '--device=cuda'], CUDA_MODULE_LOADING='LAZY')  # as the user wants: on the stand-in it cannot be captured then
     cubin = os.path.join(folder, 'net.cubin')
     said(2, f'{cubin} was compiled for other GPUs than this one, which is an sm_80',
          ['infer', cubin, '--weights', weights, '--input', images, '--output', out], SIMT_OTHER_ARCH='1')

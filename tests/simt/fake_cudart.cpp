@@ -8,7 +8,11 @@
  * were put there, the latest that can be run first, or shuffled; $SIMT_MEMORY: bytes of the device; $SIMT_NO_DEVICE:
  * there is none; $SIMT_OTHER_ARCH: what is loaded was made for others; $SIMT_NO_LIBRARY_CAPTURE: other
  * libraries cannot be captured; $SIMT_KEEP_POISON: cudaMemset of zeros leaves
- * NaN, so that what a kernel forgets to write is not zero by chance. */
+ * NaN, so that what a kernel forgets to write is not zero by chance; $SIMT_LAUNCH_MS: how much longer events find each
+ * launch of a kernel to take; $SIMT_STUTTER: milliseconds that the second launch of every other graph takes longer.
+ *
+ * Kernels are loaded when they are first launched, which cannot be captured, unless $CUDA_MODULE_LOADING was EAGER when
+ * this library was. After a capture that failed, the streams that had joined it can only be destroyed. */
 #include "simt_host.h"
 
 #include <algorithm>
@@ -60,6 +64,7 @@ struct Stream {
     bool blocking = true;
     Graph *capture = nullptr;
     std::set<size_t> last; /* of the capture: what the next operation comes after */
+    bool broken = false;   /* by a capture that failed */
 };
 
 struct Event {
@@ -74,11 +79,28 @@ struct Dim3 {
     unsigned x, y, z;
 };
 
+struct Executable {
+    std::vector<Operation> operations;
+    int number, launches = 0;
+};
+
 Stream legacy;
 std::vector<Stream *> streams;
 std::map<char *, size_t> allocations, pinned;
 size_t used;
 int failure;
+double later; /* milliseconds that events are behind the clock */
+
+bool is_eager() {
+    const char *loading = getenv("CUDA_MODULE_LOADING");
+    return loading && strcmp(loading, "EAGER") == 0;
+}
+const bool eager = is_eager();
+
+double read_ms(const char *variable) {
+    const char *value = getenv(variable);
+    return value ? atof(value) : 0;
+}
 
 size_t device_bytes() {
     const char *bytes = getenv("SIMT_MEMORY");
@@ -126,6 +148,8 @@ bool capturing() {
 
 int put(void *handle, Operation operation) {
     Stream *stream = stream_of(handle);
+    if (stream->broken)
+        return CAPTURE_INVALIDATED;
     if (stream->capture) {
         std::vector<Node> &nodes = stream->capture->nodes;
         nodes.push_back({operation, stream->last});
@@ -217,6 +241,7 @@ int launch(SimtKernel *kernel, Dim3 grid, Dim3 block, std::vector<uint64_t> valu
     for (uint64_t &value : values)
         arguments.push_back(&value);
     const unsigned blocks[3] = {grid.x, grid.y, grid.z}, threads[3] = {block.x, block.y, block.z};
+    later += read_ms("SIMT_LAUNCH_MS");
     if (simt_launch(kernel, blocks, threads, arguments.data(), shared))
         return SUCCESS;
     fprintf(stderr, "fake cudart: %s\n", simt_message());
@@ -227,7 +252,7 @@ struct Library {
     SimtModule *module;
 };
 
-std::set<const void *> known; /* kernels that were asked for */
+std::set<const void *> known, loaded; /* kernels that were asked for, and that were launched */
 
 } // namespace
 
@@ -403,8 +428,8 @@ int cudaStreamDestroy(void *handle) {
 }
 
 int cudaStreamSynchronize(void *stream) {
-    if (stream_of(stream)->capture)
-        return CAPTURE_UNSUPPORTED;
+    if (stream_of(stream)->capture || stream_of(stream)->broken)
+        return stream_of(stream)->broken ? CAPTURE_INVALIDATED : CAPTURE_UNSUPPORTED;
     drain(stream_of(stream));
     return drain(&legacy); /* has had the time */
 }
@@ -440,12 +465,14 @@ int cudaEventRecord(void *handle, void *stream) {
     event->stream = stream_of(stream);
     event->capture = event->stream->capture;
     event->last = event->stream->last;
+    if (event->stream->broken)
+        return CAPTURE_INVALIDATED;
     if (event->capture)
         return SUCCESS;
     event->reached = false;
     return put(stream, [=] {
         event->reached = true;
-        event->milliseconds = 1e3 * (double)clock() / CLOCKS_PER_SEC;
+        event->milliseconds = 1e3 * (double)clock() / CLOCKS_PER_SEC + later;
         return (int)SUCCESS;
     });
 }
@@ -454,6 +481,8 @@ int cudaEventRecord(void *handle, void *stream) {
 int cudaStreamWaitEvent(void *handle, void *waited, unsigned) {
     Event *event = (Event *)waited;
     Stream *stream = stream_of(handle);
+    if (stream->broken)
+        return CAPTURE_INVALIDATED;
     if (event->capture && event->stream->capture == event->capture) {
         if (stream->capture != event->capture)
             stream->last.clear();
@@ -472,6 +501,8 @@ int cudaStreamWaitEvent(void *handle, void *waited, unsigned) {
 }
 
 int cudaStreamBeginCapture(void *handle, int) {
+    if (stream_of(handle)->broken)
+        return CAPTURE_INVALIDATED;
     stream_of(handle)->capture = new Graph();
     stream_of(handle)->last.clear();
     return SUCCESS;
@@ -486,8 +517,10 @@ int cudaStreamEndCapture(void *handle, void **graph) {
                  : all_joined(*made, stream_of(handle)->last) ? SUCCESS
                                                               : CAPTURE_UNJOINED;
     for (Stream *stream : streams)
-        if (stream->capture == made)
+        if (stream->capture == made) {
+            stream->broken = status != SUCCESS && stream != stream_of(handle);
             stream->capture = nullptr;
+        }
     if (status == SUCCESS)
         *graph = made;
     else
@@ -496,18 +529,26 @@ int cudaStreamEndCapture(void *handle, void **graph) {
 }
 
 int cudaGraphInstantiateWithFlags(void **executable, void *graph, unsigned long long) {
-    *executable = new std::vector<Operation>(put_in_order(*(Graph *)graph));
+    static int count;
+    *executable = new Executable{put_in_order(*(Graph *)graph), count++};
     return SUCCESS;
 }
 
-int cudaGraphLaunch(void *executable, void *stream) {
-    for (const Operation &operation : *(std::vector<Operation> *)executable)
+int cudaGraphLaunch(void *handle, void *stream) {
+    Executable *executable = (Executable *)handle;
+    double stutter = read_ms("SIMT_STUTTER");
+    if (executable->number % 2 == 0 && executable->launches++ == 1 && stutter > 0)
+        put(stream, [=] {
+            usleep((unsigned)(1e3 * stutter));
+            return (int)SUCCESS;
+        });
+    for (const Operation &operation : executable->operations)
         put(stream, operation);
-    return SUCCESS;
+    return stream_of(stream)->broken ? CAPTURE_INVALIDATED : SUCCESS;
 }
 
 int cudaGraphExecDestroy(void *executable) {
-    delete (std::vector<Operation> *)executable;
+    delete (Executable *)executable;
     return SUCCESS;
 }
 
@@ -567,6 +608,11 @@ int cudaFuncGetAttributes(void *, const void *kernel) {
 int cudaLaunchKernel(const void *kernel, Dim3 grid, Dim3 block, void **arguments, size_t shared, void *stream) {
     if (!known.count(kernel))
         return INVALID_VALUE;
+    if (Graph *capture = stream_of(stream)->capture; capture && !eager && !loaded.count(kernel)) {
+        capture->invalid = true;
+        return CAPTURE_UNSUPPORTED;
+    }
+    loaded.insert(kernel);
     SimtKernel *found = (SimtKernel *)kernel;
     std::vector<uint64_t> values;
     for (int i = 0; i < simt_kernel_argument_count(found); i++)

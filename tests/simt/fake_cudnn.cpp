@@ -1,5 +1,6 @@
 /* fake_cudnn.cpp: the part of cuDNN that runtime/device/cudnn.c uses, plainly, on the stand-in for libcudart: work waits on its
- * stream and can be captured. Descriptors that do not fit together are refused, as cuDNN does. It says on stderr how
+ * stream and can be captured. Descriptors that do not fit together are refused, as cuDNN does; so is an algorithm with other math than the one it is offered with, and with
+ * less memory than that wants. It says on stderr how
  * many convolutions of each kind ran when $FAKE_CUDNN_COUNT is set; with $FAKE_CUDNN_WRONG=forward, input or weight those
  * compute something else, and want more memory than there is with $FAKE_CUDNN_GREEDY=forward, input or weight. */
 #include <cstddef>
@@ -15,6 +16,7 @@ int fake_cudart_put(void *stream, std::function<int()> operation);
 namespace {
 
 enum { SUCCESS = 0, BAD_PARAM = 2000, FLOAT = 0, BFLOAT16 = 9 };
+enum Math { DEFAULT, TENSOR_OP, TENSOR_OP_ALLOW_CONVERSION, FMA };
 
 struct Handle {
     void *stream;
@@ -112,20 +114,28 @@ void compute(Kind kind, const Tensor &x, const void *in, const Filter &f, const 
         store(f.type, result, i, sums[i]);
 }
 
-/* The first one cannot, the second is not deterministic. */
+enum { ROUNDS = 2, COMPUTES = 1 }; /* algorithms */
+
+/* The first one cannot, the second is not deterministic, the third rounds what is single precision. */
 int find(const Tensor *x, const Filter *f, const Conv *c, const Tensor *y, int most, int *count, Found *found) {
-    if (!fit(*x, *f, *c, *y) || most < 3)
+    if (!fit(*x, *f, *c, *y) || most < 4)
         return BAD_PARAM;
-    *count = 3;
-    found[0] = {7, BAD_PARAM, -1, 0, 1, 0, {}};
-    found[1] = {6, SUCCESS, -1, 0, 0, 0, {}};
-    found[2] = {1, SUCCESS, -1, 64, 1, 0, {}};
+    *count = 0;
+    found[(*count)++] = {7, BAD_PARAM, -1, 0, 1, DEFAULT, {}};
+    found[(*count)++] = {6, SUCCESS, -1, 0, 0, c->math, {}};
+    if (c->math == FMA)
+        found[(*count)++] = {ROUNDS, SUCCESS, -1, 64, 1, DEFAULT, {}};
+    found[(*count)++] = {COMPUTES, SUCCESS, -1, 64, 1, c->math == FMA ? FMA : TENSOR_OP, {}};
     return SUCCESS;
 }
 
-int size(Kind kind, int algorithm, size_t *bytes) {
-    *bytes = is_asked("FAKE_CUDNN_GREEDY", kind) ? (size_t)200 << 20 : 64;
-    return algorithm == 1 ? SUCCESS : BAD_PARAM;
+size_t workspace_of(int math) {
+    return math == TENSOR_OP ? 128 : 64;
+}
+
+int size(Kind kind, const void *conv, int algorithm, size_t *bytes) {
+    *bytes = is_asked("FAKE_CUDNN_GREEDY", kind) ? (size_t)200 << 20 : workspace_of(((const Conv *)conv)->math);
+    return algorithm == COMPUTES || algorithm == ROUNDS ? SUCCESS : BAD_PARAM;
 }
 
 int run(Kind kind, void *handle, const void *x, const void *in, const void *f, const void *weight, const void *c, const void *y,
@@ -133,7 +143,7 @@ int run(Kind kind, void *handle, const void *x, const void *in, const void *f, c
     Tensor input = *(const Tensor *)x, output = *(const Tensor *)y;
     Filter filter = *(const Filter *)f;
     Conv conv = *(const Conv *)c;
-    if (algorithm != 1 || bytes < 64 || !workspace || !fit(input, filter, conv, output))
+    if (algorithm != COMPUTES || bytes < workspace_of(conv.math) || conv.math == DEFAULT || !workspace || !fit(input, filter, conv, output))
         return BAD_PARAM;
     return fake_cudart_put(((Handle *)handle)->stream, [=] {
         runs[kind]++;
@@ -212,14 +222,14 @@ int cudnnGetConvolutionBackwardDataAlgorithm_v7(void *, Filter *f, Tensor *y, Co
 int cudnnGetConvolutionBackwardFilterAlgorithm_v7(void *, Tensor *x, Tensor *y, Conv *c, Filter *f, int most, int *count, Found *found) {
     return find(x, f, c, y, most, count, found);
 }
-int cudnnGetConvolutionForwardWorkspaceSize(void *, void *, void *, void *, void *, int algorithm, size_t *bytes) {
-    return size(FORWARD, algorithm, bytes);
+int cudnnGetConvolutionForwardWorkspaceSize(void *, void *, void *, void *c, void *, int algorithm, size_t *bytes) {
+    return size(FORWARD, c, algorithm, bytes);
 }
-int cudnnGetConvolutionBackwardDataWorkspaceSize(void *, void *, void *, void *, void *, int algorithm, size_t *bytes) {
-    return size(INPUT, algorithm, bytes);
+int cudnnGetConvolutionBackwardDataWorkspaceSize(void *, void *, void *, void *c, void *, int algorithm, size_t *bytes) {
+    return size(INPUT, c, algorithm, bytes);
 }
-int cudnnGetConvolutionBackwardFilterWorkspaceSize(void *, void *, void *, void *, void *, int algorithm, size_t *bytes) {
-    return size(WEIGHT, algorithm, bytes);
+int cudnnGetConvolutionBackwardFilterWorkspaceSize(void *, void *, void *, void *c, void *, int algorithm, size_t *bytes) {
+    return size(WEIGHT, c, algorithm, bytes);
 }
 
 int cudnnConvolutionForward(void *handle, const void *, void *x, const void *in, void *f, const void *weight, void *c, int algorithm,
