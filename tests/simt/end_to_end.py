@@ -188,6 +188,7 @@ def messages(folder):
     said(2, 'not even a batch of 1 would fit', [*infer_with, '--device=cuda'], SIMT_MEMORY='30000')
     said(0, '', [*infer_with, '--device=cuda'], SIMT_MEMORY='700000')  # values share memory over time, then it fits
     said(2, 'a batch of about ', [*infer_with, '--device=cuda'], SIMT_MEMORY='120000')
+    said(2, 'MB, tables of calls 0.0', [*infer_with, '--device=cuda'], SIMT_MEMORY='120000')
     said(2, 'the CUDA runtime 12.4 is too old: it lacks cudaLibraryLoadData; install the CUDA toolkit 12.8 or later',
          [*infer_with, '--device=cuda'], fake=os.path.join(FAKE, 'old'))
 
