@@ -193,9 +193,16 @@ mutant 'order of images is that of the file' runtime/data/loader.c 's/if \(!o->s
 # ---- on a GPU ----
 mutant 'dependent launches side by side' runtime/device/backend_cuda.c 's/end < part->launch_count \&\& (part->launches\[end\].stage == )/end < part->launch_count \&\& (end < i + 3 || \1/; s/(part->launches\[i\].stage);\)$/\1);)/' \
     -- simt/end_to_end 'trace of a network'
-mutant 'memory cleared on another stream' runtime/device/backend_cuda.c 's/(MemsetAsync\(.*), d->stream\)/\1, NULL)/' -- simt/end_to_end 'trace of a network'
-mutant 'a capture that nobody waits for' runtime/device/backend_cuda.c 's/for \(int i = 1; ok \&\& i < lanes; i\+\+\)/for (int i = 1; ok \&\& i < lanes - 1; i++)/' \
+mutant 'memory cleared on another stream' runtime/device/backend_cuda.c 's/(MemsetAsync\(.*), d->lanes.streams\[0\]\)/\1, NULL)/' -- simt/end_to_end 'trace of a network'
+mutant 'a capture that nobody waits for' runtime/device/cuda_lanes.c 's/for \(int i = 1; ok \&\& i < count; i\+\+\)/for (int i = 1; ok \&\& i < count - 1; i++)/' \
     -- simt/end_to_end 'trace of a network'
+mutant 'streams of a capture that failed' runtime/device/cuda_lanes.c 's/api->StreamSynchronize\(l->streams\[0\]\);/return true;/' -- simt/cudnn 'no capture'
+mutant 'captures that failed are forgotten' runtime/device/cudnn_conv.c 's/cudnn_remember\(d->cudnn, \&plan->kernels.*;//' -- simt/cudnn 'no capture'
+mutant 'kernels loaded at their first launch' runtime/device/cuda_api.c 's/setenv\("CUDA_MODULE_LOADING".*;//' -- simt/end_to_end 'trace of a network'
+mutant 'launches are part of kernels' runtime/device/backend_cuda.c 's/milliseconds \* 1e-3 - d->launch_seconds/milliseconds * 1e-3/' -- simt/end_to_end infer profile
+mutant 'tensor cores in f32' runtime/device/cudnn.c 's/\(precision != PRECISION_f32 \|\| found->math == FMA_MATH\)/true/' -- simt/cudnn trials
+mutant 'memory for other math' runtime/device/cudnn.c 's/c->SetConvolutionMathType\(v->conv, found->math\) == SUCCESS \&\&//' -- simt/cudnn tf32
+mutant 'one run decides' runtime/device/cudnn_conv.c 's/TIMES = 3/TIMES = 1/' -- simt/cudnn 'best of three'
 mutant 'images that are not there are added up' runtime/device/cudnn_conv.c 's/return start\(d, b->conv_clear/return true || start(d, b->conv_clear/' -- simt/cudnn 'small batches'
 mutant 'windows that are not reversed' runtime/device/cudnn_conv.c 's/\(taps - 1\) \* both, \{inputs, -both, 1\}/0, {inputs, both, 1}/' -- simt/cudnn trials
 mutant 'a library that computes something else' runtime/device/cudnn_conv.c 's/ \&\& are_near\(y, z, count\)//' -- simt/cudnn 'wrong results'

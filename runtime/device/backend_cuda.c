@@ -334,18 +334,11 @@ static bool launch_stages(RtDevice *d, RtBound *b, const Part *part, int *failed
 }
 
 static bool capture(RtDevice *d, RtBound *b, Part *part, int *failed, Error *error) {
-    void *graph = NULL, *stream = d->lanes.streams[0];
     *failed = NOBODY;
-    if (!cuda_check(&d->api, d->api.StreamBeginCapture(stream, CUDA_CAPTURE_THREAD_LOCAL), "capturing a step", error))
+    if (!cuda_capture_begin(&d->api, &d->lanes, error))
         return false;
-    bool ok = launch_stages(d, b, part, failed, error);
-    ok = cuda_check(&d->api, d->api.StreamEndCapture(stream, &graph), "capturing a step", ok ? error : &(Error){0}) &&
-         ok;
-    ok = ok &&
-         cuda_check(&d->api, d->api.GraphInstantiateWithFlags(&part->captured, graph, 0), "capturing a step", error);
-    if (graph)
-        d->api.GraphDestroy(graph);
-    return ok;
+    bool put = launch_stages(d, b, part, failed, error);
+    return cuda_capture_end(&d->api, &d->lanes, put, &part->captured, error);
 }
 
 /* Of the kernel that failed; of all when nobody knows which it was. False: cuDNN has none of them. */

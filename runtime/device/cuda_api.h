@@ -12,6 +12,20 @@ typedef struct CudaDim {
     unsigned x, y, z;
 } CudaDim;
 
+/* What cudaLaunchKernelExC takes (cudaLaunchConfig_t), and one thing that it can be told (cudaLaunchAttribute). */
+typedef struct CudaAttribute {
+    int id, unused;
+    int value[16];
+} CudaAttribute;
+
+typedef struct CudaLaunch {
+    CudaDim grid, block;
+    size_t shared;
+    void *stream;
+    CudaAttribute *attributes;
+    unsigned count;
+} CudaLaunch;
+
 enum {
     CUDA_SUCCESS = 0,
     CUDA_OUT_OF_MEMORY = 2,
@@ -21,6 +35,8 @@ enum {
     CUDA_LAUNCH_FAILURE = 719,
     CUDA_TO_DEVICE = 1,
     CUDA_TO_HOST = 2,
+    CUDA_ON_DEVICE = 3,
+    CUDA_PROGRAMMATIC_LAUNCH = 6, /* an attribute: may begin before what is in front of it on the stream has ended */
     CUDA_NON_BLOCKING = 1,
     CUDA_CAPTURE_THREAD_LOCAL = 1,
     CUDA_EVENT_WITHOUT_TIME = 2,
@@ -53,6 +69,7 @@ enum {
     X(LibraryUnload, (void *library), true)                                                                            \
     X(LibraryGetKernel, (void **kernel, void *library, const char *name), true)                                        \
     X(FuncGetAttributes, (void *attributes, const void *kernel), true)                                                 \
+    X(LaunchKernelExC, (const CudaLaunch *launch, const void *kernel, void **arguments), false)                        \
     X(StreamBeginCapture, (void *stream, int mode), false)                                                             \
     X(StreamEndCapture, (void *stream, void **graph), false)                                                           \
     X(GraphInstantiateWithFlags, (void **executable, void *graph, unsigned long long flags), false)                    \

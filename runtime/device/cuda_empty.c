@@ -5,17 +5,25 @@
 
 #include <string.h>
 
-static const char source[] = "extern \"C\" __global__ void nd_empty()\n{\n}\n";
+/* The two instructions are those of sm_90 and later. */
+static const char source[] = "extern \"C\" __global__ void nd_empty()\n{\n}\n"
+                             "extern \"C\" __global__ void nd_early()\n{\n"
+                             "#if __CUDA_ARCH__ >= 900\n"
+                             "    asm volatile(\"griddepcontrol.launch_dependents;\");\n"
+                             "    asm volatile(\"griddepcontrol.wait;\" ::: \"memory\");\n"
+                             "#endif\n}\n";
 
 bool cuda_empty_open(const CudaApi *api, const char *arch, CudaEmpty *empty, Error *error) {
     Arena *arena = arena_create();
     void *cubin = NULL;
     size_t size;
-    *empty = (CudaEmpty){NULL, NULL};
+    *empty = (CudaEmpty){NULL, NULL, NULL};
     bool ok = cg_nvrtc_compile(arena, source, arch, NVRTC_cubin, &cubin, &size, error) &&
               cuda_check(api, api->LibraryLoadData(&empty->library, cubin, NULL, NULL, 0, NULL, NULL, 0),
                          "loading an empty kernel", error) &&
               cuda_check(api, api->LibraryGetKernel(&empty->kernel, empty->library, "nd_empty"),
+                         "loading an empty kernel", error) &&
+              cuda_check(api, api->LibraryGetKernel(&empty->early, empty->library, "nd_early"),
                          "loading an empty kernel", error);
     arena_destroy(arena);
     if (!ok)
@@ -26,7 +34,7 @@ bool cuda_empty_open(const CudaApi *api, const char *arch, CudaEmpty *empty, Err
 void cuda_empty_close(const CudaApi *api, CudaEmpty *empty) {
     if (empty->library)
         api->LibraryUnload(empty->library);
-    *empty = (CudaEmpty){NULL, NULL};
+    *empty = (CudaEmpty){NULL, NULL, NULL};
 }
 
 /* Milliseconds; negative: it cannot be launched. */

@@ -6,6 +6,7 @@
 
 typedef struct CudaEmpty {
     void *library, *kernel;
+    void *early; /* the same, made for programmatic launch: lets the next begin, waits for the one before */
 } CudaEmpty;
 
 /* Compiled for the architecture "sm_90". */

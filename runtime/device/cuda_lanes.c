@@ -39,6 +39,21 @@ bool cuda_lanes_renew(const CudaApi *api, CudaLanes *l, Error *error) {
     return make_streams(api, l, error);
 }
 
+bool cuda_capture_begin(const CudaApi *api, const CudaLanes *l, Error *error) {
+    return cuda_check(api, api->StreamBeginCapture(l->streams[0], CUDA_CAPTURE_THREAD_LOCAL), "capturing a step",
+                      error);
+}
+
+bool cuda_capture_end(const CudaApi *api, const CudaLanes *l, bool put, void **graph, Error *error) {
+    void *captured = NULL;
+    int status = api->StreamEndCapture(l->streams[0], &captured);
+    bool ok = put && cuda_check(api, status, "capturing a step", error) &&
+              cuda_check(api, api->GraphInstantiateWithFlags(graph, captured, 0), "capturing a step", error);
+    if (captured)
+        api->GraphDestroy(captured);
+    return ok;
+}
+
 static bool wait_for(const CudaApi *api, void *stream, void *event, void *recorded_on, Error *error) {
     return cuda_check(api, api->EventRecord(event, recorded_on), "capturing a step", error) &&
            cuda_check(api, api->StreamWaitEvent(stream, event, 0), "capturing a step", error);

@@ -186,20 +186,17 @@ static bool runs(RtDevice *d, RtBound *b, const Launch *launch) {
 /* A CUDA graph of some runs, as a step will have them: outside of one the processor may take longer than the GPU. */
 static void *capture_runs(RtDevice *d, RtBound *b, const Launch *launch) {
     enum { RUNS = 10 };
-    void *graph = NULL, *captured = NULL;
-    if (d->api.StreamBeginCapture(d->lanes.streams[0], CUDA_CAPTURE_THREAD_LOCAL) != CUDA_SUCCESS)
+    void *captured = NULL;
+    Error ignored = {ERROR_NONE, ""};
+    if (!cuda_capture_begin(&d->api, &d->lanes, &ignored))
         return NULL;
     bool ok = true;
     for (int i = 0; ok && i < RUNS; i++)
         ok = cuda_start_on(d, b, launch, d->lanes.streams[0]) == CUDA_SUCCESS;
-    ok = d->api.StreamEndCapture(d->lanes.streams[0], &graph) == CUDA_SUCCESS && ok;
-    if (!ok)
-        cuda_lanes_renew(&d->api, &d->lanes, &(Error){ERROR_NONE, ""});
-    if (ok && d->api.GraphInstantiateWithFlags(&captured, graph, 0) != CUDA_SUCCESS)
-        captured = NULL;
-    if (graph)
-        d->api.GraphDestroy(graph);
-    return captured;
+    if (cuda_capture_end(&d->api, &d->lanes, ok, &captured, &ignored))
+        return captured;
+    cuda_lanes_renew(&d->api, &d->lanes, &ignored);
+    return NULL;
 }
 
 /* Seconds of a run; negative when it fails. */

@@ -79,6 +79,13 @@ struct Dim3 {
     unsigned x, y, z;
 };
 
+struct Launch {
+    Dim3 grid, block;
+    size_t shared;
+    void *stream, *attributes;
+    unsigned count;
+};
+
 struct Executable {
     std::vector<Operation> operations;
     int number, launches = 0;
@@ -618,5 +625,10 @@ int cudaLaunchKernel(const void *kernel, Dim3 grid, Dim3 block, void **arguments
     for (int i = 0; i < simt_kernel_argument_count(found); i++)
         values.push_back(*(const uint64_t *)arguments[i]);
     return put(stream, [=] { return launch(found, grid, block, values, shared); });
+}
+
+/* Attributes are hints here. */
+int cudaLaunchKernelExC(const Launch *launch, const void *kernel, void **arguments) {
+    return cudaLaunchKernel(kernel, launch->grid, launch->block, arguments, launch->shared, launch->stream);
 }
 }
