@@ -202,6 +202,7 @@ mutant 'kernels loaded at their first launch' runtime/device/cuda_api.c 's/seten
 mutant 'launches are part of kernels' runtime/device/backend_cuda.c 's/milliseconds \* 1e-3 - d->launch_seconds/milliseconds * 1e-3/' -- simt/end_to_end infer profile
 mutant 'tensor cores in f32' runtime/device/cudnn.c 's/\(precision != PRECISION_f32 \|\| found->math == FMA_MATH\)/true/' -- simt/cudnn trials
 mutant 'memory for other math' runtime/device/cudnn.c 's/c->SetConvolutionMathType\(v->conv, found->math\) == SUCCESS \&\&//' -- simt/cudnn tf32
+mutant 'engines that are not deterministic' runtime/device/cudnn_graph.c 's/found = notes\[i\] != NONDETERMINISTIC;/(void)notes;/' -- simt/cudnn graphs
 mutant 'one run decides' runtime/device/cudnn_conv.c 's/TIMES = 3/TIMES = 1/' -- simt/cudnn 'best of three'
 mutant 'images that are not there are added up' runtime/device/cudnn_conv.c 's/return start\(d, b->conv_clear/return true || start(d, b->conv_clear/' -- simt/cudnn 'small batches'
 mutant 'windows that are not reversed' runtime/device/cudnn_conv.c 's/\(taps - 1\) \* both, \{inputs, -both, 1\}/0, {inputs, both, 1}/' -- simt/cudnn trials

@@ -3,7 +3,7 @@
 # nor bison nor any library of this project's is needed on the machine with the GPU.
 #
 #     tools/gpu_check.sh --build       where the build tools are: makes build-gpu/, whose programs need only libc and libm (glibc 2.34).
-#                                      What must travel: the tracked tree (12 MB), build-gpu/bin and build-gpu/tests/ref_tool (4 MB)
+#                                      What must travel: the tracked tree (13 MB), build-gpu/bin and build-gpu/tests/ref_tool (6 MB)
 #     tools/gpu_check.sh --parts A     where the GPU is, at most 210 s: what is there, copies, launches, one trace against reference
 #                                      values, the times of a search, a training and inference, their kernels, PyTorch's search
 #     tools/gpu_check.sh --parts B     at most 330 s: the tests, ncu on the heaviest kernels, compute-sanitizer, cuDNN's trials, PyTorch

@@ -1,5 +1,6 @@
-/* cudnn.c: the legacy interface of cuDNN 9: it is small, and its deterministic algorithms are all that is wanted. The
- * three kinds of convolution have functions with the same parameters: two operands, then the result. */
+/* cudnn.c: the legacy interface of cuDNN 9: it is small, and its deterministic algorithms are all that is wanted; where
+ * it has none for bf16, the graph interface (cudnn_graph.c) is asked. The three kinds of convolution have functions
+ * with the same parameters: two operands, then the result. */
 #include "runtime/device/cudnn.h"
 
 #include "base/library.h"
@@ -8,6 +9,7 @@
 #include "runtime/device/cache.h"
 #include "runtime/device/cache_folder.h"
 #include "runtime/device/cuda_memory.h"
+#include "runtime/device/cudnn_graph.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +71,8 @@ struct Cudnn {
     size_t version;
     const char *card;
     Kind kinds[CONV_grad_weight + 1];
+    CudnnGraphApi graphs;
+    bool has_graphs;
     size_t (*GetVersion)(void);
 #define CUDNN_FUNCTION(name, parameters) int(*name) parameters;
     CUDNN_FUNCTIONS(CUDNN_FUNCTION)
@@ -79,7 +83,8 @@ struct CudnnConv {
     const Kind *kind;
     void *tensors[TENSORS], *conv; /* descriptors */
     int algorithm;
-    void *workspace; /* on the device */
+    CudnnGraph *graph; /* instead of an algorithm */
+    void *workspace;   /* on the device */
     size_t workspace_bytes;
 };
 
@@ -96,6 +101,7 @@ static bool load(Cudnn *c) {
     CUDNN_FUNCTIONS(CUDNN_FUNCTION)
 #undef CUDNN_FUNCTION
     c->version = found ? c->GetVersion() : 0;
+    c->has_graphs = found && cudnn_graph_load(c->library, &c->graphs);
     c->kinds[CONV_forward] = (Kind){{INPUT, WEIGHT, OUTPUT},
                                     c->GetConvolutionForwardAlgorithm_v7,
                                     c->GetConvolutionForwardWorkspaceSize,
@@ -174,11 +180,10 @@ static bool take(Cudnn *c, CudnnConv *v, const Found *found, CgPrecision precisi
 }
 
 /* The first that can be taken: they come in the order of their speed. */
-static bool choose_algorithm(Cudnn *c, CudnnConv *v, CgPrecision precision) {
+static bool choose_algorithm(Cudnn *c, CudnnConv *v, CgPrecision precision, size_t most) {
     const int *order = v->kind->order;
     Found found[MOST_ALGORITHMS];
     int count = 0;
-    size_t spare = cuda_memory_spare(c->api), most = spare < MOST_WORKSPACE ? spare : MOST_WORKSPACE;
     if (v->kind->find(c->handle, v->tensors[order[0]], v->tensors[order[1]], v->conv, v->tensors[order[2]],
                       MOST_ALGORITHMS, &count, found) != SUCCESS)
         return false;
@@ -188,20 +193,50 @@ static bool choose_algorithm(Cudnn *c, CudnnConv *v, CgPrecision precision) {
     return false;
 }
 
-CudnnConv *cudnn_conv_create(Cudnn *c, const PlanConv *conv, int64_t batch, CgPrecision precision) {
+static bool choose_engine(Cudnn *c, CudnnConv *v, const PlanConv *conv, int64_t batch, CgPrecision precision,
+                          size_t most) {
+    if (precision != PRECISION_bf16 || !c->has_graphs)
+        return false;
+    v->graph = cudnn_graph_create(&c->graphs, c->handle, conv, batch, true, most);
+    v->workspace_bytes = v->graph ? cudnn_graph_workspace(v->graph) : 0;
+    return v->graph;
+}
+
+static bool describe(Cudnn *c, CudnnConv *v, const PlanConv *conv, int64_t batch, CgPrecision precision) {
     const int64_t *shape = conv->shape;
     int type = precision == PRECISION_bf16 ? BFLOAT16 : FLOAT;
+    v->kind = &c->kinds[plan_conv_kind(conv)];
+    return describe_images(c, &v->tensors[INPUT], type, batch, &shape[CONV_INPUT]) &&
+           describe_images(c, &v->tensors[OUTPUT], type, batch, &shape[CONV_OUTPUT]) &&
+           describe_weights(c, &v->tensors[WEIGHT], type, shape) && describe_conv(c, v, shape, precision);
+}
+
+CudnnConv *cudnn_conv_create(Cudnn *c, const PlanConv *conv, int64_t batch, CgPrecision precision) {
+    size_t spare = cuda_memory_spare(c->api), most = spare < MOST_WORKSPACE ? spare : MOST_WORKSPACE;
     CudnnConv *v = calloc(1, sizeof *v);
     if (!v)
         return NULL;
-    v->kind = &c->kinds[plan_conv_kind(conv)];
-    if (describe_images(c, &v->tensors[INPUT], type, batch, &shape[CONV_INPUT]) &&
-        describe_images(c, &v->tensors[OUTPUT], type, batch, &shape[CONV_OUTPUT]) &&
-        describe_weights(c, &v->tensors[WEIGHT], type, shape) && describe_conv(c, v, shape, precision) &&
-        choose_algorithm(c, v, precision) && c->api->Malloc(&v->workspace, v->workspace_bytes + 1) == CUDA_SUCCESS)
+    if (describe(c, v, conv, batch, precision) &&
+        (choose_algorithm(c, v, precision, most) || choose_engine(c, v, conv, batch, precision, most)) &&
+        c->api->Malloc(&v->workspace, v->workspace_bytes + 1) == CUDA_SUCCESS)
         return v;
     cudnn_conv_destroy(c, v);
     return NULL;
+}
+
+CudnnAnswer cudnn_check(const PlanConv *conv, int64_t batch, CgPrecision precision) {
+    Cudnn *c = calloc(1, sizeof *c);
+    CudnnConv *v = calloc(1, sizeof *v);
+    CudnnAnswer answer = CUDNN_missing;
+    if (c && v && load(c) && c->has_graphs) {
+        v->graph = cudnn_graph_create(&c->graphs, NULL, conv, batch, precision == PRECISION_bf16, 0);
+        answer = describe(c, v, conv, batch, precision) && v->graph ? CUDNN_takes : CUDNN_refuses;
+        cudnn_conv_destroy(c, v);
+        v = NULL;
+    }
+    free(v);
+    free(c);
+    return answer;
 }
 
 void cudnn_conv_destroy(Cudnn *c, CudnnConv *v) {
@@ -215,6 +250,7 @@ void cudnn_conv_destroy(Cudnn *c, CudnnConv *v) {
         c->DestroyFilterDescriptor(v->tensors[WEIGHT]);
     if (v->conv)
         c->DestroyConvolutionDescriptor(v->conv);
+    cudnn_graph_destroy(v->graph);
     if (v->workspace)
         c->api->Free(v->workspace);
     free(v);
@@ -228,8 +264,11 @@ bool cudnn_conv_run(Cudnn *c, CudnnConv *v, void *stream, void *input, void *out
     const float one = 1, zero = 0;
     void *const addresses[] = {[INPUT] = input, [OUTPUT] = output, [WEIGHT] = weight};
     const int *order = v->kind->order;
-    return c->SetStream(c->handle, stream) == SUCCESS &&
-           v->kind->run(c->handle, &one, v->tensors[order[0]], addresses[order[0]], v->tensors[order[1]],
+    if (c->SetStream(c->handle, stream) != SUCCESS)
+        return false;
+    if (v->graph)
+        return cudnn_graph_run(v->graph, input, output, weight, v->workspace);
+    return v->kind->run(c->handle, &one, v->tensors[order[0]], addresses[order[0]], v->tensors[order[1]],
                         addresses[order[1]], v->conv, v->algorithm, v->workspace, v->workspace_bytes, &zero,
                         v->tensors[order[2]], addresses[order[2]]) == SUCCESS;
 }

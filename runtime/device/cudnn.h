@@ -26,6 +26,10 @@ size_t cudnn_conv_bytes(const CudnnConv *conv); /* of the device's memory */
  * single precision, or all bf16; input and output NHWC, weights OHWI. */
 bool cudnn_conv_run(Cudnn *cudnn, CudnnConv *conv, void *stream, void *input, void *output, void *weight);
 
+/* Does the library take what both its interfaces are told of the convolution? That needs no card. */
+typedef enum CudnnAnswer { CUDNN_missing, CUDNN_refuses, CUDNN_takes } CudnnAnswer;
+CudnnAnswer cudnn_check(const PlanConv *conv, int64_t batch, CgPrecision precision);
+
 /* What the file of choices says about the shape: 1 cuDNN, 0 our kernel, -1 nothing. */
 int cudnn_recall(const Cudnn *cudnn, const PlanConv *conv, int64_t batch, CgPrecision precision);
 /* Instead of what it said before. */

@@ -187,11 +187,18 @@ def bf16(c):
     return precision(c, 'bf16', ('forward', 'input'))
 
 
-def precision(c, name, kinds):
-    choices = c.try_all('--precision', name)
+def graphs(c):
+    """The graph interface, where the legacy one has nothing deterministic for bf16; in f32 that is not asked."""
+    choices = c.try_all(FAKE_CUDNN_LEGACY='none')
+    assert not any(choices.values()), choices
+    return precision(c, 'bf16', ('forward', 'input'), FAKE_CUDNN_LEGACY='none')
+
+
+def precision(c, name, kinds, **more):
+    choices = c.try_all('--precision', name, **more)
     assert all(len(lines) == (SHAPES[kind] if kind in kinds else 0) for kind, lines in choices.items()), choices
     c.choose('cudnn', choices)
-    used = c.run('--precision', name, name='library')
+    used = c.run('--precision', name, name='library', **more)
     assert all((used[kind] > 0) == (kind in kinds) for kind in KINDS), used
     return f'{beside_ours(c, name)}; {used}'
 
@@ -287,7 +294,7 @@ def main():
         if REAL:
             check('cudnn', on_a_gpu, c)
             sys.exit(1 if failures else 0)
-        for test in (trials, small_batches, module_file, wrong_results, memory, no_capture, best_of_three, old_choices, tf32, bf16):
+        for test in (trials, small_batches, module_file, wrong_results, memory, no_capture, best_of_three, old_choices, tf32, bf16, graphs):
             check(test.__name__.replace('_', ' '), test, c)
         check('the real library', real_library)
     sys.exit(1 if failures else 0)

@@ -2,13 +2,15 @@
  * stream and can be captured. Descriptors that do not fit together are refused, as cuDNN does; so is an algorithm with other math than the one it is offered with, and with
  * less memory than that wants. It says on stderr how
  * many convolutions of each kind ran when $FAKE_CUDNN_COUNT is set; with $FAKE_CUDNN_WRONG=forward, input or weight those
- * compute something else, and want more memory than there is with $FAKE_CUDNN_GREEDY=forward, input or weight. */
+ * compute something else, and want more memory than there is with $FAKE_CUDNN_GREEDY=forward, input or weight. With
+ * $FAKE_CUDNN_LEGACY=none the legacy interface has no deterministic algorithm; the graph interface has one always. */
 #include <cstddef>
 #include <cstdio>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <vector>
 
 int fake_cudart_put(void *stream, std::function<int()> operation);
@@ -123,6 +125,9 @@ int find(const Tensor *x, const Filter *f, const Conv *c, const Tensor *y, int m
     *count = 0;
     found[(*count)++] = {7, BAD_PARAM, -1, 0, 1, DEFAULT, {}};
     found[(*count)++] = {6, SUCCESS, -1, 0, 0, c->math, {}};
+    const char *legacy = getenv("FAKE_CUDNN_LEGACY");
+    if (legacy && strcmp(legacy, "none") == 0)
+        return SUCCESS;
     if (c->math == FMA)
         found[(*count)++] = {ROUNDS, SUCCESS, -1, 64, 1, DEFAULT, {}};
     found[(*count)++] = {COMPUTES, SUCCESS, -1, 64, 1, c->math == FMA ? FMA : TENSOR_OP, {}};
@@ -150,6 +155,126 @@ int run(Kind kind, void *handle, const void *x, const void *in, const void *f, c
         compute(kind, input, in, filter, weight, conv, output, out, result);
         return 0;
     });
+}
+
+/* ---- the graph interface: kinds and attributes have the library's numbers ---- */
+
+enum { CONVOLUTION = 1, ENGINE, CONFIG, HEURISTICS, PLAN, OPERATION_FORWARD = 10, OPERATION_WEIGHT, OPERATION_INPUT, GRAPH = 15, PACK, TENSOR };
+const int widths[] = {8, 4, 1, 8, 4, 8, 8, 4, 4, 4, 0, 4, 4, 4, 4, 8}; /* of an element, by the type of the attribute */
+
+struct Descriptor {
+    int kind;
+    bool finished;
+    std::map<int, std::vector<char>> attributes;
+
+    template <class T> T get(int name, size_t index = 0) const {
+        T value = T();
+        auto found = attributes.find(name);
+        if (found != attributes.end() && found->second.size() >= (index + 1) * sizeof(T))
+            memcpy(&value, found->second.data() + index * sizeof(T), sizeof value);
+        return value;
+    }
+    const Descriptor *at(int name) const {
+        return get<const Descriptor *>(name);
+    }
+};
+
+Tensor tensor_of(const Descriptor *d) {
+    Tensor t = {d->get<int>(901), {}, {}};
+    for (size_t i = 0; i < 4; i++) {
+        t.size[i] = (int)d->get<int64_t>(902, i);
+        t.stride[i] = (int)d->get<int64_t>(903, i);
+    }
+    return t;
+}
+
+Filter filter_of(const Descriptor *d) {
+    Tensor t = tensor_of(d);
+    return {t.type, t.stride[1] == 1, t.size[0], t.size[1], t.size[2], t.size[3]};
+}
+
+Conv conv_of(const Descriptor *d) {
+    Conv c = {{}, {}, {}, TENSOR_OP};
+    for (size_t i = 0; i < 2; i++) {
+        c.pad[i] = d->get<int64_t>(104, i) == d->get<int64_t>(105, i) ? (int)d->get<int64_t>(105, i) : -1;
+        c.stride[i] = (int)d->get<int64_t>(103, i);
+        c.dilation[i] = (int)d->get<int64_t>(102, i);
+    }
+    return c;
+}
+
+/* Its tensors: the input, the weights, the output. */
+void tensors_of(const Descriptor *operation, const Descriptor *tensors[3]) {
+    const int names[3][3] = {{704, 703, 705}, {716, 715, 717}, {710, 709, 711}};
+    for (int i = 0; i < 3; i++)
+        tensors[i] = operation->at(names[operation->kind - OPERATION_FORWARD][i]);
+}
+
+Kind kind_of(const Descriptor *operation) {
+    return operation->kind == OPERATION_FORWARD ? FORWARD : operation->kind == OPERATION_INPUT ? INPUT : WEIGHT;
+}
+
+bool is_right(const Descriptor *d) {
+    if (d->kind < OPERATION_FORWARD || d->kind > OPERATION_INPUT)
+        return true;
+    const Descriptor *tensors[3], *conv = d->at(d->kind == OPERATION_FORWARD ? 702 : d->kind == OPERATION_INPUT ? 708 : 714);
+    tensors_of(d, tensors);
+    return conv && tensors[0] && tensors[1] && tensors[2] && conv->finished && tensors[0]->finished &&
+           fit(tensor_of(tensors[0]), filter_of(tensors[1]), conv_of(conv), tensor_of(tensors[2]));
+}
+
+/* The plan's operation. */
+const Descriptor *operation_of(const Descriptor *plan) {
+    return plan->at(401)->at(1300)->at(801);
+}
+
+int execute(Handle *handle, const Descriptor *plan, const Descriptor *pack) {
+    const Descriptor *operation = operation_of(plan), *tensors[3];
+    if (plan->at(401)->get<char>(1303) == 4)
+        return BAD_PARAM;
+    tensors_of(operation, tensors);
+    void *addresses[3] = {};
+    for (size_t i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++)
+            if (tensors[j]->get<int64_t>(906) == pack->get<int64_t>(1000, i))
+                addresses[j] = pack->get<void *>(1001, i);
+    Tensor x = tensor_of(tensors[0]), y = tensor_of(tensors[2]);
+    Filter f = filter_of(tensors[1]);
+    Conv c = conv_of(operation->at(operation->kind == OPERATION_FORWARD ? 702 : operation->kind == OPERATION_INPUT ? 708 : 714));
+    Kind kind = kind_of(operation);
+    void *result = addresses[kind == FORWARD ? 2 : kind == INPUT ? 0 : 1];
+    return run(kind, handle, &x, addresses[0], &f, addresses[1], &c, &y, addresses[2], result, COMPUTES, pack->get<void *>(1003), 128);
+}
+
+/* Two engines: the first is not deterministic, and fails. */
+int get_attribute(const Descriptor *d, int name, int64_t most, int64_t *count, void *values) {
+    Descriptor **descriptors = (Descriptor **)values;
+    if (d->kind == HEURISTICS && name == 202) {
+        *count = 2;
+        for (int64_t i = 0; i < 2 && i < most; i++) {
+            const Descriptor *graph = d->at(201);
+            descriptors[i]->attributes[1300].assign((const char *)&graph, (const char *)(&graph + 1));
+            descriptors[i]->attributes[1303].assign(1, i == 0 ? 4 : 0); /* a note */
+            descriptors[i]->finished = true;
+        }
+        return SUCCESS;
+    }
+    if (d->kind == CONFIG && name == 300) {
+        *count = 1;
+        descriptors[0]->attributes = d->attributes;
+        return SUCCESS;
+    }
+    if (d->kind == ENGINE && name == 1303) {
+        *count = 1;
+        *(int *)values = d->get<char>(1303);
+        return SUCCESS;
+    }
+    if (d->kind == PLAN && name == 402) {
+        *count = 1;
+        *(int64_t *)values = 128;
+        return SUCCESS;
+    }
+    return BAD_PARAM;
 }
 
 template <class T> int create(void **descriptor) {
@@ -243,5 +368,28 @@ int cudnnConvolutionBackwardData(void *handle, const void *, void *f, const void
 int cudnnConvolutionBackwardFilter(void *handle, const void *, void *x, const void *in, void *y, const void *out, void *c, int algorithm,
                                    void *workspace, size_t bytes, const void *, void *f, void *weight) {
     return run(WEIGHT, handle, x, in, f, weight, c, y, out, weight, algorithm, workspace, bytes);
+}
+
+int cudnnBackendCreateDescriptor(int kind, void **descriptor) {
+    *descriptor = new Descriptor{kind, false, {}};
+    return SUCCESS;
+}
+int cudnnBackendDestroyDescriptor(void *descriptor) {
+    return destroy<Descriptor>(descriptor);
+}
+int cudnnBackendSetAttribute(void *descriptor, int name, int type, int64_t count, const void *values) {
+    std::vector<char> &attribute = ((Descriptor *)descriptor)->attributes[name];
+    attribute.assign((const char *)values, (const char *)values + count * widths[type]);
+    return ((Descriptor *)descriptor)->finished ? BAD_PARAM : SUCCESS;
+}
+int cudnnBackendGetAttribute(const void *descriptor, int name, int, int64_t most, int64_t *count, void *values) {
+    return get_attribute((const Descriptor *)descriptor, name, most, count, values);
+}
+int cudnnBackendFinalize(void *descriptor) {
+    ((Descriptor *)descriptor)->finished = true;
+    return is_right((const Descriptor *)descriptor) ? SUCCESS : BAD_PARAM;
+}
+int cudnnBackendExecute(void *handle, void *plan, void *pack) {
+    return execute((Handle *)handle, (const Descriptor *)plan, (const Descriptor *)pack);
 }
 }
