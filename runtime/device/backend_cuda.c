@@ -341,11 +341,12 @@ static bool capture(RtDevice *d, RtBound *b, Part *part, int *failed, Error *err
     return cuda_capture_end(&d->api, &d->lanes, put, &part->captured, error);
 }
 
-/* Of the kernel that failed; of all when nobody knows which it was. False: cuDNN has none of them. */
+/* Of the kernel that failed; of all when that is one of ours, or nobody knows which it was: what a library does may show
+ * later. False: cuDNN has none of them. */
 static bool drop_convs(RtDevice *d, RtBound *b, const Part *part, int failed) {
-    bool any = false;
+    bool known = failed != NOBODY && b->convs && b->convs[failed], any = false;
     for (int i = 0; i < part->launch_count; i++) {
-        if (part->launches[i].conv && (failed == NOBODY || part->launches[i].kernel == failed)) {
+        if (part->launches[i].conv && (!known || part->launches[i].kernel == failed)) {
             cuda_drop_conv(d, b, part->launches[i].kernel);
             any = true;
         }

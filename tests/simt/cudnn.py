@@ -150,12 +150,14 @@ def memory(c):
 
 def no_capture(c):
     """A library that runs but cannot be captured is left out of the steps, and not tried again."""
-    c.choose('cudnn', c.try_all())
-    captured, used = c.run(), c.run(SIMT_NO_LIBRARY_CAPTURE='1')
-    c.compare()
-    assert all(0 < used[kind] < captured[kind] for kind in KINDS), f'{used} without, {captured} with'
-    choices = {choice for lines in c.choices().values() for choice in lines.values()}
-    assert choices == {'own'}, choices
+    choices = c.try_all()
+    for refuses in ('1', 'late'):
+        c.choose('cudnn', choices)
+        captured, used = c.run(), c.run(SIMT_NO_LIBRARY_CAPTURE=refuses)
+        c.compare()
+        assert all(0 < used[kind] < captured[kind] for kind in KINDS), f'{used} without, {captured} with'
+        chosen = {choice for lines in c.choices().values() for choice in lines.values()}
+        assert chosen == {'own'}, chosen
     assert not any(c.run(SIMT_NO_LIBRARY_CAPTURE='1').values()), 'tried again'
 
 

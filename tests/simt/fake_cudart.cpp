@@ -7,7 +7,7 @@
  * $SIMT_ORDER: 0, 1, 2, the order of the threads, and of a graph's operations as far as they are independent: as they
  * were put there, the latest that can be run first, or shuffled; $SIMT_MEMORY: bytes of the device; $SIMT_NO_DEVICE:
  * there is none; $SIMT_OTHER_ARCH: what is loaded was made for others; $SIMT_NO_LIBRARY_CAPTURE: other
- * libraries cannot be captured; $SIMT_KEEP_POISON: cudaMemset of zeros leaves
+ * libraries cannot be captured (late: and do not say so themselves); $SIMT_KEEP_POISON: cudaMemset of zeros leaves
  * NaN, so that what a kernel forgets to write is not zero by chance; $SIMT_LAUNCH_MS: how much longer events find each
  * launch of a kernel to take; $SIMT_STUTTER: milliseconds that the second launch of every other graph takes longer.
  *
@@ -266,10 +266,11 @@ std::set<const void *> known, loaded; /* kernels that were asked for, and that w
 /* For other stand-ins (fake_cudnn.cpp): puts work on a stream, or into the graph that is being captured there. */
 int fake_cudart_put(void *stream, std::function<int()> operation) {
     Graph *capture = stream_of(stream)->capture;
-    if (!capture || !getenv("SIMT_NO_LIBRARY_CAPTURE"))
+    const char *refuses = getenv("SIMT_NO_LIBRARY_CAPTURE");
+    if (!capture || !refuses)
         return put(stream, operation);
     capture->invalid = true;
-    return CAPTURE_UNSUPPORTED;
+    return strcmp(refuses, "late") == 0 ? SUCCESS : CAPTURE_UNSUPPORTED;
 }
 
 extern "C" {
@@ -615,6 +616,8 @@ int cudaFuncGetAttributes(void *, const void *kernel) {
 int cudaLaunchKernel(const void *kernel, Dim3 grid, Dim3 block, void **arguments, size_t shared, void *stream) {
     if (!known.count(kernel))
         return INVALID_VALUE;
+    if (Graph *capture = stream_of(stream)->capture; capture && capture->invalid)
+        return CAPTURE_INVALIDATED;
     if (Graph *capture = stream_of(stream)->capture; capture && !eager && !loaded.count(kernel)) {
         capture->invalid = true;
         return CAPTURE_UNSUPPORTED;
