@@ -200,7 +200,7 @@ mutant 'streams of a capture that failed' runtime/device/cuda_lanes.c 's/api->St
 mutant 'captures that failed are forgotten' runtime/device/cudnn_conv.c 's/cudnn_remember\(d->cudnn, \&plan->kernels.*;//' -- simt/cudnn 'no capture'
 mutant 'kernels loaded at their first launch' runtime/device/cuda_api.c 's/setenv\("CUDA_MODULE_LOADING".*;//' -- simt/end_to_end 'trace of a network'
 mutant 'launches are part of kernels' runtime/device/backend_cuda.c 's/milliseconds \* 1e-3 - d->launch_seconds/milliseconds * 1e-3/' -- simt/end_to_end infer profile
-mutant 'tensor cores in f32' runtime/device/cudnn.c 's/\(precision != PRECISION_f32 \|\| found->math == FMA_MATH\)/true/' -- simt/cudnn trials
+mutant 'tensor cores in f32' runtime/device/cudnn.c 's/found->math == FMA_MATH\)/true)/' -- simt/cudnn trials
 mutant 'memory for other math' runtime/device/cudnn.c 's/c->SetConvolutionMathType\(v->conv, found->math\) == SUCCESS \&\&//' -- simt/cudnn tf32
 mutant 'engines that are not deterministic' runtime/device/cudnn_graph.c 's/found = notes\[i\] != NONDETERMINISTIC;/(void)notes;/' -- simt/cudnn graphs
 mutant 'one run decides' runtime/device/cudnn_conv.c 's/TIMES = 3/TIMES = 1/' -- simt/cudnn 'best of three'
