@@ -36,5 +36,8 @@ if [ "${1:-}" = --build ]; then
     echo "to take along: the tracked tree, and $(du -ch build-gpu/bin build-gpu/tests/ref_tool | tail -1 | cut -f1) in build-gpu/bin and build-gpu/tests/ref_tool"
     exit
 fi
+if [ "${1:-}" = --help ]; then
+    sed -n '/^set /q; 2,$s/^# \{0,1\}//p' "$0"
+fi
 command -v python3 >/dev/null || { echo "gpu_check: python3 is not installed" >&2; exit 2; }
 exec python3 "$root/tools/gpu_check.py" "$@"
