@@ -44,7 +44,10 @@ def read_ncu(output):
         if not row.get('Metric Name'):
             continue
         launch = launches.setdefault(row['ID'], {'kernel': row['Kernel Name'].split('(')[0], 'grid': row.get('Grid Size', ''), 'metrics': {}})
-        launch['metrics'].setdefault(row['Metric Name'], [row['Metric Value'], row['Metric Unit']])
+        name, unit = row['Metric Name'], row['Metric Unit']
+        if launch['metrics'].get(name, ['', unit])[1] != unit:  # "Memory Throughput" is a part of the peak, and bytes a second
+            name = f'{name}, {unit}'
+        launch['metrics'].setdefault(name, [row['Metric Value'], unit])
     return list(launches.values())
 
 

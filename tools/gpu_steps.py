@@ -21,7 +21,7 @@ train {{
 }}
 '''
 HEAVIEST, AT_ONCE = 12, 4  # kernels that ncu looks at, and how many of them in one run, which may meet its end
-SECTIONS = ('SpeedOfLight', 'Occupancy', 'MemoryWorkloadAnalysis')
+SECTIONS = ('SpeedOfLight', 'Occupancy', 'MemoryWorkloadAnalysis', 'LaunchStats')
 # What the search step of PyTorch and the compiled networks are given, beyond the rest of the part's time.
 LATE = lambda code, output: 'it took too long' if code is None else None
 

@@ -26,7 +26,7 @@ shift 4
 [ $kind = racecheck ] && { echo "========= RACECHECK SUMMARY: 1 hazard displayed"; exit 9; }
 echo "========= ERROR SUMMARY: 0 errors"
 """
-# Of each kernel that it is asked for two metrics; beside them what the program and ncu itself say.
+# Of each kernel that it is asked for three metrics, two of one name; beside them what the program and ncu itself say.
 NCU = """#!/bin/sh
 while [ $# -gt 0 ]; do
     [ "$1" = --kernel-name ] && names=$(echo "$2" | sed 's/regex:^(//; s/)\\$$//; s/|/ /g')
@@ -39,6 +39,7 @@ for name in $names; do
     echo "\\"$id\\",\\"$name(const long *, const NdRun *, long)\\",\\"(8, 1, 1)\\",\\"Speed\\",\\"Duration\\",\\"us\\",\\"12.5\\""
     echo '{"text": "what the program prints"}'
     echo "\\"$id\\",\\"$name(const long *, const NdRun *, long)\\",\\"(8, 1, 1)\\",\\"Occupancy\\",\\"Achieved Occupancy\\",\\"%\\",\\"48.1\\""
+    echo "\\"$id\\",\\"$name(const long *, const NdRun *, long)\\",\\"(8, 1, 1)\\",\\"Memory\\",\\"Duration\\",\\"cycle\\",\\"20000\\""
     id=$((id + 1))
 done
 """
@@ -76,14 +77,14 @@ def both_parts(folder):
     kernels = [row['kernel'] for row in a['kernels']['train']]
     assert len(kernels) > 12, kernels
     assert [row['kernel'] for row in b['ncu']] == kernels[:12], b['ncu']  # those of part A
-    assert b['ncu'][0]['metrics'] == {'Duration': ['12.5', 'us'], 'Achieved Occupancy': ['48.1', '%']}, b['ncu'][0]
+    assert b['ncu'][0]['metrics'] == {'Duration': ['12.5', 'us'], 'Achieved Occupancy': ['48.1', '%'], 'Duration, cycle': ['20000', 'cycle']}, b['ncu'][0]
     steps = outcomes(b)
     assert [name for name, outcome in steps.items() if outcome == 'WRONG'] == ['compute-sanitizer racecheck'], steps
     assert steps['compute-sanitizer memcheck'] == 'right' and steps['compute-sanitizer synccheck'] == 'skipped', steps
     assert 'RACECHECK SUMMARY: 1 hazard' in said and 'it does not run here' in said, said
     assert '12.5 us' in said and said.splitlines()[-1].startswith(f'{len(a["steps"]) + len(steps)} steps, 1 wrong, 0 known'), said
     with open(os.path.join(folder, 'results', 'ncu.csv')) as file:
-        assert file.read().count('"Duration"') == 12
+        assert file.read().count('"Duration"') == 24
     table = subprocess.run([SCRIPT, '--table', os.path.join(folder, 'results')], stdout=subprocess.PIPE, text=True, check=True).stdout
     assert table in said, table
 
