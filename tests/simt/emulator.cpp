@@ -22,6 +22,9 @@ void expect(bool holds, const char *what) {
 }
 
 const char *const source = R"(
+#ifndef ND_DYNAMIC_SHARED
+#define ND_DYNAMIC_SHARED(name) extern __shared__ unsigned char name[]
+#endif
 extern "C" __global__ void sum_block(const float *x, float *y)
 {
     __shared__ float part[128];

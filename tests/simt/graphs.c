@@ -1,6 +1,6 @@
 /* graphs.c: every kernel of a text's step graphs on the emulator, against the CPU target.
  *
- *     simt_graphs TEXT.nd KIND[,KIND...] [--orders N] [--fault NAME] [--precision tf32|bf16]
+ *     simt_graphs TEXT.nd KIND[,KIND...] [--orders N] [--fault NAME] [--precision f64|tf32|bf16]
  *
  * Each value of a graph gets memory of its own, with a gap around it, full of NaN; under the address sanitizer the gaps
  * may not be touched. The plan is walked as the runtime walks it, with the threads in several orders, once with fewer
@@ -72,13 +72,16 @@ static bool has_memory(const IrNode *n) {
     return !n->inlined && (n->place == PLACE_work || n->place == PLACE_private || n->place == PLACE_prepared);
 }
 
+static size_t element_bytes(const Test *t) {
+    return t->precision == PRECISION_f64 ? 8 : 4;
+}
+
 static size_t value_bytes(const Test *t, const IrNode *n) {
     IrType type = n->type;
     if (n->place == PLACE_private)
         type.dim[0] = 1;
-    return (size_t)ir_type_count(&type, t->options.batch, t->options.chunks) * (n->half                     ? 2
-                                                                                : n->type.dtype == DTYPE_u8 ? 1
-                                                                                                            : 4);
+    size_t bytes = n->half ? 2 : n->type.dtype == DTYPE_u8 ? 1 : n->type.dtype == DTYPE_i32 ? 4 : element_bytes(t);
+    return (size_t)ir_type_count(&type, t->options.batch, t->options.chunks) * bytes;
 }
 
 /* Instead of sharing memory over time: every value has its own, and a gap behind it. */
@@ -106,7 +109,7 @@ static void build_graphs(Test *t) {
                            .kind = t->kinds[i],
                            .batch = BATCH,
                            .chunks = BATCH,
-                           .element_size = 4,
+                           .element_size = element_bytes(t),
                            .half = t->precision == PRECISION_bf16,
                            .wide = cg_target_cuda.wide,
                            .out = stderr};
@@ -185,6 +188,8 @@ static void compile(Test *t) {
 /* ---- memory ---- */
 
 static void make_place(Place *place, int64_t size) {
+    if (place->bytes)
+        simt_forbid(place->bytes, place->size);
     free(place->bytes);
     place->size = (size_t)size + GAP;
     place->bytes = aligned_alloc(256, (place->size + 255) / 256 * 256);
@@ -194,6 +199,7 @@ static void make_place(Place *place, int64_t size) {
 }
 
 static void allow(char *bytes, size_t size) {
+    simt_allow(bytes, size);
     if (__asan_unpoison_memory_region)
         __asan_unpoison_memory_region(bytes, size);
 }
@@ -240,16 +246,20 @@ static void make_memory(Test *t, const PlanGraph *g, int index) {
 /* Numbers in (-2, 2), or labels. */
 static void *make_input(Test *t, const PlanTensor *input, int number) {
     size_t bytes = (size_t)plan_tensor_bytes(t->plan, input, IMAGES);
+    size_t each = input->type.dtype == DTYPE_i32 ? 4 : element_bytes(t);
     void *data = malloc(bytes);
-    for (size_t i = 0; i < bytes / 4; i++) {
+    for (size_t i = 0; i < bytes / each; i++) {
         uint64_t z = ((uint64_t)number * 1000003 + i + 1) * 0x9E3779B97F4A7C15u;
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
         double u = (double)(z >> 40) / (1 << 24);
         if (input->type.dtype == DTYPE_i32)
             ((int32_t *)data)[i] = (int32_t)(u * 10);
+        else if (each == 8)
+            ((double *)data)[i] = 4 * u - 2;
         else
             ((float *)data)[i] = (float)(4 * u - 2);
     }
+    simt_allow(data, bytes);
     return data;
 }
 
@@ -280,6 +290,7 @@ static void set_run_block(Test *t, const PlanGraph *g) {
     for (int i = 0; i < t->plan->scalar_count; i++)
         t->run.scalar[i] = run.scalars[run_scalar_find(t->plan->scalars[i])];
     t->run_address = &t->run;
+    simt_allow(&t->run, sizeof t->run);
 }
 
 static void *resolve(const Test *t, const PlanBuffer *b) {
@@ -311,7 +322,9 @@ static bool launch(Test *t, const PlanStep *steps, int count) {
     unsigned blocks = (unsigned)((steps->threads * outer + ND_BLOCK_THREADS - 1) / ND_BLOCK_THREADS) / t->work_of_block;
     const unsigned grid[3] = {blocks ? blocks : 1, (unsigned)count, 1}, block[3] = {ND_BLOCK_THREADS, 1, 1};
     void *arguments[] = {&rows, &t->run_address, &private_bytes};
+    simt_allow(rows, sizeof *rows * (size_t)(length * count));
     bool ok = simt_launch(t->kernels[steps->kernel], grid, block, arguments, 0);
+    simt_forbid(rows, 1);
     free(rows);
     return ok;
 }
@@ -348,18 +361,21 @@ static Tensor fetch(Test *t, const PlanTensor *from, int64_t n, const Tensor *li
 }
 
 /* Relative errors that are allowed: of values and running statistics; of gradients, updates and what follows from them,
- * where a relu within rounding of its kink makes a difference: in tf32 and bf16 of all of a graph's together. */
+ * where a relu within rounding of its kink makes a difference: in tf32 and bf16 of all of a graph's together. In f64
+ * normal draws are what differs most. */
 typedef struct Tolerance {
     double value, gradient;
 } Tolerance;
-static const Tolerance tolerances[PRECISION_COUNT] = {
-    [PRECISION_f32] = {1e-5, 5e-3}, [PRECISION_tf32] = {2e-3, 2e-2}, [PRECISION_bf16] = {2e-2, 1e-1}};
+static const Tolerance tolerances[PRECISION_COUNT] = {[PRECISION_f32] = {1e-5, 5e-3},
+                                                      [PRECISION_f64] = {1e-8, 1e-7},
+                                                      [PRECISION_tf32] = {2e-3, 2e-2},
+                                                      [PRECISION_bf16] = {2e-2, 1e-1}};
 
 static void compare(Test *t, const char *name, const Tensor *found, const Tensor *expected, double floor, bool loose) {
     const Tolerance *allowed = &tolerances[t->precision];
     double scale = fmax(norm(expected, NULL), floor), error = norm(found, expected) / (scale > 0 ? scale : 1);
     double tolerance = loose ? allowed->gradient : allowed->value;
-    if (loose && t->precision != PRECISION_f32) {
+    if (loose && (t->precision == PRECISION_tf32 || t->precision == PRECISION_bf16)) {
         t->together[0] += error * error * scale * scale;
         t->together[1] += scale * scale;
         return;
@@ -494,8 +510,10 @@ static void test_graph(Test *t, const PlanGraph *g, int index) {
     compare_together(t);
     printf("%s: %d stages, %d wrong; relative errors up to %.2g, of gradients %.2g\n", graph_kind_name(g->kind),
            g->stage_count, t->wrong - before, t->largest[0], t->largest[1]);
-    for (int i = 0; i < g->input_count; i++)
+    for (int i = 0; i < g->input_count; i++) {
+        simt_forbid(t->inputs[i], 1);
         free(t->inputs[i]);
+    }
 }
 
 static void parse_kinds(Test *t, const char *list) {
@@ -511,6 +529,7 @@ static void open_all(Test *t) {
                                 .seed = 5,
                                 .threads = 1,
                                 .batch = BATCH,
+                                .precision = t->precision == PRECISION_f64 ? PRECISION_f64 : PRECISION_f32,
                                 .kinds = t->kinds,
                                 .kind_count = t->kind_count,
                                 .vector_bytes = RT_VECTOR_HOST};

@@ -7,6 +7,10 @@
  * threads; tests run the same kernel in several orders, with shared memory full of NaN at first. */
 #include "simt_host.h"
 
+#include "module.h"
+#include "program.h"
+#include "wrapper.h"
+
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
@@ -196,9 +200,11 @@ struct SimtKernel {
     int argument_count;
     unsigned char *const *shared; /* borders of its shared memory, to a null pointer */
     std::string name;
+    ptx::Kernel *ptx; /* NULL: a function of a shared object */
 };
 struct SimtModule {
     void *library;
+    ptx::Program *program; /* or this */
     std::vector<SimtKernel *> kernels;
 };
 
@@ -406,6 +412,24 @@ long simt_fiber_count(void) {
     return fibers;
 }
 
+static bool launch_ptx(SimtKernel *kernel, const unsigned grid[3], const unsigned size[3], void **arguments,
+                       size_t shared_bytes) {
+    try {
+        barriers += ptx::launch({kernel->ptx,
+                                 {grid[0], grid[1], grid[2]},
+                                 {size[0], size[1], size[2]},
+                                 arguments,
+                                 shared_bytes,
+                                 order,
+                                 false,
+                                 0,
+                                 1});
+    } catch (const ptx::Fault &fault) {
+        return fail("%s", fault.message.c_str());
+    }
+    return true;
+}
+
 bool simt_launch(SimtKernel *kernel, const unsigned grid[3], const unsigned size[3], void **arguments,
                  size_t shared_bytes) {
     std::lock_guard<std::mutex> guard(lock);
@@ -415,6 +439,8 @@ bool simt_launch(SimtKernel *kernel, const unsigned grid[3], const unsigned size
                     grid[1], grid[2], threads);
     if (shared_bytes > MOST_SHARED)
         return fail("%s: %zu bytes of shared memory are more than there are", kernel->name.c_str(), shared_bytes);
+    if (kernel->ptx)
+        return launch_ptx(kernel, grid, size, arguments, shared_bytes);
     block.kernel = kernel;
     block.arguments = arguments;
     block.threads = threads;
@@ -430,67 +456,6 @@ bool simt_launch(SimtKernel *kernel, const unsigned grid[3], const unsigned size
 /* ---- modules ---- */
 
 namespace {
-
-bool is_word(char c) {
-    return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/* The name before the parameters of the kernel whose "__global__" ends at `at`. */
-std::string kernel_name(const std::string &source, size_t at) {
-    std::string name;
-    while (at < source.size()) {
-        if (is_word(source[at])) {
-            size_t begin = at;
-            while (at < source.size() && is_word(source[at]))
-                at++;
-            name = source.substr(begin, at - begin);
-        } else if (source[at] == '(' && name == "__launch_bounds__") {
-            at = source.find(')', at) + 1;
-        } else if (source[at] == '(') {
-            return name;
-        } else {
-            at++;
-        }
-    }
-    return "";
-}
-
-/* The sections of shared memory that lines [first, end) of the source define. */
-std::string shared_sections(const std::string &source, size_t begin, size_t end, size_t line,
-                            std::string *declarations) {
-    std::string list;
-    for (size_t at = begin; at < end; line++) {
-        size_t next = source.find('\n', at);
-        next = next == std::string::npos ? source.size() : next + 1;
-        if (source.find("__shared__ ", at) < next) {
-            std::string name = "simt_shared_" + std::to_string(line);
-            for (const char *border : {"__start_", "__stop_"})
-                *declarations +=
-                    "extern \"C\" unsigned char " + (border + name) + "[] __attribute__((visibility(\"hidden\")));\n";
-            list += "__start_" + name + ", __stop_" + name + ", ";
-        }
-        at = next;
-    }
-    return list;
-}
-
-/* Entries, and for each kernel the borders of its shared memory, a zero at the end. A kernel's lines end where the next
- * begins. */
-std::string wrapper_text(const std::string &source) {
-    std::string text = "#include \"kernels.cu\"\n", declarations;
-    const std::string mark = "__global__";
-    for (size_t at = source.find(mark), next; at != std::string::npos; at = next) {
-        next = source.find(mark, at + mark.size());
-        std::string name = kernel_name(source, at + mark.size());
-        size_t line = 1 + (size_t)std::count(source.begin(), source.begin() + (long)at, '\n');
-        std::string sections =
-            shared_sections(source, at, next == std::string::npos ? source.size() : next, line, &declarations);
-        text += declarations + "SIMT_ENTRY(" + name + ")\nextern \"C\" { unsigned char *simt_shared_of_" + name +
-                "[] = {" + sections + "nullptr}; }\n";
-        declarations.clear();
-    }
-    return text;
-}
 
 bool write_file(const std::string &path, const std::string &text) {
     FILE *file = fopen(path.c_str(), "w");
@@ -511,11 +476,22 @@ std::string read_file(const std::string &path) {
 
 } // namespace
 
+static bool build_ptx(const std::string &folder, const char *source, const char *path, char *log, size_t log_size) {
+    std::string message;
+    bool done = write_file(folder + "/kernels.cu", source) && ptx::compile(folder + "/kernels.cu", path, &message);
+    snprintf(log, log_size, "%s", message.c_str());
+    unlink((folder + "/kernels.cu").c_str());
+    rmdir(folder.c_str());
+    return done;
+}
+
 bool simt_build(const char *source, const char *options, const char *path, char *log, size_t log_size) {
     char folder[] = "/tmp/simt-XXXXXX";
     if (!mkdtemp(folder))
         return false;
     std::string at = folder;
+    if (getenv("SIMT_PTX"))
+        return build_ptx(at, source, path, log, log_size);
     const char *compiler = getenv("CXX");
     std::string command =
         std::string(compiler ? compiler : "g++") + " -std=c++17 -O1 -g1 -w -fPIC -shared -fno-strict-aliasing " +
@@ -530,29 +506,54 @@ bool simt_build(const char *source, const char *options, const char *path, char 
     return done;
 }
 
+static SimtModule *open_ptx(const std::string &text) {
+    try {
+        return new SimtModule{nullptr, new ptx::Program(ptx::parse(text.c_str())), {}};
+    } catch (const ptx::Fault &fault) {
+        fail("%s", fault.message.c_str());
+        return nullptr;
+    }
+}
+
 SimtModule *simt_module_open(const char *path) {
+    std::string text = read_file(path);
+    if (text.compare(0, 4, "\177ELF") != 0)
+        return open_ptx(text);
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!library) {
         fail("%s", dlerror());
         return nullptr;
     }
-    return new SimtModule{library, {}};
+    return new SimtModule{library, nullptr, {}};
 }
 
 void simt_module_close(SimtModule *module) {
     for (SimtKernel *kernel : module->kernels)
         delete kernel;
-    dlclose(module->library);
+    delete module->program;
+    if (module->library)
+        dlclose(module->library);
     delete module;
 }
 
+static SimtKernel *ptx_kernel(SimtModule *module, const char *name) {
+    auto found = module->program->kernels.find(name);
+    if (found == module->program->kernels.end())
+        return nullptr;
+    ptx::Kernel *kernel = &found->second;
+    module->kernels.push_back(new SimtKernel{module, nullptr, (int)kernel->parameters.size(), nullptr, name, kernel});
+    return module->kernels.back();
+}
+
 SimtKernel *simt_module_kernel(SimtModule *module, const char *name) {
+    if (module->program)
+        return ptx_kernel(module, name);
     auto entry = (Entry *)dlsym(module->library, (std::string("simt_entry_") + name).c_str());
     auto count = (const int *)dlsym(module->library, (std::string("simt_count_") + name).c_str());
     auto shared = (unsigned char *const *)dlsym(module->library, (std::string("simt_shared_of_") + name).c_str());
     if (!entry || !count || !shared)
         return nullptr;
-    module->kernels.push_back(new SimtKernel{module, entry, *count, shared, name});
+    module->kernels.push_back(new SimtKernel{module, entry, *count, shared, name, nullptr});
     return module->kernels.back();
 }
 
@@ -561,5 +562,16 @@ int simt_kernel_argument_count(const SimtKernel *kernel) {
 }
 
 void *simt_module_symbol(SimtModule *module, const char *name) {
-    return dlsym(module->library, name);
+    if (!module->program)
+        return dlsym(module->library, name);
+    auto found = module->program->globals.find(name);
+    return found == module->program->globals.end() ? nullptr : found->second.data();
+}
+
+void simt_allow(const void *begin, size_t size) {
+    ptx::allow(begin, size);
+}
+
+void simt_forbid(const void *begin, size_t size) {
+    ptx::forbid(begin, size);
 }

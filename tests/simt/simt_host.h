@@ -13,7 +13,8 @@ extern "C" {
 typedef struct SimtModule SimtModule;
 typedef struct SimtKernel SimtKernel;
 
-/* Compiles source with g++ and more options (may be "") into the shared object path. False: log has what it said. */
+/* Compiles source with g++ and more options (may be "") into the shared object path. With $SIMT_PTX set NVRTC compiles it
+ * to PTX instead, which tests/ptx runs. False: log has what was said. */
 bool simt_build(const char *source, const char *options, const char *path, char *log, size_t log_size);
 SimtModule *simt_module_open(const char *path); /* NULL: simt_message() */
 void simt_module_close(SimtModule *module);
@@ -30,6 +31,10 @@ void simt_set_order(SimtOrder order);
 bool simt_launch(SimtKernel *kernel, const unsigned grid[3], const unsigned block[3], void **arguments,
                  size_t shared_bytes);
 const char *simt_message(void);
+/* Memory that kernels of PTX may touch; as long as nothing was allowed they may touch all. forbid takes back what begins
+ * in these bytes. */
+void simt_allow(const void *begin, size_t size);
+void simt_forbid(const void *begin, size_t size);
 /* Since the program began: what the tests of the emulator itself look at. */
 long simt_barrier_count(void); /* barriers that all threads of a block have passed */
 long simt_fiber_count(void);   /* stacks made */
