@@ -38,6 +38,8 @@ void settings_list_keys(Arena *arena, const Ast *network, const Ast *experiment,
     ARENA_PUSH(arena, *keys, *count, capacity, "network");
     if (experiment)
         ARENA_PUSH(arena, *keys, *count, capacity, "data");
+    if (experiment && str_equal(experiment->name, "search"))
+        ARENA_PUSH(arena, *keys, *count, capacity, "method");
     for (int i = 0; network && network->kids[0] && i < network->kids[0]->count; i++)
         ARENA_PUSH(arena, *keys, *count, capacity, arena_printf(arena, "network.%s", network->kids[0]->kids[i]->name));
     for (int i = 0; experiment && i < SETTING_COUNT; i++)
@@ -188,20 +190,30 @@ static bool check_setting(Lower *l, const Ast *experiment, int i) {
 
 static void run_setting(Lower *l, Frame *f, const char *kind, const Ast *setting) {
     const char *name = setting->name;
-    if (str_equal(name, "space") || str_equal(name, "network"))
-        return;
+    if (str_equal(name, "space") || str_equal(name, "network") || str_equal(name, "method"))
+        return; /* they need the others, or are needed by them */
     if (str_equal(name, "data"))
         lower_data_line(l, f, setting->kids[0]);
     else if (setting->kind == AST_attach)
         set_attachment(l, f, setting);
-    else if (str_equal(name, "method"))
-        lower_methods(l, f, setting->kids[0]);
     else if (str_equal(name, "weights") || str_equal(name, "alphas"))
         lower_optimizer(l, f, setting_key(l, kind, name), setting->kids[0]);
     else if (str_equal(name, "split") || str_equal(name, "limit"))
         lower_setting_expression(l, f, setting_key(l, "data", name), setting->kids[0]);
     else
         lower_setting_expression(l, f, setting_key(l, kind, name), setting->kids[0]);
+}
+
+/* The methods that --set names, or those of the text; NULL: there are none. */
+static const Ast *find_methods(const Lower *l, const Ast *experiment) {
+    const Ast *methods = NULL;
+    for (int i = 0; i < experiment->count; i++)
+        if (str_equal(experiment->kids[i]->name, "method"))
+            methods = experiment->kids[i]->kids[0];
+    for (int i = 0; i < l->sets->count; i++)
+        if (l->sets->items[i].key && str_equal(l->sets->items[i].key, "method"))
+            methods = l->sets->items[i].value;
+    return methods;
 }
 
 static void override_settings(Lower *l) {
@@ -279,8 +291,10 @@ bool lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool 
     if (clean)
         set_space(l, f, experiment);
     for (int i = 0; i < experiment->count; i++)
-        if (check_setting(l, experiment, i) && (clean || !str_equal(experiment->kids[i]->name, "method")))
+        if (check_setting(l, experiment, i))
             run_setting(l, f, experiment->name, experiment->kids[i]);
+    if (clean && find_methods(l, experiment))
+        lower_methods(l, f, find_methods(l, experiment));
     if (!experiment_setting(experiment, "data"))
         lower_data_line(l, f, NULL);
     if (clean)

@@ -243,17 +243,22 @@ void load_explain_unknown(Loader *loader) {
     }
 }
 
+static void load_named(Loader *loader, const char *name, Span named) {
+    char *file = arena_printf(loader->arena, "%s.nd", name);
+    for (char *c = file; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    const char *path = find_import(loader, loader->program->texts[0]->span.file->path, file);
+    if (is_there(loader, path))
+        load_file(loader, path, named);
+}
+
 void load_named_files(Loader *loader, const Sets *sets) {
     for (int i = 0; i < sets->count; i++) {
         const Ast *value = sets->items[i].value;
-        if (value->kind != AST_name || program_defines(loader->program, value->name) ||
-            genotype_text_add(loader->arena, &loader->foreign, loader->program, value->name, loader->diag))
-            continue;
-        char *file = arena_printf(loader->arena, "%s.nd", value->name);
-        for (char *c = file; *c; c++)
-            *c = (char)tolower((unsigned char)*c);
-        const char *path = find_import(loader, loader->program->texts[0]->span.file->path, file);
-        if (is_there(loader, path))
-            load_file(loader, path, value->span);
+        if (str_equal(sets->items[i].name, "method"))
+            load_named(loader, "methods", value->span);
+        else if (value->kind == AST_name && !program_defines(loader->program, value->name) &&
+                 !genotype_text_add(loader->arena, &loader->foreign, loader->program, value->name, loader->diag))
+            load_named(loader, value->name, value->span);
     }
 }
