@@ -8,7 +8,7 @@
  *   - several users compute the value several times, so it must not cost much;
  *   - a window (convolution, matrix product) reads every element several times, or copies it, so still less, and from
  *     one tensor; a GPU's pointwise products read theirs once, into a tile, so there it may be the gradient of a batch
- *     norm; into a pool only views go;
+ *     norm; into a pool and a shuffle of channels only views go, and a shuffle itself is stored;
  *   - what is computed once (scale) is not computed again for every pixel: only its views are inlined into images;
  *   - a value that reads several tensors is not carried into a later group: that would keep them all alive.
  * On a wide device what a dense convolution reads with a window of more than one pixel is stored, when there is enough
@@ -135,7 +135,7 @@ static void note_uses(Fusion *f, IrNode *n) {
         bool window = ir_is(n, OP_WINDOW | OP_PRODUCT);
         x->window_user = x->window_user || window;
         x->large_window = x->large_window || (window && count_taps(n) != 1);
-        x->pool_user = x->pool_user || is_pool(n);
+        x->pool_user = x->pool_user || is_pool(n) || n->op == OP_shuffle;
         x->larger_user = x->larger_user || is_larger(n, n->inputs[i]);
         x->placed = x->placed || (n->op == OP_place && n->inputs[i]->type.rank > 0);
         x->later_user = x->later_user || f->groups[n->id] != f->groups[n->inputs[i]->id];
@@ -305,6 +305,11 @@ static bool is_transposition(const IrNode *n) {
     return n->op == OP_flip_weight && ir_attr_get_int(n, "groups", 1) == 1;
 }
 
+/* Whoever reads it would go through its operand's channels in strides. */
+static bool is_shuffle(const IrNode *n) {
+    return n->op == OP_shuffle && n->type.dim[n->type.rank - 1] > 1;
+}
+
 static bool should_inline(const Fusion *f, IrNode *n, const Value *v) {
     if (ir_is(n, OP_NUMBER)) {
         return !v->is_output;
@@ -313,8 +318,8 @@ static bool should_inline(const Fusion *f, IrNode *n, const Value *v) {
     if (is_tiled_window(f->wide, n)) {
         return should_inline_windows(n, v);
     }
-    if (!(ir_is_light(n) || n->op == OP_draw) || is_transposition(n) || v->merged || v->is_output || v->users == 0 ||
-        v->tensors > MOST_TENSORS || v->loads > most_loads || v->nodes > MOST_NODES) {
+    if (!(ir_is_light(n) || n->op == OP_draw) || is_transposition(n) || is_shuffle(n) || v->merged || v->is_output ||
+        v->users == 0 || v->tensors > MOST_TENSORS || v->loads > most_loads || v->nodes > MOST_NODES) {
         return false;
     }
     return staging_is_images(n) ? should_inline_images(f, n, v) : should_inline_once(n, v);

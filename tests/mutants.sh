@@ -232,6 +232,8 @@ mutant 'PC-DARTS: the rest is not pooled' genotypes/methods.nd 's/max_pool\(rest
 mutant 'PC-DARTS: channels are not shuffled' genotypes/methods.nd 's/return shuffle\((concat\(.*\)), part\)/return \1/' -- reference/part_f64
 mutant 'PC-DARTS: sigmoid of betas' genotypes/methods.nd 's/softmax\(betas\)/sigmoid(betas)/' -- reference/part_f64
 mutant 'the wrong betas of a node' frontend/space.c 's/ir_attr_int\("begin", cell->edge\), ir_attr_int\("end", cell->edge \+ count\)/ir_attr_int("begin", 0), ir_attr_int("end", count)/' -- reference/part_f64
+mutant 'a fast shuffle that leaves channels where they are' codegen/c/schedule_shuffle.c 's/\+ g \* %lld \+ c\];"/+ c * %lld + g];"/;s/at, \(long long\)each\);/at, (long long)groups);/' -- unit/codegen_fast
+mutant 'sums of shuffled parts that are swapped' passes/sink_shuffles.c 's/inputs\[0\]->inputs\[part\]/inputs[0]->inputs[x->inputs[0]->input_count - 1 - part]/' -- golden/passes/sink_shuffles
 mutant 'a gradient that is shuffled once more' passes/gradients_views.c 's|y->type.dim\[y->type.rank - 1\] / ir_attr_get_int\(y, "groups", 1\)|ir_attr_get_int(y, "groups", 1)|' -- unit/gradients
 mutant 'genotypes without betas' passes/derive.c 's/space->edge_weights \? space->edge_weights\[edge\] : 1/1/' -- reference/part_derive
 mutant 'SNAS: weights without a draw' genotypes/methods.nd 's/\(log_softmax\(alphas\) \+ gumbel\(\)\)/log_softmax(alphas)/' -- reference/methods_f64 snas
@@ -240,9 +242,6 @@ mutant 'noise that is not relative' genotypes/methods.nd 's/std \* detach\(devia
 mutant 'a penalty that the alphas do not feel' passes/attach_loss.c 's/if \(loss \&\& penalty\)/if (false)/' -- reference/methods_f64 beta_darts
 mutant 'a schedule over the epochs of the run' ir/schedules.c 's/schedule->epochs > 0 \? schedule->epochs : epochs/epochs/' -- reference/methods_f64 beta_darts
 mutant 'further clauses draw the same numbers' frontend/builtin_method.c 's/place->clause > 1/false/' -- cli/methods
-mutant 'S1: two edges exchanged' genotypes/robust_darts.nd 's/normal\(0, 2\) = \[skip_connect, dil_conv_3x3\]/normal(0, 2) = [skip_connect, dil_conv_5x5]/' -- reference/spaces_f64 space/s1
-mutant 'S3: without none' genotypes/robust_darts.nd 's/\[none, skip_connect, sep_conv_3x3\]/[skip_connect, none, sep_conv_3x3]/' -- reference/spaces_f64 space/s3
-mutant 'S4: noise that is added' genotypes/robust_darts.nd 's/return normal_like\((.*)\) \}/return \1 + normal_like(\1) }/' -- reference/spaces_f64 space/s4
 mutant 'NAS-Bench-201: convolutions without a bias' genotypes/nas_bench_201.nd 's/conv_bias = true, H/conv_bias = false, H/' -- reference/nas_bench_201
 mutant 'NAS-Bench-201: residual blocks as the supernet' genotypes/nas_bench_201.nd 's/affine, conv_bias = true, false/conv_bias = false/' -- reference/spaces_f64 nb201/softmax_no_bias
 mutant 'NAS-Bench-201: edges called by where they begin' genotypes/nas_bench_201.nd 's/edges\.\{to\}<-\{from\}/edges.{from}<-{to}/' -- reference/nas_bench_201

@@ -60,6 +60,8 @@ void cg_c_add_prelude(Str *out, const CgOptions *options);
 
 /* schedule_window.c: convolutions and the gradients of their weights. */
 CgSchedule cg_schedule_window;
+/* schedule_shuffle.c: shuffles of channels. */
+CgSchedule cg_schedule_shuffle;
 /* map_c.c: loops over the result, vectors along its innermost axis in memory; adjacent steps over the same
  * [N,H,W,C] elements (maps and sums over an image) in one loop nest. */
 CgSchedule cg_schedule_map;

@@ -126,14 +126,16 @@ static void test_views_and_pools(void **state) {
                      "  %%12 = avg_pool %%1 {%s}\n"
                      "  %%13 = avg_pool_grad %%12 {%s, size=[7,8]}\n"
                      "  %%14 = pad %%x {axis=1, begin=2, end=1}\n"
+                     "  %%15 = shuffle %%1 {groups=4}\n"
+                     "  %%16 = shuffle %%1 {groups=16}\n"
                      "  return \"cat\"=%%1, \"pad\"=%%3, \"max\"=%%4, \"dmax\"=%%6, \"avg\"=%%7, \"davg\"=%%8, "
-                     "\"dmax2\"=%%11, \"davg2\"=%%13, \"tall\"=%%14\n"
+                     "\"dmax2\"=%%11, \"davg2\"=%%13, \"tall\"=%%14, \"few\"=%%15, \"many\"=%%16\n"
                      "}\n",
                      window, window, window, window, window, strided, strided, strided, strided, strided);
     int64_t pixels = HARNESS_BATCH * 56;
     check_widths(*state, text, 2, (int64_t[]){pixels * 12, pixels * 8},
                  (int64_t[]){pixels * 32, pixels * 28, pixels * 32, pixels * 32, pixels * 32, pixels * 32, pixels * 32,
-                             pixels * 32, HARNESS_BATCH * 80 * 12});
+                             pixels * 32, HARNESS_BATCH * 80 * 12, pixels * 32, pixels * 32});
 }
 
 static void test_functions(void **state) {
