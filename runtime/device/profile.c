@@ -187,12 +187,17 @@ static Table group_lines(const Table *kernels) {
     return groups;
 }
 
+/* A kernel that takes no longer than an empty one has no time left. */
+static double rate(double amount, double seconds) {
+    return seconds > 0 ? amount / seconds : 0;
+}
+
 static void print_line(const Table *table, const ProfileLine *line, FILE *out) {
-    fprintf(out, "  %9.4f s %5.1f %% %9ld %9.2f %9.1f %8.1f ", line->seconds, 100 * line->seconds / table->seconds,
-            line->calls, 1e6 * line->seconds / (double)line->calls, 1e-9 * line->flops / line->seconds,
-            1e-9 * line->bytes / line->seconds);
+    fprintf(out, "  %9.4f s %5.1f %% %9ld %9.2f %9.1f %8.1f ", line->seconds, rate(100 * line->seconds, table->seconds),
+            line->calls, 1e6 * line->seconds / (double)line->calls, rate(1e-9 * line->flops, line->seconds),
+            rate(1e-9 * line->bytes, line->seconds));
     if (table->peak > 0)
-        fprintf(out, "%6.1f %%  ", 100 * line->flops / line->seconds / table->peak);
+        fprintf(out, "%6.1f %%  ", rate(100 * line->flops, line->seconds) / table->peak);
     fprintf(out, "%s%s%s\n", line->name, *line->rest ? "  " : "", line->rest);
 }
 
@@ -206,7 +211,7 @@ static void print_table(const Table *table, const char *title, int most, FILE *o
         rest -= table->lines[i].seconds;
     }
     if (count < table->count)
-        fprintf(out, "  %9.4f s %5.1f %%  %d more\n", rest, 100 * rest / table->seconds, table->count - count);
+        fprintf(out, "  %9.4f s %5.1f %%  %d more\n", rest, rate(100 * rest, table->seconds), table->count - count);
 }
 
 static void print_graph(const ProfileGraph *g, double peak, FILE *out) {

@@ -159,7 +159,7 @@ def profile(folder, weights):
     if not REAL:  # what a launch takes by itself is no kernel's
         said = call([*command, '--profile'], SIMT_LAUNCH_MS='400')
         seconds = [float(line.split()[0]) for line in said.splitlines() if ' nd_k' in line]
-        assert seconds and max(seconds) < 0.4 and re.search(r'empty kernel takes, 4\d{5}\.', said), said
+        assert 'nan' not in said and 'inf ' not in said and seconds and max(seconds) < 0.4 and re.search(r'empty kernel takes, 4\d{5}\.', said), said
 
 
 def said(code, expected, arguments, **environment):
