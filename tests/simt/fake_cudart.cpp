@@ -438,8 +438,7 @@ int cudaStreamDestroy(void *handle) {
 int cudaStreamSynchronize(void *stream) {
     if (stream_of(stream)->capture || stream_of(stream)->broken)
         return stream_of(stream)->broken ? CAPTURE_INVALIDATED : CAPTURE_UNSUPPORTED;
-    drain(stream_of(stream));
-    return drain(&legacy); /* has had the time */
+    return drain(stream_of(stream));
 }
 
 int cudaDeviceSynchronize() {
@@ -627,7 +626,11 @@ int cudaLaunchKernel(const void *kernel, Dim3 grid, Dim3 block, void **arguments
     std::vector<uint64_t> values;
     for (int i = 0; i < simt_kernel_argument_count(found); i++)
         values.push_back(*(const uint64_t *)arguments[i]);
-    return put(stream, [=] { return launch(found, grid, block, values, shared); });
+    return put(stream, [=] {
+        if (stream)
+            drain(&legacy); /* what was put there before may end as late as now, when it is seen */
+        return launch(found, grid, block, values, shared);
+    });
 }
 
 /* Attributes are hints here. */
