@@ -2,13 +2,28 @@
 #include "frontend/lower.h"
 #include "frontend/sema.h"
 
-/* Functions before their users, @forward last. */
-static void order_graphs(Lower *l) {
-    IrGraph *forward = ir_graph_find(l->module, "forward");
+static bool is_instance(const Lower *l, const IrGraph *graph) {
     for (int i = 0; i < l->instance_count; i++)
-        l->module->graphs[i] = l->instances[i]->graph;
-    l->module->graphs[l->instance_count] = forward;
-    l->module->graph_count = l->instance_count + 1;
+        if (l->instances[i]->graph == graph)
+            return true;
+    return false;
+}
+
+/* Functions before their users: operations, what methods make of them, @forward. */
+static void order_graphs(Lower *l) {
+    IrModule *module = l->module;
+    IrGraph *forward = ir_graph_find(module, "forward"),
+            **graphs = ARENA_ARRAY(l->arena, IrGraph *, module->graph_count);
+    int count = 0;
+    for (int i = 0; i < l->instance_count; i++)
+        graphs[count++] = l->instances[i]->graph;
+    for (int i = 0; i < module->graph_count; i++)
+        if (module->graphs[i] != forward && !is_instance(l, module->graphs[i]))
+            graphs[count++] = module->graphs[i];
+    graphs[count++] = forward;
+    for (int i = 0; i < count; i++)
+        module->graphs[i] = graphs[i];
+    module->graph_count = count;
 }
 
 /* The data of a text's training, or search. */

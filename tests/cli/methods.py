@@ -56,11 +56,25 @@ def test_streams(folder):
     assert set(streams) == {'noise', 'noise2', 'noise3', 'noise3_2'}, streams
 
 
+def test_dump(folder):
+    """A dump has the functions of a method too: it can be read back, gives the same source, and tells a method from another, as the
+    cache has to."""
+    methods = 'method [gaussian_noise, two_draws]'
+    path = os.path.join(folder, 'dump.ir')
+    with open(path, 'w', encoding='ascii') as file:
+        file.write(compile_search(folder, methods, '--emit=ir'))
+    read = subprocess.run([f'{BUILD}/bin/ndartsc', path, '--emit=c', '--plain'], stdout=subprocess.PIPE, text=True, check=True).stdout
+    assert re.sub(r'/\*.*?\*/', '', read, flags=re.DOTALL) == source(folder, methods)
+    texts = {compile_search(folder, f'method gaussian_noise(std = {std})', '--emit=ir') for std in (0.1, 0.2)}
+    assert len(texts) == 2
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         test_noise(folder)
         test_evaluation_has_no_noise(folder)
         test_streams(folder)
+        test_dump(folder)
     print(f'{len(NOISES)} noises, as texts and as settings')
     return 0
 
