@@ -49,52 +49,6 @@ void settings_list_keys(Arena *arena, const Ast *network, const Ast *experiment,
 }
 
 /* ---- noise and drop path ---- */
-static void set_noise_flag(Lower *l, const Ast *flag) {
-    static const char *const words[] = {"gaussian", "uniform",  "additive", "multiplicative",
-                                        "relative", "absolute", "decay"};
-    static const char *const keys[] = {"noise.distribution", "noise.distribution", "noise.mixture", "noise.mixture",
-                                       "noise.relative",     "noise.relative",     "noise.decay"};
-    int i = setting_find_name(words, 7, flag->name);
-    if (i < 0) {
-        diag_error(l->diag, flag->span, "unknown word '%s' for noise%s", flag->name,
-                   diag_choices(l->arena, flag->name, words, 7));
-        return;
-    }
-    lower_setting(l, keys[i], i < 4 ? value_string(words[i]) : value_bool(i != 5), flag->span);
-}
-
-static void set_noise_value(Lower *l, Frame *f, const Ast *item) {
-    static const char *const names[] = {"std", "variance", "mean", "at"};
-    if (setting_find_name(names, 4, item->name) < 0) {
-        diag_error(l->diag, item->name_span, "noise has no parameter '%s'%s", item->name,
-                   diag_choices(l->arena, item->name, names, 4));
-        return;
-    }
-    const char *key = setting_key(l, "noise", str_equal(item->name, "variance") ? "std" : item->name);
-    lower_setting_expression(l, f, key, item->kids[0]);
-}
-
-/* Uniform noise is described by its variance, Gaussian noise by its standard deviation: noise.std is what the pass
- * wants of either. */
-static void finish_noise(Lower *l, const Ast *noise) {
-    const Settings s = settings_read(l->module);
-    bool uniform = str_equal(s.noise.distribution, "uniform");
-    bool given = false;
-    for (int i = 1; i < noise->count; i++) {
-        const Ast *item = noise->kids[i];
-        bool variance = item->kind == AST_setting && str_equal(item->name, "variance");
-        given = given || variance || (item->kind == AST_setting && str_equal(item->name, "std"));
-        if (s.given[SETTING_noise_std] && item->kind == AST_setting && uniform && str_equal(item->name, "std"))
-            lower_setting(l, "noise.std", value_float(s.noise.std * s.noise.std), item->span);
-        else if (variance && !uniform)
-            diag_error(l->diag, item->span, "Gaussian noise is given by its std; only uniform noise has a variance");
-    }
-    if (!given)
-        diag_error(l->diag, noise->span, "noise needs std = NUMBER or, when it is uniform, variance = NUMBER");
-    if (!s.given[SETTING_noise_relative])
-        ir_module_set(l->module, "noise.relative", ir_attr_bool("", s.noise.relative), noise->span);
-}
-
 void lower_check_candidate(Lower *l, const char *op, Span place) {
     const IrAttr *candidates = settings_read(l->module).space.candidates;
     if (!candidates)
@@ -111,19 +65,15 @@ static void set_attachment(Lower *l, Frame *f, const Ast *rule) {
     lower_setting_expression(l, f, noise ? "noise.candidate" : "drop_path.candidate", rule->kids[0]);
     if (rule->kids[0]->kind == AST_name)
         lower_check_candidate(l, rule->kids[0]->name, rule->kids[0]->span);
-    for (int i = 1; i < rule->count; i++) {
+    if (noise)
+        lower_noise_line(l, f, rule);
+    for (int i = 1; !noise && i < rule->count; i++) {
         const Ast *item = rule->kids[i];
-        if (noise && item->kind == AST_flag)
-            set_noise_flag(l, item);
-        else if (noise)
-            set_noise_value(l, f, item);
-        else if (item->kind == AST_setting && str_equal(item->name, "probability"))
+        if (item->kind == AST_setting && str_equal(item->name, "probability"))
             lower_setting_expression(l, f, "drop_path.probability", item->kids[0]);
         else
             diag_error(l->diag, item->span, "drop_path has one parameter: probability = NUMBER");
     }
-    if (noise)
-        finish_noise(l, rule);
 }
 
 /* ---- the whole ---- */
@@ -300,6 +250,8 @@ bool lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool 
     if (clean)
         lower_method_settings(l, experiment);
     override_settings(l);
+    if (search && !diag_count_errors(l->diag))
+        lower_noise(l);
     if (!network || diag_count_errors(l->diag))
         return true;
     bool made = lower_entry(l, f, network);

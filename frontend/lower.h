@@ -73,6 +73,7 @@ typedef struct Clause {
     const Ast *method, *rule;
     Bindings args;    /* the method's parameters */
     Span use;         /* where the search names the method */
+    bool about_input; /* candidate: of its argument, not its result */
     StrMap functions; /* candidate: name of the function that does it, by the type of its argument */
 } Clause;
 
@@ -196,6 +197,8 @@ void lower_begin_target(Lower *l, Target *target, IrGraph *graph, Span span);
 /* ---- methods (method.c) ---- */
 /* method NAME, method NAME(...), method [NAME, ...] of a search. */
 void lower_methods(Lower *l, Frame *f, const Ast *value);
+/* A method with these values for its parameters, whose clauses come before those of the others. */
+void lower_use_method_first(Lower *l, const Ast *method, const Bindings *given, Span use);
 /* Those that a method has for a search which does not say them itself. */
 void lower_method_settings(Lower *l, const Ast *experiment);
 /* Weights of the candidates: softmax, or what a method says. alphas: [edges, candidates] or one row; name: of the
@@ -262,6 +265,9 @@ const Ast *network_template(const StrMap *globals, const Ast *expression);
 /* Settings, then (unless there were mistakes) @forward of the network: false when that failed. clean: the definitions
  * are right, so that the space may be looked at. */
 bool lower_experiment(Lower *l, const Ast *experiment, const Ast *network, bool clean);
+/* noise.c: a line `noise on CANDIDATE { ... }` becomes settings; later, they the use of a method. */
+void lower_noise_line(Lower *l, Frame *f, const Ast *noise);
+void lower_noise(Lower *l);
 /* class_weights.c: the value becomes the setting KEY; later, that a list has a number for each class. */
 void lower_class_weights(Lower *l, const char *key, Value value, Span span);
 void lower_check_class_weights(Lower *l);

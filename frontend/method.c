@@ -1,7 +1,8 @@
 /* method.c: search methods. A search names the methods it uses; what their clauses say becomes part of its supernet:
  *
  *     weights     how the rows of alphas weigh the candidates, in place of the softmax
- *     candidate   what is done to the result of a candidate, in training: a function that `in_training` calls
+ *     candidate   what is done to the result of a candidate, or to its argument, in training: a function that
+ *                 `in_training` calls
  *     mixed       how an edge computes the weighted sum of its candidates from its state, in place of all of the state
  *     edge        what an edge gives, in place of that sum
  *     node        how betas, which are architecture parameters too, weigh the edges of a node
@@ -45,6 +46,18 @@ static const char *clause_operation(Lower *l, const Frame *frame, const Clause *
     return NULL;
 }
 
+/* Whether a clause `candidate` is about the argument: "input", or a parameter of the method that says so. */
+static bool is_about_input(Lower *l, const Frame *frame, const Clause *clause) {
+    const Ast *left = clause->rule->kids[0];
+    if (left->count < 3)
+        return false;
+    const Value *given = str_map_get(&frame->variables, left->kids[2]->name);
+    const char *place = !given ? left->kids[2]->name : given->kind == VALUE_string ? given->s : "";
+    if (!str_equal(place, "input") && !str_equal(place, "output"))
+        diag_error(l->diag, clause->use, "'%s' is \"input\" or \"output\"", left->kids[2]->name);
+    return str_equal(place, "input");
+}
+
 static const Clause *find_clause(const Lower *l, const char *kind) {
     for (int i = 0; i < l->clause_count; i++)
         if (str_equal(l->clauses[i].rule->name, kind))
@@ -72,12 +85,27 @@ static void add_clause(Lower *l, Clause clause) {
         return;
     }
     if (str_equal(clause.rule->name, "candidate")) {
-        const char *op = clause_operation(l, clause_frame(l, NULL, &clause), &clause);
+        const Frame *frame = clause_frame(l, NULL, &clause);
+        const char *op = clause_operation(l, frame, &clause);
         if (!op)
             return;
+        clause.about_input = is_about_input(l, frame, &clause);
         lower_check_candidate(l, op, clause.use);
     }
     ARENA_PUSH(l->arena, l->clauses, l->clause_count, l->clause_capacity, clause);
+}
+
+static void use_method(Lower *l, const Ast *method, const Bindings *given, Span use) {
+    const Ast *params = method->kids[0] ? method->kids[0] : ast_create(l->arena, AST_params, use);
+    Bindings args = {0};
+    if (!lower_bind(l, lower_frame(l, NULL, method, use), params, given, &args))
+        return;
+    for (int i = 0; i < method->kids[1]->count; i++)
+        add_clause(l, (Clause){.method = method,
+                               .rule = method->kids[1]->kids[i],
+                               .args = args,
+                               .use = use,
+                               .functions = str_map_create(l->arena)});
 }
 
 static void add_method(Lower *l, Frame *f, const Ast *use) {
@@ -89,14 +117,21 @@ static void add_method(Lower *l, Frame *f, const Ast *use) {
     }
     Arguments arguments = {.span = use->span};
     const Ast *params = method->kids[0] ? method->kids[0] : ast_create(l->arena, AST_params, use->span);
-    Bindings given = {0}, args = {0};
+    Bindings given = {0};
     if (use->kind == AST_call && !lower_arguments(l, f, use, &arguments))
         return;
-    Frame *frame = lower_frame(l, NULL, method, use->span);
-    if (!lower_match(l, f, method->name, params, 0, &arguments, &given) || !lower_bind(l, frame, params, &given, &args))
-        return;
-    for (int i = 0; i < method->kids[1]->count; i++)
-        add_clause(l, (Clause){method, method->kids[1]->kids[i], args, use->span, str_map_create(l->arena)});
+    if (lower_match(l, f, method->name, params, 0, &arguments, &given))
+        use_method(l, method, &given, use->span);
+}
+
+void lower_use_method_first(Lower *l, const Ast *method, const Bindings *given, Span use) {
+    int others = l->clause_count;
+    Clause *clauses = l->clauses;
+    l->clauses = NULL;
+    l->clause_count = l->clause_capacity = 0;
+    use_method(l, method, given, use);
+    for (int i = 0; i < others; i++)
+        add_clause(l, clauses[i]);
 }
 
 void lower_methods(Lower *l, Frame *f, const Ast *value) {
@@ -239,7 +274,8 @@ static const char *clause_function(Lower *l, Frame *frame, Clause *clause, const
     return name;
 }
 
-/* graph @CANDIDATE_METHOD(%x: T) -> U { %1 = call %x {callee=[@CANDIDATE]}   return in_training %1 {callee=[@FUNCTION]} } */
+/* graph @CANDIDATE_METHOD(%x: T) -> U { %1 = call %x {callee=[@CANDIDATE]}   return in_training %1 {callee=[@FUNCTION]} }
+ * or, of the argument, the other way around. */
 static IrGraph *wrap(Lower *l, const IrGraph *candidate, const char *function, const Clause *clause) {
     const char *name = arena_printf(l->arena, "%s_%s", candidate->name, clause->method->name);
     IrGraph *graph = ir_graph_find(l->module, name);
@@ -251,7 +287,11 @@ static IrGraph *wrap(Lower *l, const IrGraph *candidate, const char *function, c
     IrNode *x = ir_graph_add_arg(graph, "x", candidate->args[0]->type, graph->span);
     IrAttr call[] = {ir_attr_symbols("callee", 1, (const char *[]){candidate->name}), ir_attr_string("name", "")};
     IrAttr apply[] = {ir_attr_symbols("callee", 1, &function), ir_attr_string("name", "")};
-    ir_graph_add_output(graph, "", ir_build1(&b, OP_in_training, ir_build1(&b, OP_call, x, 2, call), 2, apply));
+    IrNode *first =
+        clause->about_input ? ir_build1(&b, OP_in_training, x, 2, apply) : ir_build1(&b, OP_call, x, 2, call);
+    ir_graph_add_output(graph, "",
+                        clause->about_input ? ir_build1(&b, OP_call, first, 2, call)
+                                            : ir_build1(&b, OP_in_training, first, 2, apply));
     return graph;
 }
 
@@ -263,7 +303,8 @@ IrGraph *lower_candidate_clauses(Lower *l, const char *op, IrGraph *candidate) {
         Frame *frame = clause_frame(l, NULL, clause);
         if (!str_equal(clause_operation(l, frame, clause), op))
             continue;
-        const char *function = clause_function(l, frame, clause, op, &candidate->outputs[0].value->type);
+        const IrNode *about = clause->about_input ? candidate->args[0] : candidate->outputs[0].value;
+        const char *function = clause_function(l, frame, clause, op, &about->type);
         candidate = function ? wrap(l, candidate, function, clause) : NULL;
     }
     return candidate;

@@ -2,6 +2,7 @@
  *
  *     weights(alphas) = ...          alphas: [edges, candidates], or one row of it
  *     candidate OPERATION(x) = ...   x: what the candidate computes; OPERATION: its name, or a parameter of the method
+ *     candidate OPERATION(x, input)  x: what it computes from; input, output or a parameter that is one of them
  *     mixed(x) = ...                 x: the state an edge comes from; the channels C and the stride of the edge
  *     edge(x, mixed) = ...           likewise; mixed: the weighted sum of its candidates, or what `mixed` makes of it
  *     node(betas) = ...              betas: one number for each edge of a node
@@ -44,7 +45,9 @@ static const Ast *clause_names(const ClauseForm *clause, const Ast *left, int *f
     *first = clause->operation;
     if (clause->inputs == 1 && !clause->operation)
         return left->kind == AST_name ? left : NULL;
-    if (left->kind != (clause->operation ? AST_call : AST_list) || left->count != clause->inputs + clause->operation)
+    int most = clause->operation ? 3 : clause->inputs; /* the operation, x and a place */
+    if (left->kind != (clause->operation ? AST_call : AST_list) || left->count < clause->inputs + clause->operation ||
+        left->count > most)
         return NULL;
     for (int i = 0; i < left->count; i++)
         if (left->kids[i]->kind != AST_name)
@@ -73,6 +76,13 @@ static Scope clause_scope(Sema *s, const Ast *method, const ClauseForm *clause, 
     return scope;
 }
 
+/* Where x is of a candidate: a parameter of the method says it, or the word. */
+static void check_place(Sema *s, const Scope *scope, const Ast *place) {
+    bool word = str_equal(place->name, "input") || str_equal(place->name, "output");
+    if (!word && !str_map_get(&scope->names, place->name))
+        diag_error(s->diag, place->span, "a candidate's 'input' or 'output', not '%s'", place->name);
+}
+
 static void check_clause(Sema *s, const Ast *method, const ClauseForm *clause, const Ast *rule) {
     int first = 0;
     Scope scope = clause_scope(s, method, clause, rule);
@@ -88,7 +98,9 @@ static void check_clause(Sema *s, const Ast *method, const ClauseForm *clause, c
     }
     if (clause->operation && !str_map_get(&scope.names, names->kids[0]->name))
         sema_check_operation(s, NULL, names->kids[0]);
-    for (int i = first; i < names->count; i++)
+    if (clause->operation && names->count == 3)
+        check_place(s, &scope, names->kids[2]);
+    for (int i = first; i < first + clause->inputs && i < names->count; i++)
         str_map_set(&scope.names, names->kids[i]->name, (void *)names->kids[i]);
     if (names->kind == AST_name)
         str_map_set(&scope.names, names->name, (void *)names);

@@ -24,7 +24,7 @@ typedef struct Expander {
  * ops.def. */
 typedef IrNode *ExpandFunction(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs);
 ExpandFunction expand_call, expand_mixed, expand_auxiliary, expand_in_training, expand_deviation, expand_gumbel,
-    expand_noise, expand_drop_path, expand_batch_norm, expand_softmax, expand_cross_entropy;
+    expand_drop_path, expand_batch_norm, expand_softmax, expand_cross_entropy;
 
 /* prefix.name; '^' at the beginning of name: parent.name. */
 const char *expand_resolve_name(Expander *e, const ExpandFrame *frame, const char *name);

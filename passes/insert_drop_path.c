@@ -2,8 +2,8 @@
  * survive (the run-time scalar drop_keep), in training graphs.
  *
  * In a search, on the candidate drop_path.candidate, behind its noise; the mask is named by the mixed operation:
- *     %1 = mixed %x, %w {candidates=[@skip_connect_16_1_noise, ...], ...}
- *  => %1 = mixed %x, %w {candidates=[@skip_connect_16_1_noise_drop, ...], ...}
+ *     %1 = mixed %x, %w {candidates=[@skip_connect_16_1_gaussian_noise, ...], ...}
+ *  => %1 = mixed %x, %w {candidates=[@skip_connect_16_1_gaussian_noise_drop, ...], ...}
  *
  * In training (train.drop_path > 0), on every operation of a genotype that is not the identity; named by the call:
  *     %1 = call %x {callee=[@sep_conv_3x3_36_1], name="cells.0._ops.3", edge=true}
@@ -36,7 +36,7 @@ static bool wrap_edges(PassContext *ctx, IrGraph *g) {
         const char *callee = ir_attr(n, "callee")->symbols[0];
         if (is_identity(ctx->module, callee) || str_ends_with(callee, "_drop"))
             continue;
-        callee = rewrite_wrap_function(ctx, callee, "drop", NULL, add_drop_path, "self");
+        callee = rewrite_wrap_function(ctx, callee, "drop", add_drop_path, "self");
         ir_attr_set(n, ir_attr_symbols("callee", 1, &callee));
         changed = true;
     }
@@ -49,5 +49,5 @@ bool pass_insert_drop_path(PassContext *ctx, IrGraph *g) {
     const char *candidate = ctx->settings.drop_path.candidate;
     if (!candidate || ctx->kind == GRAPH_train)
         return ctx->settings.train.drop_path > 0 && wrap_edges(ctx, g);
-    return rewrite_wrap_candidates(ctx, g, "drop path", candidate, "drop", NULL, add_drop_path, "parent");
+    return rewrite_wrap_candidates(ctx, g, "drop path", candidate, "drop", add_drop_path, "parent");
 }

@@ -47,7 +47,7 @@ struct PassContext {
 typedef bool PassFunction(PassContext *ctx, IrGraph *g); /* true: something changed */
 enum { PASS_PRIMITIVE = 1, PASS_FOLDING = 2, PASS_EXECUTION = 4 };
 typedef struct PassInfo {
-    const char *name; /* "insert-noise" */
+    const char *name; /* "insert-drop-path" */
     PassFunction *run;
     unsigned flags; /* as in passes.def */
     const char *summary;

@@ -54,8 +54,8 @@ static void move_last_graph_behind(IrModule *module, const char *name) {
     module->graphs[at] = moved;
 }
 
-const char *rewrite_wrap_function(PassContext *ctx, const char *callee, const char *suffix, RewriteWrap *before,
-                                  RewriteWrap *after, const void *data) {
+const char *rewrite_wrap_function(PassContext *ctx, const char *callee, const char *suffix, RewriteWrap *after,
+                                  const void *data) {
     const char *name = arena_printf(ctx->arena, "%s_%s", callee, suffix);
     if (ir_graph_find(ctx->module, name))
         return name;
@@ -68,11 +68,9 @@ const char *rewrite_wrap_function(PassContext *ctx, const char *callee, const ch
     IrNode **args = ARENA_ARRAY(ctx->arena, IrNode *, inner->arg_count + 1);
     for (int i = 0; i < inner->arg_count; i++)
         args[i] = rewrite_add_input(w, ir_attr_get_string(inner->args[i], "name", "x"), inner->args[i]->type);
-    if (before)
-        args[0] = before(&b, args[0], data);
     IrAttr attrs[] = {ir_attr_symbols("callee", 1, &callee), ir_attr_string("name", "")};
     IrNode *y = ir_build(&b, OP_call, NULL, inner->arg_count, args, 2, attrs);
-    ir_graph_add_output(w, "", after ? after(&b, y, data) : y);
+    ir_graph_add_output(w, "", after(&b, y, data));
     move_last_graph_behind(ctx->module, callee);
     return name;
 }
@@ -88,7 +86,7 @@ static bool is_wrapped(const char *rest, const char *suffix) {
 }
 
 bool rewrite_wrap_candidates(PassContext *ctx, IrGraph *g, const char *what, const char *op, const char *suffix,
-                             RewriteWrap *before, RewriteWrap *after, const void *data) {
+                             RewriteWrap *after, const void *data) {
     int mixed = 0, found = 0, changed = 0;
     for (IrNode *n = g->first; n; n = n->next) {
         if (n->op != OP_mixed)
@@ -104,7 +102,7 @@ bool rewrite_wrap_candidates(PassContext *ctx, IrGraph *g, const char *what, con
             found++;
             if (is_wrapped(names[i] + strlen(op), suffix))
                 continue;
-            names[i] = rewrite_wrap_function(ctx, names[i], suffix, before, after, data);
+            names[i] = rewrite_wrap_function(ctx, names[i], suffix, after, data);
             changed++;
         }
         if (changed > old_changed)

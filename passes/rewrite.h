@@ -8,28 +8,28 @@
 IrNode *rewrite_add_input(IrGraph *g, const char *name, IrType type);
 
 /* Whether a function was made of the operation op: it is called "op", then its parameters ("op_16_1"), then what was
- * put around it ("op_16_1_after_noise"). A longer name among the candidates of the space (the settings
+ * put around it ("op_16_1_after_drop"). A longer name among the candidates of the space (the settings
  * space.candidates) that fits takes precedence: "sep_conv_3x3_16_1" is no "sep_conv". */
 bool rewrite_is_instance_of(const IrModule *module, const char *function, const char *op);
 
 /* Adds a node after a value and returns the new one. */
 typedef IrNode *RewriteWrap(IrBuilder *b, IrNode *x, const void *data);
 
-/* The function CALLEE_SUFFIX, made if the module has none of that name: before(x), then CALLEE, then after(result).
- *     graph @skip_connect_16_1_noise(%x: T) -> T {
+/* The function CALLEE_SUFFIX, made if the module has none of that name: CALLEE, then after(result).
+ *     graph @skip_connect_16_1_drop(%x: T) -> T {
  *       %1 = call %x {callee=[@skip_connect_16_1], name=""}
- *       %2 = noise %1 {...}
+ *       %2 = drop_path %1 {...}
  *       return %2
  *     }
- * before and after may be NULL. Returns its name. The function stands right after CALLEE in the module. */
-const char *rewrite_wrap_function(PassContext *ctx, const char *callee, const char *suffix, RewriteWrap *before,
-                                  RewriteWrap *after, const void *data);
+ * Returns its name. The function stands right after CALLEE in the module. */
+const char *rewrite_wrap_function(PassContext *ctx, const char *callee, const char *suffix, RewriteWrap *after,
+                                  const void *data);
 
 /* Every mixed operation's candidates that are instances of op become what wrap_function makes of them; those that are
  * wrapped with this suffix already stay. True when something changed. A graph with mixed operations of which none has
  * the candidate is the user's mistake: "WHAT on 'op' ...". */
 bool rewrite_wrap_candidates(PassContext *ctx, IrGraph *g, const char *what, const char *op, const char *suffix,
-                             RewriteWrap *before, RewriteWrap *after, const void *data);
+                             RewriteWrap *after, const void *data);
 /* Elementwise operations without attributes. */
 IrNode *rewrite_unary(IrBuilder *b, IrOp op, IrNode *x);
 IrNode *rewrite_binary(IrBuilder *b, IrOp op, IrNode *x, IrNode *y);

@@ -126,8 +126,7 @@ mutant 'candidates weighted by the alphas themselves' passes/expand_norm.c 's/^ 
     -- reference/supernet_f64 darts/drop0.0
 
 # ---- noise and drop path ----
-mutant 'noise in evaluation' passes/insert_noise.c 's/!graph_kind_is_training\(ctx->kind\) \|\| //' \
-    passes/expand_random.c '1,/^    if \(!graph_kind_is_training/s/^    if \(!graph_kind_is_training\(e->ctx->kind\)\)/    if (false)/' -- reference/noise
+mutant 'noise in evaluation' passes/expand.c 's/return graph_kind_is_training\(e->ctx->kind\) \? expand_call/return true ? expand_call/' -- reference/noise
 mutant 'drop path in evaluation' passes/insert_drop_path.c 's/if \(!graph_kind_is_training\(ctx->kind\)\)/if (false)/' \
     passes/expand_random.c 's/^    if \(!graph_kind_is_training\(e->ctx->kind\)\)/    if (e->ctx->kind == GRAPH_infer)/' -- reference/noise
 mutant 'survivors not divided by keep' passes/expand_random.c \
@@ -135,11 +134,11 @@ mutant 'survivors not divided by keep' passes/expand_random.c \
 mutant 'no drop path in training' passes/insert_drop_path.c 's/train.drop_path > 0/train.drop_path > 9/' \
     -- reference/networks_f64 noisy_darts_a/small
 mutant 'drop path on the identity' passes/insert_drop_path.c 's/is_identity\(ctx->module, callee\) \|\| //' -- golden/passes/insert_drop_path
-mutant 'std of the noise is differentiated' passes/expand_random.c 's/rewrite_unary\(b, OP_detach, std\)/std/' -- reference/supernet_f64 gaussian/drop0.0
+mutant 'std of the noise is differentiated' genotypes/methods.nd 's/std \* detach\(deviation\(x\)\)/std * deviation(x)/' -- reference/supernet_f64 gaussian/drop0.0
 mutant 'biased std of the noise' passes/expand_random.c 's/\.unbiased\)/.variance)/' -- reference/noise
-mutant 'std of uniform noise for its variance' passes/expand_random.c 's/sqrt\(3 \* (ir_attr_get_float\(n, "std", 0\))\)/sqrt(3.0) * \1/' -- reference/noise
-mutant 'noise does not decay' runtime/driver/step.c 's/return r->is_search \? \(1\.0/return !r->is_search ? (1.0/' -- reference/noise
-mutant 'noise at the output when asked for at the input' passes/insert_noise.c 's/, "input"\);/, "inputs");/' -- reference/noise
+mutant 'std of uniform noise for its variance' genotypes/methods.nd 's/sqrt\(3 \* variance\)/sqrt(3) * variance/' -- reference/noise
+mutant 'noise does not decay' frontend/noise.c 's/value_bool\(noise->decay\)/value_bool(false)/' -- reference/noise
+mutant 'noise at the output when asked for at the input' frontend/method.c 's/return str_equal\(place, "input"\);/return false;/' -- reference/noise
 
 # ---- random numbers ----
 mutant 'nine rounds of Philox' base/hash.c 's/round < 10/round < 9/' -- unit/base_hash
@@ -171,7 +170,7 @@ mutant 'search: second bias of Adam' ir/run_scalars.def 's/adam_bias\(r, (r->opt
 mutant 'search: draws of the alphas' runtime/driver/step.c 's/at->global_step \+ 1;/at->global_step + (kind == GRAPH_search_alphas ? 8 : 1);/' -- cli/steps prepare test_where_a_search_arrives
 mutant 'search: rate of the next epoch' runtime/driver/step.c 's/: \(double\)at->epoch; \/\* epochs/: (double)(at->epoch + r->is_search); \/* epochs/' -- cli/steps prepare test_where_a_search_arrives
 mutant 'search: no drop path' runtime/driver/step.c 's/return (r->settings->drop_path.probability)/return 0 * \1/' -- cli/steps prepare test_where_a_search_arrives
-mutant 'search: no decay of the noise' runtime/driver/step.c 's/return r->is_search \? \(1\.0/return !r->is_search ? (1.0/' -- cli/steps prepare test_where_a_search_arrives
+mutant 'search: no decay of the noise' frontend/noise.c 's/value_bool\(noise->decay\)/value_bool(false)/' -- cli/steps prepare test_where_a_search_arrives
 mutant 'train: draws of later steps' runtime/driver/step.c 's/at->global_step \+ 1;/at->global_step + (kind == GRAPH_train ? 6 : 1);/' -- cli/steps prepare test_where_a_training_arrives
 mutant 'train: no drop path' runtime/driver/step.c 's/return (r->settings->train.drop_path)/return 0 * \1/' -- cli/steps prepare test_where_a_training_arrives
 mutant 'train: rate of the next step' runtime/driver/step.c 's/\(double\)at->step \/ \(double\)at->steps :/(double)(at->step + 1) \/ (double)at->steps :/' -- cli/steps prepare test_where_a_training_arrives
@@ -238,7 +237,7 @@ mutant 'a gradient that is shuffled once more' passes/gradients_views.c 's|y->ty
 mutant 'genotypes without betas' passes/derive.c 's/space->edge_weights \? space->edge_weights\[edge\] : 1/1/' -- reference/part_derive
 mutant 'SNAS: weights without a draw' genotypes/methods.nd 's/\(log_softmax\(alphas\) \+ gumbel\(\)\)/log_softmax(alphas)/' -- reference/methods_f64 snas
 mutant 'straight through: no gradient' genotypes/methods.nd 's/largest\(q\) \+ \(q - detach\(q\)\)/largest(q)/' -- reference/methods_f64 gumbel
-mutant 'noise that is not relative' genotypes/methods.nd 's/std \* detach\(deviation\(x\)\)/std/' -- cli/methods
+mutant 'noise that is not relative' genotypes/methods.nd 's/if relative then std \* detach\(deviation\(x\)\) else std/std/' -- reference/noise
 mutant 'a penalty that the alphas do not feel' passes/attach_loss.c 's/if \(loss \&\& penalty\)/if (false)/' -- reference/methods_f64 beta_darts
 mutant 'a schedule over the epochs of the run' ir/schedules.c 's/schedule->epochs > 0 \? schedule->epochs : epochs/epochs/' -- reference/methods_f64 beta_darts
 mutant 'further clauses draw the same numbers' frontend/builtin_method.c 's/place->clause > 1/false/' -- cli/methods

@@ -27,13 +27,6 @@ static Rules make_rules(GraphKind kind, const Settings *s, const RtPosition *at)
                    .updates = alphas ? at->alphas_updates : at->global_step};
 }
 
-static const double pi = 3.14159265358979323846;
-
-/* The 50 is the published code's, whatever the number of epochs. */
-static double noise_decay(const Rules *r) {
-    return r->is_search ? (1.0 + cos(pi * (double)r->at->epoch / 50.0)) / 2.0 : 1;
-}
-
 /* For update number t = 1, 2, ... */
 static double adam_bias(const Rules *r, double beta) {
     return 1.0 - pow(beta, (double)(r->updates + 1));

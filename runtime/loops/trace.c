@@ -9,11 +9,13 @@
 #include "runtime/data/class_balance.h"
 #include "runtime/driver/step.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef struct Trace {
     Arena *arena;
     const TraceOptions *options;
+    const IrModule *text;
     Settings settings;      /* of the text */
     bool is_search, trains; /* trains: not a search, and there is something to differentiate */
     TensorFile feed_file, results;
@@ -28,10 +30,10 @@ typedef struct Trace {
 /* ---- setting up ---- */
 
 static bool read_text(Trace *t, Error *error) {
-    const IrModule *text = rt_text_load_options(t->arena, &t->options->program, error);
-    if (!text)
+    t->text = rt_text_load_options(t->arena, &t->options->program, error);
+    if (!t->text)
         return false;
-    t->settings = settings_read(text);
+    t->settings = settings_read(t->text);
     t->is_search = settings_are_of(&t->settings, "search");
     if (t->is_search && str_equal(t->settings.search.order, "second"))
         return error_set(error, ERROR_INPUT,
@@ -185,12 +187,27 @@ static bool set_state(Trace *t, Error *error) {
 
 /* ---- running ---- */
 
+/* The distribution that the text's functions draw the stream from: "noise.cells.0._ops.3" from what they call "noise". */
+static const char *distribution(const Trace *t, const char *stream) {
+    const char *stem = arena_strndup(t->arena, stream, strcspn(stream, "."));
+    for (int i = 0; i < t->text->graph_count; i++)
+        for (const IrNode *n = t->text->graphs[i]->first; n; n = n->next) {
+            const char *name = n->op == OP_draw || n->op == OP_gumbel ? ir_attr_get_string(n, "stream", "") : "";
+            if (str_equal(name, stem) || str_equal(name, stream))
+                return n->op == OP_gumbel ? "gumbel" : ir_attr_get_string(n, "distribution", "");
+        }
+    return "bernoulli"; /* a mask of drop path */
+}
+
 static double draw(const Trace *t, const char *stream, const RtRun *run, int64_t image, int64_t element) {
     uint32_t hash = draw_stream_hash(stream), s = (uint32_t)run->step, i = (uint32_t)image, e = (uint32_t)element;
-    if (str_starts_with(stream, "noise.")) {
-        bool uniform = str_equal(t->settings.noise.distribution, "uniform");
-        return (uniform ? draw_uniform : draw_normal)(t->seed, hash, s, i, e);
-    }
+    const char *from = distribution(t, stream);
+    if (str_equal(from, "normal"))
+        return draw_normal(t->seed, hash, s, i, e);
+    if (str_equal(from, "uniform"))
+        return draw_uniform(t->seed, hash, s, i, e);
+    if (str_equal(from, "gumbel"))
+        return -log(-log(draw_uniform(t->seed, hash, s, i, e) + ldexp(1, -25)));
     double keep = run->scalars[RUN_drop_keep];
     keep = t->options->program.precision == PRECISION_f64 ? keep : (double)(float)keep;
     return draw_uniform(t->seed, hash, s, i, e) < keep;

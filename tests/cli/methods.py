@@ -15,6 +15,8 @@ NOISES = [
     ('noise on skip_connect { gaussian additive std = 0.1 mean = 0.5 }', 'method gaussian_noise(std = 0.1, mean = 0.5)'),
     ('noise on dil_conv_3x3 { uniform additive variance = 0.3 mean = 0 }', 'method uniform_noise(dil_conv_3x3, 0.3)'),
     ('noise on sep_conv_3x3 { gaussian multiplicative std = 0.2 mean = 1 }', 'method gaussian_factor(sep_conv_3x3)'),
+    ('noise on skip_connect { gaussian additive std = 0.1 mean = 0.5 decay }', 'method gaussian_noise(std = 0.1, mean = 0.5, decay = true)'),
+    ('noise on sep_conv_5x5 { gaussian std = 0.1 absolute at = input }', 'method gaussian_noise(sep_conv_5x5, 0.1, relative = false, at = "input")'),
     ('noise on skip_connect { uniform multiplicative variance = 0.2 mean = 1 }', 'method [uniform_factor]'),
 ]
 

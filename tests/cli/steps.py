@@ -91,7 +91,7 @@ def one(graph, seed, number, batch, **scalars):
 
 def evaluation(images, size=BATCH, seed=0, number=0):
     """Drops nothing, and moves nothing. In a search it has the number of the pass that would come next."""
-    return [one('eval', seed, number, batch, drop_keep=1, noise_decay=1, lr=0, alphas_lr=0, adam_bias1=1, adam_bias2=1) for batch in batches(images, size)]
+    return [one('eval', seed, number, batch, drop_keep=1, lr=0, alphas_lr=0, adam_bias1=1, adam_bias2=1) for batch in batches(images, size)]
 
 
 def search_lines(setting, epochs=2, seed=5, frozen=0, images=(15, 11), size=BATCH, keep=0.7, betas=(0.5, 0.999)):
@@ -101,7 +101,7 @@ def search_lines(setting, epochs=2, seed=5, frozen=0, images=(15, 11), size=BATC
     of_weights, of_alphas = batches(images[0], size), batches(images[1], size)
     for epoch in range(epochs):
         for step, batch in enumerate(of_weights):
-            common = {'drop_keep': keep, 'noise_decay': (1 + math.cos(math.pi * epoch / 50)) / 2, 'alphas_lr': 0.1,
+            common = {'drop_keep': keep, 'alphas_lr': 0.1,
                       'lr': rate(setting, epochs, epoch, step, len(of_weights))}
             if epoch >= frozen:
                 updates += 1

@@ -274,7 +274,6 @@ static RtRun run_values(const PlanGraph *g) {
                    .scalars = {[RUN_lr] = 0.025,
                                [RUN_alphas_lr] = 3e-4,
                                [RUN_drop_keep] = 0.7,
-                               [RUN_noise_decay] = 0.9,
                                [RUN_adam_bias1] = 0.5,
                                [RUN_adam_bias2] = 0.001,
                                [RUN_batch] = IMAGES}};

@@ -178,14 +178,6 @@ static const Row rows[] = {
     {"mixed", "%x: f32[N,4], %w: f32[2]", "%x, %w {candidates=[@half, @same], name=\"a\"}",
      "!candidate @half gives f32[N,2], @same gives f32[N,4]"},
     {"mixed", "%x: f32[N,4], %w: f32[2]", "%x, %w {candidates=[], name=\"a\"}", "!no candidates"},
-    {"noise", "%x: f32[N,4]",
-     "%x {distribution=\"gaussian\", mixture=\"additive\", std=0.2, mean=0, relative=true, decay=false, "
-     "stream=\"noise\", "
-     "scope=\"parent\"}",
-     "f32[N,4]"},
-    {"noise", "%x: f32[N,4]",
-     "%x {distribution=\"gaussian\", mixture=\"plus\", std=0.2, mean=0, relative=true, decay=false, stream=\"noise\"}",
-     "!mixture is \"plus\"; it must be one of additive|multiplicative"},
     {"in_training", "%x: f32[N,4]", "%x {callee=@same, name=\"\"}", "f32[N,4]"},
     {"gumbel", "%x: f32[14,7]", "{stream=\"gumbel.a\"} : f32[14,7]", "f32[14,7]"},
     {"deviation", "%x: f32[N,8,8,4]", "%x", "f32[]"},

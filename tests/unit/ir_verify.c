@@ -128,8 +128,8 @@ static void test_param_table(void **state) {
 static void test_unknown_scalar(void **state) {
     Fixture *f = *state;
     IrBuilder b = {.graph = f->step};
-    ir_scalar(&b, "noise_decai");
-    expect(f, "there is no run-time scalar 'noise_decai'; did you mean 'noise_decay'?");
+    ir_scalar(&b, "drop_keap");
+    expect(f, "there is no run-time scalar 'drop_keap'; did you mean 'drop_keep'?");
 }
 
 static void test_output_outside(void **state) {

@@ -88,9 +88,7 @@ static void test_the_rest(void **state) {
     expect_near(alphas.scalars[RUN_adam_bias1], 0.75);
     expect_near(alphas.scalars[RUN_alphas_lr], 3e-4);
     expect_near(weights.scalars[RUN_drop_keep], 0.75);
-    expect_near(alone.scalars[RUN_noise_decay], 0.5);
     expect_near(step.scalars[RUN_drop_keep], 0.75);
-    expect_near(step.scalars[RUN_noise_decay], 1);
 }
 
 /* Evaluation is given what changes nothing; so is who has no settings. */
@@ -101,7 +99,7 @@ static void test_neutral(void **state) {
                           rt_step(GRAPH_train, NULL, 0, &at)};
     for (int i = 0; i < 3; i++) {
         const double *s = runs[i].scalars;
-        assert_true(s[RUN_lr] == 0 && s[RUN_alphas_lr] == 0 && s[RUN_drop_keep] == 1 && s[RUN_noise_decay] == 1);
+        assert_true(s[RUN_lr] == 0 && s[RUN_alphas_lr] == 0 && s[RUN_drop_keep] == 1);
     }
 }
 
