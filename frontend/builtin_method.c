@@ -91,6 +91,17 @@ static Value run_draw(BuiltinUse *use) {
     return value_tensor(draw(use, stem, name));
 }
 
+/* normal_like(x), uniform_like(x): of the shape of x, wherever that is, also in evaluation; the stream is that of the
+ * edge, or of the operation where it stands on none. */
+static Value run_draw_like(BuiltinUse *use) {
+    bool normal = use->builtin->name[0] == 'n';
+    if (!ir_type_has_dim(&use->x[0]->type, IR_DIM_N))
+        return builtin_fail(use, "'%s' is of images", use->builtin->name);
+    IrAttr attrs[] = {ir_attr_string("stream", "noise"), ir_attr_string("scope", "parent"),
+                      ir_attr_string("distribution", normal ? "normal" : "uniform")};
+    return value_tensor(ir_build(use->b, OP_draw, &use->x[0]->type, 0, NULL, 3, attrs));
+}
+
 /* 1 at the largest of the last axis, else 0. No gradient flows. */
 static Value run_largest(BuiltinUse *use) {
     IrNode *x = use->x[0];
@@ -150,5 +161,7 @@ const Builtin builtin_methods[] = {
     {"normal", BUILTIN_math, run_draw, OP_COUNT, {{0}}, "normal()"},
     {"uniform", BUILTIN_math, run_draw, OP_COUNT, {{0}}, "uniform()"},
     {"gumbel", BUILTIN_math, run_draw, OP_gumbel, {{0}}, "gumbel()"},
+    {"normal_like", BUILTIN_tensor, run_draw_like, OP_COUNT, {{0}}, "normal_like(x)"},
+    {"uniform_like", BUILTIN_tensor, run_draw_like, OP_COUNT, {{0}}, "uniform_like(x)"},
     {0},
 };

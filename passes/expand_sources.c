@@ -57,8 +57,9 @@ IrNode *expand_draw(Expander *e, const ExpandFrame *frame, const IrNode *n, cons
                     IrNode *keep) {
     const char *stream = ir_attr_get_string(n, "stream", "");
     const char *scope = ir_attr_get_string(n, "scope", NULL);
+    bool of_edge = scope && str_equal(scope, "parent") && frame->parent[0];
     if (scope)
-        stream = join_names(e->ctx->arena, stream, str_equal(scope, "parent") ? frame->parent : frame->prefix);
+        stream = join_names(e->ctx->arena, stream, of_edge ? frame->parent : frame->prefix);
     if (expand_is_fed(e->ctx, stream))
         return rewrite_add_input(e->graph, stream, type);
     IrAttr attrs[] = {ir_attr_string("stream", stream), ir_attr_string("distribution", distribution)};

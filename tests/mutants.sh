@@ -241,6 +241,9 @@ mutant 'noise that is not relative' genotypes/methods.nd 's/if relative then std
 mutant 'a penalty that the alphas do not feel' passes/attach_loss.c 's/if \(loss \&\& penalty\)/if (false)/' -- reference/methods_f64 beta_darts
 mutant 'a schedule over the epochs of the run' ir/schedules.c 's/schedule->epochs > 0 \? schedule->epochs : epochs/epochs/' -- reference/methods_f64 beta_darts
 mutant 'further clauses draw the same numbers' frontend/builtin_method.c 's/place->clause > 1/false/' -- cli/methods
+mutant 'S1: two edges exchanged' genotypes/robust_darts.nd 's/normal\(0, 2\) = \[skip_connect, dil_conv_3x3\]/normal(0, 2) = [skip_connect, dil_conv_5x5]/' -- reference/spaces_f64 space/s1
+mutant 'S3: without none' genotypes/robust_darts.nd 's/\[none, skip_connect, sep_conv_3x3\]/[skip_connect, none, sep_conv_3x3]/' -- reference/spaces_f64 space/s3
+mutant 'S4: noise that is added' genotypes/robust_darts.nd 's/return normal_like\((.*)\) \}/return \1 + normal_like(\1) }/' -- reference/spaces_f64 space/s4
 mutant 'NAS-Bench-201: convolutions without a bias' genotypes/nas_bench_201.nd 's/conv_bias = true, H/conv_bias = false, H/' -- reference/nas_bench_201
 mutant 'NAS-Bench-201: residual blocks as the supernet' genotypes/nas_bench_201.nd 's/affine, conv_bias = true, false/conv_bias = false/' -- reference/spaces_f64 nb201/softmax_no_bias
 mutant 'NAS-Bench-201: edges called by where they begin' genotypes/nas_bench_201.nd 's/edges\.\{to\}<-\{from\}/edges.{from}<-{to}/' -- reference/nas_bench_201

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""NAS-Bench-201: parameters and multiply-adds of networks from their strings, names and shapes of weights, and which candidates there are, as the
-published implementation has them (nas_bench_201.json)."""
+"""NAS-Bench-201: parameters and multiply-adds of networks from their strings, names and shapes of weights; S1 to S4 of RobustDARTS: the
+candidates of every edge; as the published implementations have them (nas_bench_201.json)."""
 import json
 import os
 import re
@@ -51,6 +51,18 @@ def check_names(folder, what, text, sets, graph):
     return [f'{what}: {name}' for name in sorted(set(found) ^ set(wanted))]
 
 
+def check_candidates(name, space):
+    """What the spec of the space has on each edge, in order."""
+    ir = compile_text(f'{SOURCE}/specs/robust_darts_{name}.nd', (), '--emit=ir')
+    found = {key: re.findall(r'@(\w+)', value) for key, value in re.findall(r'^set (space\.candidates[\w.]*) = (.*)$', ir, re.M)}
+    wrong = []
+    for kind, published in (('normal', 'primitives_normal'), ('reduce', 'primitives_reduct')):
+        for edge, wanted in enumerate(space[published]):
+            got = found.get(f'space.candidates.{kind}.{edge}', found.get('space.candidates'))
+            wrong += [f'{name}: edge {edge} of {kind} has {got}, not {wanted}'] if got != wanted else []
+    return wrong
+
+
 def main():
     sets = ['C=4', 'cells_per_stage=1']
     supernet = 'import "nas_bench_201.nd"\nsearch { space nas_bench_201  network nas_bench_201_search(C = 4, cells_per_stage = 1)  data synthetic }\n'
@@ -58,7 +70,8 @@ def main():
         wrong = [mistake for network in EXPECTED['networks'] for mistake in check_counts(folder, network)]
         wrong += check_names(folder, 'supernet', supernet, (), 'gradients')
         wrong += check_names(folder, 'network', EXPECTED['networks'][0]['string'] + '\n', sets, 'gradients')
-    print('\n'.join(wrong[:20]) if wrong else f'{len(EXPECTED["networks"])} networks are as published')
+    wrong += [mistake for name, space in EXPECTED['spaces'].items() for mistake in check_candidates(name, space)]
+    print('\n'.join(wrong[:20]) if wrong else f'{len(EXPECTED["networks"])} networks and {len(EXPECTED["spaces"])} spaces are as published')
     return 1 if wrong or not EXPECTED['networks'] else 0
 
 
