@@ -120,27 +120,50 @@ static Value run_candidates(BuiltinUse *use) {
 
 /* ---- schedules ---- */
 
-/* linear(1, 0), cosine(1, 0, epochs = 50): a run-time scalar whose name says what it is. */
-static Value run_schedule(BuiltinUse *use) {
-    double numbers[3];
-    for (int i = 0; i < 3; i++)
-        value_number(&use->args[i], &numbers[i]);
-    Schedule schedule = {(ScheduleKind)schedule_find(use->builtin->name), numbers[0], numbers[1], numbers[2]};
-    if (numbers[2] < 0)
-        return builtin_fail(use, "a schedule runs over 0 epochs, which are those of the search, or more");
-    return value_tensor(ir_scalar(use->b, schedule_print(use->l->arena, &schedule)));
+/* The numbers of a call, lists written out. False after a mistake. */
+static bool read_numbers(BuiltinUse *use, Schedule *schedule) {
+    int count = builtin_param_count(use->builtin);
+    for (int i = 0; i < count; i++) {
+        const Value *value = &use->args[i];
+        const Value *items = value->kind == VALUE_list ? value->items : value;
+        int item_count = value->kind == VALUE_list ? value->count : 1;
+        for (int k = 0; k < item_count; k++)
+            if (schedule->count == SCHEDULE_MOST_NUMBERS ||
+                !value_number(&items[k], &schedule->numbers[schedule->count++])) {
+                builtin_fail(use, "a schedule has at most %d numbers", SCHEDULE_MOST_NUMBERS);
+                return false;
+            }
+    }
+    return true;
 }
 
-#define SCHEDULE_PARAMS                                                                                                \
-    {                                                                                                                  \
-        {"from", TYPE_number, DEFAULT_none, 0}, {"to", TYPE_number, DEFAULT_none, 0},                                  \
-            {"epochs", TYPE_number, DEFAULT_given, 0},                                                                 \
-    }
+/* linear(1, 0), cosine(1, 0, epochs = 50): a run-time scalar whose name says what it is; in a setting that name. */
+static Value run_schedule(BuiltinUse *use) {
+    Schedule schedule = {.kind = (ScheduleKind)schedule_find(use->builtin->name)};
+    if (!read_numbers(use, &schedule))
+        return (Value){.kind = VALUE_error};
+    const char *mistake = schedule_mistake(&schedule), *name = schedule_print(use->l->arena, &schedule);
+    if (mistake)
+        return builtin_fail(use, "%s", mistake);
+    return use->b ? value_tensor(ir_scalar(use->b, name)) : value_string(name);
+}
+
 static const Builtin schedules[] = {
-#define SCHEDULE(name, value)                                                                                          \
-    {#name, BUILTIN_math, run_schedule, OP_scalar, SCHEDULE_PARAMS, #name "(from, to, epochs = those of the search)"},
+#define NEED(name)                                                                                                     \
+    { #name, TYPE_number, DEFAULT_none, 0 }
+#define HAS(name, otherwise)                                                                                           \
+    { #name, TYPE_number, DEFAULT_given, otherwise }
+#define MANY(name)                                                                                                     \
+    { #name, TYPE_list, DEFAULT_none, 0 }
+#define LIST(...)                                                                                                      \
+    { __VA_ARGS__ }
+#define SCHEDULE(name, params, value, summary) {#name, BUILTIN_math, run_schedule, OP_scalar, params, summary},
 #include "ir/schedules.def"
 #undef SCHEDULE
+#undef LIST
+#undef MANY
+#undef HAS
+#undef NEED
 };
 
 const Builtin *builtin_find_schedule(const char *name) {

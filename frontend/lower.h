@@ -112,7 +112,7 @@ typedef struct Lower {
     StrMap alphas;         /* "normal" -> Alphas * */
     int clause_count, clause_capacity;
     Clause *clauses;        /* of the methods of the search, in order */
-    bool in_clause;         /* of a method */
+    bool in_clause;         /* of a method, or in a schedule: linear, cosine, ... are schedules */
     struct SuperEdge *edge; /* whose clause `mixed` is being evaluated; NULL: none */
     DrawPlace *draws;       /* NULL: random numbers have no place here */
     const struct Sets *sets;
@@ -278,6 +278,8 @@ void lower_check_candidate(Lower *l, const char *op, Span place);
 void lower_setting(Lower *l, const char *key, Value value, Span span);
 /* Of an expression of the text; words stand for themselves where the table wants one. */
 Value lower_setting_value(Lower *l, Frame *f, const char *key, const Ast *value);
+/* linear(1, 0, 50) of a setting, written out: a string. */
+Value lower_schedule(Lower *l, Frame *f, const Ast *value);
 void lower_setting_expression(Lower *l, Frame *f, const char *key, const Ast *value);
 const char *setting_key(Lower *l, const char *section, const char *name);     /* "search.weights" and "lr" */
 int setting_find_name(const char *const *names, int count, const char *name); /* -1 when it is not there */

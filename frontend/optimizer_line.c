@@ -1,5 +1,6 @@
 /* optimizer_line.c: weights sgd(...) and alphas adam(...): the optimisers of a text, by the rows of ir/optimizers.def. */
 #include "frontend/lower.h"
+#include "ir/schedules.h"
 #include "ir/settings.h"
 
 #include <string.h>
@@ -10,34 +11,64 @@ const OptimizerRow *optimizer_named(const Ast *value) {
     return name && name->kind == AST_name ? optimizer_find(name->name) : NULL;
 }
 
-/* lr = 0.1, constant(0.1), cosine(0.05, 0.001), linear(0.1, 0) */
-static void set_rate(Lower *l, Frame *f, const char *section, const Ast *value) {
-    const SettingRow *schedules = setting_row("train.weights.schedule");
-    const char *schedule = "constant";
-    const Ast *first = value, *last = NULL;
-    const char *called = value->kind == AST_call && value->kids[0]->kind == AST_name ? value->kids[0]->name : NULL;
-    bool known = called && setting_has_word(schedules, called), function = called && builtin_find(called) && !known;
-    if (called && !function && !str_map_get(l->globals, called)) {
-        schedule = called;
-        first = value->count > 1 ? value->kids[1] : NULL;
-        last = value->count > 2 ? value->kids[2] : NULL;
-        if (!known || !first || value->count > 3 || first->kind == AST_arg ||
-            (last && (last->kind == AST_arg || str_equal(schedule, "constant")))) {
-            diag_error(l->diag, value->span,
-                       "a rate is a number, constant(RATE), cosine(FROM, TO) or linear(FROM, TO)");
-            return;
-        }
+static bool is_schedule(const Ast *value) {
+    return value->kind == AST_call && value->kids[0]->kind == AST_name && schedule_find(value->kids[0]->name) >= 0;
+}
+
+/* NAME = a number, or a schedule, which becomes the setting `schedule`; NAME is then what it begins with. */
+static void set_scheduled(Lower *l, Frame *f, const char *section, const char *name, const char *schedule,
+                          const Ast *value) {
+    Schedule written;
+    if (!is_schedule(value)) {
+        lower_setting_expression(l, f, setting_key(l, section, name), value);
+        return;
     }
-    lower_setting_expression(l, f, setting_key(l, section, "lr"), first);
-    if (setting_row(setting_key(l, section, "schedule")))
-        lower_setting(l, setting_key(l, section, "schedule"), value_string(schedule), value->span);
-    else if (!str_equal(schedule, "constant"))
-        diag_error(l->diag, value->span, "the rate of the alphas is a number; it has no schedule");
-    if (last && setting_row(setting_key(l, section, "lr_min")))
-        lower_setting_expression(l, f, setting_key(l, section, "lr_min"), last);
+    Value text = lower_schedule(l, f, value);
+    if (text.kind != VALUE_string || !schedule_parse(text.s, &written))
+        return;
+    const ScheduleTime begin = {0, 1e6, 1};
+    lower_setting(l, setting_key(l, section, name), value_float(schedule_value(&written, &begin)), value->span);
+    lower_setting(l, setting_key(l, section, schedule), text, value->span);
+}
+
+/* constant(0.1), cosine(0.05, 0.001), linear(0.1, 0): over the whole run, as the settings lr, lr_min and schedule. */
+static bool is_whole_run(const char *section, const Ast *value) {
+    const char *name = value->kids[0]->name;
+    if (!str_ends_with(section, ".weights") || !setting_has_word(setting_row("train.weights.schedule"), name))
+        return false;
+    for (int i = 1; i < value->count; i++)
+        if (value->kids[i]->kind == AST_arg)
+            return false;
+    return value->count == 2 || (value->count == 3 && !str_equal(name, "constant"));
+}
+
+/* lr = 0.1, cosine(0.05, 0.001), step(0.1, 30, 0.1) */
+static void set_rate(Lower *l, Frame *f, const char *section, const Ast *value) {
+    const char *called = value->kind == AST_call && value->kids[0]->kind == AST_name ? value->kids[0]->name : NULL;
+    if (called && !is_schedule(value) && !builtin_find(called) && !str_map_get(l->globals, called)) {
+        diag_error(l->diag, value->span, "a rate is a number or a schedule%s",
+                   diag_choices(l->arena, called, schedule_names, SCHEDULE_COUNT));
+        return;
+    }
+    bool whole_run = is_schedule(value) && is_whole_run(section, value);
+    if (is_schedule(value) && !whole_run) {
+        set_scheduled(l, f, section, "lr", "schedule", value);
+        return;
+    }
+    lower_setting_expression(l, f, setting_key(l, section, "lr"), whole_run ? value->kids[1] : value);
+    if (str_ends_with(section, ".weights"))
+        lower_setting(l, setting_key(l, section, "schedule"), value_string(whole_run ? called : "constant"),
+                      value->span);
+    if (whole_run && value->count > 2)
+        lower_setting_expression(l, f, setting_key(l, section, "lr_min"), value->kids[2]);
 }
 
 static void set_betas(Lower *l, Frame *f, const char *section, const Ast *value) {
+    if (value->kind == AST_list && value->count == 2 && is_schedule(value->kids[0])) {
+        set_scheduled(l, f, section, "beta1", "momentum_schedule", value->kids[0]);
+        lower_setting_expression(l, f, setting_key(l, section, "beta2"), value->kids[1]);
+        return;
+    }
     Value betas = lower_eval(l, f, value);
     if (betas.kind == VALUE_error)
         return;
@@ -54,10 +85,10 @@ static int list_arguments(const OptimizerRow *row, const char *section, const ch
     int count = 0;
     while (count < OPTIMIZER_MOST_ARGUMENTS && row->arguments[count])
         names[count] = row->arguments[count], count++;
-    if (str_ends_with(section, ".weights"))
+    if (str_ends_with(section, ".weights")) {
         names[count++] = "clip";
-    if (str_equal(section, "train.weights"))
         names[count++] = "every";
+    }
     return count;
 }
 
@@ -66,6 +97,8 @@ static void set_argument(Lower *l, Frame *f, const char *section, const Ast *arg
         set_rate(l, f, section, argument->kids[0]);
     else if (str_equal(argument->name, "betas"))
         set_betas(l, f, section, argument->kids[0]);
+    else if (str_equal(argument->name, "momentum"))
+        set_scheduled(l, f, section, "momentum", "momentum_schedule", argument->kids[0]);
     else
         lower_setting_expression(l, f, setting_key(l, section, argument->name), argument->kids[0]);
 }

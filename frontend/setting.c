@@ -44,14 +44,21 @@ void lower_setting(Lower *l, const char *key, Value value, Span span) {
         ir_module_set(l->module, row->key, attr, span);
 }
 
+Value lower_schedule(Lower *l, Frame *f, const Ast *value) {
+    l->in_clause = true;
+    Value written = lower_eval(l, f, value);
+    l->in_clause = false;
+    return written;
+}
+
 /* A setting whose value is written in the text; words stand for themselves where the table wants one. */
 Value lower_setting_value(Lower *l, Frame *f, const char *key, const Ast *value) {
     const SettingRow *row = setting_row(key);
     bool word = row && value->kind == AST_name &&
                 (row->type == SETTING_word || (row->type == SETTING_weights && !str_map_get(l->globals, value->name)));
-    if (word)
+    if (word || (row && row->type == SETTING_schedule && value->kind == AST_name))
         return value_string(value->name);
-    return lower_eval(l, f, value);
+    return row && row->type == SETTING_schedule ? lower_schedule(l, f, value) : lower_eval(l, f, value);
 }
 
 void lower_setting_expression(Lower *l, Frame *f, const char *key, const Ast *value) {

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-enum { OPTIMIZER_MOST_STATES = 3, OPTIMIZER_MOST_SCALARS = 3, OPTIMIZER_MOST_ARGUMENTS = 8 };
+enum { OPTIMIZER_MOST_STATES = 4, OPTIMIZER_MOST_SCALARS = 3, OPTIMIZER_MOST_ARGUMENTS = 8 };
 
 typedef struct OptimizerRow {
     const char *name;

@@ -1,5 +1,6 @@
 /* settings.c: holds settings against their table, and against each other. */
 #include "ir/settings.h"
+#include "ir/schedules.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -33,7 +34,8 @@ const SettingRow *setting_row(const char *key) {
 
 const char *setting_type_name(SettingType type) {
     static const char *const names[] = {
-        "an integer", "a number", "true or false", "a name or a string", "balanced or a list of numbers", "names"};
+        "an integer", "a number", "true or false", "a name or a string", "a schedule", "balanced or a list of numbers",
+        "names"};
     return names[type];
 }
 
@@ -125,14 +127,21 @@ static const char *kind_name(const IrAttr *value) {
 }
 
 const char *setting_mistake(Arena *arena, const SettingRow *row, const IrAttr *value) {
-    static const IrAttrKind kinds[] = {ATTR_int, ATTR_float, ATTR_bool, ATTR_string, ATTR_string, ATTR_symbols};
+    static const IrAttrKind kinds[] = {ATTR_int,    ATTR_float,  ATTR_bool,   ATTR_string,
+                                       ATTR_string, ATTR_string, ATTR_symbols};
     bool integer = value->kind == ATTR_int && row->type == SETTING_real;
     if (value->kind != kinds[row->type] && !integer)
         return arena_printf(arena, "'%s' is %s, not %s", row->key, setting_type_name(row->type), kind_name(value));
     if (value->kind == ATTR_int || value->kind == ATTR_float)
         return range_mistake(arena, row, value);
-    bool wrong = row->type == SETTING_word && row->allowed[0] && !setting_has_word(row, value->s);
-    return wrong ? word_mistake(arena, row, value->s) : NULL;
+    Schedule schedule;
+    if (row->type == SETTING_schedule && schedule_parse(value->s, &schedule))
+        return NULL;
+    bool wrong = row->type == SETTING_word ? row->allowed[0] && !setting_has_word(row, value->s)
+                                           : row->type == SETTING_schedule && !setting_has_word(row, value->s);
+    return !wrong            ? NULL
+           : row->allowed[0] ? word_mistake(arena, row, value->s)
+                             : arena_printf(arena, "'%s' is a schedule written out, not '%s'", row->key, value->s);
 }
 
 void settings_check_values(const IrModule *module, Diag *diag) {
@@ -150,14 +159,14 @@ void settings_check_values(const IrModule *module, Diag *diag) {
 static const char *allowed_text(Arena *arena, const SettingRow *row) {
     const char *names[16];
     size_t count;
-    bool words = row->type == SETTING_word && row->allowed[0];
+    bool words = (row->type == SETTING_word || row->type == SETTING_schedule) && row->allowed[0];
     return words             ? list_words(arena, row->allowed, names, 16, &count)
            : row->allowed[0] ? row->allowed
                              : setting_type_name(row->type);
 }
 
 void settings_print_table(FILE *out) {
-    static const char *const types[] = {"int", "real", "bool", "word", "weights", "symbols"};
+    static const char *const types[] = {"int", "real", "bool", "word", "schedule", "weights", "symbols"};
     Arena *arena = arena_create();
     fprintf(out, "| key | type | allowed | default | meaning |\n| --- | --- | --- | --- | --- |\n");
     for (int i = 0; i < SETTING_COUNT; i++) {

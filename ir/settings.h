@@ -13,8 +13,8 @@
 typedef int64_t SettingC_int;
 typedef double SettingC_real;
 typedef bool SettingC_bool;
-typedef const char *SettingC_word, *SettingC_weights; /* NULL: none */
-typedef const IrAttr *SettingC_symbols;               /* likewise */
+typedef const char *SettingC_word, *SettingC_schedule, *SettingC_weights; /* NULL: none */
+typedef const IrAttr *SettingC_symbols;                                   /* likewise */
 
 /* SearchSettings, OptimizerSettings, ...: a struct for each section of the table. */
 #define SECTION(struct_name, member) typedef struct struct_name {
@@ -90,6 +90,7 @@ typedef enum SettingType {
     SETTING_real,
     SETTING_bool,
     SETTING_word,
+    SETTING_schedule,
     SETTING_weights,
     SETTING_symbols
 } SettingType;

@@ -20,7 +20,8 @@ static bool put(Settings *s, const SettingRow *row, const IrAttr *value) {
         *(double *)to = value->kind == ATTR_int ? (double)value->i : value->f;
     else if (row->type == SETTING_symbols && value->kind == ATTR_symbols)
         *(const IrAttr **)to = value;
-    else if ((row->type == SETTING_word || row->type == SETTING_weights) && value->kind == ATTR_string)
+    else if ((row->type == SETTING_word || row->type == SETTING_schedule || row->type == SETTING_weights) &&
+             value->kind == ATTR_string)
         *(const char **)to = value->s;
     else
         return false;

@@ -9,6 +9,11 @@ IrNode *update_scaled(Update *u, double factor, IrNode *x) {
     return update_binary(u, OP_mul, ir_constant(&u->b, factor), x);
 }
 
+IrNode *update_by_momentum(Update *u, double otherwise, IrNode *x) {
+    bool moves = u->settings->momentum_schedule != NULL;
+    return update_binary(u, OP_mul, moves ? ir_scalar(&u->b, "momentum") : ir_constant(&u->b, otherwise), x);
+}
+
 IrNode *update_decayed(Update *u, IrNode *w, IrNode *gradient) {
     double decay = u->settings->decay;
     return decay != 0 ? update_binary(u, OP_add, gradient, update_scaled(u, decay, w)) : gradient;

@@ -24,6 +24,8 @@ typedef IrNode *OptimizerStep(Update *u, const IrParam *param, IrNode *w, IrNode
 void update_assign(Update *u, const char *param, IrNode *value);
 IrNode *update_binary(Update *u, IrOp op, IrNode *x, IrNode *y);
 IrNode *update_scaled(Update *u, double factor, IrNode *x);
+/* otherwise * x, or where a schedule says what the momentum is, that times x. */
+IrNode *update_by_momentum(Update *u, double otherwise, IrNode *x);
 /* gradient + decay * w */
 IrNode *update_decayed(Update *u, IrNode *w, IrNode *gradient);
 /* Reads state number `which` of the row's; it begins with zeros. */

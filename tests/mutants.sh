@@ -241,6 +241,13 @@ mutant 'noise that is not relative' genotypes/methods.nd 's/if relative then std
 mutant 'a penalty that the alphas do not feel' passes/attach_loss.c 's/if \(loss \&\& penalty\)/if (false)/' -- reference/methods_f64 beta_darts
 mutant 'a schedule over the epochs of the run' ir/schedules.c 's/schedule->epochs > 0 \? schedule->epochs : epochs/epochs/' -- reference/methods_f64 beta_darts
 mutant 'further clauses draw the same numbers' frontend/builtin_method.c 's/place->clause > 1/false/' -- cli/methods
+mutant 'dampening the first time too' ir/run_scalars.def 's/r->updates \? 1.0 - r->optimizer->dampening : 1.0/1.0 - r->optimizer->dampening/' -- cli/optimizers prepare test_trainings
+mutant 'amsgrad that forgets' passes/optimizer_adam.c 's/update_binary\(u, OP_max, most, v\)/v/' -- cli/optimizers prepare test_trainings
+mutant 'RMSprop: eps under the root' passes/optimizer_rmsprop.c 's/update_binary\(u, OP_add, root, ir_constant\(\&u->b, s->eps\)\)/root/' -- cli/optimizers prepare test_trainings
+mutant 'one cycle: the peak a tick late' ir/schedules.c 's/s->numbers\[3\] \* whole - tick;/s->numbers[3] * whole;/' -- reference/training
+mutant 'warm restarts of one length' ir/schedules.c 's/period \*= times;//' -- reference/training
+mutant 'a momentum without its schedule' runtime/driver/step.c 's/return text \&\& schedule_parse/return false \&\& schedule_parse/' -- reference/training
+mutant 'DARTS-: fades from the first epoch' genotypes/methods.nd 's/if now < start then before else after/after/' -- reference/training
 mutant 'S1: two edges exchanged' genotypes/robust_darts.nd 's/normal\(0, 2\) = \[skip_connect, dil_conv_3x3\]/normal(0, 2) = [skip_connect, dil_conv_5x5]/' -- reference/spaces_f64 space/s1
 mutant 'S3: without none' genotypes/robust_darts.nd 's/\[none, skip_connect, sep_conv_3x3\]/[skip_connect, none, sep_conv_3x3]/' -- reference/spaces_f64 space/s3
 mutant 'S4: noise that is added' genotypes/robust_darts.nd 's/return normal_like\((.*)\) \}/return \1 + normal_like(\1) }/' -- reference/spaces_f64 space/s4

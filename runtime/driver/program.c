@@ -281,8 +281,8 @@ static bool take_inputs(ProgramGraph *g, const RtRun *run, Error *error) {
 static double scalar_value(const ProgramScalar *scalar, const RtRun *run) {
     if (scalar->row == RUN_batch)
         return (double)run->batch;
-    return scalar->row >= 0 ? run->scalars[scalar->row]
-                            : schedule_value(&scalar->schedule, (double)run->epoch, (double)run->epochs);
+    const ScheduleTime at = {(double)run->epoch, (double)run->epochs, 1};
+    return scalar->row >= 0 ? run->scalars[scalar->row] : schedule_value(&scalar->schedule, &at);
 }
 
 bool rt_run(RtProgram *p, const RtRun *run, Error *error) {

@@ -6,6 +6,7 @@
 #include "ir/schedules.h"
 
 #include <math.h>
+#include <string.h>
 
 /* What the rules read. */
 typedef struct Rules {
@@ -32,23 +33,46 @@ static double adam_bias(const Rules *r, double beta) {
     return 1.0 - pow(beta, (double)(r->updates + 1));
 }
 
-/* ---- the rate of the weights ---- */
+/* ---- rates and momenta ---- */
 
-static double scheduled_rate(const OptimizerSettings *o, double part) {
+/* When the optimiser's numbers change: epoch by epoch, or with every step. */
+static ScheduleTime time_of(const Rules *r, const OptimizerSettings *o) {
+    bool per_step = o->every && str_equal(o->every, "step");
+    double tick = per_step ? 1.0 / (double)r->at->steps : 1.0;
+    double done = per_step ? (double)r->at->epoch + (double)r->at->step / (double)r->at->steps : (double)r->at->epoch;
+    return (ScheduleTime){done, (double)r->at->epochs, tick};
+}
+
+/* A word goes from lr to lr_min over the run. */
+static double scheduled_rate(const OptimizerSettings *o, const ScheduleTime *at) {
     int kind = schedule_find(o->schedule);
-    return schedule_at(kind < 0 ? SCHEDULE_constant : (ScheduleKind)kind, o->lr, o->lr_min, part);
+    Schedule schedule = {.kind = kind < 0 ? SCHEDULE_constant : (ScheduleKind)kind, .numbers = {o->lr, o->lr_min}};
+    if (strchr(o->schedule, '(') && !schedule_parse(o->schedule, &schedule))
+        bug("the rate follows '%s'", o->schedule);
+    return schedule_value(&schedule, at);
+}
+
+/* Alphas have the rate of the epoch. */
+static double alphas_rate(const Rules *r) {
+    ScheduleTime at = {(double)r->at->epoch, (double)r->at->epochs, 1};
+    return scheduled_rate(&r->settings->search_alphas, &at);
 }
 
 static double weights_rate(const Rules *r) {
     const Settings *s = r->settings;
     const OptimizerSettings *o = r->is_search ? &s->search_weights : &s->train_weights;
-    const RtPosition *at = r->at;
-    bool per_step = o->every && str_equal(o->every, "step");
-    double done = per_step ? (double)at->epoch + (double)at->step / (double)at->steps : (double)at->epoch; /* epochs */
-    double rate = scheduled_rate(o, done / (double)at->epochs);
-    double next = done + (per_step ? 1.0 / (double)at->steps : 1.0);
+    ScheduleTime at = time_of(r, o);
+    double rate = scheduled_rate(o, &at), next = at.done + at.tick;
     double warm_up = r->is_search ? 0 : (double)s->train.warm_up;
     return next < warm_up ? rate * next / warm_up : rate;
+}
+
+/* Momentum or beta1: the setting, unless it has a schedule. */
+static double moved(const Rules *r, double otherwise) {
+    Schedule schedule;
+    ScheduleTime at = time_of(r, r->optimizer);
+    const char *text = r->optimizer->momentum_schedule;
+    return text && schedule_parse(text, &schedule) ? schedule_value(&schedule, &at) : otherwise;
 }
 
 /* ---- drop path ---- */

@@ -17,33 +17,46 @@ with open(os.path.join(SOURCE, 'ir', 'optimizers.def'), encoding='utf-8') as tab
     KNOWN = re.findall(r'^OPTIMIZER\((\w+),', table.read(), re.M)
 
 
-def sgd(w, g, memory, t, momentum=0.9, decay=0.0):
+def sgd(w, g, memory, t, momentum=0.9, decay=0.0, dampening=0.0, nesterov=False):
     g += decay * w
-    memory['momentum'] = momentum * memory.get('momentum', 0.0) + g
+    memory['momentum'] = momentum * memory.get('momentum', 0.0) + (g if t == 1 else (1 - dampening) * g)
+    return g + momentum * memory['momentum'] if nesterov else memory['momentum']
+
+
+def direction(g, memory, t, betas, eps, amsgrad):
+    memory['adam_m'] = betas[0] * memory.get('adam_m', 0.0) + (1 - betas[0]) * g
+    memory['adam_v'] = v = betas[1] * memory.get('adam_v', 0.0) + (1 - betas[1]) * g * g
+    if amsgrad:
+        memory['adam_v_most'] = v = max(memory.get('adam_v_most', 0.0), v)
+    return memory['adam_m'] / (1 - betas[0]**t) / (math.sqrt(v / (1 - betas[1]**t)) + eps)
+
+
+def adam(w, g, memory, t, betas=(0.9, 0.999), eps=1e-8, decay=0.0, amsgrad=False):
+    return direction(g + decay * w, memory, t, betas, eps, amsgrad)
+
+
+def adamw(w, g, memory, t, betas=(0.9, 0.999), eps=1e-8, decay=0.0, amsgrad=False):
+    return direction(g, memory, t, betas, eps, amsgrad) + decay * w
+
+
+def rmsprop(w, g, memory, t, smoothing=0.99, momentum=0.9, eps=1e-8, decay=0.0):
+    g += decay * w
+    memory['square'] = smoothing * memory.get('square', 0.0) + (1 - smoothing) * g * g
+    memory['momentum'] = momentum * memory.get('momentum', 0.0) + g / (math.sqrt(memory['square']) + eps)
     return memory['momentum']
 
 
-def direction(g, memory, t, betas, eps):
-    memory['adam_m'] = betas[0] * memory.get('adam_m', 0.0) + (1 - betas[0]) * g
-    memory['adam_v'] = betas[1] * memory.get('adam_v', 0.0) + (1 - betas[1]) * g * g
-    return memory['adam_m'] / (1 - betas[0]**t) / (math.sqrt(memory['adam_v'] / (1 - betas[1]**t)) + eps)
-
-
-def adam(w, g, memory, t, betas=(0.9, 0.999), eps=1e-8, decay=0.0):
-    return direction(g + decay * w, memory, t, betas, eps)
-
-
-def adamw(w, g, memory, t, betas=(0.9, 0.999), eps=1e-8, decay=0.0):
-    return direction(g, memory, t, betas, eps) + decay * w
-
-
-STEPS = {'sgd': sgd, 'adam': adam, 'adamw': adamw}
+STEPS = {'sgd': sgd, 'adam': adam, 'adamw': adamw, 'rmsprop': rmsprop}
 OPTIONS = {'sgd': {'momentum': 0.8, 'decay': 0.02}, 'adam': {'betas': (0.8, 0.95), 'eps': 1e-4, 'decay': 0.02},
-           'adamw': {'betas': (0.7, 0.9), 'eps': 1e-3, 'decay': 0.05}}
+           'adamw': {'betas': (0.7, 0.9), 'eps': 1e-3, 'decay': 0.05}, 'rmsprop': {'smoothing': 0.8, 'momentum': 0.7, 'eps': 1e-2, 'decay': 0.02},
+           # and with what they may do besides
+           'sgd nesterov': {'momentum': 0.8, 'nesterov': True, 'decay': 0.02}, 'sgd dampening': {'momentum': 0.8, 'dampening': 0.4, 'decay': 0.02},
+           'adam amsgrad': {'betas': (0.8, 0.5), 'eps': 1e-4, 'amsgrad': True, 'decay': 0.02}}
 
 
 def call(name, rate, more=''):
-    return f'{name}(lr = {rate}, ' + ', '.join(f'{key} = {value}' for key, value in OPTIONS[name].items()) + more + ')'
+    options = ', '.join(f'{key} = {str(value).lower()}' for key, value in OPTIONS[name].items())
+    return f'{name.split()[0]}(lr = {rate}, {options}{more})'
 
 
 def update(name, parameters, names, gradients, memories, rate, t, clip=None):
@@ -53,7 +66,7 @@ def update(name, parameters, names, gradients, memories, rate, t, clip=None):
     for of in names:
         for i, value in enumerate(parameters[of]):
             memory = memories.setdefault((of, i), {})
-            parameters[of][i] = value - rate * STEPS[name](value, factor * gradients[of][i], memory, t, **OPTIONS[name])
+            parameters[of][i] = value - rate * STEPS[name.split()[0]](value, factor * gradients[of][i], memory, t, **OPTIONS[name])
 
 
 def arrive(command, weights, alphas):
@@ -85,7 +98,7 @@ def check_near(found, wanted, what):
 
 
 def check(command, text, weights, alphas):
-    name = f'{command}_{weights}_{alphas}'
+    name = f'{command}_{weights}_{alphas}'.replace(' ', '_')
     text = re.sub(r'weights sgd\(.*\)', 'weights ' + call(weights, 0.05, ', clip = 0.5'), text)
     write(f'{name}.nd', re.sub(r'alphas adam\(.*\)', 'alphas ' + call(alphas, 0.1), text))
     steps.go(command, f'{name}.nd', name, '--init', f'{command}.safetensors')
@@ -107,7 +120,7 @@ def test_searches():
 
 
 def test_trainings():
-    for weights in KNOWN:
+    for weights in OPTIONS:
         check('train', steps.TRAIN, weights, 'adam')
 
 
