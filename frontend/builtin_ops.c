@@ -149,6 +149,18 @@ static Value run_linear(BuiltinUse *use) {
     return value_tensor(y && int_arg(use, 1) ? add_bias(use, y, out, (double)in) : y);
 }
 
+/* Named like a parameter would be, so that each has draws of its own. */
+static Value run_dropout(BuiltinUse *use) {
+    double probability;
+    value_number(&use->args[0], &probability);
+    if (!(probability >= 0 && probability < 1))
+        return builtin_fail(use, "a probability of dropout is at least 0 and below 1, not %g", probability);
+    if (!param_name(use, "dropout"))
+        return (Value){.kind = VALUE_error};
+    IrAttr attrs[] = {ir_attr_string("name", use->l->target->prefix), ir_attr_float("probability", probability)};
+    return value_tensor(builtin_node(use, OP_dropout, 1, use->x, 2, attrs));
+}
+
 static Value run_global_avg_pool(BuiltinUse *use) {
     if (!builtin_need_images(use))
         return (Value){.kind = VALUE_error};
@@ -277,6 +289,7 @@ const Builtin builtin_primitives[] = {
      OP_batch_norm,
      {{"affine", TYPE_bool, DEFAULT_implicit, 1}, OPTIONAL("eps", number, 1e-5), OPTIONAL("momentum", number, 0.1)},
      "batch_norm(affine ?= true, eps = 1e-5, momentum = 0.1)"},
+    {"dropout", BUILTIN_tensor, run_dropout, OP_dropout, {REQUIRED("probability", number)}, "dropout(probability)"},
     {"linear",
      BUILTIN_tensor,
      run_linear,

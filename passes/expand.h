@@ -24,7 +24,7 @@ typedef struct Expander {
  * ops.def. */
 typedef IrNode *ExpandFunction(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs);
 ExpandFunction expand_call, expand_mixed, expand_auxiliary, expand_in_training, expand_deviation, expand_gumbel,
-    expand_drop_path, expand_batch_norm, expand_softmax, expand_cross_entropy;
+    expand_drop_path, expand_dropout, expand_batch_norm, expand_softmax, expand_cross_entropy;
 
 /* prefix.name; '^' at the beginning of name: parent.name. */
 const char *expand_resolve_name(Expander *e, const ExpandFrame *frame, const char *name);
@@ -39,6 +39,9 @@ bool expand_is_fed(const PassContext *ctx, const char *stream);
  * a bernoulli draw, else NULL. */
 IrNode *expand_draw(Expander *e, const ExpandFrame *frame, const IrNode *n, const char *distribution, IrType type,
                     IrNode *keep);
+
+/* Likewise of the stream of that name. */
+IrNode *expand_stream(Expander *e, const char *stream, const char *distribution, IrType type, IrNode *keep);
 
 /* How many elements share one statistic: batch * positions, as a run-time f32[]. */
 IrNode *expand_element_count(Expander *e, double positions);

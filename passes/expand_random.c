@@ -1,4 +1,5 @@
-/* expand_random.c: drop path, Gumbel's distribution and deviations as arithmetic. Drop path is the identity outside training. */
+/* expand_random.c: drop path, dropout, Gumbel's distribution and deviations as arithmetic. Drop path and dropout are the identity
+ * outside training. */
 #include "passes/expand.h"
 
 #include <math.h>
@@ -30,5 +31,18 @@ IrNode *expand_drop_path(Expander *e, const ExpandFrame *frame, const IrNode *n,
         type.dim[i] = 1;
     IrNode *keep = ir_scalar(b, "drop_keep");
     IrNode *mask = expand_draw(e, frame, n, "bernoulli", type, keep);
+    return rewrite_binary(b, OP_div, rewrite_binary(b, OP_mul, inputs[0], mask), keep);
+}
+
+/* y = x * mask / keep, a draw for each element. */
+IrNode *expand_dropout(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
+    IrBuilder *b = &e->b;
+    double probability = ir_attr_get_float(n, "probability", 0);
+    if (!graph_kind_is_training(e->ctx->kind) || probability == 0)
+        return inputs[0];
+    const char *name = expand_resolve_name(e, frame, ir_attr_get_string(n, "name", ""));
+    const char *stream = name[0] ? arena_printf(e->ctx->arena, "dropout.%s", name) : "dropout";
+    IrNode *keep = ir_constant(b, 1 - probability);
+    IrNode *mask = expand_stream(e, stream, "bernoulli", inputs[0]->type, keep);
     return rewrite_binary(b, OP_div, rewrite_binary(b, OP_mul, inputs[0], mask), keep);
 }

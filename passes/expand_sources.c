@@ -60,6 +60,10 @@ IrNode *expand_draw(Expander *e, const ExpandFrame *frame, const IrNode *n, cons
     bool of_edge = scope && str_equal(scope, "parent") && frame->parent[0];
     if (scope)
         stream = join_names(e->ctx->arena, stream, of_edge ? frame->parent : frame->prefix);
+    return expand_stream(e, stream, distribution, type, keep);
+}
+
+IrNode *expand_stream(Expander *e, const char *stream, const char *distribution, IrType type, IrNode *keep) {
     if (expand_is_fed(e->ctx, stream))
         return rewrite_add_input(e->graph, stream, type);
     IrAttr attrs[] = {ir_attr_string("stream", stream), ir_attr_string("distribution", distribution)};

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Optimisers and schedules as PyTorch has them (training.json): the formulas that cli/optimizers holds runs against, on the given quadratic; and the
-rates and momenta that a training gives its steps, with --log-steps, from texts. Schedules of search methods, as their papers' code has them."""
+rates and momenta that a training gives its steps, with --log-steps, from texts. Schedules of search methods, as their papers' code has them. Losses."""
 import json
 import math
 import os
@@ -10,6 +10,7 @@ import tempfile
 
 BUILD, SOURCE = os.environ['NDARTS_BUILD'], os.environ['NDARTS_SOURCE']
 sys.path.insert(0, os.path.join(SOURCE, 'tests', 'cli'))
+import _safetensors  # noqa: E402
 import optimizers  # noqa: E402
 
 with open(os.path.join(SOURCE, 'tests', 'reference', 'training.json'), encoding='ascii') as file:
@@ -129,13 +130,36 @@ def test_gdas(folder):
         near(list(found[int(epoch)].values()), [value], f'epoch {epoch}')
 
 
+LOSSES = {'cross_entropy': '', 'label_smoothing_0.1_torch': 'label_smoothing 0.1', 'label_smoothing_0.2_torch': 'label_smoothing 0.2'}
+
+
+def test_losses(folder):
+    """Image i is unit vector i, so that the weights of a linear layer are the logits, and their gradient the logits'."""
+    losses = EXPECTED['losses']
+    images, classes = len(losses['logits_values']), len(losses['logits_values'][0])
+    text, feed, weights, out = (os.path.join(folder, name) for name in ('loss.nd', 'feed.safetensors', 'weights.safetensors', 'out.safetensors'))
+    unit = [float(i == k) for i in range(images) for k in range(images)]
+    _safetensors.write(feed, {'input': ((images, images, 1, 1), unit), 'labels': ((images,), losses['labels'])}, {'labels': 'I64'})
+    columns = [losses['logits_values'][i][k] for k in range(classes) for i in range(images)]
+    _safetensors.write(weights, {'classifier.weight': ((classes, images), columns)}, {'classifier.weight': 'F64'})
+    for name, setting in LOSSES.items():
+        with open(text, 'w', encoding='ascii') as file:
+            file.write(f'''network net(H = 1, W = 1, channels = {images}, classes ?= {classes}) on x {{ return x | flatten | classifier: linear(classes, bias = false) }}
+                train {{ network net  data synthetic(H = 1, W = 1, channels = {images}, classes = {classes})  batch {images}  {setting} }}''')
+        subprocess.run([f'{BUILD}/bin/ndarts-run', 'trace', text, '--feed', feed, '--weights', weights, '--precision', 'f64', '-o', out], check=True)
+        found, wanted = _safetensors.numbers(out), losses['results'][name]
+        near(found['train/loss'], [wanted['loss']], name)
+        near(found['train/grad/classifier.weight'], [wanted['grad'][i][k] for k in range(classes) for i in range(images)], f'{name}, gradient')
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         test_optimizers()
         test_schedules(folder)
         test_darts_minus(folder)
         test_gdas(folder)
-    print(f'{len(RUNS)} optimisers, {len(SCHEDULES)} schedules, and those of methods')
+        test_losses(folder)
+    print(f'{len(RUNS)} optimisers, {len(SCHEDULES)} schedules, those of methods, and {len(LOSSES)} losses')
     return 0
 
 

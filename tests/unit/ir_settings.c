@@ -25,7 +25,7 @@ static void test_defaults(void **state) {
     assert_true(s.search_alphas.beta1 == 0.5 && s.train_weights.beta1 == 0.9 && s.search_weights.decay == 3e-4);
     assert_string_equal(s.search_alphas.optimizer, "adam");
     assert_string_equal(s.train_weights.every, "epoch");
-    assert_null(s.search_weights.every); /* a search has no such setting */
+    assert_null(s.search_alphas.every); /* whose rate goes with the epoch */
     assert_null(s.noise.candidate);
     assert_null(s.space.candidates);
     assert_true(s.data.ratio_1 == 4.0 / 3.0);
