@@ -3,8 +3,10 @@
  *                                                                  with search.clip_over = all of the alphas too)
  *     factor = min(1, clip / (norm + 1e-6))
  *     w      = w - rate * (what the optimiser makes of factor * grad, w and its states)
+ *     ema/w  = decay * (ema/w + first * w) + (1 - decay) * (new w)    with train.ema, also of running statistics
  * The text says which optimiser the weights and the alphas have (ir/optimizers.def, optimizer.h). The rate, lr of the
- * weights and alphas_lr of the alphas, is a run-time scalar, the other numbers are settings. */
+ * weights and alphas_lr of the alphas, is a run-time scalar, the other numbers are settings.
+ * So are decay and first, which is 1 in the first update, when the average begins as what there was: ema_decay, ema_first. */
 #include "passes/optimizer.h"
 
 #include <math.h>
@@ -115,6 +117,42 @@ static int take_gradients(Update *u, const char **names, IrNode **gradients) {
     return taken;
 }
 
+/* ---- the average of the weights ---- */
+
+/* Before the assignment that gives the parameter its new value. */
+static void average(Update *u, IrNode *assign, const IrParam *of, IrNode *old) {
+    IrParam state = {.name = arena_printf(u->ctx->arena, "ema/%s", of->name),
+                     .type = of->type,
+                     .kind = PARAM_optimizer,
+                     .init = INIT_zeros,
+                     .auxiliary = of->auxiliary,
+                     .span = of->span};
+    u->b.before = assign;
+    u->b.span = of->span;
+    IrNode *decay = ir_scalar(&u->b, "ema_decay"), *first = ir_scalar(&u->b, "ema_first");
+    ir_module_add_param(u->g->module, state);
+    IrNode *kept = ir_param_node(&u->b, state.name, state.type);
+    kept = update_binary(u, OP_add, kept, update_binary(u, OP_mul, first, old));
+    IrNode *rest = update_binary(u, OP_sub, ir_constant(&u->b, 1), decay);
+    IrNode *share = update_binary(u, OP_mul, rest, assign->inputs[0]);
+    update_assign(u, state.name, update_binary(u, OP_add, update_binary(u, OP_mul, decay, kept), share));
+}
+
+/* Of all weights and running statistics. */
+static void add_averages(Update *u) {
+    StrMap nodes = find_param_nodes(u);
+    u->b.tag = NULL;
+    for (IrNode *n = u->g->first; n; n = n->next) {
+        const char *name = n->op == OP_assign ? ir_attr_get_string(n, "param", "") : NULL;
+        const IrParam *found = name ? ir_module_find_param(u->g->module, name) : NULL;
+        if (!found || (found->kind != PARAM_weight && found->kind != PARAM_statistic))
+            continue;
+        const IrParam of = *found; /* the table may move when states are added */
+        average(u, n, &of, str_map_get(&nodes, of.name));
+    }
+    u->b.before = NULL;
+}
+
 /* The rate and what else the optimiser is told with every pass. */
 static void add_scalars(Update *u, const char *rate) {
     u->rate = ir_scalar(&u->b, rate);
@@ -144,5 +182,7 @@ bool pass_update(PassContext *ctx, IrGraph *g) {
     }
     add_scalars(&u, weights ? "lr" : "alphas_lr");
     add_updates(&u, names, gradients, count, weights ? build_clipping(&u, gradients, count) : NULL);
+    if (ctx->kind == GRAPH_train && s->train.ema > 0)
+        add_averages(&u);
     return true;
 }

@@ -239,9 +239,12 @@ mutant 'SNAS: weights without a draw' genotypes/methods.nd 's/\(log_softmax\(alp
 mutant 'straight through: no gradient' genotypes/methods.nd 's/largest\(q\) \+ \(q - detach\(q\)\)/largest(q)/' -- reference/methods_f64 gumbel
 mutant 'noise that is not relative' genotypes/methods.nd 's/if relative then std \* detach\(deviation\(x\)\) else std/std/' -- reference/noise
 mutant 'a penalty that the alphas do not feel' passes/attach_loss.c 's/if \(loss \&\& penalty\)/if (false)/' -- reference/methods_f64 beta_darts
-mutant 'a schedule over the epochs of the run' ir/schedules.c 's/schedule->epochs > 0 \? schedule->epochs : epochs/epochs/' -- reference/methods_f64 beta_darts
+mutant 'a schedule over the epochs of the run' ir/schedules.c 's/return epochs > 0 \? epochs : /return false ? epochs : /' -- reference/methods_f64 beta_darts
 mutant 'further clauses draw the same numbers' frontend/builtin_method.c 's/place->clause > 1/false/' -- cli/methods
 mutant 'dampening the first time too' ir/run_scalars.def 's/r->updates \? 1.0 - r->optimizer->dampening : 1.0/1.0 - r->optimizer->dampening/' -- cli/optimizers prepare test_trainings
+mutant 'averages that begin as zeros' passes/update.c 's/update_binary\(u, OP_mul, first, old\)/update_binary(u, OP_mul, ir_constant(\&u->b, 0), old)/' -- reference/training
+mutant 'averages without a warm-up' runtime/driver/step.c 's/train.ema_warm_up \? /train.ema_warm_up \&\& false ? /' -- reference/training
+mutant 'averages that are not saved' runtime/loops/train_result.c 's/!average_exchange\(l->program, error\) \|\| //' -- reference/training
 mutant 'amsgrad that forgets' passes/optimizer_adam.c 's/update_binary\(u, OP_max, most, v\)/v/' -- cli/optimizers prepare test_trainings
 mutant 'RMSprop: eps under the root' passes/optimizer_rmsprop.c 's/update_binary\(u, OP_add, root, ir_constant\(\&u->b, s->eps\)\)/root/' -- cli/optimizers prepare test_trainings
 mutant 'one cycle: the peak a tick late' ir/schedules.c 's/s->numbers\[3\] \* whole - tick;/s->numbers[3] * whole;/' -- reference/training

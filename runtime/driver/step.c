@@ -75,6 +75,12 @@ static double moved(const Rules *r, double otherwise) {
     return text && schedule_parse(text, &schedule) ? schedule_value(&schedule, &at) : otherwise;
 }
 
+/* Of the average of weights: in update n = 1, 2, ... of a warm-up at most (1 + n) / (10 + n), as TensorFlow's. */
+static double ema_decay(const Rules *r) {
+    double n = (double)(r->updates + 1), most = r->settings->train.ema;
+    return r->settings->train.ema_warm_up ? fmin(most, (1.0 + n) / (10.0 + n)) : most;
+}
+
 /* ---- drop path ---- */
 
 static double drop_probability(const Rules *r) {

@@ -6,10 +6,12 @@
  *
  * The images that are evaluated after every epoch are a part of the training images (hold_out) or the test images. With
  * a hold-out the test images are looked at once, when all is done, with the weights of the best epoch.
+ * With train.ema it is the averages of the weights that are evaluated and saved.
  * What each pass is given, rates and draws, says rt_step. */
 #include "runtime/loops/train.h"
 
 #include "base/str.h"
+#include "runtime/loops/average.h"
 #include "runtime/loops/metrics.h"
 
 #include <string.h>
@@ -88,7 +90,8 @@ static bool finish_epoch(Train *t, const Evaluation *valid, Error *error) {
     if (l->at.best_epoch < 0 || valid->accuracy > l->at.best_accuracy) {
         l->at.best_epoch = l->at.epoch;
         l->at.best_accuracy = valid->accuracy;
-        if (!loop_save_weights(l, "best.safetensors", error))
+        if (!average_exchange(l->program, error) || !loop_save_weights(l, "best.safetensors", error) ||
+            !average_exchange(l->program, error))
             return false;
     }
     t->result.images = valid->images;
@@ -104,6 +107,14 @@ static bool finish_epoch(Train *t, const Evaluation *valid, Error *error) {
            loop_next_epoch(l, error);
 }
 
+static bool evaluate_epoch(Train *t, Evaluation *valid, Error *error) {
+    RtProgram *program = t->loop.program;
+    return average_exchange(program, error) &&
+           evaluate_images(program, t->valid_loader, evaluate_alone(program), loop_interrupted, t->valid_classes, valid,
+                           error) &&
+           average_exchange(program, error);
+}
+
 static bool train_epochs(Train *t, Error *error) {
     Loop *l = &t->loop;
     fprintf(stderr, "training: %lld epochs, %lld steps per epoch, %lld images at a time, seed %llu\n",
@@ -112,8 +123,7 @@ static bool train_epochs(Train *t, Error *error) {
     progress_begin(&l->progress, stderr, l->at.epochs, l->steps, l->at.global_step);
     while (l->at.epoch < l->at.epochs) {
         Evaluation valid = {0};
-        if (!train_epoch(t, error) || !evaluate_images(l->program, t->valid_loader, evaluate_alone(l->program),
-                                                       loop_interrupted, t->valid_classes, &valid, error))
+        if (!train_epoch(t, error) || !evaluate_epoch(t, &valid, error))
             return false;
         if (loop_interrupted())
             return loop_stop_interrupted(l, error);

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "runtime/loops/average.h"
 
 #include <math.h>
 #include <string.h>
@@ -142,7 +143,8 @@ bool train_finish(Train *t, Error *error) {
     t->result.best_epoch = l->at.best_epoch;
     t->result.best_accuracy = l->at.best_accuracy;
     t->result.last_classes = t->valid_classes;
-    if (!loop_save_weights(l, "weights.safetensors", error) || (!t->has_last && !evaluate_last(t, error)) ||
+    if (!average_exchange(l->program, error) || !loop_save_weights(l, "weights.safetensors", error) ||
+        (!t->has_last && !evaluate_last(t, error)) ||
         (t->loop.settings.train.hold_out > 0 && t->test.count > 0 && !evaluate_test(t, error)))
         return false;
     return write_json(l->arena, path, result_json(&t->result, true), error);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Optimisers and schedules as PyTorch has them (training.json): the formulas that cli/optimizers holds runs against, on the given quadratic; and the
-rates and momenta that a training gives its steps, with --log-steps, from texts. Schedules of search methods, as their papers' code has them. Losses."""
+rates and momenta that a training gives its steps, with --log-steps, from texts. Schedules of search methods, as their papers' code has them. Losses, and averages
+of weights."""
 import json
 import math
 import os
@@ -152,6 +153,54 @@ def test_losses(folder):
         near(found['train/grad/classifier.weight'], [wanted['grad'][i][k] for k in range(classes) for i in range(images)], f'{name}, gradient')
 
 
+def average_of(weights, decay, warm_up=False):
+    """What an average is after each of the weights; it begins as a copy of the first."""
+    average = [list(weights[0])]
+    for n, values in enumerate(weights[1:], 1):
+        left = min(decay, (1 + n) / (10 + n)) if warm_up else decay
+        average.append([left * a + (1 - left) * w for a, w in zip(average[-1], values)])
+    return average
+
+
+AVERAGED = '''network net(H = 2, W = 2, channels = 2, classes ?= 2) on x {
+    return x | stem { conv(2, 1) | batch_norm } | global_avg_pool | classifier: linear(classes)
+}
+train { network net  data synthetic(H = 2, W = 2, channels = 2, classes = 2, limit = 4)  batch 4  weights sgd(lr = 0.5) }
+'''
+
+
+def trained(folder, epochs, *sets):
+    """The weights that are saved, and the checkpoint, after so many steps."""
+    text, out = os.path.join(folder, 'averaged.nd'), os.path.join(folder, 'averaged')
+    with open(text, 'w', encoding='ascii') as file:
+        file.write(AVERAGED)
+    subprocess.run([f'{BUILD}/bin/ndarts-run', 'train', text, '--out', out, '--precision', 'f64', '--set', f'epochs={epochs}', *sets], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return [_safetensors.numbers(os.path.join(out, f'{name}.safetensors')) for name in ('weights', 'checkpoint', 'best')]
+
+
+def test_averages(folder):
+    """The formula, then trainings: what n steps make of weights and running statistics, and their averages, which are what is saved."""
+    ema = EXPECTED['ema']
+    for found, wanted in zip(average_of(ema['weights'], ema['decay']), ema['average_after']):
+        near(found, wanted, 'average')
+    for found, wanted in zip(average_of(ema['weights'], ema['decay'], True)[1:], ema['with_warm_up']):
+        near(found, wanted, 'average with a warm-up')
+    steps = [trained(folder, epochs)[1] for epochs in (1, 2, 3, 4)]
+    begin = trained(folder, 1, '--set', 'lr=0')[1]  # whose statistics have moved by a step
+    for sets, warm_up in ((('--set', 'ema=0.8'), False), (('--set', 'ema=0.8', '--set', 'ema_warm_up=true'), True)):
+        saved, checkpoint, _ = trained(folder, 4, *sets)
+        for name in saved:
+            first = [float(name.endswith('var'))] * len(saved[name]) if 'running' in name else begin[name]
+            wanted = average_of([first] + [step[name] for step in steps], 0.8, warm_up)[-1]
+            near(checkpoint[f'ema/{name}'], wanted, f'ema/{name}', 1e-9)
+            near(saved[name], wanted, f'{name}, saved', 1e-6)
+            near(checkpoint[name], steps[-1][name], f'{name}, which goes on', 1e-9)
+    saved, checkpoint, best = trained(folder, 1, '--set', 'ema=0.8')
+    for name in saved:
+        near(best[name], saved[name], f'{name} of the best epoch, which is the only one')
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         test_optimizers()
@@ -159,6 +208,7 @@ def main():
         test_darts_minus(folder)
         test_gdas(folder)
         test_losses(folder)
+        test_averages(folder)
     print(f'{len(RUNS)} optimisers, {len(SCHEDULES)} schedules, those of methods, and {len(LOSSES)} losses')
     return 0
 
