@@ -8,7 +8,7 @@
 /* ---- the table ---- */
 /* What belongs to a search, to a training, to any of them. */
 static bool key_is_of(const char *key, const char *kind) {
-    static const char *const search_only[] = {"search.", "noise.", "drop_path.", "space."};
+    static const char *const search_only[] = {"search.", "noise.", "drop_path.", "space.", "keep."};
     bool search = false;
     for (size_t i = 0; i < sizeof search_only / sizeof search_only[0]; i++)
         search |= str_starts_with(key, search_only[i]);

@@ -114,6 +114,7 @@ typedef struct Lower {
     Clause *clauses;        /* of the methods of the search, in order */
     bool in_clause;         /* of a method, or in a schedule: linear, cosine, ... are schedules */
     struct SuperEdge *edge; /* whose clause `mixed` is being evaluated; NULL: none */
+    IrModule *weighing;     /* what the clause `weights` does to alphas of each shape, for the setting keep.weights */
     DrawPlace *draws;       /* NULL: random numbers have no place here */
     const struct Sets *sets;
     int depth;     /* of definitions that use each other */
@@ -217,6 +218,11 @@ IrNode *lower_edge_clauses(Lower *l, Frame *f, IrNode *x, IrNode *mixed);
 IrGraph *lower_candidate_clauses(Lower *l, const char *op, IrGraph *candidate);
 /* Adds the output "penalty" to the graph under construction, when there are alphas and a method has one. */
 void lower_penalties(Lower *l);
+
+/* The operation that a name on the left of a clause is: itself, or a parameter of the method; NULL when it is none. */
+const char *lower_operation_name(Lower *l, const Frame *frame, const Ast *name, Span use);
+/* keep.c: the clause `keep` that begins at kids[*at] becomes settings; *at: what comes after it. */
+void lower_keep(Lower *l, Frame *frame, const Ast *section, int *at, Span use);
 
 /* ---- primitives (builtin.c) ---- */
 const Builtin *builtin_find(const char *name); /* NULL when there is none */

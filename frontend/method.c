@@ -8,6 +8,7 @@
  *     node        how betas, which are architecture parameters too, weigh the edges of a node
  *     penalty     what is added to the loss of the alphas: the output "penalty" of @forward
  *     frozen_epochs  a setting that holds unless the search has it
+ *     keep        what of the alphas a genotype keeps: settings, as is how they are weighed (keep.weights)
  *
  * A clause sees the parameters of its method and what stands on its left; in `mixed` and `edge` C and stride are those
  * of the edge. Draws in it are shaped like what it is about. Clauses of one kind apply in the order of the text. */
@@ -36,14 +37,17 @@ static Frame *clause_frame(Lower *l, Frame *f, const Clause *clause) {
     return frame;
 }
 
-/* The operation that a clause is about: named in the text, or by a parameter of the method; NULL when it is none. */
-static const char *clause_operation(Lower *l, const Frame *frame, const Clause *clause) {
-    const Ast *name = clause->rule->kids[0]->kids[0];
+const char *lower_operation_name(Lower *l, const Frame *frame, const Ast *name, Span use) {
     const Value *given = str_map_get(&frame->variables, name->name);
     if (!given || given->kind == VALUE_stage)
         return given ? given->stage->name : name->name;
-    diag_error(l->diag, clause->use, "'%s' is a candidate, not %s", name->name, value_kind_name(given));
+    diag_error(l->diag, use, "'%s' is a candidate, not %s", name->name, value_kind_name(given));
     return NULL;
+}
+
+/* The operation that a clause is about. */
+static const char *clause_operation(Lower *l, const Frame *frame, const Clause *clause) {
+    return lower_operation_name(l, frame, clause->rule->kids[0]->kids[0], clause->use);
 }
 
 /* Whether a clause `candidate` is about the argument: "input", or a parameter of the method that says so. */
@@ -100,12 +104,17 @@ static void use_method(Lower *l, const Ast *method, const Bindings *given, Span 
     Bindings args = {0};
     if (!lower_bind(l, lower_frame(l, NULL, method, use), params, given, &args))
         return;
-    for (int i = 0; i < method->kids[1]->count; i++)
-        add_clause(l, (Clause){.method = method,
+    for (int i = 0; i < method->kids[1]->count;) {
+        const Clause clause = {.method = method,
                                .rule = method->kids[1]->kids[i],
                                .args = args,
                                .use = use,
-                               .functions = str_map_create(l->arena)});
+                               .functions = str_map_create(l->arena)};
+        if (str_equal(clause.rule->name, "keep"))
+            lower_keep(l, clause_frame(l, NULL, &clause), method->kids[1], &i, clause.use);
+        else
+            add_clause(l, clause), i++;
+    }
 }
 
 static void add_method(Lower *l, Frame *f, const Ast *use) {
@@ -186,9 +195,45 @@ static IrNode *weights_of(Lower *l, const Clause *clause, const char *name, IrNo
     return eval_clause(l, frame, clause, &parameters->type, &draws);
 }
 
+static bool has_draws(const IrGraph *graph) {
+    for (const IrNode *n = graph->first; n; n = n->next)
+        if (n->op == OP_draw || n->op == OP_gumbel)
+            return true;
+    return false;
+}
+
+/* The weights of alphas of this shape as a function of its own, by which genotypes are derived: the setting
+ * keep.weights. Where they are drawn there is none: the softmax says how often an operation is drawn by itself. */
+static void note_weights(Lower *l, const Clause *clause, const IrType *type) {
+    if (!l->weighing)
+        l->weighing = ir_module_create(l->arena, "weights");
+    const char *name = arena_printf(l->arena, "weights_%d_%lld", type->rank, (long long)type->dim[type->rank - 1]);
+    if (ir_graph_find(l->weighing, name))
+        return;
+    IrGraph *graph = ir_graph_create(l->weighing, name);
+    Target *outer = l->target, target;
+    lower_begin_target(l, &target, graph, clause->rule->span);
+    IrNode *alphas = ir_graph_add_arg(graph, "alphas", *type, clause->rule->span);
+    IrNode *weights = weights_of(l, clause, name, alphas);
+    l->target = outer;
+    if (!weights || has_draws(graph))
+        return;
+    ir_graph_add_output(graph, "", weights);
+    Str text = str_create(l->arena);
+    const IrAttr *earlier = ir_module_get(l->module, "keep.weights");
+    str_add(&text, earlier ? earlier->s : "");
+    ir_print_graph(graph, &text);
+    ir_module_set(l->module, "keep.weights", ir_attr_string("", text.data), clause->rule->span);
+}
+
 IrNode *lower_weigh(Lower *l, const char *name, IrNode *alphas) {
     const Clause *clause = find_clause(l, "weights");
-    return clause ? weights_of(l, clause, name, alphas) : ir_build1(&l->target->builder, OP_softmax, alphas, 0, NULL);
+    if (!clause)
+        return ir_build1(&l->target->builder, OP_softmax, alphas, 0, NULL);
+    IrNode *weights = weights_of(l, clause, name, alphas);
+    if (weights)
+        note_weights(l, clause, &alphas->type);
+    return weights;
 }
 
 bool lower_weighs_edges(const Lower *l) {

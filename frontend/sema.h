@@ -51,6 +51,14 @@ void sema_check_block(Sema *s, Scope *scope, const Ast *block);
 /* Whether a return stands somewhere in the block. */
 bool sema_returns(const Ast *block);
 void sema_check_space(Sema *s, const Ast *space);
+/* keep.c: a word of the clause `keep` of a method. */
+typedef struct KeepItem {
+    const char *key;      /* the setting that it becomes; NULL: of an operation */
+    const Ast *operation; /* of which a cell has at most `value`; or NULL */
+    const Ast *value;
+} KeepItem;
+/* The words of the clause that begins at kids[*at]; *at: what comes after it. Other forms are reported. */
+KeepItem *keep_read(Arena *arena, const Ast *section, int *at, int *count, Diag *diag);
 /* sema_method.c */
 void sema_check_method(Sema *s, const Ast *method);
 void sema_check_genotype(Sema *s, const Ast *genotype);

@@ -7,6 +7,7 @@
  *     edge(x, mixed) = ...           likewise; mixed: the weighted sum of its candidates, or what `mixed` makes of it
  *     node(betas) = ...              betas: one number for each edge of a node
  *     penalty alphas = ...           alphas: those of all cells, one below the other
+ *     keep threshold = ...           keep.c: what of the alphas a genotype keeps
  *     frozen_epochs ...              what a search has that does not say it itself
  *
  * A block that returns its value may stand in place of "= ...". */
@@ -30,6 +31,7 @@ static const ClauseForm clauses[] = {
     {"node", 1, false, false, false, "node(betas) = softmax(betas)"},
     {"penalty", 1, false, true, false, "penalty alphas = 0.1 * mean(alphas * alphas)"},
     {"frozen_epochs", 0, false, false, false, "frozen_epochs 15"},
+    {"keep", 0, false, false, false, NULL}, /* keep.c */
 };
 enum { CLAUSE_COUNT = sizeof clauses / sizeof clauses[0] };
 
@@ -107,6 +109,19 @@ static void check_clause(Sema *s, const Ast *method, const ClauseForm *clause, c
     check_body(s, &scope, rule);
 }
 
+/* *i: the clause's last part. */
+static void check_keep(Sema *s, const Ast *method, const ClauseForm *clause, int *i) {
+    Scope scope = clause_scope(s, method, clause, method->kids[1]->kids[*i]);
+    int count;
+    KeepItem *items = keep_read(s->arena, method->kids[1], i, &count, s->diag);
+    for (int k = 0; k < count; k++) {
+        if (items[k].operation && !str_map_get(&scope.names, items[k].operation->name))
+            sema_check_operation(s, NULL, items[k].operation);
+        sema_check_expression(s, &scope, items[k].value);
+    }
+    --*i;
+}
+
 static bool is_repeated(const Ast *section, int i) {
     for (int k = 0; k < i; k++)
         if (str_equal(section->kids[k]->name, section->kids[i]->name))
@@ -127,6 +142,8 @@ void sema_check_method(Sema *s, const Ast *method) {
                        diag_choices(s->arena, rule->name, names, CLAUSE_COUNT));
         else if (is_repeated(section, i) && !clause->repeated)
             diag_error(s->diag, rule->name_span, "'%s' is given twice", rule->name);
+        else if (str_equal(clause->name, "keep"))
+            check_keep(s, method, clause, &i);
         else
             check_clause(s, method, clause, rule);
     }

@@ -84,6 +84,11 @@ static void finish_noise(Settings *s) {
         s->noise.relative = gaussian && additive;
 }
 
+static void finish_keep(Settings *s) {
+    if (!s->given[SETTING_keep_per_node])
+        s->keep.per_node = s->given[SETTING_keep_per_edge] ? 0 : s->space.keep;
+}
+
 /* ---- all ---- */
 
 Settings settings_read(const IrModule *module) {
@@ -97,6 +102,7 @@ Settings settings_read(const IrModule *module) {
     finish_schedule(&s.search_weights, s.given[SETTING_search_weights_lr_min]);
     finish_schedule(&s.train_weights, s.given[SETTING_train_weights_lr_min]);
     finish_noise(&s);
+    finish_keep(&s);
     finish_data(&s);
     return s;
 }

@@ -1,157 +1,157 @@
 /* derive.c: supernet + alphas -> genotype.
  * No pass, as it rewrites no graph: it reads numbers that only a run knows. `ndarts-run derive` and the search call
- * derive_cell. */
+ * derive_cell. The rules are mechanisms that published derivations are made of: the heaviest edges of a node (DARTS), all
+ * edges (NAS-Bench-201), a threshold and the heaviest operations of an edge (FairDARTS), edges with weights of their own
+ * (PC-DARTS), a limit on an operation (P-DARTS, whose search gives up the lightest skip connection until two are left). */
 #include "passes/derive.h"
 
-#include "ir/settings.h"
+#include "base/str.h"
 
-#include <math.h>
 #include <string.h>
 
-int derive_count_edges(int inputs, int nodes) {
-    return nodes * inputs + nodes * (nodes - 1) / 2;
+typedef struct Choice {
+    Arena *arena;
+    const DeriveSpace *space;
+    const DeriveWeights *weights;
+    bool *given_up; /* candidates that a limit took away, like the weights */
+} Choice;
+
+/* The operations that are taken of one edge, lightest first. */
+typedef struct ChosenEdge {
+    int count;
+    GenotypeEdge *operations;
+    double score; /* of the heaviest */
+} ChosenEdge;
+
+static bool counts(const Choice *c, int edge, int operation) {
+    const DeriveEdge *e = &c->space->edges[edge];
+    bool heaviest_only = c->space->keep.per_node > 0 || e->count == 1;
+    return !(heaviest_only && str_equal(e->operations[operation], "none")) &&
+           !c->given_up[edge * c->weights->stride + operation];
 }
 
-DeriveSpace derive_space_uniform(Arena *arena, int inputs, int nodes, int keep, int count,
-                                 const char *const *operations) {
-    int edge_count = derive_count_edges(inputs, nodes);
-    DeriveEdge *edges = ARENA_ARRAY(arena, DeriveEdge, edge_count);
-    for (int i = 0; i < edge_count; i++)
-        edges[i] = (DeriveEdge){.count = count, .operations = operations};
-    return (DeriveSpace){.inputs = inputs, .nodes = nodes, .keep = keep, .edge_count = edge_count, .edges = edges};
-}
-
-bool derive_space_from_module(Arena *arena, const IrModule *module, const char *alphas, DeriveSpace *space,
-                              Error *error) {
-    const char *kind = str_starts_with(alphas, "alphas_") ? alphas + strlen("alphas_") : alphas;
-    const Settings settings = settings_read(module);
-    int inputs = (int)settings.space.inputs, nodes = (int)settings.space.nodes;
-    if (!settings.given[SETTING_space_inputs] || !settings.given[SETTING_space_nodes] || inputs < 1 || nodes < 1)
-        return error_set(error, ERROR_INPUT, "'%s' searches no space; only a search has a genotype to derive",
-                         module->name);
-    int count = derive_count_edges(inputs, nodes);
-    DeriveEdge *edges = ARENA_ARRAY(arena, DeriveEdge, count);
-    for (int i = 0; i < count; i++) {
-        const IrAttr *candidates = settings_candidates(module, kind, i);
-        if (!candidates)
-            return error_set(error, ERROR_INPUT, "'%s' has no candidates for edge %d of '%s'", module->name, i, alphas);
-        edges[i] = (DeriveEdge){.count = candidates->count, .operations = candidates->symbols};
+/* Into the list of at most `most`, which is sorted; of equals the earlier ones stay, as the heavier. */
+static void insert(ChosenEdge *chosen, int most, GenotypeEdge operation) {
+    int at = 0;
+    while (at < chosen->count && chosen->operations[at].weight < operation.weight)
+        at++;
+    if (chosen->count == most && at == 0)
+        return;
+    if (chosen->count == most) {
+        at--;
+        for (int i = 0; i < at; i++)
+            chosen->operations[i] = chosen->operations[i + 1];
+    } else {
+        for (int i = chosen->count++; i > at; i--)
+            chosen->operations[i] = chosen->operations[i - 1];
     }
-    *space = (DeriveSpace){
-        .inputs = inputs, .nodes = nodes, .keep = (int)settings.space.keep, .edge_count = count, .edges = edges};
-    return true;
+    chosen->operations[at] = operation;
 }
 
-/* ---- choosing ---- */
-
-void derive_softmax(const double *values, int count, double *weights) {
-    double largest = -INFINITY, sum = 0;
-    for (int i = 0; i < count; i++)
-        largest = fmax(largest, values[i]);
-    for (int i = 0; i < count; i++)
-        sum += weights[i] = exp(values[i] - largest);
-    for (int i = 0; i < count; i++)
-        weights[i] /= sum;
-}
-
-double *derive_edge_weights(Arena *arena, const DeriveSpace *space, const double *betas) {
-    double *weights = ARENA_ARRAY(arena, double, space->edge_count + 1);
-    int edge = 0;
-    for (int node = 0; node < space->nodes; edge += space->inputs + node++)
-        derive_softmax(betas + edge, space->inputs + node, weights + edge);
-    return weights;
-}
-
-/* The heaviest operation of an edge; weight -1 when it has only `none`. */
-static GenotypeEdge choose_operation(Arena *arena, const DeriveEdge *edge, const double *alphas, int source) {
-    double *weights = ARENA_ARRAY(arena, double, edge->count + 1);
-    derive_softmax(alphas, edge->count, weights);
-    GenotypeEdge best = {.source = source, .weight = -1};
-    for (int i = 0; i < edge->count; i++) {
-        double weight = weights[i];
-        if (strcmp(edge->operations[i], "none") != 0 && weight > best.weight) {
-            best.weight = weight;
-            best.operation = edge->operations[i];
-        }
-    }
-    return best;
+static ChosenEdge choose_operations(const Choice *c, int edge, int source) {
+    const DeriveRules *keep = &c->space->keep;
+    const DeriveEdge *e = &c->space->edges[edge];
+    const double *weights = c->weights->of_candidates + (size_t)edge * (size_t)c->weights->stride;
+    double factor = c->weights->of_edges ? c->weights->of_edges[edge] : 1;
+    ChosenEdge chosen = {.operations = ARENA_ARRAY(c->arena, GenotypeEdge, keep->per_edge)};
+    for (int i = 0; i < e->count; i++)
+        if (counts(c, edge, i) && !(keep->has_threshold && weights[i] < keep->threshold))
+            insert(&chosen, keep->per_edge, (GenotypeEdge){source, e->operations[i], factor * weights[i], edge, i});
+    if (chosen.count)
+        chosen.score = chosen.operations[chosen.count - 1].weight;
+    return chosen;
 }
 
 /* Heaviest first; equal weights keep their order, which is that of the sources. */
-static void sort_edges(GenotypeEdge *edges, int count) {
+static void sort_edges(ChosenEdge *edges, int count) {
     for (int i = 1; i < count; i++) {
-        GenotypeEdge edge = edges[i];
+        ChosenEdge edge = edges[i];
         int at = i;
-        for (; at > 0 && edges[at - 1].weight < edge.weight; at--)
+        for (; at > 0 && edges[at - 1].score < edge.score; at--)
             edges[at] = edges[at - 1];
         edges[at] = edge;
     }
 }
 
-GenotypeCell derive_cell(Arena *arena, const DeriveSpace *space, const double *alphas, int stride) {
-    GenotypeCell cell = {.inputs = space->inputs, .node_count = space->nodes};
-    cell.nodes = ARENA_ARRAY(arena, GenotypeNode, space->nodes);
-    int edge = 0;
-    for (int node = 0; node < space->nodes; node++) {
-        int sources = space->inputs + node, count = 0;
-        GenotypeEdge *edges = ARENA_ARRAY(arena, GenotypeEdge, sources);
-        for (int source = 0; source < sources; source++, edge++) {
-            edges[count] = choose_operation(arena, &space->edges[edge], alphas + (size_t)edge * (size_t)stride, source);
-            edges[count].weight *= space->edge_weights ? space->edge_weights[edge] : 1;
-            count += edges[count].operation != NULL;
-        }
-        sort_edges(edges, count);
-        cell.nodes[node].edges = edges;
-        cell.nodes[node].edge_count = space->keep > 0 && space->keep < count ? space->keep : count;
+static GenotypeNode choose_node(const Choice *c, int node, int first_edge) {
+    int sources = c->space->inputs + node, count = 0, per_node = c->space->keep.per_node;
+    ChosenEdge *edges = ARENA_ARRAY(c->arena, ChosenEdge, sources);
+    for (int source = 0; source < sources; source++) {
+        edges[count] = choose_operations(c, first_edge + source, source);
+        count += edges[count].count > 0;
     }
+    if (per_node > 0)
+        sort_edges(edges, count);
+    count = per_node > 0 && per_node < count ? per_node : count;
+    GenotypeNode chosen = {.edges = ARENA_ARRAY(c->arena, GenotypeEdge, count * c->space->keep.per_edge)};
+    for (int e = 0; e < count; e++)
+        for (int i = 0; i < edges[e].count; i++)
+            chosen.edges[chosen.edge_count++] = edges[e].operations[i];
+    return chosen;
+}
+
+/* Without what leads from nodes that have no edges. */
+static void drop_empty_sources(GenotypeCell *cell) {
+    for (int n = 0; n < cell->node_count; n++) {
+        GenotypeNode *node = &cell->nodes[n];
+        int kept = 0;
+        for (int e = 0; e < node->edge_count; e++) {
+            int source = node->edges[e].source - cell->inputs;
+            if (source < 0 || cell->nodes[source].edge_count)
+                node->edges[kept++] = node->edges[e];
+        }
+        node->edge_count = kept;
+    }
+}
+
+static GenotypeCell choose_cell(const Choice *c) {
+    GenotypeCell cell = {.inputs = c->space->inputs, .node_count = c->space->nodes};
+    cell.nodes = ARENA_ARRAY(c->arena, GenotypeNode, c->space->nodes);
+    for (int node = 0, edge = 0; node < c->space->nodes; edge += c->space->inputs + node++)
+        cell.nodes[node] = choose_node(c, node, edge);
+    drop_empty_sources(&cell);
     return cell;
 }
 
-/* ---- text ---- */
+int genotype_count(const GenotypeCell *cell, const char *operation) {
+    int count = 0;
+    for (int n = 0; n < cell->node_count; n++)
+        for (int e = 0; e < cell->nodes[n].edge_count; e++)
+            count += str_equal(cell->nodes[n].edges[e].operation, operation);
+    return count;
+}
 
-static void print_cell(Str *out, const GenotypeCell *cell) {
-    str_addf(out, "    %s {\n", cell->name);
-    for (int i = 0; i < cell->node_count; i++) {
-        str_addf(out, "        s%d = ", cell->inputs + i);
-        for (int j = 0; j < cell->nodes[i].edge_count; j++) {
-            const GenotypeEdge *edge = &cell->nodes[i].edges[j];
-            str_addf(out, "%s%s(s%d)", j ? " + " : "", edge->operation, edge->source);
+/* Of the operation, the last of the lightest. */
+static const GenotypeEdge *find_lightest(const GenotypeCell *cell, const char *operation) {
+    const GenotypeEdge *lightest = NULL;
+    for (int n = 0; n < cell->node_count; n++)
+        for (int e = 0; e < cell->nodes[n].edge_count; e++) {
+            const GenotypeEdge *edge = &cell->nodes[n].edges[e];
+            if (str_equal(edge->operation, operation) && (!lightest || edge->weight <= lightest->weight))
+                lightest = edge;
         }
-        str_add(out, "\n");
-    }
-    if (cell->output) {
-        str_addf(out, "        return %s\n    }\n", cell->output);
-        return;
-    }
-    str_add(out, "        return concat(");
-    for (int i = 0; i < cell->node_count; i++)
-        str_addf(out, "%ss%d", i ? ", " : "", cell->inputs + i);
-    str_add(out, ")\n    }\n");
+    return lightest;
 }
 
-const char *genotype_print(Arena *arena, const GenotypeText *text, int count, const GenotypeCell *cells) {
-    Str out = str_create(arena);
-    if (text->import)
-        str_addf(&out, "import \"%s\"\n\n", text->import);
-    if (text->definitions)
-        str_addf(&out, "%s\n", text->definitions);
-    str_addf(&out, "genotype %s {\n", text->name);
-    for (int i = 0; i < count; i++)
-        print_cell(&out, &cells[i]);
-    str_add(&out, "}\n");
-    if (text->network)
-        str_addf(&out, "\nnetwork main = %s\n", text->network);
-    return out.data;
+/* Gives up one operation of which there are too many; false: there is none. */
+static bool give_up_one(const Choice *c, const GenotypeCell *cell) {
+    for (int i = 0; i < c->space->keep.limit_count; i++) {
+        const DeriveLimit *limit = &c->space->keep.limits[i];
+        if (genotype_count(cell, limit->operation) <= limit->most)
+            continue;
+        const GenotypeEdge *edge = find_lightest(cell, limit->operation);
+        c->given_up[edge->place * c->weights->stride + edge->candidate] = true;
+        return true;
+    }
+    return false;
 }
 
-const char *genotype_network(Arena *arena, const char *network, const char *name, int channels, int layers, int classes,
-                             double auxiliary) {
-    Str out = str_create(arena);
-    str_addf(&out, "%s(%s, C=%d, layers=%d, classes=%d", network, name, channels, layers, classes);
-    if (auxiliary > 0) {
-        str_add(&out, ", auxiliary=");
-        str_add_double(&out, auxiliary);
-    }
-    str_add(&out, ")");
-    return out.data;
+GenotypeCell derive_cell(Arena *arena, const DeriveSpace *space, const DeriveWeights *weights) {
+    size_t count = (size_t)space->edge_count * (size_t)weights->stride;
+    Choice choice = {.arena = arena, .space = space, .weights = weights, .given_up = ARENA_ARRAY(arena, bool, count)};
+    memset(choice.given_up, 0, count);
+    GenotypeCell cell = choose_cell(&choice);
+    while (give_up_one(&choice, &cell))
+        cell = choose_cell(&choice);
+    return cell;
 }

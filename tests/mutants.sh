@@ -261,6 +261,10 @@ mutant 'weights first, with the draws of seconds' runtime/driver/step.c 's/weigh
 mutant 'alphas first, always' runtime/driver/step.c 's/return settings \&\& str_equal\(settings->search.first, "weights"\)/return settings \&\& false/' -- reference/spaces_f64 weights_first
 mutant 'a norm of the weights, always' passes/differentiate.c 's/str_equal\(ctx->settings.search.clip_over, "all"\)/false/' -- reference/spaces_f64 weights_first
 mutant "Nesterov's momentum without the look ahead" passes/optimizer_sgd.c 's/u->settings->nesterov \? /false ? /' -- reference/spaces_f64 weights_first
+mutant 'edges by the softmax of any method' frontend/method.c 's/note_weights\(l, clause, \&alphas->type\);/;/' -- reference/derive_methods
+mutant 'FairDARTS: without a threshold' passes/derive.c 's/keep->has_threshold \&\&/false \&\&/' -- reference/derive_methods
+mutant 'NAS-Bench-201: edges by weight' passes/derive.c 's/if \(per_node > 0\)/if (true)/' -- reference/derive_methods
+mutant 'the heaviest of many skips goes' passes/derive.c 's/edge->weight <= lightest->weight/edge->weight >= lightest->weight/' -- unit/passes_derive
 mutant 'library takes the first batch only' runtime/driver/predict.c 's/first < images; first \+= batch/first < 1; first += batch/' -- cli/library
 mutant 'cost of one edge only' runtime/report/report_cost.c 's/row->macs \+= count_macs/row->macs = count_macs/' -- cli/report prepare test_search
 mutant 'cells return all states' runtime/report/cells_read.c 's/count == 1 \&\& graph->node_count > 1/false/' -- golden/ndartsc/cells

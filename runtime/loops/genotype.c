@@ -31,15 +31,7 @@ const char *genotype_cell_name(const char *alphas) {
     return str_starts_with(alphas, prefix) ? alphas + sizeof prefix - 1 : alphas;
 }
 
-/* Columns of the alphas: the longest list of candidates. */
-static int count_columns(const DeriveSpace *space) {
-    int width = 0;
-    for (int e = 0; e < space->edge_count; e++)
-        width = space->edges[e].count > width ? space->edges[e].count : width;
-    return width;
-}
-
-static double *all_values(Arena *arena, const Tensor *t) {
+static const double *all_values(Arena *arena, const Tensor *t) {
     int64_t count = tensor_count(t);
     double *values = ARENA_ARRAY(arena, double, count + 1);
     for (int64_t i = 0; i < count; i++)
@@ -47,28 +39,39 @@ static double *all_values(Arena *arena, const Tensor *t) {
     return values;
 }
 
-static bool weigh_edges(Arena *arena, const Tensor *betas, DeriveSpace *space, Error *error) {
-    if (tensor_count(betas) != space->edge_count)
+/* Candidates, and edges where these have weights too. */
+static bool weigh(Arena *arena, const IrModule *settings, const GenotypeValues *values, int cell_number,
+                  const DeriveSpace *space, DeriveWeights *weights, Error *error) {
+    const double *alphas = all_values(arena, &values->tensors[cell_number]);
+    weights->stride = derive_count_columns(space);
+    weights->of_candidates =
+        values->are_weights ? alphas : derive_weigh(arena, settings, space, alphas, weights->stride, error);
+    const Tensor *betas = values->betas ? &values->betas[cell_number] : NULL;
+    if (betas && tensor_count(betas) != space->edge_count)
         return error_set(error, ERROR_INPUT, "'%s' has %lld values; the space has %d edges", betas->name,
                          (long long)tensor_count(betas), space->edge_count);
-    space->edge_weights = derive_edge_weights(arena, space, all_values(arena, betas));
-    return true;
+    if (betas)
+        weights->of_edges = all_values(arena, betas);
+    if (betas && !values->are_weights)
+        weights->of_edges = derive_edge_weights(arena, space, weights->of_edges);
+    return weights->of_candidates != NULL;
 }
 
-/* betas: NULL when there are none. */
-static bool derive_from(Arena *arena, const IrModule *settings, const Tensor *alphas, const Tensor *betas,
+static bool derive_from(Arena *arena, const IrModule *settings, const GenotypeValues *values, int cell_number,
                         GenotypeCell *cell, Error *error) {
+    const Tensor *alphas = &values->tensors[cell_number];
     DeriveSpace space;
     if (!derive_space_from_module(arena, settings, alphas->name, &space, error))
         return false;
-    int width = count_columns(&space);
+    int width = derive_count_columns(&space);
     if (alphas->rank != 2 || alphas->shape[0] != space.edge_count || alphas->shape[1] != width)
         return error_set(error, ERROR_INPUT, "'%s' has %lld x %lld values; the space has %d edges with %d candidates",
                          alphas->name, (long long)(alphas->rank > 0 ? alphas->shape[0] : 1),
                          (long long)(alphas->rank > 1 ? alphas->shape[1] : 1), space.edge_count, width);
-    if (betas && !weigh_edges(arena, betas, &space, error))
+    DeriveWeights weights = {0};
+    if (!weigh(arena, settings, values, cell_number, &space, &weights, error))
         return false;
-    *cell = derive_cell(arena, &space, all_values(arena, alphas), width);
+    *cell = derive_cell(arena, &space, &weights);
     cell->name = genotype_cell_name(alphas->name);
     cell->output = settings_read(settings).space.output;
     return true;
@@ -175,46 +178,69 @@ static bool choose_text(Arena *arena, const IrModule *settings, Genotype *genoty
     return !error->kind && report_mistakes(arena, library, genotype, error);
 }
 
-/* Every state is the sum of something. */
+/* A cell gives what its nodes are: all of them, or those that its space names. */
 static bool check_nodes(const GenotypeCell *cell, const Tensor *alphas, Error *error) {
-    for (int i = 0; i < cell->node_count; i++)
-        if (cell->nodes[i].edge_count == 0)
-            return error_set(error, ERROR_INPUT,
-                             "a genotype of this space has nothing to compute s%d from: the edges of %s to it offer "
-                             "`none` only, or none of them is kept",
-                             cell->inputs + i, alphas->name);
-    return true;
+    int empty = -1, count = 0;
+    for (int i = 0; i < cell->node_count; i++) {
+        count += cell->nodes[i].edge_count > 0;
+        empty = empty < 0 && !cell->nodes[i].edge_count ? i : empty;
+    }
+    if (count == cell->node_count || (count > 0 && !cell->output))
+        return true;
+    return error_set(error, ERROR_INPUT,
+                     "a genotype of this space has nothing to compute s%d from: the edges of %s to it offer `none` "
+                     "only, or none of them is kept",
+                     cell->inputs + empty, alphas->name);
 }
 
-bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const Tensor *alphas, const Tensor *betas,
-                    int count, Genotype *genotype, Error *error) {
+bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const GenotypeValues *values,
+                    Genotype *genotype, Error *error) {
     memset(genotype, 0, sizeof(*genotype));
     genotype->name = name;
-    genotype->cell_count = count;
-    genotype->cells = ARENA_ARRAY(arena, GenotypeCell, count);
-    for (int i = 0; i < count; i++)
-        if (!derive_from(arena, settings, &alphas[i], betas ? &betas[i] : NULL, &genotype->cells[i], error) ||
-            !check_nodes(&genotype->cells[i], &alphas[i], error))
+    genotype->cell_count = values->count;
+    genotype->cells = ARENA_ARRAY(arena, GenotypeCell, values->count);
+    for (int i = 0; i < values->count; i++)
+        if (!derive_from(arena, settings, values, i, &genotype->cells[i], error) ||
+            !check_nodes(&genotype->cells[i], &values->tensors[i], error))
             return false;
     return choose_text(arena, settings, genotype, error);
 }
 
-static bool equal_alphas(Arena *arena, const IrModule *settings, const char *name, Tensor *alphas, Error *error) {
+/* Weights that are all the same, and reach any threshold. */
+static bool equal_weights(Arena *arena, const IrModule *settings, const char *name, Tensor *weights, Error *error) {
     DeriveSpace space;
     if (!derive_space_from_module(arena, settings, name, &space, error))
         return false;
-    *alphas = (Tensor){.name = name, .type = TENSOR_f64, .rank = 2, .shape = {space.edge_count, count_columns(&space)}};
-    alphas->data = ARENA_ARRAY(arena, double, tensor_count(alphas) + 1);
+    double weight = space.keep.has_threshold ? space.keep.threshold : 1;
+    *weights = (Tensor){
+        .name = name, .type = TENSOR_f64, .rank = 2, .shape = {space.edge_count, derive_count_columns(&space)}};
+    double *numbers = ARENA_ARRAY(arena, double, tensor_count(weights) + 1);
+    for (int64_t i = 0; i < tensor_count(weights); i++)
+        numbers[i] = weight;
+    weights->data = numbers;
     return true;
+}
+
+/* How alphas are weighed can be computed: of zeros. */
+static bool check_weights(Arena *arena, const IrModule *settings, const char *name, Error *error) {
+    DeriveSpace space;
+    if (!derive_space_from_module(arena, settings, name, &space, error))
+        return false;
+    int width = derive_count_columns(&space);
+    double *zeros = ARENA_ARRAY(arena, double, (int64_t)space.edge_count *width + 1);
+    memset(zeros, 0, sizeof(double) * (size_t)space.edge_count * (size_t)width);
+    return derive_weigh(arena, settings, &space, zeros, width, error) != NULL;
 }
 
 bool genotype_check(Arena *arena, const IrModule *settings, const char *name, Error *error) {
     int count;
     const char *const *names = genotype_alpha_names(settings, &count);
-    Tensor *alphas = ARENA_ARRAY(arena, Tensor, count);
+    Tensor *weights = ARENA_ARRAY(arena, Tensor, count);
     Genotype genotype;
     for (int i = 0; i < count; i++)
-        if (!equal_alphas(arena, settings, names[i], &alphas[i], error))
+        if (!equal_weights(arena, settings, names[i], &weights[i], error) ||
+            !check_weights(arena, settings, names[i], error))
             return false;
-    return genotype_build(arena, settings, name, alphas, NULL, count, &genotype, error);
+    const GenotypeValues values = {.tensors = weights, .count = count, .are_weights = true};
+    return genotype_build(arena, settings, name, &values, &genotype, error);
 }

@@ -20,12 +20,19 @@ const char *const *genotype_alpha_names(const IrModule *settings, int *count);
 const char *genotype_beta_name(Arena *arena, const IrModule *settings, const char *alphas);
 /* alphas_normal are those of the cell `normal`. */
 const char *genotype_cell_name(const char *alphas);
-/* alphas: a tensor of shape [edges, candidates] for each kind of cell of the settings' space; betas: one of shape [edges]
- * for each, or NULL where edges have no weights. The text holds whatever the
+/* A tensor of shape [edges, candidates] for each kind of cell of a space: architecture parameters, or what they weigh. */
+typedef struct GenotypeValues {
+    const Tensor *tensors;
+    const Tensor *betas; /* of shape [edges], one for each; NULL: edges have no weights */
+    int count;
+    bool are_weights; /* both */
+} GenotypeValues;
+/* values: of the settings' space. The text holds whatever the
  * genotype needs (space.definitions), depends on no file but the library's, and has been compiled; its network has the
- * auxiliary head when that fits. ERROR_INPUT when the alphas do not fit, or the text does not compile. */
-bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const Tensor *alphas, const Tensor *betas,
-                    int count, Genotype *genotype, Error *error);
+ * auxiliary head when that fits. ERROR_INPUT when the values do not fit, a cell has nothing to return, or the text does
+ * not compile. */
+bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const GenotypeValues *values,
+                    Genotype *genotype, Error *error);
 
 /* What a genotype is derived from (genotype_derive.c). */
 typedef struct GenotypeSource {
@@ -37,7 +44,7 @@ typedef struct GenotypeSource {
 } GenotypeSource;
 bool genotype_derive(Arena *arena, const GenotypeSource *source, Genotype *genotype, Error *error);
 
-/* Whether the genotypes of a search compile, as far as can be told before it begins: one with equal alphas is built. */
+/* Whether the genotypes of a search compile, as far as can be told before it begins: one with equal weights is built. */
 bool genotype_check(Arena *arena, const IrModule *settings, const char *name, Error *error);
 
 /* Graphviz (cells_dot.c): states as boxes, operations as coloured, labelled edges, the same colours in every drawing.

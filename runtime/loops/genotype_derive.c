@@ -1,6 +1,6 @@
 /* genotype_derive.c: the genotype that a file with architecture parameters stands for.
  * It is a checkpoint (which says what space it searched), any safetensors file with the parameters under their names,
- * or the alphas.jsonl of a search (whose softmax weights order operations just as the parameters do). */
+ * or the alphas.jsonl of a search, which holds their weights. */
 #include "runtime/driver/runtime.h"
 
 #include "base/installed.h"
@@ -11,7 +11,6 @@
 #include "runtime/loops/genotype.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -71,7 +70,7 @@ static size_t longest_row(json_t *rows) {
     return longest;
 }
 
-/* The weights of edges, whose logarithms are betas with the same softmax. */
+/* The weights of edges. */
 static bool add_list(Arena *arena, const char *path, const char *name, json_t *list, TensorFile *file, Error *error) {
     size_t count = json_array_size(list), i;
     double *values = ARENA_ARRAY(arena, double, count + 1);
@@ -79,7 +78,7 @@ static bool add_list(Arena *arena, const char *path, const char *name, json_t *l
     json_array_foreach(list, i, value) {
         if (!json_is_number(value))
             return error_set(error, ERROR_INPUT, "%s: weight %zu of '%s' is no number", path, i, name);
-        values[i] = log(json_number_value(value));
+        values[i] = json_number_value(value);
     }
     Tensor t = {.name = arena_strdup(arena, name), .type = TENSOR_f64, .rank = 1, .data = values};
     t.shape[0] = (int64_t)count;
@@ -99,7 +98,7 @@ static bool add_rows(Arena *arena, const char *path, const char *name, json_t *r
             if (!json_is_number(value))
                 return error_set(error, ERROR_INPUT, "%s: weight %zu in row %zu of '%s' is no number", path, c, r,
                                  name);
-            values[r * width + c] = log(json_number_value(value));
+            values[r * width + c] = json_number_value(value);
         }
     }
     Tensor t = {.name = arena_strdup(arena, name), .type = TENSOR_f64, .rank = 2, .data = values};
@@ -204,9 +203,10 @@ bool genotype_derive(Arena *arena, const GenotypeSource *o, Genotype *genotype, 
     bool lines = str_ends_with(o->file, ".jsonl"), guessed = false;
     bool ok = lines ? read_lines(arena, o, &file, error) : read_tensors(arena, o->file, &file, error);
     IrModule *settings = ok ? choose_settings(arena, o, &file, &guessed, error) : NULL;
-    ok = settings && find_alphas(arena, o, &file, settings, &alphas, &betas, &count, error) &&
-         genotype_build(arena, settings, o->name ? o->name : default_name(arena, o->file), alphas, betas, count,
-                        genotype, error);
+    ok = settings && find_alphas(arena, o, &file, settings, &alphas, &betas, &count, error);
+    const GenotypeValues values = {.tensors = alphas, .betas = betas, .count = count, .are_weights = lines};
+    ok = ok &&
+         genotype_build(arena, settings, o->name ? o->name : default_name(arena, o->file), &values, genotype, error);
     if (!ok && guessed)
         fprintf(stderr, "note: the space was taken to be that of DARTS; --spec SPEC.nd says of what search they are\n");
     return ok;

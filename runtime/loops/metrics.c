@@ -80,36 +80,38 @@ bool metrics_append_timing(const char *path, int64_t epoch, double seconds, doub
     return append_line(path, line, error);
 }
 
-/* An alpha parameter as softmax weights: a row per edge, with as many as the edge has candidates. */
+/* An alpha parameter as weights: a row per edge, with as many as the edge has candidates. */
 typedef struct AlphaWeights {
-    int64_t rows, width; /* width: of the parameter, whose rows are as long as the longest */
-    int64_t *counts;     /* per row */
-    double *weights;     /* rows x width */
+    int64_t rows, width;   /* width: of the parameter, whose rows are as long as the longest */
+    int64_t *counts;       /* per row */
+    const double *weights; /* rows x width */
 } AlphaWeights;
 
-/* How many candidates edge `row` has: all of the row, unless the space says less. */
-static int64_t row_count(const DeriveSpace *space, int64_t row, int64_t width) {
-    bool fewer = row < space->edge_count && space->edges[row].count > 0 && space->edges[row].count < width;
-    return fewer ? space->edges[row].count : width;
+/* Of a parameter that is no row for each edge of the space: the softmax of its rows. */
+static const double *softmax_rows(Arena *arena, const double *values, int64_t rows, int64_t width) {
+    double *weights = ARENA_ARRAY(arena, double, rows *width + 1);
+    for (int64_t r = 0; r < rows; r++)
+        derive_softmax(values + r * width, width, weights + r * width);
+    return weights;
 }
 
 static AlphaWeights alpha_weights(const RtProgram *program, const IrModule *settings, const char *name, Arena *arena) {
     Tensor t = rt_param_get(program, name, arena);
     DeriveSpace space;
     Error ignored = {0};
-    if (!derive_space_from_module(arena, settings, name, &space, &ignored))
-        space.edge_count = 0;
     int64_t count = tensor_count(&t), width = t.rank > 0 ? t.shape[t.rank - 1] : 1;
     AlphaWeights w = {.rows = width > 0 ? count / width : 0, .width = width};
-    w.counts = ARENA_ARRAY(arena, int64_t, w.rows);
-    w.weights = ARENA_ARRAY(arena, double, count);
+    bool fits = derive_space_from_module(arena, settings, name, &space, &ignored) && w.rows == space.edge_count &&
+                width == derive_count_columns(&space);
     double *values = ARENA_ARRAY(arena, double, count);
     for (int64_t i = 0; i < count; i++)
         values[i] = tensor_get(&t, i);
-    for (int64_t r = 0; r < w.rows; r++) {
-        w.counts[r] = row_count(&space, r, width);
-        derive_softmax(values + r * width, (int)w.counts[r], w.weights + r * width);
-    }
+    w.weights = fits ? derive_weigh(arena, settings, &space, values, (int)width, &ignored) : NULL;
+    w.counts = ARENA_ARRAY(arena, int64_t, w.rows);
+    for (int64_t r = 0; r < w.rows; r++)
+        w.counts[r] = w.weights ? space.edges[r].count : width;
+    if (!w.weights)
+        w.weights = softmax_rows(arena, values, w.rows, width);
     return w;
 }
 
@@ -168,11 +170,14 @@ bool metrics_append_alphas(const char *path, int64_t epoch, const RtProgram *pro
     return append_line(path, line, error);
 }
 
+/* Of the weights' parts of their sum, which is 1 unless a method weighs otherwise. */
 static double row_entropy(const double *weights, int64_t count) {
-    double sum = 0;
+    double whole = 0, sum = 0;
+    for (int64_t i = 0; i < count; i++)
+        whole += weights[i];
     for (int64_t i = 0; i < count; i++)
         sum -= weights[i] > 0 ? weights[i] * log(weights[i]) : 0;
-    return sum;
+    return whole > 0 ? sum / whole + log(whole) : 0;
 }
 
 double metrics_alphas_entropy(const RtProgram *program, const IrModule *settings) {

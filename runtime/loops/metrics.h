@@ -32,7 +32,7 @@ typedef struct TrainMetrics {
 bool metrics_append(const char *path, const EpochMetrics *metrics, Error *error);
 bool metrics_append_train(const char *path, const TrainMetrics *metrics, Error *error);
 bool metrics_append_timing(const char *path, int64_t epoch, double seconds, double images_per_second, Error *error);
-/* The softmax weights of every alpha parameter, a row per edge with a number per candidate, under the parameter's name:
+/* The weights of every alpha parameter (derive_weigh), a row per edge with a number per candidate, under the parameter's name:
  * {"epoch": 0, "alphas_normal": [[...], ...]}. settings: of the text, for the candidates of each edge. */
 bool metrics_append_alphas(const char *path, int64_t epoch, const RtProgram *program, const IrModule *settings,
                            Error *error);

@@ -27,7 +27,8 @@ bool search_build_genotype(Search *s, Arena *arena, Genotype *genotype, Error *e
         betas = betas ? betas : ARENA_ARRAY(arena, Tensor, count);
         betas[i] = rt_param_get(s->loop.program, of_edges, arena);
     }
-    return genotype_build(arena, s->loop.module, text_name(s, arena), alphas, betas, count, genotype, error);
+    const GenotypeValues values = {.tensors = alphas, .betas = betas, .count = count};
+    return genotype_build(arena, s->loop.module, text_name(s, arena), &values, genotype, error);
 }
 
 /* ", NAME = "; the first argument has no comma. */

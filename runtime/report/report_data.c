@@ -198,20 +198,15 @@ static const double *edge_weights(Arena *arena, const ReportRun *run, const Deri
     return weights;
 }
 
-/* The genotype of the softmax weights: that of their logarithms as alphas. */
 static int skips_after(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas, int epoch) {
-    int width = 1;
-    for (int e = 0; e < space->edge_count; e++)
-        width = space->edges[e].count > width ? space->edges[e].count : width;
+    int width = derive_count_columns(space);
     double *values = ARENA_ARRAY(arena, double, space->edge_count *width);
     for (int e = 0; e < space->edge_count; e++)
-        for (int c = 0; c < width; c++) {
-            double weight = number_or_nan(json_array_get(weight_row(run, epoch, alphas, e), (size_t)c));
-            values[e * width + c] = weight > 0 ? log(weight) : -1e9;
-        }
-    DeriveSpace weighed = *space;
-    weighed.edge_weights = edge_weights(arena, run, space, alphas, epoch);
-    GenotypeCell cell = derive_cell(arena, &weighed, values, width);
+        for (int c = 0; c < width; c++)
+            values[e * width + c] = number_or_nan(json_array_get(weight_row(run, epoch, alphas, e), (size_t)c));
+    const DeriveWeights weights = {
+        .of_candidates = values, .of_edges = edge_weights(arena, run, space, alphas, epoch), .stride = width};
+    GenotypeCell cell = derive_cell(arena, space, &weights);
     return count_skips(&cell);
 }
 

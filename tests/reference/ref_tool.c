@@ -2,7 +2,7 @@
  *
  *     ref_tool tensors OUT.safetensors NAME=FORMULA:SHAPE...
  *         FORMULA is a kind of value, and the name to hash when that is not NAME ("unit@alphas_normal"): input is
- *         4u - 2, unit 2u - 1, noise sqrt(3) (2u - 1), uniform u, gumbel -log(-log(u + 2^-25)),
+ *         4u - 2, unit 2u - 1, unit/S S (2u - 1), noise sqrt(3) (2u - 1), uniform u, gumbel -log(-log(u + 2^-25)),
  *         label/CLASSES floor(u CLASSES), keep/P u < P as 0 or 1
  *     ref_tool weights OUT.safetensors TEXT HASH_PREFIX VARIANCE_SCALE [NAME=VALUE...]
  *         every weight and statistic of the text; HASH_PREFIX comes before the name that is hashed
@@ -47,6 +47,8 @@ static double input_value(const char *kind, double u) {
         return 4 * u - 2;
     if (str_equal(kind, "unit"))
         return 2 * u - 1;
+    if (str_starts_with(kind, "unit/"))
+        return atof(kind + 5) * (2 * u - 1);
     if (str_equal(kind, "noise"))
         return sqrt(3) * (2 * u - 1);
     if (str_equal(kind, "uniform"))

@@ -23,12 +23,22 @@ static double formula(const char *name, uint64_t i) {
     return (double)(z >> 40) / 16777216.0;
 }
 
+/* From architecture parameters, weighed by their softmax. */
+static GenotypeCell derive(Arena *arena, const DeriveSpace *space, const double *alphas, int stride) {
+    const IrModule *plain = ir_module_create(arena, "plain");
+    Error error = {0};
+    const DeriveWeights weights = {.of_candidates = derive_weigh(arena, plain, space, alphas, stride, &error),
+                                   .stride = stride};
+    assert_non_null(weights.of_candidates);
+    return derive_cell(arena, space, &weights);
+}
+
 static void check_cell(Arena *arena, const char *name, const json_t *expected) {
     double alphas[EDGES * OPERATIONS];
     for (int i = 0; i < EDGES * OPERATIONS; i++)
         alphas[i] = (float)(2 * formula(name, (uint64_t)i) - 1);
     DeriveSpace space = derive_space_uniform(arena, 2, 4, 2, OPERATIONS, operations);
-    GenotypeCell cell = derive_cell(arena, &space, alphas, OPERATIONS);
+    GenotypeCell cell = derive(arena, &space, alphas, OPERATIONS);
     for (size_t i = 0; i < 8; i++) {
         const json_t *pair = json_array_get(expected, i);
         assert_int_equal(cell.nodes[i / 2].edge_count, 2);
@@ -60,13 +70,13 @@ static void test_ties_and_none(void **state) {
     static const char *const names[] = {"none", "skip_connect", "sep_conv_3x3"};
     DeriveSpace space = derive_space_uniform(arena, 1, 2, 1, 3, names);
     const double alphas[3][3] = {{9, 1, 1}, {0, 0, 0}, {0, 0, 0}};
-    GenotypeCell cell = derive_cell(arena, &space, &alphas[0][0], 3);
+    GenotypeCell cell = derive(arena, &space, &alphas[0][0], 3);
     assert_string_equal(cell.nodes[0].edges[0].operation, "skip_connect");
     assert_int_equal(cell.nodes[1].edges[0].source, 0);
     assert_string_equal(cell.nodes[1].edges[0].operation, "skip_connect");
     /* On the edge from state 1 `none` takes less of the whole: that edge is the heavier one. */
     const double lighter[3][3] = {{0, 0, 0}, {5, 1, 0}, {-5, 0, 1}};
-    cell = derive_cell(arena, &space, &lighter[0][0], 3);
+    cell = derive(arena, &space, &lighter[0][0], 3);
     assert_int_equal(cell.nodes[1].edges[0].source, 1);
     assert_string_equal(cell.nodes[1].edges[0].operation, "sep_conv_3x3");
     arena_destroy(arena);
@@ -79,9 +89,9 @@ static void test_ragged(void **state) {
     static const char *const two[] = {"skip_connect", "sep_conv_3x3"}, *const three[] = {"a", "b", "c"};
     static const char *const nothing[] = {"none"};
     const DeriveEdge edges[] = {{2, two}, {1, nothing}, {3, three}};
-    DeriveSpace space = {.inputs = 1, .nodes = 2, .keep = 0, .edge_count = 3, .edges = edges};
+    DeriveSpace space = {.inputs = 1, .nodes = 2, .keep = {.per_edge = 1}, .edge_count = 3, .edges = edges};
     const double alphas[3][3] = {{0, 1, 99}, {3, 99, 99}, {0, 0, 2}};
-    GenotypeCell cell = derive_cell(arena, &space, &alphas[0][0], 3);
+    GenotypeCell cell = derive(arena, &space, &alphas[0][0], 3);
     assert_int_equal(cell.nodes[0].edge_count, 1);
     assert_string_equal(cell.nodes[0].edges[0].operation, "sep_conv_3x3");
     assert_true(fabs(cell.nodes[0].edges[0].weight - 0.7310585786300049) < 1e-15);
@@ -114,13 +124,95 @@ static void test_settings(void **state) {
     arena_destroy(arena);
 }
 
+/* Of four edges with a skip connection the lightest are given up until two are left: an edge comes back with its next
+ * operation, or another edge takes its place. */
+static void test_limit(void **state) {
+    (void)state;
+    Arena *arena = arena_create();
+    static const char *const names[] = {"skip", "conv"};
+    static const DeriveLimit limit = {"skip", 2};
+    DeriveSpace space = derive_space_uniform(arena, 2, 2, 2, 2, names);
+    const double values[5][2] = {{0.9, 0.1}, {0.6, 0.5}, {0.8, 0.2}, {0.7, 0.1}, {0.1, 0.3}};
+    const DeriveWeights weights = {.of_candidates = &values[0][0], .stride = 2};
+    GenotypeCell cell = derive_cell(arena, &space, &weights);
+    assert_int_equal(genotype_count(&cell, "skip"), 4);
+    space.keep.limits = &limit;
+    space.keep.limit_count = 1;
+    cell = derive_cell(arena, &space, &weights);
+    assert_int_equal(genotype_count(&cell, "skip"), 2);
+    assert_string_equal(cell.nodes[0].edges[0].operation, "skip"); /* 0.9, and 0.6 became conv's 0.5 */
+    assert_string_equal(cell.nodes[0].edges[1].operation, "conv");
+    assert_string_equal(cell.nodes[1].edges[0].operation, "skip"); /* 0.8; 0.7 became 0.1, and that edge made room */
+    assert_int_equal(cell.nodes[1].edges[1].source, 2);
+    assert_string_equal(cell.nodes[1].edges[1].operation, "conv");
+    arena_destroy(arena);
+}
+
+/* Weights of edges count for which are taken, not for the threshold; what leads from a node without edges goes too. */
+static void test_edge_weights(void **state) {
+    (void)state;
+    Arena *arena = arena_create();
+    static const char *const names[] = {"a", "b"};
+    DeriveSpace space = derive_space_uniform(arena, 1, 3, 1, 2, names);
+    const double values[6][2] = {{0.2, 0.1}, {0.6, 0.9}, {0.8, 0.1}, {0.7, 0.3}, {0.5, 0.9}, {0.4, 0.1}};
+    const double edges[6] = {1, 0.5, 0.1, 0.6, 0.1, 0.9};
+    DeriveWeights weights = {.of_candidates = &values[0][0], .of_edges = edges, .stride = 2};
+    GenotypeCell cell = derive_cell(arena, &space, &weights);
+    assert_int_equal(cell.nodes[1].edges[0].source, 0); /* 0.9 * 0.5 over 0.8 * 0.1 */
+    assert_int_equal(cell.nodes[2].edges[0].source, 0); /* 0.7 * 0.6 over 0.4 * 0.9 */
+    space.keep.has_threshold = true;
+    space.keep.threshold = 0.75;
+    weights.of_edges = NULL;
+    cell = derive_cell(arena, &space, &weights);
+    assert_int_equal(cell.nodes[0].edge_count, 0); /* 0.2 */
+    assert_int_equal(cell.nodes[1].edges[0].source, 0);
+    assert_int_equal(cell.nodes[2].edge_count, 0); /* its heaviest edge, 0.9, came from node 0 */
+    arena_destroy(arena);
+}
+
+/* The functions of a clause `weights`: of all rows at once, and of rows as long as an edge has candidates. */
+static void test_weigh(void **state) {
+    (void)state;
+    Arena *arena = arena_create();
+    static const char *const two[] = {"a", "b"};
+    DeriveSpace space = derive_space_uniform(arena, 1, 1, 0, 2, two);
+    IrModule *module = ir_module_create(arena, "settings");
+    Error error = {0};
+    const double alphas[2] = {0.5, -1};
+    ir_module_set(module, "keep.weights",
+                  ir_attr_string("", "graph @f(%alphas: f32[1,2]) -> f32[1,2] {\n"
+                                     "  %1 = scalar {name=\"linear(10, 0.5, 0)\"} : f32[]\n"
+                                     "  %2 = div %alphas, %1 : f32[1,2]\n"
+                                     "  %3 = softmax %2 : f32[1,2]\n"
+                                     "  %4 = reduce_max %3 {axes=[1], keep=true} : f32[1,1]\n"
+                                     "  %5 = div %3, %4 : f32[1,2]\n"
+                                     "  return %5\n}\n"),
+                  (Span){0});
+    const double *weights = derive_weigh(arena, module, &space, alphas, 2, &error);
+    assert_non_null(weights);
+    assert_true(weights[0] == 1 && fabs(weights[1] - exp(-3)) < 1e-15);
+    ir_module_set(module, "keep.weights",
+                  ir_attr_string("", "graph @f(%alphas: f32[2]) -> f32[2] {\n"
+                                     "  %1 = reduce_sum %alphas {axes=[0]} : f32[]\n"
+                                     "  %2 = sub %alphas, %1 : f32[2]\n"
+                                     "  return %2\n}\n"),
+                  (Span){0});
+    weights = derive_weigh(arena, module, &space, alphas, 2, &error);
+    assert_non_null(weights);
+    assert_true(weights[0] == 1 && weights[1] == -0.5);
+    ir_module_set(module, "keep.weights", ir_attr_string("", "graph"), (Span){0});
+    assert_null(derive_weigh(arena, module, &space, alphas, 2, &error));
+    assert_string_equal(error.message, "the setting keep.weights is no text of functions");
+    arena_destroy(arena);
+}
+
 static void test_text(void **state) {
     (void)state;
     Arena *arena = arena_create();
     static const char *const names[] = {"skip_connect", "sep_conv_3x3"};
     DeriveSpace space = derive_space_uniform(arena, 2, 2, 2, 2, names);
     const double alphas[5][2] = {{0, 1}, {2, 0}, {0, 1}, {0, 2}, {3, 0}};
-    GenotypeCell cell = derive_cell(arena, &space, &alphas[0][0], 2);
+    GenotypeCell cell = derive(arena, &space, &alphas[0][0], 2);
     cell.name = "normal";
     GenotypeText text = {.name = "found", .import = "darts.nd"};
     text.network = genotype_network(arena, "cifar", "found", 36, 20, 10, 0.4);
@@ -140,7 +232,8 @@ static void test_text(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reference), cmocka_unit_test(test_ties_and_none), cmocka_unit_test(test_ragged),
-        cmocka_unit_test(test_settings),  cmocka_unit_test(test_text),
+        cmocka_unit_test(test_settings),  cmocka_unit_test(test_limit),         cmocka_unit_test(test_edge_weights),
+        cmocka_unit_test(test_weigh),     cmocka_unit_test(test_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
