@@ -100,9 +100,10 @@ static void set_space(Lower *l, Frame *f, const Ast *experiment) {
     }
 }
 
-static const char *const search_names[] = {"space",  "network", "data",          "split",  "limit", "class_weights",
-                                           "epochs", "batch",   "frozen_epochs", "seed",   "order", "weights",
-                                           "alphas", "noise",   "drop_path",     "method", "first", "clip_over"};
+static const char *const search_names[] = {"space",         "network", "data",      "split",         "limit",
+                                           "class_weights", "epochs",  "batch",     "frozen_epochs", "seed",
+                                           "order",         "weights", "alphas",    "noise",         "drop_path",
+                                           "method",        "first",   "clip_over", "eigenvalue",    "early_stop"};
 static const char *const train_names[] = {"network",  "data",    "limit",     "epochs",          "batch",
                                           "seed",     "weights", "drop_path", "label_smoothing", "class_weights",
                                           "hold_out", "warm_up", "ema",       "ema_warm_up"};
@@ -146,6 +147,10 @@ static void run_setting(Lower *l, Frame *f, const char *kind, const Ast *setting
         lower_data_line(l, f, setting->kids[0]);
     else if (setting->kind == AST_attach)
         set_attachment(l, f, setting);
+    else if (str_equal(name, "eigenvalue"))
+        lower_eigenvalue(l, f, setting->kids[0]);
+    else if (str_equal(name, "early_stop"))
+        lower_early_stop(l, f, setting->kids[0]);
     else if (str_equal(name, "weights") || str_equal(name, "alphas"))
         lower_optimizer(l, f, setting_key(l, kind, name), setting->kids[0]);
     else if (str_equal(name, "split") || str_equal(name, "limit"))

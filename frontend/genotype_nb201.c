@@ -87,3 +87,21 @@ GenotypeForm *genotype_read_nb201(Arena *arena, const SourceFile *source, size_t
     form->cells[0].output_count = 1;
     return form;
 }
+
+/* ---- writing ---- */
+
+static const char *bench_name(Arena *arena, const char *operation) {
+    bool ours = str_ends_with(operation, "_201");
+    return ours ? arena_strndup(arena, operation, strlen(operation) - strlen("_201")) : operation;
+}
+
+const char *frontend_nb201_string(Arena *arena, const FormCell *cell) {
+    Str out = str_create(arena);
+    for (int i = 0; i < cell->node_count; i++) {
+        const FormNode *node = &cell->nodes[i];
+        str_add(&out, i ? "+|" : "|");
+        for (int e = 0; e < node->count; e++)
+            str_addf(&out, "%s~%d|", bench_name(arena, node->edges[e].operation), node->edges[e].source);
+    }
+    return out.data;
+}

@@ -295,6 +295,9 @@ void setting_report_argument(Lower *l, const Ast *argument, const char *call, co
 const OptimizerRow *optimizer_named(const Ast *value);
 /* section: "search.weights", "search.alphas" or "train.weights" */
 void lower_optimizer(Lower *l, Frame *f, const char *section, const Ast *value);
+/* watch.c: eigenvalue every N, early_stop ... of a search. */
+void lower_eigenvalue(Lower *l, Frame *f, const Ast *value);
+void lower_early_stop(Lower *l, Frame *f, const Ast *value);
 /* data_line.c: the settings data.*, and classes, H, W and channels for the network. data: of the experiment, or NULL.
  */
 void lower_data_line(Lower *l, Frame *f, const Ast *data);

@@ -245,6 +245,10 @@ settings
     ;
 setting
     : name sum                       { $$ = NAMED(setting, @$, $1, @1, $2); }
+    | name NAME INTEGER              { Ast *every = named(LEAF(name, @2), $2, @2), *number = LEAF(int, @3); /* every 2: every(2) */
+                                       number->integer = $3;
+                                       Span span = span_join(@2, @3);
+                                       $$ = NAMED(setting, @$, $1, @1, NODE(call, span, every, number)); }
     | name '=' expression            { $$ = NAMED(setting, @$, $1, @1, $3); $$->integer = 1; }
     | name sum '=' expression        { $$ = NAMED(rule, @$, $1, @1, $2, $4); }
     | name sum block                 { $$ = NAMED(rule, @$, $1, @1, $2, $3); }

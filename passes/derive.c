@@ -121,6 +121,14 @@ int genotype_count(const GenotypeCell *cell, const char *operation) {
     return count;
 }
 
+int genotype_count_skips(const GenotypeCell *cell) {
+    int count = 0;
+    for (int n = 0; n < cell->node_count; n++)
+        for (int e = 0; e < cell->nodes[n].edge_count; e++)
+            count += str_starts_with(cell->nodes[n].edges[e].operation, "skip_connect");
+    return count;
+}
+
 /* Of the operation, the last of the lightest. */
 static const GenotypeEdge *find_lightest(const GenotypeCell *cell, const char *operation) {
     const GenotypeEdge *lightest = NULL;

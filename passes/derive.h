@@ -93,6 +93,8 @@ typedef struct GenotypeCell {
 GenotypeCell derive_cell(Arena *arena, const DeriveSpace *space, const DeriveWeights *weights);
 /* How many of an operation a cell has. */
 int genotype_count(const GenotypeCell *cell, const char *operation);
+/* Of operations whose name begins with skip_connect: the spaces' skip connections. */
+int genotype_count_skips(const GenotypeCell *cell);
 
 /* What goes around the cells in the text of a genotype. */
 typedef struct GenotypeText {

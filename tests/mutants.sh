@@ -265,6 +265,10 @@ mutant 'edges by the softmax of any method' frontend/method.c 's/note_weights\(l
 mutant 'FairDARTS: without a threshold' passes/derive.c 's/keep->has_threshold \&\&/false \&\&/' -- reference/derive_methods
 mutant 'NAS-Bench-201: edges by weight' passes/derive.c 's/if \(per_node > 0\)/if (true)/' -- reference/derive_methods
 mutant 'the heaviest of many skips goes' passes/derive.c 's/edge->weight <= lightest->weight/edge->weight >= lightest->weight/' -- unit/passes_derive
+mutant 'Hessian: half of a difference' runtime/loops/hessian.c 's/\(2 \* part\)/part/' -- reference/hessian_f64
+mutant 'Hessian: statistics stay as the gradients left them' runtime/loops/hessian.c 's/info->kind == PARAM_alpha \|\| info->kind == PARAM_statistic/info->kind == PARAM_alpha/' -- cli/eigenvalue
+mutant 'early stop: a window too short' runtime/loops/early_stop.c 's/last \+ 1 - window : 0/last + 2 - window : 0/' -- unit/runtime_early_stop
+mutant 'early stop: the genotype at hand' runtime/loops/search.c 's/m->genotype_of, m->epoch/m->epoch, m->epoch/' -- cli/eigenvalue
 mutant 'library takes the first batch only' runtime/driver/predict.c 's/first < images; first \+= batch/first < 1; first += batch/' -- cli/library
 mutant 'cost of one edge only' runtime/report/report_cost.c 's/row->macs \+= count_macs/row->macs = count_macs/' -- cli/report prepare test_search
 mutant 'cells return all states' runtime/report/cells_read.c 's/count == 1 \&\& graph->node_count > 1/false/' -- golden/ndartsc/cells

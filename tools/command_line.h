@@ -33,7 +33,7 @@ typedef struct Options {
     bool help, version, list_passes, list_settings;
     /* what is written, and where */
     const char *output, *out, *draw, *profile; /* profile: "" without a file */
-    bool json, tensorboard, log_steps, verbose, epoch_per_step;
+    bool json, tensorboard, log_steps, verbose, epoch_per_step, hessian, spectrum;
     /* the forms of a text */
     const char *emit, *target, *graph, *kind, *arch, *card;
     OptionList graphs;

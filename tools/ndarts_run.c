@@ -7,10 +7,11 @@
 #include <signal.h>
 
 static RunCommand *const runs[COMMAND_COUNT] = {
-    [COMMAND_search] = run_search, [COMMAND_train] = run_train,       [COMMAND_eval] = run_eval,
-    [COMMAND_derive] = run_derive, [COMMAND_genotype] = run_genotype, [COMMAND_trace] = run_trace,
-    [COMMAND_infer] = run_infer,   [COMMAND_import] = run_import,     [COMMAND_export] = run_export,
-    [COMMAND_tune] = run_tune,     [COMMAND_report] = run_report,     [COMMAND_info] = run_info};
+    [COMMAND_search] = run_search,   [COMMAND_train] = run_train,       [COMMAND_eval] = run_eval,
+    [COMMAND_derive] = run_derive,   [COMMAND_genotype] = run_genotype, [COMMAND_trace] = run_trace,
+    [COMMAND_hessian] = run_hessian, [COMMAND_infer] = run_infer,       [COMMAND_import] = run_import,
+    [COMMAND_export] = run_export,   [COMMAND_tune] = run_tune,         [COMMAND_report] = run_report,
+    [COMMAND_info] = run_info};
 
 static void print_usage(FILE *out) {
     fprintf(out, "usage: ndarts-run COMMAND ...; COMMAND --help lists its options\n\n");

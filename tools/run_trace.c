@@ -10,6 +10,8 @@ bool run_trace(const Options *o, Error *error) {
                           .out = o->output,
                           .epoch = o->epoch < 0 ? 0 : o->epoch,
                           .steps = o->steps,
+                          .hessian = o->hessian || o->spectrum,
+                          .spectrum = o->spectrum,
                           .epoch_per_step = o->epoch_per_step};
     if (!trace.program.path || !trace.feed || !trace.out)
         return error_set(error, ERROR_INPUT, "trace needs a text, --feed F.safetensors and -o OUT.safetensors");

@@ -3,8 +3,6 @@
 
 #include "base/str.h"
 
-#include <string.h>
-
 /* ---- Python ---- */
 
 static void add_node(Str *out, const FormNode *node) {
@@ -54,25 +52,6 @@ static const char *as_python(Arena *arena, const GenotypeForm *form) {
     return out.data;
 }
 
-/* ---- NAS-Bench-201 ---- */
-
-static const char *bench_name(Arena *arena, const char *operation) {
-    bool ours = str_ends_with(operation, "_201");
-    return ours ? arena_strndup(arena, operation, strlen(operation) - strlen("_201")) : operation;
-}
-
-static const char *as_nb201(Arena *arena, const GenotypeForm *form) {
-    Str out = str_create(arena);
-    for (int i = 0; i < form->cells[0].node_count; i++) {
-        const FormNode *node = &form->cells[0].nodes[i];
-        str_add(&out, i ? "+|" : "|");
-        for (int e = 0; e < node->count; e++)
-            str_addf(&out, "%s~%d|", bench_name(arena, node->edges[e].operation), node->edges[e].source);
-    }
-    str_add(&out, "\n");
-    return out.data;
-}
-
 /* The other way of writing down lacks what this genotype has. */
 const char *genotype_write(Arena *arena, const char *path, const GenotypeForm *form, GenotypeFormat format,
                            Error *error) {
@@ -83,7 +62,8 @@ const char *genotype_write(Arena *arena, const char *path, const GenotypeForm *f
         concats = concats && form->cells[i].concat && form->cells[i].inputs == 2 && form->cells[i].node_count > 0;
     }
     if (format == GENOTYPE_python ? concats : form->nas_bench_201 && sums)
-        return format == GENOTYPE_python ? as_python(arena, form) : as_nb201(arena, form);
+        return format == GENOTYPE_python ? as_python(arena, form)
+                                         : arena_printf(arena, "%s\n", frontend_nb201_string(arena, &form->cells[0]));
     if (format == GENOTYPE_python)
         error_set(error, ERROR_INPUT,
                   "%s: Python's Genotype is of cells with two inputs that concatenate their nodes%s", path,

@@ -36,7 +36,7 @@ bool genotype_build(Arena *arena, const IrModule *settings, const char *name, co
 
 /* What a genotype is derived from (genotype_derive.c). */
 typedef struct GenotypeSource {
-    const char *file;        /* a checkpoint, a file of architecture parameters, or an alphas.jsonl */
+    const char *file; /* a checkpoint, a file of architecture parameters, an alphas.jsonl, or a search's folder */
     const char *spec, *name; /* the search they belong to, what it is called; NULL: what the file says */
     int64_t epoch;           /* line of an alphas.jsonl; -1: the last */
     const char *const *sets; /* of spec */

@@ -171,14 +171,24 @@ static bool find_alphas(Arena *arena, const GenotypeSource *o, const TensorFile 
     return true;
 }
 
+/* The search that left an alphas.jsonl left its network beside it. */
+static const char *network_beside(Arena *arena, const char *path) {
+    const char *slash = strrchr(path, '/');
+    size_t folder = slash ? (size_t)(slash + 1 - path) : 0;
+    const char *network = arena_printf(arena, "%.*snetwork.ir", (int)folder, path);
+    return str_ends_with(path, "alphas.jsonl") && !file_is_missing(network) ? network : NULL;
+}
+
 /* guessed: nothing says of what space the parameters are. */
 static IrModule *choose_settings(Arena *arena, const GenotypeSource *o, const TensorFile *file, bool *guessed,
                                  Error *error) {
     if (o->spec)
         return spec_settings(arena, o, error);
-    const char *text = stored_settings(arena, file);
+    const char *text = stored_settings(arena, file), *network = network_beside(arena, o->file);
     if (text)
         return checkpoint_parse_settings(arena, o->file, text, error);
+    if (network)
+        return ir_read_module(arena, network, diag_create(arena, stderr), error);
     const Tensor *t = tensor_find(file, "alphas_normal");
     *guessed = true;
     return darts_settings(arena, t && t->rank == 2 ? t->shape[1] : 7);
@@ -196,7 +206,7 @@ static const char *default_name(Arena *arena, const char *path) {
     return arena_strndup(arena, file, strcspn(file, "."));
 }
 
-bool genotype_derive(Arena *arena, const GenotypeSource *o, Genotype *genotype, Error *error) {
+static bool derive_file(Arena *arena, const GenotypeSource *o, Genotype *genotype, Error *error) {
     TensorFile file = {0};
     Tensor *alphas = NULL, *betas = NULL;
     int count = 0;
@@ -210,4 +220,17 @@ bool genotype_derive(Arena *arena, const GenotypeSource *o, Genotype *genotype, 
     if (!ok && guessed)
         fprintf(stderr, "note: the space was taken to be that of DARTS; --spec SPEC.nd says of what search they are\n");
     return ok;
+}
+
+/* A search's folder stands for its alphas.jsonl. */
+bool genotype_derive(Arena *arena, const GenotypeSource *o, Genotype *genotype, Error *error) {
+    struct stat status;
+    GenotypeSource source = *o;
+    if (stat(o->file, &status) == 0 && S_ISDIR(status.st_mode)) {
+        size_t length = strlen(o->file);
+        while (length > 1 && o->file[length - 1] == '/')
+            length--;
+        source.file = arena_printf(arena, "%.*s/alphas.jsonl", (int)length, o->file);
+    }
+    return derive_file(arena, &source, genotype, error);
 }

@@ -29,8 +29,7 @@ static bool append_text(const char *path, const char *line, Error *error) {
     return ok ? true : error_set(error, ERROR_MACHINE, "%s: cannot write: %s", path, strerror(code));
 }
 
-/* Takes line. */
-static bool append_line(const char *path, json_t *line, Error *error) {
+bool metrics_append_line(const char *path, json_t *line, Error *error) {
     Arena *arena = arena_create();
     Str s = str_create(arena);
     json_add_line(&s, line);
@@ -53,7 +52,13 @@ bool metrics_append(const char *path, const EpochMetrics *m, Error *error) {
     json_add(line, "valid_loss", json_number(m->valid_loss));
     json_add(line, "valid_accuracy", json_number(m->valid_accuracy));
     json_add(line, "alphas_entropy", json_number(m->alphas_entropy));
-    return append_line(path, line, error);
+    if (isfinite(m->eigenvalue))
+        json_add(line, "eigenvalue", json_number(m->eigenvalue));
+    if (m->stopped_by) {
+        json_add(line, "stopped_by", json_text(m->stopped_by));
+        json_add(line, "genotype_of", json_integer((json_int_t)m->genotype_of));
+    }
+    return metrics_append_line(path, line, error);
 }
 
 bool metrics_append_train(const char *path, const TrainMetrics *m, Error *error) {
@@ -69,7 +74,7 @@ bool metrics_append_train(const char *path, const TrainMetrics *m, Error *error)
     json_add(line, "valid_accuracy5", json_number(m->valid_accuracy5));
     json_add(line, "best_epoch", json_integer((json_int_t)m->best_epoch));
     json_add(line, "best_accuracy", json_number(m->best_accuracy));
-    return append_line(path, line, error);
+    return metrics_append_line(path, line, error);
 }
 
 bool metrics_append_timing(const char *path, int64_t epoch, double seconds, double images_per_second, Error *error) {
@@ -77,7 +82,7 @@ bool metrics_append_timing(const char *path, int64_t epoch, double seconds, doub
     json_t *line = json_pack("{s:I}", "epoch", (json_int_t)epoch);
     json_add(line, "seconds", json_number(round(seconds * 1e3) / 1e3));
     json_add(line, "images_per_second", json_number(round(rate * 10) / 10));
-    return append_line(path, line, error);
+    return metrics_append_line(path, line, error);
 }
 
 /* An alpha parameter as weights: a row per edge, with as many as the edge has candidates. */
@@ -167,7 +172,7 @@ bool metrics_append_alphas(const char *path, int64_t epoch, const RtProgram *pro
         json_add(line, name, alphas_json(&w));
     }
     arena_destroy(arena);
-    return append_line(path, line, error);
+    return metrics_append_line(path, line, error);
 }
 
 /* Of the weights' parts of their sum, which is 1 unless a method weighs otherwise. */

@@ -15,6 +15,9 @@ typedef struct EpochMetrics {
     double alphas_loss, alphas_accuracy;          /* on the batches that moved the alphas; NaN when frozen */
     double valid_loss, valid_accuracy;            /* after the epoch, evaluation mode */
     double alphas_entropy;                        /* mean over edges; log(candidates) when uniform */
+    double eigenvalue;                            /* of the alphas' Hessian; NaN: none was computed */
+    const char *stopped_by;                       /* the rule that ends the search here; or NULL */
+    int64_t genotype_of;                          /* and the epoch whose genotype it returns */
 } EpochMetrics;
 
 /* Of one epoch of a training. */
@@ -29,6 +32,7 @@ typedef struct TrainMetrics {
 } TrainMetrics;
 
 /* All append one line; ERROR_MACHINE when it cannot be written. */
+bool metrics_append_line(const char *path, json_t *line, Error *error); /* takes line */
 bool metrics_append(const char *path, const EpochMetrics *metrics, Error *error);
 bool metrics_append_train(const char *path, const TrainMetrics *metrics, Error *error);
 bool metrics_append_timing(const char *path, int64_t epoch, double seconds, double images_per_second, Error *error);

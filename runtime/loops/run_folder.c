@@ -36,6 +36,7 @@ static const char *const names[] = {
     "checkpoint.old.safetensors", /* of earlier versions */
     "metrics.jsonl",
     "alphas.jsonl",
+    "genotypes.jsonl",
     "timing.jsonl",
     "steps.jsonl",
     "events.out.tfevents.ndarts",

@@ -5,12 +5,13 @@
  *             the alphas move (Adam), with the loss of a batch of the second half
  *         the weights move (clipped SGD with momentum), with the loss of the batch of the first half; they come first
  *         where the text says so
- *     after every epoch: loss and accuracy on the second half, in evaluation mode; genotype; checkpoint
+ *     after every epoch: loss and accuracy on the second half, in evaluation mode; what is watched; genotype; checkpoint
  *
  * What each pass is given, rates and draws, says rt_step. When the second half has fewer batches than the first it starts
  * again in another order. */
 #include "runtime/loops/search.h"
 
+#include "runtime/loops/genotype_lines.h"
 #include "runtime/loops/metrics.h"
 
 #include <math.h>
@@ -122,36 +123,44 @@ static EpochMetrics epoch_metrics(const Search *s) {
         .alphas_loss = moved ? sums->alphas_loss / (double)sums->alphas_images : NAN,
         .alphas_accuracy = moved ? (double)sums->alphas_correct / (double)sums->alphas_images : NAN,
         .alphas_entropy = metrics_alphas_entropy(s->loop.program, s->loop.module),
+        .eigenvalue = NAN,
     };
 }
 
-static void print_epoch(Search *s, const EpochMetrics *m, const Genotype *genotype) {
+static const char *eigenvalue_words(Arena *arena, const EpochMetrics *m) {
+    return isfinite(m->eigenvalue) ? arena_printf(arena, ", eigenvalue %.5g", m->eigenvalue) : "";
+}
+
+static void print_epoch(Search *s, Arena *arena, const EpochMetrics *m, const Genotype *genotype) {
     progress_clear(&s->loop.progress);
     fprintf(stderr,
             "epoch %lld/%lld: train loss %.4f accuracy %.2f %%, validation loss %.4f accuracy %.2f %%, entropy of the "
-            "alphas %.4f%s, %.1f s, %.0f images/s\n%s",
+            "alphas %.4f%s%s, %.1f s, %.0f images/s\n%s",
             (long long)m->epoch + 1, (long long)s->loop.at.epochs, m->train_loss, 100 * m->train_accuracy,
-            m->valid_loss, 100 * m->valid_accuracy, m->alphas_entropy, m->frozen ? " (frozen)" : "",
-            progress_clock() - s->loop.epoch_started, s->loop.epoch_rate, genotype->text);
+            m->valid_loss, 100 * m->valid_accuracy, m->alphas_entropy, eigenvalue_words(arena, m),
+            m->frozen ? " (frozen)" : "", progress_clock() - s->loop.epoch_started, s->loop.epoch_rate, genotype->text);
 }
 
-static bool write_epoch(Search *s, const EpochMetrics *m, Error *error) {
+static bool write_epoch(Search *s, const EpochMetrics *m, const Genotype *genotype, Error *error) {
     return metrics_append(loop_file(&s->loop, "metrics.jsonl"), m, error) &&
            metrics_append_alphas(loop_file(&s->loop, "alphas.jsonl"), s->loop.at.epoch, s->loop.program, s->loop.module,
                                  error) &&
+           genotype_append_line(loop_file(&s->loop, "genotypes.jsonl"), s->loop.at.epoch, genotype, error) &&
            metrics_append_timing(loop_file(&s->loop, "timing.jsonl"), s->loop.at.epoch,
                                  progress_clock() - s->loop.epoch_started, s->loop.epoch_rate, error);
 }
 
 /* Writes down the epoch that is complete, then moves on to the next. The checkpoint comes last: if anything before it
  * fails, a resumed search repeats the epoch and drops what was written of it. */
-static bool finish_epoch(Search *s, const EpochMetrics *m, Error *error) {
+static bool finish_epoch(Search *s, EpochMetrics *m, Error *error) {
     Arena *arena = arena_create();
     Genotype genotype;
     bool ok = search_build_genotype(s, arena, &genotype, error);
     if (ok)
-        print_epoch(s, m, &genotype);
-    ok = ok && write_epoch(s, m, error) && search_save_genotype(s, arena, &genotype, error);
+        print_epoch(s, arena, m, &genotype);
+    ok = ok && search_watch_end(s, &genotype, m, error) && write_epoch(s, m, &genotype, error) &&
+         (!m->stopped_by || search_read_genotype(s, arena, m->genotype_of, m->epoch, &genotype, error)) &&
+         search_save_genotype(s, arena, &genotype, error);
     arena_destroy(arena);
     return ok && loop_next_epoch(&s->loop, error);
 }
@@ -160,13 +169,16 @@ static bool search_epochs(Search *s, Error *error) {
     fprintf(stderr, "search: %lld epochs, %lld steps per epoch, %lld images at a time\n", (long long)s->loop.at.epochs,
             (long long)s->loop.steps, (long long)rt_program_batch(s->loop.program));
     progress_begin(&s->loop.progress, stderr, s->loop.at.epochs, s->loop.steps, s->loop.at.global_step);
-    while (s->loop.at.epoch < s->loop.at.epochs) {
+    int64_t genotype_of;
+    while (s->loop.at.epoch < s->loop.at.epochs && !search_has_stopped(s, &genotype_of, error)) {
         if (!train_epoch(s, error))
             return false;
         EpochMetrics m = epoch_metrics(s);
         Evaluation valid;
         if (!evaluate_images(s->loop.program, s->eval_loader, loop_evaluation(&s->loop), loop_interrupted, NULL, &valid,
                              error))
+            return false;
+        if (!loop_interrupted() && !search_watch_eigenvalue(s, &m.eigenvalue, error) && !loop_interrupted())
             return false;
         if (loop_interrupted())
             return loop_stop_interrupted(&s->loop, error);
@@ -175,13 +187,23 @@ static bool search_epochs(Search *s, Error *error) {
         if (!finish_epoch(s, &m, error))
             return false;
     }
-    return true;
+    return !error->kind;
+}
+
+/* That of the alphas, or, of a search that has ended early, of the epoch that its rule says. */
+static bool final_genotype(Search *s, Genotype *genotype, Error *error) {
+    int64_t epoch;
+    if (!search_has_stopped(s, &epoch, error))
+        return !error->kind && search_build_genotype(s, s->loop.arena, genotype, error);
+    fprintf(stderr, "the search ended early, after epoch %lld of %lld; its genotype is that of epoch %lld\n",
+            (long long)s->loop.at.epoch, (long long)s->loop.at.epochs, (long long)epoch + 1);
+    return search_read_genotype(s, s->loop.arena, epoch, s->loop.at.epoch - 1, genotype, error);
 }
 
 /* The genotype as text, and drawn. */
 static bool show_genotype(Search *s, FILE *result, Error *error) {
     Genotype genotype;
-    if (!search_build_genotype(s, s->loop.arena, &genotype, error))
+    if (!final_genotype(s, &genotype, error))
         return false;
     search_draw_cells(s, s->loop.arena, &genotype);
     fputs(search_genotype_text(s, s->loop.arena, &genotype), result);
@@ -190,7 +212,7 @@ static bool show_genotype(Search *s, FILE *result, Error *error) {
 }
 
 bool search_run(Arena *arena, const LoopOptions *options, FILE *result, Error *error) {
-    static const char *const lines[] = {"metrics.jsonl", "alphas.jsonl", "timing.jsonl", NULL};
+    static const char *const lines[] = {"metrics.jsonl", "alphas.jsonl", "genotypes.jsonl", "timing.jsonl", NULL};
     Search s = {.loop = {.arena = arena, .options = *options, .what = "search", .prefer = "search", .lines = lines}};
     loop_ignore_readers();
     if (!loop_check_options(arena, "search", &s.loop.options, error))

@@ -31,6 +31,17 @@ bool search_build_genotype(Search *s, Arena *arena, Genotype *genotype, Error *e
     return genotype_build(arena, s->loop.module, text_name(s, arena), &values, genotype, error);
 }
 
+bool search_read_genotype(Search *s, Arena *arena, int64_t epoch, int64_t ended, Genotype *genotype, Error *error) {
+    const GenotypeSource source = {
+        .file = loop_file(&s->loop, "alphas.jsonl"), .name = text_name(s, arena), .epoch = epoch};
+    if (!genotype_derive(arena, &source, genotype, error))
+        return false;
+    genotype->text =
+        arena_printf(arena, "# Of epoch %lld; the search ended early, after epoch %lld of %lld.\n%s",
+                     (long long)epoch + 1, (long long)ended + 1, (long long)s->loop.at.epochs, genotype->text);
+    return true;
+}
+
 /* ", NAME = "; the first argument has no comma. */
 static void begin_argument(Str *out, const char *name) {
     str_addf(out, "%s%s = ", out->data[out->length - 1] == '(' ? "" : ", ", name);

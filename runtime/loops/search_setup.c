@@ -76,8 +76,9 @@ static bool open_data(Search *s, Error *error) {
 }
 
 static bool open_program(Search *s, Error *error) {
-    static const GraphKind kinds[] = {GRAPH_search_alphas, GRAPH_search_weights, GRAPH_eval};
-    return loop_open_program(&s->loop, kinds, sizeof(kinds) / sizeof(kinds[0]), error);
+    static const GraphKind kinds[] = {GRAPH_search_alphas, GRAPH_search_weights, GRAPH_eval, GRAPH_gradients};
+    bool watched = s->loop.settings.search.eigenvalue_every > 0;
+    return loop_open_program(&s->loop, kinds, watched ? 4 : 3, error);
 }
 
 static bool open_loaders(Search *s, Error *error) {
@@ -90,7 +91,10 @@ static bool open_loaders(Search *s, Error *error) {
     o.shuffle_stream = NULL, o.augment = &s->loop.no_augment;
     s->eval_loader = s->alphas_loader ? loader_create(&o, error) : NULL;
     s->loop.steps = s->eval_loader ? loader_batch_count(s->weights_loader) : 0;
-    return s->eval_loader != NULL;
+    o.count = o.batch < alphas_images ? o.batch : alphas_images;
+    if (s->eval_loader && s->loop.settings.search.eigenvalue_every > 0)
+        s->fixed_loader = loader_create(&o, error);
+    return s->eval_loader != NULL && !error->kind;
 }
 
 bool search_open(Search *s, Error *error) {
@@ -108,5 +112,6 @@ void search_close(Search *s) {
     loader_destroy(s->weights_loader);
     loader_destroy(s->alphas_loader);
     loader_destroy(s->eval_loader);
+    loader_destroy(s->fixed_loader);
     loop_close(&s->loop);
 }

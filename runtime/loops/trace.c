@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "runtime/data/class_balance.h"
 #include "runtime/driver/step.h"
+#include "runtime/loops/hessian.h"
 
 #include <math.h>
 #include <string.h>
@@ -352,6 +353,16 @@ static bool run_search_step(Trace *t, int64_t s, Error *error) {
     return true;
 }
 
+static bool run_gradients(void *trace, Error *error) {
+    return run_graph(trace, GRAPH_gradients, 0, true, error);
+}
+
+/* Of the loss of the stand-alone pass with respect to the alphas. */
+static bool trace_hessian(Trace *t, Error *error) {
+    Hessian h = {.arena = t->arena, .program = t->program, .pass = run_gradients, .context = t};
+    return hessian_results(&h, tensor_find(&t->feed_file, "hessian_vector"), t->options->spectrum, &t->results, error);
+}
+
 static bool trace_search(Trace *t, Error *error) {
     if (!run_graph(t, GRAPH_eval, STAND_ALONE, true, error))
         return false;
@@ -362,6 +373,8 @@ static bool trace_search(Trace *t, Error *error) {
     add_output(t, GRAPH_gradients, "loss", "loss");
     add_all_gradients(t, "");
     add_params(t, PARAM_statistic, "after/");
+    if (t->options->hessian && !trace_hessian(t, error))
+        return false;
     if (t->options->steps == 0)
         return true;
     if (!rt_state_set(t->program, &t->initial, RT_STATE_all, error))

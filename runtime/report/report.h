@@ -71,6 +71,8 @@ const IrModule *report_found(Arena *arena, const ReportRun *run);
 const char *report_drawn_cell(Arena *arena, const ReportRun *run, const char *name);
 /* The member `key` of every line. */
 ReportSeries report_series(Arena *arena, const json_t *lines, const char *key, const char *title);
+/* The same, with straight lines over gaps between numbers. */
+ReportSeries report_bridged_series(Arena *arena, const json_t *lines, const char *key, const char *title);
 /* The softmax weights of each edge: a plot with a series for each of its candidates; all of one height. */
 ReportPlot *report_edges(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas);
 /* The names of the runs' architecture parameters: 0, 1 or 2; their space. */

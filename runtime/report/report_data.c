@@ -121,6 +121,19 @@ static json_t *weight_row(const ReportRun *run, int epoch, const char *alphas, i
     return json_array_get(rows, (size_t)edge);
 }
 
+ReportSeries report_bridged_series(Arena *arena, const json_t *lines, const char *key, const char *title) {
+    ReportSeries series = report_series(arena, lines, key, title);
+    double *y = ARENA_ARRAY(arena, double, series.count + 1);
+    for (int i = 0, last = -1; i < series.count; i++) {
+        y[i] = series.y[i];
+        for (int k = last + 1; !isnan(y[i]) && last >= 0 && k < i; k++)
+            y[k] = y[last] + (y[i] - y[last]) * (k - last) / (i - last);
+        last = isnan(y[i]) ? last : i;
+    }
+    series.y = y;
+    return series;
+}
+
 /* Node i of a cell has an edge from every earlier state. */
 static const char *edge_name(Arena *arena, const DeriveSpace *space, int edge) {
     int node = 0, first = 0;
@@ -180,14 +193,6 @@ int report_alphas(Arena *arena, const ReportRun *run, const char *const **names,
     return count;
 }
 
-static int count_skips(const GenotypeCell *cell) {
-    int count = 0;
-    for (int n = 0; n < cell->node_count; n++)
-        for (int e = 0; e < cell->nodes[n].edge_count; e++)
-            count += str_starts_with(cell->nodes[n].edges[e].operation, "skip_connect");
-    return count;
-}
-
 /* Of that epoch; NULL: edges have none. */
 static const double *edge_weights(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas,
                                   int epoch) {
@@ -207,7 +212,7 @@ static int skips_after(Arena *arena, const ReportRun *run, const DeriveSpace *sp
     const DeriveWeights weights = {
         .of_candidates = values, .of_edges = edge_weights(arena, run, space, alphas, epoch), .stride = width};
     GenotypeCell cell = derive_cell(arena, space, &weights);
-    return count_skips(&cell);
+    return genotype_count_skips(&cell);
 }
 
 ReportSeries report_skips(Arena *arena, const ReportRun *run, const DeriveSpace *space, const char *alphas,

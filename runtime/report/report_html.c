@@ -9,6 +9,7 @@
 #include "runtime/report/report.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <string.h>
 
 static const char style[] =
@@ -212,6 +213,29 @@ static void add_curves(Arena *arena, Str *s, const ReportRun *run, bool search) 
     html_add_picture(s, report_draw(arena, plots, 6, 3, 1180, 540), "loss, accuracy, rate, gradient, speed", "gnuplot");
 }
 
+static bool has_numbers(const ReportSeries *series) {
+    for (int i = 0; i < series->count; i++)
+        if (!isnan(series->y[i]))
+            return true;
+    return false;
+}
+
+/* What a search watched, if it did. */
+static void add_eigenvalues(Arena *arena, Str *s, const ReportRun *run) {
+    ReportSeries eigenvalue = report_bridged_series(arena, run->metrics, "eigenvalue", "eigenvalue");
+    ReportPlot plot = {.title = "dominant eigenvalue of the alphas' Hessian", .series_count = 1, .series = &eigenvalue};
+    const json_t *last = json_array_get(run->metrics, json_array_size(run->metrics) - 1);
+    const json_t *genotype_of = json_object_get(last, "genotype_of");
+    if (!has_numbers(&eigenvalue) && !genotype_of)
+        return;
+    str_add(s, "<h3>Eigenvalues</h3>\n");
+    if (json_is_integer(genotype_of))
+        str_addf(s, "<p>The search ended early; its genotype is that of epoch %lld.</p>\n",
+                 (long long)json_integer_value(genotype_of) + 1);
+    if (has_numbers(&eigenvalue))
+        html_add_picture(s, report_draw(arena, &plot, 1, 1, 590, 270), "dominant eigenvalue over time", "gnuplot");
+}
+
 static const char *cell_word(const char *alphas) {
     const char *word = genotype_cell_name(alphas);
     return str_equal(word, "reduce") ? "reduction" : word;
@@ -386,6 +410,8 @@ static void add_run(Arena *arena, Str *s, const ReportRun *run) {
         add_curves(arena, s, run, search);
     else
         str_add(s, "<p class=\"missing\">No epoch is finished yet.</p>\n");
+    if (search)
+        add_eigenvalues(arena, s, run);
     add_cells(arena, s, run);
     add_alphas(arena, s, run);
     report_add_classes(arena, s, run);
