@@ -46,7 +46,7 @@ typedef struct Objects {
     const char **objects; /* paths, of the cache */
     int *holds;           /* the open files */
     int unit_count, unit_capacity;
-    Str **units; /* sources that have to be compiled; the last is the table */
+    Str **units; /* sources that have to be compiled; the first is the table: cold or warm, links have one order */
 } Objects;
 
 /* ---- symbols ---- */
@@ -236,7 +236,7 @@ static void keep_objects(const Objects *o, const char *const *paths) {
     const char **keys = ARENA_ARRAY(arena, const char *, o->unit_count);
     Str lines = str_create(arena);
     str_add(&lines, "\n"); /* ends a line that was cut short */
-    for (int i = 0; i < o->unit_count - 1; i++) {
+    for (int i = 1; i < o->unit_count; i++) {
         Str all = str_create(arena);
         str_addf(&all, "%s%s", o->base, o->units[i]->data);
         keys[i] = hash_of(arena, &all);
@@ -254,8 +254,8 @@ bool rt_objects_build(const RtCompiling *work, const CgDefinitions *definitions,
     Objects o = {.work = work, .arena = work->arena, .definitions = definitions};
     name_functions(&o);
     find_objects(&o);
-    make_units(&o);
     make_table(&o);
+    make_units(&o);
     int count = o.unit_count + o.object_count;
     const char **paths = ARENA_ARRAY(o.arena, const char *, count), **units = ARENA_ARRAY(o.arena, const char *, count);
     for (int i = 0; i < o.unit_count; i++)
