@@ -5,8 +5,8 @@
  * --cpu-time counts the processor's time instead of the clock's: for comparing on a busy machine, with one thread.
  *
  * Prints the time of the best and the median step, the time of each half, GFLOP/s of useful work (recomputation not counted: the
- * multiply-adds of the forward pass, times 2 for flops, times 2 for the alphas' half (forward, gradient of the data) and 3 for the weights'), the share
- * of the peak, and the memory of the process. */
+ * multiply-adds of the forward pass, times 2 for flops, times 2 for the alphas' half (forward, gradient of the data) and 3 for the weights'; of a search
+ * of second order the alphas' half is two passes of each kind), the share of the peak, and the memory of the process. */
 #include "base/diag.h"
 #include "runtime/device/machine.h"
 #include "runtime/driver/runtime.h"
@@ -32,7 +32,8 @@ static double now(void) {
 typedef struct Bench {
     RtProgram *program;
     int64_t batch;
-    RtInput inputs[2];
+    RtInput inputs[4];
+    GraphKind alphas; /* search-alphas or search-second */
 } Bench;
 
 /* Uniform images in [-1, 1) and labels, storage layout. */
@@ -49,6 +50,8 @@ static void make_inputs(Bench *b) {
         labels[i] = (int32_t)(i % 10);
     b->inputs[0] = (RtInput){"input", pixels};
     b->inputs[1] = (RtInput){"labels", labels};
+    b->inputs[2] = (RtInput){"input_valid", pixels};
+    b->inputs[3] = (RtInput){"labels_valid", labels};
 }
 
 static double run_half(Bench *b, GraphKind kind, int64_t taken, Error *error) {
@@ -57,7 +60,7 @@ static double run_half(Bench *b, GraphKind kind, int64_t taken, Error *error) {
     double start = now();
     RtRun run = rt_step(kind, rt_program_settings(b->program), 10, &at);
     run.batch = b->batch;
-    run.input_count = 2;
+    run.input_count = kind == GRAPH_search_second ? 4 : 2;
     run.inputs = b->inputs;
     if (!rt_run(b->program, &run, error))
         return -1;
@@ -73,14 +76,14 @@ static int compare_doubles(const void *a, const void *b) {
 static int run(const RtProgramOptions *options, int steps, double macs) {
     Error error = {0};
     double opened = now();
-    Bench b = {.program = rt_program_open(options, &error), .batch = options->batch};
+    Bench b = {.program = rt_program_open(options, &error), .batch = options->batch, .alphas = options->kinds[0]};
     if (!b.program)
         return error_report(&error);
     opened = now() - opened;
     make_inputs(&b);
     double alphas[MAX_STEPS], weights[MAX_STEPS], both[MAX_STEPS];
     for (int s = -2; s < steps; s++) {
-        double a = run_half(&b, GRAPH_search_alphas, s + 2, &error);
+        double a = run_half(&b, b.alphas, s + 2, &error);
         double w = a < 0 ? -1 : run_half(&b, GRAPH_search_weights, s + 2, &error);
         if (w < 0)
             return error_report(&error);
@@ -93,7 +96,7 @@ static int run(const RtProgramOptions *options, int steps, double macs) {
     double peak = machine_measure_peak(rt_program_threads(b.program));
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    double work = 2 * macs * (double)b.batch * (2 + 3);
+    double work = 2 * macs * (double)b.batch * (b.alphas == GRAPH_search_second ? 2 * (2 + 3) + 3 : 2 + 3);
     printf("module            %s\n", rt_program_identity(b.program));
     printf("open              %.2f s\n", opened);
     printf("search step       best %.3f s, median %.3f s (alphas %.3f s, weights %.3f s), batch %ld, %d threads\n",
@@ -107,8 +110,19 @@ static int run(const RtProgramOptions *options, int steps, double macs) {
     return 0;
 }
 
+/* What moves the alphas of the text. */
+static bool choose_alphas(const RtProgramOptions *options, GraphKind *kind) {
+    Error error = {0};
+    Arena *arena = arena_create();
+    const IrModule *text = rt_text_load_options(arena, options, &error);
+    const Settings settings = text ? settings_read(text) : (Settings){0};
+    *kind = settings_alphas_graph(&settings);
+    arena_destroy(arena);
+    return text || error_report(&error) == 0;
+}
+
 int main(int argc, char **argv) {
-    static const GraphKind kinds[] = {GRAPH_search_alphas, GRAPH_search_weights};
+    GraphKind kinds[] = {GRAPH_search_alphas, GRAPH_search_weights};
     const char *sets[MAX_SETS];
     RtProgramOptions options = {.path = "specs/noisy_darts_a.nd",
                                 .sets = sets,
@@ -142,5 +156,5 @@ int main(int argc, char **argv) {
     }
     if (steps < 1 || steps > MAX_STEPS)
         steps = 10;
-    return run(&options, steps, macs);
+    return choose_alphas(&options, &kinds[0]) ? run(&options, steps, macs) : 1;
 }

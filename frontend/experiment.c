@@ -100,10 +100,10 @@ static void set_space(Lower *l, Frame *f, const Ast *experiment) {
     }
 }
 
-static const char *const search_names[] = {"space",         "network", "data",      "split",         "limit",
-                                           "class_weights", "epochs",  "batch",     "frozen_epochs", "seed",
-                                           "order",         "weights", "alphas",    "noise",         "drop_path",
-                                           "method",        "first",   "clip_over", "eigenvalue",    "early_stop"};
+static const char *const search_names[] = {
+    "space",     "network",       "data",  "split",     "limit",      "class_weights", "epochs",
+    "batch",     "frozen_epochs", "seed",  "order",     "weights",    "alphas",        "noise",
+    "drop_path", "method",        "first", "clip_over", "eigenvalue", "early_stop",    "paired_draws"};
 static const char *const train_names[] = {"network",  "data",    "limit",     "epochs",          "batch",
                                           "seed",     "weights", "drop_path", "label_smoothing", "class_weights",
                                           "hold_out", "warm_up", "ema",       "ema_warm_up"};

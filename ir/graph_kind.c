@@ -7,6 +7,7 @@ static const char *const kind_names[GRAPH_KIND_COUNT] = {
     [GRAPH_infer] = "infer",
     [GRAPH_eval] = "eval",
     [GRAPH_search_alphas] = "search-alphas",
+    [GRAPH_search_second] = "search-second",
     [GRAPH_search_weights] = "search-weights",
     [GRAPH_train] = "train",
     [GRAPH_gradients] = "gradients",

@@ -4,6 +4,7 @@
 #define NDARTS_IR_SETTINGS_H
 
 #include "ir/data_sources.h"
+#include "ir/graph_kind.h"
 #include "ir/ir.h"
 #include "ir/optimizers.h"
 
@@ -73,6 +74,8 @@ typedef struct Settings {
 /* settings_read.c. What a value of the wrong type stands for is as if it were not there. */
 Settings settings_read(const IrModule *module);
 bool settings_are_of(const Settings *settings, const char *kind); /* "search", "train" or "network" */
+/* The step graph that moves the alphas: search-alphas, or search-second of a search of second order. */
+GraphKind settings_alphas_graph(const Settings *settings);
 /* Of the search or the training. */
 int64_t settings_epochs(const Settings *settings);
 /* Images of a step: search.batch, or train.batch of a text without it. */

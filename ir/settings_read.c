@@ -111,6 +111,10 @@ bool settings_are_of(const Settings *s, const char *kind) {
     return str_equal(s->network.kind ? s->network.kind : "network", kind);
 }
 
+GraphKind settings_alphas_graph(const Settings *s) {
+    return str_equal(s->search.order, "second") ? GRAPH_search_second : GRAPH_search_alphas;
+}
+
 int64_t settings_epochs(const Settings *s) {
     return settings_are_of(s, "search") ? s->search.epochs : s->train.epochs;
 }

@@ -8,7 +8,8 @@
  * values the runtime knows. With ctx->grad_output_loss the loss is sum(logits * grad_output), grad_output being an
  * input shaped like the logits, so that d loss / d logits = grad_output. Changes nothing in inference, and in a graph
  * that has a loss. The output "penalty", which a search method makes of the alphas, is added to the loss of the graphs
- * that compute gradients of alphas, and taken away from the others. */
+ * that compute gradients of alphas, and taken away from the others; of search-second, where one pass has it and others
+ * have not, second-order takes it. */
 #include "passes/rewrite.h"
 
 /* NULL: the classes have none. */
@@ -49,6 +50,8 @@ static IrNode *build_product_loss(IrBuilder *b, IrNode *logits) {
 static IrNode *take_penalty(PassContext *ctx, IrGraph *g) {
     IrNode *penalty = ir_graph_find_output(g, "penalty");
     int kept = 0;
+    if (ctx->kind == GRAPH_search_second)
+        return NULL;
     for (int i = 0; i < g->output_count; i++)
         if (g->outputs[i].value != penalty)
             g->outputs[kept++] = g->outputs[i];

@@ -36,6 +36,10 @@ static bool kind_is_wanted(const PassContext *ctx, IrParamKind kind) {
     }
 }
 
+static bool is_any_wanted(const PassContext *ctx) {
+    return kind_is_wanted(ctx, PARAM_alpha) || kind_is_wanted(ctx, PARAM_weight);
+}
+
 static bool is_wanted_source(const PassContext *ctx, const IrGraph *g, const IrNode *n) {
     if (ir_param_read(n)) {
         const IrParam *param = ir_module_find_param(g->module, ir_param_read(n));
@@ -45,9 +49,10 @@ static bool is_wanted_source(const PassContext *ctx, const IrGraph *g, const IrN
            str_equal(ir_attr_get_string(n, "name", ""), "input");
 }
 
-static void mark_wanted(Gradients *gradients, const PassContext *ctx, const IrGraph *g) {
+/* wanted: of the sources, at first. */
+static void mark_wanted(Gradients *gradients, const IrGraph *g) {
     for (IrNode *n = g->first; n; n = n->next) {
-        bool wanted = is_wanted_source(ctx, g, n);
+        bool wanted = gradients->wanted[n->id];
         for (int i = 0; i < n->input_count && rules[n->op] != grad_zero && !ir_is(n, OP_EFFECT); i++) {
             wanted = wanted || gradients->wanted[n->inputs[i]->id];
         }
@@ -64,6 +69,38 @@ static void propagate(Gradients *gradients, IrNode *loss) {
             gradients->b.span = n->span;
             rules[n->op](gradients, n, dy);
         }
+    }
+}
+
+/* Numbers the graph. */
+static Gradients start(PassContext *ctx, IrGraph *g) {
+    ir_graph_number(g);
+    size_t count = (size_t)g->next_id;
+    return (Gradients){.b = {.graph = g, .diag = ctx->diag},
+                       .sum = ARENA_ARRAY(ctx->arena, IrNode *, count),
+                       .wanted = ARENA_ARRAY(ctx->arena, bool, count)};
+}
+
+/* The sources are wanted. */
+static void differentiate(Gradients *gradients, IrNode *loss) {
+    mark_wanted(gradients, loss->graph);
+    if (gradients->wanted[loss->id]) {
+        gradients->b.span = loss->span;
+        gradients->b.tag = loss->tag;
+        gradients->sum[loss->id] = ir_constant(&gradients->b, 1);
+        propagate(gradients, loss);
+    }
+}
+
+void gradients_of(PassContext *ctx, IrNode *loss, IrNode *const *sources, int count, IrNode **results) {
+    Gradients gradients = start(ctx, loss->graph);
+    for (int i = 0; i < count; i++)
+        gradients.wanted[sources[i]->id] = true;
+    differentiate(&gradients, loss);
+    gradients.b.tag = loss->tag;
+    for (int i = 0; i < count; i++) {
+        IrNode *sum = gradients.sum[sources[i]->id];
+        results[i] = sum ? sum : gradients_broadcast(&gradients, ir_constant(&gradients.b, 0), &sources[i]->type);
     }
 }
 
@@ -108,21 +145,14 @@ static void add_outputs(Gradients *gradients, PassContext *ctx, IrGraph *g, IrNo
 
 bool pass_differentiate(PassContext *ctx, IrGraph *g) {
     IrNode *loss = ir_graph_find_output(g, "loss");
-    if (!loss || !graph_kind_is_training(ctx->kind)) {
+    if (!loss || !is_any_wanted(ctx)) {
         return false;
     }
-    ir_graph_number(g);
-    size_t count = (size_t)g->next_id;
     IrNode *last = g->last;
-    Gradients gradients = {.b = {.graph = g, .diag = ctx->diag},
-                           .sum = ARENA_ARRAY(ctx->arena, IrNode *, count),
-                           .wanted = ARENA_ARRAY(ctx->arena, bool, count)};
-    mark_wanted(&gradients, ctx, g);
-    if (gradients.wanted[loss->id]) {
-        gradients.b.span = loss->span;
-        gradients.sum[loss->id] = ir_constant(&gradients.b, 1);
-        propagate(&gradients, loss);
-    }
+    Gradients gradients = start(ctx, g);
+    for (IrNode *n = g->first; n; n = n->next)
+        gradients.wanted[n->id] = is_wanted_source(ctx, g, n);
+    differentiate(&gradients, loss);
     add_outputs(&gradients, ctx, g, last);
     return true;
 }

@@ -16,6 +16,12 @@ typedef struct Gradients {
 
 typedef void GradientRule(Gradients *g, IrNode *y, IrNode *dy);
 
+/* ---- differentiate.c ---- */
+
+/* Adds, at the end of its graph, the gradients of a loss with respect to values that it may depend on, which count as
+ * independent of each other. Numbers the graph. */
+void gradients_of(PassContext *ctx, IrNode *loss, IrNode *const *sources, int count, IrNode **results);
+
 /* ---- gradients.c ---- */
 
 /* Does the gradient of input i of y matter? */

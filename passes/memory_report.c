@@ -58,10 +58,10 @@ void memory_report(PassContext *ctx, IrGraph *g, Str *out) {
 /* ---- the stage that takes most ---- */
 
 const char *memory_owner(Arena *arena, const IrNode *node) {
-    const char *tag = node->tag, *dot = tag ? strchr(tag, '.') : NULL;
+    const char *tag = node->tag, *dot = tag ? strchr(tag, '.') : NULL, *of_pass = tag ? strchr(tag, '/') : NULL;
     if (!tag)
         return "the rest";
-    if (str_starts_with(tag, "cells."))
+    if (str_starts_with(of_pass ? of_pass + 1 : tag, "cells."))
         dot = strchr(dot + 1, '.');
     return dot ? arena_strndup(arena, tag, (size_t)(dot - tag)) : tag;
 }

@@ -37,6 +37,7 @@ IrNode *update_state(Update *u, int which, const IrParam *of) {
 }
 
 IrNode *update_assign_state(Update *u, IrNode *state, IrNode *value) {
-    update_assign(u, ir_attr_get_string(state, "name", ""), value);
+    if (!u->ahead)
+        update_assign(u, ir_attr_get_string(state, "name", ""), value);
     return value;
 }

@@ -258,7 +258,8 @@ static bool has_alphas(const IrGraph *g) {
 /* Says why the text has no graph of this kind. */
 static bool check_kind(PassContext *ctx, const IrGraph *forward) {
     const char *text = ctx->settings.network.kind;
-    bool search_step = ctx->kind == GRAPH_search_alphas || ctx->kind == GRAPH_search_weights;
+    bool search_step =
+        ctx->kind == GRAPH_search_alphas || ctx->kind == GRAPH_search_second || ctx->kind == GRAPH_search_weights;
     const char *name = graph_kind_name(ctx->kind);
     if (search_step && text && !str_equal(text, "search"))
         diag_error(ctx->diag, forward->span, "the graph '%s' needs a text that defines a search; this one defines a %s",

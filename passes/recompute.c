@@ -6,7 +6,8 @@
  * A value of the forward that the backward reads is made again when it has images (N) and belongs to an edge. States,
  * and everything without images (statistics, scales), are kept; so a clone never waits for a reduction over the batch.
  * Each value is cloned once, right before its first use and with that user's tag: what several edges share is not
- * repeated. Draws are repeated too: they are functions of their counters. The forward ends with the output "loss".
+ * repeated. Draws are repeated too: they are functions of their counters. The forward ends with the output "loss"; in a
+ * graph of several passes (staging.h) each has its own, as "plus_loss", and what was kept of one is free in the next.
  *
  * When there is memory to spare (ctx->keep_bytes) the values that cost most to make again, per byte, are kept in it.
  * Elementwise values never are: what they are made of is there, or is made again. Without a budget a training keeps
@@ -18,6 +19,7 @@
 #include "passes/staging.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Marks of nodes: FORWARD until it is found that the backward needs the value of an edge, which AGAIN says, and KEPT
  * that it is in memory. */
@@ -70,9 +72,9 @@ static int compare_worth(const void *a, const void *b) {
     return x->position - y->position;
 }
 
-static void choose_kept(PassContext *ctx, IrNode *loss, int64_t left, double least_worth) {
+static void choose_kept(PassContext *ctx, IrNode *loss, const IrNode *end, int64_t left, double least_worth) {
     Choice choice = {.ctx = ctx};
-    for (IrNode *n = loss->next; n; n = n->next)
+    for (IrNode *n = loss->next; n != end; n = n->next)
         for (int i = 0; i < n->input_count; i++)
             find_candidates(&choice, n->inputs[i]);
     if (choice.count > 0)
@@ -106,21 +108,21 @@ static IrNode *find_replacement(IrBuilder *b, IrNode *n) {
     return n->scratch;
 }
 
-bool pass_recompute(PassContext *ctx, IrGraph *g) {
-    IrNode *loss = ir_graph_find_output(g, "loss");
-    if (!loss || !graph_kind_is_training(ctx->kind) || ctx->wide) {
-        return false;
-    }
+/* Of the pass that the loss belongs to. */
+static bool recompute_pass(PassContext *ctx, IrGraph *g, IrNode *loss) {
+    IrNode *end = loss->next;
+    while (end && staging_same_pass(end->tag, loss->tag))
+        end = end->next;
     ir_clear_scratch(g);
-    for (IrNode *n = g->first; n != loss->next; n = n->next) {
+    for (IrNode *n = loss; n && staging_same_pass(n->tag, loss->tag); n = n->prev) {
         n->mark = FORWARD;
     }
     if (ctx->keep_bytes > 0)
-        choose_kept(ctx, loss, ctx->keep_bytes, 0);
+        choose_kept(ctx, loss, end, ctx->keep_bytes, 0);
     else if (ctx->keep_bytes == PASS_KEEP_WORTHWHILE && ctx->kind == GRAPH_train)
-        choose_kept(ctx, loss, INT64_MAX, WORTHWHILE);
+        choose_kept(ctx, loss, end, INT64_MAX, WORTHWHILE);
     bool changed = false;
-    for (IrNode *n = loss->next; n; n = n->next) {
+    for (IrNode *n = loss->next; n != end; n = n->next) {
         for (int i = 0; i < n->input_count; i++) {
             IrBuilder b = {.graph = g, .before = n, .diag = ctx->diag, .tag = n->tag};
             IrNode *replacement = find_replacement(&b, n->inputs[i]);
@@ -129,5 +131,18 @@ bool pass_recompute(PassContext *ctx, IrGraph *g) {
         }
     }
     ir_clear_scratch(g);
+    return changed;
+}
+
+bool pass_recompute(PassContext *ctx, IrGraph *g) {
+    bool changed = false;
+    if (!graph_kind_is_training(ctx->kind) || ctx->wide) {
+        return false;
+    }
+    for (int i = 0; i < g->output_count; i++) {
+        if (strstr(g->outputs[i].name, "loss")) {
+            changed |= recompute_pass(ctx, g, g->outputs[i].value);
+        }
+    }
     return changed;
 }

@@ -28,6 +28,16 @@ bool staging_is_edge(const char *tag) {
     return tag && strstr(tag, "._ops.");
 }
 
+static size_t pass_length(const char *tag) {
+    const char *end = tag ? strchr(tag, '/') : NULL;
+    return end ? (size_t)(end - tag) : 0;
+}
+
+bool staging_same_pass(const char *tag, const char *other) {
+    size_t length = pass_length(tag);
+    return length == pass_length(other) && (length == 0 || memcmp(tag, other, length) == 0);
+}
+
 static bool same_tag(const char *a, const char *b) {
     return a == b || (a && b && str_equal(a, b));
 }

@@ -13,6 +13,10 @@ bool staging_is_images(const IrNode *n);
 /* Part of an edge of a cell ("cells.0._ops.3"), not of the cell as such. */
 bool staging_is_edge(const char *tag);
 
+/* Whether two tags are of one pass: "pass2/cells.0._ops.3" and "pass2/". A graph may have several, one after the other;
+ * tags without a '/' are those of its own. */
+bool staging_same_pass(const char *tag, const char *other);
+
 /* Runs of nodes of one tag, by node id. Elementwise nodes of a cell that use the edge before them belong to it: the
  * sums of a node's edges. Ids must be fresh. */
 int *staging_find_groups(IrGraph *g, Arena *arena);

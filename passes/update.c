@@ -44,14 +44,18 @@ static IrNode *sum_of_squares(Update *u, IrNode *x) {
     return x->type.rank ? ir_build1(&u->b, OP_reduce_sum, square, 1, &attr) : square;
 }
 
+IrNode *update_norm(Update *u, IrNode *const *values, int count) {
+    IrNode **squares = ARENA_ARRAY(u->ctx->arena, IrNode *, count);
+    for (int i = 0; i < count; i++) {
+        squares[i] = sum_of_squares(u, values[i]);
+    }
+    return ir_build1(&u->b, OP_sqrt, sum_of(u, squares, count), 0, NULL);
+}
+
 /* The factor of all gradients; NULL: they are as they are. */
 static IrNode *build_clipping(Update *u, IrNode *const *gradients, int count) {
     double clip = u->settings->clip;
-    IrNode **squares = ARENA_ARRAY(u->ctx->arena, IrNode *, count);
-    for (int i = 0; i < count; i++) {
-        squares[i] = sum_of_squares(u, gradients[i]);
-    }
-    IrNode *norm = ir_build1(&u->b, OP_sqrt, sum_of(u, squares, count), 0, NULL);
+    IrNode *norm = update_norm(u, gradients, count);
     ir_graph_add_output(u->g, "grad_norm", norm);
     if (!(clip > 0))
         return NULL;
@@ -74,10 +78,14 @@ static StrMap find_param_nodes(Update *u) {
     return nodes;
 }
 
+IrNode *update_step(Update *u, const IrParam *param, IrNode *w, IrNode *gradient) {
+    return steps[u->row - optimizer_rows](u, param, w, gradient);
+}
+
 /* factor: of the gradients, or NULL. */
 static void add_update(Update *u, const IrParam *param, IrNode *w, IrNode *gradient, IrNode *factor) {
     IrNode *g = factor ? update_binary(u, OP_mul, gradient, factor) : gradient;
-    IrNode *step = steps[u->row - optimizer_rows](u, param, w, g);
+    IrNode *step = update_step(u, param, w, g);
     update_assign(u, param->name, update_binary(u, OP_sub, w, update_binary(u, OP_mul, u->rate, step)));
 }
 
@@ -160,20 +168,31 @@ static void add_scalars(Update *u, const char *rate) {
         u->scalars[i] = ir_scalar(&u->b, u->row->scalars[i]);
 }
 
+static Update start(PassContext *ctx, IrGraph *g, const OptimizerSettings *settings) {
+    return (Update){.ctx = ctx,
+                    .g = g,
+                    .b = {.graph = g, .diag = ctx->diag},
+                    .settings = settings,
+                    .row = optimizer_find(settings->optimizer)};
+}
+
+Update update_look_ahead(PassContext *ctx, IrGraph *g, const OptimizerSettings *settings, const char *rate) {
+    Update u = start(ctx, g, settings);
+    u.ahead = true;
+    add_scalars(&u, rate);
+    return u;
+}
+
 bool pass_update(PassContext *ctx, IrGraph *g) {
     bool weights = ctx->kind == GRAPH_search_weights || ctx->kind == GRAPH_train;
-    if (!weights && ctx->kind != GRAPH_search_alphas) {
+    if (!weights && ctx->kind != GRAPH_search_alphas && ctx->kind != GRAPH_search_second) {
         return false;
     }
     const Settings *s = &ctx->settings;
     const OptimizerSettings *settings = ctx->kind == GRAPH_train            ? &s->train_weights
                                         : ctx->kind == GRAPH_search_weights ? &s->search_weights
                                                                             : &s->search_alphas;
-    Update u = {.ctx = ctx,
-                .g = g,
-                .b = {.graph = g, .diag = ctx->diag},
-                .settings = settings,
-                .row = optimizer_find(settings->optimizer)};
+    Update u = start(ctx, g, settings);
     const char **names = ARENA_ARRAY(ctx->arena, const char *, g->output_count);
     IrNode **gradients = ARENA_ARRAY(ctx->arena, IrNode *, g->output_count);
     int count = take_gradients(&u, names, gradients);

@@ -163,6 +163,11 @@ mutant 'statistics count the auxiliary head' ir/stats.c '/^static void add_produ
 mutant 'chunks by the number of images of a batch' runtime/device/executor.c 's/work->chunk \* run->batch \/ run->chunks, end/work->chunk * (run->batch - 1) \/ run->chunks, end/' \
     -- reference/supernet_f64 darts/drop0.0
 mutant 'alphas move in frozen epochs' runtime/loops/search.c 's/\(!is_frozen\(s\) \&\& !step_alphas/(!step_alphas/' -- cli/search test_threads_do_not_matter
+mutant 'second order: sign of the implicit part' passes/second_order.c 's/OP_sub, valid\[i\], binary/OP_add, valid[i], binary/' -- reference/second_f64 second/darts
+mutant 'second order: twice as far' passes/second_order.c 's/probe_distance = 0.01/probe_distance = 0.02/' -- reference/second_f64 second/darts
+mutant 'second order: statistics of the look ahead' passes/second_order.c 's/if \(number != VALID\)/if (number)/' -- reference/second_f64 second/darts
+mutant 'second order: unpaired draws' passes/second_order.c 's/paired_draws \? PLUS/paired_draws ? MINUS/' -- reference/second_f64 second/gaussian_paired/drop0.3
+mutant 'second order: decay of the step ahead' passes/optimizer.c 's/decay = u->settings->decay/decay = !u->ahead * u->settings->decay/' -- reference/second_f64 second/darts
 mutant 'search: first bias of Adam' ir/run_scalars.def 's/adam_bias\(r, (r->optimizer->beta1)\)/1 - pow(\1, (double)r->updates + 4)/' \
     -- cli/steps prepare test_where_a_search_arrives
 mutant 'search: second bias of Adam' ir/run_scalars.def 's/adam_bias\(r, (r->optimizer->beta2)\)/1 - pow(\1, (double)r->updates + 4)/' \

@@ -58,7 +58,8 @@ static bool write_text(EmitJob *job, const char *text) {
 /* Of a text that describes several things, --graph says which is meant. */
 static const char *preferred_entry(const Emission *o) {
     for (int i = 0; i < o->kind_count; i++) {
-        if (o->kinds[i] == GRAPH_search_alphas || o->kinds[i] == GRAPH_search_weights)
+        if (o->kinds[i] == GRAPH_search_alphas || o->kinds[i] == GRAPH_search_second ||
+            o->kinds[i] == GRAPH_search_weights)
             return "search";
         if (o->kinds[i] == GRAPH_train)
             return "train";

@@ -70,10 +70,10 @@ bool compilation_use_steps(Compilation *c, Error *error) {
 /* ---- what is made, and how ---- */
 
 void compilation_choose_kinds(Compilation *c) {
-    static const GraphKind network[] = {GRAPH_infer}, train[] = {GRAPH_train, GRAPH_eval},
-                           search[] = {GRAPH_search_alphas, GRAPH_search_weights, GRAPH_eval};
+    static const GraphKind network[] = {GRAPH_infer}, train[] = {GRAPH_train, GRAPH_eval};
     const RtProgramOptions *o = c->options;
     const Settings settings = settings_read(c->module);
+    const GraphKind search[] = {settings_alphas_graph(&settings), GRAPH_search_weights, GRAPH_eval};
     bool is_search = settings_are_of(&settings, "search"), is_train = settings_are_of(&settings, "train");
     const GraphKind *kinds = o->kind_count ? o->kinds : is_search ? search : is_train ? train : network;
     if (!o->kind_count && c->has_steps)

@@ -18,7 +18,7 @@ typedef struct Rules {
 } Rules;
 
 static Rules make_rules(GraphKind kind, const Settings *s, const RtPosition *at) {
-    bool is_search = settings_are_of(s, "search"), alphas = kind == GRAPH_search_alphas;
+    bool is_search = settings_are_of(s, "search"), alphas = kind == GRAPH_search_alphas || kind == GRAPH_search_second;
     return (Rules){.settings = s,
                    .at = at,
                    .is_search = is_search,
@@ -96,18 +96,25 @@ double rt_step_drop_probability(const Settings *settings, const RtPosition *at) 
 
 /* ---- a pass ---- */
 
+/* Of the alphas one, or four, and of the weights one. */
+static uint64_t passes_of_step(const Settings *settings) {
+    return settings && settings_alphas_graph(settings) == GRAPH_search_second ? 5 : 2;
+}
+
 bool rt_step_weights_first(const Settings *settings) {
     return settings && str_equal(settings->search.first, "weights");
 }
 
 static uint64_t draw_number(GraphKind kind, const Settings *settings, const RtPosition *at) {
+    uint64_t passes = passes_of_step(settings), before = passes * (uint64_t)at->global_step;
     switch (kind) {
     case GRAPH_search_alphas:
-        return 2 * (uint64_t)at->global_step + (rt_step_weights_first(settings) ? 2 : 1);
+    case GRAPH_search_second:
+        return before + (rt_step_weights_first(settings) ? 2 : 1);
     case GRAPH_eval: /* as the pass that would come next; a method may draw in evaluation too */
-        return 2 * (uint64_t)at->global_step + 1;
+        return before + 1;
     case GRAPH_search_weights:
-        return 2 * (uint64_t)at->global_step + (rt_step_weights_first(settings) ? 1 : 2);
+        return before + (rt_step_weights_first(settings) ? 1 : passes);
     case GRAPH_train:
         return (uint64_t)at->global_step + 1;
     default:

@@ -15,7 +15,8 @@ typedef struct RtPosition {
 } RtPosition;
 
 /* A pass of that kind: seed, number of its draws (a search's step s: 2s + 1 for what moves first, 2s + 2 for what moves
- * second; a training's: s + 1; evaluation in a search: that of the pass that would come next; all other passes 0) and all run-time scalars (ir/run_scalars.def). The images are the caller's to
+ * second; of second order the alphas have four, of which this is the first, and so a step five; a training's: s + 1;
+ * evaluation in a search: that of the pass that would come next; all other passes 0) and all run-time scalars (ir/run_scalars.def). The images are the caller's to
  * add. settings: of the text; they and the position matter for passes that train, and may be NULL elsewhere. */
 RtRun rt_step(GraphKind kind, const Settings *settings, uint64_t seed, const RtPosition *at);
 /* Whether the weights move first in a step of a search; else the alphas. */

@@ -48,6 +48,24 @@ GraphKind evaluate_kind(const RtProgram *program) {
     return rt_has_graph(program, GRAPH_eval) ? GRAPH_eval : GRAPH_infer;
 }
 
+/* labels: of the logits. */
+static bool run_on(RtProgram *program, const RtRun *run, const int32_t *labels, Classwise *classwise,
+                   PassResult *result, Error *error) {
+    if (!rt_run(program, run, error))
+        return false;
+    Arena *arena = arena_create();
+    Tensor logits = rt_output_get(program, run->kind, "logits", arena);
+    result->images = run->batch;
+    result->correct = evaluate_count_correct(&logits, labels, 1);
+    result->correct5 = evaluate_count_correct(&logits, labels, EVALUATE_TOP);
+    if (classwise)
+        classwise_add(classwise, &logits, labels);
+    result->loss =
+        run->kind == GRAPH_infer ? evaluate_loss(&logits, labels) : rt_output_scalar(program, run->kind, "loss");
+    arena_destroy(arena);
+    return true;
+}
+
 bool evaluate_batch(RtProgram *program, RtRun run, const Batch *batch, Classwise *classwise, PassResult *result,
                     Error *error) {
     RtInput inputs[] = {{"input", batch->images}, {"labels", batch->labels}};
@@ -55,18 +73,21 @@ bool evaluate_batch(RtProgram *program, RtRun run, const Batch *batch, Classwise
     run.image_base = (uint64_t)batch->position;
     run.input_count = run.kind == GRAPH_infer ? 1 : 2;
     run.inputs = inputs;
-    if (!rt_run(program, &run, error))
-        return false;
-    Arena *arena = arena_create();
-    Tensor logits = rt_output_get(program, run.kind, "logits", arena);
-    result->correct = evaluate_count_correct(&logits, batch->labels, 1);
-    result->correct5 = evaluate_count_correct(&logits, batch->labels, EVALUATE_TOP);
-    if (classwise)
-        classwise_add(classwise, &logits, batch->labels);
-    result->loss =
-        run.kind == GRAPH_infer ? evaluate_loss(&logits, batch->labels) : rt_output_scalar(program, run.kind, "loss");
-    arena_destroy(arena);
-    return true;
+    return run_on(program, &run, batch->labels, classwise, result, error);
+}
+
+/* Draws are named by the places of the training images. */
+bool evaluate_pair(RtProgram *program, RtRun run, const Batch *training, const Batch *batch, PassResult *result,
+                   Error *error) {
+    RtInput inputs[] = {{"input", training->images},
+                        {"labels", training->labels},
+                        {"input_valid", batch->images},
+                        {"labels_valid", batch->labels}};
+    run.batch = training->count < batch->count ? training->count : batch->count;
+    run.image_base = (uint64_t)training->position;
+    run.input_count = 4;
+    run.inputs = inputs;
+    return run_on(program, &run, batch->labels, NULL, result, error);
 }
 
 RtRun evaluate_alone(const RtProgram *program) {

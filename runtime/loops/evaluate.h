@@ -9,6 +9,7 @@
 /* Of one run of one graph. */
 typedef struct PassResult {
     double loss;
+    int64_t images;            /* that it ran on */
     int64_t correct, correct5; /* images whose label is the largest logit, is among the five largest */
 } PassResult;
 
@@ -36,6 +37,10 @@ RtRun evaluate_alone(const RtProgram *program);
  * neither labels nor loss. classwise, or NULL, counts the images by class. */
 bool evaluate_batch(RtProgram *program, RtRun run, const Batch *batch, Classwise *classwise, PassResult *result,
                     Error *error);
+/* Likewise a graph that has the inputs "input_valid" and "labels_valid" too, which are those of batch and of the result:
+ * on as many images as both batches have. */
+bool evaluate_pair(RtProgram *program, RtRun run, const Batch *training, const Batch *batch, PassResult *result,
+                   Error *error);
 /* The pass that run is (of the graph evaluate_kind) on all images of the loader; classwise, unless NULL, is counted anew. Stops early, with true,
  * when *stop (may be NULL) becomes true. */
 bool evaluate_images(RtProgram *program, Loader *loader, RtRun run, bool (*stop)(void), Classwise *classwise,

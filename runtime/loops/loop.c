@@ -118,9 +118,16 @@ RtRun loop_evaluation(const Loop *l) {
 }
 
 bool loop_run(Loop *l, GraphKind kind, const Batch *batch, PassResult *result, Error *error) {
+    return loop_run_pair(l, kind, NULL, batch, result, error);
+}
+
+bool loop_run_pair(Loop *l, GraphKind kind, const Batch *training, const Batch *batch, PassResult *result,
+                   Error *error) {
     RtPosition position = loop_position(l);
     RtRun run = rt_step(kind, &l->settings, l->at.seed, &position);
-    if (!evaluate_batch(l->program, run, batch, NULL, result, error))
+    bool ok = training ? evaluate_pair(l->program, run, training, batch, result, error)
+                       : evaluate_batch(l->program, run, batch, NULL, result, error);
+    if (!ok)
         return false;
     if (!isfinite(result->loss))
         return error_set(error, ERROR_INPUT,

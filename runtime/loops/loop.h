@@ -67,6 +67,9 @@ RtPosition loop_position(const Loop *l);
 RtRun loop_evaluation(const Loop *l);
 /* Runs a graph on a batch, as a pass at this position (rt_step). A loss that is no number is an error. */
 bool loop_run(Loop *l, GraphKind kind, const Batch *batch, PassResult *result, Error *error);
+/* Likewise a graph that has training images besides (evaluate_pair), unless training is NULL. */
+bool loop_run_pair(Loop *l, GraphKind kind, const Batch *training, const Batch *batch, PassResult *result,
+                   Error *error);
 /* Of a batch of the round: its number, whether or not those before it could be read. */
 int64_t loop_batch_number(const Loop *l, const Batch *batch);
 /* After the last batch of an epoch: that none failed, and that there was any (or a signal came). */

@@ -1,8 +1,9 @@
-/* search.c: the bilevel first-order search.
+/* search.c: the bilevel search.
  *
  *     for every epoch, for every batch of the first half of the training images (step s of the whole run):
  *         unless the epoch is one of the first frozen_epochs:
- *             the alphas move (Adam), with the loss of a batch of the second half
+ *             the alphas move (Adam), with the loss of a batch of the second half; of second order as seen from the
+ *             weights that a step on the batch of the first half would lead to
  *         the weights move (clipped SGD with momentum), with the loss of the batch of the first half; they come first
  *         where the text says so
  *     after every epoch: loss and accuracy on the second half, in evaluation mode; what is watched; genotype; checkpoint
@@ -37,17 +38,18 @@ static const Batch *next_alphas_batch(Search *s, Error *error) {
     return batch;
 }
 
-static bool step_alphas(Search *s, Error *error) {
+static bool step_alphas(Search *s, const Batch *training, Error *error) {
     PassResult result;
+    GraphKind kind = settings_alphas_graph(&s->loop.settings);
     const Batch *batch = next_alphas_batch(s, error);
-    if (!batch || !loop_run(&s->loop, GRAPH_search_alphas, batch, &result, error))
+    if (!batch || !loop_run_pair(&s->loop, kind, kind == GRAPH_search_second ? training : NULL, batch, &result, error))
         return false;
     s->loop.at.alphas_batch =
         s->alphas_round * loader_batch_count(s->alphas_loader) + loop_batch_number(&s->loop, batch) + 1;
     s->loop.at.alphas_updates++;
-    s->loop.at.sums.alphas_loss += result.loss * (double)batch->count;
+    s->loop.at.sums.alphas_loss += result.loss * (double)result.images;
     s->loop.at.sums.alphas_correct += result.correct;
-    s->loop.at.sums.alphas_images += batch->count;
+    s->loop.at.sums.alphas_images += result.images;
     return true;
 }
 
@@ -70,7 +72,7 @@ static bool is_frozen(const Search *s) {
 static bool search_step(Search *s, const Batch *batch, Error *error) {
     int64_t images = s->loop.at.sums.images + s->loop.at.sums.alphas_images;
     bool weights_first = rt_step_weights_first(&s->loop.settings);
-    if ((weights_first && !step_weights(s, batch, error)) || (!is_frozen(s) && !step_alphas(s, error)) ||
+    if ((weights_first && !step_weights(s, batch, error)) || (!is_frozen(s) && !step_alphas(s, batch, error)) ||
         (!weights_first && !step_weights(s, batch, error)))
         return false;
     s->loop.at.step++;

@@ -12,8 +12,7 @@
 static bool check_kind(const Settings *settings, Error *error) {
     if (settings->network.kind && !settings_are_of(settings, "search"))
         return error_set(error, ERROR_INPUT, "the text describes a %s, not a search", settings->network.kind);
-    return !str_equal(settings->search.order, "second") ||
-           error_set(error, ERROR_INPUT, "the second-order search (order second) is not there yet; use order first");
+    return true;
 }
 
 /* Whether some operation of the network reads architecture parameters of that name. */
@@ -76,7 +75,8 @@ static bool open_data(Search *s, Error *error) {
 }
 
 static bool open_program(Search *s, Error *error) {
-    static const GraphKind kinds[] = {GRAPH_search_alphas, GRAPH_search_weights, GRAPH_eval, GRAPH_gradients};
+    const GraphKind kinds[] = {settings_alphas_graph(&s->loop.settings), GRAPH_search_weights, GRAPH_eval,
+                               GRAPH_gradients};
     bool watched = s->loop.settings.search.eigenvalue_every > 0;
     return loop_open_program(&s->loop, kinds, watched ? 4 : 3, error);
 }

@@ -36,10 +36,6 @@ static bool read_text(Trace *t, Error *error) {
         return false;
     t->settings = settings_read(t->text);
     t->is_search = settings_are_of(&t->settings, "search");
-    if (t->is_search && str_equal(t->settings.search.order, "second"))
-        return error_set(error, ERROR_INPUT,
-                         "%s: the second-order search (order second) is not there yet; use order first",
-                         t->options->program.path);
     return true;
 }
 
@@ -119,6 +115,16 @@ static bool check_feed(Trace *t, Error *error) {
     return check_images(t, "input", error) && (!has(t, "labels") || check_labels(t, "labels", error));
 }
 
+/* "noise.P.pass2" -> "noise.P" and 1: so many passes after the first of its run it is drawn (second-order). */
+static const char *stream_of_input(Arena *arena, const char *name, int *later) {
+    const char *pass = strrchr(name, '.');
+    *later = 0;
+    if (!pass || sscanf(pass, ".pass%d", later) != 1)
+        return name;
+    *later -= 1;
+    return arena_strndup(arena, name, (size_t)(pass - name));
+}
+
 /* A draw that is fed but that no graph takes is a mistake in its name. */
 static bool check_streams(const Trace *t, Error *error) {
     for (int i = 0; i < t->stream_count; i++) {
@@ -133,7 +139,7 @@ static bool check_streams(const Trace *t, Error *error) {
 }
 
 static bool open_program(Trace *t, Error *error) {
-    static const GraphKind search[] = {GRAPH_gradients, GRAPH_eval, GRAPH_search_alphas, GRAPH_search_weights};
+    const GraphKind search[] = {GRAPH_gradients, GRAPH_eval, settings_alphas_graph(&t->settings), GRAPH_search_weights};
     static const GraphKind network[] = {GRAPH_infer, GRAPH_gradients, GRAPH_train};
     bool product = !t->is_search && !has(t, "labels") && has(t, "grad_output");
     RtProgramOptions o = t->options->program;
@@ -236,9 +242,11 @@ static const Tensor *drawn_tensor(Trace *t, const RtTensorInfo *info, const RtRu
 static const Tensor *fed_tensor(Trace *t, const RtTensorInfo *info, bool valid, const RtRun *run, Error *error) {
     if (!is_stream(info->name))
         return need(t, valid ? arena_printf(t->arena, "%s_valid", info->name) : info->name, error);
+    int later;
+    const char *stream = stream_of_input(t->arena, info->name, &later);
     const Tensor *tensor =
-        tensor_find(&t->feed_file, arena_printf(t->arena, "%s.step%lld", info->name, (long long)run->step));
-    tensor = tensor ? tensor : tensor_find(&t->feed_file, info->name);
+        tensor_find(&t->feed_file, arena_printf(t->arena, "%s.step%lld", stream, (long long)run->step + later));
+    tensor = tensor ? tensor : tensor_find(&t->feed_file, stream);
     return tensor ? tensor : drawn_tensor(t, info, run);
 }
 
@@ -328,10 +336,25 @@ static void add_updates(Trace *t, const char *prefix) {
     }
 }
 
+/* What a graph of second order says besides: its losses, and of the alphas what their gradient is made of. */
+static void add_parts(Trace *t, GraphKind kind, int64_t s, const char *prefix) {
+    for (int i = 0; i < rt_output_count(t->program, kind); i++) {
+        const char *name = rt_output_info_at(t->program, kind, i)->name;
+        bool known = str_equal(name, "loss") || str_equal(name, "logits");
+        bool unrolled = str_starts_with(name, "unrolled/");
+        if (!known)
+            add_output(t, kind, name, arena_printf(t->arena, "%s%s", prefix, unrolled ? strchr(name, '/') + 1 : name));
+        if (unrolled && s == 0)
+            add_output(t, kind, name, name);
+    }
+}
+
 static bool run_alphas(Trace *t, int64_t s, const char *prefix, Error *error) {
-    if (!run_graph(t, GRAPH_search_alphas, s, true, error))
+    GraphKind alphas = settings_alphas_graph(&t->settings);
+    if (!run_graph(t, alphas, s, alphas == GRAPH_search_alphas, error))
         return false;
-    add_output(t, GRAPH_search_alphas, "loss", arena_printf(t->arena, "%svalid_loss", prefix));
+    add_output(t, alphas, "loss", arena_printf(t->arena, "%svalid_loss", prefix));
+    add_parts(t, alphas, s, prefix);
     return true;
 }
 

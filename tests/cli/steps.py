@@ -94,9 +94,15 @@ def evaluation(images, size=BATCH, seed=0, number=0):
     return [one('eval', seed, number, batch, drop_keep=1, lr=0, alphas_lr=0, adam_bias1=1, adam_bias2=1) for batch in batches(images, size)]
 
 
-def search_lines(setting, epochs=2, seed=5, frozen=0, images=(15, 11), size=BATCH, keep=0.7, betas=(0.5, 0.999)):
-    """The passes of a search. Step s of the whole has the draws 2s + 1 for the alphas and 2s + 2 for the weights; Adam's biases are of
-    its own updates, which frozen epochs do not have."""
+def pair(training, valid):
+    """What a pass of second order has of both: as many images as the smaller, named by the training images."""
+    return training[0], min(training[1], valid[1])
+
+
+def search_lines(setting, epochs=2, seed=5, frozen=0, images=(15, 11), size=BATCH, keep=0.7, betas=(0.5, 0.999), second=False):
+    """The passes of a search. Step s of the whole has the draws 2s + 1 for the alphas and 2s + 2 for the weights, of second order 5s + 1
+    (to 5s + 4) and 5s + 5; Adam's biases are of its own updates, which frozen epochs do not have."""
+    passes_of_step = 5 if second else 2
     lines, s, updates = [], 0, 0
     of_weights, of_alphas = batches(images[0], size), batches(images[1], size)
     for epoch in range(epochs):
@@ -105,11 +111,12 @@ def search_lines(setting, epochs=2, seed=5, frozen=0, images=(15, 11), size=BATC
                       'lr': rate(setting, epochs, epoch, step, len(of_weights))}
             if epoch >= frozen:
                 updates += 1
-                lines.append(one('search-alphas', seed, 2 * s + 1, of_alphas[step % len(of_alphas)], adam_bias1=1 - betas[0]**updates,
-                                 adam_bias2=1 - betas[1]**updates, **common))
-            lines.append(one('search-weights', seed, 2 * s + 2, batch, **common))
+                valid = of_alphas[step % len(of_alphas)]
+                lines.append(one('search-second' if second else 'search-alphas', seed, passes_of_step * s + 1, pair(batch, valid) if second else valid,
+                                 adam_bias1=1 - betas[0]**updates, adam_bias2=1 - betas[1]**updates, **common))
+            lines.append(one('search-weights', seed, passes_of_step * (s + 1), batch, **common))
             s += 1
-        lines += evaluation(images[1], size, seed, 2 * s + 1)
+        lines += evaluation(images[1], size, seed, passes_of_step * s + 1)
     return lines
 
 
@@ -164,6 +171,13 @@ def test_every_number_of_a_search():
     check_log('constant/steps.jsonl', search_lines(('constant', 0.25, 0.1, 'epoch', 0), epochs=3, frozen=1, keep=0.9, betas=(0.9, 0.999)))
 
 
+def test_every_number_of_second_order():
+    go('search', 'search.nd', 'second', *sets(order='second', frozen_epochs=1, epochs=3))
+    check_log('second/steps.jsonl', search_lines(COSINE, epochs=3, frozen=1, second=True))
+    rows = lines_of('second/metrics.jsonl')
+    expect([row['alphas_updates'] for row in rows] == [0, 4, 8] and rows[0]['alphas_loss'] is None, f'updates of the alphas: {rows}')
+
+
 def test_every_number_of_a_training():
     for every in ('epoch', 'step'):
         for schedule, warm_up, epochs in (('cosine', 0, 2), ('cosine', 2, 3), ('linear', 1, 3), ('linear', 0, 2), ('constant', 3, 4), ('constant', 0, 2)):
@@ -192,14 +206,14 @@ def stop_after(lines, command, text, out, *options):
     expect(process.returncode == 130 and '--resume goes on' in said, f'interrupted: exit code {process.returncode}\n{said}')
 
 
-def check_resumed(command, text, wanted, marks):
+def check_resumed(command, text, wanted, marks, *options):
     """Interrupted twice, in the first epoch and later: the numbers of one run, and its bits."""
-    whole, parts = f'{command}_whole', f'{command}_parts'
-    go(command, text, whole)
+    whole, parts = f'{text}_whole', f'{text}_parts'
+    go(command, text, whole, *options)
     check_log(f'{whole}/steps.jsonl', wanted)
-    stop_after(marks[0], command, text, parts)
-    stop_after(marks[1], command, text, parts, '--resume')
-    go(command, text, parts, '--resume')
+    stop_after(marks[0], command, text, parts, *options)
+    stop_after(marks[1], command, text, parts, '--resume', *options)
+    go(command, text, parts, '--resume', *options)
     check_log(f'{parts}/steps.jsonl', wanted)
     for name in ('checkpoint.safetensors', 'metrics.jsonl'):
         expect(read(whole, name) == read(parts, name), f'{command}: {name} differs')
@@ -210,6 +224,8 @@ def test_resumed_in_the_middle():
     write('long_train.nd', TRAIN.replace(DATA, LONG))
     # In the first epoch, whose passes are 1200 + 400 and 1000 + 1000, and in the second.
     check_resumed('search', 'long_search.nd', search_lines(COSINE, images=(2400, 1600)), (400, 2000))
+    write('long_second.nd', SEARCH.replace(DATA, LONG))
+    check_resumed('search', 'long_second.nd', search_lines(COSINE, images=(1200, 800), second=True), (200, 1000), *sets(order='second', limit=2000))
     check_resumed('train', 'long_train.nd', train_lines(COSINE, images=(4000, 4000)), (250, 2250))
 
 
@@ -301,9 +317,11 @@ def check_traced(command, out, batches_of, *options):
 def test_a_step_is_that_of_trace():
     check_traced('search', 'one_search', {'': _draws.shuffled(range(4), 5, 'shuffle.weights', 0), '_valid': _draws.shuffled(range(4, 8), 5, 'shuffle.alphas', 0)},
                  *sets(limit=8, split=0.5))
+    check_traced('search', 'one_of_second_order', {'': _draws.shuffled(range(4), 5, 'shuffle.weights', 0), '_valid': _draws.shuffled(range(4, 8), 5, 'shuffle.alphas', 0)},
+                 *sets(limit=8, split=0.5, order='second'))
     check_traced('train', 'one_training', {'': _draws.shuffled(range(4), 5, 'shuffle.train', 0)}, *sets(limit=4, warm_up=1, weights__every='step'))
 
 
 if __name__ == '__main__':
-    sys.exit(main([prepare, test_every_number_of_a_search, test_every_number_of_a_training, test_resumed_in_the_middle, test_where_a_search_arrives,
+    sys.exit(main([prepare, test_every_number_of_a_search, test_every_number_of_second_order, test_every_number_of_a_training, test_resumed_in_the_middle, test_where_a_search_arrives,
                    test_where_a_training_arrives, test_a_step_is_that_of_trace]))

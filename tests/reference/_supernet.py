@@ -1,7 +1,7 @@
 """The search network under every noise: a pass with all gradients, then three first-order search steps."""
 import _common
 
-CELLS = ((4, 32), (8, 16), (16, 8))  # channels and side of the cells of a network with C = 4 and 3 layers
+CELLS = ((4, 1), (8, 2), (16, 4))  # channels of the cells of a network with C = 4 and 3 layers, and the side of an image in theirs
 EDGES, PASSES = 14, 7
 
 
@@ -18,7 +18,7 @@ def drop_text(probability):
     return f'drop_path on skip_connect {{ probability={probability} }}' if probability else ''
 
 
-def feed_entries(case):
+def feed_entries(case, steps=range(PASSES)):
     n, classes = case['N'], case['classes']
     entries = []
     for which in ('', '_valid'):
@@ -27,9 +27,10 @@ def feed_entries(case):
     for name in ('alphas_normal', 'alphas_reduce'):
         entries.append(f'{name}=unit:{EDGES},7')
     kind = {'gaussian': 'noise', 'uniform': 'uniform'}.get(case['noise'].get('type'))
-    for cell, (channels, side) in enumerate(CELLS):
+    for cell, (channels, part) in enumerate(CELLS):
+        side = case["H"] // part
         for edge in range(EDGES):
-            for step in range(PASSES):
+            for step in steps:
                 stream = f'cells.{cell}._ops.{edge}.step{step}'
                 if kind:
                     entries.append(f'noise.{stream}={kind}:{n},{channels},{side},{side}')

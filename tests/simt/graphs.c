@@ -405,7 +405,7 @@ static const PlanTensor *find_output(const PlanGraph *g, const char *name) {
 }
 
 static bool is_gradient(const char *name) {
-    return str_starts_with(name, "grad");
+    return str_starts_with(name, "grad") || str_starts_with(name, "implicit/") || str_starts_with(name, "unrolled/");
 }
 
 static double gradient_norm(Test *t, const PlanGraph *g) {
