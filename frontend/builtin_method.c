@@ -53,6 +53,13 @@ static Value run_over_last_axis(BuiltinUse *use) {
     return value_tensor(sum ? logarithm : binary(use, OP_sub, x, logarithm));
 }
 
+/* Over the last axis, which stays with extent 1. */
+static Value run_row_sum(BuiltinUse *use) {
+    IrNode *x = use->x[0];
+    return x->type.rank ? value_tensor(reduce(use, OP_reduce_sum, x, x->type.rank - 1, true))
+                        : builtin_fail(use, "'%s' needs an axis", use->builtin->name);
+}
+
 static Value run_unary(BuiltinUse *use) {
     return value_tensor(unary(use, use->builtin->op, use->x[0]));
 }
@@ -84,7 +91,7 @@ static IrNode *draw(BuiltinUse *use, const char *stem, const char *distribution)
 
 static Value run_draw(BuiltinUse *use) {
     if (!use->l->draws)
-        return builtin_fail(use, "'%s' stands in the clauses 'candidate' and 'weights' of a method",
+        return builtin_fail(use, "'%s' stands in the clauses 'candidate', 'weights' and 'perturb' of a method",
                             use->builtin->name);
     const char *name = use->builtin->name;
     const char *stem = str_equal(name, "gumbel") ? name : use->l->draws->of ? "perturb" : "noise";
@@ -174,6 +181,7 @@ const Builtin *builtin_find_schedule(const char *name) {
 const Builtin builtin_methods[] = {
     {"sum", BUILTIN_tensor, run_sum, OP_COUNT, {{0}}, "sum(x)"},
     {"mean", BUILTIN_tensor, run_sum, OP_COUNT, {{0}}, "mean(x)"},
+    {"row_sum", BUILTIN_tensor, run_row_sum, OP_COUNT, {{0}}, "row_sum(x)"},
     {"softmax", BUILTIN_tensor, run_over_last_axis, OP_softmax, {{0}}, "softmax(x)"},
     {"log_softmax", BUILTIN_tensor, run_over_last_axis, OP_COUNT, {{0}}, "log_softmax(x)"},
     {"logsumexp", BUILTIN_tensor, run_over_last_axis, OP_reduce_sum, {{0}}, "logsumexp(x)"},

@@ -74,7 +74,8 @@ typedef struct Clause {
     Bindings args;    /* the method's parameters */
     Span use;         /* where the search names the method */
     bool about_input; /* candidate: of its argument, not its result */
-    StrMap functions; /* candidate: name of the function that does it, by the type of its argument */
+    StrMap
+        functions; /* candidate: name of the function that does it, by the type of its argument; perturb, ascend: by the name of the parameters */
 } Clause;
 
 /* What `mixed` and `edge` know of the place that they are about. */
@@ -212,6 +213,8 @@ IrNode *lower_weigh_edges(Lower *l, const char *name, IrNode *betas);
 /* What the clause `mixed` makes of the state x, in which `candidates` is the sum of those of l->edge; without the clause
  * that sum. NULL after a mistake. */
 IrNode *lower_mixed_clause(Lower *l, Frame *f, IrNode *x);
+/* perturb.c: the op that puts others in their place where the network's weights move, if a method has some. */
+IrNode *lower_perturb(Lower *l, const char *name, IrNode *weights);
 /* What an edge from x gives, whose candidates come to `mixed`. */
 IrNode *lower_edge_clauses(Lower *l, Frame *f, IrNode *x, IrNode *mixed);
 /* The function of a candidate with all that methods do to it. NULL after a mistake. */
@@ -226,6 +229,12 @@ void lower_keep(Lower *l, Frame *frame, const Ast *section, int *at, Span use);
 
 /* ---- primitives (builtin.c) ---- */
 const Builtin *builtin_find(const char *name); /* NULL when there is none */
+/* The first clause of a kind; NULL: no method of the search has one. */
+Clause *lower_find_clause(const Lower *l, const char *kind);
+/* Where it is evaluated: with the parameters of its method. */
+Frame *lower_clause_frame(Lower *l, Frame *f, const Clause *clause);
+/* What a clause gives, of this type; NULL after a mistake. draws: of the random numbers in it; NULL: it has none. */
+IrNode *lower_eval_clause(Lower *l, Frame *frame, const Clause *clause, const IrType *type, DrawPlace *draws);
 /* linear, cosine, ...: in clauses of methods these are schedules, whatever they are elsewhere. */
 const Builtin *builtin_find_schedule(const char *name);
 void builtin_list_names(Arena *arena, const char ***names, int *count);

@@ -1,6 +1,8 @@
 /* method.c: search methods. A search names the methods it uses; what their clauses say becomes part of its supernet:
  *
  *     weights     how the rows of alphas weigh the candidates, in place of the softmax
+ *     perturb     what the weights have in their place where the network's weights move (perturb.c)
+ *     ascend      and how that goes on
  *     candidate   what is done to the result of a candidate, or to its argument, in training: a function that
  *                 `in_training` calls
  *     mixed       how an edge computes the weighted sum of its candidates from its state, in place of all of the state
@@ -30,7 +32,7 @@ static void report_unknown(Lower *l, const Ast *name) {
                diag_choices(l->arena, name->name, names, (size_t)count));
 }
 
-static Frame *clause_frame(Lower *l, Frame *f, const Clause *clause) {
+Frame *lower_clause_frame(Lower *l, Frame *f, const Clause *clause) {
     Frame *frame = lower_frame(l, f, clause->method, clause->use);
     for (int i = 0; i < clause->args.count; i++)
         lower_set_variable(l, frame, clause->args.items[i].name, clause->args.items[i].value);
@@ -62,7 +64,7 @@ static bool is_about_input(Lower *l, const Frame *frame, const Clause *clause) {
     return str_equal(place, "input");
 }
 
-static const Clause *find_clause(const Lower *l, const char *kind) {
+Clause *lower_find_clause(const Lower *l, const char *kind) {
     for (int i = 0; i < l->clause_count; i++)
         if (str_equal(l->clauses[i].rule->name, kind))
             return &l->clauses[i];
@@ -71,10 +73,10 @@ static const Clause *find_clause(const Lower *l, const char *kind) {
 
 /* What two methods of a search cannot both say; NULL: they may. */
 static const char *said_once(const char *kind) {
-    static const char *const kinds[][2] = {{"weights", "how candidates are weighed"},
-                                           {"mixed", "how an edge uses its candidates"},
-                                           {"node", "how edges are weighed"},
-                                           {"frozen_epochs", "how long alphas are frozen"}};
+    static const char *const kinds[][2] = {
+        {"weights", "how candidates are weighed"},  {"perturb", "how the weights of candidates are perturbed"},
+        {"ascend", "how perturbed weights ascend"}, {"mixed", "how an edge uses its candidates"},
+        {"node", "how edges are weighed"},          {"frozen_epochs", "how long alphas are frozen"}};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (str_equal(kinds[i][0], kind))
             return kinds[i][1];
@@ -82,14 +84,14 @@ static const char *said_once(const char *kind) {
 }
 
 static void add_clause(Lower *l, Clause clause) {
-    const Clause *other = find_clause(l, clause.rule->name);
+    const Clause *other = lower_find_clause(l, clause.rule->name);
     const char *once = said_once(clause.rule->name);
     if (other && once) {
         diag_error(l->diag, clause.use, "'%s' and '%s' both say %s", other->method->name, clause.method->name, once);
         return;
     }
     if (str_equal(clause.rule->name, "candidate")) {
-        const Frame *frame = clause_frame(l, NULL, &clause);
+        const Frame *frame = lower_clause_frame(l, NULL, &clause);
         const char *op = clause_operation(l, frame, &clause);
         if (!op)
             return;
@@ -111,7 +113,7 @@ static void use_method(Lower *l, const Ast *method, const Bindings *given, Span 
                                .use = use,
                                .functions = str_map_create(l->arena)};
         if (str_equal(clause.rule->name, "keep"))
-            lower_keep(l, clause_frame(l, NULL, &clause), method->kids[1], &i, clause.use);
+            lower_keep(l, lower_clause_frame(l, NULL, &clause), method->kids[1], &i, clause.use);
         else
             add_clause(l, clause), i++;
     }
@@ -151,10 +153,10 @@ void lower_methods(Lower *l, Frame *f, const Ast *value) {
 }
 
 void lower_method_settings(Lower *l, const Ast *experiment) {
-    const Clause *clause = find_clause(l, "frozen_epochs");
+    const Clause *clause = lower_find_clause(l, "frozen_epochs");
     if (!clause || experiment_setting(experiment, clause->rule->name))
         return;
-    Frame *frame = clause_frame(l, NULL, clause);
+    Frame *frame = lower_clause_frame(l, NULL, clause);
     lower_setting_expression(l, frame, setting_key(l, "search", clause->rule->name), clause->rule->kids[0]);
 }
 
@@ -169,7 +171,7 @@ static Value eval_body(Lower *l, Frame *frame, const Ast *body) {
 
 /* What a clause gives, of this type (NULL: any); NULL after a mistake. draws: of the random numbers in it; NULL: it has
  * none. */
-static IrNode *eval_clause(Lower *l, Frame *frame, const Clause *clause, const IrType *type, DrawPlace *draws) {
+IrNode *lower_eval_clause(Lower *l, Frame *frame, const Clause *clause, const IrType *type, DrawPlace *draws) {
     const Ast *body = clause->rule->kids[1];
     l->draws = draws;
     l->in_clause = true;
@@ -189,10 +191,10 @@ static IrNode *eval_clause(Lower *l, Frame *frame, const Clause *clause, const I
 
 /* Weights of the shape of the parameters that they are made of. */
 static IrNode *weights_of(Lower *l, const Clause *clause, const char *name, IrNode *parameters) {
-    Frame *frame = clause_frame(l, NULL, clause);
+    Frame *frame = lower_clause_frame(l, NULL, clause);
     lower_set_variable(l, frame, clause->rule->kids[0]->name, value_tensor(parameters));
     DrawPlace draws = {.type = &parameters->type, .of = name};
-    return eval_clause(l, frame, clause, &parameters->type, &draws);
+    return lower_eval_clause(l, frame, clause, &parameters->type, &draws);
 }
 
 static bool has_draws(const IrGraph *graph) {
@@ -227,7 +229,7 @@ static void note_weights(Lower *l, const Clause *clause, const IrType *type) {
 }
 
 IrNode *lower_weigh(Lower *l, const char *name, IrNode *alphas) {
-    const Clause *clause = find_clause(l, "weights");
+    const Clause *clause = lower_find_clause(l, "weights");
     if (!clause)
         return ir_build1(&l->target->builder, OP_softmax, alphas, 0, NULL);
     IrNode *weights = weights_of(l, clause, name, alphas);
@@ -237,18 +239,18 @@ IrNode *lower_weigh(Lower *l, const char *name, IrNode *alphas) {
 }
 
 bool lower_weighs_edges(const Lower *l) {
-    return find_clause(l, "node") != NULL;
+    return lower_find_clause(l, "node") != NULL;
 }
 
 IrNode *lower_weigh_edges(Lower *l, const char *name, IrNode *betas) {
-    return weights_of(l, find_clause(l, "node"), name, betas);
+    return weights_of(l, lower_find_clause(l, "node"), name, betas);
 }
 
 const char *const clause_edge_names[CLAUSE_EDGE_NAME_COUNT] = {"C", "stride"};
 
 /* The frame of a clause about an edge of the cell f. */
 static Frame *edge_frame(Lower *l, Frame *f, const Clause *clause) {
-    Frame *frame = clause_frame(l, f, clause);
+    Frame *frame = lower_clause_frame(l, f, clause);
     for (int i = 0; i < CLAUSE_EDGE_NAME_COUNT; i++) {
         Value value;
         const char *name = clause_edge_names[i];
@@ -259,14 +261,14 @@ static Frame *edge_frame(Lower *l, Frame *f, const Clause *clause) {
 }
 
 IrNode *lower_mixed_clause(Lower *l, Frame *f, IrNode *x) {
-    const Clause *clause = find_clause(l, "mixed");
+    const Clause *clause = lower_find_clause(l, "mixed");
     if (!clause) {
         Value sum = lower_candidates(l, f, x, f->call);
         return sum.kind == VALUE_tensor ? sum.tensor : NULL;
     }
     Frame *frame = edge_frame(l, f, clause);
     lower_set_variable(l, frame, clause->rule->kids[0]->name, value_tensor(x));
-    return eval_clause(l, frame, clause, NULL, NULL);
+    return lower_eval_clause(l, frame, clause, NULL, NULL);
 }
 
 IrNode *lower_edge_clauses(Lower *l, Frame *f, IrNode *x, IrNode *mixed) {
@@ -278,7 +280,7 @@ IrNode *lower_edge_clauses(Lower *l, Frame *f, IrNode *x, IrNode *mixed) {
         Frame *frame = edge_frame(l, f, clause);
         lower_set_variable(l, frame, names->kids[0]->name, value_tensor(x));
         lower_set_variable(l, frame, names->kids[1]->name, value_tensor(mixed));
-        mixed = eval_clause(l, frame, clause, &mixed->type, NULL);
+        mixed = lower_eval_clause(l, frame, clause, &mixed->type, NULL);
     }
     return mixed;
 }
@@ -310,7 +312,7 @@ static const char *clause_function(Lower *l, Frame *frame, Clause *clause, const
     IrNode *x = ir_graph_add_arg(graph, "x", *type, clause->rule->span);
     lower_set_variable(l, frame, clause->rule->kids[0]->kids[1]->name, value_tensor(x));
     DrawPlace draws = {.type = type, .clause = clause_number(l, clause)};
-    IrNode *result = eval_clause(l, frame, clause, type, &draws);
+    IrNode *result = lower_eval_clause(l, frame, clause, type, &draws);
     l->target = outer;
     if (!result || !lower_measure(l, frame, clause->rule->span, graph))
         return NULL;
@@ -345,7 +347,7 @@ IrGraph *lower_candidate_clauses(Lower *l, const char *op, IrGraph *candidate) {
         Clause *clause = &l->clauses[i];
         if (!str_equal(clause->rule->name, "candidate"))
             continue;
-        Frame *frame = clause_frame(l, NULL, clause);
+        Frame *frame = lower_clause_frame(l, NULL, clause);
         if (!str_equal(clause_operation(l, frame, clause), op))
             continue;
         const IrNode *about = clause->about_input ? candidate->args[0] : candidate->outputs[0].value;
@@ -380,10 +382,10 @@ void lower_penalties(Lower *l) {
         if (!str_equal(clause->rule->name, "penalty"))
             continue;
         l->target->builder.span = clause->rule->span;
-        Frame *frame = clause_frame(l, NULL, clause);
+        Frame *frame = lower_clause_frame(l, NULL, clause);
         IrNode *alphas = all_alphas(l, frame, clause->rule->span);
         lower_set_variable(l, frame, clause->rule->kids[0]->name, value_tensor(alphas));
-        IrNode *penalty = alphas ? eval_clause(l, frame, clause, &scalar, NULL) : NULL;
+        IrNode *penalty = alphas ? lower_eval_clause(l, frame, clause, &scalar, NULL) : NULL;
         if (!penalty)
             return;
         sum = sum ? ir_build2(&l->target->builder, OP_add, sum, penalty, 0, NULL) : penalty;

@@ -1,6 +1,8 @@
 /* sema_method.c: the form of search methods. The clauses of a method, and what they may name:
  *
  *     weights(alphas) = ...          alphas: [edges, candidates], or one row of it
+ *     perturb(weights) = ...         weights: of the candidates, as `weights` gives them
+ *     ascend STEPS(weights, at, gradient) = ...   at: as perturbed so far; STEPS: a parameter of the method
  *     candidate OPERATION(x) = ...   x: what the candidate computes; OPERATION: its name, or a parameter of the method
  *     candidate OPERATION(x, input)  x: what it computes from; input, output or a parameter that is one of them
  *     mixed(x) = ...                 x: the state an edge comes from; the channels C and the stride of the edge
@@ -17,21 +19,24 @@
 typedef struct ClauseForm {
     const char *name;
     int inputs;     /* names on the left; candidate: behind the operation's */
-    bool operation; /* the left is OPERATION(name) */
+    bool operation; /* the left is OPERATION(name), or a number of the method in its place */
+    bool place;     /* another name may come behind: input or output */
     bool repeated;  /* may be given several times */
     bool of_edge;   /* C and stride are known */
     const char *example;
 } ClauseForm;
 
 static const ClauseForm clauses[] = {
-    {"weights", 1, false, false, false, "weights(alphas) = softmax(alphas)"},
-    {"candidate", 1, true, true, false, "candidate skip_connect(x) = x + 0.2 * normal()"},
-    {"mixed", 1, false, false, true, "mixed(x) = candidates(relu(x))"},
-    {"edge", 2, false, false, true, "edge(x, mixed) = mixed + x"},
-    {"node", 1, false, false, false, "node(betas) = softmax(betas)"},
-    {"penalty", 1, false, true, false, "penalty alphas = 0.1 * mean(alphas * alphas)"},
-    {"frozen_epochs", 0, false, false, false, "frozen_epochs 15"},
-    {"keep", 0, false, false, false, NULL}, /* keep.c */
+    {"weights", 1, false, false, false, false, "weights(alphas) = softmax(alphas)"},
+    {"perturb", 1, false, false, false, false, "perturb(weights) = softmax(weights + 0.01 * normal())"},
+    {"ascend", 3, true, false, false, false, "ascend STEPS(weights, at, gradient) = softmax(at + 0.01 * gradient)"},
+    {"candidate", 1, true, true, true, false, "candidate skip_connect(x) = x + 0.2 * normal()"},
+    {"mixed", 1, false, false, false, true, "mixed(x) = candidates(relu(x))"},
+    {"edge", 2, false, false, false, true, "edge(x, mixed) = mixed + x"},
+    {"node", 1, false, false, false, false, "node(betas) = softmax(betas)"},
+    {"penalty", 1, false, false, true, false, "penalty alphas = 0.1 * mean(alphas * alphas)"},
+    {"frozen_epochs", 0, false, false, false, false, "frozen_epochs 15"},
+    {"keep", 0, false, false, false, false, NULL}, /* keep.c */
 };
 enum { CLAUSE_COUNT = sizeof clauses / sizeof clauses[0] };
 
@@ -47,9 +52,9 @@ static const Ast *clause_names(const ClauseForm *clause, const Ast *left, int *f
     *first = clause->operation;
     if (clause->inputs == 1 && !clause->operation)
         return left->kind == AST_name ? left : NULL;
-    int most = clause->operation ? 3 : clause->inputs; /* the operation, x and a place */
-    if (left->kind != (clause->operation ? AST_call : AST_list) || left->count < clause->inputs + clause->operation ||
-        left->count > most)
+    int least = clause->operation + clause->inputs;
+    if (left->kind != (clause->operation ? AST_call : AST_list) || left->count < least ||
+        left->count > least + clause->place)
         return NULL;
     for (int i = 0; i < left->count; i++)
         if (left->kids[i]->kind != AST_name)
@@ -100,8 +105,8 @@ static void check_clause(Sema *s, const Ast *method, const ClauseForm *clause, c
     }
     if (clause->operation && !str_map_get(&scope.names, names->kids[0]->name))
         sema_check_operation(s, NULL, names->kids[0]);
-    if (clause->operation && names->count == 3)
-        check_place(s, &scope, names->kids[2]);
+    if (clause->place && names->count > first + clause->inputs)
+        check_place(s, &scope, names->kids[first + clause->inputs]);
     for (int i = first; i < first + clause->inputs && i < names->count; i++)
         str_map_set(&scope.names, names->kids[i]->name, (void *)names->kids[i]);
     if (names->kind == AST_name)

@@ -195,7 +195,7 @@ static const Alphas *cell_alphas(Lower *l, Frame *f, const Space *space, const c
     Alphas *alphas = str_map_get(&l->alphas, kind);
     const char *name = arena_printf(l->arena, "alphas_%s", kind);
     if (alphas->parameter && !has_ragged_edges(space) && !alphas->weights)
-        alphas->weights = lower_weigh(l, name, alphas->parameter);
+        alphas->weights = lower_perturb(l, name, lower_weigh(l, name, alphas->parameter));
     return alphas->parameter && (has_ragged_edges(space) || alphas->weights) ? alphas : NULL;
 }
 
@@ -208,7 +208,8 @@ static IrNode *edge_weights(Lower *l, const Alphas *alphas, const char *kind, in
     IrAttr part[] = {ir_attr_int("axis", 0), ir_attr_int("begin", 0), ir_attr_int("end", count)};
     if (row->type.dim[0] != count)
         row = ir_build1(b, OP_slice, row, 3, part);
-    return lower_weigh(l, arena_printf(l->arena, "alphas_%s.%d", kind, edge), row);
+    const char *name = arena_printf(l->arena, "alphas_%s.%d", kind, edge);
+    return lower_perturb(l, name, lower_weigh(l, name, row));
 }
 
 typedef struct SuperCell {

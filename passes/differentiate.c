@@ -49,10 +49,9 @@ static bool is_wanted_source(const PassContext *ctx, const IrGraph *g, const IrN
            str_equal(ir_attr_get_string(n, "name", ""), "input");
 }
 
-/* wanted: of the sources, at first. */
 static void mark_wanted(Gradients *gradients, const IrGraph *g) {
     for (IrNode *n = g->first; n; n = n->next) {
-        bool wanted = gradients->wanted[n->id];
+        bool wanted = gradients->source[n->id];
         for (int i = 0; i < n->input_count && rules[n->op] != grad_zero && !ir_is(n, OP_EFFECT); i++) {
             wanted = wanted || gradients->wanted[n->inputs[i]->id];
         }
@@ -64,7 +63,7 @@ static void propagate(Gradients *gradients, IrNode *loss) {
     IrNode *stop = loss->graph->first->prev;
     for (IrNode *n = loss; n != stop; n = n->prev) {
         IrNode *dy = gradients->sum[n->id];
-        if (dy && gradients->wanted[n->id] && n->input_count > 0) {
+        if (dy && gradients->wanted[n->id] && !gradients->source[n->id] && n->input_count > 0) {
             gradients->b.tag = n->tag;
             gradients->b.span = n->span;
             rules[n->op](gradients, n, dy);
@@ -78,10 +77,11 @@ static Gradients start(PassContext *ctx, IrGraph *g) {
     size_t count = (size_t)g->next_id;
     return (Gradients){.b = {.graph = g, .diag = ctx->diag},
                        .sum = ARENA_ARRAY(ctx->arena, IrNode *, count),
-                       .wanted = ARENA_ARRAY(ctx->arena, bool, count)};
+                       .wanted = ARENA_ARRAY(ctx->arena, bool, count),
+                       .source = ARENA_ARRAY(ctx->arena, bool, count)};
 }
 
-/* The sources are wanted. */
+/* With respect to the sources. */
 static void differentiate(Gradients *gradients, IrNode *loss) {
     mark_wanted(gradients, loss->graph);
     if (gradients->wanted[loss->id]) {
@@ -95,7 +95,7 @@ static void differentiate(Gradients *gradients, IrNode *loss) {
 void gradients_of(PassContext *ctx, IrNode *loss, IrNode *const *sources, int count, IrNode **results) {
     Gradients gradients = start(ctx, loss->graph);
     for (int i = 0; i < count; i++)
-        gradients.wanted[sources[i]->id] = true;
+        gradients.source[sources[i]->id] = true;
     differentiate(&gradients, loss);
     gradients.b.tag = loss->tag;
     for (int i = 0; i < count; i++) {
@@ -151,7 +151,7 @@ bool pass_differentiate(PassContext *ctx, IrGraph *g) {
     IrNode *last = g->last;
     Gradients gradients = start(ctx, g);
     for (IrNode *n = g->first; n; n = n->next)
-        gradients.wanted[n->id] = is_wanted_source(ctx, g, n);
+        gradients.source[n->id] = is_wanted_source(ctx, g, n);
     differentiate(&gradients, loss);
     add_outputs(&gradients, ctx, g, last);
     return true;

@@ -47,12 +47,17 @@ static IrNode *copy_parameter(ForwardCopy *copy, IrBuilder *b, const IrNode *n) 
 }
 
 static IrNode *copy_any(ForwardCopy *copy, IrBuilder *b, IrNode *n) {
+    IrNode *perturbed = n->op == OP_perturb ? str_map_get(&copy->perturbed, ir_attr_get_string(n, "name", "")) : NULL;
+    if (n->op == OP_perturb)
+        return perturbed ? perturbed : n->inputs[0]->scratch;
     if (n->op == OP_input)
         return copy_input(copy, n);
     if (ir_param_read(n))
         return copy_parameter(copy, b, n);
     if (!ir_param_written(n))
         return copy_node(copy, b, n);
+    if (copy->assigns)
+        copy_node(copy, b, n);
     str_map_set(&copy->assigned, ir_param_written(n), n->inputs[0]->scratch);
     return n->inputs[0]->scratch;
 }
@@ -66,4 +71,10 @@ void forward_copy(ForwardCopy *copy, const ForwardPass *pass) {
         b.tag = own && n->tag ? arena_printf(copy->arena, "%s%s", own, n->tag) : own ? own : n->tag;
         n->scratch = copy_any(copy, &b, n);
     }
+}
+
+void forward_remove(const ForwardPass *pass) {
+    for (int i = pass->count - 1; i >= 0; i--)
+        if (pass->nodes[i]->op != OP_input)
+            ir_node_remove(pass->nodes[i]);
 }

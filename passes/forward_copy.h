@@ -11,8 +11,10 @@ typedef struct ForwardCopy {
     const char *pass;   /* whose nodes have the tags "PASS/TAG" (staging.h); "" for the graph's own */
     const char *images; /* stands behind the names of inputs: "_valid" */
     const char *draws;  /* stands behind the names of streams, also of those that are fed: ".pass2" */
-    StrMap params;   /* by name: what is read in the place of a parameter; filled with the parameters that are read */
-    StrMap assigned; /* by name: what the pass would assign; the copy assigns nothing */
+    bool assigns;       /* the copy assigns what the pass assigns, else nothing */
+    StrMap params;    /* by name: what is read in the place of a parameter; filled with the parameters that are read */
+    StrMap assigned;  /* by name: what the pass assigns */
+    StrMap perturbed; /* by name: what stands for a perturb; else its operand does */
 } ForwardCopy;
 
 /* The nodes of a forward pass, in order. */
@@ -25,6 +27,8 @@ typedef struct ForwardPass {
 ForwardPass forward_pass_of(Arena *arena, IrGraph *g);
 /* scratch of the pass's nodes is their copy; of assignments what they assign. */
 void forward_copy(ForwardCopy *copy, const ForwardPass *pass);
+/* Takes its nodes away but for the inputs, when nothing uses them any more. */
+void forward_remove(const ForwardPass *pass);
 /* The tag that a node without one has in the copy. */
 const char *forward_copy_tag(const ForwardCopy *copy);
 

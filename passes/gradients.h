@@ -12,6 +12,7 @@ typedef struct Gradients {
     IrBuilder b;  /* at the end of the graph, with the tag and span of the node whose rule runs */
     IrNode **sum; /* by id of the forward node: the contributions so far, NULL for none */
     bool *wanted; /* by id of the forward node: on a path from a wanted parameter */
+    bool *source; /* likewise: wanted itself; what it is made of is not */
 } Gradients;
 
 typedef void GradientRule(Gradients *g, IrNode *y, IrNode *dy);

@@ -77,6 +77,7 @@ static Probe make_pass(Second *s, int number, int draws, IrNode *const *at) {
                         .images = number == VALID ? "_valid" : "",
                         .draws = draws > 1 ? arena_printf(arena, ".pass%d", draws) : "",
                         .params = str_map_create(arena),
+                        .perturbed = str_map_create(arena),
                         .assigned = str_map_create(arena)};
     for (size_t i = 0; i < s->statistics.count; i++)
         str_map_set(&copy.params, s->statistics.entries[i].key, s->statistics.entries[i].value);
@@ -199,13 +200,6 @@ static bool check_optimizer(PassContext *ctx) {
     return false;
 }
 
-/* The forward pass that the others are copies of; the inputs stay. */
-static void remove_forward(const ForwardPass *forward) {
-    for (int i = forward->count - 1; i >= 0; i--)
-        if (forward->nodes[i]->op != OP_input)
-            ir_node_remove(forward->nodes[i]);
-}
-
 bool pass_second_order(PassContext *ctx, IrGraph *g) {
     if (ctx->kind != GRAPH_search_second || !check_optimizer(ctx))
         return false;
@@ -217,7 +211,7 @@ bool pass_second_order(PassContext *ctx, IrGraph *g) {
     s.weights = find_params(&s, PARAM_weight);
     s.alphas = find_params(&s, PARAM_alpha);
     build(&s);
-    remove_forward(&s.forward);
+    forward_remove(&s.forward);
     pass_dce(ctx, g);
     return true;
 }

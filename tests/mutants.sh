@@ -163,6 +163,9 @@ mutant 'statistics count the auxiliary head' ir/stats.c '/^static void add_produ
 mutant 'chunks by the number of images of a batch' runtime/device/executor.c 's/work->chunk \* run->batch \/ run->chunks, end/work->chunk * (run->batch - 1) \/ run->chunks, end/' \
     -- reference/supernet_f64 darts/drop0.0
 mutant 'alphas move in frozen epochs' runtime/loops/search.c 's/\(!is_frozen\(s\) \&\& !step_alphas/(!step_alphas/' -- cli/search test_threads_do_not_matter
+mutant 'ascent in training mode' passes/perturb.c 's/evaluation.kind = GRAPH_eval/evaluation.kind = GRAPH_search_weights/' -- reference/sdarts_f64 sdarts/pgd_linf
+mutant 'perturbed alphas move too' passes/perturb.c 's/bool here = ctx->kind == GRAPH_search_weights/bool here = ctx->kind <= GRAPH_search_weights/' -- reference/sdarts_f64 sdarts/random
+mutant 'weights are not perturbed' genotypes/methods.nd 's/on_simplex\(weights \+ epsilon/on_simplex(weights + 0 * epsilon/' -- reference/sdarts_f64 sdarts/random
 mutant 'second order: sign of the implicit part' passes/second_order.c 's/OP_sub, valid\[i\], binary/OP_add, valid[i], binary/' -- reference/second_f64 second/darts
 mutant 'second order: twice as far' passes/second_order.c 's/probe_distance = 0.01/probe_distance = 0.02/' -- reference/second_f64 second/darts
 mutant 'second order: statistics of the look ahead' passes/second_order.c 's/if \(number != VALID\)/if (number)/' -- reference/second_f64 second/darts

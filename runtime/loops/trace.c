@@ -349,6 +349,34 @@ static void add_parts(Trace *t, GraphKind kind, int64_t s, const char *prefix) {
     }
 }
 
+/* Numbers of the graph of the weights called OUTPUT/0, OUTPUT/1, ... as one tensor. */
+static void add_numbers(Trace *t, const char *output, const char *name) {
+    enum { MOST = 128 };
+    Tensor all = {.type = TENSOR_f64, .rank = 1, .data = ARENA_ARRAY(t->arena, double, MOST)};
+    for (; all.shape[0] < MOST; all.shape[0]++) {
+        const char *one = arena_printf(t->arena, "%s/%lld", output, (long long)all.shape[0]);
+        if (!rt_output_info(t->program, GRAPH_search_weights, one))
+            break;
+        ((double *)all.data)[all.shape[0]] = rt_output_scalar(t->program, GRAPH_search_weights, one);
+    }
+    if (all.shape[0] > 0)
+        add_result(t, name, all);
+}
+
+/* Of a search whose candidates have other weights where the network's move: these, as weights_KIND, and how they were
+ * found. */
+static void add_perturbed(Trace *t, const char *prefix) {
+    static const char mark[] = "perturbed/alphas_";
+    for (int i = 0; i < rt_output_count(t->program, GRAPH_search_weights); i++) {
+        const char *name = rt_output_info_at(t->program, GRAPH_search_weights, i)->name;
+        if (str_starts_with(name, mark))
+            add_output(t, GRAPH_search_weights, name,
+                       arena_printf(t->arena, "%sweights_%s", prefix, name + strlen(mark)));
+    }
+    add_numbers(t, "ascent_loss", arena_printf(t->arena, "%spgd_losses", prefix));
+    add_output(t, GRAPH_search_weights, "restored", arena_printf(t->arena, "%srestored", prefix));
+}
+
 static bool run_alphas(Trace *t, int64_t s, const char *prefix, Error *error) {
     GraphKind alphas = settings_alphas_graph(&t->settings);
     if (!run_graph(t, alphas, s, alphas == GRAPH_search_alphas, error))
@@ -363,6 +391,7 @@ static bool run_weights(Trace *t, int64_t s, const char *prefix, Error *error) {
         return false;
     add_output(t, GRAPH_search_weights, "loss", arena_printf(t->arena, "%strain_loss", prefix));
     add_output(t, GRAPH_search_weights, "grad_norm", arena_printf(t->arena, "%sgrad_norm", prefix));
+    add_perturbed(t, prefix);
     return true;
 }
 
@@ -407,6 +436,7 @@ static bool trace_search(Trace *t, Error *error) {
             return false;
     }
     add_updates(t, "search_update/");
+    add_params(t, PARAM_statistic, "search_end/");
     if (!run_graph(t, GRAPH_eval, t->options->steps, true, error))
         return false;
     add_output(t, GRAPH_eval, "logits", "search_end/eval_logits");

@@ -183,6 +183,7 @@ static const Row rows[] = {
     {"deviation", "%x: f32[N,8,8,4]", "%x", "f32[]"},
     {"deviation", "%x: i32[N]", "%x", "!f32"},
     {"dropout", "%x: f32[N,4]", "%x {name=\"2\", probability=0.5}", "f32[N,4]"},
+    {"perturb", "%x: f32[14,7]", "%x {name=\"alphas_normal\"}", "f32[14,7]"},
     {"drop_path", "%x: f32[N,4]", "%x {stream=\"mask\", scope=\"self\"}", "f32[N,4]"},
     {"auxiliary", "%x: f32[N,4]", "%x {callee=@half, name=\"auxiliary_head\", weight=0.4}", "f32[N,2]"},
     {"batch_norm", "%x: f32[N,4,4,8]", "%x {name=\"bn\", eps=1e-5, momentum=0.1, affine=false}", "f32[N,4,4,8]"},

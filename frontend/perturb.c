@@ -1,0 +1,81 @@
+/* perturb.c: the clauses `perturb` and `ascend` of search methods: functions of the weights of candidates,
+ *     graph @METHOD_perturb_alphas_normal(%weights: T) -> T
+ *     graph @METHOD_ascend_alphas_normal(%weights: T, %at: T, %gradient: T) -> T
+ * and the op that names them, %2 = perturb %weights {start=..., ascent=..., steps=...}, between the weights and their use. */
+#include "frontend/lower.h"
+
+enum { MOST_STEPS = 100 };
+
+static const char *new_graph_name(Lower *l, const Clause *clause, const char *parameters) {
+    const char *stem = arena_printf(l->arena, "%s_%s_%s", clause->method->name, clause->rule->name, parameters);
+    const char *name = stem;
+    for (int i = 2; ir_graph_find(l->module, name); i++)
+        name = arena_printf(l->arena, "%s_%d", stem, i);
+    return name;
+}
+
+/* The names on its left, as arguments of the graph. */
+static void add_arguments(Lower *l, Frame *frame, const Clause *clause, IrGraph *graph, const IrType *type) {
+    const Ast *left = clause->rule->kids[0];
+    bool one = left->kind == AST_name;
+    for (int i = one ? 0 : 1; i < (one ? 1 : left->count); i++) {
+        const char *name = one ? left->name : left->kids[i]->name;
+        lower_set_variable(l, frame, name, value_tensor(ir_graph_add_arg(graph, name, *type, clause->rule->span)));
+    }
+}
+
+/* The function that the clause is for weights of this type; NULL after a mistake. */
+static const char *clause_function(Lower *l, Clause *clause, const char *parameters, const IrType *type) {
+    const char *name = str_map_get(&clause->functions, parameters);
+    if (name)
+        return name;
+    name = new_graph_name(l, clause, parameters);
+    IrGraph *graph = ir_graph_create(l->module, name);
+    graph->span = clause->rule->span;
+    Target *outer = l->target, target;
+    lower_begin_target(l, &target, graph, clause->rule->span);
+    Frame *frame = lower_clause_frame(l, NULL, clause);
+    add_arguments(l, frame, clause, graph, type);
+    /* What `weights` draws has the first names. */
+    DrawPlace draws = {.type = type, .of = parameters, .clause = lower_find_clause(l, "weights") ? 2 : 1};
+    bool may_draw = str_equal(clause->rule->name, "perturb");
+    IrNode *result = lower_eval_clause(l, frame, clause, type, may_draw ? &draws : NULL);
+    l->target = outer;
+    if (!result || !lower_measure(l, frame, clause->rule->span, graph))
+        return NULL;
+    ir_graph_add_output(graph, "", result);
+    str_map_set(&clause->functions, parameters, (void *)name);
+    return name;
+}
+
+/* 0 after a mistake. */
+static int64_t steps_of(Lower *l, const Clause *clause) {
+    const char *name = clause->rule->kids[0]->kids[0]->name;
+    Frame *frame = lower_clause_frame(l, NULL, clause);
+    const Value *steps = str_map_get(&frame->variables, name);
+    if (steps && steps->kind == VALUE_int && steps->i >= 1 && steps->i <= MOST_STEPS)
+        return steps->i;
+    diag_error(l->diag, clause->use, "'%s' says how often '%s' ascends: a parameter of it, 1 to %d", name,
+               clause->method->name, MOST_STEPS);
+    return 0;
+}
+
+IrNode *lower_perturb(Lower *l, const char *name, IrNode *weights) {
+    Clause *perturb = lower_find_clause(l, "perturb"), *ascend = lower_find_clause(l, "ascend");
+    if (!weights || (!perturb && !ascend))
+        return weights;
+    IrAttr attrs[4] = {ir_attr_string("name", name)};
+    int count = 1;
+    const char *start = perturb ? clause_function(l, perturb, name, &weights->type) : NULL;
+    const char *ascent = ascend ? clause_function(l, ascend, name, &weights->type) : NULL;
+    int64_t steps = ascend ? steps_of(l, ascend) : 0;
+    if ((perturb && !start) || (ascend && (!ascent || !steps)))
+        return NULL;
+    if (start)
+        attrs[count++] = ir_attr_symbols("start", 1, &start);
+    if (ascent) {
+        attrs[count++] = ir_attr_symbols("ascent", 1, &ascent);
+        attrs[count++] = ir_attr_int("steps", steps);
+    }
+    return ir_build1(&l->target->builder, OP_perturb, weights, count, attrs);
+}
