@@ -381,6 +381,11 @@ void ast_print_definition(const Ast *definition, Str *out) {
     print_definition(&p, definition);
 }
 
+void ast_print_params(const Ast *params, Str *out) {
+    Printer p = {out, 0};
+    print_params(&p, params);
+}
+
 void ast_print(const Ast *ast, Str *out) {
     Printer p = {out, 0};
     if (ast->kind != AST_text) {

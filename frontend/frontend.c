@@ -2,6 +2,7 @@
 #include "frontend/frontend.h"
 
 #include "frontend/load.h"
+#include "frontend/method_list.h"
 
 #include <string.h>
 
@@ -190,21 +191,40 @@ bool frontend_name_is_free(Arena *arena, const char *definitions, const char *li
     return !error->kind && is_plain_name(arena, name) && !program_defines(&program, name);
 }
 
-const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag,
-                               Error *error) {
-    Program program = {.globals = str_map_create(arena), .library = options ? options->library : NULL};
-    Loader loader = load_create(arena, &program, diag, error);
+/* Loads and checks a text with all that it imports; false with a message. */
+static bool load_checked(Arena *arena, const char *path, const FrontendOptions *options, Program *program, Diag *diag,
+                         Error *error) {
+    *program = (Program){.globals = str_map_create(arena), .library = options ? options->library : NULL};
+    Loader loader = load_create(arena, program, diag, error);
     loader.kept = options ? options->files : NULL;
     loader.unread = options ? options->unread : NULL;
     if (!load_main(&loader, path, options) || error->kind)
-        return NULL;
-    sema_check(arena, &program, diag);
+        return false;
+    sema_check(arena, program, diag);
     load_explain_unknown(&loader);
-    if (diag_count_errors(diag))
+    return diag_count_errors(diag) == 0;
+}
+
+const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag,
+                               Error *error) {
+    Program program;
+    if (!load_checked(arena, path, options, &program, diag, error))
         return NULL;
     Str out = str_create(arena);
     str_add(&out, "");
     ast_print(program.texts[0], &out);
+    return out.data;
+}
+
+const char *frontend_list_methods(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag,
+                                  Error *error) {
+    Program program;
+    if (!load_checked(arena, path, options, &program, diag, error))
+        return NULL;
+    Str out = str_create(arena);
+    str_add(&out, "| method | clauses | what it is |\n| --- | --- | --- |\n");
+    for (int i = 0; i < program.text_count; i++)
+        method_list(arena, program.texts[i], &out);
     return out.data;
 }
 

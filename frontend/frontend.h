@@ -101,4 +101,9 @@ const char *frontend_nb201_string(Arena *arena, const FormCell *cell);
 const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag,
                                Error *error);
 
+/* A table (Markdown) of the methods that a text and its imports define: parameters with their defaults, clauses, and the first
+ * sentence of the comment above them. NULL on mistakes. */
+const char *frontend_list_methods(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag,
+                                  Error *error);
+
 #endif

@@ -26,6 +26,8 @@ static int run(int argc, char **argv) {
         options_list_passes();
     else if (line.list_settings)
         settings_print_table(stdout);
+    else if (line.list_methods)
+        code = emit_methods(&line);
     else
         code = compile(&line, &error);
     arena_destroy(arena);

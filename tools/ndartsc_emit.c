@@ -359,6 +359,18 @@ static bool run(EmitJob *job) {
     }
 }
 
+int emit_methods(const Options *line) {
+    const char *library = installed_library(line->arena);
+    const char *path = line->inputs.count ? options_input(line) : arena_printf(line->arena, "%s/methods.nd", library);
+    FrontendOptions frontend = {.library = library};
+    Error error = {ERROR_NONE, ""};
+    const char *table = frontend_list_methods(line->arena, path, &frontend, diag_create(line->arena, stderr), &error);
+    if (table && options_write(line, table, strlen(table), &error))
+        return 0;
+    /* Mistakes in the text are on stderr already. */
+    return error.kind ? error_report(&error) : ERROR_INPUT;
+}
+
 int emit_run(Emission *o) {
     EmitJob job = {.o = o, .options = options_program(o->line)};
     job.options.entry = o->line->network;
