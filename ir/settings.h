@@ -84,6 +84,8 @@ int64_t settings_batch(const Settings *settings);
 const char *settings_batch_key(const Settings *settings);
 /* "balanced", or numbers; NULL: the classes count alike. */
 const char *settings_class_weights(const Settings *settings);
+/* Whether a training mixes its images, so that each has parts of classes. */
+bool settings_mix_images(const Settings *settings);
 /* The candidates of an edge of the cell KIND; NULL when the module does not say. */
 const IrAttr *settings_candidates(const IrModule *module, const char *kind, int edge);
 

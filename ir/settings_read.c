@@ -131,6 +131,10 @@ const char *settings_class_weights(const Settings *s) {
     return s->train.class_weights ? s->train.class_weights : s->search.class_weights;
 }
 
+bool settings_mix_images(const Settings *s) {
+    return s->train.mixup > 0 || s->train.cutmix > 0;
+}
+
 const IrAttr *settings_candidates(const IrModule *module, const char *kind, int edge) {
     const IrAttr *own = ir_module_get(module, arena_printf(module->arena, "space.candidates.%s.%d", kind, edge));
     const IrAttr *all = ir_module_get(module, "space.candidates");

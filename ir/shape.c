@@ -350,6 +350,17 @@ bool shape_scalar(const ShapeArgs *a, IrType *result) {
     return shape_need_dtype(a, 0, DTYPE_f32);
 }
 
+/* A class for each image, or parts of all classes. */
+static bool check_targets(const ShapeArgs *a) {
+    const IrType *logits = shape_input(a, 0), *targets = shape_input(a, 1);
+    if (targets->rank == 1)
+        return shape_need_dtype(a, 1, DTYPE_i32) &&
+               shape_need_equal(a, "the number of labels", targets->dim[0], logits->dim[0]);
+    return shape_need_dtype(a, 1, DTYPE_f32) && shape_need_rank(a, 1, 2) &&
+           shape_need_equal(a, "the number of labels", targets->dim[0], logits->dim[0]) &&
+           shape_need_equal(a, "the number of classes", targets->dim[1], logits->dim[1]);
+}
+
 bool shape_cross_entropy(const ShapeArgs *a, IrType *result) {
     if (a->input_count > 3)
         return ir_fail(a->error, "%d operands; it takes 2 or 3", a->input_count);
@@ -357,9 +368,7 @@ bool shape_cross_entropy(const ShapeArgs *a, IrType *result) {
         (!shape_need_dtype(a, 2, DTYPE_f32) || !shape_need_rank(a, 2, 1) ||
          !shape_need_equal(a, "the number of weights", shape_input(a, 2)->dim[0], shape_input(a, 0)->dim[1])))
         return false;
-    if (!shape_need_dtype(a, 0, DTYPE_f32) || !shape_need_rank(a, 0, 2) || !shape_need_dtype(a, 1, DTYPE_i32) ||
-        !shape_need_rank(a, 1, 1) ||
-        !shape_need_equal(a, "the number of labels", shape_input(a, 1)->dim[0], shape_input(a, 0)->dim[0]))
+    if (!shape_need_dtype(a, 0, DTYPE_f32) || !shape_need_rank(a, 0, 2) || !check_targets(a))
         return false;
     *result = ir_type_scalar();
     return true;

@@ -3,6 +3,8 @@
  *     %l = cross_entropy %logits, %labels
  *     %a = cross_entropy %logits_aux, %labels        with an auxiliary head only
  *     output "loss" = %l + weight * %a
+ * A training that mixes images (train.mixup, train.cutmix) has targets, input targets: f32[N,classes], in the place of
+ * labels.
  * In training graphs label smoothing (train.label_smoothing) applies, and weights of the classes where the settings
  * have some (train.class_weights, search.class_weights): a third operand, the parameter loss/class_weights, whose
  * values the runtime knows. With ctx->grad_output_loss the loss is sum(logits * grad_output), grad_output being an
@@ -21,23 +23,30 @@ static IrNode *build_class_weights(PassContext *ctx, IrBuilder *b, int64_t class
     return ir_build0(b, OP_param, ir_type(DTYPE_f32, 1, &classes), 3, attrs);
 }
 
-static IrNode *build_cross_entropy(PassContext *ctx, IrBuilder *b, IrNode *logits, IrNode *labels) {
+/* What the logits should say: classes, or parts of them. */
+static IrNode *build_targets(PassContext *ctx, IrBuilder *b, const IrNode *logits) {
+    int64_t n = IR_DIM_N;
+    if (settings_mix_images(&ctx->settings) && graph_kind_is_training(ctx->kind))
+        return rewrite_add_input(b->graph, "targets", logits->type);
+    return rewrite_add_input(b->graph, "labels", ir_type(DTYPE_i32, 1, &n));
+}
+
+static IrNode *build_cross_entropy(PassContext *ctx, IrBuilder *b, IrNode *logits, IrNode *targets) {
     double smoothing = ctx->settings.train.label_smoothing;
     IrAttr attrs[] = {ir_attr_float("smoothing", smoothing)};
     bool smooth = smoothing > 0 && graph_kind_is_training(ctx->kind);
-    IrNode *inputs[] = {logits, labels, build_class_weights(ctx, b, logits->type.dim[1])};
+    IrNode *inputs[] = {logits, targets, build_class_weights(ctx, b, logits->type.dim[1])};
     return ir_build(b, OP_cross_entropy, NULL, inputs[2] ? 3 : 2, inputs, smooth ? 1 : 0, attrs);
 }
 
 static IrNode *build_label_loss(PassContext *ctx, IrBuilder *b, IrNode *logits) {
-    int64_t n = IR_DIM_N;
-    IrNode *labels = rewrite_add_input(b->graph, "labels", ir_type(DTYPE_i32, 1, &n));
-    IrNode *loss = build_cross_entropy(ctx, b, logits, labels);
+    IrNode *targets = build_targets(ctx, b, logits);
+    IrNode *loss = build_cross_entropy(ctx, b, logits, targets);
     IrNode *aux = ir_graph_find_output(b->graph, "logits_aux");
     if (!loss || !aux)
         return loss;
     double weight = ir_attr_get_float(aux, "weight", ctx->settings.network.auxiliary_weight);
-    IrNode *aux_loss = build_cross_entropy(ctx, b, aux, labels);
+    IrNode *aux_loss = build_cross_entropy(ctx, b, aux, targets);
     return rewrite_binary(b, OP_add, loss, rewrite_binary(b, OP_mul, ir_constant(b, weight), aux_loss));
 }
 

@@ -91,7 +91,7 @@ IrNode *expand_softmax(Expander *e, const ExpandFrame *frame, const IrNode *n, I
 }
 
 /* The mean over the images of -sum_c target_c * log softmax(logits)_c, target = (1 - s) * one_hot(label) + s / classes
- * with the label smoothing s. With weights w of the classes, target_c is multiplied by w_c, and the sum over the images
+ * with the label smoothing s; where the classes have parts in an image instead of a label, these for one_hot. With weights w of the classes, target_c is multiplied by w_c, and the sum over the images
  * is divided by that of w_label instead of their number, as PyTorch's CrossEntropyLoss does. */
 IrNode *expand_cross_entropy(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
     (void)frame;
@@ -102,7 +102,7 @@ IrNode *expand_cross_entropy(Expander *e, const ExpandFrame *frame, const IrNode
     IrNode *sum = rewrite_reduce(b, OP_reduce_sum, rewrite_unary(b, OP_exp, z), 1, 2, true);
     IrNode *log_softmax = rewrite_binary(b, OP_sub, z, rewrite_unary(b, OP_log, sum));
     IrAttr attrs[] = {ir_attr_int("classes", classes)};
-    IrNode *target = ir_build1(b, OP_one_hot, inputs[1], 1, attrs);
+    IrNode *target = inputs[1]->type.rank == 2 ? inputs[1] : ir_build1(b, OP_one_hot, inputs[1], 1, attrs);
     IrNode *weights = n->input_count > 2 ? inputs[2] : NULL;
     IrNode *count =
         weights ? rewrite_reduce(b, OP_reduce_sum, rewrite_binary(b, OP_mul, target, weights), 0, 2, false) : NULL;

@@ -250,6 +250,11 @@ mutant 'a penalty that the alphas do not feel' passes/attach_loss.c 's/if \(loss
 mutant 'a schedule over the epochs of the run' ir/schedules.c 's/return epochs > 0 \? epochs : /return false ? epochs : /' -- reference/methods_f64 beta_darts
 mutant 'further clauses draw the same numbers' frontend/builtin_method.c 's/place->clause > 1/false/' -- cli/methods
 mutant 'dampening the first time too' ir/run_scalars.def 's/r->updates \? 1.0 - r->optimizer->dampening : 1.0/1.0 - r->optimizer->dampening/' -- cli/optimizers prepare test_trainings
+mutant 'mixed by half' runtime/data/mixing.c 's/return \(1 \+ turn \/.*/return 0.5;/' -- cli/mixing test_mixup
+mutant 'mixed images with labels of their own' runtime/data/mixing.c 's/add_number\(b->targets, b->f64, i \* classes \+ other/add_number(b->targets, b->f64, i * classes + own + 0 * other/' -- cli/mixing test_mixup
+mutant 'a box that leaves the drawn share' runtime/data/mixing.c 's/m.share = 1 - .*/m.share = share;/' -- cli/mixing test_cutmix
+mutant 'every batch mixed alike' runtime/data/mixing.c 's/epoch, batch, i\)/epoch, 0 * batch, i)/' -- cli/mixing test_mixup
+mutant 'mixed test images' runtime/loops/train_setup.c 's/o.mix = \(MixOptions\)\{0\}, //' -- cli/mixing test_mixup
 mutant 'averages that begin as zeros' passes/update.c 's/update_binary\(u, OP_mul, first, old\)/update_binary(u, OP_mul, ir_constant(\&u->b, 0), old)/' -- reference/training
 mutant 'averages without a warm-up' runtime/driver/step.c 's/train.ema_warm_up \? /train.ema_warm_up \&\& false ? /' -- reference/training
 mutant 'averages that are not saved' runtime/loops/train_result.c 's/!average_exchange\(l->program, error\) \|\| //' -- reference/training

@@ -127,7 +127,43 @@ bool augment_picture(const Augment *augment, const Image *picture, double *out, 
 /* The part of height x width pixels that a random resized crop takes, as torchvision's RandomResizedCrop chooses it. */
 ImageBox augment_area(const DataOptions *options, int height, int width, uint64_t seed, uint32_t epoch, uint32_t image);
 
+/* ---- mixup and cutmix (mixing.c) ---- */
+typedef struct MixOptions {
+    double mixup,
+        cutmix; /* a of Beta(a, a); 0: not that. Where both are there each has half of the batches that are mixed */
+    double probability; /* with which a batch is mixed */
+} MixOptions;
+
+typedef struct Mix {
+    double share; /* of an image that is its own, the rest is its partner's */
+    ImageBox box; /* cutmix: what comes from the partner; height 0: all of both, blended */
+} Mix;
+
+/* Of a batch, drawn as "augment.mix". */
+Mix mix_draw(const MixOptions *options, int height, int width, uint64_t seed, uint32_t epoch, uint32_t batch);
+/* The box around (y, x) for a drawn share, and the share that it leaves. */
+Mix mix_box(double share, int y, int x, int height, int width);
+/* One image of the options' shape, of floats or doubles. out is neither of the others. */
+void mix_images(const Mix *mix, const DataOptions *options, bool f64, const void *own, const void *partner, void *out);
+
+/* What is mixed, and where it goes. */
+typedef struct MixedBatch {
+    int64_t count;
+    bool f64;
+    const void *images;
+    const int32_t *labels;
+    void *mixed, *targets; /* images; count x classes */
+    int32_t *mixed_labels; /* of each image the class that it has most of */
+    int64_t *partners;     /* image by image */
+} MixedBatch;
+/* Partners are drawn as "shuffle.mix". */
+void mix_batch(const MixOptions *mix, const DataOptions *options, uint64_t seed, uint32_t epoch, uint32_t batch,
+               const MixedBatch *mixed);
+
 /* ---- batches (loader.c) ---- */
+/* Fisher-Yates with 64 drawn bits per swap: counter (element, turn, stream, epoch). */
+void data_shuffle(int64_t *order, int64_t count, const char *stream, uint64_t seed, uint32_t epoch, uint32_t turn);
+
 typedef struct LoaderOptions {
     const Dataset *data;
     int64_t first, count; /* the images it walks over */
@@ -136,7 +172,8 @@ typedef struct LoaderOptions {
     const char *shuffle_stream; /* name of the draws that order a round; NULL: file order */
     uint64_t seed;
     bool f64;
-    int threads; /* in the background, at least 1 */
+    int threads;    /* in the background, at least 1 */
+    MixOptions mix; /* neither mixup nor cutmix: images are not mixed */
 } LoaderOptions;
 
 /* How many threads a program's loader should have: to decode pictures as many as were asked for (0: one per core), else
@@ -148,6 +185,7 @@ typedef struct Batch {
     int64_t position; /* of its first image in the round */
     void *images;     /* count x height x width x channels, float or double */
     int32_t *labels;
+    void *targets; /* count x classes, float or double, of images that are mixed; else NULL */
 } Batch;
 
 typedef struct Loader Loader;

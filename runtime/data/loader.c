@@ -2,8 +2,9 @@
  *
  * A ring of SLOTS slots; batch b goes to slot b mod SLOTS, once the caller has moved past the batch that was in it: so
  * much memory and no more is used, whatever the number of threads. Workers take a few images at a time, batch after
- * batch, each image to its place in the slot; who makes the last one closes the gaps that broken images left. What a
- * batch holds depends on its number only, so it does not matter which worker does what, and when. */
+ * batch, each image to its place in the slot; who makes the last one closes the gaps that broken images left, and mixes
+ * what is to be mixed. What a batch holds depends on its number only, so it does not matter which worker does what, and
+ * when. */
 #include "runtime/data/data.h"
 
 #include "base/hash.h"
@@ -17,9 +18,10 @@ enum { MAX_WORKERS = 16, SLOTS = 3, GRAIN = 4 };
 
 typedef struct Slot {
     Batch batch;
-    bool *good;    /* image by image, of those that were wanted */
-    int64_t done;  /* images that were made or found broken; guarded by the lock */
-    int64_t ready; /* number of the batch it holds, -1: none */
+    bool *good;       /* image by image, of those that were wanted */
+    MixedBatch mixed; /* room for it, with mixing: batch trades images and labels with it */
+    int64_t done;     /* images that were made or found broken; guarded by the lock */
+    int64_t ready;    /* number of the batch it holds, -1: none */
 } Slot;
 
 struct Loader {
@@ -85,6 +87,31 @@ static void close_gaps(const LoaderOptions *o, Slot *slot, int64_t wanted) {
     slot->batch.count = count;
 }
 
+static bool mixes(const LoaderOptions *o) {
+    return o->mix.mixup > 0 || o->mix.cutmix > 0;
+}
+
+/* What is mixed changes places with what it is made of. */
+static void mix_slot(const LoaderOptions *o, Slot *slot, const LoaderShare *share) {
+    MixedBatch *m = &slot->mixed;
+    void *images = slot->batch.images;
+    int32_t *labels = slot->batch.labels;
+    m->count = slot->batch.count;
+    m->images = images;
+    m->labels = labels;
+    mix_batch(&o->mix, o->augment->options, o->seed, share->epoch, (uint32_t)share->number, m);
+    slot->batch.images = m->mixed, m->mixed = images;
+    slot->batch.labels = m->mixed_labels, m->mixed_labels = labels;
+}
+
+/* All images are there. No other worker is at the slot any more. */
+static void finish_batch(const LoaderOptions *o, Slot *slot, const LoaderShare *share) {
+    close_gaps(o, slot, images_in(o, share->number));
+    slot->batch.position = share->number * o->batch;
+    if (mixes(o))
+        mix_slot(o, slot, share);
+}
+
 /* The slot of the batch being used by the caller (next_give - 1) is not free yet. */
 static bool may_fill(const Loader *loader) {
     int64_t in_use = loader->next_give > 0 ? loader->next_give - 1 : 0;
@@ -109,15 +136,16 @@ static LoaderShare take_share(Loader *loader) {
 }
 
 static void finish_share(Loader *loader, Slot *slot, const LoaderShare *share) {
-    int64_t wanted = images_in(&loader->options, share->number);
-    loader->filling--;
     slot->done += share->count;
-    if (slot->done == wanted) {
-        close_gaps(&loader->options, slot, wanted);
-        slot->batch.position = share->number * loader->options.batch;
+    bool is_last = slot->done == images_in(&loader->options, share->number);
+    if (is_last) {
+        pthread_mutex_unlock(&loader->lock);
+        finish_batch(&loader->options, slot, share);
+        pthread_mutex_lock(&loader->lock);
         slot->ready = share->number;
     }
-    if (slot->done == wanted || loader->filling == 0)
+    loader->filling--;
+    if (is_last || loader->filling == 0)
         pthread_cond_broadcast(&loader->changed);
 }
 
@@ -143,21 +171,45 @@ static void *work(void *argument) {
     return NULL;
 }
 
+/* What a slot needs besides when images are mixed. */
+static bool allocate_mixed(const LoaderOptions *o, Slot *slot, size_t images) {
+    size_t count = (size_t)o->batch, number = o->f64 ? sizeof(double) : sizeof(float);
+    MixedBatch *m = &slot->mixed;
+    m->f64 = o->f64;
+    m->mixed = aligned_alloc(64, images);
+    m->mixed_labels = malloc(count * sizeof(int32_t));
+    m->partners = malloc(count * sizeof(int64_t));
+    m->targets = slot->batch.targets = malloc(count * (size_t)o->augment->options->classes * number);
+    return m->mixed && m->mixed_labels && m->partners && m->targets;
+}
+
+static bool allocate_slot(const LoaderOptions *o, Slot *slot) {
+    size_t bytes = ((size_t)o->batch * image_bytes(o) + 63) / 64 * 64;
+    slot->ready = -1;
+    slot->batch.images = aligned_alloc(64, bytes);
+    slot->batch.labels = malloc((size_t)o->batch * sizeof(int32_t));
+    slot->good = malloc((size_t)o->batch * sizeof(bool));
+    return slot->batch.images && slot->batch.labels && slot->good && (!mixes(o) || allocate_mixed(o, slot, bytes));
+}
+
+static void free_slot(Slot *slot) {
+    free(slot->batch.images);
+    free(slot->batch.labels);
+    free(slot->good);
+    free(slot->mixed.mixed);
+    free(slot->mixed.mixed_labels);
+    free(slot->mixed.partners);
+    free(slot->mixed.targets);
+}
+
 static bool allocate(Loader *loader, Error *error) {
     const LoaderOptions *o = &loader->options;
     loader->order = malloc((size_t)o->count * sizeof(int64_t));
     if (!loader->order)
         return error_set(error, ERROR_MACHINE, "no memory for the order of %lld images", (long long)o->count);
-    for (int64_t i = 0; i < SLOTS; i++) {
-        Slot *slot = &loader->slots[i];
-        slot->ready = -1;
-        size_t bytes = (size_t)o->batch * image_bytes(o);
-        slot->batch.images = aligned_alloc(64, (bytes + 63) / 64 * 64);
-        slot->batch.labels = malloc((size_t)o->batch * sizeof(int32_t));
-        slot->good = malloc((size_t)o->batch * sizeof(bool));
-        if (!slot->batch.images || !slot->batch.labels || !slot->good)
+    for (int64_t i = 0; i < SLOTS; i++)
+        if (!allocate_slot(o, &loader->slots[i]))
             return error_set(error, ERROR_MACHINE, "no memory for a batch of %lld images", (long long)o->batch);
-    }
     return true;
 }
 
@@ -204,11 +256,8 @@ void loader_destroy(Loader *loader) {
     pthread_mutex_unlock(&loader->lock);
     for (int i = 0; i < loader->worker_count; i++)
         pthread_join(loader->workers[i], NULL);
-    for (int64_t i = 0; i < SLOTS; i++) {
-        free(loader->slots[i].batch.images);
-        free(loader->slots[i].batch.labels);
-        free(loader->slots[i].good);
-    }
+    for (int64_t i = 0; i < SLOTS; i++)
+        free_slot(&loader->slots[i]);
     free(loader->order);
     pthread_cond_destroy(&loader->changed);
     pthread_mutex_destroy(&loader->lock);
@@ -219,21 +268,23 @@ int64_t loader_batch_count(const Loader *loader) {
     return loader->batch_count;
 }
 
-/* Fisher-Yates with 64 drawn bits per swap: counter (element, round, stream, epoch). */
-static void shuffle(Loader *loader, uint32_t epoch, uint32_t round) {
+void data_shuffle(int64_t *order, int64_t count, const char *stream, uint64_t seed, uint32_t epoch, uint32_t turn) {
+    uint32_t hash = draw_stream_hash(stream);
+    for (int64_t i = count - 1; i > 0; i--) {
+        PhiloxBlock r = philox_4x32_10((PhiloxBlock){{(uint32_t)i, turn, hash, epoch}}, seed);
+        int64_t j = (int64_t)(((uint64_t)r.word[0] << 32 | r.word[1]) % (uint64_t)(i + 1));
+        int64_t kept = order[i];
+        order[i] = order[j];
+        order[j] = kept;
+    }
+}
+
+static void set_order(Loader *loader, uint32_t epoch, uint32_t round) {
     const LoaderOptions *o = &loader->options;
     for (int64_t i = 0; i < o->count; i++)
         loader->order[i] = o->first + i;
-    if (!o->shuffle_stream)
-        return;
-    uint32_t stream = draw_stream_hash(o->shuffle_stream);
-    for (int64_t i = o->count - 1; i > 0; i--) {
-        PhiloxBlock r = philox_4x32_10((PhiloxBlock){{(uint32_t)i, round, stream, epoch}}, o->seed);
-        int64_t j = (int64_t)(((uint64_t)r.word[0] << 32 | r.word[1]) % (uint64_t)(i + 1));
-        int64_t kept = loader->order[i];
-        loader->order[i] = loader->order[j];
-        loader->order[j] = kept;
-    }
+    if (o->shuffle_stream)
+        data_shuffle(loader->order, o->count, o->shuffle_stream, o->seed, epoch, round);
 }
 
 void loader_start(Loader *loader, uint32_t epoch, uint32_t round, int64_t first_batch) {
@@ -243,7 +294,7 @@ void loader_start(Loader *loader, uint32_t epoch, uint32_t round, int64_t first_
         pthread_cond_wait(&loader->changed, &loader->lock);
     for (int64_t i = 0; i < SLOTS; i++)
         loader->slots[i].ready = -1;
-    shuffle(loader, epoch, round);
+    set_order(loader, epoch, round);
     loader->epoch = epoch;
     loader->next_fill = first_batch;
     loader->next_image = 0;

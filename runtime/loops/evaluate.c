@@ -69,6 +69,8 @@ static bool run_on(RtProgram *program, const RtRun *run, const int32_t *labels, 
 bool evaluate_batch(RtProgram *program, RtRun run, const Batch *batch, Classwise *classwise, PassResult *result,
                     Error *error) {
     RtInput inputs[] = {{"input", batch->images}, {"labels", batch->labels}};
+    if (batch->targets)
+        inputs[1] = (RtInput){"targets", batch->targets};
     run.batch = batch->count;
     run.image_base = (uint64_t)batch->position;
     run.input_count = run.kind == GRAPH_infer ? 1 : 2;

@@ -111,8 +111,9 @@ static bool check_feed(Trace *t, Error *error) {
     if (t->is_search)
         return check_images(t, "input_valid", error) && check_labels(t, "labels_valid", error) &&
                (t->options->steps == 0 || (check_images(t, "input", error) && check_labels(t, "labels", error)));
-    t->trains = has(t, "labels") || has(t, "grad_output");
-    return check_images(t, "input", error) && (!has(t, "labels") || check_labels(t, "labels", error));
+    t->trains = has(t, "labels") || has(t, "targets") || has(t, "grad_output");
+    return check_images(t, "input", error) && (!has(t, "labels") || check_labels(t, "labels", error)) &&
+           (!has(t, "targets") || check_images(t, "targets", error));
 }
 
 /* "noise.P.pass2" -> "noise.P" and 1: so many passes after the first of its run it is drawn (second-order). */
@@ -141,7 +142,7 @@ static bool check_streams(const Trace *t, Error *error) {
 static bool open_program(Trace *t, Error *error) {
     const GraphKind search[] = {GRAPH_gradients, GRAPH_eval, settings_alphas_graph(&t->settings), GRAPH_search_weights};
     static const GraphKind network[] = {GRAPH_infer, GRAPH_gradients, GRAPH_train};
-    bool product = !t->is_search && !has(t, "labels") && has(t, "grad_output");
+    bool product = !t->is_search && !has(t, "labels") && !has(t, "targets") && has(t, "grad_output");
     RtProgramOptions o = t->options->program;
     o.batch = t->images;
     o.fed_streams = t->streams;

@@ -60,9 +60,11 @@ static bool write_class_names(const Train *t, Error *error) {
 
 static bool open_loaders(Train *t, Error *error) {
     LoaderOptions o = loop_loader_options(&t->loop);
+    const TrainSettings *s = &t->loop.settings.train;
     o.count = t->train_images, o.shuffle_stream = "shuffle.train";
+    o.mix = (MixOptions){s->mixup, s->cutmix, s->mix_probability};
     t->train_loader = loader_create(&o, error);
-    o.shuffle_stream = NULL, o.augment = &t->loop.no_augment;
+    o.mix = (MixOptions){0}, o.shuffle_stream = NULL, o.augment = &t->loop.no_augment;
     if (t->loop.settings.train.hold_out > 0)
         o.first = t->train_images, o.count = t->loop.data.count - t->train_images;
     else

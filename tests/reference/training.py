@@ -131,7 +131,15 @@ def test_gdas(folder):
         near(list(found[int(epoch)].values()), [value], f'epoch {epoch}')
 
 
-LOSSES = {'cross_entropy': '', 'label_smoothing_0.1_torch': 'label_smoothing 0.1', 'label_smoothing_0.2_torch': 'label_smoothing 0.2'}
+# Settings, and, where images are mixed, how much of a target is its own.
+LOSSES = {
+    'cross_entropy': ('', None), 'label_smoothing_0.1_torch': ('label_smoothing 0.1', None), 'label_smoothing_0.2_torch': ('label_smoothing 0.2', None),
+    'mixup': ('mixup 1', 0.3), 'mixup_label_smoothing_0.1': ('mixup 1  label_smoothing 0.1', 0.3), 'cutmix': ('cutmix 1', 0.625),
+}
+
+
+def targets(labels, others, share, classes):
+    return [share * (c == a) + (1 - share) * (c == b) for a, b in zip(labels, others) for c in range(classes)]
 
 
 def test_losses(folder):
@@ -140,10 +148,12 @@ def test_losses(folder):
     images, classes = len(losses['logits_values']), len(losses['logits_values'][0])
     text, feed, weights, out = (os.path.join(folder, name) for name in ('loss.nd', 'feed.safetensors', 'weights.safetensors', 'out.safetensors'))
     unit = [float(i == k) for i in range(images) for k in range(images)]
-    _safetensors.write(feed, {'input': ((images, images, 1, 1), unit), 'labels': ((images,), losses['labels'])}, {'labels': 'I64'})
     columns = [losses['logits_values'][i][k] for k in range(classes) for i in range(images)]
     _safetensors.write(weights, {'classifier.weight': ((classes, images), columns)}, {'classifier.weight': 'F64'})
-    for name, setting in LOSSES.items():
+    for name, (setting, share) in LOSSES.items():
+        labels = ('labels', ((images,), losses['labels']), 'I64') if share is None else \
+            ('targets', ((images, classes), targets(losses['labels'], losses['labels_b'], share, classes)), 'F64')
+        _safetensors.write(feed, {'input': ((images, images, 1, 1), unit), labels[0]: labels[1]}, {labels[0]: labels[2]})
         with open(text, 'w', encoding='ascii') as file:
             file.write(f'''network net(H = 1, W = 1, channels = {images}, classes ?= {classes}) on x {{ return x | flatten | classifier: linear(classes, bias = false) }}
                 train {{ network net  data synthetic(H = 1, W = 1, channels = {images}, classes = {classes})  batch {images}  {setting} }}''')

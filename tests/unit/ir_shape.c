@@ -196,6 +196,10 @@ static const Row rows[] = {
     {"cross_entropy", "%x: f32[N,10], %y: i32[N], %z: f32[1,10]", "%x, %y, %z",
      "!operand 2 is f32[1,10]; it must have rank 1"},
     {"cross_entropy", "%x: f32[N,10], %y: i32[N], %z: f32[10]", "%x, %y, %z, %z", "!4 operands; it takes 2 or 3"},
+    {"cross_entropy", "%x: f32[N,10], %y: f32[N,10]", "%x, %y", "f32[]"},
+    {"cross_entropy", "%x: f32[N,10], %y: f32[N,9]", "%x, %y", "!the number of classes is 9; expected 10"},
+    {"cross_entropy", "%x: f32[N,10], %y: i32[N,10]", "%x, %y", "!operand 1 is i32; it must be f32"},
+    {"cross_entropy", "%x: f32[N,10], %y: f32[N,2,5]", "%x, %y", "!operand 1 is f32[N,2,5]; it must have rank 2"},
     {"cross_entropy", "%x: f32[N,10], %y: f32[N]", "%x, %y", "!operand 1 is f32; it must be i32"},
     {"cross_entropy", "%x: f32[N,10], %y: i32[K]", "%x, %y", "!the number of labels is K; expected N"},
 };
