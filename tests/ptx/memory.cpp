@@ -5,14 +5,14 @@
  * Order between blocks matters in kernels that have atomics, fences or strong accesses. There, weak stores are held back
  * for as long as the model of memory allows: a thread's are its own until a barrier shows them to its block, and the
  * block's until one of its threads has a fence (or a release) for the device; what nobody let go goes to memory when
- * the kernel ends. What a block has read it may see again until a fence (an acquire). So a forgotten fence changes a
- * result. */
+ * the kernel ends. A weak load has the oldest value that it may have: what was there at the block's last fence (or
+ * acquire; without any, when the kernel began), but nothing older than what the block itself has stored there, or has
+ * seen there by a strong load. So a forgotten fence changes a result. */
 #include "program.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <set>
 
 namespace ptx {
 namespace {
@@ -129,28 +129,48 @@ void watch(Warp &w, const Instruction &i, int lane, uint64_t address, unsigned b
 
 /* ---- counting ---- */
 
-/* Sectors of 32 bytes; of shared memory, turns: 32 banks of 4 bytes, a turn serves 128 bytes of lanes at most, and again
- * for each further word of a bank. */
+/* Different numbers among a few. */
+struct Few {
+    uint64_t numbers[2 * LANES];
+    unsigned count = 0;
+    void add(uint64_t number) {
+        for (unsigned n = count; n-- > 0;)
+            if (numbers[n] == number)
+                return;
+        numbers[count++] = number;
+    }
+};
+
+/* Turns of shared memory: 32 banks of 4 bytes; a turn serves 128 bytes of lanes at most, and one word of each bank. */
+long count_turns(const Instruction &i, Mask mask, const Lanes &lanes) {
+    unsigned bytes = (unsigned)i.bytes * i.vector, together = bytes > 4 ? 128 / bytes : 32u;
+    long sum = 0;
+    for (unsigned from = 0; from < LANES; from += together) {
+        unsigned turns = 0, of_bank[32] = {0};
+        Few words;
+        for (unsigned l = from; l < from + together; l++)
+            for (unsigned at = 0; mask >> l & 1 && at < bytes; at += 4)
+                words.add((lanes.address[l] + at) / 4);
+        for (unsigned n = 0; n < words.count; n++)
+            turns = std::max(turns, ++of_bank[words.numbers[n] % 32]);
+        sum += turns;
+    }
+    return sum;
+}
+
+/* An access is aligned, so it lies in one sector of 32 bytes. */
 void count_access(const Warp &w, const Instruction &i, Mask mask, const Lanes &lanes) {
     Count &c = w.block->grid->kernel->counts[(size_t)(&i - w.kernel->code.data())];
-    unsigned bytes = (unsigned)i.bytes * i.vector, together = bytes > 4 ? 128 / bytes : 32u;
-    std::set<uint64_t> sectors;
-    for (unsigned from = 0; from < LANES; from += together) {
-        std::set<uint64_t> banks[32];
-        size_t turns = 0;
-        for (unsigned l = from; l < from + together; l++) {
-            if (!(mask >> l & 1))
-                continue;
-            sectors.insert(lanes.address[l] / 32);
-            for (uint64_t word = lanes.address[l] / 4; word <= (lanes.address[l] + bytes - 1) / 4; word++) {
-                banks[word % 32].insert(word);
-                turns = std::max(turns, banks[word % 32].size());
-            }
-        }
-        c.wavefronts += lanes.shared ? (long)turns : 0;
+    if (lanes.shared) {
+        c.wavefronts += count_turns(i, mask, lanes);
+        return;
     }
-    c.sectors += lanes.shared ? 0 : (long)sectors.size();
-    c.bytes += lanes.shared ? 0 : (long)bytes * __builtin_popcount(mask);
+    Few sectors;
+    for (int l = 0; l < LANES; l++)
+        if (mask >> l & 1)
+            sectors.add(lanes.address[l] / 32);
+    c.sectors += sectors.count;
+    c.bytes += (long)i.bytes * i.vector * __builtin_popcount(mask);
 }
 
 /* ---- order between blocks ---- */
@@ -168,13 +188,33 @@ void show_block(Block &b, unsigned thread) {
     b.held_by_thread.erase(own);
 }
 
+/* In memory, for all. */
+void write_byte(Block &b, uint64_t address, uint8_t value) {
+    uint8_t *memory = (uint8_t *)address;
+    b.grid->history[address].push_back({++b.grid->time, b.number, *memory});
+    *memory = value;
+}
+
 void release(Block &b, unsigned thread) {
     show_block(b, thread);
-    let_go(b.held);
+    for (auto &byte : b.held)
+        write_byte(b, byte.first, byte.second);
+    b.held.clear();
 }
 
 void acquire(Block &b) {
-    b.seen.clear();
+    b.acquired = b.grid->time;
+}
+
+uint8_t oldest_byte(const Block &b, uint64_t address) {
+    uint8_t value = *(uint8_t *)address;
+    auto found = b.grid->history.find(address);
+    if (found == b.grid->history.end())
+        return value;
+    const std::vector<Written> &all = found->second;
+    for (size_t n = all.size(); n-- > 0 && all[n].time > b.acquired && all[n].block != b.number;)
+        value = all[n].before;
+    return value;
 }
 
 const uint8_t *find_byte(const Bytes &bytes, uint64_t address) {
@@ -190,12 +230,11 @@ uint8_t load_byte(Block &b, unsigned thread, uint64_t address, bool strong) {
     if (const uint8_t *byte = find_byte(b.held, address))
         return *byte;
     if (strong)
-        return *(uint8_t *)address;
-    return b.seen.emplace(address, *(uint8_t *)address).first->second;
+        write_byte(b, address, *(uint8_t *)address); /* of this block nobody sees anything older */
+    return oldest_byte(b, address);
 }
 
 void store_byte(Block &b, unsigned thread, uint64_t address, uint8_t value, bool strong) {
-    b.seen.erase(address);
     if (!strong) {
         b.held_by_thread[thread][address] = value;
         return;
@@ -204,7 +243,7 @@ void store_byte(Block &b, unsigned thread, uint64_t address, uint8_t value, bool
     if (own != b.held_by_thread.end())
         own->second.erase(address);
     b.held.erase(address);
-    *(uint8_t *)address = value;
+    write_byte(b, address, value);
 }
 
 /* ---- loads and stores ---- */

@@ -47,9 +47,22 @@ void forbid(const void *begin, size_t size) {
     changes++;
 }
 
+void sum_counts(const Kernel &kernel, SimtCount *sum) {
+    *sum = {};
+    for (size_t n = 0; n < kernel.code.size(); n++) {
+        const Count &c = kernel.counts[n];
+        sum->warps[kernel.code[n].type] += (double)c.warps * kernel.code[n].weight;
+        sum->lanes += (double)c.lanes;
+        sum->sectors += (double)c.sectors;
+        sum->bytes += (double)c.bytes;
+        sum->wavefronts += (double)c.wavefronts;
+    }
+}
+
 bool compile(const std::string &source, const std::string &result, std::string *message) {
-    std::string command =
-        std::string("LD_LIBRARY_PATH='") + getenv("SIMT_PTX") + "' " SIMT_TO_PTX " " + source + " " + result + " 2>&1";
+    std::string command = std::string("LD_LIBRARY_PATH='") + getenv("SIMT_PTX") + "' " SIMT_TO_PTX " " + source + " " +
+                          result + " 2>&1 && { test -z \"$SIMT_PTX_EDIT\" || sed -E -i \"$SIMT_PTX_EDIT\" " + result +
+                          " 2>&1; }";
     FILE *program = popen(command.c_str(), "r");
     char buffer[1024];
     while (program && fgets(buffer, sizeof buffer, program))
@@ -63,3 +76,16 @@ bool compile(const std::string &source, const std::string &result, std::string *
 }
 
 } // namespace ptx
+
+static const char *const class_names[] = {
+    "integer",      "float",       "double",       "special", "convert",  "move",   "control", "load_global",
+    "store_global", "load_shared", "store_shared", "tensor",  "exchange", "atomic", "sync",    "nothing"};
+static_assert(sizeof class_names / sizeof *class_names == ptx::CLASS_COUNT, "a name for each class");
+
+int simt_class_count(void) {
+    return ptx::CLASS_COUNT;
+}
+
+const char *simt_class_name(int number) {
+    return class_names[number];
+}

@@ -308,6 +308,15 @@ Class class_of(const std::vector<std::string> &parts) {
     return type == "f32" ? FLOAT : type == "f64" ? DOUBLE : INTEGER;
 }
 
+/* Divisions are made of many instructions, roots and exponentials of a few. */
+uint8_t weight_of(const std::vector<std::string> &parts, Class type) {
+    if (type == NOTHING)
+        return 0;
+    if (parts[0] == "div" || parts[0] == "rem")
+        return parts.back()[0] == 'f' ? 10 : 20;
+    return type == SPECIAL ? 3 : 1;
+}
+
 void move_window(Warp &w, const Instruction &i, Mask mask) {
     for (int l = 0; l < LANES; l++)
         if (mask >> l & 1)
@@ -417,6 +426,7 @@ void add_instruction(State &s, std::string text) {
     if (!decode_control(s, plain_name(parts), rest, &i)) {
         add_operands(s, rest, &values, &i);
         decode(s, parts, &i);
+        i.weight = weight_of(parts, i.type);
         for (size_t n = 0; n < values.size(); n++)
             if (values[n].literal)
                 i.operand[n] = constant(s, values[n].bits, i.operand[n].width);

@@ -66,6 +66,7 @@ struct Instruction {
     Strength strength = WEAK;
     Class type = INTEGER;
     uint8_t bytes = 0, vector = 1, count = 0; /* of an element; elements; operands */
+    uint8_t weight = 1;                       /* instructions of a device, about, that it stands for */
     bool conditional = false, block_scope = false;
     Operand guard, operand[MOST_OPERANDS];
     int target = 0;     /* of a branch */
@@ -132,21 +133,29 @@ struct Shadow {
 enum { NOBODY = 0xffff, SEVERAL = 0xfffe };
 
 typedef std::unordered_map<uint64_t, uint8_t> Bytes;
+/* A byte of memory is written, by a block of the grid. */
+struct Written {
+    uint64_t time;
+    unsigned block;
+    uint8_t before;
+};
 
 struct Grid;
 struct Block {
     Grid *grid;
-    unsigned index[3];
+    unsigned number, index[3];
     std::vector<Warp> warps;
     std::vector<uint8_t> shared, local, file;
     std::vector<Mask> defined;
     std::vector<Shadow> shadow;
     unsigned threads, arrived, finished;
     uint32_t barriers;
-    /* Of kernels whose blocks talk: stores that only their thread sees yet, or only the block; what a block has read
-     * and may see again, as from a cache, until a fence. */
+    /* Of kernels whose blocks talk: stores that only their thread sees yet, or only the block; the grid's time of the
+     * last fence. */
     std::unordered_map<unsigned, Bytes> held_by_thread;
-    Bytes held, seen;
+    Bytes held;
+    uint64_t acquired;
+    unsigned rests; /* turns in which it does nothing: behind an atomic or a fence others come first, sometimes */
 };
 
 struct Warp {
@@ -183,6 +192,9 @@ struct Grid {
     bool counting; /* then undefined values and races are not looked for */
     uint64_t random;
     long barriers; /* met */
+    /* Of kernels whose blocks talk, by address, in the order of time. */
+    std::unordered_map<uint64_t, std::vector<Written>> history;
+    uint64_t time;
 };
 
 /* The range of memory, of those that are allowed, with these bytes; false when there is none. No range at all: all is

@@ -44,7 +44,7 @@ Mask Warp::holds(const Operand &o) const {
 
 namespace {
 
-enum { ASCENDING, DESCENDING, SHUFFLED, RESIDENT = 3, ALONE = INT_MAX };
+enum { ASCENDING, DESCENDING, SHUFFLED, RESIDENT = 3, SHORT_REST = 20, LONG_REST = 5000, ALONE = INT_MAX };
 
 uint32_t draw(Grid &g, uint32_t below) {
     g.random = g.random * 6364136223846793005u + 1442695040888963407u;
@@ -249,8 +249,14 @@ void step(Warp &w) {
 void run_warp(Warp &w, long turns) {
     if (!w.mask && !choose(w))
         return;
-    while (turns-- > 0 && w.mask)
+    while (turns-- > 0 && w.mask) {
+        bool talks = w.kernel->code[(size_t)w.pc].type == ATOMIC && w.block->grid->order == SHUFFLED;
         step(w);
+        if (!talks)
+            continue;
+        w.block->rests = draw(*w.block->grid, draw(*w.block->grid, 4) ? SHORT_REST : LONG_REST);
+        return;
+    }
 }
 
 uint32_t special_value(const Block &b, const std::string &name, unsigned thread) {
@@ -336,6 +342,7 @@ void make_block(Block &b, Grid &g, void **arguments) {
 void begin_block(Block &b, unsigned number, const std::vector<Operand> &never_written) {
     const unsigned *size = b.grid->size;
     b.index[0] = number % size[0], b.index[1] = number / size[0] % size[1], b.index[2] = number / size[0] / size[1];
+    b.number = number, b.acquired = 0, b.rests = 0;
     b.arrived = b.finished = 0;
     b.barriers++;
     memset(b.shared.data(), 0xff, b.shared.size());
@@ -384,13 +391,14 @@ void run_grid(Grid &g, const Launch &l, std::vector<Block> &pool) {
     while (!running.empty()) {
         size_t n = running.size() > 1 ? draw(g, (uint32_t)running.size()) : 0;
         Block &b = *running[n];
+        if (b.rests && b.rests--)
+            continue;
         turn(b, g);
         if (b.finished < b.threads)
             continue;
         meet(b);
         kept.push_back(std::move(b.held)); /* nobody else sees it before the end */
         b.held.clear();
-        b.seen.clear();
         if (next < count)
             begin_block(b, l.first + l.step * ordered(g, next++, count), never_written);
         else
@@ -404,13 +412,16 @@ void run_grid(Grid &g, const Launch &l, std::vector<Block> &pool) {
 
 long launch(const Launch &l) {
     static std::vector<Block> pool(RESIDENT); /* their memory serves again */
+    static uint64_t launches;                 /* each its own order */
     Grid g = {l.kernel,
               {l.grid[0], l.grid[1], l.grid[2]},
               {l.block[0], l.block[1], l.block[2]},
               l.dynamic_bytes,
               l.order,
               l.counting,
-              12345,
+              12345 + ++launches,
+              0,
+              {},
               0};
     for (Instruction &i : l.kernel->code)
         if (l.kernel->range_changes != range_changes())

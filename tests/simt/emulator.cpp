@@ -2,8 +2,10 @@
  * in every order of the threads; and what is wrong with a kernel is found. */
 #include "simt_host.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <string>
@@ -81,6 +83,56 @@ extern "C" __global__ void half_warp(const float *x, float *y)
         v = __shfl_sync(0xffffffffu, v, 0);
     y[threadIdx.x] = v;
 }
+extern "C" __global__ void vectors(const float4 *x, float *y)
+{
+    __shared__ float4 tile[64];
+    tile[threadIdx.x] = x[threadIdx.x];
+    __syncthreads();
+    float4 v = tile[63 - threadIdx.x];
+    ((float2 *)y)[2 * threadIdx.x] = make_float2(v.w, v.z);
+    ((float2 *)y)[2 * threadIdx.x + 1] = make_float2(v.y, v.x);
+}
+extern "C" __global__ void neighbours(const float *x, float *y)
+{
+    float v = x[threadIdx.x];
+    float below = __shfl_down_sync(0xffffffffu, v, 3), first = __shfl_sync(0xffffffffu, v, 0, 8);
+    int all = __all_sync(0xffffffffu, v > -100), any = __any_sync(0xffffffffu, v > 48);
+    __syncwarp();
+    y[threadIdx.x] = below + 1000 * first + 1e6f * (all + 2 * any);
+}
+extern "C" __global__ void histogram(const float *x, int *y)
+{
+    int n = (int)x[blockIdx.x * blockDim.x + threadIdx.x];
+    atomicMax(y, n);
+    atomicMin(y + 1, n);
+    atomicAdd((float *)y + 2, 1.0f);
+    atomicCAS(y + 3, 0, 7);
+    atomicExch(y + 4, n * 0 + 9);
+}
+/* y: the result, a counter, each block's sum. The last block that comes adds up all sums, in their order. */
+extern "C" __global__ void merge_last(const float *x, float *y)
+{
+    __shared__ bool last;
+    if (threadIdx.x < 2) {
+        float sum = 0;
+        for (int i = 0; i < 32; i++)
+            sum += x[blockIdx.x * 64 + threadIdx.x * 32 + i];
+        y[2 + 2 * blockIdx.x + threadIdx.x] = sum;
+    }
+    __syncthreads(); /* before the fence */
+    if (threadIdx.x == 0) {
+        __threadfence(); /* of the writer */
+        last = atomicAdd((unsigned *)y + 1, 1u) == gridDim.x - 1;
+        __threadfence(); /* of the reader */
+    }
+    __syncthreads(); /* behind the counter */
+    if (last && threadIdx.x == 0) {
+        float sum = 0;
+        for (unsigned b = 0; b < 2 * gridDim.x; b++)
+            sum += y[2 + b];
+        y[0] = sum;
+    }
+}
 extern "C" __global__ void dynamic(const float *x, float *y)
 {
     ND_DYNAMIC_SHARED(bytes);
@@ -150,6 +202,41 @@ void check_results(SimtModule *module) {
         expect(y[i] == x[(i + 1) % 64], "dynamic shared memory, NaN at first");
 }
 
+/* What the sum of the first values is, made by blocks together; y is zero at first. */
+bool sums_right(SimtModule *module, const char *name, unsigned blocks, unsigned threads, int values) {
+    std::vector<float> x(512), y(32, 0.0f);
+    float total = 0;
+    for (int i = 0; i < 512; i++)
+        x[i] = input(i);
+    for (int i = 0; i < values; i++)
+        total += x[i];
+    return launch(module, name, blocks, threads, x.data(), y.data()) && y[0] == total;
+}
+
+void check_blocks(SimtModule *module) {
+    std::vector<float> x(512), y(512);
+    int counts[5] = {-1000, 1000, 0, 0, 0};
+    for (int i = 0; i < 512; i++)
+        x[i] = input(i);
+    expect(launch(module, "vectors", 1, 64, x.data(), y.data()), "vectors runs");
+    for (int i = 0; i < 256; i++)
+        expect(y[i] == x[(63 - i / 4) * 4 + 3 - i % 4], "vectors");
+    expect(launch(module, "neighbours", 1, 64, x.data(), y.data()), "neighbours runs");
+    for (int i = 0; i < 64; i++) {
+        float most = *std::max_element(x.begin() + i / 32 * 32, x.begin() + i / 32 * 32 + 32);
+        float below = i % 32 + 3 < 32 ? x[i + 3] : x[i];
+        expect(y[i] == below + 1000 * x[i / 8 * 8] + 1e6f * (float)(1 + 2 * (most > 48)), "neighbours");
+    }
+    expect(launch(module, "histogram", 2, 64, x.data(), counts), "histogram runs");
+    float number;
+    memcpy(&number, &counts[2], sizeof number);
+    expect(counts[0] == (int)*std::max_element(x.begin(), x.begin() + 128) &&
+               counts[1] == (int)*std::min_element(x.begin(), x.begin() + 128) && number == 128 && counts[3] == 7 &&
+               counts[4] == 9,
+           "histogram");
+    expect(sums_right(module, "merge_last", 7, 64, 448), "merge_last");
+}
+
 void check_faults(SimtModule *module) {
     std::vector<float> x(512, 1.0f), y(512);
     expect(!launch(module, "uneven", 1, 64, x.data(), y.data()), "a barrier that not all threads reach is found");
@@ -159,28 +246,42 @@ void check_faults(SimtModule *module) {
     expect(!launch(module, "reverse", 1, 2048, x.data(), y.data()), "too many threads are refused");
 }
 
-/* The result of a kernel that lacks its barrier is wrong in every order, by order or by poison. */
-void check_missing_barrier(const std::string &kernel, unsigned threads,
-                           std::function<bool(const float *x, const float *y)> right) {
+/* The result of a kernel that lacks a line is wrong in some order, by order or by poison. */
+void check_missing(const std::string &kernel, const std::string &line, std::function<bool(SimtModule *)> right) {
     std::string text = source;
-    for (size_t at; (at = text.find("__syncthreads(); /* barrier */")) != std::string::npos;)
-        text.erase(at, strlen("__syncthreads(); /* barrier */"));
+    for (size_t at; (at = text.find(line)) != std::string::npos;)
+        text.erase(at, line.size());
     SimtModule *module = build(text);
     if (!module) {
         wrong++;
         return;
     }
-    std::vector<float> x(512), y(512);
-    for (int i = 0; i < 512; i++)
-        x[i] = input(i);
     int found = 0;
     for (int order = 0; order < SIMT_ORDER_COUNT; order++) {
         simt_set_order((SimtOrder)order);
-        found += !launch(module, kernel.c_str(), 1, threads, x.data(), y.data()) || !right(x.data(), y.data());
+        for (int try_number = 0; try_number < 8; try_number++)
+            found += !right(module);
     }
-    expect(found > 0, ("the missing barrier of " + kernel + " is found").c_str());
+    expect(found > 0, (kernel + " without \"" + line + "\" is found").c_str());
     simt_set_order(SIMT_ascending);
     simt_module_close(module);
+}
+
+bool reversed(SimtModule *module) {
+    std::vector<float> x(96), y(96);
+    for (int i = 0; i < 96; i++)
+        x[i] = input(i);
+    if (!launch(module, "reverse", 1, 96, x.data(), y.data()))
+        return false;
+    std::reverse(x.begin(), x.end());
+    return x == y;
+}
+
+/* The order of memory between blocks is what only the executor of PTX knows. */
+void check_fences() {
+    for (const char *line : {"__threadfence(); /* of the writer */", "__syncthreads(); /* before the fence */",
+                             "__threadfence(); /* of the reader */", "__syncthreads(); /* behind the counter */"})
+        check_missing("merge_last", line, [](SimtModule *m) { return sums_right(m, "merge_last", 7, 64, 448); });
 }
 
 } // namespace
@@ -192,22 +293,16 @@ int main() {
     for (int order = 0; order < SIMT_ORDER_COUNT; order++) {
         simt_set_order((SimtOrder)order);
         check_results(module);
+        check_blocks(module);
     }
     simt_set_order(SIMT_ascending);
     expect(simt_barrier_count() > 0, "barriers are counted");
     check_faults(module);
-    check_missing_barrier("reverse", 96, [](const float *x, const float *y) {
-        for (int i = 0; i < 96; i++)
-            if (y[i] != x[95 - i])
-                return false;
-        return true;
-    });
-    check_missing_barrier("sum_block", 128, [](const float *x, const float *y) {
-        float sum = 0;
-        for (int i = 0; i < 128; i++)
-            sum += x[i];
-        return y[0] == sum;
-    });
+    const std::string barrier = "__syncthreads(); /* barrier */";
+    check_missing("reverse", barrier, reversed);
+    check_missing("sum_block", barrier, [](SimtModule *m) { return sums_right(m, "sum_block", 1, 128, 128); });
+    if (getenv("SIMT_PTX"))
+        check_fences();
     printf("emulator: %d wrong\n", wrong);
     return wrong != 0;
 }

@@ -412,22 +412,34 @@ long simt_fiber_count(void) {
     return fibers;
 }
 
-static bool launch_ptx(SimtKernel *kernel, const unsigned grid[3], const unsigned size[3], void **arguments,
-                       size_t shared_bytes) {
+static bool launch_ptx(const ptx::Launch &launch) {
     try {
-        barriers += ptx::launch({kernel->ptx,
-                                 {grid[0], grid[1], grid[2]},
-                                 {size[0], size[1], size[2]},
-                                 arguments,
-                                 shared_bytes,
-                                 order,
-                                 false,
-                                 0,
-                                 1});
+        barriers += ptx::launch(launch);
     } catch (const ptx::Fault &fault) {
         return fail("%s", fault.message.c_str());
     }
     return true;
+}
+
+bool simt_count(SimtKernel *kernel, const unsigned grid[3], const unsigned size[3], void **arguments,
+                size_t shared_bytes, unsigned first, unsigned step, SimtCount *count) {
+    std::lock_guard<std::mutex> guard(lock);
+    if (!kernel->ptx)
+        return fail("%s: only kernels of PTX are counted", kernel->name.c_str());
+    kernel->ptx->counts.assign(kernel->ptx->code.size(), ptx::Count());
+    bool done = launch_ptx({kernel->ptx,
+                            {grid[0], grid[1], grid[2]},
+                            {size[0], size[1], size[2]},
+                            arguments,
+                            shared_bytes,
+                            SIMT_ascending,
+                            true,
+                            first,
+                            step});
+    ptx::sum_counts(*kernel->ptx, count);
+    unsigned blocks = grid[0] * grid[1] * grid[2];
+    count->blocks = first < blocks ? (blocks - first + step - 1) / step : 0;
+    return done;
 }
 
 bool simt_launch(SimtKernel *kernel, const unsigned grid[3], const unsigned size[3], void **arguments,
@@ -440,7 +452,15 @@ bool simt_launch(SimtKernel *kernel, const unsigned grid[3], const unsigned size
     if (shared_bytes > MOST_SHARED)
         return fail("%s: %zu bytes of shared memory are more than there are", kernel->name.c_str(), shared_bytes);
     if (kernel->ptx)
-        return launch_ptx(kernel, grid, size, arguments, shared_bytes);
+        return launch_ptx({kernel->ptx,
+                           {grid[0], grid[1], grid[2]},
+                           {size[0], size[1], size[2]},
+                           arguments,
+                           shared_bytes,
+                           order,
+                           false,
+                           0,
+                           1});
     block.kernel = kernel;
     block.arguments = arguments;
     block.threads = threads;

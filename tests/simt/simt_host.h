@@ -31,6 +31,22 @@ void simt_set_order(SimtOrder order);
 bool simt_launch(SimtKernel *kernel, const unsigned grid[3], const unsigned block[3], void **arguments,
                  size_t shared_bytes);
 const char *simt_message(void);
+
+/* What blocks of a kernel of PTX do. */
+enum { SIMT_MOST_CLASSES = 20 };
+typedef struct SimtCount {
+    double warps[SIMT_MOST_CLASSES]; /* instructions of warps, as many as a device has for one of PTX, by class */
+    double lanes;                    /* of threads */
+    double sectors, bytes;           /* of global memory: 32 bytes each; asked for */
+    double wavefronts;               /* turns of shared memory */
+    unsigned blocks;
+} SimtCount;
+/* Runs the blocks first, first + step and so on of the grid. Races and undefined values are not looked for. */
+bool simt_count(SimtKernel *kernel, const unsigned grid[3], const unsigned block[3], void **arguments,
+                size_t shared_bytes, unsigned first, unsigned step, SimtCount *count);
+int simt_class_count(void);
+const char *simt_class_name(int number);
+
 /* Memory that kernels of PTX may touch; as long as nothing was allowed they may touch all. forbid takes back what begins
  * in these bytes. */
 void simt_allow(const void *begin, size_t size);
