@@ -1,6 +1,7 @@
 /* data.c: opening data sets. One is a row of ir/data_sources.def and the file that the row names. */
 #include "runtime/data/data.h"
 
+#include "base/hash.h"
 #include "base/str.h"
 
 #include <string.h>
@@ -53,4 +54,15 @@ const char *data_summary(Arena *arena, const DataOptions *o, const Dataset *data
     return arena_printf(arena, "%s%s%s%s: %lld pictures in %d classes, %d x %d x %d", o->source, has_path ? " '" : "",
                         has_path ? o->path : "", has_path ? "'" : "", (long long)data->count, o->classes, o->height,
                         o->width, o->channels);
+}
+
+void data_shuffle(int64_t *order, int64_t count, const char *stream, uint64_t seed, uint32_t epoch, uint32_t turn) {
+    uint32_t hash = draw_stream_hash(stream);
+    for (int64_t i = count - 1; i > 0; i--) {
+        PhiloxBlock r = philox_4x32_10((PhiloxBlock){{(uint32_t)i, turn, hash, epoch}}, seed);
+        int64_t j = (int64_t)(((uint64_t)r.word[0] << 32 | r.word[1]) % (uint64_t)(i + 1));
+        int64_t kept = order[i];
+        order[i] = order[j];
+        order[j] = kept;
+    }
 }

@@ -127,6 +127,9 @@ bool augment_picture(const Augment *augment, const Image *picture, double *out, 
 /* The part of height x width pixels that a random resized crop takes, as torchvision's RandomResizedCrop chooses it. */
 ImageBox augment_area(const DataOptions *options, int height, int width, uint64_t seed, uint32_t epoch, uint32_t image);
 
+/* Fisher-Yates with 64 drawn bits per swap: counter (element, turn, stream, epoch). */
+void data_shuffle(int64_t *order, int64_t count, const char *stream, uint64_t seed, uint32_t epoch, uint32_t turn);
+
 /* ---- mixup and cutmix (mixing.c) ---- */
 typedef struct MixOptions {
     double mixup,
@@ -161,8 +164,6 @@ void mix_batch(const MixOptions *mix, const DataOptions *options, uint64_t seed,
                const MixedBatch *mixed);
 
 /* ---- batches (loader.c) ---- */
-/* Fisher-Yates with 64 drawn bits per swap: counter (element, turn, stream, epoch). */
-void data_shuffle(int64_t *order, int64_t count, const char *stream, uint64_t seed, uint32_t epoch, uint32_t turn);
 
 typedef struct LoaderOptions {
     const Dataset *data;

@@ -268,17 +268,6 @@ int64_t loader_batch_count(const Loader *loader) {
     return loader->batch_count;
 }
 
-void data_shuffle(int64_t *order, int64_t count, const char *stream, uint64_t seed, uint32_t epoch, uint32_t turn) {
-    uint32_t hash = draw_stream_hash(stream);
-    for (int64_t i = count - 1; i > 0; i--) {
-        PhiloxBlock r = philox_4x32_10((PhiloxBlock){{(uint32_t)i, turn, hash, epoch}}, seed);
-        int64_t j = (int64_t)(((uint64_t)r.word[0] << 32 | r.word[1]) % (uint64_t)(i + 1));
-        int64_t kept = order[i];
-        order[i] = order[j];
-        order[j] = kept;
-    }
-}
-
 static void set_order(Loader *loader, uint32_t epoch, uint32_t round) {
     const LoaderOptions *o = &loader->options;
     for (int64_t i = 0; i < o->count; i++)
