@@ -258,7 +258,8 @@ static bool run_graph(Trace *t, GraphKind kind, int64_t taken, bool valid, Error
     bool alone = taken == STAND_ALONE;
     taken = alone ? 0 : taken;
     /* What comes after the last step is in its epoch. */
-    int64_t later = !t->options->epoch_per_step ? 0 : taken < t->options->steps ? taken : t->options->steps - 1;
+    int64_t last = t->options->steps > 0 ? t->options->steps - 1 : 0;
+    int64_t later = !t->options->epoch_per_step ? 0 : taken < last ? taken : last;
     const RtPosition at = {.epoch = t->options->epoch + later,
                            .epochs = settings_epochs(&t->settings),
                            .steps = 1,

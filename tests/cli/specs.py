@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""specs/ holds the published searches: every setting of every row, as the commands that were run had it."""
+"""specs/ holds the published searches: every setting of every row and every method, as the commands that were run had it; and all of it compiles."""
 import os
 import re
 import subprocess
@@ -28,25 +28,39 @@ ROWS = {
     'i': ('gaussian', 'additive', 0.1, 0.5, True), 'j': ('gaussian', 'additive', 0.1, 1, True),
 }
 
+# epochs, batch, seed, rate of the weights and at the end, rate and beta1 of the alphas; the space's candidates; what else the module says of the method
+SEVEN, EIGHT = CANDIDATES, CANDIDATES.replace('[', '[@none, ')
+METHODS = {
+    'fair_darts': ((50, 128, 2, 0.005, 0.001, 3e-3, 0.9), SEVEN, ['set keep.threshold = 0.85', '= sigmoid ', '"penalty" = ', '{value=-10.0}']),
+    'fair_darts_l1': ((50, 128, 2, 0.005, 0.001, 3e-3, 0.9), SEVEN, ['set keep.threshold = 0.85', '= sigmoid ', '"penalty" = ', '= abs ']),
+    'darts_minus': ((50, 64, 0, 0.025, 0.001, 3e-4, 0.5), '[@none, @skip_connect, @sep_conv_3x3]', ['auxiliary_op', '"linear(1.0, 0.0, 50.0, 50.0)"']),
+    'beta_darts': ((100, 64, 2, 0.025, 0.001, 3e-4, 0.5), '[@none_201, @skip_connect_201, @nor_conv_1x1, @nor_conv_3x3, @avg_pool_3x3_201]',
+                   ['"penalty" = ', '"linear(0.0, 50.0, 100.0)"']),
+    'snas': ((150, 64, 10, 0.025, 0, 3e-4, 0.5), EIGHT, ['gumbel', '"linear(10.0, 0.1, 0.0)"']),
+    'pc_darts': ((50, 256, 2, 0.1, 0, 6e-4, 0.5), EIGHT, ['set search.frozen_epochs = 15', '"betas_normal"', 'shuffle']),
+    'sdarts': ((50, 64, 10, 0.025, 0.001, 3e-4, 0.5), SEVEN, ['ascend', '"linear(0.03, 0.3, 0.0)"']),
+}
+
 
 def value(text):
     if text in ('true', 'false'):
         return text == 'true'
     if text.startswith('"'):
         return text[1:-1]
-    return text if text.startswith('[') else float(text)
+    return text if text.startswith(('[', '@')) else float(text)
 
 
 def compiled(name):
-    """The module's settings, and its graph."""
+    """The module's settings, and all of it."""
     command = [os.path.join(BUILD, 'bin', 'ndartsc'), os.path.join(SOURCE, 'specs', name + '.nd'), '--emit=ir']
     ir = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     settings = {key: value(text) for key, text in re.findall(r'^set ([\w.]+) = (.*)$', ir, re.M)}
-    return {**DEFAULTS, **settings}, ir[ir.index('graph @forward'):]
+    return {**DEFAULTS, **settings}, ir
 
 
 def check(name, noise, drop, at='output'):
-    settings, graph = compiled(name)
+    settings, ir = compiled(name)
+    graph = ir[ir.index('graph @forward'):]
     expected = dict(COMMON)
     if noise:
         distribution, mixture, std, mean, decay = noise
@@ -71,10 +85,32 @@ def check(name, noise, drop, at='output'):
     return not wrong
 
 
+def check_method(name):
+    numbers, candidates, marks = METHODS[name]
+    keys = ('search.epochs', 'search.batch', 'search.seed', 'search.weights.lr', 'search.weights.lr_min', 'search.alphas.lr', 'search.alphas.beta1')
+    expected = {**{key: COMMON[key] for key in COMMON if key.startswith(('search.', 'data.')) and key != 'search.frozen_epochs'},
+                **dict(zip(keys, numbers)), 'space.candidates': candidates}
+    settings, ir = compiled(name)
+    wrong = [f'{key} is {settings.get(key)}, not {wanted}' for key, wanted in expected.items() if settings.get(key) != wanted]
+    wrong += [f'no {mark}' for mark in marks if mark not in ir]
+    for text in wrong:
+        print(f'specs/{name}.nd: {text}')
+    return not wrong
+
+
+def compiles(name):
+    done = subprocess.run([os.path.join(BUILD, 'bin', 'ndartsc'), os.path.join(SOURCE, 'specs', name), '--emit=ir'], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True, check=False)
+    print(done.stderr, end='')
+    return done.returncode == 0
+
+
 def main():
     right = all([check(f'noisy_darts_{row}', noise, 0.3) for row, noise in ROWS.items()])
     right &= check('noisy_darts_paper', ROWS['a'], None, at='input')
     right &= check('darts', None, None)
+    right &= all([check_method(name) for name in METHODS])
+    right &= all([compiles(name) for name in sorted(os.listdir(os.path.join(SOURCE, 'specs'))) if name.endswith('.nd')])
     for row in 'ef':
         with open(os.path.join(SOURCE, 'specs', f'noisy_darts_{row}.nd')) as file:
             assert 'published table swaps e and f' in file.read(), f'specs/noisy_darts_{row}.nd does not warn of the published table'
