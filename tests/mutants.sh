@@ -284,6 +284,7 @@ mutant 'early stop: a window too short' runtime/loops/early_stop.c 's/last \+ 1 
 mutant 'early stop: the genotype at hand' runtime/loops/search.c 's/m->genotype_of, m->epoch/m->epoch, m->epoch/' -- cli/eigenvalue
 mutant 'library takes the first batch only' runtime/driver/predict.c 's/first < images; first \+= batch/first < 1; first += batch/' -- cli/library
 mutant 'cost of one edge only' runtime/report/report_cost.c 's/row->macs \+= count_macs/row->macs = count_macs/' -- cli/report prepare test_search
+mutant 'ranks count what is as good' runtime/report/bench_table.c 's/accuracies\[set\] > row->accuracies\[set\];/accuracies[set] >= row->accuracies[set];/' -- unit/runtime_bench_table
 mutant 'cells return all states' runtime/report/cells_read.c 's/count == 1 \&\& graph->node_count > 1/false/' -- golden/ndartsc/cells
 
 echo "$caught caught, ${#survived[@]} survived, ${#broken[@]} errors"

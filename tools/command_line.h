@@ -32,7 +32,7 @@ typedef struct Options {
     OptionList inputs; /* operands */
     bool help, version, list_passes, list_settings, list_methods;
     /* what is written, and where */
-    const char *output, *out, *draw, *profile; /* profile: "" without a file */
+    const char *output, *out, *draw, *table, *profile; /* profile: "" without a file */
     bool json, tensorboard, log_steps, verbose, epoch_per_step, hessian, spectrum;
     /* the forms of a text */
     const char *emit, *target, *graph, *kind, *arch, *card;

@@ -4,7 +4,7 @@
 #include "runtime/report/report.h"
 
 bool run_report(const Options *o, Error *error) {
-    ReportOptions report = {.folders = o->inputs.items, .count = o->inputs.count, .out = o->output};
+    ReportOptions report = {.folders = o->inputs.items, .count = o->inputs.count, .out = o->output, .table = o->table};
     const char *written;
     if (!report.count)
         return error_set(error, ERROR_INPUT,

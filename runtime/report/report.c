@@ -44,16 +44,19 @@ static void shorten_names(Arena *arena, ReportRun *runs, int count) {
 
 bool report_write(Arena *arena, const ReportOptions *o, const char **written, Error *error) {
     Folders all = {0};
-    bool ok = true;
+    const BenchTable *table = o->table ? bench_table_read(arena, o->table, error) : NULL;
+    bool ok = table || !o->table;
     for (int i = 0; ok && i < o->count; i++)
         ok = add_folder(arena, o->folders[i], &all, error);
     ReportRun *runs = ARENA_ARRAY(arena, ReportRun, all.count);
     int loaded = 0;
     for (; ok && loaded < all.count; loaded++)
         ok = report_load(arena, all.items[loaded], &runs[loaded], error);
+    for (int i = 0; ok && table && i < loaded; i++)
+        report_look_up(arena, table, &runs[i]);
     if (ok) {
         shorten_names(arena, runs, all.count);
-        const char *page = report_page(arena, runs, all.count);
+        const char *page = report_page(arena, runs, all.count, table);
         const char *out = o->out ? o->out : arena_printf(arena, "%s/report.html", o->folders[0]);
         if (!o->out)
             file_guard_folder(o->folders[0]);

@@ -5,13 +5,15 @@
 #include "base/str.h"
 #include "passes/derive.h"
 #include "runtime/driver/runtime.h"
+#include "runtime/report/lookup.h"
 
 #include <jansson.h>
 
 typedef struct ReportOptions {
     const char *const *folders; /* of runs; one of several seeds stands for its seeds */
     int count;
-    const char *out; /* NULL: report.html in the first folder */
+    const char *out;   /* NULL: report.html in the first folder */
+    const char *table; /* of architectures, in which the genotypes of searches are looked up; or NULL */
 } ReportOptions;
 
 /* *written: the path of the page. */
@@ -24,6 +26,7 @@ typedef struct ReportRun {
     json_t *metrics, *timing, *alphas; /* arrays of the lines */
     json_t *result;                    /* result.json */
     const IrModule *module;            /* network.ir; or NULL */
+    Lookup lookup;                     /* of the genotypes, where there is a table; or of none */
     const char **unread;               /* what stood in the way of reading files */
     int unread_count, unread_capacity;
 } ReportRun;
@@ -65,6 +68,8 @@ int report_costs(Arena *arena, const IrModule *module, ReportCost **costs);
 /* False, with ERROR_INPUT, when there is no run in the folder. */
 bool report_load(Arena *arena, const char *folder, ReportRun *run, Error *error);
 void report_free(ReportRun *run);
+/* The genotypes of a search in the table; what stands in the way of it is said. */
+void report_look_up(Arena *arena, const BenchTable *table, ReportRun *run);
 /* The network that a search found; NULL when it found none yet, or its text does not compile any more. */
 const IrModule *report_found(Arena *arena, const ReportRun *run);
 /* FOLDER/NAME.svg, which a search drew; NULL when there is none. */
@@ -84,7 +89,11 @@ ReportSeries report_skips(Arena *arena, const ReportRun *run, const DeriveSpace 
 /* report_classes.c: what the classes are taken for, by the result of a training; nothing without one. */
 void report_add_classes(Arena *arena, Str *s, const ReportRun *run);
 
-/* report_html.c: the page. */
-const char *report_page(Arena *arena, const ReportRun *runs, int count);
+/* report_lookup.c: of one search, and of several beside each other; nothing of runs that were not looked up. */
+void report_add_lookup(Arena *arena, Str *s, const BenchTable *table, const ReportRun *run);
+void report_add_lookups(Arena *arena, Str *s, const BenchTable *table, const ReportRun *runs, int count);
+
+/* report_html.c: the page. table: or NULL. */
+const char *report_page(Arena *arena, const ReportRun *runs, int count, const BenchTable *table);
 
 #endif

@@ -75,6 +75,13 @@ bool report_load(Arena *arena, const char *folder, ReportRun *run, Error *error)
     return true;
 }
 
+void report_look_up(Arena *arena, const BenchTable *table, ReportRun *run) {
+    Error error = {0};
+    if (run->alphas && !lookup_search(arena, table, run->folder, &run->lookup, &error))
+        run->lookup.count = 0;
+    note_unread(arena, run, &error);
+}
+
 void report_free(ReportRun *run) {
     json_decref(run->run);
     json_decref(run->metrics);

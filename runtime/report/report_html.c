@@ -172,7 +172,7 @@ static void add_overview(Arena *arena, Str *s, const ReportRun *runs, int count)
     str_add(s, "</table></div>\n");
 }
 
-static void add_comparison(Arena *arena, Str *s, const ReportRun *runs, int count) {
+static void add_comparison(Arena *arena, Str *s, const ReportRun *runs, int count, const BenchTable *table) {
     static const char *const keys[] = {"valid_accuracy", "train_loss"};
     static const char *const titles[] = {"accuracy on images that are not trained on", "training loss"};
     ReportPlot plots[2];
@@ -184,6 +184,8 @@ static void add_comparison(Arena *arena, Str *s, const ReportRun *runs, int coun
     }
     str_add(s, "<h2>Comparison</h2>\n");
     html_add_picture(s, report_draw(arena, plots, 2, 2, 1180, 380), "curves of all runs", "gnuplot");
+    if (table)
+        report_add_lookups(arena, s, table, runs, count);
 }
 
 /* ---- one run ---- */
@@ -298,6 +300,16 @@ static void add_alphas(Arena *arena, Str *s, const ReportRun *run) {
         add_edges(arena, s, run, &spaces[i], names[i], i == 0);
 }
 
+/* Whether its space has such cells; where that is not known, it may. */
+static bool searches_cell(const ReportRun *run, const char *name) {
+    int count = 0;
+    const char *const *alphas = run->alphas && run->module ? genotype_alpha_names(run->module, &count) : NULL;
+    for (int i = 0; i < count; i++)
+        if (str_equal(genotype_cell_name(alphas[i]), name))
+            return true;
+    return run->alphas && !alphas;
+}
+
 /* The cells that a search found, or of the network that was trained: drawn here from what they are, since a drawing in
  * the folder is a program of Graphviz that others may have written. */
 static void add_cells(Arena *arena, Str *s, const ReportRun *run) {
@@ -309,7 +321,7 @@ static void add_cells(Arena *arena, Str *s, const ReportRun *run) {
         const GenotypeCell *cell = module ? genotype_read_cell(arena, module, i == 1) : NULL;
         const char *svg = cell ? report_draw_dot(arena, genotype_dot(arena, names[i], cell)) : NULL;
         bool drawn_before = !svg && (svg = report_drawn_cell(arena, run, names[i]));
-        if (!svg && !cell && !run->alphas)
+        if (!svg && !cell && !searches_cell(run, names[i]))
             continue;
         str_add(s, "<h3>The ");
         quote_xml(s, cell_word(names[i]));
@@ -396,7 +408,7 @@ static void add_sizes(Arena *arena, Str *s, const ReportRun *run) {
     end_group(s);
 }
 
-static void add_run(Arena *arena, Str *s, const ReportRun *run) {
+static void add_run(Arena *arena, Str *s, const ReportRun *run, const BenchTable *table) {
     bool search = str_equal(value_text(arena, json_object_get(run->run, "command")), "search");
     str_add(s, "<h2>");
     quote_xml(s, run->name);
@@ -412,6 +424,8 @@ static void add_run(Arena *arena, Str *s, const ReportRun *run) {
         str_add(s, "<p class=\"missing\">No epoch is finished yet.</p>\n");
     if (search)
         add_eigenvalues(arena, s, run);
+    if (table)
+        report_add_lookup(arena, s, table, run);
     add_cells(arena, s, run);
     add_alphas(arena, s, run);
     report_add_classes(arena, s, run);
@@ -426,7 +440,7 @@ static void add_run(Arena *arena, Str *s, const ReportRun *run) {
     str_add(s, "</code></p>\n");
 }
 
-const char *report_page(Arena *arena, const ReportRun *runs, int count) {
+const char *report_page(Arena *arena, const ReportRun *runs, int count, const BenchTable *table) {
     Str s = str_create(arena);
     str_add(&s, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
@@ -437,9 +451,9 @@ const char *report_page(Arena *arena, const ReportRun *runs, int count) {
     str_add(&s, "</h1>\n");
     add_overview(arena, &s, runs, count);
     if (count > 1)
-        add_comparison(arena, &s, runs, count);
+        add_comparison(arena, &s, runs, count, table);
     for (int i = 0; i < count; i++)
-        add_run(arena, &s, &runs[i]);
+        add_run(arena, &s, &runs[i], table);
     str_add(&s, "</body>\n</html>\n");
     return s.data;
 }
