@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <string>
 #include <unistd.h>
 #include <vector>
@@ -284,6 +285,26 @@ void check_fences() {
         check_missing("merge_last", line, [](SimtModule *m) { return sums_right(m, "merge_last", 7, 64, 448); });
 }
 
+/* Of "vectors": a warp's load of 16 bytes a thread takes 16 sectors and, of shared memory, 4 turns; half of the sectors
+ * of each store stay for the other. */
+void check_counts(SimtModule *module) {
+    const unsigned grid[3] = {3, 1, 1}, block[3] = {64, 1, 1};
+    alignas(32) float x[256] = {0}, y[256];
+    const void *addresses[] = {x, y};
+    void *arguments[] = {&addresses[0], &addresses[1]};
+    std::map<std::string, double> warps;
+    SimtCount count;
+    expect(simt_count(simt_module_kernel(module, "vectors"), grid, block, arguments, 0, 1, 2, &count),
+           "vectors counted");
+    for (int i = 0; i < simt_class_count(); i++)
+        warps[simt_class_name(i)] = count.warps[i];
+    expect(count.blocks == 1 && warps["load_global"] == 2 && warps["store_global"] == 4, "accesses of global memory");
+    expect(warps["load_shared"] == 2 && warps["store_shared"] == 2 && warps["sync"] == 2, "of shared memory");
+    expect(warps["float"] == 0 && warps["tensor"] == 0 && warps["atomic"] == 0, "what a copy has none of");
+    expect(count.bytes == 2048 && count.wavefronts == 16, "bytes and turns");
+    expect(count.sectors == 32 + 64, "sectors");
+}
+
 } // namespace
 
 int main() {
@@ -301,8 +322,10 @@ int main() {
     const std::string barrier = "__syncthreads(); /* barrier */";
     check_missing("reverse", barrier, reversed);
     check_missing("sum_block", barrier, [](SimtModule *m) { return sums_right(m, "sum_block", 1, 128, 128); });
-    if (getenv("SIMT_PTX"))
+    if (getenv("SIMT_PTX")) {
         check_fences();
+        check_counts(module);
+    }
     printf("emulator: %d wrong\n", wrong);
     return wrong != 0;
 }
