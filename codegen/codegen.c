@@ -115,6 +115,12 @@ static void make_graph(const CgProgram *program, PlanGraph *graph) {
     graph->changes_state = graph_kind_is_training(graph->kind);
     graph->work_bytes = program->work_bytes;
     graph->private_bytes = program->private_bytes;
+    graph->choice_count = program->choice_count;
+    graph->choices = ARENA_ARRAY(program->arena, PlanBuffer, graph->choice_count);
+    for (int i = 0; i < graph->choice_count; i++) {
+        const CgBuffer *buffer = program->buffer_of[program->choices[i]->id];
+        graph->choices[i] = (PlanBuffer){buffer->place, buffer->offset};
+    }
     make_inputs(program->arena, program->graph, graph);
     make_outputs(program, graph);
 }

@@ -215,6 +215,8 @@ IrNode *lower_weigh_edges(Lower *l, const char *name, IrNode *betas);
 IrNode *lower_mixed_clause(Lower *l, Frame *f, IrNode *x);
 /* perturb.c: the op that puts others in their place where the network's weights move, if a method has some. */
 IrNode *lower_perturb(Lower *l, const char *name, IrNode *weights);
+/* Is only the candidate of the largest weight computed? */
+bool lower_runs_chosen(const Lower *l);
 /* What an edge from x gives, whose candidates come to `mixed`. */
 IrNode *lower_edge_clauses(Lower *l, Frame *f, IrNode *x, IrNode *mixed);
 /* The function of a candidate with all that methods do to it. NULL after a mistake. */

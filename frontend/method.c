@@ -7,6 +7,7 @@
  *                 `in_training` calls
  *     mixed       how an edge computes the weighted sum of its candidates from its state, in place of all of the state
  *     edge        what an edge gives, in place of that sum
+ *     run         chosen: the candidate of the largest weight alone is computed (mixed with chosen=true)
  *     node        how betas, which are architecture parameters too, weigh the edges of a node
  *     penalty     what is added to the loss of the alphas: the output "penalty" of @forward
  *     frozen_epochs  a setting that holds unless the search has it
@@ -69,6 +70,10 @@ Clause *lower_find_clause(const Lower *l, const char *kind) {
         if (str_equal(l->clauses[i].rule->name, kind))
             return &l->clauses[i];
     return NULL;
+}
+
+bool lower_runs_chosen(const Lower *l) {
+    return lower_find_clause(l, "run") != NULL;
 }
 
 /* What two methods of a search cannot both say; NULL: they may. */

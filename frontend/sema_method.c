@@ -8,6 +8,7 @@
  *     mixed(x) = ...                 x: the state an edge comes from; the channels C and the stride of the edge
  *     edge(x, mixed) = ...           likewise; mixed: the weighted sum of its candidates, or what `mixed` makes of it
  *     node(betas) = ...              betas: one number for each edge of a node
+ *     run chosen                     the candidate of the largest weight alone is computed
  *     penalty alphas = ...           alphas: those of all cells, one below the other
  *     keep threshold = ...           keep.c: what of the alphas a genotype keeps
  *     frozen_epochs ...              what a search has that does not say it itself
@@ -18,25 +19,28 @@
 
 typedef struct ClauseForm {
     const char *name;
-    int inputs;     /* names on the left; candidate: behind the operation's */
-    bool operation; /* the left is OPERATION(name), or a number of the method in its place */
-    bool place;     /* another name may come behind: input or output */
-    bool repeated;  /* may be given several times */
-    bool of_edge;   /* C and stride are known */
+    int inputs;       /* names on the left; candidate: behind the operation's */
+    bool operation;   /* the left is OPERATION(name), or a number of the method in its place */
+    bool place;       /* another name may come behind: input or output */
+    bool repeated;    /* may be given several times */
+    bool of_edge;     /* C and stride are known */
+    const char *word; /* NAME WORD, and no expression; NULL: another form */
     const char *example;
 } ClauseForm;
 
 static const ClauseForm clauses[] = {
-    {"weights", 1, false, false, false, false, "weights(alphas) = softmax(alphas)"},
-    {"perturb", 1, false, false, false, false, "perturb(weights) = softmax(weights + 0.01 * normal())"},
-    {"ascend", 3, true, false, false, false, "ascend STEPS(weights, at, gradient) = softmax(at + 0.01 * gradient)"},
-    {"candidate", 1, true, true, true, false, "candidate skip_connect(x) = x + 0.2 * normal()"},
-    {"mixed", 1, false, false, false, true, "mixed(x) = candidates(relu(x))"},
-    {"edge", 2, false, false, false, true, "edge(x, mixed) = mixed + x"},
-    {"node", 1, false, false, false, false, "node(betas) = softmax(betas)"},
-    {"penalty", 1, false, false, true, false, "penalty alphas = 0.1 * mean(alphas * alphas)"},
-    {"frozen_epochs", 0, false, false, false, false, "frozen_epochs 15"},
-    {"keep", 0, false, false, false, false, NULL}, /* keep.c */
+    {"weights", 1, false, false, false, false, NULL, "weights(alphas) = softmax(alphas)"},
+    {"perturb", 1, false, false, false, false, NULL, "perturb(weights) = softmax(weights + 0.01 * normal())"},
+    {"ascend", 3, true, false, false, false, NULL,
+     "ascend STEPS(weights, at, gradient) = softmax(at + 0.01 * gradient)"},
+    {"candidate", 1, true, true, true, false, NULL, "candidate skip_connect(x) = x + 0.2 * normal()"},
+    {"mixed", 1, false, false, false, true, NULL, "mixed(x) = candidates(relu(x))"},
+    {"edge", 2, false, false, false, true, NULL, "edge(x, mixed) = mixed + x"},
+    {"node", 1, false, false, false, false, NULL, "node(betas) = softmax(betas)"},
+    {"run", 0, false, false, false, false, "chosen", "run chosen"},
+    {"penalty", 1, false, false, true, false, NULL, "penalty alphas = 0.1 * mean(alphas * alphas)"},
+    {"frozen_epochs", 0, false, false, false, false, NULL, "frozen_epochs 15"},
+    {"keep", 0, false, false, false, false, NULL, NULL}, /* keep.c */
 };
 enum { CLAUSE_COUNT = sizeof clauses / sizeof clauses[0] };
 
@@ -91,6 +95,12 @@ static void check_place(Sema *s, const Scope *scope, const Ast *place) {
 }
 
 static void check_clause(Sema *s, const Ast *method, const ClauseForm *clause, const Ast *rule) {
+    if (clause->word) {
+        const Ast *word = rule->kind == AST_setting && !rule->integer ? rule->kids[0] : NULL;
+        if (!word || word->kind != AST_name || !str_equal(word->name, clause->word))
+            diag_error(s->diag, rule->span, "'%s' of a method is written as in  %s", clause->name, clause->example);
+        return;
+    }
     int first = 0;
     Scope scope = clause_scope(s, method, clause, rule);
     if (!clause->inputs && rule->kind == AST_setting) {

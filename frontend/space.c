@@ -270,9 +270,13 @@ Value lower_candidates(Lower *l, Frame *f, IrNode *x, Span span) {
     IrNode *weights = symbols ? edge_weights(l, cell->alphas, cell->kind, cell->edge, edge->list.count) : NULL;
     if (!weights)
         return (Value){.kind = VALUE_error};
-    IrAttr attrs[] = {ir_attr_symbols("candidates", edge->list.count, symbols), ir_attr_string("name", edge->name),
-                      ir_attr_string("params", edge->params)};
-    IrNode *mixed = ir_build2(&l->target->builder, OP_mixed, x, weights, edge->params ? 3 : 2, attrs);
+    IrAttr attrs[4] = {ir_attr_symbols("candidates", edge->list.count, symbols), ir_attr_string("name", edge->name)};
+    int attr_count = 2;
+    if (edge->params)
+        attrs[attr_count++] = ir_attr_string("params", edge->params);
+    if (lower_runs_chosen(l))
+        attrs[attr_count++] = ir_attr_bool("chosen", true);
+    IrNode *mixed = ir_build2(&l->target->builder, OP_mixed, x, weights, attr_count, attrs);
     if (mixed)
         return value_tensor(mixed);
     lower_note_uses(l, f);

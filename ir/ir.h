@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { IR_MAX_RANK = 6, IR_MAX_ATTRS = 10 };
+enum { IR_MAX_RANK = 6, IR_MAX_ATTRS = 10, IR_MAX_CASES = 64 /* of a choice */ };
 
 /* f32 is "the precision of the module": float, or double under --precision=f64. */
 typedef enum IrDtype { DTYPE_f32, DTYPE_i32, DTYPE_u8, DTYPE_bf16 /* of memory alone: no value has it */ } IrDtype;
@@ -66,7 +66,8 @@ enum {
     OP_SOURCE = 4096,
     OP_GIVEN = 8192,
     OP_NUMBER = 16384,
-    OP_EFFECT = 32768
+    OP_EFFECT = 32768,
+    OP_LAZY = 65536
 };
 
 typedef struct IrOpInfo {

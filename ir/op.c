@@ -22,7 +22,8 @@ enum {
     SOURCE = OP_SOURCE,
     GIVEN = OP_GIVEN,
     NUMBER = OP_NUMBER,
-    EFFECT = OP_EFFECT
+    EFFECT = OP_EFFECT,
+    LAZY = OP_LAZY
 };
 
 const IrOpInfo ir_op_info[OP_COUNT] = {

@@ -81,6 +81,44 @@ bool shape_broadcast(const ShapeArgs *a, IrType *result) {
     return true;
 }
 
+/* A choice is a number in memory, where whoever runs the graph can look at it. */
+static bool need_choice(const ShapeArgs *a, int i) {
+    if (ir_is(a->inputs[i], OP_NUMBER))
+        return ir_fail(a->error, "operand %d, a choice, is a %s; it must be computed or given", i,
+                       ir_op_info[a->inputs[i]->op].name);
+    return shape_need_dtype(a, i, DTYPE_f32) && shape_need_rank(a, i, 0);
+}
+
+bool shape_choose(const ShapeArgs *a, IrType *result) {
+    char text[2][IR_TYPE_TEXT];
+    *result = *shape_input(a, 1);
+    if (!need_choice(a, 0) || !shape_need_dtype(a, 1, DTYPE_f32))
+        return false;
+    if (a->input_count - 1 > IR_MAX_CASES)
+        return ir_fail(a->error, "%d values to choose from; at most %d", a->input_count - 1, IR_MAX_CASES);
+    for (int i = 2; i < a->input_count; i++)
+        if (!ir_type_equal(shape_input(a, i), result))
+            return ir_fail(a->error, "one of %s or %s cannot be chosen", ir_type_format(result, text[0]),
+                           ir_type_format(shape_input(a, i), text[1]));
+    return true;
+}
+
+static bool check_cases(const ShapeArgs *a) {
+    const IrAttr *cases = shape_attr_list(a, "cases");
+    for (int i = 0; i < cases->count; i++)
+        if (cases->ints[i] < (i ? cases->ints[i - 1] + 1 : 0) || cases->ints[i] >= IR_MAX_CASES)
+            return ir_fail(a->error, "cases ascend and are 0 to %d", IR_MAX_CASES - 1);
+    return cases->count > 0 || ir_fail(a->error, "cases are missing");
+}
+
+bool shape_assign(const ShapeArgs *a, IrType *result) {
+    bool conditional = shape_attr_list(a, "cases") != NULL;
+    *result = *shape_input(a, 0);
+    if (a->input_count != 1 + conditional)
+        return ir_fail(a->error, "%d operands; it takes %s", a->input_count, conditional ? "2 with cases" : "1");
+    return shape_need_dtype(a, 0, DTYPE_f32) && (!conditional || (need_choice(a, 1) && check_cases(a)));
+}
+
 bool shape_one_hot(const ShapeArgs *a, IrType *result) {
     int64_t classes = shape_attr_int(a, "classes");
     if (!shape_need_dtype(a, 0, DTYPE_i32) || !shape_need_rank(a, 0, 1))
@@ -251,6 +289,14 @@ bool shape_reduce(const ShapeArgs *a, IrType *result) {
     return true;
 }
 
+bool shape_argmax(const ShapeArgs *a, IrType *result) {
+    *result = *shape_input(a, 0);
+    if (!shape_need_dtype(a, 0, DTYPE_f32) || !need_constant_axis(a, result->rank - 1))
+        return false;
+    type_remove_axis(result, result->rank - 1);
+    return true;
+}
+
 bool shape_reduce_partial(const ShapeArgs *a, IrType *result) {
     bool reduced[IR_MAX_RANK] = {false};
     if (!shape_need_dtype(a, 0, DTYPE_f32) || !check_axes(a, reduced))
@@ -329,6 +375,8 @@ bool shape_mixed(const ShapeArgs *a, IrType *result) {
     char text[2][IR_TYPE_TEXT];
     if (!symbols->count)
         return ir_fail(a->error, "no candidates");
+    if (symbols->count > IR_MAX_CASES && shape_attr_int(a, "chosen"))
+        return ir_fail(a->error, "%d candidates to choose from; at most %d", symbols->count, IR_MAX_CASES);
     if (!shape_need_dtype(a, 1, DTYPE_f32) || !shape_need_rank(a, 1, 1) ||
         !shape_need_equal(a, "the number of weights", shape_input(a, 1)->dim[0], symbols->count))
         return false;

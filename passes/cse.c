@@ -2,7 +2,7 @@
  *     %3 = relu %1        %4 = relu %1        =>  users of %4 use %3
  * Two nodes are equal when they are PURE and have the same op, operands, attributes and type; parameters when they have
  * the same name, draws when they have the same stream. The first occurrence wins and keeps its tag. Effects are never
- * merged. */
+ * merged, nor values that are needed in different cases of a choice: then each is computed where it is needed. */
 #include "passes/rewrite.h"
 
 #include "base/hash.h"
@@ -86,6 +86,22 @@ static bool equal_attrs(const IrNode *a, const IrNode *b) {
     return true;
 }
 
+typedef struct Table {
+    size_t size; /* a power of two */
+    IrNode **slots;
+    const IrCondition *needed; /* by node id */
+} Table;
+
+static const IrNode *choice_of(const IrCondition *needed) {
+    const IrNode *choice = needed->choice;
+    return choice && choice->scratch ? choice->scratch : choice;
+}
+
+static bool needed_alike(const Table *table, const IrNode *a, const IrNode *b) {
+    const IrCondition *x = &table->needed[a->id], *y = &table->needed[b->id];
+    return ir_is(a, OP_GIVEN) || (choice_of(x) == choice_of(y) && x->cases == y->cases);
+}
+
 static bool equal_nodes(const IrNode *a, const IrNode *b) {
     if (a->op != b->op || a->input_count != b->input_count || !ir_type_equal(&a->type, &b->type))
         return false;
@@ -97,26 +113,25 @@ static bool equal_nodes(const IrNode *a, const IrNode *b) {
 }
 
 /* A hash table with open addressing; the slot of an equal node, or the free one where it belongs. */
-static IrNode **find_slot(IrNode **table, size_t size, const IrNode *n) {
-    size_t at = hash_node(n) & (size - 1);
-    while (table[at] && !equal_nodes(table[at], n))
-        at = (at + 1) & (size - 1);
-    return &table[at];
+static IrNode **find_slot(const Table *table, const IrNode *n) {
+    size_t at = hash_node(n) & (table->size - 1);
+    while (table->slots[at] && !(equal_nodes(table->slots[at], n) && needed_alike(table, table->slots[at], n)))
+        at = (at + 1) & (table->size - 1);
+    return &table->slots[at];
 }
 
 bool pass_cse(PassContext *ctx, IrGraph *g) {
     bool changed = false;
     ir_clear_scratch(g);
-    ir_graph_number(g);
-    size_t size = 64;
-    while (size < 2 * (size_t)g->next_id)
-        size *= 2;
-    IrNode **table = ARENA_ARRAY(ctx->arena, IrNode *, size);
+    Table table = {.size = 64, .needed = ir_find_conditions(g, ctx->arena)};
+    while (table.size < 2 * (size_t)g->next_id)
+        table.size *= 2;
+    table.slots = ARENA_ARRAY(ctx->arena, IrNode *, table.size);
     for (IrNode *n = g->first; n; n = n->next) {
         rewrite_forward_inputs(n);
         if (!ir_is(n, OP_PURE) || n->op == OP_input)
             continue;
-        IrNode **slot = find_slot(table, size, n);
+        IrNode **slot = find_slot(&table, n);
         if (!*slot) {
             *slot = n;
             continue;

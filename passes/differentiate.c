@@ -9,6 +9,7 @@
  * (gradients_*.c). Contributions to one value are added in the order in which they come up, that is in reverse order of
  * use, left to right, and each sum is made by and tagged like the contribution that made it necessary, so that the
  * accumulation belongs to the edge it comes from. Only values on a path from a wanted parameter get a gradient.
+ * A parameter that is needed where a choice falls on it has a gradient there, and zeros elsewhere (gradients.h).
  * Keeps: all nodes of the forward, which come first. */
 #include "passes/gradients.h"
 
@@ -62,20 +63,27 @@ static void mark_wanted(Gradients *gradients, const IrGraph *g) {
 static void propagate(Gradients *gradients, IrNode *loss) {
     IrNode *stop = loss->graph->first->prev;
     for (IrNode *n = loss; n != stop; n = n->prev) {
+        if (!gradients->wanted[n->id] || gradients->source[n->id] || n->input_count == 0)
+            continue;
+        gradients_settle(gradients, n);
         IrNode *dy = gradients->sum[n->id];
-        if (dy && gradients->wanted[n->id] && !gradients->source[n->id] && n->input_count > 0) {
+        if (dy) {
             gradients->b.tag = n->tag;
             gradients->b.span = n->span;
+            gradients->where = gradients->needed[n->id];
             rules[n->op](gradients, n, dy);
         }
     }
+    gradients_settle(gradients, loss);
 }
 
 /* Numbers the graph. */
 static Gradients start(PassContext *ctx, IrGraph *g) {
-    ir_graph_number(g);
+    const IrCondition *needed = ir_find_conditions(g, ctx->arena);
     size_t count = (size_t)g->next_id;
     return (Gradients){.b = {.graph = g, .diag = ctx->diag},
+                       .arena = ctx->arena,
+                       .needed = needed,
                        .sum = ARENA_ARRAY(ctx->arena, IrNode *, count),
                        .wanted = ARENA_ARRAY(ctx->arena, bool, count),
                        .source = ARENA_ARRAY(ctx->arena, bool, count)};
@@ -110,6 +118,8 @@ static StrMap gather(Gradients *gradients, IrGraph *g, IrOp op, IrNode *last, Ar
     for (IrNode *n = g->first; n != last->next; n = n->next) {
         IrNode *part = n->op == op ? gradients->sum[n->id] : NULL;
         if (part) {
+            const IrCondition *where = &gradients->needed[n->id];
+            part = where->choice ? gradients_where(gradients, part, where) : part;
             const char *name = ir_attr_get_string(n, "name", "");
             IrNode *sum = str_map_get(&by_name, name);
             str_map_set(&by_name, name, sum ? gradients_binary(gradients, OP_add, sum, part) : part);

@@ -10,6 +10,9 @@
  * - Tags: everything made from a mixed operation or a call with edge=true carries its name; what is made from another
  *   call carries the name of the outermost named call.
  * - The module's table of parameters is filled here, in the order of first mention.
+ * - Of a mixed operation with chosen=true the candidate of the largest weight alone is needed:
+ *       %c = argmax %w     %s = choose %c, a * %w[0], b * %w[1]
+ *   and what is assigned in a candidate (running statistics) is assigned where it is chosen.
  * Sums are added left to right, in the order of the candidates. A candidate that is zero everywhere (`none`) adds no
  * term. */
 #include "passes/expand.h"
@@ -102,28 +105,54 @@ static bool is_zero(const IrNode *n) {
     return ir_is_constant(n, 0);
 }
 
+/* Candidate i times its weight; the candidate itself where it is zero. */
+static IrNode *weighted_candidate(Expander *e, const ExpandFrame *inner, const IrNode *n, IrNode *const *inputs,
+                                  int i) {
+    ExpandFrame own = *inner;
+    own.prefix = arena_printf(e->ctx->arena, "%s.%d", inner->prefix, i);
+    IrNode *value = inline_function(e, &own, ir_attr(n, "candidates")->symbols[i], inputs);
+    e->b.span = n->span;
+    e->b.tag = inner->tag;
+    if (is_zero(value))
+        return value;
+    IrAttr at[] = {ir_attr_int("axis", 0), ir_attr_int("at", i)};
+    IrNode *weight = ir_build1(&e->b, OP_index, inputs[1], 2, at);
+    return rewrite_binary(&e->b, OP_mul, value, weight);
+}
+
+static IrNode *sum_of_candidates(Expander *e, ExpandFrame *inner, const IrNode *n, IrNode *const *inputs) {
+    int count = ir_attr(n, "candidates")->count;
+    IrNode *sum = NULL, *zero = NULL;
+    for (int i = 0; i < count; i++) {
+        IrNode *term = weighted_candidate(e, inner, n, inputs, i);
+        if (is_zero(term))
+            zero = term;
+        else
+            sum = sum ? rewrite_binary(&e->b, OP_add, sum, term) : term;
+    }
+    return sum ? sum : zero;
+}
+
+/* That of the largest weight. What the others would compute and assign is not needed then. */
+static IrNode *chosen_candidate(Expander *e, ExpandFrame *inner, const IrNode *n, IrNode *const *inputs) {
+    int count = ir_attr(n, "candidates")->count;
+    IrNode **operands = ARENA_ARRAY(e->ctx->arena, IrNode *, count + 1);
+    operands[0] = ir_build1(&e->b, OP_argmax, inputs[1], 0, NULL);
+    for (int i = 0; i < count; i++) {
+        inner->when = (IrCondition){operands[0], UINT64_C(1) << i, count};
+        operands[1 + i] = weighted_candidate(e, inner, n, inputs, i);
+    }
+    return ir_build(&e->b, OP_choose, NULL, count + 1, operands, 0, NULL);
+}
+
 IrNode *expand_mixed(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
-    const IrAttr *candidates = ir_attr(n, "candidates");
     ExpandFrame inner = *frame;
     inner.parent = inner.tag = expand_resolve_name(e, frame, ir_attr_get_string(n, "name", ""));
     const char *params = ir_attr_get_string(n, "params", NULL);
-    params = params ? expand_resolve_name(e, frame, params) : arena_printf(e->ctx->arena, "%s._ops", inner.parent);
-    IrNode *sum = NULL, *zero = NULL;
-    for (int i = 0; i < candidates->count; i++) {
-        inner.prefix = arena_printf(e->ctx->arena, "%s.%d", params, i);
-        IrNode *value = inline_function(e, &inner, candidates->symbols[i], inputs);
-        if (is_zero(value)) {
-            zero = value;
-            continue;
-        }
-        e->b.span = n->span;
-        e->b.tag = inner.tag;
-        IrAttr at[] = {ir_attr_int("axis", 0), ir_attr_int("at", i)};
-        IrNode *weight = ir_build1(&e->b, OP_index, inputs[1], 2, at);
-        IrNode *term = rewrite_binary(&e->b, OP_mul, value, weight);
-        sum = sum ? rewrite_binary(&e->b, OP_add, sum, term) : term;
-    }
-    return sum ? sum : zero;
+    inner.prefix =
+        params ? expand_resolve_name(e, frame, params) : arena_printf(e->ctx->arena, "%s._ops", inner.parent);
+    bool chosen = ir_attr_get_int(n, "chosen", 0);
+    return (chosen ? chosen_candidate : sum_of_candidates)(e, &inner, n, inputs);
 }
 
 /* ---- the pass ---- */

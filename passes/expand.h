@@ -8,9 +8,10 @@
 typedef struct ExpandFrame {
     const char *prefix; /* of relative parameter and stream names; "" at the top */
     const char
-        *parent;     /* of those that begin with '^', and of streams with scope="parent": the mixed operation's name */
-    const char *tag; /* of the nodes made here; NULL: none */
-    bool auxiliary;  /* inside the auxiliary head */
+        *parent;      /* of those that begin with '^', and of streams with scope="parent": the mixed operation's name */
+    const char *tag;  /* of the nodes made here; NULL: none */
+    bool auxiliary;   /* inside the auxiliary head */
+    IrCondition when; /* where a candidate is chosen: what is assigned there, is assigned then; choice NULL: always */
 } ExpandFrame;
 
 typedef struct Expander {

@@ -27,12 +27,11 @@ ExpandMoments expand_moments(Expander *e, IrNode *x, int axes) {
 }
 
 /* running = (1 - momentum) * running + momentum * now */
-static void assign_running(Expander *e, IrNode *running, IrNode *now, double momentum) {
+static void assign_running(Expander *e, const ExpandFrame *frame, IrNode *running, IrNode *now, double momentum) {
     IrBuilder *b = &e->b;
     IrNode *old = rewrite_binary(b, OP_mul, running, ir_constant(b, 1 - momentum));
     IrNode *new = rewrite_binary(b, OP_add, old, rewrite_binary(b, OP_mul, now, ir_constant(b, momentum)));
-    IrAttr attrs[] = {ir_attr_string("param", ir_attr_get_string(running, "name", ""))};
-    ir_build1(b, OP_assign, new, 1, attrs);
+    rewrite_assign(b, ir_attr_get_string(running, "name", ""), new, &frame->when);
 }
 
 typedef struct BatchNorm {
@@ -68,8 +67,8 @@ IrNode *expand_batch_norm(Expander *e, const ExpandFrame *frame, const IrNode *n
         mean = m.mean;
         variance = m.variance;
         double momentum = ir_attr_get_float(n, "momentum", 0.1);
-        assign_running(e, bn.running_mean, m.mean, momentum);
-        assign_running(e, bn.running_var, m.unbiased, momentum);
+        assign_running(e, frame, bn.running_mean, m.mean, momentum);
+        assign_running(e, frame, bn.running_var, m.unbiased, momentum);
     }
     IrNode *eps = ir_constant(b, ir_attr_get_float(n, "eps", 1e-5));
     IrNode *deviation = rewrite_unary(b, OP_sqrt, rewrite_binary(b, OP_add, variance, eps));

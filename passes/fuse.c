@@ -44,6 +44,7 @@ typedef struct Value {
     int windows;         /* depthwise convolutions among what is inlined */
     bool expensive;      /* a transcendental function or a draw is among them */
     bool reads_assigned; /* a parameter that this graph assigns */
+    bool is_choice;      /* looked at by whoever runs the graph */
     bool into_images;    /* computed once and read (through views) by something of the images */
     bool is_output;
     int users;
@@ -131,6 +132,7 @@ static void note_uses(Fusion *f, IrNode *n) {
         bool again = i > 0 && n->inputs[i] == n->inputs[i - 1];
         x->users += !again;
         x->user = n;
+        x->is_choice = x->is_choice || n->inputs[i] == ir_choice_of(n);
         x->merged = x->merged || (n->op == OP_reshape && merges_dimensions(n));
         bool window = ir_is(n, OP_WINDOW | OP_PRODUCT);
         x->window_user = x->window_user || window;
@@ -252,7 +254,8 @@ static bool should_inline_in_tiles(IrNode *n, const Value *v) {
 
 /* Into one elementwise operation over the same elements. */
 static bool should_inline_windows(const IrNode *n, const Value *v) {
-    return v->users == 1 && !v->is_output && ir_is(v->user, OP_ELEMENTWISE) && ir_type_equal(&v->user->type, &n->type);
+    return v->users == 1 && !v->is_output && ir_is(v->user, OP_ELEMENTWISE | OP_LAZY) &&
+           ir_type_equal(&v->user->type, &n->type);
 }
 
 static bool should_inline_images(const Fusion *f, IrNode *n, const Value *v) {
@@ -319,7 +322,7 @@ static bool should_inline(const Fusion *f, IrNode *n, const Value *v) {
         return should_inline_windows(n, v);
     }
     if (!(ir_is_light(n) || n->op == OP_draw) || is_transposition(n) || is_shuffle(n) || v->merged || v->is_output ||
-        v->users == 0 || v->tensors > MOST_TENSORS || v->loads > most_loads || v->nodes > MOST_NODES) {
+        v->is_choice || v->users == 0 || v->tensors > MOST_TENSORS || v->loads > most_loads || v->nodes > MOST_NODES) {
         return false;
     }
     return staging_is_images(n) ? should_inline_images(f, n, v) : should_inline_once(n, v);

@@ -10,7 +10,11 @@
  *        %d = mul %dnode, %weight               %t = reduce_sum %dnode {axes=[0, 1, 2]}          (once)
  *        %s = reduce_sum %d              =>     %s = mul %t, %weight
  *    and reduce_sum (mul (mul %dnode, %weight), %x) likewise.
+ * 3. What a choice adds to a sum is added where it is chosen, in the sum's own memory, and what adds nothing costs nothing:
+ *        %e = choose %c, 0, %x, %y                                     (1 and 2 below)
+ *        %b = add %a, %e                 =>     %b = choose %c, %a, %1, %2
  * The order of additions stays. Needs: nodes tagged by edge. */
+#include "passes/rewrite.h"
 #include "passes/staging.h"
 
 PassFunction pass_dce;
@@ -118,12 +122,72 @@ static bool factor_sums(PassContext *ctx, IrGraph *g) {
     return changed;
 }
 
+/* ---- 3: sums with a choice ---- */
+
+static bool is_zero(const IrNode *n) {
+    return ir_is_constant(n->op == OP_broadcast ? n->inputs[0] : n, 0);
+}
+
+/* Which operand of the sum is a choice that nothing else reads; of two, the one that is made later; -1: none. */
+static int find_choice(const IrNode *sum, const int *uses, int numbered) {
+    int found = -1;
+    for (int i = 0; i < 2; i++) {
+        const IrNode *x = sum->inputs[i];
+        bool own = ir_is(x, OP_LAZY) && x->id < numbered && uses[x->id] == 1;
+        if (own && ir_type_equal(&sum->type, &x->type) && ir_type_equal(&sum->type, &sum->inputs[1 - i]->type) &&
+            (found < 0 || x->id > sum->inputs[found]->id))
+            found = i;
+    }
+    return found;
+}
+
+/* One of the values to choose from, with the rest added to it. */
+static IrNode *add_rest(IrBuilder *b, const IrNode *sum, int which, IrNode *value) {
+    IrNode *operands[2] = {sum->inputs[0], sum->inputs[1]};
+    operands[which] = value;
+    return is_zero(value) ? sum->inputs[1 - which] : ir_build2(b, OP_add, operands[0], operands[1], 0, NULL);
+}
+
+static IrNode *add_where_chosen(PassContext *ctx, IrNode *sum, int which) {
+    IrNode *choice = sum->inputs[which], *operands[IR_MAX_CASES + 1] = {choice->inputs[0]};
+    IrBuilder b = {.graph = sum->graph, .before = sum, .diag = ctx->diag, .span = choice->span, .tag = choice->tag};
+    for (int i = 1; i < choice->input_count; i++) {
+        int same = 1;
+        while (choice->inputs[same] != choice->inputs[i])
+            same++;
+        operands[i] = same < i ? operands[same] : add_rest(&b, sum, which, choice->inputs[i]);
+    }
+    b.span = sum->span;
+    b.tag = sum->tag;
+    return ir_build(&b, OP_choose, NULL, choice->input_count, operands, 0, NULL);
+}
+
+static bool take_up_choices(PassContext *ctx, IrGraph *g) {
+    ir_clear_scratch(g);
+    ir_graph_number(g);
+    const int *uses = ir_count_uses(g, ctx->arena);
+    int numbered = g->next_id;
+    bool changed = false;
+    for (IrNode *n = g->first; n; n = n->next) {
+        rewrite_forward_inputs(n);
+        int which = n->op == OP_add ? find_choice(n, uses, numbered) : -1;
+        if (which < 0)
+            continue;
+        n->scratch = add_where_chosen(ctx, n, which);
+        changed = true;
+    }
+    ir_replace_uses_by_scratch(g);
+    ir_clear_scratch(g);
+    return changed;
+}
+
 bool pass_fuse_mixed_op(PassContext *ctx, IrGraph *g) {
     ir_graph_number(g);
     bool moved = take_up_edges(g);
     bool factored = factor_sums(ctx, g);
-    if (factored) {
-        pass_dce(ctx, g); /* the weighted values that only the sums needed */
+    bool chosen = take_up_choices(ctx, g);
+    if (factored || chosen) {
+        pass_dce(ctx, g); /* the weighted values that only the sums needed; sums that were replaced */
     }
-    return moved || factored;
+    return moved || factored || chosen;
 }

@@ -77,6 +77,17 @@ void grad_select(Gradients *g, IrNode *y, IrNode *dy) {
     }
 }
 
+/* The operands' gradients are dy where they are chosen. */
+void grad_choose(Gradients *g, IrNode *y, IrNode *dy) {
+    IrCondition outer = g->where;
+    int count = y->input_count - 1;
+    for (int c = 0; c < count; c++) {
+        g->where = (IrCondition){y->inputs[0], UINT64_C(1) << c, count};
+        gradients_add(g, y, 1 + c, dy);
+    }
+    g->where = outer;
+}
+
 void grad_neg(Gradients *g, IrNode *y, IrNode *dy) {
     gradients_add(g, y, 0, gradients_unary(g, OP_neg, dy));
 }

@@ -1,6 +1,8 @@
 /* optimizer.c: what optimisers build their steps with. */
 #include "passes/optimizer.h"
 
+#include "passes/rewrite.h"
+
 IrNode *update_binary(Update *u, IrOp op, IrNode *x, IrNode *y) {
     return ir_build2(&u->b, op, x, y, 0, NULL);
 }
@@ -20,8 +22,7 @@ IrNode *update_decayed(Update *u, IrNode *w, IrNode *gradient) {
 }
 
 void update_assign(Update *u, const char *param, IrNode *value) {
-    IrAttr attr = ir_attr_string("param", param);
-    ir_build1(&u->b, OP_assign, value, 1, &attr);
+    rewrite_assign(&u->b, param, value, &u->when);
 }
 
 /* Entered in the module when it is new. */

@@ -3,6 +3,7 @@
 #ifndef NDARTS_PASSES_OPTIMIZER_H
 #define NDARTS_PASSES_OPTIMIZER_H
 
+#include "ir/conditions.h"
 #include "passes/pass.h"
 
 typedef struct Update {
@@ -12,6 +13,7 @@ typedef struct Update {
     const OptimizerSettings *settings;
     const OptimizerRow *row;
     IrNode *rate;
+    IrCondition when;                        /* the parameter at hand is updated; choice NULL: always */
     IrNode *scalars[OPTIMIZER_MOST_SCALARS]; /* of the row */
     bool ahead;                              /* states are read, but not assigned */
 } Update;

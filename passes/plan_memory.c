@@ -160,7 +160,7 @@ static void heap_give(Heap *heap, int64_t offset, int64_t bytes) {
 
 /* Does the expression of n read value at n's own index only? On the way no index may change: elementwise, n's type. */
 static bool reads_in_step(const IrNode *n, const IrNode *value, bool straight) {
-    straight = straight && ir_is(n, OP_ELEMENTWISE) && ir_type_equal(&n->type, &value->type);
+    straight = straight && ir_is(n, OP_ELEMENTWISE | OP_LAZY) && ir_type_equal(&n->type, &value->type);
     for (int i = 0; i < n->input_count; i++) {
         const IrNode *x = n->inputs[i];
         if ((x == value && !straight) || (x->inlined && !reads_in_step(x, value, straight))) {

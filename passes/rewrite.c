@@ -130,6 +130,32 @@ IrNode *rewrite_reduce(IrBuilder *b, IrOp op, IrNode *x, int begin, int end, boo
     return ir_build1(b, op, x, keep ? 2 : 1, attrs);
 }
 
+static IrNode *zeros(IrBuilder *b, const IrType *type) {
+    IrAttr shape = ir_attr_ints("shape", type->rank, type->dim);
+    IrNode *zero = ir_constant(b, 0);
+    return type->rank ? ir_build1(b, OP_broadcast, zero, 1, &shape) : zero;
+}
+
+IrNode *rewrite_choose(IrBuilder *b, IrNode *choice, int count, IrNode *const *cases, const IrType *type) {
+    IrNode *operands[IR_MAX_CASES + 1] = {choice}, *zero = NULL;
+    for (int c = 0; c < count; c++) {
+        if (!cases[c] && !zero)
+            zero = zeros(b, type);
+        operands[1 + c] = cases[c] ? cases[c] : zero;
+    }
+    return ir_build(b, OP_choose, NULL, count + 1, operands, 0, NULL);
+}
+
+void rewrite_assign(IrBuilder *b, const char *param, IrNode *value, const IrCondition *when) {
+    int64_t cases[IR_MAX_CASES];
+    int count = 0;
+    for (int c = 0; when->choice && c < IR_MAX_CASES; c++)
+        if (when->cases >> c & 1)
+            cases[count++] = c;
+    IrAttr attrs[] = {ir_attr_string("param", param), ir_attr_ints("cases", count, cases)};
+    ir_build(b, OP_assign, NULL, when->choice ? 2 : 1, (IrNode *[]){value, when->choice}, when->choice ? 2 : 1, attrs);
+}
+
 void rewrite_remove_marked(IrGraph *g) {
     for (IrNode *n = g->last, *before; n; n = before) {
         before = n->prev;

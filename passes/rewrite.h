@@ -2,6 +2,7 @@
 #ifndef NDARTS_PASSES_REWRITE_H
 #define NDARTS_PASSES_REWRITE_H
 
+#include "ir/conditions.h"
 #include "passes/pass.h"
 
 /* A new input of the graph, after the inputs it has; the same name twice is the same input. */
@@ -35,6 +36,11 @@ IrNode *rewrite_unary(IrBuilder *b, IrOp op, IrNode *x);
 IrNode *rewrite_binary(IrBuilder *b, IrOp op, IrNode *x, IrNode *y);
 /* Over the axes begin, ..., end - 1. */
 IrNode *rewrite_reduce(IrBuilder *b, IrOp op, IrNode *x, int begin, int end, bool keep);
+
+/* cases[c] where the choice is c, zeros of the type where that is NULL. */
+IrNode *rewrite_choose(IrBuilder *b, IrNode *choice, int count, IrNode *const *cases, const IrType *type);
+/* The parameter's new value, where the condition holds. */
+void rewrite_assign(IrBuilder *b, const char *param, IrNode *value, const IrCondition *when);
 
 /* Removes the nodes marked 1 and clears the marks; nothing that stays may use them. */
 void rewrite_remove_marked(IrGraph *g);

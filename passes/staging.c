@@ -7,8 +7,9 @@
  * quarter, and more of it is still in the cache behind it (search step of 8 cells, C = 16, batch 16, one thread: 0.448
  * s instead of 0.481).
  *
- * Numbering. What depends on parameters alone (softmax of the alphas, transposed weights, folded batch norms) comes
- * first, so that nothing has to wait for it later. The other nodes are taken in order. One of the images joins the open
+ * Numbering. What choices are made of (ir/conditions.h) comes first of all: whoever runs the graph looks at them before the
+ * rest. Then what depends on parameters alone (softmax of the alphas, transposed weights, folded batch norms), so that
+ * nothing has to wait for it later. The other nodes are taken in order. One of the images joins the open
  * images stage, unless it needs something computed once that is still waiting: then the open stage is closed, all that
  * waits becomes one or more once stages, and a new images stage opens. So what nothing waits for (updates, running
  * statistics) collects until somebody has to wait anyway. Among what is computed once, a level of many elements is a
@@ -58,9 +59,9 @@ int *staging_find_groups(IrGraph *g, Arena *arena) {
     int group = 0;
     const char *tag = g->first ? g->first->tag : NULL;
     for (IrNode *n = g->first; n; n = n->next) {
-        bool joins =
-            ir_is(n, OP_GIVEN) || same_tag(n->tag, tag) ||
-            (ir_is_light(n) && staging_is_edge(tag) && !staging_is_edge(n->tag) && uses_group(n, groups, group));
+        bool joins = ir_is(n, OP_GIVEN) || same_tag(n->tag, tag) ||
+                     ((ir_is_light(n) || ir_is(n, OP_LAZY)) && staging_is_edge(tag) && !staging_is_edge(n->tag) &&
+                      uses_group(n, groups, group));
         if (!joins) {
             group++;
             tag = n->tag;
@@ -339,19 +340,23 @@ static void put_in_order(const Numbering *s, IrGraph *g) {
     ir_clear_scratch(g);
 }
 
+/* What comes in which round: choices, of which those that depend on parameters alone, parameters, the rest. */
+static int round_of(const IrNode *n, const bool *choosing, const bool *parameters) {
+    return choosing[n->id] ? (parameters[n->id] ? 0 : 1) : parameters[n->id] ? 2 : 3;
+}
+
 void staging_number_stages(PassContext *ctx, IrGraph *g) {
-    bool *first = find_parameter_only(ctx, g);
+    enum { ROUNDS = 4 };
+    bool *parameters = find_parameter_only(ctx, g), *choosing = ir_find_choosing(g, ctx->arena);
     Numbering s = {.ctx = ctx, .open = -1, .level = ARENA_ARRAY(ctx->arena, int, g->next_id)};
     ir_clear_scratch(g);
-    for (int round = 0; round < 2; round++) {
+    for (IrNode *n = g->first; n; n = n->next)
+        n->stage = -1;
+    for (int round = 0; round < ROUNDS; round++) {
         for (IrNode *n = g->first; n; n = n->next) {
             bool computed = !n->inlined && !ir_is(n, OP_GIVEN);
-            if (round == 0) {
-                n->stage = -1;
-            }
-            if (computed && first[n->id] == (round == 0)) {
+            if (computed && round_of(n, choosing, parameters) == round)
                 add_node(&s, n);
-            }
         }
         close_images(&s);
         flush_waiting(&s);

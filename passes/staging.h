@@ -6,6 +6,7 @@
 #ifndef NDARTS_PASSES_STAGING_H
 #define NDARTS_PASSES_STAGING_H
 
+#include "ir/conditions.h"
 #include "passes/pass.h"
 
 /* Has N or K among its extents. */

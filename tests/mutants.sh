@@ -246,6 +246,14 @@ mutant 'genotypes without betas' passes/derive.c 's/space->edge_weights \? space
 mutant 'SNAS: weights without a draw' genotypes/methods.nd 's/\(log_softmax\(alphas\) \+ gumbel\(\)\)/log_softmax(alphas)/' -- reference/methods_f64 snas
 mutant 'straight through: no gradient' genotypes/methods.nd 's/largest\(q\) \+ \(q - detach\(q\)\)/largest(q)/' -- reference/methods_f64 gumbel
 mutant 'noise that is not relative' genotypes/methods.nd 's/if relative then std \* detach\(deviation\(x\)\) else std/std/' -- reference/noise
+mutant 'GDAS runs all candidates' genotypes/methods.nd 's/^    run chosen$//' -- reference/chosen_f64 gdas/darts8
+mutant 'GDAS without the gradient of its weight' genotypes/methods.nd 's/largest\(q\) \+ \(q - detach\(q\)\)/largest(q)/' -- reference/chosen_f64 gdas/darts8
+mutant 'statistics of what is not chosen' passes/expand_norm.c 's/&frame->when/frame ? \&(IrCondition){0} : NULL/' -- reference/chosen_f64 gdas/darts8
+mutant 'an update of what is not chosen' passes/optimizer.c 's/&u->when/\&(IrCondition){0}/' -- golden/passes/update
+mutant 'the norm counts what is not chosen' passes/update.c 's/if \(!gradients\[i\]\.when\.choice\)/if (true)/' -- reference/chosen_f64 gdas/darts8
+mutant 'a kernel of two conditions' codegen/c/emit_c.c 's/ && cg_same_condition\(stage->steps\[end\], stage->steps\[first\]\)//' -- reference/chosen_f64 gdas/darts8
+mutant 'a kernel of two conditions on a GPU' codegen/stages/stage_build.c 's/return a->when.choice == b->when.choice && a->when.cases == b->when.cases/return true/' -- simt/graphs chosen.nd search-weights --orders 1
+mutant 'equal values of two cases are one' passes/cse.c 's/choice_of\(x\) == choice_of\(y\) && x->cases == y->cases/true/' -- golden/passes/cse
 mutant 'a penalty that the alphas do not feel' passes/attach_loss.c 's/if \(loss \&\& penalty\)/if (false)/' -- reference/methods_f64 beta_darts
 mutant 'a schedule over the epochs of the run' ir/schedules.c 's/return epochs > 0 \? epochs : /return false ? epochs : /' -- reference/methods_f64 beta_darts
 mutant 'further clauses draw the same numbers' frontend/builtin_method.c 's/place->clause > 1/false/' -- cli/methods

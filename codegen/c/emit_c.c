@@ -41,7 +41,8 @@ bool cg_schedule_step(CgEmitC *e, CgProgram *program, CgStep *step) {
     return false;
 }
 
-static void emit_stage(CgModule *module, CgProgram *program, const CgStage *stage, PlanStage *calls) {
+/* Steps of one condition, as if they were a stage: no kernel has steps of two. */
+static void emit_run(CgModule *module, CgProgram *program, const CgStage *stage, PlanStage *calls) {
     CgEmitC *e = ARENA_NEW(module->arena, CgEmitC);
     *e = (CgEmitC){.module = module, .program = program, .stage = stage, .calls = calls, .arena = arena_create()};
     for (e->position = 0; e->position < stage->step_count; e->position += e->consumed) {
@@ -54,10 +55,27 @@ static void emit_stage(CgModule *module, CgProgram *program, const CgStage *stag
     arena_destroy(e->arena);
 }
 
+static void emit_stage(CgModule *module, CgProgram *program, const CgStage *stage, PlanStage *calls) {
+    for (int first = 0, end; first < stage->step_count; first = end) {
+        for (end = first + 1; end < stage->step_count && cg_same_condition(stage->steps[end], stage->steps[first]);
+             end++)
+            continue;
+        CgStage run = *stage;
+        run.steps = stage->steps + first;
+        run.step_count = end - first;
+        int before = calls->step_count;
+        emit_run(module, program, &run, calls);
+        for (int i = before; i < calls->step_count; i++)
+            calls->steps[i].when = stage->steps[first]->when;
+    }
+}
+
 void cg_c_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls) {
     for (int i = 0; i < program->stage_count; i++) {
         PlanStage stage = {.domain = program->stages[i]->domain};
         emit_stage(module, program, program->stages[i], &stage);
         cg_add_stage(module, calls, program->stages[i]->prepared, stage);
+        if (program->stages[i]->choosing && !program->stages[i]->prepared)
+            calls->choosing_count = calls->stage_count;
     }
 }

@@ -51,8 +51,11 @@ void cg_cuda_add_prelude(Str *out, const CgOptions *options);
 void cg_cuda_add_helpers(CgModule *module);
 
 /* ---- cuda_group.c ---- */
-/* The steps of the program's stages, prepared ones or the others, grouped: level after level. */
-CudaLevel *cuda_group_steps(Arena *arena, const CgProgram *program, bool prepared, int *level_count);
+/* The steps of the program's stages fall into three, which come one after the other: prepared ones, those that choices are
+ * made of, all others. */
+typedef enum CudaRound { CUDA_PREPARED, CUDA_CHOOSING, CUDA_REST, CUDA_ROUNDS } CudaRound;
+/* Those of a round, grouped: level after level. */
+CudaLevel *cuda_group_steps(Arena *arena, const CgProgram *program, CudaRound round, int *level_count);
 
 /* ---- cuda_steps.c ---- */
 PlanLaunch cuda_step_launch(const CgStep *step);

@@ -11,7 +11,8 @@
  *   - sums over the same pixels that read something in common share a loop;
  *   - depthwise convolutions of one operand, the candidates of an edge, share its tile.
  * A step joins the group that it waits for only if everything else that it waits for has a lower level, and a group beside
- * it only at its own level: so the levels stay an order.
+ * it only at its own level: so the levels stay an order. Steps of a kernel run in the same cases of a choice; what choices are
+ * made of is grouped apart, since they must be there before anything depends on them.
  *
  * What is small and waits for something is done as late as possible (merged sums of gradients, their norms): there it meets
  * many of its kind, and one launch serves all. */
@@ -118,7 +119,7 @@ static CudaDraft *join_waits(const Grouping *g, const CudaWaits *waits, const Cu
         const CudaGroup *group = &waits->drafts[i]->group;
         bool chain = can_chain(g, group, schedule, step),
              end = waits->count == 1 && can_end_in(g, group, schedule, step);
-        if (!(chain || end) || !may_overwrite(g, group, step))
+        if (!(chain || end) || !cg_same_condition(group->steps[0], step) || !may_overwrite(g, group, step))
             return NULL;
         steps += i ? group->step_count : 0;
         buffers += i ? group->buffer_count : 0;
@@ -137,7 +138,7 @@ static CudaDraft *join_waits(const Grouping *g, const CudaWaits *waits, const Cu
 static bool can_stand_beside(const CudaDraft *draft, int level, const CudaSchedule *schedule, const CgStep *step) {
     const CudaGroup *group = &draft->group;
     return draft->level == level && group->schedule == schedule && has_room(group, 1, step->buffer_count) &&
-           schedule->stands_beside(group, step);
+           cg_same_condition(group->steps[0], step) && schedule->stands_beside(group, step);
 }
 
 /* Edges keep to themselves: so they find their kernels alike. */
@@ -252,7 +253,11 @@ static CudaLevel *finish(Grouping *g, Arena *arena) {
     return levels;
 }
 
-CudaLevel *cuda_group_steps(Arena *arena, const CgProgram *program, bool prepared, int *level_count) {
+static CudaRound round_of(const CgStage *stage) {
+    return stage->prepared ? CUDA_PREPARED : stage->choosing ? CUDA_CHOOSING : CUDA_REST;
+}
+
+CudaLevel *cuda_group_steps(Arena *arena, const CgProgram *program, CudaRound round, int *level_count) {
     Arena *own = arena_create();
     int number = 0;
     Grouping g = {.arena = own,
@@ -262,7 +267,7 @@ CudaLevel *cuda_group_steps(Arena *arena, const CgProgram *program, bool prepare
                   .beside = str_map_create(own)};
     for (int i = 0; i < program->stage_count; i++) {
         const CgStage *stage = program->stages[i];
-        for (int j = 0; stage->prepared == prepared && j < stage->step_count; j++)
+        for (int j = 0; round_of(stage) == round && j < stage->step_count; j++)
             place_step(&g, stage->steps[j], number++);
     }
     CudaLevel *levels = finish(&g, arena);

@@ -182,6 +182,7 @@ static void emit_group(CgModule *module, CgProgram *program, const CudaGroup *gr
     PlanStep *call = cg_add_call(module, calls, number, k.p->buffer_count, k.p->buffers, int_count, ints);
     call->launch = k.launch;
     call->threads = k.threads;
+    call->when = group->steps[0]->when;
     arena_destroy(arena);
 }
 
@@ -205,36 +206,38 @@ static void sort_calls(CgModule *module, PlanStage *stage) {
     stage->steps = calls;
 }
 
-/* The levels of the prepared steps, then those of the others. */
+/* The levels of a round. */
 typedef struct Levels {
     int count;
     CudaLevel *levels;
 } Levels;
 
-static void choose_parts(CgProgram *program, const Levels levels[2]) {
+static void choose_parts(CgProgram *program, const Levels levels[CUDA_ROUNDS]) {
     CudaParts parts = cuda_parts_begin(program);
-    for (int run = 0; run < 2; run++)
-        for (int i = 0; i < levels[run].count; i++)
-            for (int j = 0; j < levels[run].levels[i].group_count; j++)
-                cuda_parts_choose(&parts, levels[run].levels[i].groups[j]);
+    for (int round = 0; round < CUDA_ROUNDS; round++)
+        for (int i = 0; i < levels[round].count; i++)
+            for (int j = 0; j < levels[round].levels[i].group_count; j++)
+                cuda_parts_choose(&parts, levels[round].levels[i].groups[j]);
     cuda_parts_end(&parts);
 }
 
 void cg_cuda_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls) {
-    Levels levels[2];
-    for (int run = 0; run < 2; run++)
-        levels[run].levels = cuda_group_steps(module->arena, program, run == 0, &levels[run].count);
+    Levels levels[CUDA_ROUNDS];
+    for (int round = 0; round < CUDA_ROUNDS; round++)
+        levels[round].levels = cuda_group_steps(module->arena, program, (CudaRound)round, &levels[round].count);
     choose_parts(program, levels);
-    for (int run = 0; run < 2; run++) {
-        for (int i = 0; i < levels[run].count; i++) {
-            const CudaLevel *level = &levels[run].levels[i];
+    for (int round = 0; round < CUDA_ROUNDS; round++) {
+        for (int i = 0; i < levels[round].count; i++) {
+            const CudaLevel *level = &levels[round].levels[i];
             PlanStage stage = {.domain = DOMAIN_parallel};
             for (int j = 0; j < level->group_count; j++)
                 emit_group(module, program, level->groups[j], &stage);
             if (!level->group_count)
                 continue;
             sort_calls(module, &stage);
-            cg_add_stage(module, calls, run == 0, stage);
+            cg_add_stage(module, calls, round == CUDA_PREPARED, stage);
         }
+        if (round == CUDA_CHOOSING)
+            calls->choosing_count = calls->stage_count;
     }
 }

@@ -59,3 +59,11 @@ PlanConvKind plan_conv_kind(const PlanConv *conv) {
         return CONV_none;
     return conv->output == 0 ? CONV_forward : conv->input == 0 ? CONV_grad_input : CONV_grad_weight;
 }
+
+uint64_t plan_case(double fell_on) {
+    return fell_on >= 0 && fell_on < IR_MAX_CASES ? UINT64_C(1) << (int)fell_on : 0;
+}
+
+bool plan_starts_together(const PlanStep *a, const PlanStep *b) {
+    return a->kernel == b->kernel && a->when.choice == b->when.choice && a->when.cases == b->when.cases;
+}

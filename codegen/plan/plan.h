@@ -33,8 +33,15 @@ typedef struct PlanBuffer {
 /* How many threads a GPU starts: `threads` for each image, for each chunk, or once. */
 typedef enum PlanLaunch { LAUNCH_once, LAUNCH_images, LAUNCH_chunks, LAUNCH_COUNT } PlanLaunch;
 
+/* A call is made where the choice is one of the cases. */
+typedef struct PlanWhen {
+    int choice;     /* of the graph's, from 1; 0: always */
+    uint64_t cases; /* bit c: where it is c */
+} PlanWhen;
+
 typedef struct PlanStep {
     int kernel;
+    PlanWhen when;
     int buffer_count;
     PlanBuffer *buffers;
     int int_count;
@@ -62,7 +69,10 @@ typedef struct PlanGraph {
     int input_count, output_count, prepare_count, prepare_capacity, stage_count, stage_capacity;
     PlanTensor *inputs, *outputs;
     PlanStage *prepare, *stages; /* prepare: once, when parameters change */
-    bool changes_state;          /* a step may write parameters: every graph but infer and eval */
+    int choosing_count; /* of the stages: when they have run, the choices are there; no step of them has a condition */
+    int choice_count;
+    PlanBuffer *choices; /* whole numbers, of one element of the module's precision */
+    bool changes_state;  /* a step may write parameters: every graph but infer and eval */
 } PlanGraph;
 
 /* The numbers of a dense convolution: rows, columns and channels of input and output, rows and columns of window, padding
@@ -132,6 +142,10 @@ Plan *plan_parse(Arena *arena, const char *json, size_t length, Error *error);
 
 /* ---- plan.c ---- */
 const PlanGraph *plan_find_graph(const Plan *plan, GraphKind kind); /* NULL when absent */
+/* The bit of the case that a choice fell on, in PlanWhen.cases; 0: on none. */
+uint64_t plan_case(double fell_on);
+/* May neighbours of a stage of independent steps be started together: one kernel, and one condition? */
+bool plan_starts_together(const PlanStep *a, const PlanStep *b);
 /* Bytes of an element of memory where numbers have this precision. */
 int64_t plan_element_bytes(CgPrecision precision, IrDtype dtype);
 /* Bytes of a tensor with n images. */

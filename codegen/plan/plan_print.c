@@ -71,7 +71,8 @@ static json_t *outputs_json(const PlanGraph *graph) {
 
 /* ---- steps ---- */
 
-/* "3 i0 s256 p0 #77": a kernel, its buffers, its constants; where threads are started, then "*images 4096". */
+/* "3 i0 s256 p0 #77": a kernel, its buffers, its constants; where threads are started, then "*images 4096"; where it is
+ * called by choice, then "?2:1,3": where choice 2 is 1 or 3. */
 static void add_step(const Plan *plan, const PlanStep *step, Str *text) {
     str_addf(text, "%s%d", text->length ? ";" : "", step->kernel);
     for (int i = 0; i < step->buffer_count; i++) {
@@ -84,6 +85,21 @@ static void add_step(const Plan *plan, const PlanStep *step, Str *text) {
         str_addf(text, " #%lld", (long long)step->ints[i]);
     if (plan_starts_threads[plan->target])
         str_addf(text, " *%s %lld", word(&plan_launches, step->launch), (long long)step->threads);
+    if (step->when.choice)
+        str_addf(text, " ?%d", step->when.choice - 1);
+    for (int c = 0, count = 0; step->when.choice && c < IR_MAX_CASES; c++)
+        if (step->when.cases >> c & 1)
+            str_addf(text, "%c%d", count++ ? ',' : ':', c);
+}
+
+/* ["w64", "w128"] */
+static json_t *choices_json(const PlanGraph *graph) {
+    json_t *array = json_array();
+    for (int i = 0; i < graph->choice_count; i++) {
+        const PlanBuffer *b = &graph->choices[i];
+        json_append(array, json_sprintf("%c%lld", plan_place_letters[b->place], (long long)b->offset));
+    }
+    return array;
 }
 
 /* There are tens of thousands of steps: a list of objects would take most of the time that opening a module takes. */
@@ -113,6 +129,10 @@ static json_t *graphs_json(const Plan *plan) {
         json_add(object, "outputs", outputs_json(graph));
         json_add(object, "prepare", stages_json(plan, graph->prepare, graph->prepare_count));
         json_add(object, "stages", stages_json(plan, graph->stages, graph->stage_count));
+        if (graph->choice_count) {
+            json_add(object, "choices", choices_json(graph));
+            json_add(object, "choosing", json_integer(graph->choosing_count));
+        }
         json_append(array, object);
     }
     return array;

@@ -213,6 +213,25 @@ static bool take_launch(PlanReader *r, const char **text, PlanStep *s) {
     return fail(r, "a step should say how it is launched");
 }
 
+/* "?2:1,3", where the graph has choices */
+static bool take_when(PlanReader *r, const char **text, const PlanGraph *g, PlanWhen *when) {
+    int64_t choice, value;
+    if (!take_int(r, text, &choice))
+        return false;
+    if (choice < 0 || choice >= g->choice_count)
+        return fail(r, arena_printf(r->arena, "choice %lld is not there", (long long)choice));
+    when->choice = (int)choice + 1;
+    for (char before = ':'; **text == before; before = ',') {
+        ++*text;
+        if (!take_int(r, text, &value))
+            return false;
+        if (value < 0 || value >= IR_MAX_CASES)
+            return fail(r, arena_printf(r->arena, "case %lld of a choice is out of range", (long long)value));
+        when->cases |= UINT64_C(1) << value;
+    }
+    return when->cases || fail(r, "a step should say where it is called");
+}
+
 static int count_before(const char *text, const char *end, char letter) {
     int count = 0;
     for (; text < end; text++)
@@ -231,7 +250,7 @@ static bool take_step(PlanReader *r, const char **text, const PlanGraph *g, Plan
     int words = count_before(*text, end, ' '), ints = count_before(*text, end, '#');
     s->buffers = ARENA_ARRAY(r->arena, PlanBuffer, words);
     s->ints = ARENA_ARRAY(r->arena, int64_t, ints);
-    while (**text == ' ' && (*text)[1] != '#' && (*text)[1] != '*') {
+    while (**text == ' ' && (*text)[1] != '#' && (*text)[1] != '*' && (*text)[1] != '?') {
         ++*text;
         if (!take_buffer(r, text, g, &s->buffers[s->buffer_count++]))
             return false;
@@ -246,6 +265,11 @@ static bool take_step(PlanReader *r, const char **text, const PlanGraph *g, Plan
             return fail(r, "a step should say how it is launched");
         ++*text;
         if (!take_launch(r, text, s))
+            return false;
+    }
+    if (str_starts_with(*text, " ?")) {
+        *text += 2;
+        if (!take_when(r, text, g, &s->when))
             return false;
     }
     return *text == end || fail(r, "a step goes on where it should end");
@@ -320,6 +344,53 @@ static bool check_stages(PlanReader *r, const PlanGraph *g) {
     return g->stage_count > 0 || !computes || fail(r, "the graph has no stages");
 }
 
+static bool check_choice(PlanReader *r, const PlanGraph *g, const PlanBuffer *b) {
+    int64_t element = plan_element_bytes(r->plan->precision, DTYPE_f32);
+    if (b->place == PLACE_private)
+        return fail(r, "a choice cannot be private");
+    if (b->place == PLACE_input)
+        return (g->inputs[b->offset].type.rank == 0 && g->inputs[b->offset].type.dtype == DTYPE_f32) ||
+               fail(r, "a choice is one number");
+    return (b->offset % element == 0 && b->offset + element <= place_bytes(r->plan, g, b->place)) ||
+           fail(r, "a choice lies outside its place");
+}
+
+/* A graph without choices says nothing of them. */
+static bool read_choices(PlanReader *r, json_t *object, PlanGraph *g) {
+    json_t *list = json_object_get(object, "choices");
+    if (!list)
+        return true;
+    g->choice_count = (int)json_array_size(list);
+    g->choices = ARENA_ARRAY(r->arena, PlanBuffer, g->choice_count);
+    for (int i = 0; i < g->choice_count; i++) {
+        const char *before = within(r, "choices", (size_t)i),
+                   *text = json_string_value(json_array_get(list, (size_t)i));
+        if (!text || !*text)
+            return fail(r, "a choice is a place and an offset");
+        if (!take_buffer(r, &text, g, &g->choices[i]) || !check_choice(r, g, &g->choices[i]))
+            return false;
+        if (*text)
+            return fail(r, "a choice goes on where it should end");
+        r->where = before;
+    }
+    return g->choice_count > 0 || fail(r, "'choices' should hold places");
+}
+
+/* No step may depend on what is not yet chosen. */
+static bool check_choosing(PlanReader *r, json_t *object, PlanGraph *g) {
+    int64_t choosing = 0;
+    if (g->choice_count && !read_int(r, object, "choosing", 0, g->stage_count, &choosing))
+        return false;
+    g->choosing_count = (int)choosing;
+    for (int i = 0; i < g->prepare_count + g->choosing_count; i++) {
+        const PlanStage *stage = i < g->prepare_count ? &g->prepare[i] : &g->stages[i - g->prepare_count];
+        for (int j = 0; j < stage->step_count; j++)
+            if (stage->steps[j].when.choice)
+                return fail(r, "a step depends on a choice before that is made");
+    }
+    return true;
+}
+
 static bool read_graph(PlanReader *r, json_t *object, PlanGraph *g) {
     const char *name = read_string(r, object, "name");
     if (!name)
@@ -329,8 +400,10 @@ static bool read_graph(PlanReader *r, json_t *object, PlanGraph *g) {
     g->changes_state = graph_kind_is_training(g->kind);
     return read_int(r, object, "work_bytes", 0, INT64_MAX / 4, &g->work_bytes) &&
            read_int(r, object, "private_bytes", 0, INT64_MAX / 4, &g->private_bytes) &&
-           read_graph_tensors(r, object, g) && read_stages(r, object, "prepare", g, &g->prepare, &g->prepare_count) &&
-           read_stages(r, object, "stages", g, &g->stages, &g->stage_count) && check_stages(r, g);
+           read_graph_tensors(r, object, g) && read_choices(r, object, g) &&
+           read_stages(r, object, "prepare", g, &g->prepare, &g->prepare_count) &&
+           read_stages(r, object, "stages", g, &g->stages, &g->stage_count) && check_choosing(r, object, g) &&
+           check_stages(r, g);
 }
 
 static bool read_params(PlanReader *r, json_t *root) {

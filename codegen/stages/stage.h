@@ -8,7 +8,9 @@
 #define NDARTS_CODEGEN_STAGES_STAGE_H
 
 #include "base/str.h"
+#include "codegen/plan/plan.h"
 #include "codegen/plan/target.h"
+#include "ir/conditions.h"
 
 enum { CG_MAX_AXES = 24, CG_MAX_BUFFERS = 96, CG_MAX_INTS = 8 };
 
@@ -83,6 +85,8 @@ struct CgScalar {
 
 typedef struct CgStep {
     IrNode *node;
+    int operand;   /* of a choice: which of them this step makes the value of */
+    PlanWhen when; /* numbers of choices are those of the program */
     CgBuffer *out;
     int axis_count; /* the first out->type.rank axes are the result's (K left out for partial sums, N kept as axis 0) */
     CgAxis axes[CG_MAX_AXES];
@@ -97,6 +101,7 @@ typedef struct CgStep {
 typedef struct CgStage {
     PlanDomain domain;
     bool prepared; /* once, when parameters change */
+    bool choosing; /* before the choices are there: nothing in it has a condition */
     int step_count, step_capacity;
     CgStep **steps;
 } CgStage;
@@ -115,7 +120,11 @@ struct CgProgram { /* one graph */
     int64_t prepared_base; /* where this graph's part of the prepared memory begins, bytes */
     int64_t prepared_bytes, work_bytes, private_bytes;
     int64_t *state_offsets; /* cg_state_offsets */
-    StrMap assigned;        /* parameters that a step so far has written */
+    int choice_count, choice_capacity;
+    IrNode **choices;
+    const IrCondition *needed; /* by node id, as is the next */
+    const bool *choosing;      /* a choice, or what one is made of */
+    StrMap assigned;           /* parameters that a step so far has written */
     int stage_count, stage_capacity;
     CgStage **stages;
     CgBuffer **buffer_of; /* by node id; NULL for inlined nodes */
@@ -124,6 +133,8 @@ struct CgProgram { /* one graph */
 /* prepared_base: bytes of prepared memory that the module's graphs before this one take. */
 CgProgram *cg_build_stages(Arena *arena, IrGraph *graph, const CgOptions *options, CgNames *names,
                            int64_t prepared_base);
+/* Do the steps run in the same cases of the same choice, or both always? */
+bool cg_same_condition(const CgStep *a, const CgStep *b);
 void cg_print_program(const CgProgram *program, Str *out);
 
 /* Bytes of a whole value at the largest batch. */

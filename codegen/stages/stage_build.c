@@ -209,12 +209,21 @@ static void check_assignment(CgBuild *b) {
     str_map_set(&b->program->assigned, written, b->step);
 }
 
-static CgStep *build_step(CgProgram *p, CgBuild *b, IrNode *node) {
+static int choice_number(CgProgram *p, IrNode *choice) {
+    for (int i = 0; i < p->choice_count; i++)
+        if (p->choices[i] == choice)
+            return i + 1;
+    ARENA_PUSH(p->arena, p->choices, p->choice_count, p->choice_capacity, choice);
+    return p->choice_count;
+}
+
+static CgStep *build_step(CgProgram *p, CgBuild *b, IrNode *node, int operand) {
     CgStep *step = ARENA_NEW(p->arena, CgStep);
     CgIndex index[IR_MAX_RANK];
     *b = (CgBuild){.program = p, .step = step, .scratch = b->scratch};
     arena_reset(b->scratch);
     step->node = node;
+    step->operand = operand;
     step->out = p->buffer_of[node->id];
     step->buffers[step->buffer_count++] = step->out;
     step->partial = ir_is_partial(node);
@@ -243,6 +252,10 @@ bool cg_buffers_overlap(const CgOptions *options, const CgBuffer *a, const CgBuf
         types[i].dim[0] = 1;
     return a->offset < b->offset + cg_type_bytes(options, &types[1]) &&
            b->offset < a->offset + cg_type_bytes(options, &types[0]);
+}
+
+bool cg_same_condition(const CgStep *a, const CgStep *b) {
+    return a->when.choice == b->when.choice && a->when.cases == b->when.cases;
 }
 
 /* ---- steps at the same time ---- */
@@ -294,10 +307,12 @@ static Touch touch_of(const CgProgram *p, int step, const CgBuffer *buffer, bool
 static bool are_independent(const CgProgram *p, const CgStage *stage) {
     Touch *touches = NULL;
     int count = 0, capacity = 0;
-    for (int i = 0; i < stage->step_count; i++) {
-        ARENA_PUSH(p->arena, touches, count, capacity, touch_of(p, i, stage->steps[i]->out, true));
+    for (int i = 0, step = 0; i < stage->step_count; i++) {
+        /* of those that make the value of a choice one alone runs */
+        step = i && stage->steps[i]->node == stage->steps[i - 1]->node ? step : i;
+        ARENA_PUSH(p->arena, touches, count, capacity, touch_of(p, step, stage->steps[i]->out, true));
         for (int k = 0; k < stage->steps[i]->buffer_count; k++)
-            ARENA_PUSH(p->arena, touches, count, capacity, touch_of(p, i, stage->steps[i]->buffers[k], false));
+            ARENA_PUSH(p->arena, touches, count, capacity, touch_of(p, step, stage->steps[i]->buffers[k], false));
     }
     qsort(touches, (size_t)count, sizeof *touches, compare_touches);
     const Furthest none = {{-1, -1}, {-1, -1}};
@@ -341,6 +356,56 @@ static CgStage *stage_numbered(CgProgram *p, StrMap *stages, int number) {
     return stage;
 }
 
+/* Values that depend on parameters alone are computed when those change, whatever is chosen later. */
+static PlanWhen condition_of(CgProgram *p, const CgStep *step) {
+    const IrNode *node = step->node;
+    IrCondition where = ir_is(node, OP_EFFECT) ? ir_condition_of_assignment(node) : p->needed[node->id];
+    return where.choice && step->out->place != PLACE_prepared ? (PlanWhen){choice_number(p, where.choice), where.cases}
+                                                              : (PlanWhen){0};
+}
+
+static void add_step(CgProgram *p, StrMap *stages, CgStep *step, PlanWhen when) {
+    CgStage *stage = stage_numbered(p, stages, step->node->stage);
+    step->when = when;
+    stage->choosing = stage->choosing || p->choosing[step->node->id];
+    ARENA_PUSH(p->arena, stage->steps, stage->step_count, stage->step_capacity, step);
+}
+
+/* Goes the choice on in the memory of this operand? */
+static bool is_there(const CgProgram *p, const IrNode *choice, const IrNode *operand) {
+    const CgBuffer *from = p->buffer_of[operand->id], *to = p->buffer_of[choice->id];
+    return from && from->place == to->place && from->offset == to->offset;
+}
+
+/* Choices come first: whoever runs the stages looks at them once, before the first step that has a condition. */
+static void check_choices(const CgProgram *p) {
+    bool chosen = false;
+    for (int i = 0; i < p->stage_count; i++) {
+        const CgStage *stage = p->stages[i];
+        for (int j = 0; j < stage->step_count; j++) {
+            const CgStep *step = stage->steps[j];
+            chosen = chosen || step->when.choice;
+            if (chosen && stage->choosing && !stage->prepared)
+                bug("%%%d of @%s is made for a choice after steps that depend on one", step->node->id, p->graph->name);
+        }
+    }
+}
+
+/* One step for each of the values, where it is chosen; they write the same memory. */
+static void add_choice(CgProgram *p, CgBuild *b, StrMap *stages, IrNode *node) {
+    int choice = choice_number(p, node->inputs[0]);
+    for (int i = 1; i < node->input_count; i++) {
+        PlanWhen when = {choice, 0};
+        bool before = false;
+        for (int k = 1; k < node->input_count; k++) {
+            before = before || (k < i && node->inputs[k] == node->inputs[i]);
+            when.cases |= node->inputs[k] == node->inputs[i] ? UINT64_C(1) << (k - 1) : 0;
+        }
+        if (!before && !is_there(p, node, node->inputs[i]))
+            add_step(p, stages, build_step(p, b, node, i), when);
+    }
+}
+
 static void build_steps(CgProgram *p) {
     StrMap stages = str_map_create(p->arena);
     CgBuild *build = ARENA_NEW(p->arena, CgBuild); /* one for all: its tables are large */
@@ -350,12 +415,17 @@ static void build_steps(CgProgram *p) {
             continue;
         if (n->stage < 0)
             bug("%%%d = %s of @%s belongs to no stage; run fuse", n->id, ir_op_info[n->op].name, p->graph->name);
-        CgStage *stage = stage_numbered(p, &stages, n->stage);
-        ARENA_PUSH(p->arena, stage->steps, stage->step_count, stage->step_capacity, build_step(p, build, n));
+        if (ir_is(n, OP_LAZY)) {
+            add_choice(p, build, &stages, n);
+        } else {
+            CgStep *step = build_step(p, build, n, 0);
+            add_step(p, &stages, step, condition_of(p, step));
+        }
     }
     arena_destroy(build->scratch);
     for (int i = 0; i < p->stage_count; i++)
         set_domain(p, p->stages[i]);
+    check_choices(p);
 }
 
 CgProgram *cg_build_stages(Arena *arena, IrGraph *graph, const CgOptions *options, CgNames *names,
@@ -366,7 +436,8 @@ CgProgram *cg_build_stages(Arena *arena, IrGraph *graph, const CgOptions *option
     p->assigned = str_map_create(arena);
     p->state_offsets = cg_state_offsets(arena, graph->module, options);
     p->prepared_bytes = prepared_base;
-    ir_graph_number(graph);
+    p->needed = ir_find_conditions(graph, arena); /* numbers the nodes */
+    p->choosing = ir_find_choosing(graph, arena);
     p->buffer_of = ARENA_ARRAY(arena, CgBuffer *, graph->next_id);
     make_buffers(p);
     build_steps(p);

@@ -151,7 +151,13 @@ static void print_step(const CgProgram *p, const CgStep *step, Str *out) {
         str_addf(out, "%si%d=", a ? a == step->out->type.rank ? "; " : ", " : "", a);
         print_extent(step->axes[a].extent, out);
     }
-    str_add(out, step->partial ? "] partial\n    " : "]\n    ");
+    str_add(out, step->partial ? "] partial" : "]");
+    if (step->when.choice)
+        str_addf(out, " when %%%d is", p->choices[step->when.choice - 1]->id);
+    for (int c = 0, count = 0; step->when.choice && c < IR_MAX_CASES; c++)
+        if (step->when.cases >> c & 1)
+            str_addf(out, "%s%d", count++ ? " or " : " ", c);
+    str_add(out, "\n    ");
     print_scalar(p, step->value, out);
     str_add(out, "\n");
 }

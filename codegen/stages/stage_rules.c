@@ -84,6 +84,11 @@ CgScalar *stage_same(CgBuild *b, IrNode *node, const CgIndex *index) {
     return cg_value_at(b, node->inputs[0], index);
 }
 
+/* The operand that the step is for. */
+CgScalar *stage_choose(CgBuild *b, IrNode *node, const CgIndex *index) {
+    return cg_value_at(b, node->inputs[b->step->operand], index);
+}
+
 /* ---- views ---- */
 
 static CgScalar *shifted(CgBuild *b, IrNode *operand, const CgIndex *index, int axis, int64_t distance) {
@@ -286,6 +291,15 @@ CgScalar *stage_reduce_max(CgBuild *b, IrNode *node, const CgIndex *index) {
     CgIndex own[IR_MAX_RANK];
     int count = open_reduction(b, node, index, 0, axes, own);
     return cg_reduce(b, REDUCE_max, false, count, axes, cg_value_at(b, node->inputs[0], own));
+}
+
+CgScalar *stage_argmax(CgBuild *b, IrNode *node, const CgIndex *index) {
+    CgIndex own[IR_MAX_RANK];
+    int last = node->type.rank, axis = cg_add_axis(b, node->inputs[0]->type.dim[last], true);
+    for (int d = 0; d < last; d++)
+        own[d] = index[d];
+    own[last] = cg_index_axis(axis);
+    return cg_reduce(b, REDUCE_argmax, false, 1, &axis, cg_value_at(b, node->inputs[0], own));
 }
 
 /* Index 0 of the result (K) is the image; with keep the reduced N itself stays as an extent of 1 behind it. */

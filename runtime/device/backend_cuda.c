@@ -1,7 +1,8 @@
 /* backend_cuda.c: a GPU as a device: generated CUDA source, NVRTC, the CUDA runtime. A run copies its inputs and the
  * run-time block from pinned memory and launches the graph's stages as one CUDA graph, which is captured the first
  * time; the launches of a stage are side by side in it. Kernels take any number of images up to the module's largest,
- * so there is one capture for all batches. With a profile every launch is timed by itself, without capture. */
+ * so there is one capture for all batches. With a profile every launch is timed by itself, without capture. What follows the
+ * choices of a graph is launched one by one too: which launches, those say, which the host reads in between. */
 #include "runtime/device/backend_cuda.h"
 
 #include "base/align.h"
@@ -152,11 +153,19 @@ static bool allocate_table(RtDevice *d, RtBound *b, Error *error) {
                                  b->table_bytes);
 }
 
+static bool make_choices(RtDevice *d, RtBound *b, Error *error) {
+    size_t bytes = sizeof *b->choices * (size_t)b->graph->choice_count;
+    return bytes == 0 || d->api.HostAlloc((void **)&b->choices, bytes, 0) == CUDA_SUCCESS ||
+           error_set(error, ERROR_MACHINE, "out of memory: %zu bytes for the choices of a graph", bytes);
+}
+
 static void cuda_unbind(RtDevice *d, RtBound *b) {
-    if (b->prepare.captured)
-        d->api.GraphExecDestroy(b->prepare.captured);
-    if (b->stages.captured)
-        d->api.GraphExecDestroy(b->stages.captured);
+    Part *parts[] = {&b->prepare, &b->choosing, &b->stages};
+    for (int i = 0; i < 3; i++)
+        if (parts[i]->captured)
+            d->api.GraphExecDestroy(parts[i]->captured);
+    if (b->choices)
+        d->api.FreeHost(b->choices);
     for (int i = 0; i < b->graph->input_count; i++) {
         cuda_release(d, b->inputs[i].memory, b->inputs[i].bytes);
         if (b->inputs[i].pinned)
@@ -176,11 +185,13 @@ static RtBound *cuda_bind(RtDevice *d, const RtModule *module, const PlanGraph *
     RtBound *b = ARENA_NEW(arena, RtBound);
     *b = (RtBound){.module = (const CudaModule *)module, .graph = graph, .arenas = *arenas, .arena = arena};
     b->prepare = (Part){.stages = graph->prepare, .count = graph->prepare_count};
-    b->stages = (Part){.stages = graph->stages, .count = graph->stage_count};
+    b->choosing = (Part){.stages = graph->stages, .count = graph->choosing_count};
+    b->stages =
+        (Part){.stages = graph->stages + graph->choosing_count, .count = graph->stage_count - graph->choosing_count};
     b->inputs = ARENA_ARRAY(arena, Input, graph->input_count);
     b->private_image_bytes = cuda_memory_of_image(graph);
     bool ok = grow_private(d, b->private_image_bytes * (size_t)module->plan->batch, error) &&
-              make_run_block(d, b, error) && allocate_table(d, b, error);
+              make_run_block(d, b, error) && make_choices(d, b, error) && allocate_table(d, b, error);
     for (int i = 0; ok && i < graph->input_count; i++)
         ok = make_input(d, b, i, error);
     if (ok)
@@ -224,7 +235,8 @@ static unsigned count_blocks(const Plan *plan, const PlanStep *step) {
 static int count_together(const PlanStage *stage, int first) {
     enum { MOST = 65535 };
     int end = first + 1;
-    while (end < stage->step_count && end - first < MOST && stage->steps[end].kernel == stage->steps[first].kernel)
+    while (end < stage->step_count && end - first < MOST &&
+           plan_starts_together(&stage->steps[end], &stage->steps[first]))
         end++;
     return end - first;
 }
@@ -267,7 +279,9 @@ static bool make_table(RtDevice *d, RtBound *b, Error *error) {
     int64_t *rows = malloc(b->table_bytes + 1);
     if (!rows)
         return error_set(error, ERROR_MACHINE, "out of memory: %zu bytes for the table of calls", b->table_bytes);
-    make_launches(d, b, &b->stages, rows, make_launches(d, b, &b->prepare, rows, rows));
+    int64_t *row = make_launches(d, b, &b->prepare, rows, rows);
+    row = make_launches(d, b, &b->choosing, rows, row);
+    make_launches(d, b, &b->stages, rows, row);
     cuda_upload(d, b->table, rows, b->table_bytes);
     free(rows);
     cuda_choose_convs(d, b);
@@ -297,10 +311,16 @@ static int profile_launch(RtDevice *d, RtBound *b, const Launch *launch) {
     return status;
 }
 
+static bool is_chosen(const RtBound *b, const PlanWhen *when) {
+    return !when->choice || (when->cases & plan_case(b->choices[when->choice - 1]));
+}
+
 static bool launch_part(RtDevice *d, RtBound *b, const Part *part, Error *error) {
     bool profile = b->profile && d->api.EventElapsedTime;
     for (int i = 0; i < part->launch_count; i++) {
         const Launch *launch = &part->launches[i];
+        if (!is_chosen(b, &launch->steps->when))
+            continue;
         int status = (profile ? profile_launch : start)(d, b, launch);
         if (!cuda_check(&d->api, status, b->module->base.plan->kernels[launch->kernel].name, error))
             return false;
@@ -369,7 +389,8 @@ static bool capture_part(RtDevice *d, RtBound *b, Part *part, Error *error) {
 static bool run_part(RtDevice *d, RtBound *b, Part *part, Error *error) {
     if (part->count == 0)
         return true;
-    if (b->profile || !cuda_api_has_graphs(&d->api))
+    bool by_choice = part == &b->stages && b->graph->choice_count;
+    if (b->profile || by_choice || !cuda_api_has_graphs(&d->api))
         return launch_part(d, b, part, error);
     return (part->captured || capture_part(d, b, part, error)) &&
            cuda_check(&d->api, d->api.GraphLaunch(part->captured, d->lanes.streams[0]), "launching a step", error);
@@ -391,12 +412,24 @@ static bool send_inputs(RtDevice *d, RtBound *b, const void *const *inputs, cons
     return send(d, b->run, b->run_pinned, run, sizeof *run, error);
 }
 
+/* Waits until the choices are made, and brings them here. */
+static bool fetch_choices(RtDevice *d, RtBound *b, Error *error) {
+    bool ok = true;
+    for (int i = 0; ok && i < b->graph->choice_count; i++)
+        ok = cuda_check(&d->api,
+                        d->api.MemcpyAsync(&b->choices[i], cuda_resolve(d, b, &b->graph->choices[i]),
+                                           sizeof *b->choices, CUDA_TO_HOST, d->lanes.streams[0]),
+                        "copying from the GPU", error);
+    return ok && (!b->graph->choice_count || cuda_check(&d->api, d->api.StreamSynchronize(d->lanes.streams[0]),
+                                                        "running a step on the GPU", error));
+}
+
 static bool run_all(RtDevice *d, RtBound *b, const void *const *inputs, const NdRun *run, bool prepare, Error *error) {
     if (d->failure.kind != ERROR_NONE)
         return error_set(error, d->failure.kind, "%s", d->failure.message);
     return cuda_check(&d->api, d->api.SetDevice(d->number), "choosing the GPU", error) && make_table(d, b, error) &&
            send_inputs(d, b, inputs, run, error) && (!prepare || run_part(d, b, &b->prepare, error)) &&
-           run_part(d, b, &b->stages, error) &&
+           run_part(d, b, &b->choosing, error) && fetch_choices(d, b, error) && run_part(d, b, &b->stages, error) &&
            cuda_check(&d->api, d->api.StreamSynchronize(d->lanes.streams[0]), "running a step on the GPU", error);
 }
 

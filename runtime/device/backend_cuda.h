@@ -52,7 +52,8 @@ struct RtBound {
     const PlanGraph *graph;
     RtArenas arenas;
     Arena *arena;
-    Part prepare, stages;
+    Part prepare, choosing, stages; /* choosing: of a graph with choices, up to where they are there */
+    float *choices;                 /* pinned: what they fell on */
     Input *inputs;
     NdRun *run_pinned;
     void *run, *table; /* on the device */

@@ -1,24 +1,29 @@
 /* executor.c: the CPU's way through a plan. All addresses are resolved once; what is left per run is to put in those of
  * the inputs. In every stage a thread first takes the chunks (or steps) of its own share, in order, then helps the
  * others: who computes something never changes what is computed, since a chunk's results depend on nothing that the
- * thread holds. */
+ * thread holds. Where a graph has choices one thread looks at them as soon as they are made, and lists the steps that run
+ * then; stages without any are passed over. */
 #include "runtime/device/executor.h"
 
 #include "base/align.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct BoundStep {
     NdKernel *kernel;
     const int64_t *ints;
     int kernel_number, first_buffer; /* in the threads' tables of addresses */
+    PlanWhen when;
 } BoundStep;
 
 typedef struct BoundStage {
     PlanDomain domain;
-    int step_count;
+    int step_count; /* that run */
     BoundStep *steps;
+    int bound_count; /* in all */
+    const BoundStep *bound;
 } BoundStage;
 
 /* An entry of the tables that is the address of an input. */
@@ -43,6 +48,7 @@ struct RtExecutor {
     RtArenas arenas;
     int prepare_count, stage_count;
     BoundStage *prepare, *stages;
+    uint64_t *chosen; /* by choice: a bit for the case it fell on */
     int slot_count, buffer_count;
     InputSlot *slots;
     size_t private_bytes;
@@ -52,13 +58,14 @@ struct RtExecutor {
     ProfileGraph *profile; /* NULL: nothing is timed */
     /* the run in progress */
     const NdRun *run;
+    const void *const *inputs;
     bool run_prepare;
 };
 
 /* ---- binding ---- */
 
 static void bind_step(RtExecutor *x, const PlanStep *from, BoundStep *to) {
-    *to = (BoundStep){x->module->kernels[from->kernel], from->ints, from->kernel, x->buffer_count};
+    *to = (BoundStep){x->module->kernels[from->kernel], from->ints, from->kernel, x->buffer_count, from->when};
     x->buffer_count += from->buffer_count;
     for (int i = 0; i < from->buffer_count; i++)
         x->slot_count += from->buffers[i].place == PLACE_input;
@@ -67,10 +74,14 @@ static void bind_step(RtExecutor *x, const PlanStep *from, BoundStep *to) {
 static BoundStage *bind_stages(RtExecutor *x, const PlanStage *from, int count) {
     BoundStage *stages = ARENA_ARRAY(x->arena, BoundStage, count);
     for (int i = 0; i < count; i++) {
-        stages[i] =
-            (BoundStage){from[i].domain, from[i].step_count, ARENA_ARRAY(x->arena, BoundStep, from[i].step_count)};
-        for (int j = 0; j < from[i].step_count; j++)
-            bind_step(x, &from[i].steps[j], &stages[i].steps[j]);
+        int step_count = from[i].step_count;
+        BoundStep *bound = ARENA_ARRAY(x->arena, BoundStep, step_count);
+        for (int j = 0; j < step_count; j++)
+            bind_step(x, &from[i].steps[j], &bound[j]);
+        stages[i] = (BoundStage){from[i].domain, step_count, bound, step_count, bound};
+        if (x->graph->choice_count)
+            stages[i].steps =
+                memcpy(ARENA_ARRAY(x->arena, BoundStep, step_count), bound, sizeof *bound * (size_t)step_count);
     }
     return stages;
 }
@@ -144,6 +155,7 @@ RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, c
     *x = (RtExecutor){.module = module, .graph = graph, .threads = threads, .arenas = *arenas, .arena = arena};
     x->prepare_count = graph->prepare_count;
     x->stage_count = graph->stage_count;
+    x->chosen = ARENA_ARRAY(arena, uint64_t, graph->choice_count);
     x->prepare = bind_stages(x, graph->prepare, graph->prepare_count);
     x->stages = bind_stages(x, graph->stages, graph->stage_count);
     x->private_bytes = ALIGN_UP((size_t)graph->private_bytes, VALUE_ALIGNMENT);
@@ -275,6 +287,8 @@ static void run_stage_timed(RtExecutor *x, const BoundStage *stage, int number, 
 static int run_stages(RtExecutor *x, const BoundStage *stages, int count, int number, int thread, int which) {
     NdWork work = {.run = x->run, .bands = 1, .scratch = x->memory[thread].arena + x->private_bytes};
     for (int i = 0; i < count; i++) {
+        if (!stages[i].step_count)
+            continue;
         if (thread == 0)
             clear_shares(x, 1 - which);
         run_stage_timed(x, &stages[i], number + i, x->shares[which], thread, &work);
@@ -284,12 +298,40 @@ static int run_stages(RtExecutor *x, const BoundStage *stages, int count, int nu
     return which;
 }
 
+/* ---- choices ---- */
+
+static uint64_t read_choice(const RtExecutor *x, const PlanBuffer *choice) {
+    const void *at = choice->place == PLACE_input ? x->inputs[choice->offset] : resolve(x, &x->memory[0], choice);
+    return plan_case(x->module->plan->precision == PRECISION_f64 ? *(const double *)at : *(const float *)at);
+}
+
+/* Lists the steps that run, of the stages behind the choices. */
+static void choose_steps(RtExecutor *x) {
+    for (int i = 0; i < x->graph->choice_count; i++)
+        x->chosen[i] = read_choice(x, &x->graph->choices[i]);
+    for (int i = x->graph->choosing_count; i < x->stage_count; i++) {
+        BoundStage *stage = &x->stages[i];
+        stage->step_count = 0;
+        for (int j = 0; j < stage->bound_count; j++) {
+            const PlanWhen *when = &stage->bound[j].when;
+            if (!when->choice || (when->cases & x->chosen[when->choice - 1]))
+                stage->steps[stage->step_count++] = stage->bound[j];
+        }
+    }
+}
+
 static void executor_job(void *argument, int thread) {
     RtExecutor *x = argument;
-    int which = 0;
+    int which = 0, first = x->graph->choosing_count;
     if (x->run_prepare)
         which = run_stages(x, x->prepare, x->prepare_count, 0, thread, which);
-    run_stages(x, x->stages, x->stage_count, x->prepare_count, thread, which);
+    which = run_stages(x, x->stages, first, x->prepare_count, thread, which);
+    if (x->graph->choice_count) {
+        if (thread == 0)
+            choose_steps(x);
+        rt_threads_barrier(x->threads);
+    }
+    run_stages(x, x->stages + first, x->stage_count - first, x->prepare_count + first, thread, which);
 }
 
 void rt_executor_run(RtExecutor *x, const void *const *inputs, const NdRun *run, bool prepare) {
@@ -298,6 +340,7 @@ void rt_executor_run(RtExecutor *x, const void *const *inputs, const NdRun *run,
             x->memory[t].addresses[x->slots[i].slot] = (void *)(uintptr_t)inputs[x->slots[i].input];
     }
     x->run = run;
+    x->inputs = inputs;
     x->run_prepare = prepare;
     clear_shares(x, 0);
     if (x->profile)

@@ -130,7 +130,17 @@ static void add_buffer(const Standalone *s, Str *out, const PlanBuffer *buffer) 
         str_addf(out, "nd_%s + %" PRId64, ir_place_name(buffer->place), buffer->offset / s->element);
 }
 
+/* Before a call by choice. */
+static void add_condition(const Standalone *s, Str *out, const PlanWhen *when) {
+    if (!when->choice)
+        return;
+    str_addf(out, "    if (%" PRIu64 "ull >> (int)*(const T *)(", when->cases);
+    add_buffer(s, out, &s->graph->choices[when->choice - 1]);
+    str_add(out, ") & 1)\n    ");
+}
+
 static void add_step(const Standalone *s, Str *out, const PlanStep *step, bool images) {
+    add_condition(s, out, &step->when);
     str_addf(out, "    %s((void *const[]){", s->plan->kernels[step->kernel].name);
     for (int i = 0; i < step->buffer_count; i++) {
         str_add(out, i ? ", " : "");

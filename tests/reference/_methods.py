@@ -18,6 +18,7 @@ METHODS = {
     'pc_darts': 'pc_darts',
     'snas/darts8': 'snas(1, 1)',
     'gumbel_hard_all/darts8': 'gumbel_straight_through(1, 1)',
+    'gdas/darts8': 'gdas(10, 10)',
 }
 PASSES = 8  # the stand-alone one, two for each of three steps, the evaluation
 # What is computed on the way, without a name in ndarts: the loss is their sum; and the gradients that Adam took.

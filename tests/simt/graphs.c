@@ -328,13 +328,17 @@ static bool launch(Test *t, const PlanStep *steps, int count) {
     return ok;
 }
 
-static bool run_stages(Test *t, const PlanStage *stages, int count) {
+static bool is_chosen(Test *t, const PlanGraph *g, const PlanWhen *when) {
+    return !when->choice || (when->cases & plan_case(*(float *)resolve(t, &g->choices[when->choice - 1])));
+}
+
+static bool run_stages(Test *t, const PlanGraph *g, const PlanStage *stages, int count) {
     for (int i = 0; i < count; i++) {
         for (int j = 0, together; j < stages[i].step_count; j += together) {
             const PlanStep *steps = &stages[i].steps[j];
-            for (together = 1; j + together < stages[i].step_count && steps[together].kernel == steps->kernel;)
+            for (together = 1; j + together < stages[i].step_count && plan_starts_together(&steps[together], steps);)
                 together++;
-            if (!launch(t, steps, together))
+            if (is_chosen(t, g, &steps->when) && !launch(t, steps, together))
                 return false;
         }
     }
@@ -489,7 +493,7 @@ static void test_graph(Test *t, const PlanGraph *g, int index) {
         simt_set_order((SimtOrder)order);
         t->work_of_block = order == 1 ? 3 : 1;
         make_memory(t, g, index);
-        if (!run_stages(t, g->prepare, g->prepare_count) || !run_stages(t, g->stages, g->stage_count)) {
+        if (!run_stages(t, g, g->prepare, g->prepare_count) || !run_stages(t, g, g->stages, g->stage_count)) {
             printf("  %s\n", simt_message());
             t->wrong++;
             break;

@@ -241,6 +241,29 @@ static void eval_reduce(EvalNode *v) {
     }
 }
 
+/* The position of the largest along the last axis, the first of equals. */
+static void eval_argmax(EvalNode *v) {
+    int64_t last = v->in[0].dim[v->in[0].rank - 1];
+    for (int64_t i = 0; i < v->shape.count; i++) {
+        int64_t best = 0;
+        for (int64_t k = 1; k < last; k++)
+            best = v->x[i * last + k] > v->x[i * last + best] ? k : best;
+        v->out[i] = (double)best;
+    }
+}
+
+static void eval_choose(EvalNode *v, double *const *values) {
+    memcpy(v->out, values[v->n->inputs[1 + (int)v->x[0]]->id], sizeof(double) * (size_t)v->shape.count);
+}
+
+static bool eval_is_assigned(const IrNode *n, double *const *values) {
+    const IrAttr *cases = ir_attr(n, "cases");
+    bool found = !cases;
+    for (int i = 0; cases && i < cases->count; i++)
+        found = found || values[n->inputs[1]->id][0] == (double)cases->ints[i];
+    return found;
+}
+
 static void eval_merge(EvalNode *v) {
     for (int64_t i = 0; i < v->shape.count; i++) {
         v->out[i] = 0;
@@ -431,6 +454,12 @@ static void eval_node(EvalNode *v, double *const *values) {
     case OP_reduce_merge:
         eval_merge(v);
         return;
+    case OP_argmax:
+        eval_argmax(v);
+        return;
+    case OP_choose:
+        eval_choose(v, values);
+        return;
     case OP_matmul:
         eval_matmul(v);
         return;
@@ -468,7 +497,7 @@ static void evaluate_graph(const Evaluator *e, IrGraph *g, Arena *arena) {
         int64_t room = v.shape.count + (v.shape.count > v.in[0].count ? v.shape.count : v.in[0].count);
         v.out = values[n->id] = malloc(sizeof(double) * (size_t)(room + 1));
         eval_node(&v, values);
-        if (n->op == OP_assign)
+        if (n->op == OP_assign && eval_is_assigned(n, values))
             e->assign(e->data, ir_attr_get_string(n, "param", ""), v.out, v.shape.count);
         for (int i = 0; i < n->input_count; i++) {
             int id = n->inputs[i]->id;

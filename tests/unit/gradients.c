@@ -41,6 +41,15 @@ typedef struct Case {
 #define POOL(op, kernel, stride, pad)                                                                                  \
     { OP_##op, -1, 1, "%y = " #op " %x {kernel=" kernel ", stride=" stride ", pad=" pad "}\n" }
 
+/* In one of the three orders the case has what is made of the parameter v. */
+#define CHOOSE(values)                                                                                                 \
+    {                                                                                                                  \
+        OP_choose, -1, 1,                                                                                              \
+            W("[3]") V("[6]") "%c = argmax %w\n%a = mul %x, %v\n%b = exp %x\n%d = sin %x\n%e = mul %b, %d\n"           \
+                              "%f = choose %c, " values "\n%g = index %w {axis=0, at=1}\n%h = mul %f, %g\n"            \
+                              "%y = choose %c, %h, %f, %h\n"                                                           \
+    }
+
 static const Case cases[] = {
     BINARY(add, -1, 1),
     BINARY(sub, -1, 1),
@@ -52,6 +61,9 @@ static const Case cases[] = {
     {OP_select, -1, 1, W("[6]") V("[4,6]") "%c = gt %x, %v\n%y = select %c, %w, %x\n"},
     {OP_select, -1, 1, W("[6]") "%c = gt %x, %w\n%y = select %c, %x, %w\n"},
     {OP_add_n, -1, 1, W("[6]") V("[4,1]") "%y = add_n %x, %w, %v, %x\n"},
+    CHOOSE("%a, %e, %x"),
+    CHOOSE("%e, %x, %a"),
+    CHOOSE("%x, %a, %e"),
     {OP_slice, -1, 1, "%y = slice %x {axis=1, begin=1, end=4}\n"},
     {OP_slice, -1, 1, "%y = slice %x {axis=3, begin=2, end=6}\n"},
     {OP_pad, -1, 1, "%y = pad %x {axis=2, begin=1, end=2}\n"},

@@ -54,6 +54,10 @@ static const Row rows[] = {
     {"tanh", "%x: f32[N,1,2,3,4,5]", "%x", "f32[N,1,2,3,4,5]"},
     {"add_n", "%x: f32[N], %y: f32[], %z: f32[1]", "%x, %y, %z", "f32[N]"},
     {"add_n", "", "", "!0 operands; it takes at least 1"},
+    {"choose", "%c: f32[], %x: f32[N,4], %y: f32[N,4]", "%c, %x, %y", "f32[N,4]"},
+    {"choose", "%c: f32[]", "%c", "!1 operands; it takes at least 2"},
+    {"choose", "%c: f32[1], %x: f32[N,4]", "%c, %x", "!operand 0 is f32[1]; it must have rank 0"},
+    {"choose", "%c: f32[], %x: f32[N,4], %y: f32[4]", "%c, %x, %y", "!one of f32[N,4] or f32[4] cannot be chosen"},
     {"one_hot", "%x: i32[N]", "%x {classes=10}", "f32[N,10]"},
     {"one_hot", "%x: f32[N]", "%x {classes=10}", "!operand 0 is f32; it must be i32"},
     {"one_hot", "%x: i32[N]", "%x {classes=0}", "!0 classes"},
@@ -101,6 +105,10 @@ static const Row rows[] = {
     {"reduce_partial", "%x: f32[N,4,5,8]", "%x {axes=[0,1,2]}", "f32[K,8]"},
     {"reduce_partial", "%x: f32[N,4,5,8]", "%x {axes=[1,2], keep=true}", "f32[K,1,1,1,8]"},
     {"reduce_partial", "%x: f32[4,N]", "%x {axes=[0]}", "!axis 0 is not N"},
+    {"argmax", "%x: f32[14,7]", "%x", "f32[14]"},
+    {"argmax", "%x: f32[7]", "%x", "f32[]"},
+    {"argmax", "%x: f32[]", "%x", "!axis -1 of a value of rank 0"},
+    {"argmax", "%x: f32[4,N]", "%x", "!axis 1 has a symbolic extent"},
     {"reduce_merge", "%x: f32[K,8]", "%x", "f32[8]"},
     {"reduce_merge", "%x: f32[N,8]", "%x", "!axis 0 is not K"},
 
@@ -164,6 +172,12 @@ static const Row rows[] = {
 
     /* effects */
     {"assign", "%x: f32[16]", "%x {param=\"w\"}", "f32[16]"},
+    {"assign", "%x: f32[16], %c: f32[]", "%x, %c {param=\"w\", cases=[0,3]}", "f32[16]"},
+    {"assign", "%x: f32[16], %c: f32[]", "%x, %c {param=\"w\"}", "!2 operands; it takes 1"},
+    {"assign", "%x: f32[16]", "%x {param=\"w\", cases=[0]}", "!1 operands; it takes 2 with cases"},
+    {"assign", "%x: f32[16], %c: f32[]", "%x, %c {param=\"w\", cases=[3,3]}", "!cases ascend and are 0 to 63"},
+    {"assign", "%x: f32[16], %c: f32[]", "%x, %c {param=\"w\", cases=[64]}", "!cases ascend and are 0 to 63"},
+    {"assign", "%x: f32[16], %c: f32[]", "%x, %c {param=\"w\", cases=[]}", "!cases are missing"},
 
     /* high level */
     {"call", "%x: f32[N,4]", "%x {callee=@half, name=\"a\"}", "f32[N,2]"},

@@ -40,7 +40,8 @@ static void expect_tensors(const PlanTensor *a, int a_count, const PlanTensor *b
 
 static bool same_step(const PlanStep *a, const PlanStep *b) {
     bool same = a->kernel == b->kernel && a->buffer_count == b->buffer_count && a->int_count == b->int_count &&
-                a->launch == b->launch && a->threads == b->threads;
+                a->launch == b->launch && a->threads == b->threads && a->when.choice == b->when.choice &&
+                a->when.cases == b->when.cases;
     for (int i = 0; same && i < a->buffer_count; i++)
         same = a->buffers[i].place == b->buffers[i].place && a->buffers[i].offset == b->buffers[i].offset;
     for (int i = 0; same && i < a->int_count; i++)
@@ -93,6 +94,12 @@ static void expect_plans(const Plan *a, const Plan *b) {
         assert_int_equal(x->work_bytes, y->work_bytes);
         assert_int_equal(x->private_bytes, y->private_bytes);
         assert_int_equal(x->changes_state, y->changes_state);
+        assert_int_equal(x->choosing_count, y->choosing_count);
+        assert_int_equal(x->choice_count, y->choice_count);
+        for (int c = 0; c < x->choice_count; c++) {
+            assert_int_equal(x->choices[c].place, y->choices[c].place);
+            assert_int_equal(x->choices[c].offset, y->choices[c].offset);
+        }
         expect_tensors(x->inputs, x->input_count, y->inputs, y->input_count);
         expect_tensors(x->outputs, x->output_count, y->outputs, y->output_count);
         expect_stages(x->prepare, x->prepare_count, y->prepare, y->prepare_count);

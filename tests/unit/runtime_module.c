@@ -294,6 +294,7 @@ static void test_damaged_steps(void **state) {
         {"2 p0 w0 #1 w0", "a step goes on where it should end"},
         {"2 p0 w0 *once 1", "a step goes on where it should end"},
         {"2 p0 w0;", "a number is missing or too long"},
+        {"2 p0 w0 ?0:1", "choice 0 is not there"},
     };
     const char *right = strstr(plan_text, "2 p0 w0");
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
