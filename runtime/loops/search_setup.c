@@ -15,8 +15,12 @@ static bool check_kind(const Settings *settings, Error *error) {
     return true;
 }
 
-/* Whether some operation of the network reads architecture parameters of that name. */
+/* Does the operation read architecture parameters of that name? Or stands for them: candidates may be weighed by draws alone,
+ * which are called after the parameters ("perturb.alphas_normal"). */
 static bool reads(const IrNode *n, const char *name) {
+    const char *stream = ir_attr_get_string(n, "stream", NULL), *of = stream ? strchr(stream, '.') : NULL;
+    if (of && str_starts_with(of + 1, name))
+        return true;
     for (int i = 0; i < n->input_count; i++) {
         const char *read = ir_param_read(n->inputs[i]);
         if (read && str_equal(read, name))
