@@ -251,8 +251,8 @@ mutant 'GDAS without the gradient of its weight' genotypes/methods.nd 's/largest
 mutant 'random search that is not random' genotypes/methods.nd 's/largest\(uniform\(\)\)/largest(alphas)/' -- cli/chosen test_random_search
 mutant 'all launches of a search by choice' runtime/device/backend_cuda.c 's/return !when->choice \|\| .*/return true || b->choices || when;/' -- simt/chosen
 mutant 'statistics of what is not chosen' passes/expand_norm.c 's/&frame->when/frame ? \&(IrCondition){0} : NULL/' -- reference/chosen_f64 gdas/darts8
-mutant 'an update of what is not chosen' passes/optimizer.c 's/&u->when/\&(IrCondition){0}/' -- golden/passes/update
-mutant 'the norm counts what is not chosen' passes/update.c 's/if \(!gradients\[i\]\.when\.choice\)/if (true)/' -- reference/chosen_f64 gdas/darts8
+mutant 'an update of what is not chosen' passes/optimizer.c 's/&u->when/\&(IrCondition){0}/' -- golden/passes/update_chosen
+mutant 'the norm counts what is not chosen' passes/update.c 's/if \(!gradients\[i\]\.when\.choice\)/if (true)/' -- golden/passes/update_chosen
 mutant 'a kernel of two conditions' codegen/c/emit_c.c 's/ && cg_same_condition\(stage->steps\[end\], stage->steps\[first\]\)//' -- reference/chosen_f64 gdas/darts8
 mutant 'a kernel of two conditions on a GPU' codegen/stages/stage_build.c 's/return a->when.choice == b->when.choice && a->when.cases == b->when.cases/return true/' -- simt/graphs chosen.nd search-weights --orders 1
 mutant 'equal values of two cases are one' passes/cse.c 's/choice_of\(x\) == choice_of\(y\) && x->cases == y->cases/true/' -- golden/passes/cse
