@@ -217,8 +217,8 @@ IrNode *lower_mixed_clause(Lower *l, Frame *f, IrNode *x);
 IrNode *lower_perturb(Lower *l, const char *name, IrNode *weights);
 /* Is only the candidate of the largest weight computed? */
 bool lower_runs_chosen(const Lower *l);
-/* What an edge from x gives, whose candidates come to `mixed`. */
-IrNode *lower_edge_clauses(Lower *l, Frame *f, IrNode *x, IrNode *mixed);
+/* What an edge from x gives, whose candidates, weighed by weights (NULL: there are none), come to `mixed`. */
+IrNode *lower_edge_clauses(Lower *l, Frame *f, IrNode *x, IrNode *mixed, IrNode *weights);
 /* The function of a candidate with all that methods do to it. NULL after a mistake. */
 IrGraph *lower_candidate_clauses(Lower *l, const char *op, IrGraph *candidate);
 /* Adds the output "penalty" to the graph under construction, when there are alphas and a method has one. */

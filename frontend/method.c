@@ -276,7 +276,7 @@ IrNode *lower_mixed_clause(Lower *l, Frame *f, IrNode *x) {
     return lower_eval_clause(l, frame, clause, NULL, NULL);
 }
 
-IrNode *lower_edge_clauses(Lower *l, Frame *f, IrNode *x, IrNode *mixed) {
+IrNode *lower_edge_clauses(Lower *l, Frame *f, IrNode *x, IrNode *mixed, IrNode *weights) {
     for (int i = 0; mixed && i < l->clause_count; i++) {
         const Clause *clause = &l->clauses[i];
         if (!str_equal(clause->rule->name, "edge"))
@@ -285,6 +285,12 @@ IrNode *lower_edge_clauses(Lower *l, Frame *f, IrNode *x, IrNode *mixed) {
         Frame *frame = edge_frame(l, f, clause);
         lower_set_variable(l, frame, names->kids[0]->name, value_tensor(x));
         lower_set_variable(l, frame, names->kids[1]->name, value_tensor(mixed));
+        if (names->count > 2 && !weights) {
+            lower_error(l, frame, names->kids[2]->span, "the edge has no candidates, so no weights of them");
+            return NULL;
+        }
+        if (names->count > 2)
+            lower_set_variable(l, frame, names->kids[2]->name, value_tensor(weights));
         mixed = lower_eval_clause(l, frame, clause, &mixed->type, NULL);
     }
     return mixed;

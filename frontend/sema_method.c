@@ -7,6 +7,7 @@
  *     candidate OPERATION(x, input)  x: what it computes from; input, output or a parameter that is one of them
  *     mixed(x) = ...                 x: the state an edge comes from; the channels C and the stride of the edge
  *     edge(x, mixed) = ...           likewise; mixed: the weighted sum of its candidates, or what `mixed` makes of it
+ *     edge(x, mixed, weights) = ...  weights: those of its candidates
  *     node(betas) = ...              betas: one number for each edge of a node
  *     run chosen                     the candidate of the largest weight alone is computed
  *     penalty alphas = ...           alphas: those of all cells, one below the other
@@ -21,7 +22,7 @@ typedef struct ClauseForm {
     const char *name;
     int inputs;       /* names on the left; candidate: behind the operation's */
     bool operation;   /* the left is OPERATION(name), or a number of the method in its place */
-    bool place;       /* another name may come behind: input or output */
+    bool further;     /* another name may come behind: where a candidate is taken, input or output; an edge's weights */
     bool repeated;    /* may be given several times */
     bool of_edge;     /* C and stride are known */
     const char *word; /* NAME WORD, and no expression; NULL: another form */
@@ -35,7 +36,7 @@ static const ClauseForm clauses[] = {
      "ascend STEPS(weights, at, gradient) = softmax(at + 0.01 * gradient)"},
     {"candidate", 1, true, true, true, false, NULL, "candidate skip_connect(x) = x + 0.2 * normal()"},
     {"mixed", 1, false, false, false, true, NULL, "mixed(x) = candidates(relu(x))"},
-    {"edge", 2, false, false, false, true, NULL, "edge(x, mixed) = mixed + x"},
+    {"edge", 2, false, true, false, true, NULL, "edge(x, mixed) = mixed + x"},
     {"node", 1, false, false, false, false, NULL, "node(betas) = softmax(betas)"},
     {"run", 0, false, false, false, false, "chosen", "run chosen"},
     {"penalty", 1, false, false, true, false, NULL, "penalty alphas = 0.1 * mean(alphas * alphas)"},
@@ -58,7 +59,7 @@ static const Ast *clause_names(const ClauseForm *clause, const Ast *left, int *f
         return left->kind == AST_name ? left : NULL;
     int least = clause->operation + clause->inputs;
     if (left->kind != (clause->operation ? AST_call : AST_list) || left->count < least ||
-        left->count > least + clause->place)
+        left->count > least + clause->further)
         return NULL;
     for (int i = 0; i < left->count; i++)
         if (left->kids[i]->kind != AST_name)
@@ -115,9 +116,10 @@ static void check_clause(Sema *s, const Ast *method, const ClauseForm *clause, c
     }
     if (clause->operation && !str_map_get(&scope.names, names->kids[0]->name))
         sema_check_operation(s, NULL, names->kids[0]);
-    if (clause->place && names->count > first + clause->inputs)
-        check_place(s, &scope, names->kids[first + clause->inputs]);
-    for (int i = first; i < first + clause->inputs && i < names->count; i++)
+    bool place = clause->operation && names->count > first + clause->inputs;
+    if (place)
+        check_place(s, &scope, names->kids[names->count - 1]);
+    for (int i = first; i < names->count - place; i++)
         str_map_set(&scope.names, names->kids[i]->name, (void *)names->kids[i]);
     if (names->kind == AST_name)
         str_map_set(&scope.names, names->name, (void *)names);

@@ -229,6 +229,7 @@ typedef struct SuperEdge {
     const char *params;    /* what its candidates' parameters are called below it; NULL: _ops.I */
     IrNode *x;             /* the state it comes from */
     bool computed;         /* its candidates */
+    IrNode *weights;       /* of them, once they are computed */
 } SuperEdge;
 
 /* Where a space of the text has the candidates of an edge that cannot be made; index -1: all of them. */
@@ -270,6 +271,7 @@ Value lower_candidates(Lower *l, Frame *f, IrNode *x, Span span) {
     IrNode *weights = symbols ? edge_weights(l, cell->alphas, cell->kind, cell->edge, edge->list.count) : NULL;
     if (!weights)
         return (Value){.kind = VALUE_error};
+    edge->weights = weights;
     IrAttr attrs[4] = {ir_attr_symbols("candidates", edge->list.count, symbols), ir_attr_string("name", edge->name)};
     int attr_count = 2;
     if (edge->params)
@@ -291,7 +293,7 @@ static IrNode *edge_value(Lower *l, Frame *f, SuperEdge *edge) {
     l->edge = edge;
     IrNode *mixed = lower_mixed_clause(l, f, edge->x);
     l->edge = NULL;
-    mixed = mixed ? lower_edge_clauses(l, f, edge->x, mixed) : NULL;
+    mixed = mixed ? lower_edge_clauses(l, f, edge->x, mixed, edge->weights) : NULL;
     l->target->prefix = prefix;
     return mixed;
 }

@@ -248,6 +248,7 @@ mutant 'straight through: no gradient' genotypes/methods.nd 's/largest\(q\) \+ \
 mutant 'noise that is not relative' genotypes/methods.nd 's/if relative then std \* detach\(deviation\(x\)\) else std/std/' -- reference/noise
 mutant 'GDAS runs all candidates' genotypes/methods.nd 's/^    run chosen$//' -- reference/chosen_f64 gdas/darts8
 mutant 'GDAS without the gradient of its weight' genotypes/methods.nd 's/largest\(q\) \+ \(q - detach\(q\)\)/largest(q)/' -- reference/chosen_f64 gdas/darts8
+mutant 'GDAS of NAS-Bench-201 without the other weights' genotypes/methods.nd 's/mixed \+ sum\(weights \* .*/mixed/' -- reference/chosen_f64 gdas/nb201
 mutant 'random search that is not random' genotypes/methods.nd 's/largest\(uniform\(\)\)/largest(alphas)/' -- cli/chosen test_random_search
 mutant 'all launches of a search by choice' runtime/device/backend_cuda.c 's/return !when->choice \|\| .*/return true || b->choices || when;/' -- simt/chosen
 mutant 'statistics of what is not chosen' passes/expand_norm.c 's/&frame->when/frame ? \&(IrCondition){0} : NULL/' -- reference/chosen_f64 gdas/darts8
