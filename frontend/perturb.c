@@ -64,6 +64,13 @@ IrNode *lower_perturb(Lower *l, const char *name, IrNode *weights) {
     Clause *perturb = lower_find_clause(l, "perturb"), *ascend = lower_find_clause(l, "ascend");
     if (!weights || (!perturb && !ascend))
         return weights;
+    if (lower_runs_chosen(l)) {
+        const Clause *clause = perturb ? perturb : ascend;
+        diag_error(l->diag, clause->use,
+                   "'%s' of '%s' needs all candidates; another method runs only those that are chosen",
+                   clause->rule->name, clause->method->name);
+        return NULL;
+    }
     IrAttr attrs[4] = {ir_attr_string("name", name)};
     int count = 1;
     const char *start = perturb ? clause_function(l, perturb, name, &weights->type) : NULL;

@@ -190,18 +190,27 @@ static void build(Second *s) {
 
 /* ---- the pass ---- */
 
-static bool check_optimizer(PassContext *ctx) {
+static bool is_defined(PassContext *ctx, const IrGraph *g) {
     const char *optimizer = ctx->settings.search_weights.optimizer;
-    if (str_equal(optimizer, "sgd"))
-        return true;
-    diag_error(ctx->diag, ir_module_get_span(ctx->module, "search.weights.optimizer"),
-               "the second order of the alphas' gradient looks one step of sgd ahead; the weights are updated by %s",
-               optimizer);
-    return false;
+    if (!str_equal(optimizer, "sgd")) {
+        diag_error(
+            ctx->diag, ir_module_get_span(ctx->module, "search.weights.optimizer"),
+            "the second order of the alphas' gradient looks one step of sgd ahead; the weights are updated by %s",
+            optimizer);
+        return false;
+    }
+    for (const IrNode *n = g->first; n; n = n->next)
+        if (ir_is(n, OP_LAZY)) {
+            diag_error(ctx->diag, ir_module_get_span(ctx->module, "search.order"),
+                       "the second order of the alphas' gradient needs all candidates; the method runs only those that "
+                       "are chosen");
+            return false;
+        }
+    return true;
 }
 
 bool pass_second_order(PassContext *ctx, IrGraph *g) {
-    if (ctx->kind != GRAPH_search_second || !check_optimizer(ctx))
+    if (ctx->kind != GRAPH_search_second || !is_defined(ctx, g))
         return false;
     Second s = {
         .ctx = ctx, .g = g, .forward = forward_pass_of(ctx->arena, g), .statistics = str_map_create(ctx->arena)};
