@@ -51,6 +51,8 @@ static void print_epochs(const BenchTable *table, const Lookup *lookup) {
         }
         printf("  %s%s\n", str_utf8(table->rows.arena, epoch->architecture), epoch->row ? "" : "  (not in the table)");
     }
+    if (lookup->found != &lookup->epochs[lookup->count - 1])
+        printf("the search ended early with the genotype of epoch %lld\n", (long long)lookup->found->epoch);
 }
 
 /* epoch below 0: of none. row NULL: the table does not have it. */

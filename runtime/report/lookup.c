@@ -38,6 +38,19 @@ static bool read_lines(Arena *arena, const BenchTable *table, const char *path, 
                      table->path, (long long)epochs[0].epoch, epochs[0].architecture);
 }
 
+/* A search that ended early says in its last line of what epoch its genotype is. */
+static const LookupEpoch *find_result(Arena *arena, const char *folder, const Lookup *lookup) {
+    Error ignored = {0};
+    json_t *last = metrics_load_last(arena, arena_printf(arena, "%s/metrics.jsonl", folder), &ignored);
+    const json_t *number = json_object_get(last, "genotype_of");
+    const LookupEpoch *found = &lookup->epochs[lookup->count - 1];
+    for (int e = 0; json_is_integer(number) && e < lookup->count; e++)
+        if (lookup->epochs[e].epoch == json_integer_value(number))
+            found = &lookup->epochs[e];
+    json_decref(last);
+    return found;
+}
+
 bool lookup_search(Arena *arena, const BenchTable *table, const char *folder, Lookup *lookup, Error *error) {
     const char *path = arena_printf(arena, "%s/genotypes.jsonl", folder);
     json_t *lines = metrics_load(arena, path, error);
@@ -46,5 +59,7 @@ bool lookup_search(Arena *arena, const BenchTable *table, const char *folder, Lo
               : error_set(error, ERROR_INPUT,
                           "'%s' has no genotypes.jsonl: it is not the folder of a search, or of an older one", folder);
     json_decref(lines);
+    if (ok)
+        lookup->found = find_result(arena, folder, lookup);
     return ok;
 }

@@ -13,6 +13,7 @@ typedef struct LookupEpoch {
 typedef struct Lookup {
     int count, missing; /* missing: not in the table */
     const LookupEpoch *epochs;
+    const LookupEpoch *found; /* whose genotype is that of the search: the last, unless it ended early */
 } Lookup;
 
 /* Of FOLDER/genotypes.jsonl. False, with ERROR_INPUT, when there is none, it is of a space whose genotypes are no strings, or the table

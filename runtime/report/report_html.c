@@ -34,7 +34,7 @@ static const char style[] =
     ".confusion .true { background: rgb(0 114 178 / calc(var(--share) * 55%)); }\n"
     ".confusion .false { background: rgb(213 94 0 / calc(15% + var(--share) * 50%)); }\n"
     "summary { cursor: pointer; margin: 1.4rem 0 .6rem; font-weight: bold; }\n"
-    "code { font-size: .92em; } p code, .group code { overflow-wrap: anywhere; }\n"
+    "code { font-size: .92em; } p code, h3 code, .group code { overflow-wrap: anywhere; }\n"
     "@media (prefers-color-scheme: dark) {\n"
     "  body { color: #e6e6e6; background: #161616; } h2 { border-color: #444444; } th, td { border-color: #333333; }\n"
     "  .group th { color: #999999; } img, .legend { filter: invert(1) hue-rotate(180deg); }\n"

@@ -1,5 +1,5 @@
 /* report_lookup.c: what a table of architectures says about the genotypes of searches: curves of the accuracies over the epochs, and
- * the numbers of the last epoch. */
+ * the numbers of what was found. */
 #include "base/quote.h"
 #include "runtime/report/html.h"
 #include "runtime/report/report.h"
@@ -56,23 +56,23 @@ static const BenchRow *best_row(const Lookup *lookup, int set) {
 }
 
 static void add_numbers(Arena *arena, Str *s, const BenchTable *table, const Lookup *lookup) {
-    const LookupEpoch *last = &lookup->epochs[lookup->count - 1];
-    str_addf(s,
-             "<div class=\"wide\"><table>\n<tr><th>data set</th><th class=\"n\">last epoch</th><th class=\"n\">best "
-             "epoch</th>"
-             "<th class=\"n\">best of the %zu</th></tr>\n",
-             table->rows.count);
+    str_addf(
+        s,
+        "<div class=\"wide\"><table>\n<tr><th>data set</th><th class=\"n\">found, epoch %lld</th><th class=\"n\">best "
+        "epoch</th>"
+        "<th class=\"n\">best of the %zu</th></tr>\n",
+        (long long)lookup->found->epoch + 1, table->rows.count);
     for (int i = 0; i < table->set_count; i++) {
         str_add(s, "<tr><th>");
         quote_xml(s, table->sets[i]);
         str_add(s, "</th>");
-        html_add_cell(s, numbers(arena, table, last->row, i));
+        html_add_cell(s, numbers(arena, table, lookup->found->row, i));
         html_add_cell(s, numbers(arena, table, best_row(lookup, i), i));
         html_add_cell(s, arena_printf(arena, "%.2f %%", bench_table_best(table, i)->accuracies[i]));
         str_add(s, "</tr>\n");
     }
-    str_add(s, "</table></div>\n<p>The last: <code>");
-    quote_xml(s, last->architecture);
+    str_add(s, "</table></div>\n<p>Found: <code>");
+    quote_xml(s, lookup->found->architecture);
     str_add(s, "</code></p>\n");
 }
 
