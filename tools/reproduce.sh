@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# Runs the experiments of docs/results.md. What a run has done is kept in its folder, and the same command goes on with what is not
+# finished: an experiment takes as many sittings as it needs. Exit codes: 0 all runs are done, 1 wrong arguments, 2 a run failed; the
+# others went on.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+run=${NDARTS_BUILD:-build}/bin/ndarts-run
+
+usage() {
+    echo "usage: tools/reproduce.sh nas_bench_201|darts|published DIR [JOBS [OPTION...]]" >&2
+    echo "  DIR: gets a folder for each run; JOBS: runs at a time, of one thread each (default 2; published: one, of all threads)" >&2
+    echo "  OPTION: of ndarts-run search, for all runs" >&2
+    echo "  The images are those of data/cifar10-jpeg:  tools/get_data.sh ARCHIVE data/cifar10-jpeg" >&2
+    echo "  TABLE=FILE.csv of the environment: the table of NAS-Bench-201, for the accuracies of what was found" >&2
+    exit 1
+}
+
+# A line for each run: its folder, and what stands behind 'ndarts-run search'. Seeds side by side first, so that a part
+# of the runs says something too.
+runs_of() {
+    local seed
+    case $1 in
+    nas_bench_201)
+        for seed in 1 2 3; do
+            echo "darts-$seed specs/results/nas_bench_201.nd --seed $seed"
+            echo "noisy-$seed specs/results/nas_bench_201.nd --seed $seed --set method=gaussian_noise(target=skip_connect_201,std=0.2)"
+            echo "gdas-$seed specs/results/nas_bench_201.nd --seed $seed --set method=gdas_201"
+            echo "random-$seed specs/results/nas_bench_201.nd --seed $seed --set method=random_search"
+        done
+        for seed in 1 2 3; do
+            echo "second-$seed specs/results/nas_bench_201.nd --seed $seed --set order=second"
+        done
+        ;;
+    darts)
+        for seed in 1 2; do
+            echo "darts-$seed specs/results/darts.nd --seed $seed"
+            echo "noisy-$seed specs/results/darts.nd --seed $seed --set method=gaussian_noise"
+        done
+        ;;
+    published)
+        echo "noisy_darts_a specs/noisy_darts_a.nd --data image_folder:data/cifar10-jpeg"
+        ;;
+    *) usage ;;
+    esac
+}
+
+# one LINE: of runs_of; a run that has begun goes on
+one() {
+    local name arguments out resume=()
+    read -r name arguments <<<"$1"
+    read -ra arguments <<<"$arguments"
+    out=$folder/$name
+    [ -e "$out/checkpoint.safetensors" ] && resume=(--resume)
+    echo "$name: $run search ${arguments[*]} --out $out ${resume[*]}"
+    if ! "$run" search "${arguments[@]}" --out "$out" "${resume[@]}" "${options[@]}" >"$out.log" 2>&1; then
+        echo "$name: failed: $(tail -1 "$out.log")" >&2
+        return 1
+    fi
+}
+
+[ $# -ge 2 ] || usage
+experiment=$1 folder=$2 jobs=${3:-2} failed=0
+options=(--threads 1 "${@:4}")
+lines=$(runs_of "$experiment") || exit 1
+case $jobs in '' | *[!0-9]* | 0) usage ;; esac
+[ -x "$run" ] || { echo "reproduce: there is no $run; build first, or set NDARTS_BUILD" >&2 && exit 1; }
+[ "$experiment" = published ] && jobs=1 options=("${@:4}")
+mkdir -p "$folder"
+
+while read -r line; do
+    while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do
+        wait -n || failed=1
+    done
+    one "$line" &
+done <<<"$lines"
+while [ -n "$(jobs -p)" ]; do
+    wait -n || failed=1
+done
+[ "$failed" = 0 ] || exit 2
+
+while read -r name _; do
+    if [ "$experiment" = nas_bench_201 ] && [ -n "${TABLE:-}" ]; then
+        echo "$name: $("$run" lookup "$folder/$name" --table "$TABLE" | tail -1)"
+    else
+        echo "$name: $(tail -1 "$folder/$name/genotypes.jsonl")"
+    fi
+done <<<"$lines"
