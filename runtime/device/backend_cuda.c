@@ -311,8 +311,15 @@ static int profile_launch(RtDevice *d, RtBound *b, const Launch *launch) {
     return status;
 }
 
+static bool is_double(const RtBound *b) {
+    return b->module->base.plan->precision == PRECISION_f64;
+}
+
 static bool is_chosen(const RtBound *b, const PlanWhen *when) {
-    return !when->choice || (when->cases & plan_case(b->choices[when->choice - 1]));
+    if (!when->choice)
+        return true;
+    const void *at = &b->choices[when->choice - 1];
+    return when->cases & plan_case(is_double(b) ? *(const double *)at : *(const float *)at);
 }
 
 static bool launch_part(RtDevice *d, RtBound *b, const Part *part, Error *error) {
@@ -418,7 +425,8 @@ static bool fetch_choices(RtDevice *d, RtBound *b, Error *error) {
     for (int i = 0; ok && i < b->graph->choice_count; i++)
         ok = cuda_check(&d->api,
                         d->api.MemcpyAsync(&b->choices[i], cuda_resolve(d, b, &b->graph->choices[i]),
-                                           sizeof *b->choices, CUDA_TO_HOST, d->lanes.streams[0]),
+                                           is_double(b) ? sizeof(double) : sizeof(float), CUDA_TO_HOST,
+                                           d->lanes.streams[0]),
                         "copying from the GPU", error);
     return ok && (!b->graph->choice_count || cuda_check(&d->api, d->api.StreamSynchronize(d->lanes.streams[0]),
                                                         "running a step on the GPU", error));

@@ -53,7 +53,7 @@ struct RtBound {
     RtArenas arenas;
     Arena *arena;
     Part prepare, choosing, stages; /* choosing: of a graph with choices, up to where they are there */
-    float *choices;                 /* pinned: what they fell on */
+    double *choices; /* pinned: what they fell on, each a number of the module's precision in the place of a double */
     Input *inputs;
     NdRun *run_pinned;
     void *run, *table; /* on the device */

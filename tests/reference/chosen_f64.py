@@ -24,4 +24,5 @@ def build(case, folder):
     return result
 
 
-_common.run_all('chosen', 'f64', build)
+if __name__ == '__main__':
+    _common.run_all('chosen', 'f64', build)

@@ -15,6 +15,8 @@ def main():
         images = [f'input{which}=input:4,3,8,8' for which in ('', '_valid')] + [f'labels{which}=label/10:4' for which in ('', '_valid')]
         trace = Trace(folder, TEXT, images + ['alphas_normal=unit:5,4', 'alphas_reduce=unit:5,4'], '--steps', '2')
         check('trace', trace.compare)
+        trace.options += ('--precision', 'f64')
+        check('trace of doubles', trace.compare)
     sys.exit(1 if failures else 0)
 
 

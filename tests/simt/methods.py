@@ -9,6 +9,7 @@ import tempfile
 sys.path.insert(0, os.path.join(os.environ['NDARTS_SOURCE'], 'tests', 'reference'))
 import _common  # noqa: E402
 import _methods  # noqa: E402
+import chosen_f64  # noqa: E402
 import part_f64  # noqa: E402
 import sdarts_f64  # noqa: E402
 
@@ -20,9 +21,10 @@ CASES = [
     ('methods', 'snas/darts8', _methods.build, 0),
     ('methods', 'gumbel_hard_all/darts8', _methods.build, 0),
     ('part', 'pc_darts', part_f64.build, 0),
+    ('chosen', 'gdas/nb201', chosen_f64.build, 0),
     ('sdarts', 'sdarts/random', sdarts_f64.build, 1),
 ]
-AT_THE_END = ['-search_update', '-search_end']
+AT_THE_END = ['-search_update', '-search_end', '-arch_first/', '-weights_first/']
 
 
 def check(file, key, build, steps):
