@@ -84,6 +84,8 @@ const char *ast_kind_name(AstKind kind);           /* "operation", "network", ..
 /* The tree as text that parses to the same tree. */
 void ast_print(const Ast *ast, Str *out);
 void ast_print_definition(const Ast *definition, Str *out);
+/* What is between the braces of one, as it stands there: indented, without the end of the line. */
+void ast_print_setting(const Ast *setting, Str *out);
 void ast_print_params(const Ast *params, Str *out);
 
 /* What the scanner and the parser share (parser.y, lexer.l). */

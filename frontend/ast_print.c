@@ -381,6 +381,12 @@ void ast_print_definition(const Ast *definition, Str *out) {
     print_definition(&p, definition);
 }
 
+void ast_print_setting(const Ast *setting, Str *out) {
+    Printer p = {out, 1};
+    str_add(out, "    ");
+    print_setting(&p, setting);
+}
+
 void ast_print_params(const Ast *params, Str *out) {
     Printer p = {out, 0};
     print_params(&p, params);

@@ -5,7 +5,8 @@
  *     op my_conv(C, stride) = ...            the user's own definitions that are needed, without their comments
  *
  * So a genotype depends neither on where the searched text lies nor on what becomes of it. Needed are the candidates,
- * the network that the genotype is put into, and whatever their definitions name. */
+ * the network that the genotype is put into, and whatever their definitions name; and what the space does around its
+ * candidates, which is kept as well, for spaces of fewer candidates. */
 #include "frontend/lower.h"
 #include "ir/settings.h"
 
@@ -47,15 +48,10 @@ static void need_all(Needs *needs, const Ast *ast) {
             need_all(needs, ast->kids[i]);
 }
 
-/* The lists of candidates and what a cell returns; what a space does around its candidates is the supernet's. */
 static void need_space(Needs *needs, const Ast *space) {
     for (int i = 0; i < space->count; i++) {
         const Ast *setting = space->kids[i];
-        bool edge = setting->kind == AST_rule && str_equal(setting->name, "edge");
-        if (edge)
-            need_all(needs, setting->kids[1]);
-        else if (setting->kind != AST_rule)
-            need_all(needs, setting);
+        need_all(needs, setting->kind == AST_rule ? setting->kids[1] : setting);
     }
 }
 
@@ -203,6 +199,21 @@ static void choose_network(Needs *needs, const Ast *expression) {
         ir_module_set(module, "space.network", ir_attr_string("", ""), expression->span);
 }
 
+/* What is between the braces of a space, but for its candidates. */
+static const char *around_candidates(Lower *l, const Ast *space) {
+    Str out = str_create(l->arena);
+    str_add(&out, "");
+    for (int i = 0; i < space->count; i++) {
+        const Ast *setting = space->kids[i];
+        bool edge = setting->kind == AST_rule && str_equal(setting->name, "edge");
+        if (edge || str_equal(setting->name, "candidates"))
+            continue;
+        ast_print_setting(setting, &out);
+        str_add(&out, "\n");
+    }
+    return out.data;
+}
+
 void lower_genotype_settings(Lower *l, const Ast *space, const Ast *network) {
     Needs needs = {l, str_map_create(l->arena)};
     Str out = str_create(l->arena);
@@ -212,4 +223,5 @@ void lower_genotype_settings(Lower *l, const Ast *space, const Ast *network) {
     add_imports(&needs, &out);
     add_definitions(&needs, &out);
     ir_module_set(l->module, "space.definitions", ir_attr_string("", out.data), space->name_span);
+    ir_module_set(l->module, "space.around", ir_attr_string("", around_candidates(l, space)), space->name_span);
 }

@@ -89,9 +89,23 @@ const Ast *experiment_network(const Ast *experiment) {
     return network ? network->kids[0] : NULL;
 }
 
+/* That of the text that a recipe is applied to, the last one. */
+static Value text_space(Lower *l) {
+    const Ast *text = l->program->texts[0];
+    for (int i = text->count - 1; i >= 0; i--)
+        if (text->kids[i]->kind == AST_space)
+            return value_definition(VALUE_space, text->kids[i]);
+    diag_error(l->diag, (Span){text->span.file, 1, 1, 1, 1},
+               "this text has no space to search; `ndarts-run derive OUT --keep-ops 5` makes one of a search");
+    return (Value){.kind = VALUE_error};
+}
+
 static void set_space(Lower *l, Frame *f, const Ast *experiment) {
     const Ast *setting = experiment_setting(experiment, "space");
-    Value space = setting ? lower_eval(l, f, setting->kids[0]) : (Value){.kind = VALUE_error};
+    bool search = str_equal(experiment->name, "search");
+    Value space = l->is_recipe && search ? text_space(l)
+                  : setting              ? lower_eval(l, f, setting->kids[0])
+                                         : (Value){.kind = VALUE_error};
     if (space.kind == VALUE_space) {
         lower_set_variable(l, f, "space", space);
         lower_space_settings(l, f, space.definition);

@@ -45,10 +45,12 @@ static IrModule *lower_program(const Job *job, const Sets *sets, Diag *diag) {
 
 /* ---- from outside ---- */
 
-/* A recipe's own network takes the genotype of the text; a text without one, or when the recipe has no network, is
+/* A search's network takes the space of the text. A training's takes its genotype; a text without one, or when the recipe has no network, is
  * trained as it is. */
 static const Ast *recipe_network(Arena *arena, const Ast *text, const Ast *entry) {
     const Ast *own = experiment_network(entry), *network = find_entry(text, "main");
+    if (str_equal(entry->name, "search"))
+        return own;
     for (int i = 0; i < text->count; i++) {
         if (own && text->kids[i]->kind == AST_genotype)
             return own;
@@ -119,10 +121,12 @@ static void report_no_entry(Arena *arena, const Ast *text, const char *wanted, D
 }
 
 static const Ast *choose_entry(Arena *arena, const Program *program, const FrontendOptions *options, Diag *diag) {
-    const char *wanted = program->recipe ? "train" : options ? options->entry : NULL;
+    const char *prefer = options ? options->prefer : NULL,
+               *of_recipe = prefer && str_equal(prefer, "search") ? prefer : "train";
+    const char *wanted = program->recipe ? of_recipe : options ? options->entry : NULL;
     const Ast *text = program->recipe ? program->recipe : program->texts[0], *entry = NULL;
-    if (!wanted && options && options->prefer)
-        entry = find_entry(text, options->prefer);
+    if (!wanted && prefer)
+        entry = find_entry(text, prefer);
     if (!entry)
         entry = find_entry(text, wanted);
     if (!entry && (wanted || diag_count_errors(diag) == 0))

@@ -33,7 +33,8 @@ typedef struct FrontendOptions {
     const char *entry;  /* "search", "train" or a network's name; NULL: the first of search, train and network main */
     const char *prefer; /* likewise, but nothing is amiss when the text has none of that name */
     const char *recipe; /* a text whose training is applied to what path defines: its `genotype` is the text's last one;
-                           of a text without a genotype the network main, or its only network, is trained. Or NULL */
+                           of a text without a genotype the network main, or its only network, is trained. Where search
+                           is preferred, its search, of the text's last space. Or NULL */
     const char *library; /* folder searched for imports after the importing file's own: genotypes/ */
     const char *text;    /* what is compiled instead of the file path, which then only names it, and whose imports are
                             looked for in the library only; or NULL */

@@ -123,10 +123,14 @@ static void check_definition(Sema *s, const Ast *definition) {
     }
 }
 
+static bool is_experiment(const Ast *definition, bool trainings) {
+    return definition->kind == AST_experiment && (trainings || str_equal(definition->name, "search"));
+}
+
 /* Their other settings are checked where they are read. */
-static void check_experiment_names(Sema *s, const Ast *text) {
+static void check_experiment_names(Sema *s, const Ast *text, bool trainings) {
     for (int i = 0; i < text->count; i++)
-        for (int k = 0; text->kids[i]->kind == AST_experiment && k < text->kids[i]->count; k++) {
+        for (int k = 0; is_experiment(text->kids[i], trainings) && k < text->kids[i]->count; k++) {
             const Ast *setting = text->kids[i]->kids[k];
             bool names = str_equal(setting->name, "network") || str_equal(setting->name, "space");
             if (setting->kind == AST_setting && names)
@@ -161,6 +165,5 @@ void sema_check(Arena *arena, Program *program, Diag *diag) {
     bind_genotype(program);
     check_experiments(text, diag);
     /* The network of a recipe is not used when there is no genotype to put into it. */
-    if (!program->recipe || str_map_get(&program->globals, "genotype"))
-        check_experiment_names(&s, text);
+    check_experiment_names(&s, text, !program->recipe || str_map_get(&program->globals, "genotype"));
 }

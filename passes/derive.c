@@ -113,6 +113,15 @@ static GenotypeCell choose_cell(const Choice *c) {
     return cell;
 }
 
+void derive_heaviest(const double *weights, int count, int most, bool *kept) {
+    for (int i = 0; i < count; i++) {
+        int before = 0;
+        for (int k = 0; k < count; k++)
+            before += weights[k] > weights[i] || (weights[k] == weights[i] && k < i);
+        kept[i] = before < most;
+    }
+}
+
 int genotype_count(const GenotypeCell *cell, const char *operation) {
     int count = 0;
     for (int n = 0; n < cell->node_count; n++)

@@ -91,6 +91,9 @@ typedef struct GenotypeCell {
  * given up, and the cell is chosen anew without it. So the edge may come back with another operation, or another edge.
  * A node whose edges are all gone has none, and what leads from it goes too. */
 GenotypeCell derive_cell(Arena *arena, const DeriveSpace *space, const DeriveWeights *weights);
+/* Of the count candidates of an edge the `most` heaviest are kept, ties to the first; their order stays, whatever they
+ * are: the next stage of a search may choose from them. */
+void derive_heaviest(const double *weights, int count, int most, bool *kept);
 /* How many of an operation a cell has. */
 int genotype_count(const GenotypeCell *cell, const char *operation);
 /* Of operations whose name begins with skip_connect: the spaces' skip connections. */

@@ -267,6 +267,10 @@ mutant 'a box that leaves the drawn share' runtime/data/mixing.c 's/m.share = 1 
 mutant 'every batch mixed alike' runtime/data/mixing.c 's/epoch, batch, i\)/epoch, 0 * batch, i)/' -- cli/mixing test_mixup
 mutant 'mixed test images' runtime/loops/train_setup.c 's/o.mix = \(MixOptions\)\{0\}, //' -- cli/mixing test_mixup
 mutant 'choices of doubles read as floats' runtime/device/backend_cuda.c 's/precision == PRECISION_f64/precision == PRECISION_bf16/' -- simt/chosen
+mutant 'dropped skip connections that do not grow' genotypes/methods.nd 's|else x\) / \(1 - probability\)|else x)|' -- cli/stages test_dropout
+mutant 'dropout that does not begin anew' genotypes/methods.nd 's/geometric\(rate \* exp\(0.2 \* frozen\)/geometric(rate/' -- cli/stages test_dropout
+mutant 'a stage with the lightest candidates' passes/derive.c 's/before \+= weights\[k\] > weights\[i\]/before += weights[k] < weights[i]/' -- cli/stages test_stages
+mutant 'a stage that searches everything' frontend/experiment.c 's/l->is_recipe \&\& search \? text_space\(l\)/false ? text_space(l)/' -- cli/stages test_stages
 mutant 'averages that begin as zeros' passes/update.c 's/update_binary\(u, OP_mul, first, old\)/update_binary(u, OP_mul, ir_constant(\&u->b, 0), old)/' -- reference/training
 mutant 'averages without a warm-up' runtime/driver/step.c 's/train.ema_warm_up \? /train.ema_warm_up \&\& false ? /' -- reference/training
 mutant 'averages that are not saved' runtime/loops/train_result.c 's/!average_exchange\(l->program, error\) \|\| //' -- reference/training

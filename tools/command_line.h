@@ -40,13 +40,14 @@ typedef struct Options {
     bool dot, verify_only;
     /* the text */
     const char *network, *recipe, *data, *part, *spec;
-    OptionList sets;
+    OptionList sets, init_except;
     /* weights and images */
-    const char *weights, *init, *init_except, *feed, *array, *class_names, *key, *strip, *net;
+    const char *weights, *init, *feed, *array, *class_names, *key, *strip, *net;
     /* a run */
     bool resume, allow_different_build, allow_different_data;
     const char *seeds;
     int64_t seed, epoch, steps; /* seed, epoch: -1 when not given */
+    int64_t keep_ops;           /* 0: a genotype */
     /* numbers and machines */
     int64_t batch, chunks, vector_bytes, threads, memory_budget, keep_bytes;
     CgPrecision precision;

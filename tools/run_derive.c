@@ -27,10 +27,13 @@ bool run_derive(const Options *o, Error *error) {
                              .spec = o->spec,
                              .name = o->name,
                              .epoch = o->epoch,
+                             .keep_ops = (int)o->keep_ops,
                              .sets = o->sets.items,
                              .set_count = o->sets.count};
     Genotype genotype;
     if (!source.file)
         return error_set(error, ERROR_INPUT, "derive needs a checkpoint or a file of architecture parameters");
+    if (o->keep_ops && o->draw)
+        return error_set(error, ERROR_INPUT, "--keep-ops makes a space, which has nothing to --draw");
     return genotype_derive(o->arena, &source, &genotype, error) && write_results(o, &genotype, error);
 }

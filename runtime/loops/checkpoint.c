@@ -203,9 +203,11 @@ static StrMap split_settings(Arena *arena, const char *text) {
     return map;
 }
 
-/* Where things lie does not matter; checkpoints from before the definitions were kept name their file instead. */
+/* Where things lie does not matter; checkpoints from before the definitions were kept name their file instead, and
+ * from before the rest of the space was, have nothing. */
 static bool is_compared(const char *key, const char *mine, const char *theirs) {
-    bool older = str_equal(key, "space.definitions") && (!mine || !theirs);
+    bool kept = str_equal(key, "space.definitions") || str_equal(key, "space.around");
+    bool older = kept && (!mine || !theirs);
     return !older && !str_equal(key, "data.path") && !str_equal(key, "space.import");
 }
 

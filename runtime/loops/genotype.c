@@ -40,8 +40,8 @@ static const double *all_values(Arena *arena, const Tensor *t) {
 }
 
 /* Candidates, and edges where these have weights too. */
-static bool weigh(Arena *arena, const IrModule *settings, const GenotypeValues *values, int cell_number,
-                  const DeriveSpace *space, DeriveWeights *weights, Error *error) {
+static bool weigh_cell(Arena *arena, const IrModule *settings, const GenotypeValues *values, int cell_number,
+                       const DeriveSpace *space, DeriveWeights *weights, Error *error) {
     const double *alphas = all_values(arena, &values->tensors[cell_number]);
     weights->stride = derive_count_columns(space);
     weights->of_candidates =
@@ -57,19 +57,26 @@ static bool weigh(Arena *arena, const IrModule *settings, const GenotypeValues *
     return weights->of_candidates != NULL;
 }
 
+bool genotype_weigh(Arena *arena, const IrModule *settings, const GenotypeValues *values, int cell_number,
+                    DeriveSpace *space, DeriveWeights *weights, Error *error) {
+    const Tensor *alphas = &values->tensors[cell_number];
+    if (!derive_space_from_module(arena, settings, alphas->name, space, error))
+        return false;
+    int width = derive_count_columns(space);
+    if (alphas->rank != 2 || alphas->shape[0] != space->edge_count || alphas->shape[1] != width)
+        return error_set(error, ERROR_INPUT, "'%s' has %lld x %lld values; the space has %d edges with %d candidates",
+                         alphas->name, (long long)(alphas->rank > 0 ? alphas->shape[0] : 1),
+                         (long long)(alphas->rank > 1 ? alphas->shape[1] : 1), space->edge_count, width);
+    *weights = (DeriveWeights){0};
+    return weigh_cell(arena, settings, values, cell_number, space, weights, error);
+}
+
 static bool derive_from(Arena *arena, const IrModule *settings, const GenotypeValues *values, int cell_number,
                         GenotypeCell *cell, Error *error) {
     const Tensor *alphas = &values->tensors[cell_number];
     DeriveSpace space;
-    if (!derive_space_from_module(arena, settings, alphas->name, &space, error))
-        return false;
-    int width = derive_count_columns(&space);
-    if (alphas->rank != 2 || alphas->shape[0] != space.edge_count || alphas->shape[1] != width)
-        return error_set(error, ERROR_INPUT, "'%s' has %lld x %lld values; the space has %d edges with %d candidates",
-                         alphas->name, (long long)(alphas->rank > 0 ? alphas->shape[0] : 1),
-                         (long long)(alphas->rank > 1 ? alphas->shape[1] : 1), space.edge_count, width);
-    DeriveWeights weights = {0};
-    if (!weigh(arena, settings, values, cell_number, &space, &weights, error))
+    DeriveWeights weights;
+    if (!genotype_weigh(arena, settings, values, cell_number, &space, &weights, error))
         return false;
     *cell = derive_cell(arena, &space, &weights);
     cell->name = genotype_cell_name(alphas->name);

@@ -7,7 +7,7 @@
 
 typedef struct Genotype {
     const char *name;
-    int cell_count; /* one of each kind */
+    int cell_count; /* one of each kind; none: it is a space */
     GenotypeCell *cells;
     bool has_network;
     const char *text; /* compilable: the cells and, when the search says where to put them, `network main` */
@@ -27,6 +27,13 @@ typedef struct GenotypeValues {
     int count;
     bool are_weights; /* both */
 } GenotypeValues;
+/* The cell's space, and what values say of it. ERROR_INPUT when they do not fit. */
+bool genotype_weigh(Arena *arena, const IrModule *settings, const GenotypeValues *values, int cell_number,
+                    DeriveSpace *space, DeriveWeights *weights, Error *error);
+/* A space instead of a genotype (genotype_kept.c): of every edge the `most` heaviest candidates, as the text of
+ * `space NAME` and what it needs of the texts that were searched. */
+bool genotype_keep(Arena *arena, const IrModule *settings, const char *name, const GenotypeValues *values, int most,
+                   Genotype *genotype, Error *error);
 /* values: of the settings' space. The text holds whatever the
  * genotype needs (space.definitions), depends on no file but the library's, and has been compiled; its network has the
  * auxiliary head when that fits. ERROR_INPUT when the values do not fit, a cell has nothing to return, or the text does
@@ -38,6 +45,7 @@ bool genotype_build(Arena *arena, const IrModule *settings, const char *name, co
 typedef struct GenotypeSource {
     const char *file; /* a checkpoint, a file of architecture parameters, an alphas.jsonl, or a search's folder */
     const char *spec, *name; /* the search they belong to, what it is called; NULL: what the file says */
+    int keep_ops;            /* a space with so many candidates on an edge; 0: a genotype */
     int64_t epoch;           /* line of an alphas.jsonl; -1: the last */
     const char *const *sets; /* of spec */
     int set_count;

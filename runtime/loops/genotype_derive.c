@@ -215,8 +215,11 @@ static bool derive_file(Arena *arena, const GenotypeSource *o, Genotype *genotyp
     IrModule *settings = ok ? choose_settings(arena, o, &file, &guessed, error) : NULL;
     ok = settings && find_alphas(arena, o, &file, settings, &alphas, &betas, &count, error);
     const GenotypeValues values = {.tensors = alphas, .betas = betas, .count = count, .are_weights = lines};
-    ok = ok &&
-         genotype_build(arena, settings, o->name ? o->name : default_name(arena, o->file), &values, genotype, error);
+    if (ok && o->keep_ops)
+        ok = genotype_keep(arena, settings, o->name ? o->name : "kept", &values, o->keep_ops, genotype, error);
+    else
+        ok = ok && genotype_build(arena, settings, o->name ? o->name : default_name(arena, o->file), &values, genotype,
+                                  error);
     if (!ok && guessed)
         fprintf(stderr, "note: the space was taken to be that of DARTS; --spec SPEC.nd says of what search they are\n");
     return ok;

@@ -132,12 +132,17 @@ static bool take_checkpoint(Loop *l, Error *error) {
     return true;
 }
 
+/* What an optimiser keeps of a weight goes with it: momentum/classifier.weight. */
+static bool is_excepted(const char *name, const char *prefix) {
+    const char *slash = strchr(name, '/');
+    return str_starts_with(name, prefix) || (slash && str_starts_with(slash + 1, prefix));
+}
+
 /* --init-except: in place of the file's weights of such names, the ones that were drawn. */
-static bool keep_drawn(Loop *l, TensorFile *file, Error *error) {
-    const char *prefix = l->options.init_except;
+static bool keep_drawn(Loop *l, const char *prefix, TensorFile *file, Error *error) {
     size_t kept = 0, count = file->count;
     for (size_t i = 0; i < count; i++) {
-        if (!str_starts_with(file->tensors[i].name, prefix))
+        if (!is_excepted(file->tensors[i].name, prefix))
             file->tensors[kept++] = file->tensors[i];
     }
     file->count = kept;
@@ -156,8 +161,9 @@ static bool keep_drawn(Loop *l, TensorFile *file, Error *error) {
 /* --init: what is missing or left over is said of that file. */
 static bool take_weights(Loop *l, Error *error) {
     Error inner = {0};
-    if (l->options.init_except && !keep_drawn(l, &l->restored.tensors, error))
-        return false;
+    for (int i = 0; i < l->options.init_except_count; i++)
+        if (!keep_drawn(l, l->options.init_except[i], &l->restored.tensors, error))
+            return false;
     return !l->options.init || rt_state_set(l->program, &l->restored.tensors, RT_STATE_weights, &inner) ||
            error_set(error, inner.kind, "%s: %s", l->options.init, inner.message);
 }

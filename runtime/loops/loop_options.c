@@ -22,8 +22,8 @@ bool loop_check_options(Arena *arena, const char *command, LoopOptions *options,
                          "%s reads its text from a file, not from standard input: --resume needs it again", command);
     if (options->resume && options->init)
         return error_set(error, ERROR_INPUT, "--init and --resume exclude each other");
-    if (options->init_except && !options->init)
-        return error_set(error, ERROR_INPUT, "--init-except %s is for --init W.safetensors", options->init_except);
+    if (options->init_except_count && !options->init)
+        return error_set(error, ERROR_INPUT, "--init-except %s is for --init W.safetensors", options->init_except[0]);
     if (options->seed_count && options->has_seed)
         return error_set(error, ERROR_INPUT, "--seed and --seeds exclude each other");
     if (options->tensorboard && !tensorboard_available(error))

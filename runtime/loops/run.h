@@ -10,9 +10,10 @@
 
 typedef struct LoopOptions {
     const char *path;
-    const char *out;         /* folder of the results; NULL: runs/ and the text's name */
-    const char *init;        /* weights to begin with, or NULL */
-    const char *init_except; /* but not those whose names begin so; NULL: all */
+    const char *out;                /* folder of the results; NULL: runs/ and the text's name */
+    const char *init;               /* weights to begin with, or NULL */
+    const char *const *init_except; /* but not those whose names begin so */
+    int init_except_count;
     bool resume, allow_different_build, allow_different_data, has_seed, tensorboard, log_steps, verbose;
     uint64_t seed;
     int threads; /* 0: as many as there are cores */

@@ -37,6 +37,8 @@ METHODS = {
     'beta_darts': ((100, 64, 2, 0.025, 0.001, 3e-4, 0.5), '[@none_201, @skip_connect_201, @nor_conv_1x1, @nor_conv_3x3, @avg_pool_3x3_201]',
                    ['"penalty" = ', '"linear(0.0, 50.0, 100.0)"']),
     'snas': ((150, 64, 6, 0.025, 0.001, 3e-4, 0.5), EIGHT, ['gumbel', '"linear(1.0, 0.03, 0.0)"']),
+    'p_darts_1': ((25, 96, 2, 0.025, 0, 6e-4, 0.5), EIGHT, ['set search.frozen_epochs = 10', 'distribution="uniform"', 'geometric(']),
+    'p_darts_3': ((25, 96, 2, 0.025, 0, 6e-4, 0.5), EIGHT, ['set keep.most.skip_connect = 2']),
     'pc_darts': ((50, 256, 2, 0.1, 0, 6e-4, 0.5), EIGHT, ['set search.frozen_epochs = 15', '"betas_normal"', 'shuffle']),
     'sdarts': ((50, 64, 10, 0.025, 0.001, 3e-4, 0.5), SEVEN, ['ascend', '"linear(0.03, 0.3, 0.0)"']),
 }
