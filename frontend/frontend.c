@@ -99,7 +99,7 @@ static void check_sets(Arena *arena, Program *program, const Ast *entry, const A
     settings_list_keys(arena, network ? network_template(&program->globals, network) : NULL,
                        entry->kind == AST_experiment ? entry : NULL, &keys, &key_count);
     sets_resolve(arena, sets, keys, key_count, diag);
-    Sema sema = {arena, diag, &program->globals, program->library, NULL};
+    Sema sema = {arena, diag, program, &program->globals, NULL};
     for (int i = 0; i < sets->count; i++)
         if (sets->items[i].key && str_starts_with(sets->items[i].key, "network"))
             sema_check_expression(&sema, NULL, sets->items[i].value);

@@ -29,8 +29,9 @@ static void report_unknown(Lower *l, const Ast *name) {
     for (size_t i = 0; i < l->globals->count; i++)
         if (((const Ast *)l->globals->entries[i].value)->kind == AST_method)
             names[count++] = l->globals->entries[i].key;
+    const char *hint = sema_library_hint(l->arena, l->program, name->name);
     diag_error(l->diag, name->span, "unknown method '%s'%s", name->name,
-               diag_choices(l->arena, name->name, names, (size_t)count));
+               *hint ? hint : diag_choices(l->arena, name->name, names, (size_t)count));
 }
 
 Frame *lower_clause_frame(Lower *l, Frame *f, const Clause *clause) {

@@ -156,7 +156,7 @@ void sema_check(Arena *arena, Program *program, Diag *diag) {
                 define(program, definition, diag);
         }
     program->unknown = str_map_create(arena);
-    Sema s = {arena, diag, &program->globals, program->library, &program->unknown};
+    Sema s = {arena, diag, program, &program->globals, &program->unknown};
     for (size_t i = 0; i < program->globals.count && !diag_is_full(diag); i++)
         check_definition(&s, program->globals.entries[i].value);
     if (!program->text_count)

@@ -23,6 +23,8 @@ bool program_defines(const Program *program, const char *name);
 void sema_check(Arena *arena, Program *program, Diag *diag);
 
 bool sema_is_of_library(const char *library, const SourceFile *file);
+/* "; the library has it: import ..." when a text of the library that was not imported defines the name, else "". */
+const char *sema_library_hint(Arena *arena, const Program *program, const char *name);
 /* The definition that a name stands for, or NULL. Texts of the library mean the primitives whatever is called like one
  * in a user's text. */
 const Ast *sema_find_definition(const StrMap *globals, const char *library, const Ast *name);
@@ -31,9 +33,9 @@ const Ast *sema_find_definition(const StrMap *globals, const char *library, cons
 typedef struct Sema {
     Arena *arena;
     Diag *diag;
-    const StrMap *globals;
-    const char *library;
-    StrMap *unknown; /* NULL: nobody asks */
+    const Program *program;
+    const StrMap *globals; /* of the program */
+    StrMap *unknown;       /* NULL: nobody asks */
 } Sema;
 
 /* Names of a body that are not definitions. */

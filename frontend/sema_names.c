@@ -10,16 +10,17 @@ static void add_names(Sema *s, const StrMap *map, const char ***names, int *coun
         ARENA_PUSH(s->arena, *names, *count, *capacity, map->entries[i].key);
 }
 
-/* "unknown WHAT 'name'; did you mean 'near'?" among count names. */
+/* "unknown WHAT 'name'; did you mean 'near'?" among count names, or which text to import. */
 static void report_unknown(Sema *s, Span span, const char *what, const char *name, const char *const *names,
                            int count) {
-    const char *near = diag_suggest(name, names, (size_t)count);
+    const char *hint = sema_library_hint(s->arena, s->program, name);
+    const char *near = *hint ? NULL : diag_suggest(name, names, (size_t)count);
     if (s->unknown)
         str_map_set(s->unknown, name, s->unknown);
     if (near)
         diag_error(s->diag, span, "unknown %s '%s'; did you mean '%s'?", what, name, near);
     else
-        diag_error(s->diag, span, "unknown %s '%s'", what, name);
+        diag_error(s->diag, span, "unknown %s '%s'%s", what, name, hint);
 }
 
 static void report_name(Sema *s, Scope *scope, const Ast *name, const char *what) {
@@ -140,7 +141,7 @@ static void check_call(Sema *s, Scope *scope, const Ast *call) {
     }
     if (callee->kind != AST_name || (scope && str_map_get(&scope->names, callee->name)))
         return;
-    const Ast *definition = sema_find_definition(s->globals, s->library, callee);
+    const Ast *definition = sema_find_definition(s->globals, s->program->library, callee);
     Signature signature = {0};
     if (definition && describe(s, definition, &signature))
         check_arguments(s, call, &signature);
