@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""tools/reproduce.sh: every run of an experiment, each finished once; what was begun goes on; what failed is said."""
+"""tools/reproduce.sh: every run of an experiment, each finished once; what was begun goes on; what failed is said. And
+tools/results.py: a line and curves for each."""
 import os
 import sys
+import xml.etree.ElementTree
 
 from _run import SOURCE, expect, lines_of, main, read, run, write
 
 SCRIPT = os.path.join(SOURCE, 'tools', 'reproduce.sh')
+RESULTS = os.path.join(SOURCE, 'tools', 'results.py')
 SMALL = ['2', '--set', 'C=2', '--set', 'layers=3', '--set', 'search.epochs=1', '--set', 'search.batch=8', '--data', 'synthetic(limit = 32, H = 8, W = 8)']
 RUNS = ['darts-1', 'noisy-1', 'darts-2', 'noisy-2']
 
@@ -19,6 +22,11 @@ def test_experiment():
     before = {name: read(folder, name, 'timing.jsonl') for name in RUNS}
     stdout, _ = run('bash', SCRIPT, 'darts', folder, *SMALL)
     expect(all(f'/{name} --resume' in stdout for name in RUNS), stdout)
+    table, _ = run('python3', RESULTS, folder, '--svg', 'curves.svg')
+    rows = [line.split(' | ')[0] for line in table.splitlines()[2:]]
+    expect(rows == ['| darts-1', '| darts-2', '| **darts, mean and deviation**', '| noisy-1', '| noisy-2', '| **noisy, mean and deviation**'], table)
+    curves = xml.etree.ElementTree.parse('curves.svg').findall('{*}polyline')
+    expect(len(curves) == len(RUNS) * 4, f'{len(curves)} curves, of skips in two cells, their weights and accuracies')
     expect(before == {name: read(folder, name, 'timing.jsonl') for name in RUNS}, 'finished runs have run again')
 
 
