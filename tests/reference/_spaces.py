@@ -52,8 +52,8 @@ search {{
 '''
     result = _common.Case('spaces', case['key'], text, folder)
     shape = ','.join(map(str, case['alphas_shape']))
-    draws = [f'noise.cells.{cell}._ops.{edge}.step0=noise:{case["N"]},{channels},{side // 2},{side // 2}'
-             for cell, (channels, side) in enumerate(_supernet.CELLS) for edge in range(_supernet.EDGES) if case['space'] == 's4']
+    draws = [f'noise.cells.{cell}._ops.{edge}.step0=noise:{case["N"]},{channels},{case["H"] // part},{case["W"] // part}'
+             for cell, (channels, part) in enumerate(_supernet.CELLS) for edge in range(_supernet.EDGES) if case['space'] == 's4']
     result.make_feed(images(case, ['_valid']) + [f'{name}=unit:{shape}' for name in ('alphas_normal', 'alphas_reduce')] + draws)
     result.options = ['--steps', '0']
     result.rules = ['samples=64', '-grad_total_norm', '-eval_logits']
