@@ -45,8 +45,8 @@ static IrModule *lower_program(const Job *job, const Sets *sets, Diag *diag) {
 
 /* ---- from outside ---- */
 
-/* A search's network takes the space of the text. A training's takes its genotype; a text without one, or when the recipe has no network, is
- * trained as it is. */
+/* A search's network takes the space of the text. A training's takes its genotype; a text without one, or when the recipe has
+ * no network, is trained as it is. */
 static const Ast *recipe_network(Arena *arena, const Ast *text, const Ast *entry) {
     const Ast *own = experiment_network(entry), *network = find_entry(text, "main");
     if (str_equal(entry->name, "search"))
@@ -196,23 +196,24 @@ bool frontend_name_is_free(Arena *arena, const char *definitions, const char *li
 }
 
 /* Loads and checks a text with all that it imports; false with a message. */
-static bool load_checked(Arena *arena, const char *path, const FrontendOptions *options, Program *program, Diag *diag,
-                         Error *error) {
+static bool load_checked(Arena *arena, const char *path, const FrontendOptions *options, Program *program,
+                         Loader *loader, Diag *diag, Error *error) {
     *program = (Program){.globals = str_map_create(arena), .library = options ? options->library : NULL};
-    Loader loader = load_create(arena, program, diag, error);
-    loader.kept = options ? options->files : NULL;
-    loader.unread = options ? options->unread : NULL;
-    if (!load_main(&loader, path, options) || error->kind)
+    *loader = load_create(arena, program, diag, error);
+    loader->kept = options ? options->files : NULL;
+    loader->unread = options ? options->unread : NULL;
+    if (!load_main(loader, path, options) || error->kind)
         return false;
     sema_check(arena, program, diag);
-    load_explain_unknown(&loader);
+    load_explain_unknown(loader);
     return diag_count_errors(diag) == 0;
 }
 
 const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag,
                                Error *error) {
     Program program;
-    if (!load_checked(arena, path, options, &program, diag, error))
+    Loader loader;
+    if (!load_checked(arena, path, options, &program, &loader, diag, error))
         return NULL;
     Str out = str_create(arena);
     str_add(&out, "");
@@ -223,7 +224,8 @@ const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOpt
 const char *frontend_list_methods(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag,
                                   Error *error) {
     Program program;
-    if (!load_checked(arena, path, options, &program, diag, error))
+    Loader loader;
+    if (!load_checked(arena, path, options, &program, &loader, diag, error))
         return NULL;
     Str out = str_create(arena);
     str_add(&out, "| method | clauses | what it is |\n| --- | --- | --- |\n");
@@ -246,13 +248,9 @@ static const GenotypeForm *read_own_genotype(Arena *arena, const Ast *text, cons
 
 const GenotypeForm *frontend_read_genotype(Arena *arena, const char *path, const FrontendOptions *options,
                                            const char **text, Diag *diag, Error *error) {
-    Program program = {.globals = str_map_create(arena), .library = options->library};
-    Loader loader = load_create(arena, &program, diag, error);
-    if (!load_main(&loader, path, options))
-        return NULL;
-    sema_check(arena, &program, diag);
-    load_explain_unknown(&loader);
-    if (diag_count_errors(diag))
+    Program program;
+    Loader loader;
+    if (!load_checked(arena, path, options, &program, &loader, diag, error))
         return NULL;
     Str out = str_create(arena);
     ast_print(program.texts[0], &out);

@@ -75,7 +75,8 @@ typedef struct Clause {
     Span use;         /* where the search names the method */
     bool about_input; /* candidate: of its argument, not its result */
     StrMap
-        functions; /* candidate: name of the function that does it, by the type of its argument; perturb, ascend: by the name of the parameters */
+        functions; /* names of the functions that do it. candidate: by the type of the argument; perturb, ascend: by the name of
+                         the parameters */
 } Clause;
 
 /* What `mixed` and `edge` know of the place that they are about. */
@@ -224,6 +225,17 @@ IrGraph *lower_candidate_clauses(Lower *l, const char *op, IrGraph *candidate);
 /* Adds the output "penalty" to the graph under construction, when there are alphas and a method has one. */
 void lower_penalties(Lower *l);
 
+/* The first clause of a kind; NULL: no method of the search has one. */
+Clause *lower_find_clause(const Lower *l, const char *kind);
+/* Where it is evaluated: with the parameters of its method. */
+Frame *lower_clause_frame(Lower *l, Frame *f, const Clause *clause);
+/* What a clause gives, of this type; NULL after a mistake. draws: of the random numbers in it; NULL: it has none. */
+IrNode *lower_eval_clause(Lower *l, Frame *frame, const Clause *clause, const IrType *type, DrawPlace *draws);
+/* A function that a clause is: between these two what is lowered goes into a new graph, called stem, or stem_2 and so on. The end gives
+ * its name, which is kept in the clause under the key; NULL after a mistake. The caller puts l->target back. */
+IrGraph *lower_begin_clause_graph(Lower *l, const Clause *clause, const char *stem, Target *target);
+const char *lower_end_clause_graph(Lower *l, Frame *frame, Clause *clause, const char *key, IrGraph *graph,
+                                   IrNode *result);
 /* The operation that a name on the left of a clause is: itself, or a parameter of the method; NULL when it is none. */
 const char *lower_operation_name(Lower *l, const Frame *frame, const Ast *name, Span use);
 /* keep.c: the clause `keep` that begins at kids[*at] becomes settings; *at: what comes after it. */
@@ -231,12 +243,6 @@ void lower_keep(Lower *l, Frame *frame, const Ast *section, int *at, Span use);
 
 /* ---- primitives (builtin.c) ---- */
 const Builtin *builtin_find(const char *name); /* NULL when there is none */
-/* The first clause of a kind; NULL: no method of the search has one. */
-Clause *lower_find_clause(const Lower *l, const char *kind);
-/* Where it is evaluated: with the parameters of its method. */
-Frame *lower_clause_frame(Lower *l, Frame *f, const Clause *clause);
-/* What a clause gives, of this type; NULL after a mistake. draws: of the random numbers in it; NULL: it has none. */
-IrNode *lower_eval_clause(Lower *l, Frame *frame, const Clause *clause, const IrType *type, DrawPlace *draws);
 /* linear, cosine, ...: in clauses of methods these are schedules, whatever they are elsewhere. */
 const Builtin *builtin_find_schedule(const char *name);
 void builtin_list_names(Arena *arena, const char ***names, int *count);

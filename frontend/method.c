@@ -307,6 +307,25 @@ static int clause_number(const Lower *l, const Clause *clause) {
     return number;
 }
 
+IrGraph *lower_begin_clause_graph(Lower *l, const Clause *clause, const char *stem, Target *target) {
+    const char *name = stem;
+    for (int i = 2; ir_graph_find(l->module, name); i++)
+        name = arena_printf(l->arena, "%s_%d", stem, i);
+    IrGraph *graph = ir_graph_create(l->module, name);
+    graph->span = clause->rule->span;
+    lower_begin_target(l, target, graph, clause->rule->span);
+    return graph;
+}
+
+const char *lower_end_clause_graph(Lower *l, Frame *frame, Clause *clause, const char *key, IrGraph *graph,
+                                   IrNode *result) {
+    if (!result || !lower_measure(l, frame, clause->rule->span, graph))
+        return NULL;
+    ir_graph_add_output(graph, "", result);
+    str_map_set(&clause->functions, key, (void *)graph->name);
+    return graph->name;
+}
+
 /* graph @METHOD_OPERATION_C(%x: T) -> T: what the clause makes of x. */
 static const char *clause_function(Lower *l, Frame *frame, Clause *clause, const char *op, const IrType *type) {
     const char *key = ir_type_string(l->arena, type), *known = str_map_get(&clause->functions, key);
@@ -314,23 +333,14 @@ static const char *clause_function(Lower *l, Frame *frame, Clause *clause, const
         return known;
     const char *stem =
         arena_printf(l->arena, "%s_%s_%lld", clause->method->name, op, (long long)type->dim[type->rank - 1]);
-    const char *name = stem;
-    for (int i = 2; ir_graph_find(l->module, name); i++)
-        name = arena_printf(l->arena, "%s_%d", stem, i);
-    IrGraph *graph = ir_graph_create(l->module, name);
-    graph->span = clause->rule->span;
     Target *outer = l->target, target;
-    lower_begin_target(l, &target, graph, clause->rule->span);
+    IrGraph *graph = lower_begin_clause_graph(l, clause, stem, &target);
     IrNode *x = ir_graph_add_arg(graph, "x", *type, clause->rule->span);
     lower_set_variable(l, frame, clause->rule->kids[0]->kids[1]->name, value_tensor(x));
     DrawPlace draws = {.type = type, .clause = clause_number(l, clause)};
     IrNode *result = lower_eval_clause(l, frame, clause, type, &draws);
     l->target = outer;
-    if (!result || !lower_measure(l, frame, clause->rule->span, graph))
-        return NULL;
-    ir_graph_add_output(graph, "", result);
-    str_map_set(&clause->functions, key, (void *)name);
-    return name;
+    return lower_end_clause_graph(l, frame, clause, key, graph, result);
 }
 
 /* graph @CANDIDATE_METHOD(%x: T) -> U { %1 = call %x {callee=[@CANDIDATE]}   return in_training %1 {callee=[@FUNCTION]} }

@@ -6,14 +6,6 @@
 
 enum { MOST_STEPS = 100 };
 
-static const char *new_graph_name(Lower *l, const Clause *clause, const char *parameters) {
-    const char *stem = arena_printf(l->arena, "%s_%s_%s", clause->method->name, clause->rule->name, parameters);
-    const char *name = stem;
-    for (int i = 2; ir_graph_find(l->module, name); i++)
-        name = arena_printf(l->arena, "%s_%d", stem, i);
-    return name;
-}
-
 /* The names on its left, as arguments of the graph. */
 static void add_arguments(Lower *l, Frame *frame, const Clause *clause, IrGraph *graph, const IrType *type) {
     const Ast *left = clause->rule->kids[0];
@@ -26,14 +18,12 @@ static void add_arguments(Lower *l, Frame *frame, const Clause *clause, IrGraph 
 
 /* The function that the clause is for weights of this type; NULL after a mistake. */
 static const char *clause_function(Lower *l, Clause *clause, const char *parameters, const IrType *type) {
-    const char *name = str_map_get(&clause->functions, parameters);
-    if (name)
-        return name;
-    name = new_graph_name(l, clause, parameters);
-    IrGraph *graph = ir_graph_create(l->module, name);
-    graph->span = clause->rule->span;
+    const char *known = str_map_get(&clause->functions, parameters);
+    if (known)
+        return known;
+    const char *stem = arena_printf(l->arena, "%s_%s_%s", clause->method->name, clause->rule->name, parameters);
     Target *outer = l->target, target;
-    lower_begin_target(l, &target, graph, clause->rule->span);
+    IrGraph *graph = lower_begin_clause_graph(l, clause, stem, &target);
     Frame *frame = lower_clause_frame(l, NULL, clause);
     add_arguments(l, frame, clause, graph, type);
     /* What `weights` draws has the first names. */
@@ -41,11 +31,7 @@ static const char *clause_function(Lower *l, Clause *clause, const char *paramet
     bool may_draw = str_equal(clause->rule->name, "perturb");
     IrNode *result = lower_eval_clause(l, frame, clause, type, may_draw ? &draws : NULL);
     l->target = outer;
-    if (!result || !lower_measure(l, frame, clause->rule->span, graph))
-        return NULL;
-    ir_graph_add_output(graph, "", result);
-    str_map_set(&clause->functions, parameters, (void *)name);
-    return name;
+    return lower_end_clause_graph(l, frame, clause, parameters, graph, result);
 }
 
 /* 0 after a mistake. */

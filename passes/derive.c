@@ -122,20 +122,20 @@ void derive_heaviest(const double *weights, int count, int most, bool *kept) {
     }
 }
 
-int genotype_count(const GenotypeCell *cell, const char *operation) {
+static int count_matches(const GenotypeCell *cell, const char *name, bool (*matches)(const char *, const char *)) {
     int count = 0;
     for (int n = 0; n < cell->node_count; n++)
         for (int e = 0; e < cell->nodes[n].edge_count; e++)
-            count += str_equal(cell->nodes[n].edges[e].operation, operation);
+            count += matches(cell->nodes[n].edges[e].operation, name);
     return count;
 }
 
+int genotype_count(const GenotypeCell *cell, const char *operation) {
+    return count_matches(cell, operation, str_equal);
+}
+
 int genotype_count_skips(const GenotypeCell *cell) {
-    int count = 0;
-    for (int n = 0; n < cell->node_count; n++)
-        for (int e = 0; e < cell->nodes[n].edge_count; e++)
-            count += str_starts_with(cell->nodes[n].edges[e].operation, "skip_connect");
-    return count;
+    return count_matches(cell, "skip_connect", str_starts_with);
 }
 
 /* Of the operation, the last of the lightest. */

@@ -61,8 +61,6 @@ const double *derive_weigh(Arena *arena, const IrModule *module, const DeriveSpa
                            int stride, Error *error);
 /* Weights of the edges of each node, which add up to 1: the softmax of its betas, one for each edge of the cell. */
 const double *derive_edge_weights(Arena *arena, const DeriveSpace *space, const double *betas);
-/* Softmax of one row. */
-void derive_softmax(const double *values, int64_t count, double *weights);
 
 typedef struct GenotypeEdge {
     int source; /* a state: s0, s1, ... */

@@ -6,7 +6,6 @@
 #include "ir/settings.h"
 #include "passes/evaluate_graph.h"
 
-#include <math.h>
 #include <string.h>
 
 int derive_count_edges(int inputs, int nodes) {
@@ -90,21 +89,11 @@ bool derive_space_from_module(Arena *arena, const IrModule *module, const char *
 
 /* ---- weights ---- */
 
-void derive_softmax(const double *values, int64_t count, double *weights) {
-    double largest = values[0], sum = 0;
-    for (int64_t i = 1; i < count; i++)
-        largest = values[i] > largest ? values[i] : largest;
-    for (int64_t i = 0; i < count; i++)
-        sum += weights[i] = exp(values[i] - largest);
-    for (int64_t i = 0; i < count; i++)
-        weights[i] /= sum;
-}
-
 const double *derive_edge_weights(Arena *arena, const DeriveSpace *space, const double *betas) {
     double *weights = ARENA_ARRAY(arena, double, space->edge_count + 1);
     int edge = 0;
     for (int node = 0; node < space->nodes; edge += space->inputs + node++)
-        derive_softmax(betas + edge, space->inputs + node, weights + edge);
+        evaluate_softmax(betas + edge, space->inputs + node, weights + edge);
     return weights;
 }
 
@@ -151,7 +140,7 @@ const double *derive_weigh(Arena *arena, const IrModule *module, const DeriveSpa
     if (function)
         return weigh_by_function(arena, function, space, alphas, stride, weights, error) ? weights : NULL;
     for (int e = 0; e < space->edge_count; e++)
-        derive_softmax(alphas + (size_t)e * (size_t)stride, space->edges[e].count,
-                       weights + (size_t)e * (size_t)stride);
+        evaluate_softmax(alphas + (size_t)e * (size_t)stride, space->edges[e].count,
+                         weights + (size_t)e * (size_t)stride);
     return weights;
 }

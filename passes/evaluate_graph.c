@@ -43,18 +43,21 @@ static void run_elementwise(const Evaluation *e, const IrNode *n, double *out) {
     }
 }
 
+void evaluate_softmax(const double *values, int64_t count, double *weights) {
+    double largest = values[0], sum = 0;
+    for (int64_t i = 1; i < count; i++)
+        largest = values[i] > largest ? values[i] : largest;
+    for (int64_t i = 0; i < count; i++)
+        sum += weights[i] = exp(values[i] - largest);
+    for (int64_t i = 0; i < count; i++)
+        weights[i] /= sum;
+}
+
 static void run_softmax(const Evaluation *e, const IrNode *n, double *out) {
     int64_t width = n->type.rank ? n->type.dim[n->type.rank - 1] : 1;
     const double *x = e->values[n->inputs[0]->id];
-    for (int64_t row = 0; row < count_of(&n->type); row += width) {
-        double largest = -INFINITY, sum = 0;
-        for (int64_t i = row; i < row + width; i++)
-            largest = fmax(largest, x[i]);
-        for (int64_t i = row; i < row + width; i++)
-            sum += out[i] = exp(x[i] - largest);
-        for (int64_t i = row; i < row + width; i++)
-            out[i] /= sum;
-    }
+    for (int64_t row = 0; row < count_of(&n->type); row += width)
+        evaluate_softmax(x + row, width, out + row);
 }
 
 /* Every element goes to where its index has nothing in the axes that are reduced. */

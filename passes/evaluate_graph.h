@@ -8,5 +8,7 @@
  * reductions, index, slice, concat and reshape; a schedule has the value it ends with. NULL and ERROR_INPUT when there is
  * anything else in it. */
 const double *evaluate_graph(Arena *arena, const IrGraph *graph, const double *argument, Error *error);
+/* Softmax of one row. */
+void evaluate_softmax(const double *values, int64_t count, double *weights);
 
 #endif

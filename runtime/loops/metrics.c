@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "base/tensor_file.h"
 #include "passes/derive.h"
+#include "passes/evaluate_graph.h"
 #include "runtime/loops/genotype.h"
 
 #include <errno.h>
@@ -96,7 +97,7 @@ typedef struct AlphaWeights {
 static const double *softmax_rows(Arena *arena, const double *values, int64_t rows, int64_t width) {
     double *weights = ARENA_ARRAY(arena, double, rows *width + 1);
     for (int64_t r = 0; r < rows; r++)
-        derive_softmax(values + r * width, width, weights + r * width);
+        evaluate_softmax(values + r * width, width, weights + r * width);
     return weights;
 }
 
