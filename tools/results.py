@@ -4,16 +4,18 @@
     tools/results.py DIR [--table NAS_BENCH_201.csv] [--svg FILE.svg]
 
 DIR has a folder METHOD-SEED for each run. Prints a Markdown table with a line for each run and, for methods of several seeds, their
-mean and deviation; FILE.svg gets a curve of each run, by epoch. Unfinished runs are shown with the epochs that they have."""
+mean and deviation; FILE.svg gets a curve of each run, by epoch. Unfinished runs are shown with the epochs that they have. What has
+been trained, in DIR/trained, gets a table of its own: the accuracy of each genotype in its last epoch, over seeds."""
 import argparse
 import collections
+import glob
 import json
 import os
 import statistics
 import subprocess
 import sys
 
-RUN = os.path.join(os.environ.get('NDARTS_BUILD', 'build'), 'bin', 'ndarts-run')
+PROGRAMS = os.path.join(os.environ.get('NDARTS_BUILD', 'build'), 'bin')
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9']
 WIDTH, HEIGHT, LEFT, TOP = 420, 220, 52, 34
@@ -29,7 +31,7 @@ def lines_of(folder, name):
 
 
 def lookup(folder, table):
-    done = subprocess.run([RUN, 'lookup', folder, '--table', table, '--json'], stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run([os.path.join(PROGRAMS, 'ndarts-run'), 'lookup', folder, '--table', table, '--json'], stdout=subprocess.PIPE, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -91,6 +93,31 @@ def print_table(runs):
                 f'{statistics.mean(v):.4g} +- {statistics.stdev(v):.2g}' if len(v) > 1 and not isinstance(v[0], str) else '' for v in values) + ' |')
 
 
+def parameters_of(network):
+    done = subprocess.run([os.path.join(PROGRAMS, 'ndartsc'), network, '--emit=stats'], stdout=subprocess.PIPE, text=True, check=True)
+    return int(done.stdout.splitlines()[0].split()[-1])
+
+
+def spread(values):
+    return f'{statistics.mean(values):.2f} | ' + (f'{statistics.stdev(values):.2f}' if len(values) > 1 else '')
+
+
+def print_trained(folders):
+    """A line for each genotype that was trained, and one for each method that found several."""
+    methods = collections.defaultdict(list)
+    print('\n| genotype | parameters | accuracy in the last epoch by seed, % | mean | deviation |\n| --- | --- | --- | --- | --- |')
+    for folder in folders:
+        with open(os.path.join(folder, 'summary.json'), encoding='utf-8') as file:
+            seeds = json.load(file)['seeds']
+        values, name = [100 * seed['last']['accuracy'] for seed in seeds], os.path.basename(folder)
+        methods[name.rpartition('-')[0]].append(values)
+        parameters = parameters_of(os.path.join(folder, f'seed-{seeds[0]["seed"]}', 'network.ir'))
+        print(f'| {name} | {parameters} | {", ".join(f"{value:.2f}" for value in values)} | {spread(values)} |')
+    for method, genotypes in methods.items():
+        if method and len(genotypes) > 1:
+            print(f'| **{method}, {len(genotypes)} genotypes** | | | {spread(sum(genotypes, []))} |')
+
+
 def panel(name, runs, colours, x, y):
     curves = [(run, run.curves[name]) for run in runs if name in run.curves]
     last = max(point[0] for _, curve in curves for point in curve) or 1
@@ -136,6 +163,9 @@ def main():
     if not runs:
         sys.exit(f'{arguments.folder}: no run in it has an epoch')
     print_table(runs)
+    trained = sorted(glob.glob(os.path.join(glob.escape(arguments.folder), 'trained', '*', 'summary.json')))
+    if trained:
+        print_trained([os.path.dirname(path) for path in trained])
     if arguments.svg:
         with open(arguments.svg, 'w', encoding='utf-8') as file:
             file.write(picture(runs))

@@ -10,7 +10,8 @@ from _run import SOURCE, expect, lines_of, main, read, run, write
 SCRIPT = os.path.join(SOURCE, 'tools', 'reproduce.sh')
 RESULTS = os.path.join(SOURCE, 'tools', 'results.py')
 SMALL = ['2', '--set', 'C=2', '--set', 'layers=3', '--set', 'search.epochs=1', '--set', 'search.batch=8', '--data', 'synthetic(limit = 32, H = 8, W = 8)']
-RUNS = ['darts-1', 'noisy-1', 'darts-2', 'noisy-2']
+RUNS = ['darts-1', 'noisy-1', 'random-1', 'darts-2', 'noisy-2', 'random-2']
+TRAINING = ['2', '--set', 'C=2', '--set', 'layers=3', '--set', 'train.epochs=1', '--set', 'train.batch=8', '--data', 'synthetic(limit = 32, H = 8, W = 8)']
 
 
 def test_experiment():
@@ -24,10 +25,16 @@ def test_experiment():
     expect(all(f'/{name} --resume' in stdout for name in RUNS), stdout)
     table, _ = run('python3', RESULTS, folder, '--svg', 'curves.svg')
     rows = [line.split(' | ')[0] for line in table.splitlines()[2:]]
-    expect(rows == ['| darts-1', '| darts-2', '| **darts, mean and deviation**', '| noisy-1', '| noisy-2', '| **noisy, mean and deviation**'], table)
+    methods = ['darts', 'noisy', 'random']
+    expect(rows == [row for m in methods for row in (f'| {m}-1', f'| {m}-2', f'| **{m}, mean and deviation**')], table)
     curves = xml.etree.ElementTree.parse('curves.svg').findall('{*}polyline')
-    expect(len(curves) == len(RUNS) * 4, f'{len(curves)} curves, of skips in two cells, their weights and accuracies')
+    expect(len(curves) == len(RUNS) * 5, f'{len(curves)} curves, of skips in two cells, their weights, eigenvalues and accuracies')
     expect(before == {name: read(folder, name, 'timing.jsonl') for name in RUNS}, 'finished runs have run again')
+    stdout, _ = run('bash', SCRIPT, 'training', folder, *TRAINING)
+    expect(stdout.count(': mean ') == len(RUNS) + 2, stdout)
+    table, _ = run('python3', RESULTS, folder)
+    rows = [line.split(' | ')[0] for line in table.split('| genotype |')[1].splitlines()[2:]]
+    expect(rows == [f'| {name}' for name in sorted(RUNS + ['darts_v2', 'noisy_darts_a'])] + [f'| **{m}, 2 genotypes**' for m in methods], table)
 
 
 def test_failures():
