@@ -134,12 +134,19 @@ static const Ast *choose_entry(Arena *arena, const Program *program, const Front
     return entry;
 }
 
+static Program program_create(Arena *arena, const FrontendOptions *options) {
+    Program program = {.globals = str_map_create(arena)};
+    if (options) {
+        program.library = options->library;
+        program.files = options->files;
+        program.look_at = options->look_at;
+    }
+    return program;
+}
+
 IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag, Error *error) {
-    Program program = {.globals = str_map_create(arena),
-                       .library = options ? options->library : NULL,
-                       .look_at = options ? options->look_at : NULL};
+    Program program = program_create(arena, options);
     Loader loader = load_create(arena, &program, diag, error);
-    loader.kept = options ? options->files : NULL;
     loader.unread = options ? options->unread : NULL;
     if (!load_main(&loader, path, options))
         return NULL;
@@ -186,21 +193,20 @@ static bool is_plain_name(Arena *arena, const char *name) {
     return ast_is_name(arena, name) && !str_equal(name, "main") && !builtin_find(name);
 }
 
-bool frontend_name_is_free(Arena *arena, const char *definitions, const char *library, const char *name, Error *error) {
+bool frontend_name_is_free(Arena *arena, const FrontendOptions *options, const char *name, Error *error) {
     Diag *silent = diag_create(arena, NULL);
-    Program program = {.globals = str_map_create(arena), .library = library};
+    Program program = program_create(arena, options);
     Loader loader = load_create(arena, &program, silent, error);
     loader.unread = error;
-    load_given(&loader, "definitions", definitions);
+    load_given(&loader, "definitions", options->text);
     return !error->kind && is_plain_name(arena, name) && !program_defines(&program, name);
 }
 
 /* Loads and checks a text with all that it imports; false with a message. */
 static bool load_checked(Arena *arena, const char *path, const FrontendOptions *options, Program *program,
                          Loader *loader, Diag *diag, Error *error) {
-    *program = (Program){.globals = str_map_create(arena), .library = options ? options->library : NULL};
+    *program = program_create(arena, options);
     *loader = load_create(arena, program, diag, error);
-    loader->kept = options ? options->files : NULL;
     loader->unread = options ? options->unread : NULL;
     if (!load_main(loader, path, options) || error->kind)
         return false;

@@ -53,9 +53,9 @@ IrModule *frontend_load(Arena *arena, const char *path, const FrontendOptions *o
 /* The settings data.* that a data line would make, from its value alone: `cifar10("PATH", crop = 4)`. NULL on mistakes.
  */
 IrModule *frontend_parse_data(Arena *arena, const char *text, Diag *diag);
-/* Whether a text that begins with these definitions may call something of its own `name`: it is a name, and neither the
- * language nor the definitions with all they import have it. Imports are looked for in the library. */
-bool frontend_name_is_free(Arena *arena, const char *definitions, const char *library, const char *name, Error *error);
+/* Whether a text that begins with options->text, definitions, may call something of its own `name`: it is a name, and
+ * neither the language nor the definitions with all they import have it. */
+bool frontend_name_is_free(Arena *arena, const FrontendOptions *options, const char *name, Error *error);
 
 /* ---- genotypes ---- */
 

@@ -63,12 +63,12 @@ Loader load_create(Arena *arena, Program *program, Diag *diag, Error *error) {
 
 /* ---- imports ---- */
 static bool is_there(const Loader *loader, const char *path) {
-    return find_kept(loader->kept, path) || !file_is_missing(path);
+    return find_kept(loader->program->files, path) || !file_is_missing(path);
 }
 
 /* What tells one file from another, whatever it is called. */
 static const char *file_key(const Loader *loader, const char *path) {
-    const KeptFile *kept = find_kept(loader->kept, path);
+    const KeptFile *kept = find_kept(loader->program->files, path);
     return kept ? kept->real : real_path(loader->arena, path);
 }
 
@@ -180,7 +180,8 @@ static bool load_file(Loader *loader, const char *path, Span import) {
     FileKind kind = file_kind_at(path);
     SourceFile *source = NULL;
     if (file_kind_is_text(kind) || file_expect_kind(path, kind, FILE_language, expected, &failed))
-        source = frontend_files_read(loader->kept, loader->arena, path, MOST_BYTES, import.file != NULL, &failed);
+        source =
+            frontend_files_read(loader->program->files, loader->arena, path, MOST_BYTES, import.file != NULL, &failed);
     if (source && !is_expected(loader, source, &failed))
         source = NULL;
     loader->bytes += source ? source->size : 0;

@@ -21,7 +21,6 @@ typedef struct Loader {
     bool placeless;      /* the text lies in no file: nothing is beside it */
     int hidden_count, hidden_capacity;
     struct Hidden *hidden;
-    FrontendFiles *kept;
     Error *unread; /* or NULL */
 } Loader;
 
@@ -31,7 +30,7 @@ typedef struct Hidden {
     const char *found, *path; /* what is read instead; the library's */
 } Hidden;
 
-/* kept and unread are the caller's to set. */
+/* unread is the caller's to set. */
 Loader load_create(Arena *arena, Program *program, Diag *diag, Error *error);
 /* The text of path, or options->text in its place. False, and an error, when it cannot be read. */
 bool load_main(Loader *loader, const char *path, const FrontendOptions *options);

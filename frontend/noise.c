@@ -85,7 +85,8 @@ static const Ast *methods_text(Lower *l, Span place) {
             return l->program->texts[i];
     Error failed = {0};
     const char *path = arena_printf(l->arena, "%s/%s", l->library ? l->library : ".", text_name);
-    SourceFile *source = l->library ? source_read_text(l->arena, path, MOST_BYTES, true, &failed) : NULL;
+    SourceFile *source =
+        l->library ? frontend_files_read(l->program->files, l->arena, path, MOST_BYTES, true, &failed) : NULL;
     if (source)
         return ast_parse_text(l->arena, source, l->diag);
     diag_error(l->diag, place, "noise needs the library's %s%s%s", text_name,

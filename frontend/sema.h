@@ -14,6 +14,7 @@ typedef struct Program {
     StrMap globals;    /* definitions by name */
     StrMap unknown;    /* names that were looked for in vain */
     const char *library;
+    FrontendFiles *files;    /* FrontendOptions.files */
     FrontendLookAt *look_at; /* FrontendOptions.look_at */
 } Program;
 

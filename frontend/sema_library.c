@@ -16,8 +16,12 @@ static bool real_folder(const char *path, char folder[PATH_MAX]) {
     return slash != NULL;
 }
 
+/* By its name, which stays when files go; else by where links lead. */
 bool sema_is_of_library(const char *library, const SourceFile *file) {
     char real[PATH_MAX], folder[PATH_MAX];
+    const char *slash = strrchr(file->path, '/');
+    if (library && slash && str_starts_with(file->path, library) && file->path + strlen(library) == slash)
+        return true;
     return library && realpath(library, real) && real_folder(file->path, folder) && str_equal(folder, real);
 }
 

@@ -3,7 +3,6 @@
 
 #include "base/installed.h"
 #include "base/str.h"
-#include "frontend/frontend.h"
 #include "ir/settings.h"
 #include "runtime/driver/runtime.h"
 
@@ -133,10 +132,12 @@ static const char *definitions(Arena *arena, const SpaceSettings *space) {
 }
 
 /* NAME, or NAME_found when the definitions call something else so: `darts` is a space. */
-static const char *free_name(Arena *arena, const char *definitions, const char *library, const char *name,
+static const char *free_name(Arena *arena, const char *definitions, const FrontendOptions *texts, const char *name,
                              Error *error) {
+    FrontendOptions options = *texts;
+    options.text = definitions;
     const char *found = str_identifier(arena, name);
-    while (!frontend_name_is_free(arena, definitions, library, found, error) && !error->kind)
+    while (!frontend_name_is_free(arena, &options, found, error) && !error->kind)
         found = arena_printf(arena, "%s_found", found);
     return found;
 }
@@ -144,21 +145,23 @@ static const char *free_name(Arena *arena, const char *definitions, const char *
 /* ---- that it compiles ---- */
 
 /* Mistakes go to out. An error: a file was not read, and nothing is known. */
-static bool compiles(Arena *arena, const char *library, const Genotype *g, FILE *out, Error *error) {
-    FrontendOptions options = {.text = g->text, .library = library, .unread = error};
+static bool compiles(Arena *arena, const FrontendOptions *texts, const Genotype *g, FILE *out, Error *error) {
+    FrontendOptions options = *texts;
+    options.text = g->text;
+    options.unread = error;
     Diag *diag = diag_create(arena, out);
     bool good = g->has_network ? frontend_load(arena, "genotype.nd", &options, diag, error) != NULL
                                : frontend_print_ast(arena, "genotype.nd", &options, diag, error) != NULL;
     return good && !error->kind;
 }
 
-static bool report_mistakes(Arena *arena, const char *library, const Genotype *g, Error *error) {
+static bool report_mistakes(Arena *arena, const FrontendOptions *texts, const Genotype *g, Error *error) {
     char *said = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&said, &size);
     if (!out)
         return error_set(error, ERROR_MACHINE, "out of memory");
-    bool good = compiles(arena, library, g, out, error);
+    bool good = compiles(arena, texts, g, out, error);
     fclose(out);
     if (!good)
         error_set(error, ERROR_INPUT,
@@ -170,19 +173,21 @@ static bool report_mistakes(Arena *arena, const char *library, const Genotype *g
 }
 
 /* With the auxiliary head if that compiles. */
-static bool choose_text(Arena *arena, const IrModule *settings, Genotype *genotype, Error *error) {
+static bool choose_text(Arena *arena, const IrModule *settings, FrontendFiles *files, Genotype *genotype,
+                        Error *error) {
     const Settings values = settings_read(settings);
-    const char *front = definitions(arena, &values.space), *library = installed_library(arena);
-    genotype->name = free_name(arena, front, library, genotype->name, error);
+    const FrontendOptions texts = {.library = installed_library(arena), .files = files};
+    const char *front = definitions(arena, &values.space);
+    genotype->name = free_name(arena, front, &texts, genotype->name, error);
     for (int auxiliary = 1; !error->kind && auxiliary >= 0; auxiliary--) {
         const char *network = network_line(arena, &values, genotype->name, auxiliary);
         genotype->has_network = network != NULL;
         GenotypeText text = {.name = genotype->name, .definitions = front, .network = network};
         genotype->text = genotype_print(arena, &text, genotype->cell_count, genotype->cells);
-        if (compiles(arena, library, genotype, NULL, error))
+        if (compiles(arena, &texts, genotype, NULL, error))
             return true;
     }
-    return !error->kind && report_mistakes(arena, library, genotype, error);
+    return !error->kind && report_mistakes(arena, &texts, genotype, error);
 }
 
 /* A cell gives what its nodes are: all of them, or those that its space names. */
@@ -201,7 +206,7 @@ static bool check_nodes(const GenotypeCell *cell, const Tensor *alphas, Error *e
 }
 
 bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const GenotypeValues *values,
-                    Genotype *genotype, Error *error) {
+                    FrontendFiles *files, Genotype *genotype, Error *error) {
     memset(genotype, 0, sizeof(*genotype));
     genotype->name = name;
     genotype->cell_count = values->count;
@@ -210,7 +215,7 @@ bool genotype_build(Arena *arena, const IrModule *settings, const char *name, co
         if (!derive_from(arena, settings, values, i, &genotype->cells[i], error) ||
             !check_nodes(&genotype->cells[i], &values->tensors[i], error))
             return false;
-    return choose_text(arena, settings, genotype, error);
+    return choose_text(arena, settings, files, genotype, error);
 }
 
 /* Weights that are all the same, and reach any threshold. */
@@ -239,7 +244,7 @@ static bool check_weights(Arena *arena, const IrModule *settings, const char *na
     return derive_weigh(arena, settings, &space, zeros, width, error) != NULL;
 }
 
-bool genotype_check(Arena *arena, const IrModule *settings, const char *name, Error *error) {
+bool genotype_check(Arena *arena, const IrModule *settings, const char *name, FrontendFiles *files, Error *error) {
     int count;
     const char *const *names = genotype_alpha_names(settings, &count);
     Tensor *weights = ARENA_ARRAY(arena, Tensor, count);
@@ -249,5 +254,5 @@ bool genotype_check(Arena *arena, const IrModule *settings, const char *name, Er
             !check_weights(arena, settings, names[i], error))
             return false;
     const GenotypeValues values = {.tensors = weights, .count = count, .are_weights = true};
-    return genotype_build(arena, settings, name, &values, &genotype, error);
+    return genotype_build(arena, settings, name, &values, files, &genotype, error);
 }

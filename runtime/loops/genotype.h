@@ -3,6 +3,7 @@
 #define NDARTS_RUNTIME_LOOPS_GENOTYPE_H
 
 #include "base/tensor_file.h"
+#include "frontend/frontend.h"
 #include "passes/derive.h"
 
 typedef struct Genotype {
@@ -37,9 +38,9 @@ bool genotype_keep(Arena *arena, const IrModule *settings, const char *name, con
 /* values: of the settings' space. The text holds whatever the
  * genotype needs (space.definitions), depends on no file but the library's, and has been compiled; its network has the
  * auxiliary head when that fits. ERROR_INPUT when the values do not fit, a cell has nothing to return, or the text does
- * not compile. */
+ * not compile. files: where the library's texts are read from, or NULL; a search has those that it began with. */
 bool genotype_build(Arena *arena, const IrModule *settings, const char *name, const GenotypeValues *values,
-                    Genotype *genotype, Error *error);
+                    FrontendFiles *files, Genotype *genotype, Error *error);
 
 /* What a genotype is derived from (genotype_derive.c). */
 typedef struct GenotypeSource {
@@ -49,11 +50,12 @@ typedef struct GenotypeSource {
     int64_t epoch;           /* line of an alphas.jsonl; -1: the last */
     const char *const *sets; /* of spec */
     int set_count;
+    FrontendFiles *files; /* where texts are read from; or NULL */
 } GenotypeSource;
 bool genotype_derive(Arena *arena, const GenotypeSource *source, Genotype *genotype, Error *error);
 
 /* Whether the genotypes of a search compile, as far as can be told before it begins: one with equal weights is built. */
-bool genotype_check(Arena *arena, const IrModule *settings, const char *name, Error *error);
+bool genotype_check(Arena *arena, const IrModule *settings, const char *name, FrontendFiles *files, Error *error);
 
 /* Graphviz (cells_dot.c): states as boxes, operations as coloured, labelled edges, the same colours in every drawing.
  */

@@ -218,8 +218,8 @@ static bool derive_file(Arena *arena, const GenotypeSource *o, Genotype *genotyp
     if (ok && o->keep_ops)
         ok = genotype_keep(arena, settings, o->name ? o->name : "kept", &values, o->keep_ops, genotype, error);
     else
-        ok = ok && genotype_build(arena, settings, o->name ? o->name : default_name(arena, o->file), &values, genotype,
-                                  error);
+        ok = ok && genotype_build(arena, settings, o->name ? o->name : default_name(arena, o->file), &values, o->files,
+                                  genotype, error);
     if (!ok && guessed)
         fprintf(stderr, "note: the space was taken to be that of DARTS; --spec SPEC.nd says of what search they are\n");
     return ok;

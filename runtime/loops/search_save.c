@@ -28,12 +28,14 @@ bool search_build_genotype(Search *s, Arena *arena, Genotype *genotype, Error *e
         betas[i] = rt_param_get(s->loop.program, of_edges, arena);
     }
     const GenotypeValues values = {.tensors = alphas, .betas = betas, .count = count};
-    return genotype_build(arena, s->loop.module, text_name(s, arena), &values, genotype, error);
+    return genotype_build(arena, s->loop.module, text_name(s, arena), &values, s->loop.files, genotype, error);
 }
 
 bool search_read_genotype(Search *s, Arena *arena, int64_t epoch, int64_t ended, Genotype *genotype, Error *error) {
-    const GenotypeSource source = {
-        .file = loop_file(&s->loop, "alphas.jsonl"), .name = text_name(s, arena), .epoch = epoch};
+    const GenotypeSource source = {.file = loop_file(&s->loop, "alphas.jsonl"),
+                                   .name = text_name(s, arena),
+                                   .epoch = epoch,
+                                   .files = s->loop.files};
     if (!genotype_derive(arena, &source, genotype, error))
         return false;
     genotype->text =
@@ -146,7 +148,7 @@ bool search_save_genotype(Search *s, Arena *arena, const Genotype *genotype, Err
 
 bool search_check_genotype(Search *s, Error *error) {
     Arena *arena = arena_create();
-    bool ok = genotype_check(arena, s->loop.module, text_name(s, arena), error);
+    bool ok = genotype_check(arena, s->loop.module, text_name(s, arena), s->loop.files, error);
     arena_destroy(arena);
     return ok;
 }

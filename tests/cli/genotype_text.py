@@ -170,7 +170,7 @@ def check_sizes():
 
 
 def check_search():
-    """A run folder: texts edited and removed meanwhile, moved, derived from, resumed from elsewhere."""
+    """A run folder: texts and library edited and removed meanwhile, moved, derived from, resumed from elsewhere."""
     write('a/spec.nd', OWN)
     write('a/more.nd', MORE)
     done = run(RUN, 'search', 'a/spec.nd', '--out', 'a/out', '--threads', '1')
@@ -178,12 +178,14 @@ def check_search():
         return fail(f'search: {done.stdout}')
     whole = read('a/out/genotype.nd')
     shutil.rmtree('a/out')
+    shutil.copytree(os.path.join(os.environ['NDARTS_SOURCE'], 'genotypes'), 'library')
     process = subprocess.Popen([RUN, 'search', 'a/spec.nd', '--out', 'a/out', '--threads', '1'], stdout=subprocess.DEVNULL,
-                               stderr=subprocess.PIPE, text=True, env=dict(os.environ, NDARTS_CFLAGS='-O0'))
+                               stderr=subprocess.PIPE, text=True, env=dict(os.environ, NDARTS_CFLAGS='-O0', NDARTS_LIBRARY=os.path.abspath('library')))
     for line in process.stderr:
         if line.startswith('compil') and os.path.exists('a/more.nd'):
             write('a/spec.nd', 'space {{{')
             os.remove('a/more.nd')
+            shutil.rmtree('library')
     if process.wait() or read('a/out/genotype.nd') != whole:
         fail('what the search writes depends on what becomes of its text')
     os.rename('a', 'b')

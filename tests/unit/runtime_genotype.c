@@ -40,7 +40,7 @@ static void test_text_and_drawing(void **state) {
     alphas[1].name = "alphas_reduce";
     Genotype g;
     assert_true(genotype_build(arena, make_settings(arena), "my-first.try",
-                               &(GenotypeValues){.tensors = alphas, .count = 2}, &g, &error));
+                               &(GenotypeValues){.tensors = alphas, .count = 2}, NULL, &g, &error));
     assert_string_equal(g.name, "my_first_try");
     assert_int_equal(strncmp(g.text, definitions, strlen(definitions)), 0);
     assert_false(g.has_network);
@@ -60,8 +60,8 @@ static void test_wrong_shape(void **state) {
     Error error = {0};
     Tensor alphas = make_alphas(2);
     Genotype g;
-    assert_false(genotype_build(arena, make_settings(arena), "x", &(GenotypeValues){.tensors = &alphas, .count = 1}, &g,
-                                &error));
+    assert_false(genotype_build(arena, make_settings(arena), "x", &(GenotypeValues){.tensors = &alphas, .count = 1},
+                                NULL, &g, &error));
     assert_int_equal(error.kind, ERROR_INPUT);
     assert_string_equal(error.message, "'alphas_normal' has 2 x 3 values; the space has 3 edges with 3 candidates");
     arena_destroy(arena);
