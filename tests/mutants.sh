@@ -223,6 +223,9 @@ mutant 'kernels: chunks but the last' codegen/cuda/cuda_merge.c 's/row < %s; row
 mutant 'kernels: rows of all parts but the last' codegen/stages/print_c.c 's/"run->chunks \* %d", a->parts\)/"run->chunks * %d", a->parts - 1)/' -- simt/graphs cell.nd search-weights
 mutant 'kernels: sums of the first tile' codegen/cuda/cuda_product.c 's/x0 < %lld; x0 \+= %d\)", q->x.tile, rows \*/x0 < %lld; x0 += %d)", q->x.tile, 0 * rows + 1 */' \
     -- simt/graphs cell.nd search-weights
+mutant 'kernels: vectors that begin anywhere' codegen/cuda/cuda_vector.c 's/buffer->offset % VECTOR_BYTES == 0/true/' -- golden/codegen/cuda_vectors
+mutant 'kernels: one guard for vectors that it cuts' codegen/stages/stage_index.c 's/index->constant % width/false/' -- golden/codegen/cuda_vectors
+mutant 'kernels: every other vector' codegen/cuda/cuda_elements.c 's/" \* %d", width\)/" * %d", 2 * width)/' -- simt/graphs network.nd infer
 mutant 'kernels: sums of the first window' codegen/cuda/cuda_window.c 's/at < %lld; at \+= %d\)", count\[1\] \* count\[2\]/at < %lld; at += %d)", 1LL/' -- simt/graphs cell.nd search-weights
 
 # ---- what leaves the house ----

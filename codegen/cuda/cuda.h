@@ -112,6 +112,16 @@ void cuda_print_chunk(CgPrinter *p, const char *first, int step);
 /* Private memory of the variable `image`. */
 void cuda_print_private_bases(const CudaKernel *k);
 
+/* ---- cuda_vector.c ---- */
+/* Lanes of the vectors that a thread computes: 16 bytes of T. */
+int cuda_width(const CgOptions *options);
+/* Can every step of the group be computed in vectors along its last axis in memory, without a scalar load or store of
+ * what moves along it? */
+bool cuda_has_vector_form(const CgOptions *options, const CudaGroup *group);
+/* The axis of a step's result that is the last in memory. */
+int cuda_last_axis(const CgStep *step);
+void cuda_add_vectors(Str *out, const CgOptions *options);
+
 /* ---- the schedules ---- */
 /* How steps are computed. A step takes the first schedule of the table that fits it (schedule_table.c). */
 struct CudaSchedule {

@@ -115,6 +115,7 @@ void cg_cuda_add_prelude(Str *out, const CgOptions *options) {
     str_add(out, draws_text);
     if (options->precision >= PRECISION_tf32)
         str_add(out, tensor_text);
+    cuda_add_vectors(out, options);
 }
 
 /* ---- kernels ---- */

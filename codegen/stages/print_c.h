@@ -14,6 +14,8 @@
  *   - loads with stride 1 along the vector axis are unaligned vector loads; loads that do not move along it are scalar;
  *     guards, other strides, quotients: the whole scalar is computed lane by lane in a loop (right, but slow). Guards
  *     that do not depend on the vector axis are ifs around the computation; their loads are never out of bounds.
+ *   - a guard on the vector axis whose borders are multiples of the width decides for all lanes when the printer is
+ *     `aligned`;
  *   - a guard on the vector axis that all lanes agree on costs nothing when the axis' range is known: set axis_least
  *     and axis_most (constants; cg_c_set_range) before printing, e.g. after cutting a loop at cg_c_segments' borders.
  * A CgPrinter with vector_axis == -1 prints plain scalar code. */
@@ -38,6 +40,7 @@ typedef struct CgPrinter {
     bool unroll;        /* sums of few terms are printed term by term (print_scalar.c) */
     int vector_axis;    /* -1: scalar code */
     int width;          /* lanes: 16, 8, 4, 2; 1 is scalar code */
+    bool aligned;       /* the vector axis stands at multiples of the width */
     CgBuffer **buffers; /* buffer i of the kernel is called bi */
     int buffer_count;
     const char *index_type; /* of loop variables: "int64_t", or "int" where that is enough and faster (CUDA) */

@@ -251,6 +251,10 @@ static void add_condition(CgPrinter *p, Str *s, const char *text) {
     str_add(s, text);
 }
 
+static bool lanes_agree(const CgPrinter *p, const CgIndex *index, int64_t upper) {
+    return p->aligned && upper % p->width == 0 && cg_index_is_aligned(p->step, index, p->vector_axis, p->width);
+}
+
 /* The condition of a guard as text; never: it cannot hold. Empty: it always holds. *lanes: lanes may disagree. */
 static const char *condition(CgPrinter *p, const CgScalar *s, bool *never, bool *lanes) {
     Str text = str_create(p->arena);
@@ -262,7 +266,7 @@ static const char *condition(CgPrinter *p, const CgScalar *s, bool *never, bool 
             *never = true;
         if (verdict != VERDICT_depends)
             continue;
-        if (p->vector_axis >= 0 && p->width > 1 && index->coef[p->vector_axis])
+        if (p->vector_axis >= 0 && p->width > 1 && index->coef[p->vector_axis] && !lanes_agree(p, index, s->upper[i]))
             *lanes = true;
         CgIndex numerator = *index;
         numerator.divisor = 1;

@@ -181,6 +181,8 @@ bool cg_index_equal(const CgIndex *a, const CgIndex *b);
 /* Smallest and largest numerator over the step's axes; false when it depends on N or K. */
 bool cg_index_range(const CgStep *step, const CgIndex *index, int64_t *least, int64_t *most);
 uint32_t cg_index_axes(const CgIndex *index);
+/* Where the axis stands at a multiple of the width: does the index, too, and goes on by 1 along the axis? */
+bool cg_index_is_aligned(const CgStep *step, const CgIndex *index, int axis, int width);
 CgScalar *cg_constant(CgBuild *b, double value);
 CgScalar *cg_number(CgBuild *b, CgIndex index); /* the index as a number */
 /* 1 where the operand, a whole number, equals the index; 0 elsewhere */

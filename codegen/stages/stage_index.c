@@ -92,3 +92,12 @@ uint32_t cg_index_axes(const CgIndex *index) {
             axes |= UINT32_C(1) << a;
     return axes;
 }
+
+bool cg_index_is_aligned(const CgStep *step, const CgIndex *index, int axis, int width) {
+    if (index->divisor != 1 || index->coef[axis] != 1 || index->constant % width)
+        return false;
+    for (int a = 0; a < step->axis_count; a++)
+        if (a != axis && step->axes[a].extent != 1 && index->coef[a] % width)
+            return false;
+    return true;
+}

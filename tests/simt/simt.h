@@ -160,10 +160,12 @@ template <class V, class W> static V atomicCAS(V *address, W compare, W value) {
     static inline name make_##name(type x, type y, type z, type w) {                                                   \
         return {x, y, z, w};                                                                                           \
     }
+SIMT_VECTOR2(uchar2, unsigned char, 2)
 SIMT_VECTOR2(float2, float, 8)
 SIMT_VECTOR2(int2, int, 8)
 SIMT_VECTOR2(uint2, unsigned, 8)
 SIMT_VECTOR2(double2, double, 16)
+SIMT_VECTOR4(uchar4, unsigned char, 4)
 SIMT_VECTOR4(float4, float, 16)
 SIMT_VECTOR4(int4, int, 16)
 SIMT_VECTOR4(uint4, unsigned, 16)
