@@ -1,8 +1,8 @@
 /* cuda_sum.c: sums over an image (partial sums of a chunk), and long sums that are computed once, shared by a block;
  * and sums of what another kernel has just computed.
  *
- * A block of 256 threads has L lanes and 256 / L slices. A lane is an element of the result, neighbours in memory side
- * by side; the slices take every (256 / L)th term each, image after image. Then the slices are added up, half to half.
+ * A block of 256 threads has L lanes and 256 / L slices. A lane is an element of the result, or a vector of them
+ * (cuda_vector.c), neighbours in memory side by side; the slices take every (256 / L)th term each, image after image. Then the slices are added up, half to half.
  * Several sums over the same elements share the loop, and what they read. So the order of additions depends on shapes
  * only, never on the grid. */
 #include "codegen/cuda/cuda.h"
@@ -16,6 +16,7 @@ typedef struct Sum {
     int count;
     int64_t elements, terms;         /* of a chunk (or altogether); of one element in one image */
     int lanes, parts;                /* parts: blocks that share a chunk */
+    int width;                       /* elements of a lane */
     const char *type;                /* of the sums */
     const char *places[IR_MAX_RANK]; /* names of the result's axes */
 } Sum;
@@ -84,6 +85,8 @@ static void set_step(const Sum *s, int index) {
     static const int own[IR_MAX_RANK] = {0, 1, 2, 3, 4, 5};
     cuda_set_step(s->k, index);
     cuda_use_names(s->p, own, s->step->out->type.rank, s->places);
+    if (s->width > 1)
+        s->p->vector_axis = cuda_last_axis(s->p->step);
 }
 
 /* Names the axes of the sum by "term" for all, and adds a term of each to its name and number. */
@@ -100,13 +103,13 @@ static void add_terms(const Sum *s, const char *name) {
         if (s->step->partial)
             s->p->axis_name[0] = "image";
         cuda_use_names(s->p, uses[i].axes, axis_count(s->step), terms);
-        cg_c_line(s->p, "%s%d += %s;", name, i, cg_c_print_scalar(s->p, uses[i].value));
+        cg_c_line(s->p, "%s%d += %s;", name, i, cg_c_print_vector(s->p, uses[i].value));
     }
 }
 
 static void declare(const Sum *s, const char *name) {
     for (int i = 0; i < s->count; i++)
-        cg_c_line(s->p, "%s %s%d = 0;", s->type, name, i);
+        cg_c_line(s->p, "%s %s%d = %s;", s->type, name, i, s->width > 1 ? "{0}" : "0");
 }
 
 /* The slice's terms of one image. */
@@ -167,7 +170,7 @@ static void print_results(const Sum *s) {
     for (int i = 0; i < s->count; i++) {
         set_step(s, i);
         cg_c_store(p, p->step->out, cg_c_result_offset(p), arena_printf(p->arena, "sums[%slane]", place_of_sum(p, i)),
-                   false);
+                   true);
     }
     cg_c_close(p);
 }
@@ -210,26 +213,35 @@ static int choose_lanes(int64_t elements) {
     return lanes;
 }
 
+static int choose_width(const CgOptions *options, const CudaGroup *group) {
+    bool vectors = !options->plain && group->steps[0]->partial && cuda_has_vector_form(options, group);
+    return vectors ? cuda_width(options) : 1;
+}
+
 static void print_sum(CudaKernel *k) {
     const CgStep *step = k->group->steps[0];
     CgPrinter *p = k->p;
     bool in_double = !step->partial && is_sum(step) && step->value->in_double;
+    int width = p->width = choose_width(k->program->options, k->group);
+    p->aligned = width > 1;
     Sum s = {.k = k,
              .p = p,
              .step = step,
              .count = k->group->step_count,
              .elements = k->threads,
              .terms = count_terms(step),
-             .lanes = choose_lanes(k->threads),
+             .lanes = choose_lanes(k->threads / width),
              .parts = k->group->parts,
-             .type = in_double ? "double" : "T"};
-    long long blocks = (long long)((s.elements + s.lanes - 1) / s.lanes);
+             .width = width,
+             .type = in_double ? "double" : cg_c_type(p, true)};
+    long long blocks = (long long)((s.elements / width + s.lanes - 1) / s.lanes);
     cg_c_line(p, "__shared__ %s sums[%d];", s.type, s.count * CUDA_BLOCK_THREADS);
     cg_c_line(p, "const int lane = threadIdx.x %% %d, slice = threadIdx.x / %d;", s.lanes, s.lanes);
     cg_c_open(p, "for (%s block = blockIdx.x; block < %s%lld; block += gridDim.x)", p->index_type,
               step->partial ? "run->chunks * " : "", blocks * s.parts);
-    cg_c_line(p, "const %s row = block / %lld, element = block %% %lld * %d + lane;", p->index_type, blocks, blocks,
-              s.lanes);
+    const char *first = arena_printf(
+        p->arena, width > 1 ? "(block %% %lld * %d + lane) * %d" : "block %% %lld * %d + lane", blocks, s.lanes, width);
+    cg_c_line(p, "const %s row = block / %lld, element = %s;", p->index_type, blocks, first);
     if (step->partial)
         cg_c_line(p, "const %s chunk = row / %d, part = row %% %d;", p->index_type, s.parts, s.parts);
     p->row = "row";
@@ -269,9 +281,10 @@ static bool shares_loop(const CudaGroup *group, const CgStep *step) {
 
 /* Each turn of a slice brings a term. */
 static int64_t most_parts(const CgProgram *program, Arena *scratch, const CudaGroup *group) {
-    (void)program, (void)scratch;
+    (void)scratch;
     const CgStep *step = group->steps[0];
-    return count_terms(step) / (CUDA_BLOCK_THREADS / choose_lanes(cuda_count_elements(step))) / LEAST_TURNS;
+    int64_t lanes = choose_lanes(cuda_count_elements(step) / choose_width(program->options, group));
+    return count_terms(step) / (CUDA_BLOCK_THREADS / lanes) / LEAST_TURNS;
 }
 
 const CudaSchedule cuda_schedule_sum = {.name = "sum",

@@ -40,7 +40,7 @@ static bool stores_vectors(const CgOptions *options, const CgStep *step) {
     CgIndex index[IR_MAX_RANK];
     for (int d = 0; d < step->out->type.rank; d++)
         index[d] = cg_index_axis(d);
-    return !step->partial && step->axes[cuda_last_axis(step)].extent % cuda_width(options) == 0 &&
+    return step->axes[cuda_last_axis(step)].extent % cuda_width(options) == 0 &&
            is_aligned_access(options, step, step->out, index);
 }
 
@@ -88,8 +88,9 @@ static bool find_formless(const CgOptions *options, const CgStep *step, CgScalar
 static bool step_has_vector_form(const CgOptions *options, const CgStep *step) {
     if (!step->out->type.rank || !stores_vectors(options, step))
         return false;
-    bool formless = find_formless(options, step, step->value);
-    cuda_clear_marks(step->value);
+    CgScalar *value = step->partial && step->value->kind == SCALAR_reduce ? step->value->args[0] : step->value;
+    bool formless = find_formless(options, step, value);
+    cuda_clear_marks(value);
     return !formless;
 }
 
