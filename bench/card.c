@@ -1,6 +1,6 @@
 /* card.c: what a card does by itself, without any module: how fast it copies, and what the launch of a kernel costs in a
- * captured graph: one after the other, forked over the streams of a device and joined again as a stage of a step is,
- * and with programmatic launch, where the next kernel is brought while the one before it ends.
+ * captured graph: one after the other, in levels of which each launch waits for the whole level before, and with
+ * programmatic launch, where the next kernel is brought while the one before it ends.
  *
  *     bench_card [--device cuda:N] [--bytes N] [--launches N]
  *
@@ -8,8 +8,8 @@
  * Launches (600): of each graph. The best of several runs counts. */
 #include "base/diag.h"
 #include "base/str.h"
+#include "runtime/device/cuda_capture.h"
 #include "runtime/device/cuda_empty.h"
-#include "runtime/device/cuda_lanes.h"
 #include "runtime/device/profile.h"
 
 #include <stdio.h>
@@ -17,19 +17,19 @@
 
 typedef struct Card {
     CudaApi api;
-    CudaLanes lanes;
+    void *stream;
     CudaEmpty empty;
     int number, launches;
     size_t bytes;
 } Card;
 
-enum { TIMES = 5 };
+enum { TIMES = 5, WIDE = 8 };
 
 /* ---- copying ---- */
 
 static bool copy_once(const Card *c, void *to, const void *from, size_t bytes) {
-    return c->api.MemcpyAsync(to, from, bytes, CUDA_ON_DEVICE, c->lanes.streams[0]) == CUDA_SUCCESS &&
-           c->api.StreamSynchronize(c->lanes.streams[0]) == CUDA_SUCCESS;
+    return c->api.MemcpyAsync(to, from, bytes, CUDA_ON_DEVICE, c->stream) == CUDA_SUCCESS &&
+           c->api.StreamSynchronize(c->stream) == CUDA_SUCCESS;
 }
 
 static bool time_copy(const Card *c, void *to, const void *from, size_t bytes, Error *error) {
@@ -54,7 +54,7 @@ static bool measure_copy(const Card *c, Error *error) {
     bytes = bytes < available * 2 / 5 ? bytes : available * 2 / 5;
     bool ok = cuda_check(&c->api, c->api.Malloc(&to, bytes), "taking memory", error) &&
               cuda_check(&c->api, c->api.Malloc(&from, bytes), "taking memory", error) &&
-              cuda_check(&c->api, c->api.MemsetAsync(from, 1, bytes, c->lanes.streams[0]), "clearing memory", error) &&
+              cuda_check(&c->api, c->api.MemsetAsync(from, 1, bytes, c->stream), "clearing memory", error) &&
               time_copy(c, to, from, bytes, error);
     c->api.Free(to);
     c->api.Free(from);
@@ -63,9 +63,9 @@ static bool measure_copy(const Card *c, Error *error) {
 
 /* ---- launching ---- */
 
-static bool launch(const Card *c, void *stream, Error *error) {
+static bool launch(const Card *c, Error *error) {
     CudaDim one = {1, 1, 1};
-    return cuda_check(&c->api, c->api.LaunchKernel(c->empty.kernel, one, one, NULL, 0, stream), "an empty kernel",
+    return cuda_check(&c->api, c->api.LaunchKernel(c->empty.kernel, one, one, NULL, 0, c->stream), "an empty kernel",
                       error);
 }
 
@@ -73,25 +73,29 @@ static bool put_chain(const Card *c, int width, Error *error) {
     (void)width;
     bool ok = true;
     for (int i = 0; ok && i < c->launches; i++)
-        ok = launch(c, c->lanes.streams[0], error);
+        ok = launch(c, error);
     return ok;
 }
 
 /* Levels of `width` launches each. */
 static bool put_levels(const Card *c, int width, Error *error) {
-    bool ok = width <= c->lanes.count || error_set(error, ERROR_MACHINE, "this runtime cannot fork streams");
+    Arena *arena = arena_create();
+    CudaNodes before = {0};
+    bool ok = true;
     for (int i = 0; ok && i < c->launches / width; i++) {
-        ok = cuda_lanes_fork(&c->api, &c->lanes, width, error);
+        CudaNodes level = {0};
         for (int j = 0; ok && j < width; j++)
-            ok = launch(c, c->lanes.streams[j], error);
-        ok = ok && cuda_lanes_join(&c->api, &c->lanes, width, error);
+            ok = cuda_capture_after(&c->api, c->stream, &before, error) && launch(c, error) &&
+                 cuda_capture_last(&c->api, c->stream, arena, &level, error);
+        before = level;
     }
+    arena_destroy(arena);
     return ok;
 }
 
 static bool put_programmatic(const Card *c, int width, Error *error) {
     CudaAttribute early = {.id = CUDA_PROGRAMMATIC_LAUNCH, .value = {1}};
-    CudaLaunch how = {{1, 1, 1}, {1, 1, 1}, 0, c->lanes.streams[0], &early, (unsigned)width};
+    CudaLaunch how = {{1, 1, 1}, {1, 1, 1}, 0, c->stream, &early, (unsigned)width};
     bool ok = true;
     for (int i = 0; ok && i < c->launches; i++)
         ok = cuda_check(&c->api, c->api.LaunchKernelExC(&how, c->empty.early, NULL), "a programmatic launch", error);
@@ -105,8 +109,7 @@ static double time_graph(const Card *c, void *graph) {
     double best = -1;
     for (int i = 0; i <= TIMES; i++) { /* the first brings the graph to the GPU */
         double begin = profile_clock();
-        if (c->api.GraphLaunch(graph, c->lanes.streams[0]) != CUDA_SUCCESS ||
-            c->api.StreamSynchronize(c->lanes.streams[0]) != CUDA_SUCCESS)
+        if (c->api.GraphLaunch(graph, c->stream) != CUDA_SUCCESS || c->api.StreamSynchronize(c->stream) != CUDA_SUCCESS)
             return -1;
         double seconds = profile_clock() - begin;
         best = i == 1 || seconds < best ? seconds : best;
@@ -118,8 +121,8 @@ static double time_graph(const Card *c, void *graph) {
 static void measure_graph(Card *c, const char *name, Put *put, int width, int levels) {
     Error error = {ERROR_NONE, ""};
     void *graph = NULL;
-    bool ok = cuda_capture_begin(&c->api, &c->lanes, &error);
-    ok = ok && cuda_capture_end(&c->api, &c->lanes, put(c, width, &error), &graph, &error);
+    bool ok = cuda_capture_begin(&c->api, c->stream, &error);
+    ok = ok && cuda_capture_end(&c->api, c->stream, put(c, width, &error), &graph, &error);
     double seconds = ok ? time_graph(c, graph) : -1;
     if (seconds >= 0)
         printf("{\"measure\": \"%s\", \"launches\": %d, \"levels\": %d, \"ms\": %.4f, \"us_per_level\": %.3f}\n", name,
@@ -130,14 +133,14 @@ static void measure_graph(Card *c, const char *name, Put *put, int width, int le
     if (graph)
         c->api.GraphExecDestroy(graph);
     if (!ok)
-        cuda_lanes_renew(&c->api, &c->lanes, &error);
+        cuda_stream_renew(&c->api, &c->stream, &error);
 }
 
 static void measure_launches(Card *c) {
-    int one = c->launches, wide = c->launches / LANES, two = c->launches / 2;
+    int one = c->launches, wide = c->launches / WIDE, two = c->launches / 2;
     measure_graph(c, "chain", put_chain, 1, one);
-    measure_graph(c, "fork and join over 2 streams", put_levels, 2, two);
-    measure_graph(c, "fork and join over 8 streams", put_levels, LANES, wide);
+    measure_graph(c, "levels of 2 launches", put_levels, 2, two);
+    measure_graph(c, "levels of 8 launches", put_levels, WIDE, wide);
     if (c->empty.early && c->api.LaunchKernelExC) {
         measure_graph(c, "chain of kernels that may begin early, launched plainly", put_programmatic, 0, one);
         measure_graph(c, "programmatic launch", put_programmatic, 1, one);
@@ -152,12 +155,12 @@ static bool open_card(Card *c, Error *error) {
     Arena *arena = arena_create();
     bool ok = cuda_api_load(&c->api, error) && cuda_api_count_devices(&c->api, &count, error) &&
               cuda_check(&c->api, c->api.SetDevice(c->number), "opening the GPU", error) &&
-              cuda_api_arch(&c->api, c->number, arena, &arch, error) && cuda_lanes_open(&c->api, &c->lanes, error) &&
+              cuda_api_arch(&c->api, c->number, arena, &arch, error) && cuda_stream_open(&c->api, &c->stream, error) &&
               cuda_empty_open(&c->api, arch, &c->empty, error);
     if (ok)
         printf("{\"measure\": \"card\", \"name\": \"%s\", \"arch\": \"%s\", \"launch_us\": %.3f}\n",
                cuda_api_device_name(&c->api, c->number, arena), arch,
-               1e6 * cuda_empty_seconds(&c->api, &c->empty, c->lanes.streams[0]));
+               1e6 * cuda_empty_seconds(&c->api, &c->empty, c->stream));
     arena_destroy(arena);
     return ok &&
            (cuda_api_has_graphs(&c->api) || error_set(error, ERROR_MACHINE, "this runtime cannot capture graphs"));
@@ -176,7 +179,7 @@ static bool parse(Card *c, int argc, char **argv, Error *error) {
         else
             ok = false;
     }
-    return (ok && c->launches >= LANES && c->bytes > 0) ||
+    return (ok && c->launches >= WIDE && c->bytes > 0) ||
            error_set(error, ERROR_INPUT, "usage: bench_card [--device cuda:N] [--bytes N] [--launches N]");
 }
 
@@ -189,7 +192,7 @@ int main(int argc, char **argv) {
         measure_launches(&c);
     if (c.api.library) {
         cuda_empty_close(&c.api, &c.empty);
-        cuda_lanes_close(&c.api, &c.lanes);
+        cuda_stream_close(&c.api, &c.stream);
     }
     return ok ? 0 : error_report(&error);
 }

@@ -198,12 +198,14 @@ mutant 'pictures without deviation' runtime/data/predict_pictures.c 's/net_data_
 mutant 'order of images is that of the file' runtime/data/loader.c 's/if \(!o->shuffle_stream\)/if (true)/' -- unit/runtime_data_batches
 
 # ---- on a GPU ----
-mutant 'dependent launches side by side' runtime/device/backend_cuda.c 's/end < part->launch_count \&\& (part->launches\[end\].stage == )/end < part->launch_count \&\& (end < i + 3 || \1/; s/(part->launches\[i\].stage);\)$/\1);)/' \
-    -- simt/end_to_end 'trace of a network'
-mutant 'memory cleared on another stream' runtime/device/backend_cuda.c 's/(MemsetAsync\(.*), d->lanes.streams\[0\]\)/\1, NULL)/' -- simt/end_to_end 'trace of a network'
-mutant 'a capture that nobody waits for' runtime/device/cuda_lanes.c 's/for \(int i = 1; ok \&\& i < count; i\+\+\)/for (int i = 1; ok \&\& i < count - 1; i++)/' \
-    -- simt/end_to_end 'trace of a network'
-mutant 'streams of a capture that failed' runtime/device/cuda_lanes.c 's/api->StreamSynchronize\(l->streams\[0\]\);/return true;/' -- simt/cudnn 'no capture'
+mutant 'memory cleared on another stream' runtime/device/backend_cuda.c 's/(MemsetAsync\(.*), d->stream\)/\1, NULL)/' -- simt/end_to_end 'trace of a network'
+mutant 'waits: the latest alone' runtime/device/backend_cuda.c 's/if \(before >= 0\)/if (before >= 0 \&\& k == 0)/' -- simt/orders
+mutant 'waits of a first call alone' codegen/cuda/cuda_edges.c 's/i < group_count; i\+\+/i < 1 \&\& group_count; i++/' -- simt/orders
+mutant 'waits that others do not imply' codegen/cuda/cuda_edges.c 's/if \(has_bit\(before, waits\[i\]\)\)/if (i > 0)/' -- golden/codegen/cuda_waits
+mutant 'waits: what reads does not wait for what wrote' codegen/cuda/cuda_waits.c 's/^            (wait_for\(m, arena, \&waits, place->segments\[s\].writer\);)/            if (i == 0) \1/' -- simt/orders
+mutant 'waits: what overwrites does not wait for what wrote' codegen/cuda/cuda_waits.c 's/^            (wait_for\(m, arena, \&waits, place->segments\[s\].writer\);)/            if (i > 0) \1/' -- simt/orders
+mutant 'waits: what overwrites does not wait for what reads' codegen/cuda/cuda_waits.c 's/i == 0 \&\& r; r = r->next/false \&\& r; r = r->next/' -- simt/orders
+mutant 'calls of a library side by side' runtime/device/backend_cuda.c 's/if \(launch->conv \&\& last >= 0\)/if (false \&\& last >= 0)/' -- simt/cudnn trials
 mutant 'captures that failed are forgotten' runtime/device/cudnn_conv.c 's/cudnn_remember\(d->cudnn, \&plan->kernels.*;//' -- simt/cudnn 'no capture'
 mutant 'kernels loaded at their first launch' runtime/device/cuda_api.c 's/setenv\("CUDA_MODULE_LOADING".*;//' -- simt/end_to_end 'trace of a network'
 mutant 'launches are part of kernels' runtime/device/backend_cuda.c 's/milliseconds \* 1e-3 - d->launch_seconds/milliseconds * 1e-3/' -- simt/end_to_end infer profile

@@ -24,6 +24,9 @@ typedef struct CudaGroup {
     int number[CUDA_GROUP_STEPS]; /* of each step in its program, ascending */
     int buffer_count;             /* at most */
     int parts;                    /* blocks that share a chunk of the sums, each with a row (cuda_parts.c) */
+    int before_count;
+    struct CudaGroup **before; /* those that must have ended before it begins */
+    int launch;                /* the number of its launch among the stages', once that is known (cuda_edges.c) */
 } CudaGroup;
 
 /* A kernel that is being printed. */
@@ -37,14 +40,14 @@ typedef struct CudaKernel {
     bool tensor;     /* tensor cores make its products */
 } CudaKernel;
 
-/* Groups that do not depend on each other. */
+/* Groups that do not depend on each other; calls of one kernel among them are one launch. */
 typedef struct CudaLevel {
     int group_count, group_capacity;
     CudaGroup **groups;
 } CudaLevel;
 
 /* The calls of the program's stages: put into stages of independent calls, as few as there can be; calls of one kernel
- * are neighbours. */
+ * are neighbours, one launch, which says what launches it waits for. */
 void cg_cuda_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls);
 void cg_cuda_add_prelude(Str *out, const CgOptions *options);
 /* Kernels that a library's convolutions need, when there are any (cuda_conv.c). */
@@ -56,6 +59,14 @@ void cg_cuda_add_helpers(CgModule *module);
 typedef enum CudaRound { CUDA_PREPARED, CUDA_CHOOSING, CUDA_REST, CUDA_ROUNDS } CudaRound;
 /* Those of a round, grouped: level after level. */
 CudaLevel *cuda_group_steps(Arena *arena, const CgProgram *program, CudaRound round, int *level_count);
+
+/* ---- cuda_edges.c ---- */
+/* The launches of a list of stages, and which come before which. */
+typedef struct CudaEdges CudaEdges;
+CudaEdges *cuda_edges_create(Arena *arena);
+/* Of a level whose groups' calls are the steps of `stage`, in the same order: numbers its launches and gives each those it
+ * waits for, but none that another of them waits for anyway. */
+void cuda_edges_add(CudaEdges *edges, const CudaLevel *level, PlanStage *stage);
 
 /* ---- cuda_steps.c ---- */
 PlanLaunch cuda_step_launch(const CgStep *step);

@@ -233,6 +233,17 @@ static void delay(const Grouping *g, CudaDraft *draft) {
     }
 }
 
+/* The groups of what the draft waits for. */
+static void add_before(Arena *arena, const CudaDraft *draft) {
+    CudaGroup *group = draft->made;
+    int capacity = 0;
+    for (int i = 0; i < draft->before_count; i++) {
+        const CudaDraft *before = cuda_draft_root(draft->before[i]);
+        if (before != draft)
+            ARENA_PUSH(arena, group->before, group->before_count, capacity, before->made);
+    }
+}
+
 static CudaLevel *finish(Grouping *g, Arena *arena) {
     CudaLevel *levels = ARENA_ARRAY(arena, CudaLevel, g->level_count);
     for (int i = g->level_count - 1; i >= 0; i--)
@@ -241,15 +252,19 @@ static CudaLevel *finish(Grouping *g, Arena *arena) {
                 delay(g, g->levels[i].drafts[j]);
     for (int i = 0; i < g->level_count; i++) {
         for (int j = 0; j < g->levels[i].count; j++) {
-            const CudaDraft *draft = g->levels[i].drafts[j];
+            CudaDraft *draft = g->levels[i].drafts[j];
             CudaLevel *level = &levels[draft->level - 1];
             if (draft->joined)
                 continue;
-            CudaGroup *group = ARENA_NEW(arena, CudaGroup);
-            *group = draft->group;
-            ARENA_PUSH(arena, level->groups, level->group_count, level->group_capacity, group);
+            draft->made = ARENA_NEW(arena, CudaGroup);
+            *draft->made = draft->group;
+            ARENA_PUSH(arena, level->groups, level->group_count, level->group_capacity, draft->made);
         }
     }
+    for (int i = 0; i < g->level_count; i++)
+        for (int j = 0; j < g->levels[i].count; j++)
+            if (!g->levels[i].drafts[j]->joined)
+                add_before(arena, g->levels[i].drafts[j]);
     return levels;
 }
 

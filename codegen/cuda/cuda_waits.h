@@ -14,8 +14,9 @@ typedef struct CudaDraft {
     struct CudaDraft *joined;
     struct CudaDraft **before; /* all that it waits for; some may have been merged since */
     int before_count, before_capacity;
-    int found;  /* the search that has met it last */
-    int latest; /* level at which it can still be done; 0: the last */
+    int found;       /* the search that has met it last */
+    int latest;      /* level at which it can still be done; 0: the last */
+    CudaGroup *made; /* what has become of it */
 } CudaDraft;
 
 /* The group that a draft has become part of. */

@@ -189,9 +189,10 @@ static void emit_group(CgModule *module, CgProgram *program, const CudaGroup *gr
 
 /* ---- a program ---- */
 
-/* Calls of one kernel become neighbours, in their old order. */
-static void sort_calls(CgModule *module, PlanStage *stage) {
+/* Calls of one kernel become neighbours, in their old order, and so do their groups. */
+static void sort_calls(CgModule *module, CudaLevel *level, PlanStage *stage) {
     PlanStep *calls = ARENA_ARRAY(module->arena, PlanStep, stage->step_count);
+    CudaGroup **groups = ARENA_ARRAY(module->arena, CudaGroup *, stage->step_count);
     int *first = ARENA_ARRAY(module->arena, int, module->kernel_count);
     int *next = ARENA_ARRAY(module->arena, int, stage->step_count), at = 0;
     for (int i = stage->step_count - 1; i >= 0; i--) {
@@ -200,11 +201,14 @@ static void sort_calls(CgModule *module, PlanStage *stage) {
     }
     for (int i = 0; i < stage->step_count; i++) {
         int kernel = stage->steps[i].kernel;
-        for (int j = first[kernel]; j; j = next[j - 1])
-            calls[at++] = stage->steps[j - 1];
+        for (int j = first[kernel]; j; j = next[j - 1], at++) {
+            calls[at] = stage->steps[j - 1];
+            groups[at] = level->groups[j - 1];
+        }
         first[kernel] = 0;
     }
     stage->steps = calls;
+    level->groups = groups;
 }
 
 /* The levels of a round. */
@@ -227,15 +231,17 @@ void cg_cuda_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls
     for (int round = 0; round < CUDA_ROUNDS; round++)
         levels[round].levels = cuda_group_steps(module->arena, program, (CudaRound)round, &levels[round].count);
     choose_parts(program, levels);
+    CudaEdges *prepared = cuda_edges_create(module->arena), *rest = cuda_edges_create(module->arena);
     for (int round = 0; round < CUDA_ROUNDS; round++) {
         for (int i = 0; i < levels[round].count; i++) {
-            const CudaLevel *level = &levels[round].levels[i];
+            CudaLevel *level = &levels[round].levels[i];
             PlanStage stage = {.domain = DOMAIN_parallel};
             for (int j = 0; j < level->group_count; j++)
                 emit_group(module, program, level->groups[j], &stage);
             if (!level->group_count)
                 continue;
-            sort_calls(module, &stage);
+            sort_calls(module, level, &stage);
+            cuda_edges_add(round == CUDA_PREPARED ? prepared : rest, level, &stage);
             cg_add_stage(module, calls, round == CUDA_PREPARED, stage);
         }
         if (round == CUDA_CHOOSING)

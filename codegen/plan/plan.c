@@ -1,6 +1,8 @@
 /* plan.c: the words of plans, and what is asked of one. */
 #include "codegen/plan/plan_names.h"
 
+#include <stdlib.h>
+
 #define WORDS(name, ...)                                                                                               \
     static const char *const name##_words[] = {__VA_ARGS__};                                                           \
     const PlanWords plan_##name = {sizeof name##_words / sizeof *name##_words, name##_words}
@@ -64,6 +66,43 @@ uint64_t plan_case(double fell_on) {
     return fell_on >= 0 && fell_on < IR_MAX_CASES ? UINT64_C(1) << (int)fell_on : 0;
 }
 
-bool plan_starts_together(const PlanStep *a, const PlanStep *b) {
+static bool starts_together(const PlanStep *a, const PlanStep *b) {
     return a->kernel == b->kernel && a->when.choice == b->when.choice && a->when.cases == b->when.cases;
+}
+
+int plan_count_together(const PlanStage *stage, int first) {
+    enum { MOST = 65535 /* a grid's y */ };
+    int end = first + 1;
+    while (end < stage->step_count && end - first < MOST && starts_together(&stage->steps[end], &stage->steps[first]))
+        end++;
+    return end - first;
+}
+
+int plan_count_launches(const PlanStage *stages, int count) {
+    int launches = 0;
+    for (int i = 0; i < count; i++)
+        for (int j = 0; j < stages[i].step_count; j += plan_count_together(&stages[i], j))
+            launches++;
+    return launches;
+}
+
+int plan_longest_chain(const PlanGraph *graph) {
+    int *length = calloc((size_t)plan_count_launches(graph->stages, graph->stage_count) + 1, sizeof *length);
+    int number = 0, longest = 0, before = 0;
+    for (int i = 0; length && i < graph->stage_count; i++) {
+        const PlanStage *stage = &graph->stages[i];
+        before = i == graph->choosing_count ? longest : before;
+        for (int j = 0; j < stage->step_count; j += plan_count_together(stage, j)) {
+            const PlanStep *step = &stage->steps[j];
+            length[number] = before;
+            for (int k = 0; k < step->wait_count; k++)
+                if (length[step->waits[k]] > length[number])
+                    length[number] = length[step->waits[k]];
+            length[number]++;
+            longest = length[number] > longest ? length[number] : longest;
+            number++;
+        }
+    }
+    free(length);
+    return longest;
 }

@@ -46,8 +46,10 @@ typedef struct PlanStep {
     PlanBuffer *buffers;
     int int_count;
     int64_t *ints;
-    PlanLaunch launch; /* target cuda, as is the next */
+    PlanLaunch launch; /* target cuda, as are the next */
     int64_t threads;
+    int wait_count; /* the first of those that are started together: launches that must have ended before, by number */
+    int *waits;
 } PlanStep;
 
 typedef enum PlanDomain {
@@ -144,8 +146,12 @@ Plan *plan_parse(Arena *arena, const char *json, size_t length, Error *error);
 const PlanGraph *plan_find_graph(const Plan *plan, GraphKind kind); /* NULL when absent */
 /* The bit of the case that a choice fell on, in PlanWhen.cases; 0: on none. */
 uint64_t plan_case(double fell_on);
-/* May neighbours of a stage of independent steps be started together: one kernel, and one condition? */
-bool plan_starts_together(const PlanStep *a, const PlanStep *b);
+/* Neighbours of a stage of independent steps that are started together, by one launch: how many, from this one on. They
+ * have one kernel and one condition. The launches of a graph's stages are counted from 0, those of `prepare` too. */
+int plan_count_together(const PlanStage *stage, int first);
+int plan_count_launches(const PlanStage *stages, int count);
+/* The most launches of which each waits for the one before. Stages on the two sides of `choosing` wait as a whole. */
+int plan_longest_chain(const PlanGraph *graph);
 /* Bytes of an element of memory where numbers have this precision. */
 int64_t plan_element_bytes(CgPrecision precision, IrDtype dtype);
 /* Bytes of a tensor with n images. */

@@ -72,8 +72,9 @@ static json_t *outputs_json(const PlanGraph *graph) {
 /* ---- steps ---- */
 
 /* "3 i0 s256 p0 #77": a kernel, its buffers, its constants; where threads are started, then "*images 4096"; where it is
- * called by choice, then "?2:1,3": where choice 2 is 1 or 3. */
-static void add_step(const Plan *plan, const PlanStep *step, Str *text) {
+ * called by choice, then "?2:1,3": where choice 2 is 1 or 3. The first of a launch ends with "<4,7": the launches it waits
+ * for. */
+static void add_step(const Plan *plan, const PlanStep *step, bool first, Str *text) {
     str_addf(text, "%s%d", text->length ? ";" : "", step->kernel);
     for (int i = 0; i < step->buffer_count; i++) {
         char letter = plan_place_letters[step->buffers[i].place];
@@ -90,6 +91,10 @@ static void add_step(const Plan *plan, const PlanStep *step, Str *text) {
     for (int c = 0, count = 0; step->when.choice && c < IR_MAX_CASES; c++)
         if (step->when.cases >> c & 1)
             str_addf(text, "%c%d", count++ ? ',' : ':', c);
+    if (plan_starts_threads[plan->target] && first)
+        str_add(text, " <");
+    for (int i = 0; i < step->wait_count; i++)
+        str_addf(text, "%s%d", i ? "," : "", step->waits[i]);
 }
 
 /* ["w64", "w128"] */
@@ -108,8 +113,10 @@ static json_t *stages_json(const Plan *plan, const PlanStage *stages, int count)
     Arena *arena = arena_create();
     for (int i = 0; i < count; i++) {
         Str steps = str_create(arena);
-        for (int j = 0; j < stages[i].step_count; j++)
-            add_step(plan, &stages[i].steps[j], &steps);
+        for (int j = 0, end = 0; j < stages[i].step_count; j++) {
+            add_step(plan, &stages[i].steps[j], j == end, &steps);
+            end = j == end ? end + plan_count_together(&stages[i], j) : end;
+        }
         json_append(array,
                     json_pack("{s:s,s:s}", "domain", word(&plan_domains, stages[i].domain), "steps", steps.data));
     }
@@ -129,6 +136,8 @@ static json_t *graphs_json(const Plan *plan) {
         json_add(object, "outputs", outputs_json(graph));
         json_add(object, "prepare", stages_json(plan, graph->prepare, graph->prepare_count));
         json_add(object, "stages", stages_json(plan, graph->stages, graph->stage_count));
+        if (plan_starts_threads[plan->target])
+            json_add(object, "chain", json_integer(plan_longest_chain(graph)));
         if (graph->choice_count) {
             json_add(object, "choices", choices_json(graph));
             json_add(object, "choosing", json_integer(graph->choosing_count));

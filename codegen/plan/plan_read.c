@@ -4,6 +4,7 @@
 #include "codegen/plan/plan_names.h"
 
 #include <jansson.h>
+#include <limits.h>
 #include <string.h>
 
 typedef struct PlanReader {
@@ -232,6 +233,19 @@ static bool take_when(PlanReader *r, const char **text, const PlanGraph *g, Plan
     return when->cases || fail(r, "a step should say where it is called");
 }
 
+/* "<4,7"; "<" waits for nothing. */
+static bool take_waits(PlanReader *r, const char **text, int most, PlanStep *s) {
+    s->waits = ARENA_ARRAY(r->arena, int, most + 1);
+    while (**text >= '0' && **text <= '9') {
+        int64_t launch;
+        if (!take_int(r, text, &launch))
+            return false;
+        s->waits[s->wait_count++] = launch > INT_MAX ? INT_MAX : (int)launch;
+        *text += **text == ',';
+    }
+    return true;
+}
+
 static int count_before(const char *text, const char *end, char letter) {
     int count = 0;
     for (; text < end; text++)
@@ -250,7 +264,7 @@ static bool take_step(PlanReader *r, const char **text, const PlanGraph *g, Plan
     int words = count_before(*text, end, ' '), ints = count_before(*text, end, '#');
     s->buffers = ARENA_ARRAY(r->arena, PlanBuffer, words);
     s->ints = ARENA_ARRAY(r->arena, int64_t, ints);
-    while (**text == ' ' && (*text)[1] != '#' && (*text)[1] != '*' && (*text)[1] != '?') {
+    while (**text == ' ' && (*text)[1] != '#' && (*text)[1] != '*' && (*text)[1] != '?' && (*text)[1] != '<') {
         ++*text;
         if (!take_buffer(r, text, g, &s->buffers[s->buffer_count++]))
             return false;
@@ -270,6 +284,11 @@ static bool take_step(PlanReader *r, const char **text, const PlanGraph *g, Plan
     if (str_starts_with(*text, " ?")) {
         *text += 2;
         if (!take_when(r, text, g, &s->when))
+            return false;
+    }
+    if (plan_starts_threads[r->plan->target] && str_starts_with(*text, " <")) {
+        *text += 2;
+        if (!take_waits(r, text, 1 + count_before(*text, end, ','), s))
             return false;
     }
     return *text == end || fail(r, "a step goes on where it should end");
@@ -295,16 +314,35 @@ static bool read_stage(PlanReader *r, json_t *object, const PlanGraph *g, PlanSt
     return true;
 }
 
+/* The first step of every launch says which earlier ones it waits for, no other does. */
+static bool check_waits(PlanReader *r, const PlanStage *stage, int *launches) {
+    for (int j = 0, next = 0; j < stage->step_count; j++) {
+        const PlanStep *step = &stage->steps[j];
+        r->step = j;
+        if ((j == next) != (step->waits != NULL))
+            return fail(r, j == next ? "a launch should say what it waits for" : "only a launch waits for others");
+        for (int k = 0; k < step->wait_count; k++)
+            if (step->waits[k] >= *launches)
+                return fail(r, "a launch waits for one that is not before it");
+        *launches += j == next;
+        next = j == next ? j + plan_count_together(stage, j) : next;
+    }
+    r->step = -1;
+    return true;
+}
+
 static bool read_stages(PlanReader *r, json_t *object, const char *key, const PlanGraph *g, PlanStage **stages,
                         int *count) {
     json_t *list = read_list(r, object, key);
     if (!list)
         return false;
+    int launches = 0;
     *count = (int)json_array_size(list);
     *stages = ARENA_ARRAY(r->arena, PlanStage, *count);
     for (int i = 0; i < *count; i++) {
         const char *before = within(r, key, (size_t)i);
-        if (!read_stage(r, json_array_get(list, (size_t)i), g, &(*stages)[i]))
+        if (!read_stage(r, json_array_get(list, (size_t)i), g, &(*stages)[i]) ||
+            (plan_starts_threads[r->plan->target] && !check_waits(r, &(*stages)[i], &launches)))
             return false;
         r->where = before;
     }

@@ -226,8 +226,9 @@ static char *address(const Device *d, char place, long long offset) {
                           : d->input;
 }
 
-/* "3 i0 s256 #77 *images 4096": kernel, buffers, constants, how many threads. Returns what is behind it. One call a
- * launch. (Neighbours with one kernel could be started together, with a row for each and grid.y of them.) */
+/* "3 i0 s256 #77 *images 4096 <4,7": kernel, buffers, constants, how many threads, which launches it waits for: here it
+ * waits for all. Returns what is behind it. One call a launch. (Neighbours with one kernel could be started together, with a
+ * row for each and grid.y of them.) */
 static const char *launch(const Device *d, const char *step) {
     int64_t row[256];
     int count = 0;
@@ -246,7 +247,7 @@ static const char *launch(const Device *d, const char *step) {
     dim3 grid = {(unsigned)((threads + 255) / 256), 1, 1}, block = {256, 1, 1};
     grid.x = grid.x ? grid.x : 1;
     check(cudaLaunchKernel(d->kernels[kernel], grid, block, arguments, 0, NULL), "launching a kernel");
-    return at;
+    return at + strcspn(at, ";\"");
 }
 
 static void run_stages(const Device *d, const char *stages) {

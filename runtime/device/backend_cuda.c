@@ -1,6 +1,6 @@
 /* backend_cuda.c: a GPU as a device: generated CUDA source, NVRTC, the CUDA runtime. A run copies its inputs and the
  * run-time block from pinned memory and launches the graph's stages as one CUDA graph, which is captured the first
- * time; the launches of a stage are side by side in it. Kernels take any number of images up to the module's largest,
+ * time; in it a launch waits for those alone that the plan names. Kernels take any number of images up to the module's largest,
  * so there is one capture for all batches. With a profile every launch is timed by itself, without capture. What follows the
  * choices of a graph is launched one by one too: which launches, those say, which the host reads in between. */
 #include "runtime/device/backend_cuda.h"
@@ -25,13 +25,13 @@ static bool open_device(RtDevice *d, Error *error) {
         return error_set(error, ERROR_MACHINE, "there is no GPU number %d; this machine has %d, counted from 0",
                          d->number, devices);
     return cuda_check(&d->api, d->api.SetDevice(d->number), "opening the GPU", error) &&
-           cuda_api_arch(&d->api, d->number, d->arena, &d->arch, error) && cuda_lanes_open(&d->api, &d->lanes, error);
+           cuda_api_arch(&d->api, d->number, d->arena, &d->arch, error) && cuda_stream_open(&d->api, &d->stream, error);
 }
 
 static void cuda_close(RtDevice *d) {
     if (d->private_memory)
         d->api.Free(d->private_memory);
-    cuda_lanes_close(&d->api, &d->lanes);
+    cuda_stream_close(&d->api, &d->stream);
     cudnn_close(d->cudnn);
     arena_destroy(d->arena);
 }
@@ -87,7 +87,7 @@ static void *cuda_allocate(RtDevice *d, size_t bytes) {
     void *memory = NULL;
     if (d->api.Malloc(&memory, ALIGN_UP(bytes + 1, CUDA_ALIGNMENT)) != CUDA_SUCCESS)
         return NULL;
-    note_failure(d, d->api.MemsetAsync(memory, 0, ALIGN_UP(bytes + 1, CUDA_ALIGNMENT), d->lanes.streams[0]),
+    note_failure(d, d->api.MemsetAsync(memory, 0, ALIGN_UP(bytes + 1, CUDA_ALIGNMENT), d->stream),
                  "clearing memory of the GPU");
     return memory;
 }
@@ -205,7 +205,7 @@ static void cuda_profile(RtDevice *d, RtBound *b, ProfileGraph *profile) {
     CudaEmpty empty;
     Error ignored = {ERROR_NONE, ""};
     if (d->launch_seconds <= 0 && cuda_empty_open(&d->api, d->arch, &empty, &ignored)) {
-        d->launch_seconds = cuda_empty_seconds(&d->api, &empty, d->lanes.streams[0]);
+        d->launch_seconds = cuda_empty_seconds(&d->api, &empty, d->stream);
         cuda_empty_close(&d->api, &empty);
     }
     b->profile = profile;
@@ -231,16 +231,6 @@ static unsigned count_blocks(const Plan *plan, const PlanStep *step) {
     return (unsigned)(blocks < 1 ? 1 : blocks < MOST ? blocks : MOST);
 }
 
-/* The steps of a stage are independent of each other: neighbours with one kernel are started together. */
-static int count_together(const PlanStage *stage, int first) {
-    enum { MOST = 65535 };
-    int end = first + 1;
-    while (end < stage->step_count && end - first < MOST &&
-           plan_starts_together(&stage->steps[end], &stage->steps[first]))
-        end++;
-    return end - first;
-}
-
 /* Kernel arguments: a row of the table for each call (codegen/cuda/emit_cuda.c), the run-time block, the distance of two
  * images' private values. */
 static int64_t *add_row(const RtDevice *d, const RtBound *b, const PlanStep *step, int64_t *row) {
@@ -257,9 +247,8 @@ static int64_t *make_launches(const RtDevice *d, RtBound *b, Part *part, int64_t
         const PlanStage *stage = &part->stages[i];
         for (int j = 0, count; j < stage->step_count; j += count) {
             const PlanStep *step = &stage->steps[j];
-            count = count_together(stage, j);
+            count = plan_count_together(stage, j);
             Launch launch = {step->kernel,
-                             i,
                              {count_blocks(b->module->base.plan, step), (unsigned)count, 1},
                              (char *)b->table + (row - rows) * (ptrdiff_t)sizeof *rows,
                              step,
@@ -281,6 +270,7 @@ static bool make_table(RtDevice *d, RtBound *b, Error *error) {
         return error_set(error, ERROR_MACHINE, "out of memory: %zu bytes for the table of calls", b->table_bytes);
     int64_t *row = make_launches(d, b, &b->prepare, rows, rows);
     row = make_launches(d, b, &b->choosing, rows, row);
+    b->stages.before = b->choosing.launch_count;
     make_launches(d, b, &b->stages, rows, row);
     cuda_upload(d, b->table, rows, b->table_bytes);
     free(rows);
@@ -290,7 +280,7 @@ static bool make_table(RtDevice *d, RtBound *b, Error *error) {
 }
 
 static int start(RtDevice *d, RtBound *b, const Launch *launch) {
-    return cuda_start_on(d, b, launch, d->lanes.streams[0]);
+    return cuda_start_on(d, b, launch, d->stream);
 }
 
 static int profile_launch(RtDevice *d, RtBound *b, const Launch *launch) {
@@ -299,10 +289,10 @@ static int profile_launch(RtDevice *d, RtBound *b, const Launch *launch) {
     double now = profile_clock();
     d->api.EventCreateWithFlags(&begin, 0);
     d->api.EventCreateWithFlags(&end, 0);
-    d->api.EventRecord(begin, d->lanes.streams[0]);
+    d->api.EventRecord(begin, d->stream);
     int status = start(d, b, launch);
-    d->api.EventRecord(end, d->lanes.streams[0]);
-    d->api.StreamSynchronize(d->lanes.streams[0]);
+    d->api.EventRecord(end, d->stream);
+    d->api.StreamSynchronize(d->stream);
     d->api.EventElapsedTime(&milliseconds, begin, end);
     d->api.EventDestroy(begin);
     d->api.EventDestroy(end);
@@ -337,35 +327,47 @@ static bool launch_part(RtDevice *d, RtBound *b, const Part *part, Error *error)
 
 enum { NOBODY = -1 };
 
-/* The launches of a stage, over several lanes; all have ended before the next stage begins. *failed: the kernel that
- * could not be launched. */
-static bool launch_stage(RtDevice *d, RtBound *b, const Launch *launches, int count, int *failed, Error *error) {
-    int lanes = count < d->lanes.count ? count : d->lanes.count;
-    bool ok = cuda_lanes_fork(&d->api, &d->lanes, lanes, error);
-    for (int i = 0; ok && i < count; i++) {
-        ok = cuda_check(&d->api, cuda_start_on(d, b, &launches[i], d->lanes.streams[i % lanes]),
-                        b->module->base.plan->kernels[launches[i].kernel].name, error);
-        *failed = ok ? NOBODY : launches[i].kernel;
+/* What launch i waits for: those of this part that the plan names, and cuDNN's calls of one shape, which share its memory,
+ * for each other. ends: the nodes of the launches before it. */
+static void find_nodes(const Part *part, int i, const CudaNodes *ends, Arena *arena, CudaNodes *found) {
+    const Launch *launch = &part->launches[i];
+    for (int k = 0; k < launch->steps->wait_count; k++) {
+        int before = launch->steps->waits[k] - part->before;
+        if (before >= 0)
+            cuda_nodes_add(found, &ends[before], arena);
     }
-    return ok && cuda_lanes_join(&d->api, &d->lanes, lanes, error);
+    int last = i - 1;
+    while (launch->conv && last >= 0 && part->launches[last].conv != launch->conv)
+        last--;
+    if (launch->conv && last >= 0)
+        cuda_nodes_add(found, &ends[last], arena);
 }
 
-static bool launch_stages(RtDevice *d, RtBound *b, const Part *part, int *failed, Error *error) {
-    for (int i = 0, end; i < part->launch_count; i = end) {
-        for (end = i + 1; end < part->launch_count && part->launches[end].stage == part->launches[i].stage;)
-            end++;
-        if (!launch_stage(d, b, &part->launches[i], end - i, failed, error))
-            return false;
+/* *failed: the kernel that could not be launched. */
+static bool put_launches(RtDevice *d, RtBound *b, const Part *part, int *failed, Error *error) {
+    Arena *arena = arena_create();
+    CudaNodes *ends = ARENA_ARRAY(arena, CudaNodes, part->launch_count);
+    bool ok = true;
+    for (int i = 0; ok && i < part->launch_count; i++) {
+        const Launch *launch = &part->launches[i];
+        CudaNodes waits = {0};
+        find_nodes(part, i, ends, arena, &waits);
+        ok = cuda_capture_after(&d->api, d->stream, &waits, error) &&
+             cuda_check(&d->api, cuda_start_on(d, b, launch, d->stream),
+                        b->module->base.plan->kernels[launch->kernel].name, error) &&
+             cuda_capture_last(&d->api, d->stream, arena, &ends[i], error);
+        *failed = ok ? NOBODY : launch->kernel;
     }
-    return true;
+    arena_destroy(arena);
+    return ok;
 }
 
 static bool capture(RtDevice *d, RtBound *b, Part *part, int *failed, Error *error) {
     *failed = NOBODY;
-    if (!cuda_capture_begin(&d->api, &d->lanes, error))
+    if (!cuda_capture_begin(&d->api, d->stream, error))
         return false;
-    bool put = launch_stages(d, b, part, failed, error);
-    return cuda_capture_end(&d->api, &d->lanes, put, &part->captured, error);
+    bool put = put_launches(d, b, part, failed, error);
+    return cuda_capture_end(&d->api, d->stream, put, &part->captured, error);
 }
 
 /* Of the kernel that failed; of all when that is one of ours, or nobody knows which it was: what a library does may show
@@ -386,7 +388,7 @@ static bool capture_part(RtDevice *d, RtBound *b, Part *part, Error *error) {
     int failed;
     while (!capture(d, b, part, &failed, error)) {
         Error renewing = {ERROR_NONE, ""};
-        if (!cuda_lanes_renew(&d->api, &d->lanes, &renewing) || !drop_convs(d, b, part, failed))
+        if (!cuda_stream_renew(&d->api, &d->stream, &renewing) || !drop_convs(d, b, part, failed))
             return false;
         *error = renewing;
     }
@@ -400,13 +402,13 @@ static bool run_part(RtDevice *d, RtBound *b, Part *part, Error *error) {
     if (b->profile || by_choice || !cuda_api_has_graphs(&d->api))
         return launch_part(d, b, part, error);
     return (part->captured || capture_part(d, b, part, error)) &&
-           cuda_check(&d->api, d->api.GraphLaunch(part->captured, d->lanes.streams[0]), "launching a step", error);
+           cuda_check(&d->api, d->api.GraphLaunch(part->captured, d->stream), "launching a step", error);
 }
 
 static bool send(RtDevice *d, void *to, void *pinned, const void *from, size_t bytes, Error *error) {
     memcpy(pinned, from, bytes);
-    return cuda_check(&d->api, d->api.MemcpyAsync(to, pinned, bytes, CUDA_TO_DEVICE, d->lanes.streams[0]),
-                      "copying to the GPU", error);
+    return cuda_check(&d->api, d->api.MemcpyAsync(to, pinned, bytes, CUDA_TO_DEVICE, d->stream), "copying to the GPU",
+                      error);
 }
 
 static bool send_inputs(RtDevice *d, RtBound *b, const void *const *inputs, const NdRun *run, Error *error) {
@@ -425,11 +427,10 @@ static bool fetch_choices(RtDevice *d, RtBound *b, Error *error) {
     for (int i = 0; ok && i < b->graph->choice_count; i++)
         ok = cuda_check(&d->api,
                         d->api.MemcpyAsync(&b->choices[i], cuda_resolve(d, b, &b->graph->choices[i]),
-                                           is_double(b) ? sizeof(double) : sizeof(float), CUDA_TO_HOST,
-                                           d->lanes.streams[0]),
+                                           is_double(b) ? sizeof(double) : sizeof(float), CUDA_TO_HOST, d->stream),
                         "copying from the GPU", error);
-    return ok && (!b->graph->choice_count || cuda_check(&d->api, d->api.StreamSynchronize(d->lanes.streams[0]),
-                                                        "running a step on the GPU", error));
+    return ok && (!b->graph->choice_count ||
+                  cuda_check(&d->api, d->api.StreamSynchronize(d->stream), "running a step on the GPU", error));
 }
 
 static bool run_all(RtDevice *d, RtBound *b, const void *const *inputs, const NdRun *run, bool prepare, Error *error) {
@@ -438,7 +439,7 @@ static bool run_all(RtDevice *d, RtBound *b, const void *const *inputs, const Nd
     return cuda_check(&d->api, d->api.SetDevice(d->number), "choosing the GPU", error) && make_table(d, b, error) &&
            send_inputs(d, b, inputs, run, error) && (!prepare || run_part(d, b, &b->prepare, error)) &&
            run_part(d, b, &b->choosing, error) && fetch_choices(d, b, error) && run_part(d, b, &b->stages, error) &&
-           cuda_check(&d->api, d->api.StreamSynchronize(d->lanes.streams[0]), "running a step on the GPU", error);
+           cuda_check(&d->api, d->api.StreamSynchronize(d->stream), "running a step on the GPU", error);
 }
 
 static bool cuda_launch(RtDevice *d, RtBound *b, const void *const *inputs, const NdRun *run, bool prepare,

@@ -3,7 +3,7 @@
 #define NDARTS_RUNTIME_DEVICE_BACKEND_CUDA_H
 
 #include "runtime/device/backend.h"
-#include "runtime/device/cuda_lanes.h"
+#include "runtime/device/cuda_capture.h"
 #include "runtime/device/cuda_module.h"
 #include "runtime/device/cudnn.h"
 
@@ -12,7 +12,7 @@ struct RtDevice {
     Arena *arena;
     int number, threads; /* threads: for compiling */
     const char *arch;    /* "sm_90" */
-    CudaLanes lanes;
+    void *stream;
     void *private_memory; /* one image's private values for each image; graphs run one at a time, so they share it */
     size_t private_bytes;
     Cudnn *cudnn; /* NULL: not there, or not wanted; opened when the first plan has a use for it */
@@ -26,10 +26,9 @@ typedef struct CudaConv CudaConv; /* cudnn_conv.c: a kernel's calls as cuDNN com
 /* Calls of one kernel that are started together: grid.y of them, each with a row of the table. */
 typedef struct Launch {
     int kernel;
-    int stage; /* launches of one stage are independent of each other */
     CudaDim grid;
     void *rows;
-    const PlanStep *steps; /* the first of grid.y */
+    const PlanStep *steps; /* the first of grid.y, which says what the launch waits for */
     CudaConv *conv;        /* not NULL: cuDNN computes it */
 } Launch;
 
@@ -38,6 +37,7 @@ typedef struct Part {
     const PlanStage *stages;
     int count;
     int launch_count;
+    int before; /* launches of the graph's stages that are in a part before this one */
     Launch *launches;
     void *captured;
 } Part;

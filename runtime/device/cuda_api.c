@@ -10,6 +10,12 @@ static const char install_runtime[] =
     "install the CUDA toolkit 12.8 or later (package cuda-cudart, or `pip install nvidia-cuda-runtime`) and let "
     "LD_LIBRARY_PATH name its folder; --device=cpu needs none of it";
 
+/* In version 12 those with these parameters have other names, and others have theirs. */
+static void find_newer(CudaApi *api) {
+    library_find(api->library, "cudaStreamGetCaptureInfo_v3", &api->StreamGetCaptureInfo);
+    library_find(api->library, "cudaStreamUpdateCaptureDependencies_v2", &api->StreamUpdateCaptureDependencies);
+}
+
 static bool find_functions(CudaApi *api, const char **missing) {
     const struct {
         const char *name;
@@ -24,6 +30,7 @@ static bool find_functions(CudaApi *api, const char **missing) {
         if (!library_find(api->library, functions[i].name, functions[i].function) && functions[i].needed && !*missing)
             *missing = functions[i].name;
     }
+    find_newer(api);
     return *missing == NULL;
 }
 

@@ -39,7 +39,7 @@ enum {
     CUDA_PROGRAMMATIC_LAUNCH = 6, /* an attribute: may begin before what is in front of it on the stream has ended */
     CUDA_NON_BLOCKING = 1,
     CUDA_CAPTURE_THREAD_LOCAL = 1,
-    CUDA_EVENT_WITHOUT_TIME = 2,
+    CUDA_SET_CAPTURE_DEPENDENCIES = 1,
     CUDA_ATTRIBUTE_MAJOR = 75,
     CUDA_ATTRIBUTE_MINOR = 76
 };
@@ -76,7 +76,12 @@ enum {
     X(GraphLaunch, (void *executable, void *stream), false)                                                            \
     X(GraphExecDestroy, (void *executable), false)                                                                     \
     X(GraphDestroy, (void *graph), false)                                                                              \
-    X(StreamWaitEvent, (void *stream, void *event, unsigned flags), false)                                             \
+    X(StreamGetCaptureInfo,                                                                                            \
+      (void *stream, int *state, unsigned long long *id, void **graph, void *const **nodes, const void **edges,        \
+       size_t *count),                                                                                                 \
+      false)                                                                                                           \
+    X(StreamUpdateCaptureDependencies, (void *stream, void **nodes, const void *edges, size_t count, unsigned flags),  \
+      false)                                                                                                           \
     X(EventCreateWithFlags, (void **event, unsigned flags), false)                                                     \
     X(EventRecord, (void *event, void *stream), false)                                                                 \
     X(EventElapsedTime, (float *milliseconds, void *begin, void *end), false)                                          \

@@ -86,6 +86,6 @@ void *cuda_resolve(const RtDevice *d, const RtBound *b, const PlanBuffer *buffer
 }
 
 int cuda_copy(RtDevice *d, void *to, const void *from, size_t bytes, int kind) {
-    int status = d->api.MemcpyAsync(to, from, bytes, kind, d->lanes.streams[0]);
-    return status == CUDA_SUCCESS ? d->api.StreamSynchronize(d->lanes.streams[0]) : status;
+    int status = d->api.MemcpyAsync(to, from, bytes, kind, d->stream);
+    return status == CUDA_SUCCESS ? d->api.StreamSynchronize(d->stream) : status;
 }

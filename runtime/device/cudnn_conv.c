@@ -179,8 +179,8 @@ static CudaConv *create(RtDevice *d, const RtBound *b, const Launch *launch) {
 
 /* Once before it is captured: what it loads when it first runs could not be loaded then. */
 static bool runs(RtDevice *d, RtBound *b, const Launch *launch) {
-    return cuda_start_on(d, b, launch, d->lanes.streams[0]) == CUDA_SUCCESS &&
-           d->api.StreamSynchronize(d->lanes.streams[0]) == CUDA_SUCCESS;
+    return cuda_start_on(d, b, launch, d->stream) == CUDA_SUCCESS &&
+           d->api.StreamSynchronize(d->stream) == CUDA_SUCCESS;
 }
 
 /* A CUDA graph of some runs, as a step will have them: outside of one the processor may take longer than the GPU. */
@@ -188,22 +188,22 @@ static void *capture_runs(RtDevice *d, RtBound *b, const Launch *launch) {
     enum { RUNS = 10 };
     void *captured = NULL;
     Error ignored = {ERROR_NONE, ""};
-    if (!cuda_capture_begin(&d->api, &d->lanes, &ignored))
+    if (!cuda_capture_begin(&d->api, d->stream, &ignored))
         return NULL;
     bool ok = true;
     for (int i = 0; ok && i < RUNS; i++)
-        ok = cuda_start_on(d, b, launch, d->lanes.streams[0]) == CUDA_SUCCESS;
-    if (cuda_capture_end(&d->api, &d->lanes, ok, &captured, &ignored))
+        ok = cuda_start_on(d, b, launch, d->stream) == CUDA_SUCCESS;
+    if (cuda_capture_end(&d->api, d->stream, ok, &captured, &ignored))
         return captured;
-    cuda_lanes_renew(&d->api, &d->lanes, &ignored);
+    cuda_stream_renew(&d->api, &d->stream, &ignored);
     return NULL;
 }
 
 /* Seconds of a run; negative when it fails. */
 static double time_once(RtDevice *d, void *captured) {
     double begin = profile_clock();
-    bool ok = d->api.GraphLaunch(captured, d->lanes.streams[0]) == CUDA_SUCCESS &&
-              d->api.StreamSynchronize(d->lanes.streams[0]) == CUDA_SUCCESS;
+    bool ok =
+        d->api.GraphLaunch(captured, d->stream) == CUDA_SUCCESS && d->api.StreamSynchronize(d->stream) == CUDA_SUCCESS;
     return ok ? profile_clock() - begin : -1;
 }
 

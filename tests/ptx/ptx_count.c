@@ -4,7 +4,7 @@
  *
  * The plan is walked as the runtime walks it; of each kernel and each number of blocks the first launch is run: a few
  * blocks, spread over the grid, in memory that is all zeros (where it is not touched it costs none). Prints a line of
- * JSON for each launch: its level, kernel, origin, calls, blocks and threads of all calls, the bytes and operations of
+ * JSON for each launch: what launches it waits for, by their numbers, its kernel, origin, calls, blocks and threads of all calls, the bytes and operations of
  * the plan, and what a block does on average: warp instructions by class, sectors of 32 bytes of global memory, turns of
  * shared memory. bench/ptx_count.py adds them up. */
 #include "base/diag.h"
@@ -152,10 +152,12 @@ static void print_text(const char *text) {
     putchar('"');
 }
 
-static void print_launch(const Counter *c, int level, const PlanStep *step, int calls, unsigned blocks,
-                         const SimtCount *n) {
+static void print_launch(const Counter *c, const PlanStep *step, int calls, unsigned blocks, const SimtCount *n) {
     const PlanKernel *k = &c->plan->kernels[step->kernel];
-    printf("{\"level\":%d,\"kernel\":\"%s\",\"origin\":", level, k->name);
+    printf("{\"waits\":[");
+    for (int i = 0; i < step->wait_count; i++)
+        printf("%s%d", i ? "," : "", step->waits[i]);
+    printf("],\"kernel\":\"%s\",\"origin\":", k->name);
     print_text(k->origin);
     printf(",\"calls\":%d,\"blocks\":%u,\"bytes\":%lld,\"flops\":%lld,\"tensor\":%s", calls, blocks * (unsigned)calls,
            (long long)k->bytes * calls, (long long)k->flops * calls, k->tensor ? "true" : "false");
@@ -167,17 +169,16 @@ static void print_launch(const Counter *c, int level, const PlanStep *step, int 
 }
 
 /* As the runtime does: neighbours with one kernel are started together. */
-static void count_stage(Counter *c, const PlanStage *stage, int level) {
+static void count_stage(Counter *c, const PlanStage *stage) {
     for (int j = 0, calls; j < stage->step_count; j += calls) {
         const PlanStep *step = &stage->steps[j];
-        for (calls = 1; j + calls < stage->step_count && step[calls].kernel == step->kernel;)
-            calls++;
+        calls = plan_count_together(stage, j);
         int64_t outer = step->launch == LAUNCH_images   ? c->plan->batch
                         : step->launch == LAUNCH_chunks ? c->plan->chunks
                                                         : 1;
         unsigned blocks = (unsigned)((step->threads * outer + ND_BLOCK_THREADS - 1) / ND_BLOCK_THREADS);
         blocks = blocks ? blocks : 1;
-        print_launch(c, level, step, calls, blocks, count_launch(c, step, blocks));
+        print_launch(c, step, calls, blocks, count_launch(c, step, blocks));
     }
 }
 
@@ -191,6 +192,6 @@ int main(int argc, char **argv) {
     load_module(&c, output->units[0]);
     make_memory(&c);
     for (int i = 0; i < c.graph->stage_count; i++)
-        count_stage(&c, &c.graph->stages[i], i);
+        count_stage(&c, &c.graph->stages[i]);
     return 0;
 }

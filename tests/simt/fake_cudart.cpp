@@ -5,7 +5,9 @@
  * wait for them. New memory holds NaN. What must not be called while a graph is captured fails then.
  *
  * $SIMT_ORDER: 0, 1, 2, the order of the threads, and of a graph's operations as far as they are independent: as they
- * were put there, the latest that can be run first, or shuffled; $SIMT_MEMORY: bytes of the device; $SIMT_NO_DEVICE:
+ * were put there, the latest that can be run first, or shuffled, by $SIMT_SEED; $SIMT_DROP: number of an edge that graphs
+ * lack, from 0, those of one graph after those of the other; what waited along it comes before all that it need not wait for; $SIMT_EDGES: a
+ * file that says how many edges each graph has; $SIMT_MEMORY: bytes of the device; $SIMT_NO_DEVICE:
  * there is none; $SIMT_OTHER_ARCH: what is loaded was made for others; $SIMT_NO_LIBRARY_CAPTURE: other
  * libraries cannot be captured (late: and do not say so themselves); $SIMT_KEEP_POISON: cudaMemset of zeros leaves
  * NaN, so that what a kernel forgets to write is not zero by chance; $SIMT_LAUNCH_MS: how much longer events find each
@@ -38,6 +40,7 @@ enum Status {
     INVALID_IMAGE = 200,
     NO_DEVICE = 100,
     INVALID_HANDLE = 400,
+    ILLEGAL_STATE = 401,
     SYMBOL_NOT_FOUND = 500,
     NOT_READY = 600,
     NO_KERNEL_IMAGE = 209,
@@ -56,6 +59,7 @@ struct Node {
 
 struct Graph {
     std::vector<Node> nodes;
+    std::set<size_t> released; /* that the capturing stream no longer waits for, as it was told */
     bool invalid = false; /* something was done that cannot be captured */
 };
 
@@ -169,8 +173,8 @@ int put(void *handle, Operation operation) {
     return SUCCESS;
 }
 
-/* Does every node of the graph come before what comes after `last`? */
-bool all_joined(const Graph &graph, const std::set<size_t> &last) {
+/* These and all that comes before them. */
+std::set<size_t> all_before(const Graph &graph, const std::set<size_t> &last) {
     std::set<size_t> found, next = last;
     while (!next.empty()) {
         size_t node = *next.begin();
@@ -178,20 +182,49 @@ bool all_joined(const Graph &graph, const std::set<size_t> &last) {
         if (found.insert(node).second)
             next.insert(graph.nodes[node].after.begin(), graph.nodes[node].after.end());
     }
-    return found.size() == graph.nodes.size();
+    return found;
+}
+
+/* Does every node of the graph come before what comes after `last`? */
+bool all_joined(const Graph &graph, const std::set<size_t> &last) {
+    std::set<size_t> ends = last;
+    ends.insert(graph.released.begin(), graph.released.end());
+    return all_before(graph, ends).size() == graph.nodes.size();
 }
 
 /* Which of count operations that can be run is next. */
 size_t choose(size_t count) {
-    static unsigned random = 1;
+    static unsigned random = getenv("SIMT_SEED") ? (unsigned)atoi(getenv("SIMT_SEED")) : 1;
     const char *order = getenv("SIMT_ORDER");
     int kind = order ? atoi(order) % SIMT_ORDER_COUNT : 0;
     random = random * 1664525u + 1013904223u;
     return kind == SIMT_ascending ? 0 : kind == SIMT_descending ? count - 1 : (random >> 8) % count;
 }
 
-/* An order that the graph allows. */
-std::vector<Operation> put_in_order(const Graph &graph) {
+/* Takes out the edge that $SIMT_DROP says; gives what then comes first. */
+std::set<size_t> drop_edge(Graph &graph) {
+    static long count;
+    const char *drop = getenv("SIMT_DROP"), *edges = getenv("SIMT_EDGES");
+    long number = drop ? atol(drop) - count : -1, own = 0;
+    std::set<size_t> first;
+    for (size_t i = 0; i < graph.nodes.size(); i++) {
+        std::set<size_t> after = graph.nodes[i].after;
+        for (size_t j : after)
+            if (own++ == number) {
+                graph.nodes[i].after.erase(j);
+                first = all_before(graph, {i});
+            }
+    }
+    if (FILE *file = edges ? fopen(edges, "a") : nullptr) {
+        fprintf(file, "%ld\n", own);
+        fclose(file);
+    }
+    count += own;
+    return first;
+}
+
+/* An order that the graph allows, with what is in `first` before all else. */
+std::vector<Operation> put_in_order(const Graph &graph, const std::set<size_t> &first) {
     std::vector<Operation> operations;
     std::vector<std::vector<size_t>> before(graph.nodes.size());
     std::vector<size_t> waits_for, ready; /* ready: ascending */
@@ -204,6 +237,8 @@ std::vector<Operation> put_in_order(const Graph &graph) {
     }
     while (!ready.empty()) {
         auto next = ready.begin() + (long)choose(ready.size());
+        for (auto early = ready.begin(); early != ready.end() && !first.empty() && !first.count(*next); ++early)
+            next = first.count(*early) ? early : next;
         size_t node = *next;
         ready.erase(next);
         operations.push_back(graph.nodes[node].operation);
@@ -515,6 +550,39 @@ int cudaStreamBeginCapture(void *handle, int) {
     return SUCCESS;
 }
 
+/* A node is given as its number, from 1: of what the next operation on the stream comes after. */
+int cudaStreamGetCaptureInfo(void *handle, int *state, unsigned long long *, void **graph, void *const **nodes, const void **,
+                             size_t *count) {
+    static std::vector<void *> last;
+    Stream *stream = stream_of(handle);
+    *state = stream->capture ? 1 : 0;
+    *graph = stream->capture;
+    last.clear();
+    for (size_t node : stream->last)
+        last.push_back((void *)(node + 1));
+    *nodes = last.data();
+    *count = last.size();
+    return SUCCESS;
+}
+
+int cudaStreamUpdateCaptureDependencies(void *handle, void **nodes, const void *, size_t count, unsigned flags) {
+    Stream *stream = stream_of(handle);
+    if (!stream->capture)
+        return ILLEGAL_STATE;
+    if (stream->capture->invalid)
+        return CAPTURE_INVALIDATED;
+    std::set<size_t> given;
+    for (size_t i = 0; i < count; i++)
+        if ((size_t)nodes[i] - 1 >= stream->capture->nodes.size() || !given.insert((size_t)nodes[i] - 1).second)
+            return INVALID_VALUE;
+    if (flags == 1) {
+        stream->capture->released.insert(stream->last.begin(), stream->last.end());
+        stream->last.clear();
+    }
+    stream->last.insert(given.begin(), given.end());
+    return SUCCESS;
+}
+
 int cudaStreamEndCapture(void *handle, void **graph) {
     Graph *made = stream_of(handle)->capture;
     *graph = nullptr;
@@ -537,7 +605,8 @@ int cudaStreamEndCapture(void *handle, void **graph) {
 
 int cudaGraphInstantiateWithFlags(void **executable, void *graph, unsigned long long) {
     static int count;
-    *executable = new Executable{put_in_order(*(Graph *)graph), count++};
+    std::set<size_t> first = drop_edge(*(Graph *)graph);
+    *executable = new Executable{put_in_order(*(Graph *)graph, first), count++};
     return SUCCESS;
 }
 

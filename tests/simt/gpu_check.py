@@ -72,7 +72,7 @@ def both_parts(folder):
                            'kernels of a step': 'right', 'PyTorch, eager, a search': 'skipped'}, a['steps']
     measures = {row['measure']: row for row in a['measures']}
     assert measures['copy']['gb_per_s'] > 0 and all('failed' not in row for row in a['measures']), a['measures']
-    assert measures['chain']['levels'] == 16 and measures['fork and join over 8 streams']['levels'] == 2 and 'programmatic launch' in measures, measures
+    assert measures['chain']['levels'] == 16 and measures['levels of 8 launches']['levels'] == 2 and 'programmatic launch' in measures, measures
     assert [row['graph'] for row in a['times']] == ['train'] and a['times'][0]['median_s'] > 0, a['times']
     kernels = [row['kernel'] for row in a['kernels']['train']]
     assert len(kernels) > 12, kernels

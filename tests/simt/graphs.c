@@ -336,8 +336,7 @@ static bool run_stages(Test *t, const PlanGraph *g, const PlanStage *stages, int
     for (int i = 0; i < count; i++) {
         for (int j = 0, together; j < stages[i].step_count; j += together) {
             const PlanStep *steps = &stages[i].steps[j];
-            for (together = 1; j + together < stages[i].step_count && plan_starts_together(&steps[together], steps);)
-                together++;
+            together = plan_count_together(&stages[i], j);
             if (is_chosen(t, g, &steps->when) && !launch(t, steps, together))
                 return false;
         }

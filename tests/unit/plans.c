@@ -41,11 +41,13 @@ static void expect_tensors(const PlanTensor *a, int a_count, const PlanTensor *b
 static bool same_step(const PlanStep *a, const PlanStep *b) {
     bool same = a->kernel == b->kernel && a->buffer_count == b->buffer_count && a->int_count == b->int_count &&
                 a->launch == b->launch && a->threads == b->threads && a->when.choice == b->when.choice &&
-                a->when.cases == b->when.cases;
+                a->when.cases == b->when.cases && a->wait_count == b->wait_count;
     for (int i = 0; same && i < a->buffer_count; i++)
         same = a->buffers[i].place == b->buffers[i].place && a->buffers[i].offset == b->buffers[i].offset;
     for (int i = 0; same && i < a->int_count; i++)
         same = a->ints[i] == b->ints[i];
+    for (int i = 0; same && i < a->wait_count; i++)
+        same = a->waits[i] == b->waits[i];
     return same;
 }
 

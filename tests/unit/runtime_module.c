@@ -309,6 +309,48 @@ static void test_damaged_steps(void **state) {
     }
 }
 
+static const char *replace(const char *text, const char *old, const char *new) {
+    const char *at = strstr(text, old);
+    return arena_printf(arena, "%.*s%s%s", (int)(at - text), text, new, at + strlen(old));
+}
+
+/* Of a plan for a GPU, with these steps in the first graph's stage. */
+static Plan *parse_waits(const char *steps, Error *error) {
+    const char *text = replace(plan_text, "\"target\":\"c\"", "\"target\":\"cuda\"");
+    text = replace(text, "0 s0 r0 #2", "0 s0 r0 #2 *once 1 <");
+    text = replace(text, "1 i0 r0 p0;2 p0 w0", steps);
+    text = replace(text, "3 i0 w0", "3 i0 w0 *once 1 <");
+    text = replace(text, "4 w0 w32;5 s0", "4 w0 w32 *once 1 <0;5 s0 *once 1 <1,0");
+    return plan_parse(arena, text, strlen(text), error);
+}
+
+/* Every launch says what it waits for, and that is before it: a plan without any would run all at once. */
+static void test_waits(void **state) {
+    (void)state;
+    static const struct {
+        const char *steps, *says;
+    } wrong[] = {
+        {"1 i0 r0 p0 *images 1 <;2 p0 w0 *images 1", "steps[1]: a launch should say what it waits for"},
+        {"1 i0 r0 p0 *images 1;2 p0 w0 *images 1 <0", "steps[0]: a launch should say what it waits for"},
+        {"1 i0 r0 p0 *images 1 <;1 i0 r0 p0 *images 1 <", "steps[1]: only a launch waits for others"},
+        {"1 i0 r0 p0 *images 1 <0;2 p0 w0 *images 1 <0", "steps[0]: a launch waits for one that is not before it"},
+        {"1 i0 r0 p0 *images 1 <;2 p0 w0 *images 1 <99999999999", "steps[1]: a launch waits for one that is not"},
+        {"1 i0 r0 p0 *images 1 <;2 p0 w0 *images 1 <-1", "steps[1]: a step goes on where it should end"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        Error error = {0};
+        assert_null(parse_waits(wrong[i].steps, &error));
+        if (error.kind != ERROR_INPUT || !strstr(error.message, wrong[i].says))
+            fail_msg("expected '%s' in: %s", wrong[i].says, error.message);
+    }
+    Error error = {0};
+    const Plan *plan = parse_waits("1 i0 r0 p0 *images 1 <;1 i0 r0 p0 *images 1;2 p0 w0 *images 1 <0", &error);
+    assert_non_null(plan);
+    assert_int_equal(plan_count_launches(plan->graphs[0].stages, 1), 2);
+    assert_int_equal(plan_longest_chain(&plan->graphs[0]), 2);
+    assert_int_equal(plan_longest_chain(&plan->graphs[1]), 3);
+}
+
 static void expect_refused(const char *path, const char *part) {
     Error error = {0};
     assert_null(rt_program_load(path, 1, 1, &error));
@@ -411,11 +453,12 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_infer),         cmocka_unit_test(test_same_bits),
-        cmocka_unit_test(test_state),         cmocka_unit_test(test_damaged_plans),
-        cmocka_unit_test(test_emptied_plans), cmocka_unit_test(test_damaged_steps),
-        cmocka_unit_test(test_damaged_files), cmocka_unit_test(test_convolutions),
-        cmocka_unit_test(test_cache),         cmocka_unit_test(test_compiler_errors),
+        cmocka_unit_test(test_infer),           cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_state),           cmocka_unit_test(test_damaged_plans),
+        cmocka_unit_test(test_emptied_plans),   cmocka_unit_test(test_damaged_steps),
+        cmocka_unit_test(test_damaged_files),   cmocka_unit_test(test_waits),
+        cmocka_unit_test(test_convolutions),    cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_compiler_errors),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
