@@ -228,6 +228,11 @@ mutant 'kernels: sums of the first tile' codegen/cuda/cuda_product.c 's/x0 < %ll
 mutant 'kernels: vectors that begin anywhere' codegen/cuda/cuda_vector.c 's/buffer->offset % VECTOR_BYTES == 0/true/' -- golden/codegen/cuda_vectors
 mutant 'kernels: one guard for vectors that it cuts' codegen/stages/stage_index.c 's/index->constant % width/false/' -- golden/codegen/cuda_vectors
 mutant 'kernels: every other vector' codegen/cuda/cuda_elements.c 's/" \* %d", width\)/" * %d", 2 * width)/' -- simt/graphs network.nd infer
+mutant 'kernels: terms of another column' codegen/cuda/cuda_fragment_rows.c 's/group \/ 2 \* 4 \+ block/group \/ 2 * 2 + block/' -- simt/graphs network.nd gradients
+mutant 'kernels: terms of a pixel twice' codegen/cuda/cuda_fragment_both.c 's/if \(zeros \&\& !all\)/if (zeros \&\& all)/' -- simt/graphs cell.nd search-weights
+mutant 'kernels: slices but the last' codegen/cuda/cuda_fragment_both.c 's/int s = 1; s < %d; s\+\+\) sum/int s = 1; s < %d - 1; s++) sum/' -- simt/graphs network.nd gradients
+mutant 'kernels: half of a number' codegen/cuda/cuda_fragment_text.c 's/nd_to_tf32\(a - __uint_as_float\(\*big\)\)/0/' -- simt/graphs network.nd gradients
+mutant 'kernels: sums of half the rows' codegen/cuda/cuda_fragment_text.c 's/distance = 4; distance < 32/distance = 4; distance < 16/' -- simt/graphs network.nd gradients
 mutant 'kernels: sums of the first window' codegen/cuda/cuda_window.c 's/at < %lld; at \+= %d\)", count\[1\] \* count\[2\]/at < %lld; at += %d)", 1LL/' -- simt/graphs cell.nd search-weights
 
 # ---- what leaves the house ----

@@ -56,8 +56,13 @@ static void count_steps(const Plan *plan, const PlanStage *stages, int count, Ke
     }
 }
 
+/* In f32 tensor cores take three products for one. */
+static double tensor_peak(const Card *card, CgPrecision precision) {
+    return precision == PRECISION_bf16 ? card->bf16 : precision == PRECISION_tf32 ? card->tf32 : card->tf32 / 3;
+}
+
 static double roofline(const Card *card, CgPrecision precision, const PlanKernel *work) {
-    double peak = !work->tensor ? card->flops : precision == PRECISION_bf16 ? card->bf16 : card->tf32;
+    double peak = work->tensor ? tensor_peak(card, precision) : card->flops;
     double compute = (double)work->flops / peak, memory = (double)work->bytes / card->bytes;
     return compute > memory ? compute : memory;
 }

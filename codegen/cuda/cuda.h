@@ -129,9 +129,19 @@ int cuda_width(const CgOptions *options);
 /* Can every step of the group be computed in vectors along its last axis in memory, without a scalar load or store of
  * what moves along it? */
 bool cuda_has_vector_form(const CgOptions *options, const CudaGroup *group);
+/* So many neighbours along an axis of a step, the first at a multiple of their number. */
+typedef struct CudaVector {
+    const CgStep *step;
+    int axis, width;
+} CudaVector;
+/* The step's result stored, a scalar of it computed in vectors: as above. */
+bool cuda_stores_vectors(const CudaVector *v);
+bool cuda_reads_vectors(const CudaVector *v, CgScalar *s);
 /* The axis of a step's result that is the last in memory. */
 int cuda_last_axis(const CgStep *step);
 void cuda_add_vectors(Str *out, const CgOptions *options);
+/* What cuda_fragment.c prints calls (cuda_fragment_text.c). */
+void cuda_add_fragments(Str *out, const CgOptions *options);
 
 /* ---- the schedules ---- */
 /* How steps are computed. A step takes the first schedule of the table that fits it (schedule_table.c). */
@@ -173,6 +183,12 @@ bool cuda_is_sum_of(Arena *arena, const CgStep *sum, const CgStep *step);
 void cuda_begin_sums(CudaKernel *k, int first);
 /* Adds what the element at hand contributes; axes, names: of the first step's images [N, H, W, C]. */
 void cuda_add_to_sums(CudaKernel *k, int first, const char *const names[4]);
+/* The same where the printer's vectors stand at four neighbouring channels; at: which of a thread's, "[j]". */
+void cuda_add_vectors_to_sums(CudaKernel *k, int first, const char *const names[4], const char *at);
+/* Can a sum by channel be made, and stored, in vectors along the channels? */
+bool cuda_sum_has_vectors(const CgStep *sum, int width);
+/* Stores the sum that step `index` is, at a channel; a vector of them when the printer's width says so. */
+void cuda_store_sum(CudaKernel *k, int index, const char *channel, const char *sum);
 /* Adds the threads of each of `lanes` channels, thread i having channel i modulo lanes, and stores the sums of `channel`
  * where `test` holds; `sums`: shared memory of so many T, which no thread needs any more. */
 void cuda_end_sums(CudaKernel *k, int first, int lanes, const char *channel, const char *test);

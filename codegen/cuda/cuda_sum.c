@@ -329,26 +329,41 @@ void cuda_begin_sums(CudaKernel *k, int first) {
         cg_c_line(k->p, "T total%d = 0;", i);
 }
 
-void cuda_add_to_sums(CudaKernel *k, int first, const char *const names[4]) {
+void cuda_add_vectors_to_sums(CudaKernel *k, int first, const char *const names[4], const char *at) {
+    CgPrinter *p = k->p;
     for (int i = first; i < k->group->step_count; i++) {
         const CgStep *step = k->group->steps[i];
         int axes[4] = {0, step->value->reduce_axes[0], step->value->reduce_axes[1], channel_axis(step)};
         cuda_set_step(k, i);
-        cuda_use_names(k->p, axes, 4, names);
-        cg_c_line(k->p, "total%d += %s;", i, cg_c_print_scalar(k->p, sum_body(step)));
+        cuda_use_names(p, axes, 4, names);
+        if (p->width > 1)
+            p->vector_axis = axes[3];
+        cg_c_line(p, "total%d%s += %s;", i, at, cg_c_print_vector(p, sum_body(step)));
     }
+}
+
+void cuda_add_to_sums(CudaKernel *k, int first, const char *const names[4]) {
+    cuda_add_vectors_to_sums(k, first, names, "");
+}
+
+bool cuda_sum_has_vectors(const CgStep *sum, int width) {
+    CudaVector v = {sum, channel_axis(sum), width};
+    return v.axis >= 0 && cuda_stores_vectors(&v) && cuda_reads_vectors(&v, sum_body(sum));
+}
+
+void cuda_store_sum(CudaKernel *k, int index, const char *channel, const char *sum) {
+    CgPrinter *p = k->p;
+    cuda_set_step(k, index);
+    p->axis_name[channel_axis(p->step)] = channel;
+    cg_c_store(p, p->step->out, cg_c_result_offset(p), sum, true);
 }
 
 void cuda_end_sums(CudaKernel *k, int first, int lanes, const char *channel, const char *test) {
     CgPrinter *p = k->p;
     cuda_print_halves(p, first, k->group->step_count, lanes);
     cg_c_open(p, "if (threadIdx.x < %d && %s)", lanes, test);
-    for (int i = first; i < k->group->step_count; i++) {
-        cuda_set_step(k, i);
-        p->axis_name[channel_axis(p->step)] = channel;
-        cg_c_store(p, p->step->out, cg_c_result_offset(p),
-                   arena_printf(p->arena, "sums[%sthreadIdx.x]", place_of_sum(p, i - first)), false);
-    }
+    for (int i = first; i < k->group->step_count; i++)
+        cuda_store_sum(k, i, channel, arena_printf(p->arena, "sums[%sthreadIdx.x]", place_of_sum(p, i - first)));
     cg_c_close(p);
     cg_c_line(p, "__syncthreads();");
 }

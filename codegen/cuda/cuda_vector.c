@@ -24,46 +24,42 @@ static bool is_aligned_buffer(const CgBuffer *buffer) {
 }
 
 /* Dimensions that the axis does not move through may be quotients: then their stride must do. */
-static bool is_aligned_access(const CgOptions *options, const CgStep *step, const CgBuffer *buffer,
-                              const CgIndex *index) {
-    int axis = cuda_last_axis(step), width = cuda_width(options);
+static bool is_aligned_access(const CudaVector *v, const CgBuffer *buffer, const CgIndex *index) {
     CgIndex offset = cg_index_constant(0);
     for (int d = 0; d < buffer->type.rank; d++)
         if (index[d].divisor == 1)
             offset = cg_index_add(offset, cg_index_scale(index[d], buffer->stride[d]));
-        else if (index[d].coef[axis] || buffer->stride[d] % width)
+        else if (index[d].coef[v->axis] || buffer->stride[d] % v->width)
             return false;
-    return is_aligned_buffer(buffer) && cg_index_is_aligned(step, &offset, axis, width);
+    return is_aligned_buffer(buffer) && cg_index_is_aligned(v->step, &offset, v->axis, v->width);
 }
 
-static bool stores_vectors(const CgOptions *options, const CgStep *step) {
+bool cuda_stores_vectors(const CudaVector *v) {
     CgIndex index[IR_MAX_RANK];
-    for (int d = 0; d < step->out->type.rank; d++)
+    for (int d = 0; d < v->step->out->type.rank; d++)
         index[d] = cg_index_axis(d);
-    return step->axes[cuda_last_axis(step)].extent % cuda_width(options) == 0 &&
-           is_aligned_access(options, step, step->out, index);
+    return v->step->axes[v->axis].extent % v->width == 0 && is_aligned_access(v, v->step->out, index);
 }
 
-static bool guards_vectors(const CgOptions *options, const CgStep *step, const CgScalar *s) {
-    int axis = cuda_last_axis(step), width = cuda_width(options);
+static bool guards_vectors(const CudaVector *v, const CgScalar *s) {
     for (int i = 0; i < s->index_count; i++)
-        if (s->index[i].coef[axis] && (s->upper[i] % width || !cg_index_is_aligned(step, &s->index[i], axis, width)))
+        if (s->index[i].coef[v->axis] &&
+            (s->upper[i] % v->width || !cg_index_is_aligned(v->step, &s->index[i], v->axis, v->width)))
             return false;
     return true;
 }
 
 /* Of the scalar itself, not of what it is made of. */
-static bool has_vector_form(const CgOptions *options, const CgStep *step, const CgScalar *s) {
-    int axis = cuda_last_axis(step);
+static bool has_vector_form(const CudaVector *v, const CgScalar *s) {
     switch (s->kind) {
     case SCALAR_load:
-        return is_aligned_access(options, step, s->buffer, s->index);
+        return is_aligned_access(v, s->buffer, s->index);
     case SCALAR_index:
         return false;
     case SCALAR_guard:
-        return guards_vectors(options, step, s);
+        return guards_vectors(v, s);
     case SCALAR_draw:
-        return s->draw != DRAW_bernoulli && s->index[0].coef[axis] == 1 && !s->index[1].coef[axis];
+        return s->draw != DRAW_bernoulli && s->index[0].coef[v->axis] == 1 && !s->index[1].coef[v->axis];
     case SCALAR_reduce:
         return !s->in_double;
     case SCALAR_constant:
@@ -75,23 +71,28 @@ static bool has_vector_form(const CgOptions *options, const CgStep *step, const 
 }
 
 /* Every scalar once: they are shared. What does not move along the axis stays a scalar. */
-static bool find_formless(const CgOptions *options, const CgStep *step, CgScalar *s) {
-    if (s->mark || !(s->axes >> cuda_last_axis(step) & 1))
+static bool find_formless(const CudaVector *v, CgScalar *s) {
+    if (s->mark || !(s->axes >> v->axis & 1))
         return false;
     s->mark = 1;
-    bool formless = !has_vector_form(options, step, s);
+    bool formless = !has_vector_form(v, s);
     for (int i = 0; i < s->arg_count && !formless; i++)
-        formless = find_formless(options, step, s->args[i]);
+        formless = find_formless(v, s->args[i]);
     return formless;
 }
 
+bool cuda_reads_vectors(const CudaVector *v, CgScalar *s) {
+    bool formless = find_formless(v, s);
+    cuda_clear_marks(s);
+    return v->step->axes[v->axis].extent % v->width == 0 && !formless;
+}
+
 static bool step_has_vector_form(const CgOptions *options, const CgStep *step) {
-    if (!step->out->type.rank || !stores_vectors(options, step))
+    if (!step->out->type.rank)
         return false;
+    CudaVector v = {step, cuda_last_axis(step), cuda_width(options)};
     CgScalar *value = step->partial && step->value->kind == SCALAR_reduce ? step->value->args[0] : step->value;
-    bool formless = find_formless(options, step, value);
-    cuda_clear_marks(value);
-    return !formless;
+    return cuda_stores_vectors(&v) && cuda_reads_vectors(&v, value);
 }
 
 bool cuda_has_vector_form(const CgOptions *options, const CudaGroup *group) {
@@ -106,12 +107,12 @@ bool cuda_has_vector_form(const CgOptions *options, const CudaGroup *group) {
 /* $: the type, @: the width. LANES(...): what stands in it for each lane, with % as its member and ^ as its number. */
 static const char functions_text[] =
     "ND_FN $ nd_load_u@(const T *at) { return *(const $ *)at; }\n"
-    "ND_FN void nd_store_u@(T *at, $ a) { *($ *)at = a; }\n"
     "ND_FN $ nd_load_b@(const uint8_t *at) {\n"
     "    const uchar@ a = *(const uchar@ *)at;\n"
     "    return nd_make_v@(LANES((T)a.%));\n"
     "}\n"
     "ND_FN void nd_store_b@(uint8_t *at, $ a) { *(uchar@ *)at = make_uchar@(LANES((uint8_t)a.%)); }\n"
+    "ND_FN void nd_spread_v@(T *to, int stride, $ a) { LANES(to[^ * stride] = a.%); }\n"
     "ND_FN $ nd_splat_v@(T a) { return nd_make_v@(LANES(a)); }\n"
     "ND_FN $ operator-($ a) { return nd_make_v@(LANES(-a.%)); }\n"
     "ND_FN $ operator+($ a, $ b) { return nd_make_v@(LANES(a.% + b.%)); }\n"
@@ -145,6 +146,11 @@ static const char functions_text[] =
     "}\n";
 
 /* Images in bf16. */
+static const char bf16_pair_text[] =
+    "ND_FN $ nd_load_b@(const nd_bf16 *at) {\n"
+    "    const uint32_t two = *(const uint32_t *)at;\n"
+    "    return nd_make_v@(__uint_as_float(two << 16), __uint_as_float(two & 0xffff0000u));\n"
+    "}\n";
 static const char bf16_text[] =
     "ND_FN $ nd_load_b@(const nd_bf16 *at) {\n"
     "    const uint2 two = *(const uint2 *)at;\n"
@@ -200,14 +206,37 @@ static void add_functions(Str *out, const char *text, int width) {
     }
 }
 
-void cuda_add_vectors(Str *out, const CgOptions *options) {
-    int width = cuda_width(options);
+/* Into a buffer. NVRTC takes a vector apart that is stored through a pointer from a table, and does not put it together again. */
+static void add_store(Str *out, const CgOptions *options, int width) {
+    bool f64 = options->precision == PRECISION_f64;
+    const char *type = f64 ? "f64" : "f32", *of = f64 ? "d" : "f";
+    str_addf(out, "ND_FN void nd_store_u%d(T *at, nd_v%d a) {\n#ifdef __CUDA_ARCH__\n", width, width);
+    if (width == 4)
+        str_addf(out,
+                 "    asm volatile(\"st.v4.%s [%%0], {%%1, %%2, %%3, %%4};\" ::\"l\"(at), \"%s\"(a.x), \"%s\"(a.y), "
+                 "\"%s\"(a.z), \"%s\"(a.w) : \"memory\");\n",
+                 type, of, of, of, of);
+    else
+        str_addf(
+            out,
+            "    asm volatile(\"st.v2.%s [%%0], {%%1, %%2};\" ::\"l\"(at), \"%s\"(a.x), \"%s\"(a.y) : \"memory\");\n",
+            type, of, of);
+    str_addf(out, "#else\n    *(nd_v%d *)at = a;\n#endif\n}\n", width);
+}
+
+static void add_width(Str *out, const CgOptions *options, int width) {
     const char *element = options->precision == PRECISION_f64 ? "double" : "float";
-    str_addf(
-        out,
-        "/* Vectors of 16 bytes, at multiples of so many. */\ntypedef %s%d nd_v%d;\n#define nd_make_v%d make_%s%d\n",
-        element, width, width, width, element, width);
+    str_addf(out, "typedef %s%d nd_v%d;\n#define nd_make_v%d make_%s%d\n", element, width, width, width, element,
+             width);
+    add_store(out, options, width);
     add_functions(out, functions_text, width);
     if (options->precision >= PRECISION_tf32)
-        add_functions(out, bf16_text, width);
+        add_functions(out, width == 2 ? bf16_pair_text : bf16_text, width);
+}
+
+void cuda_add_vectors(Str *out, const CgOptions *options) {
+    str_add(out, "/* Vectors, at multiples of so many. */\n");
+    add_width(out, options, cuda_width(options));
+    if (cuda_width(options) > 2)
+        add_width(out, options, 2);
 }

@@ -76,10 +76,27 @@ static const char draws_text[] =
 
 /* What the tensor cores take. mma.sync multiplies 16 x 8 words by 8 x 8 words, a word being one tf32 or two bf16 (along
  * k), and adds to 16 x 8 floats; how they lie in the lanes of a warp is in the PTX manual, and in cuda_mma.c. Whoever
- * runs this source elsewhere defines ND_EMULATED and has these functions. */
+ * runs this source elsewhere defines ND_EMULATED and has these functions. Before sm_80 there is none: lanes then tell
+ * each other whole floats, which is as exact as FMA. */
 static const char tensor_text[] =
     "typedef unsigned short uint16_t;\n"
-    "#ifndef ND_EMULATED\n"
+    "#ifdef ND_EMULATED\n"
+    "#define ND_WHOLE_TF32 0\n"
+    "#elif __CUDA_ARCH__ < 800\n"
+    "#define ND_WHOLE_TF32 1\n"
+    "ND_FN uint32_t nd_to_tf32(float a) { return __float_as_uint(a); }\n"
+    "ND_FN void nd_mma_tf32(float c[4], const uint32_t a[4], const uint32_t b[2]) {\n"
+    "    const int lane = threadIdx.x % 32, row = lane / 4 * 4, column = lane % 4 * 8;\n"
+    "    for (int k = 0; k < 8; k++) {\n"
+    "        const float low = __shfl_sync(~0u, __uint_as_float(a[k / 4 * 2]), row + k % 4),\n"
+    "                    high = __shfl_sync(~0u, __uint_as_float(a[k / 4 * 2 + 1]), row + k % 4),\n"
+    "                    left = __shfl_sync(~0u, __uint_as_float(b[k / 4]), column + k % 4),\n"
+    "                    right = __shfl_sync(~0u, __uint_as_float(b[k / 4]), column + 4 + k % 4);\n"
+    "        c[0] += low * left, c[1] += low * right, c[2] += high * left, c[3] += high * right;\n"
+    "    }\n"
+    "}\n"
+    "#else\n"
+    "#define ND_WHOLE_TF32 0\n"
     "ND_FN uint32_t nd_to_tf32(float a) {\n"
     "    uint32_t r;\n"
     "    asm(\"cvt.rna.tf32.f32 %0, %1;\" : \"=r\"(r) : \"f\"(a));\n"
@@ -99,7 +116,10 @@ static const char tensor_text[] =
     "    }\n"
     "ND_MMA(nd_mma_tf32, \"m16n8k8.row.col.f32.tf32.tf32.f32\")\n"
     "ND_MMA(nd_mma_bf16, \"m16n8k16.row.col.f32.bf16.bf16.f32\")\n"
-    "#endif\n"
+    "#endif\n";
+
+/* Images in bf16. */
+static const char bf16_text[] =
     "struct nd_bf16 {\n"
     "    uint16_t bits;\n"
     "    nd_bf16() = default;\n"
@@ -113,9 +133,12 @@ void cg_cuda_add_prelude(Str *out, const CgOptions *options) {
     str_addf(out, functions_text, f64 ? "" : "f");
     str_add(out, types_text);
     str_add(out, draws_text);
-    if (options->precision >= PRECISION_tf32)
+    if (!f64)
         str_add(out, tensor_text);
+    if (options->precision >= PRECISION_tf32)
+        str_add(out, bf16_text);
     cuda_add_vectors(out, options);
+    cuda_add_fragments(out, options);
 }
 
 /* ---- kernels ---- */

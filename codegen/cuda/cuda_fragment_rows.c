@@ -1,0 +1,262 @@
+/* cuda_fragment_rows.c: a product whose terms are channels: pointwise convolutions, and their gradients with respect to the
+ * input (cuda_fragment.c says what a lane has).
+ *
+ * A lane loads four terms of each of its rows, which are pixels; all loads of some sixteens of terms are under way before the
+ * first is used. The columns, weights, are taken once by a block and wait in shared memory as fragments.
+ *     row     x0 + row + 8 i            row = 16 R * (place of the warp) + g,  i < 2 R (R: blocks of rows)
+ *     column  y0 + column + 16 j + c    c = g / 2 * 4 + b * 2 + g % 2 of the blocks b = 0, 1 of pair j
+ * So of a pair of blocks a lane gets the results of four neighbours, 4 w .. 4 w + 3: one vector. Sums behind the product
+ * are vectors of a lane too; lanes of the same columns are added up by shuffles, then warps, in order. */
+#include "codegen/cuda/cuda_fragment.h"
+
+enum {
+    SHARED_WORDS = 8192, /* of columns */
+    ROW_BLOCKS = 2,      /* of a warp, where there are tiles enough */
+    FULL_TILES = 4,      /* of an image: those are enough */
+    MOST_LOADS = 8       /* vectors under way */
+};
+
+/* ---- does it fit? ---- */
+
+/* The axis that sixteen terms go along: the last that has an extent; -1: none. */
+static int term_axis(const Product *q) {
+    for (int i = q->axis_count - 1; i >= 0; i--)
+        if (q->step->axes[q->axes[i]].extent > 1)
+            return q->axes[i];
+    return -1;
+}
+
+static bool fits_rows(const Product *q) {
+    return q->launch == LAUNCH_images && !q->step->partial && !(q->y.value->axes & 1) && fragment_stores(q, &q->y) &&
+           fragment_reads(q, &q->x, term_axis(q), FRAGMENT_EACH);
+}
+
+static bool sums_fit(const CudaGroup *group) {
+    for (int i = 1; i < group->step_count; i++)
+        if (!cuda_sum_has_vectors(group->steps[i], FRAGMENT_EACH))
+            return false;
+    return true;
+}
+
+/* ---- who does what ---- */
+
+static int column_words(const Product *q) {
+    return q->precision == PRECISION_bf16 ? 2 : q->precision == PRECISION_tf32 ? 4 : 8;
+}
+
+static int64_t count_tiles(int64_t count, int64_t tile) {
+    return (count + tile - 1) / tile;
+}
+
+/* Warps are below each other as far as there are rows for them. */
+static void choose_rows(Product *q) {
+    q->y.tile = product_columns(q->y.count);
+    q->across = 1;
+    while (FRAGMENT_WARPS / q->across * FRAGMENT_ROWS / 2 >= q->x.count &&
+           2 * q->across * 2 * FRAGMENT_COLUMNS <= q->y.tile)
+        q->across *= 2;
+    q->down = FRAGMENT_WARPS / q->across;
+    q->rows =
+        q->y.tile <= 32 && count_tiles(q->x.count, q->down * FRAGMENT_ROWS * ROW_BLOCKS) >= FULL_TILES ? ROW_BLOCKS : 1;
+    q->columns = q->y.tile / q->across / FRAGMENT_COLUMNS;
+    q->x.tile = q->down * q->rows * FRAGMENT_ROWS;
+    q->slices = 1;
+    int most = SHARED_WORDS / (q->y.tile / FRAGMENT_COLUMNS * 32 * column_words(q)) * FRAGMENT_TERMS,
+        all = (int)count_tiles(q->terms, FRAGMENT_TERMS) * FRAGMENT_TERMS;
+    q->depth = most < all ? most : all;
+}
+
+static bool choose(Product *q, const CudaGroup *group) {
+    if (q->precision == PRECISION_f64 || !fits_rows(q) || !sums_fit(group))
+        return false;
+    choose_rows(q);
+    q->tensor = true;
+    return true;
+}
+
+static void print_threads(const Product *q) {
+    CgPrinter *p = q->p;
+    cg_c_line(p, "__shared__ __align__(16) uint32_t fragments[%d];",
+              q->depth / FRAGMENT_TERMS * (q->y.tile / FRAGMENT_COLUMNS) * 32 * column_words(q));
+    if (q->k->group->step_count > 1)
+        cg_c_line(p, "__shared__ __align__(16) T sums[%d];", (q->k->group->step_count - 1) * q->down * q->y.tile);
+    cg_c_line(p, "const int group = threadIdx.x %% 32 / 4, word = threadIdx.x %% 4, warp = threadIdx.x / 32;");
+    cg_c_line(p, "const int row = warp / %d * %d + group, column = warp %% %d * %d;", q->across,
+              q->rows * FRAGMENT_ROWS, q->across, q->columns * FRAGMENT_COLUMNS);
+}
+
+/* ---- columns ---- */
+
+/* A lane's four terms of one column of each fragment. */
+static void load_columns(const Product *q) {
+    CgPrinter *p = q->p;
+    int blocks = q->y.tile / FRAGMENT_COLUMNS, count = q->depth / FRAGMENT_TERMS * blocks * 32;
+    cg_c_line(p, "_Pragma(\"unroll %d\")", count <= CUDA_BLOCK_THREADS ? 1 : 2);
+    cg_c_open(p, "for (int at = threadIdx.x; at < %d; at += %d)", count, CUDA_BLOCK_THREADS);
+    cg_c_line(p,
+              "const int block = at / 32 %% %d, m = y0 + block / 2 * %d + group / 2 * 4 + block %% 2 * 2 + group %% 2;",
+              blocks, 2 * FRAGMENT_COLUMNS);
+    cg_c_line(p, "T value[%d];", FRAGMENT_EACH);
+    cg_c_line(p, "_Pragma(\"unroll\")");
+    cg_c_open(p, "for (int i = 0; i < %d; i++)", FRAGMENT_EACH);
+    cg_c_line(p, "const int k = k0 + at / %d * %d + word * %d + i;", blocks * 32, FRAGMENT_TERMS, FRAGMENT_EACH);
+    cg_c_line(p, "value[i] = 0;");
+    bool all_terms = q->terms % q->depth == 0, all = q->y.count % q->y.tile == 0;
+    const char *terms = arena_printf(p->arena, "k < %lld", (long long)q->terms),
+               *columns = arena_printf(p->arena, "m < %lld", (long long)q->y.count);
+    cg_c_open(p, "if (%s%s%s)", all_terms ? "true" : terms, all ? "" : " && ", all ? "" : columns);
+    fragment_name_own(q, &q->y);
+    fragment_name_terms(q, &q->y);
+    cg_c_line(p, "value[i] = %s;", cg_c_print_scalar(p, q->y.value));
+    cg_c_close(p);
+    cg_c_close(p);
+    cg_c_line(p, "nd_put_columns(fragments + at / 32 * %d, value);", 32 * column_words(q));
+    cg_c_close(p);
+    cg_c_line(p, "__syncthreads();");
+}
+
+/* All terms are in shared memory at once. */
+static bool is_whole(const Product *q) {
+    return q->depth >= q->terms;
+}
+
+/* Once for all tiles, where that can be. */
+static void begin(const Product *q, ProductPlace place) {
+    bool one = q->y.count <= q->y.tile;
+    if (!is_whole(q) || place != (one ? BEFORE_TILES : IN_COLUMNS))
+        return;
+    cg_c_open(q->p, "%s", "");
+    cg_c_line(q->p, one ? "const int k0 = 0, y0 = 0;" : "const int k0 = 0;");
+    load_columns(q);
+    cg_c_close(q->p);
+}
+
+static void end(const Product *q) {
+    if (is_whole(q) && q->y.count > q->y.tile)
+        cg_c_line(q->p, "__syncthreads();");
+}
+
+/* ---- terms ---- */
+
+/* Sixteens of terms whose loads are under way together. */
+static int choose_turns(const Product *q) {
+    int all = q->depth / FRAGMENT_TERMS, loads = q->x.value->kind == SCALAR_load ? MOST_LOADS : MOST_LOADS / 2,
+        turns = loads / (2 * q->rows);
+    while (turns > 1 && all % turns)
+        turns--;
+    return turns > 1 ? turns : 1;
+}
+
+static void print_loads(const Product *q, int turns) {
+    CgPrinter *p = q->p;
+    cg_c_line(p, "T from[%d][%d][%d];", turns, 2 * q->rows, FRAGMENT_EACH);
+    cg_c_line(p, "_Pragma(\"unroll\")");
+    cg_c_open(p, "for (int turn = 0; turn < %d; turn++)", turns);
+    const char *k = arena_printf(p->arena, "k0 + at + turn * %d + word * %d", FRAGMENT_TERMS, FRAGMENT_EACH);
+    cg_c_line(p, "const int k1 = %s, k = %s;", k, fragment_inside(q, "k1", q->terms, q->depth, FRAGMENT_EACH));
+    fragment_name_terms(q, &q->x);
+    cg_c_line(p, "_Pragma(\"unroll\")");
+    cg_c_open(p, "for (int i = 0; i < %d; i++)", 2 * q->rows);
+    cg_c_line(p, "const int m1 = x0 + row + i * %d, m = %s;", FRAGMENT_ROWS / 2,
+              fragment_inside(q, "m1", q->x.count, q->x.tile, 1));
+    fragment_name_own(q, &q->x);
+    fragment_print_vector(q, &q->x, term_axis(q), FRAGMENT_EACH, "from[turn][i]", 1);
+    cg_c_close(p);
+    cg_c_close(p);
+}
+
+static void print_products(const Product *q, int turns) {
+    CgPrinter *p = q->p;
+    cg_c_line(p, "_Pragma(\"unroll\")");
+    cg_c_open(p, "for (int turn = 0; turn < %d; turn++)", turns);
+    cg_c_line(p, "nd_rows u[%d];", q->rows);
+    cg_c_line(p,
+              "_Pragma(\"unroll\") for (int i = 0; i < %d; i++) u[i] = nd_take_rows(from[turn][2 * i], from[turn][2 * "
+              "i + 1]);",
+              q->rows);
+    cg_c_line(p, "_Pragma(\"unroll\")");
+    cg_c_open(p, "for (int j = 0; j < %d; j++)", q->columns);
+    cg_c_line(p, "const nd_columns v = nd_get_columns(fragments + ((at / %d + turn) * %d + column / %d + j) * %d);",
+              FRAGMENT_TERMS, q->y.tile / FRAGMENT_COLUMNS, FRAGMENT_COLUMNS, 32 * column_words(q));
+    cg_c_line(p, "_Pragma(\"unroll\") for (int i = 0; i < %d; i++) nd_multiply(total[i][j], u[i], v);", q->rows);
+    cg_c_close(p);
+    cg_c_close(p);
+}
+
+static void print_terms(const Product *q) {
+    CgPrinter *p = q->p;
+    int turns = choose_turns(q);
+    if (is_whole(q)) {
+        cg_c_line(p, "const int k0 = 0;");
+    } else {
+        cg_c_open(p, "for (int k0 = 0; k0 < %lld; k0 += %d)", (long long)q->terms, q->depth);
+        load_columns(q);
+    }
+    cg_c_line(p, "_Pragma(\"unroll 1\")");
+    cg_c_open(p, "for (int at = 0; at < %d; at += %d)", q->depth, turns * FRAGMENT_TERMS);
+    print_loads(q, turns);
+    print_products(q, turns);
+    cg_c_close(p);
+    if (!is_whole(q)) {
+        cg_c_line(p, "__syncthreads();");
+        cg_c_close(p);
+    }
+}
+
+static void print_results(const Product *q) {
+    CgPrinter *p = q->p;
+    cg_c_line(p, "_Pragma(\"unroll\")");
+    cg_c_open(p, "for (int i = 0; i < %d; i++)", 2 * q->rows);
+    cg_c_line(p, "_Pragma(\"unroll\")");
+    cg_c_open(p, "for (int j = 0; j < %d; j++)", q->columns / 2);
+    cg_c_line(p, "const int mm = row + i * %d, nn = column + j * %d + word * %d;", FRAGMENT_ROWS / 2,
+              2 * FRAGMENT_COLUMNS, FRAGMENT_EACH);
+    cg_c_line(
+        p,
+        "const T *const low = total[i / 2][2 * j] + i %% 2 * 2, *const high = total[i / 2][2 * j + 1] + i %% 2 * 2;");
+    cg_c_line(p, "const nd_v4 value = nd_make_v4(low[0], low[1], high[0], high[1]);");
+    fragment_store(q, "value", "[j]");
+    cg_c_close(p);
+    cg_c_close(p);
+}
+
+/* ---- sums behind it ---- */
+
+static void begin_sums(const Product *q) {
+    for (int i = 1; i < q->k->group->step_count; i++)
+        cg_c_line(q->p, "nd_v4 total%d[%d] = {};", i, q->columns / 2);
+}
+
+/* The rows of a warp by shuffles, then the warps, in order; a warp for each of the sums. */
+static void end_sums(const Product *q) {
+    CgPrinter *p = q->p;
+    int count = q->k->group->step_count - 1, each = q->down * q->y.tile;
+    cg_c_line(p, "_Pragma(\"unroll\")");
+    cg_c_open(p, "for (int j = 0; j < %d; j++)", q->columns / 2);
+    for (int i = 1; i <= count; i++)
+        cg_c_line(p, "total%d[j] = nd_sum_rows(total%d[j]);", i, i);
+    cg_c_open(p, "if (group == 0)");
+    for (int i = 1; i <= count; i++)
+        cg_c_line(p, "*(nd_v4 *)(sums + %d + warp / %d * %d + column + j * %d + word * %d) = total%d[j];",
+                  (i - 1) * each, q->across, q->y.tile, 2 * FRAGMENT_COLUMNS, FRAGMENT_EACH, i);
+    cg_c_close(p);
+    cg_c_close(p);
+    cg_c_line(p, "__syncthreads();");
+    cg_c_line(p, "const int at = threadIdx.x %% 32 * %d, channel = y0 + at;", FRAGMENT_EACH);
+    for (int i = 1; i <= count; i++) {
+        const char *edge =
+            q->y.count % q->y.tile ? arena_printf(p->arena, " && channel < %lld", (long long)q->y.count) : "";
+        cg_c_open(p, "if (warp == %d && at < %d%s)", i - 1, q->y.tile, edge);
+        cg_c_line(p, "nd_v4 sum = nd_load_u4(sums + %d + at);", (i - 1) * each);
+        cg_c_line(p, "_Pragma(\"unroll\") for (int s = 1; s < %d; s++) sum += nd_load_u4(sums + %d + s * %d + at);",
+                  q->down, (i - 1) * each, q->y.tile);
+        p->width = FRAGMENT_EACH;
+        cuda_store_sum(q->k, i, "channel", "sum");
+        p->width = 1;
+        cg_c_close(p);
+    }
+    cg_c_line(p, "__syncthreads();");
+}
+
+const ProductWay product_fragment_rows = {choose,      print_threads, begin,      end,     fragment_begin_total,
+                                          print_terms, print_results, begin_sums, end_sums};
