@@ -37,8 +37,10 @@ static bool fits_both(const Product *q) {
 
 /* ---- who does what ---- */
 
+/* Two warps, but for one whose tiles leave fewer rows or columns over. */
 static int choose_side(Factor *o, int width) {
-    int warps = o->count > 8 * width ? 2 : 1;
+    int64_t one = (o->count + 8 * width - 1) / (8 * width);
+    int warps = one % 2 ? 1 : 2;
     o->tile = 8 * width * warps;
     return warps;
 }

@@ -11,9 +11,15 @@
 
 enum {
     SHARED_WORDS = 8192, /* of columns */
-    ROW_BLOCKS = 2,      /* of a warp, where there are tiles enough */
-    FULL_TILES = 4,      /* of an image: those are enough */
-    MOST_LOADS = 8       /* vectors under way */
+    PAIR = 2 * FRAGMENT_COLUMNS,
+    MOST_COLUMNS = 5 * PAIR, /* of a tile: a lane's registers for them */
+    MOST_SUMS = 4 * PAIR,    /* with sums behind */
+    ROWS_COST = 35,
+    PAIR_COST = 16,
+    COLUMNS_COST = 4,
+    ROW_BLOCKS = 2, /* of a warp, where there are tiles enough */
+    FULL_TILES = 4, /* of an image: those are enough */
+    MOST_LOADS = 8  /* vectors under way */
 };
 
 /* ---- does it fit? ---- */
@@ -49,15 +55,34 @@ static int64_t count_tiles(int64_t count, int64_t tile) {
 }
 
 /* Warps are below each other as far as there are rows for them. */
-static void choose_rows(Product *q) {
-    q->y.tile = product_columns(q->y.count);
-    q->across = 1;
-    while (FRAGMENT_WARPS / q->across * FRAGMENT_ROWS / 2 >= q->x.count &&
-           2 * q->across * 2 * FRAGMENT_COLUMNS <= q->y.tile)
-        q->across *= 2;
+static int choose_across(const Product *q, int tile) {
+    int across = 1;
+    while (FRAGMENT_WARPS / across * FRAGMENT_ROWS / 2 >= q->x.count && tile % (2 * across * PAIR) == 0)
+        across *= 2;
+    return across;
+}
+
+/* Instructions of a warp for sixteen terms, and who stands idle: to load and split rows, to bring columns, to multiply. */
+static double tile_cost(const Product *q, int tile) {
+    int across = choose_across(q, tile);
+    int64_t tiles = count_tiles(q->x.count, FRAGMENT_WARPS / across * FRAGMENT_ROWS) * count_tiles(q->y.count, tile);
+    return (double)tiles * (ROWS_COST + (COLUMNS_COST + PAIR_COST / across) * tile / PAIR);
+}
+
+static int choose_columns(const Product *q, bool sums) {
+    int best = PAIR;
+    for (int tile = 2 * PAIR; tile <= (sums ? MOST_SUMS : MOST_COLUMNS); tile += PAIR)
+        if (tile_cost(q, tile) < tile_cost(q, best))
+            best = tile;
+    return best;
+}
+
+static void choose_rows(Product *q, bool sums) {
+    q->y.tile = choose_columns(q, sums);
+    q->across = choose_across(q, q->y.tile);
     q->down = FRAGMENT_WARPS / q->across;
-    q->rows =
-        q->y.tile <= 32 && count_tiles(q->x.count, q->down * FRAGMENT_ROWS * ROW_BLOCKS) >= FULL_TILES ? ROW_BLOCKS : 1;
+    bool many = count_tiles(q->x.count, q->down * FRAGMENT_ROWS * ROW_BLOCKS) >= FULL_TILES;
+    q->rows = many && q->y.tile <= (sums ? 2 * PAIR : 3 * PAIR) ? ROW_BLOCKS : 1;
     q->columns = q->y.tile / q->across / FRAGMENT_COLUMNS;
     q->x.tile = q->down * q->rows * FRAGMENT_ROWS;
     q->slices = 1;
@@ -69,7 +94,7 @@ static void choose_rows(Product *q) {
 static bool choose(Product *q, const CudaGroup *group) {
     if (q->precision == PRECISION_f64 || !fits_rows(q) || !sums_fit(group))
         return false;
-    choose_rows(q);
+    choose_rows(q, group->step_count > 1);
     q->tensor = true;
     return true;
 }
@@ -95,7 +120,7 @@ static void load_columns(const Product *q) {
     cg_c_open(p, "for (int at = threadIdx.x; at < %d; at += %d)", count, CUDA_BLOCK_THREADS);
     cg_c_line(p,
               "const int block = at / 32 %% %d, m = y0 + block / 2 * %d + group / 2 * 4 + block %% 2 * 2 + group %% 2;",
-              blocks, 2 * FRAGMENT_COLUMNS);
+              blocks, PAIR);
     cg_c_line(p, "T value[%d];", FRAGMENT_EACH);
     cg_c_line(p, "_Pragma(\"unroll\")");
     cg_c_open(p, "for (int i = 0; i < %d; i++)", FRAGMENT_EACH);
@@ -209,8 +234,8 @@ static void print_results(const Product *q) {
     cg_c_open(p, "for (int i = 0; i < %d; i++)", 2 * q->rows);
     cg_c_line(p, "_Pragma(\"unroll\")");
     cg_c_open(p, "for (int j = 0; j < %d; j++)", q->columns / 2);
-    cg_c_line(p, "const int mm = row + i * %d, nn = column + j * %d + word * %d;", FRAGMENT_ROWS / 2,
-              2 * FRAGMENT_COLUMNS, FRAGMENT_EACH);
+    cg_c_line(p, "const int mm = row + i * %d, nn = column + j * %d + word * %d;", FRAGMENT_ROWS / 2, PAIR,
+              FRAGMENT_EACH);
     cg_c_line(
         p,
         "const T *const low = total[i / 2][2 * j] + i %% 2 * 2, *const high = total[i / 2][2 * j + 1] + i %% 2 * 2;");
@@ -238,7 +263,7 @@ static void end_sums(const Product *q) {
     cg_c_open(p, "if (group == 0)");
     for (int i = 1; i <= count; i++)
         cg_c_line(p, "*(nd_v4 *)(sums + %d + warp / %d * %d + column + j * %d + word * %d) = total%d[j];",
-                  (i - 1) * each, q->across, q->y.tile, 2 * FRAGMENT_COLUMNS, FRAGMENT_EACH, i);
+                  (i - 1) * each, q->across, q->y.tile, PAIR, FRAGMENT_EACH, i);
     cg_c_close(p);
     cg_c_close(p);
     cg_c_line(p, "__syncthreads();");
