@@ -14,7 +14,7 @@ enum {
     PAIR = 2 * FRAGMENT_COLUMNS,
     MOST_COLUMNS = 5 * PAIR, /* of a tile: a lane's registers for them */
     MOST_SUMS = 4 * PAIR,    /* with sums behind */
-    ROWS_COST = 35,
+    ROWS_COST = 35, /* instructions for sixteen terms: of a warp's rows, of a pair of blocks, of bringing its columns */
     PAIR_COST = 16,
     COLUMNS_COST = 4,
     ROW_BLOCKS = 2, /* of a warp, where there are tiles enough */

@@ -53,7 +53,6 @@ typedef struct ProductWay {
 extern const ProductWay product_fragment_rows, product_fragment_both, product_tiles; /* tiles: do for all */
 
 /* ---- cuda_product_store.c ---- */
-int product_columns(int64_t count); /* of a tile, when there are so many in all */
 /* "m < 36 && k < 100", as far as a tile can be beyond the end. */
 const char *product_inside(const Product *q, const char *m, const Factor *o, const char *k);
 /* Stores the value of row mm and column nn of the tile, and adds to the sums behind the product; with the printer's vectors

@@ -1,19 +1,8 @@
-/* cuda_product_store.c: what all ways of a product do with a result, and how wide their tiles are. */
+/* cuda_product_store.c: what all ways of a product do with a result. */
 #include "codegen/cuda/cuda_product.h"
 
 #include <string.h>
 
-/* Padding costs its share of the work, a narrow tile more loads for each product. */
-int product_columns(int64_t count) {
-    int best = 64;
-    for (int tile = 32; tile >= 16; tile /= 2) {
-        double cost = (double)((count + tile - 1) / tile * tile) * (1 + 8.0 / tile);
-        double other = (double)((count + best - 1) / best * best) * (1 + 8.0 / best);
-        if (cost < other)
-            best = tile;
-    }
-    return best;
-}
 /* "m < 36 && k < 100", as far as a tile can be beyond the end. */
 const char *product_inside(const Product *q, const char *m, const Factor *o, const char *k) {
     bool all = o->count % o->tile == 0, all_terms = !k || q->terms % q->depth == 0;

@@ -42,9 +42,20 @@ static bool is_along_terms(const Product *q, const Factor *o) {
             return true;
     return false;
 }
+/* Padding costs its share of the work, a narrow tile more loads for each product. */
+static int choose_columns(int64_t count) {
+    int best = 64;
+    for (int tile = 32; tile >= 16; tile /= 2) {
+        double cost = (double)((count + tile - 1) / tile * tile) * (1 + 8.0 / tile);
+        double other = (double)((count + best - 1) / best * best) * (1 + 8.0 / best);
+        if (cost < other)
+            best = tile;
+    }
+    return best;
+}
 static bool choose_tiles(Product *q, const CudaGroup *group) {
     int results = CUDA_BLOCK_THREADS * EACH * EACH;
-    q->y.tile = product_columns(q->y.count);
+    q->y.tile = choose_columns(q->y.count);
     q->x.tile = results / q->y.tile;
     while (q->x.tile > 16 && q->x.tile / 2 >= q->x.count)
         q->x.tile /= 2;
