@@ -14,6 +14,7 @@ binds:
     issue        warp instructions over 4 schedulers at 1.755 GHz, of which a warp keeps at most 0.14 busy, all warps 0.8
     shared       a turn of shared memory, or a request of global memory, for each clock of a multiprocessor
     alone        the longest of the three and 0.35 of the second: what a launch takes that has the card to itself
+    a merge      2 us more, of sums of all chunks, by the last block or a launch of its own: its loads wait for each other
     a wait       a launch begins 3 us after the last of those that it waits for has ended
     together     launches that run at the same time slow each other down, all alike, when they would use more than there is of
                  memory, issue slots, shared memory or places for blocks; what is left of one after the other's end is faster
@@ -35,7 +36,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MULTIPROCESSORS, CLOCK, BYTES = 132, 1.755e9, 4.3e12
-WAIT_SECONDS = 3e-6
+WAIT_SECONDS, TAIL_SECONDS = 3e-6, 2e-6
 COUNTS = ('integer', 'float', 'double', 'special', 'convert', 'move', 'control', 'load_global', 'store_global', 'load_shared',
           'store_shared', 'tensor', 'exchange', 'atomic', 'sync')
 
@@ -63,7 +64,7 @@ def class_of(launch):
         return 'matrix product'
     if 'pool' in operations:
         return 'pool' + sums
-    if 'reduce_merge' in operations:
+    if 'reduce_merge' in operations and 'reduce_partial' not in operations:
         return 'merge of sums'
     if 'reduce' in operations:
         return 'sums'
@@ -110,7 +111,8 @@ def measure(launch, found):
     launch['shared'] = launch['blocks'] * requests / (MULTIPROCESSORS * CLOCK)
     filled = max(0.35, min(1.0, launch['blocks'] / (3 * MULTIPROCESSORS)))
     parts = sorted([launch['memory'] / (0.82 * filled), launch['issue'], launch['shared']])
-    launch['alone'] = max(parts[2] + 0.35 * parts[1], 1e-9)
+    tail = TAIL_SECONDS if 'reduce_merge' in launch['origin'].split(':')[0] else 0
+    launch['alone'] = max(parts[2] + 0.35 * parts[1] + tail, 1e-9)
     launch['uses'] = [launch['memory'] / 0.82 / launch['alone'],
                       launch['instructions'] / (0.8 * 4 * CLOCK * MULTIPROCESSORS) / launch['alone'], launch['shared'] / launch['alone'],
                       min(1.0, launch['blocks'] / (MULTIPROCESSORS * resident))]

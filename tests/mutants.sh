@@ -221,6 +221,8 @@ mutant 'kernels: a neighbour of an element that is not there yet' codegen/cuda/c
     -- simt/graphs network.nd gradients
 mutant 'kernels: later than what waits for them' codegen/cuda/cuda_group.c 's/before->latest = draft->level - 1/before->latest = draft->level + 1/' -- simt/graphs cell.nd search-weights
 mutant 'kernels: a shared tile with the padding of the first' codegen/cuda/cuda_window.c 's/ \+ o->pad\[ROW\] - w->pad\[ROW\];/;/' -- simt/graphs cell.nd search-weights
+mutant 'kernels: the first block merges' codegen/cuda/cuda_merge.c 's/gridDim.x - 1\) == gridDim.x - 1;/gridDim.x - 1) == 0;/' -- simt/graphs cell.nd search-weights
+mutant 'kernels: counters that all calls share' codegen/cuda/emit_cuda.c 's/ints\[count\+\+\] = counter;/ints[count++] = 0 * counter;/' -- simt/graphs cell.nd search-weights
 mutant 'kernels: chunks but the last' codegen/cuda/cuda_merge.c 's/row < %s; row \+= %d/row < %s - 1; row += %d/' -- simt/graphs cell.nd search-weights
 mutant 'kernels: rows of all parts but the last' codegen/stages/print_c.c 's/"run->chunks \* %d", a->parts\)/"run->chunks * %d", a->parts - 1)/' -- simt/graphs cell.nd search-weights
 mutant 'kernels: sums of the first tile' codegen/cuda/cuda_product.c 's/x0 < %lld; x0 \+= %d\)", q->x.tile, rows \*/x0 < %lld; x0 += %d)", q->x.tile, 0 * rows + 1 */' \

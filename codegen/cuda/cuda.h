@@ -16,10 +16,12 @@ enum {
 typedef struct CudaSchedule CudaSchedule;
 
 /* The steps that one kernel computes, in order. All have one schedule, but for sums behind a product or a single window:
- * those add up what it has just computed. */
+ * those add up what it has just computed; and but for the tail: merges of the kernel's own sums, and what follows from
+ * them, which the last of its blocks computes when all others have ended. */
 typedef struct CudaGroup {
     const CudaSchedule *schedule; /* of the first */
     int step_count;
+    int tail; /* number of the first step of the tail; 0: there is none */
     CgStep *steps[CUDA_GROUP_STEPS];
     int number[CUDA_GROUP_STEPS]; /* of each step in its program, ascending */
     int buffer_count;             /* at most */
@@ -35,6 +37,7 @@ typedef struct CudaKernel {
     CgProgram *program;
     const CudaGroup *group;
     int int_base[CUDA_GROUP_STEPS];
+    int body_buffers; /* the printer's buffers up to here are known to all of the kernel, others to its tail alone */
     PlanLaunch launch;
     int64_t threads; /* of an image, a chunk, or altogether, as launch says */
     bool tensor;     /* tensor cores make its products */
@@ -49,7 +52,8 @@ typedef struct CudaLevel {
 /* The calls of the program's stages: put into stages of independent calls, as few as there can be; calls of one kernel
  * are neighbours, one launch, which says what launches it waits for. */
 void cg_cuda_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls);
-void cg_cuda_add_prelude(Str *out, const CgOptions *options);
+/* counters: of kernels with a tail, zero when the module is loaded, and again behind each launch. */
+void cg_cuda_add_prelude(Str *out, const CgOptions *options, int counters);
 /* Kernels that a library's convolutions need, when there are any (cuda_conv.c). */
 void cg_cuda_add_helpers(CgModule *module);
 
@@ -114,6 +118,8 @@ void cuda_print_axes(CgPrinter *p, CgScalar *value, bool stored, const int *axes
 void cuda_clear_marks(CgScalar *s);
 
 /* ---- cuda_kernel.c ---- */
+/* "const T *const b3 = (const T *)call[3];" */
+const char *cuda_declare_buffer(const CudaKernel *k, int number);
 /* Does the kernel write the buffer? */
 bool cuda_is_result(const CudaGroup *group, const CgBuffer *buffer);
 /* Goes on with a step of the kernel; its axes have no names but those of extent 1. */
@@ -171,6 +177,14 @@ const CudaSchedule *cuda_find_schedule(const CgProgram *program, Arena *scratch,
 /* Steps of few elements, among which sums of all chunks are. */
 bool cuda_has_merges(const CudaKernel *k);
 void cuda_print_merge(CudaKernel *k);
+/* The tail of the kernel's group; the counter is a constant of the call, with this number. */
+void cuda_print_tail(CudaKernel *k, int counter);
+/* Does the step add up a sum of all chunks? */
+bool cuda_is_merge(const CgStep *step);
+/* May the step be part of the group's tail? */
+bool cuda_fits_tail(const CgProgram *program, Arena *scratch, const CudaGroup *group, const CgStep *step);
+/* The group without its tail. */
+CudaGroup cuda_body(const CudaGroup *group);
 
 /* totalI of all threads, I from first to end - 1: adds halves of the block until `lanes` threads are left, which then have
  * theirs in sums[(I - first) * CUDA_BLOCK_THREADS + threadIdx.x]. */

@@ -9,7 +9,9 @@
  *   - a sum by channel of what a product or a depthwise convolution makes is added up behind each tile: the statistics of a
  *     batch norm;
  *   - sums over the same pixels that read something in common share a loop;
- *   - depthwise convolutions of one operand, the candidates of an edge, share its tile.
+ *   - depthwise convolutions of one operand, the candidates of an edge, share its tile;
+ *   - what merges the sums of a kernel, and what follows from that for the same few elements, is left to the last of its
+ *     blocks: the tail of the group (cuda_merge.c).
  * A step joins the group that it waits for only if everything else that it waits for has a lower level, and a group beside
  * it only at its own level: so the levels stay an order. Steps of a kernel run in the same cases of a choice; what choices are
  * made of is grouped apart, since they must be there before anything depends on them.
@@ -65,8 +67,8 @@ static bool may_overwrite(const Grouping *g, const CudaGroup *group, const CgSte
 
 static bool can_chain(const Grouping *g, const CudaGroup *group, const CudaSchedule *schedule, const CgStep *step) {
     const CgStep *first = group->steps[0];
-    if (!schedule->chains || group->schedule != schedule || cuda_step_launch(first) != cuda_step_launch(step) ||
-        !cuda_same_extents(&first->out->type, &step->out->type))
+    if (!schedule->chains || group->tail || group->schedule != schedule ||
+        cuda_step_launch(first) != cuda_step_launch(step) || !cuda_same_extents(&first->out->type, &step->out->type))
         return false;
     for (int i = 0; i < group->step_count; i++)
         if (!reads_own_element(g, step, group->steps[i]->out))
@@ -74,21 +76,44 @@ static bool can_chain(const Grouping *g, const CudaGroup *group, const CudaSched
     return true;
 }
 
+/* Nothing that the step reads is made by the tail, and nothing that it makes lies where the tail reads or writes. */
+static bool comes_before_tail(const Grouping *g, const CudaGroup *group, const CgStep *step) {
+    for (int i = cuda_body(group).step_count; i < group->step_count; i++) {
+        const CgStep *member = group->steps[i];
+        for (int j = 0; j < step->buffer_count; j++)
+            if (cg_buffers_overlap(g->program->options, step->buffers[j], member->out))
+                return false;
+        for (int j = 0; j < member->buffer_count; j++)
+            if (cg_buffers_overlap(g->program->options, step->out, member->buffers[j]))
+                return false;
+    }
+    return true;
+}
+
 /* A sum behind the product or the single window that the group begins with. */
 static bool can_end_in(const Grouping *g, const CudaGroup *group, const CudaSchedule *schedule, const CgStep *step) {
     const CgOptions *options = g->program->options;
-    if (!schedule->adds_up || !group->schedule->takes_sums || group->step_count > CUDA_GROUP_SUMS ||
+    const CudaGroup body = cuda_body(group);
+    if (!schedule->adds_up || !body.schedule->takes_sums || body.step_count > CUDA_GROUP_SUMS ||
         !cuda_fits_int(options, step) || !cuda_is_sum_of(g->scratch, step, group->steps[0]))
         return false;
-    for (int i = 1; i < group->step_count; i++)
-        if (!group->steps[i]->partial)
+    for (int i = 1; i < body.step_count; i++)
+        if (!body.steps[i]->partial)
             return false;
-    return group->schedule->takes_sums(g->program, g->scratch, group);
+    return comes_before_tail(g, group, step) && body.schedule->takes_sums(g->program, g->scratch, &body);
 }
 
-static void add_step(CudaGroup *group, CgStep *step, int number) {
-    group->steps[group->step_count] = step;
-    group->number[group->step_count++] = number;
+/* The tail stays at the end; it has a step's own schedule, another than the group's. */
+static void add_step(CudaGroup *group, CgStep *step, int number, bool to_tail) {
+    int at = group->step_count;
+    for (; group->tail && !to_tail && at > group->tail; at--) {
+        group->steps[at] = group->steps[at - 1];
+        group->number[at] = group->number[at - 1];
+    }
+    group->tail = to_tail && !group->tail ? at : group->tail && !to_tail ? group->tail + 1 : group->tail;
+    group->steps[at] = step;
+    group->number[at] = number;
+    group->step_count++;
     group->buffer_count += step->buffer_count;
 }
 
@@ -113,13 +138,17 @@ static void merge(Arena *arena, CudaDraft *into, CudaDraft *from) {
 static CudaDraft *join_waits(const Grouping *g, const CudaWaits *waits, const CudaSchedule *schedule, CgStep *step,
                              int number) {
     int steps = 1, buffers = step->buffer_count;
+    bool tail = false;
     if (waits->more || waits->count == 0)
         return NULL;
     for (int i = 0; i < waits->count; i++) {
         const CudaGroup *group = &waits->drafts[i]->group;
         bool chain = can_chain(g, group, schedule, step),
              end = waits->count == 1 && can_end_in(g, group, schedule, step);
-        if (!(chain || end) || !cg_same_condition(group->steps[0], step) || !may_overwrite(g, group, step))
+        tail = !chain && !end && waits->count == 1 && schedule->chains &&
+               cuda_fits_tail(g->program, g->scratch, group, step);
+        if (!(chain || end || tail) || !cg_same_condition(group->steps[0], step) ||
+            !(tail || may_overwrite(g, group, step)))
             return NULL;
         steps += i ? group->step_count : 0;
         buffers += i ? group->buffer_count : 0;
@@ -129,16 +158,18 @@ static CudaDraft *join_waits(const Grouping *g, const CudaWaits *waits, const Cu
         return NULL;
     for (int i = 1; i < waits->count; i++)
         merge(g->arena, into, waits->drafts[i]);
-    add_step(&into->group, step, number);
+    add_step(&into->group, step, number, tail);
     return into;
 }
 
 /* ---- joining what is beside a step ---- */
 
-static bool can_stand_beside(const CudaDraft *draft, int level, const CudaSchedule *schedule, const CgStep *step) {
-    const CudaGroup *group = &draft->group;
+static bool can_stand_beside(const Grouping *g, const CudaDraft *draft, int level, const CudaSchedule *schedule,
+                             const CgStep *step) {
+    const CudaGroup *group = &draft->group, body = cuda_body(group);
     return draft->level == level && group->schedule == schedule && has_room(group, 1, step->buffer_count) &&
-           cg_same_condition(group->steps[0], step) && schedule->stands_beside(group, step);
+           cg_same_condition(group->steps[0], step) && schedule->stands_beside(&body, step) &&
+           comes_before_tail(g, group, step);
 }
 
 /* Edges keep to themselves: so they find their kernels alike. */
@@ -168,8 +199,8 @@ static CudaDraft *join_beside(const Grouping *g, int level, const CudaSchedule *
     for (int i = 0; i < count; i++) {
         CudaDraft *draft = str_map_get(&g->beside, beside_key(g->scratch, schedule, step, images[i]->buffer));
         draft = draft ? cuda_draft_root(draft) : NULL;
-        if (draft && can_stand_beside(draft, level, schedule, step)) {
-            add_step(&draft->group, step, number);
+        if (draft && can_stand_beside(g, draft, level, schedule, step)) {
+            add_step(&draft->group, step, number, false);
             return draft;
         }
     }
@@ -188,7 +219,7 @@ static void note_beside(Grouping *g, CudaDraft *draft, const CudaSchedule *sched
 static CudaDraft *start_group(Grouping *g, int level, const CudaSchedule *schedule, CgStep *step, int number) {
     CudaDraft *draft = ARENA_NEW(g->arena, CudaDraft);
     *draft = (CudaDraft){.level = level, .group.schedule = schedule};
-    add_step(&draft->group, step, number);
+    add_step(&draft->group, step, number, false);
     while (g->level_count < level) {
         DraftLevel empty = {0};
         ARENA_PUSH(g->arena, g->levels, g->level_count, g->level_capacity, empty);

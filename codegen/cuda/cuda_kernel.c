@@ -8,6 +8,14 @@ bool cuda_is_result(const CudaGroup *group, const CgBuffer *buffer) {
     return false;
 }
 
+const char *cuda_declare_buffer(const CudaKernel *k, int number) {
+    const CgBuffer *buffer = k->p->buffers[number];
+    char letter = buffer->place == PLACE_private ? 'p' : 'b';
+    const char *constant = cuda_is_result(k->group, buffer) ? "" : "const ", *element = cg_c_element(buffer);
+    return arena_printf(k->p->arena, "%s%s *const %c%d = (%s%s *)call[%d];", constant, element, letter, number,
+                        constant, element, number);
+}
+
 void cuda_set_step(CudaKernel *k, int index) {
     cg_c_set_step(k->p, k->group->steps[index], k->int_base[index]);
 }

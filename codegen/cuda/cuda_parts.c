@@ -66,29 +66,38 @@ static int64_t row_bytes(const CgOptions *options, const CgStep *step, int64_t p
     return ALIGN_UP(cg_type_bytes(options, &step->out->type) * parts, VALUE_ALIGNMENT);
 }
 
-void cuda_parts_choose(CudaParts *parts, CudaGroup *group) {
+static void choose_rows(CudaParts *parts, CudaGroup *group) {
     CgProgram *program = parts->program;
     const CgOptions *options = program->options;
+    const CudaGroup body = cuda_body(group);
     int first = group->schedule->adds_up ? 0 : 1; /* of the sums */
     int64_t wanted = (WANTED_ROWS + options->chunks - 1) / options->chunks, bytes = 0;
-    for (int i = 0; i < group->step_count; i++)
-        read_parts(parts->scratch, group->steps[i]);
-    bool possible = group->schedule->most_parts && first < group->step_count;
-    for (int i = first; i < group->step_count; i++)
-        possible = possible && group->steps[i]->partial && can_have_rows(group->steps[i]);
-    int64_t most = possible ? group->schedule->most_parts(program, parts->scratch, group) : 1;
+    for (int i = 0; i < body.step_count; i++)
+        read_parts(parts->scratch, body.steps[i]);
+    bool possible = group->schedule->most_parts && first < body.step_count;
+    for (int i = first; i < body.step_count; i++)
+        possible = possible && body.steps[i]->partial && can_have_rows(body.steps[i]);
+    int64_t most = possible ? group->schedule->most_parts(program, parts->scratch, &body) : 1;
     int64_t count = wanted < most ? wanted : most;
     arena_reset(parts->scratch);
-    for (int i = first; i < group->step_count; i++)
-        bytes += row_bytes(options, group->steps[i], count);
+    for (int i = first; i < body.step_count; i++)
+        bytes += row_bytes(options, body.steps[i], count);
     group->parts = 1;
     if (count <= 1 || program->work_bytes + bytes > parts->most_bytes)
         return;
     group->parts = (int)count;
-    for (int i = first; i < group->step_count; i++) {
-        CgBuffer *out = group->steps[i]->out;
+    for (int i = first; i < body.step_count; i++) {
+        CgBuffer *out = body.steps[i]->out;
         out->offset = program->work_bytes;
         out->parts = (int)count;
-        program->work_bytes += row_bytes(options, group->steps[i], count);
+        program->work_bytes += row_bytes(options, body.steps[i], count);
     }
+}
+
+/* The tail merges what the body has just been given rows for. */
+void cuda_parts_choose(CudaParts *parts, CudaGroup *group) {
+    choose_rows(parts, group);
+    for (int i = group->tail; group->tail && i < group->step_count; i++)
+        read_parts(parts->scratch, group->steps[i]);
+    arena_reset(parts->scratch);
 }

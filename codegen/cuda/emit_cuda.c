@@ -127,7 +127,7 @@ static const char bf16_text[] =
     "    __device__ __forceinline__ operator float() const { return __uint_as_float((uint32_t)bits << 16); }\n"
     "};\n";
 
-void cg_cuda_add_prelude(Str *out, const CgOptions *options) {
+void cg_cuda_add_prelude(Str *out, const CgOptions *options, int counters) {
     bool f64 = options->precision == PRECISION_f64;
     str_add(out, f64 ? "typedef double T;\n" : "typedef float T;\n");
     str_addf(out, functions_text, f64 ? "" : "f");
@@ -139,6 +139,8 @@ void cg_cuda_add_prelude(Str *out, const CgOptions *options) {
         str_add(out, bf16_text);
     cuda_add_vectors(out, options);
     cuda_add_fragments(out, options);
+    if (counters)
+        str_addf(out, "static __device__ unsigned nd_counters[%d];\n", counters);
 }
 
 /* ---- kernels ---- */
@@ -148,13 +150,8 @@ static void add_parameters(const CudaKernel *k, int int_count, Str *text) {
     const CgPrinter *p = k->p;
     str_add(text, "(const int64_t *rows, const NdRun *run, int64_t private_bytes)\n{\n");
     str_addf(text, "    const int64_t *const call = rows + (int64_t)blockIdx.y * %d;\n", p->buffer_count + int_count);
-    for (int i = 0; i < p->buffer_count; i++) {
-        bool private_value = p->buffers[i]->place == PLACE_private;
-        const char *constant = cuda_is_result(k->group, p->buffers[i]) ? "" : "const ",
-                   *element = cg_c_element(p->buffers[i]);
-        str_addf(text, "    %s%s *const %c%d = (%s%s *)call[%d];\n", constant, element, private_value ? 'p' : 'b', i,
-                 constant, element, i);
-    }
+    for (int i = 0; i < k->body_buffers; i++)
+        str_addf(text, "    %s\n", cuda_declare_buffer(k, i));
     if (int_count)
         str_addf(text, "    const int64_t *const ints = call + %d;\n", p->buffer_count);
 }
@@ -169,31 +166,45 @@ static CudaKernel begin_kernel(Arena *arena, CgProgram *program, const CudaGroup
         ints += group->steps[i]->int_count;
         narrow = narrow && cuda_fits_int(program->options, group->steps[i]);
         cuda_set_step(&k, i);
+        k.body_buffers = group->tail && i >= group->tail ? k.body_buffers : k.p->buffer_count;
     }
     cuda_set_step(&k, 0);
     k.p->indent = 1;
     k.p->index_type = narrow ? "int" : "int64_t";
-    k.launch = cuda_step_launch(group->steps[group->step_count - 1]);
+    k.launch = cuda_step_launch(group->steps[cuda_body(group).step_count - 1]);
     k.threads = cuda_count_elements(group->steps[0]);
     return k;
 }
 
-/* The steps' constants, one after the other. */
-static int gather_ints(const CudaGroup *group, int64_t *ints) {
+/* The steps' constants, one after the other; the number of the call's counter, when it has a tail. */
+static int gather_ints(const CudaGroup *group, int counter, int64_t *ints) {
     int count = 0;
     for (int i = 0; i < group->step_count; i++)
         for (int j = 0; j < group->steps[i]->int_count; j++)
             ints[count++] = group->steps[i]->ints[j];
+    if (group->tail)
+        ints[count++] = counter;
     return count;
 }
 
-static void emit_group(CgModule *module, CgProgram *program, const CudaGroup *group, PlanStage *calls) {
+static void print_body(CudaKernel *k, int int_count) {
+    const CudaGroup *group = k->group, body = cuda_body(group);
+    k->group = &body;
+    group->schedule->print(k);
+    k->group = group;
+    if (group->tail)
+        cuda_print_tail(k, int_count - 1);
+}
+
+/* counters: of the program's calls so far. */
+static void emit_group(CgModule *module, CgProgram *program, const CudaGroup *group, int *counters, PlanStage *calls) {
     Arena *arena = arena_create(); /* most texts turn out to be known already */
     Str body = str_create(arena), text = str_create(arena);
     CudaKernel k = begin_kernel(arena, program, group, &body);
-    int64_t ints[CUDA_GROUP_STEPS * CG_MAX_INTS];
-    int int_count = gather_ints(group, ints);
-    group->schedule->print(&k);
+    int64_t ints[CUDA_GROUP_STEPS * CG_MAX_INTS + 1];
+    int int_count = gather_ints(group, *counters, ints);
+    *counters += group->tail > 0;
+    print_body(&k, int_count);
     add_parameters(&k, int_count, &text);
     str_add_bytes(&text, body.data, body.length);
     str_add(&text, "}\n");
@@ -251,6 +262,7 @@ static void choose_parts(CgProgram *program, const Levels levels[CUDA_ROUNDS]) {
 
 void cg_cuda_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls) {
     Levels levels[CUDA_ROUNDS];
+    int counters = 0;
     for (int round = 0; round < CUDA_ROUNDS; round++)
         levels[round].levels = cuda_group_steps(module->arena, program, (CudaRound)round, &levels[round].count);
     choose_parts(program, levels);
@@ -260,7 +272,7 @@ void cg_cuda_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls
             CudaLevel *level = &levels[round].levels[i];
             PlanStage stage = {.domain = DOMAIN_parallel};
             for (int j = 0; j < level->group_count; j++)
-                emit_group(module, program, level->groups[j], &stage);
+                emit_group(module, program, level->groups[j], &counters, &stage);
             if (!level->group_count)
                 continue;
             sort_calls(module, level, &stage);
@@ -270,4 +282,5 @@ void cg_cuda_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls
         if (round == CUDA_CHOOSING)
             calls->choosing_count = calls->stage_count;
     }
+    module->counter_count = counters > module->counter_count ? counters : module->counter_count;
 }

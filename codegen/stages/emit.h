@@ -42,6 +42,7 @@ struct CgModule {
     CgLoop *loops; /* each key once */
     StrMap loop_of_key;
     int64_t scratch_bytes; /* largest request of any kernel */
+    int counter_count;     /* most counters that a graph's calls need (CUDA) */
 };
 
 /* The kernel with this text (made when new), and the steps of one of the stages with that domain that it computes. */

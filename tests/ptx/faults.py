@@ -7,10 +7,12 @@ import sys
 BUILD, HERE = os.environ['NDARTS_BUILD'], os.path.dirname(os.path.abspath(__file__))
 GRAPHS = os.path.join(BUILD, 'tests', 'simt', 'simt_graphs')
 WINDOWS, DENSE = (os.path.join(HERE, '..', 'simt', name) for name in ('windows.nd', 'dense.nd'))
+SMALL = os.path.join(HERE, 'small.nd')
 FRAGMENT = r's/(mma[^{]*\{[^}]*\}, \{)(%r[0-9]+), (%r[0-9]+)/\1\3, \2/'
 VECTOR = r's/(ld.shared.v4.f32[^[]*\[%rd[0-9]+)(\+[0-9]+)?\]/\1+4]/'
 WIDE = r's/ld.global.f32 (.*)\[(%rd[0-9]+)\];/ld.global.f32 \1[\2+2];/'
 ZERO = r's/mov.f32 .*0f00000000;//'
+WRITER, READER = r'/bar.sync/,/atom.global.inc/s/membar.gl;//', r'/atom.global.inc/,/bar.sync/s/membar.gl;//'
 BARRIER = r's/bar.sync.*0;//'
 # What, text, graph, further arguments, edit of the PTX, what is said. The results differ: "relative error".
 FAULTS = (
@@ -22,6 +24,11 @@ FAULTS = (
     ('rows of a fragment exchanged', DENSE, 'infer', ['--precision', 'tf32'], FRAGMENT, 'relative error'),
     ('a misaligned vector', DENSE, 'infer', [], VECTOR, 'misaligned access: 16 bytes'),
     ('a misaligned element', WINDOWS, 'infer', [], WIDE, 'misaligned access: 4 bytes'),
+    ('a block that counts itself without a fence', SMALL, 'search-alphas', ['--orders', '3'], WRITER, 'relative error'),
+    ('a last block that merges without a fence', SMALL, 'search-alphas', ['--orders', '3'], READER, 'relative error'),
+    ('a block that counts itself before all threads', SMALL, 'search-alphas', ['--fault', 'barrier:bool last;'], '', 'relative error'),
+    ('a last block that does not wait to know it', SMALL, 'search-alphas', ['--fault', 'barrier:gridDim.x - 1;'], '', 'relative error'),
+    ('a counter that does not go back', SMALL, 'search-alphas', ['--orders', '2'], r's/atom.global.inc/atom.global.add/', 'relative error'),
     ('a register that nobody wrote', WINDOWS, 'infer', [], ZERO, 'undefined value is stored'),
 )
 failures = 0

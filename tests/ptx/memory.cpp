@@ -32,6 +32,9 @@ unsigned thread_of(const Warp &w, int lane) {
 void check_range(const Warp &w, const Instruction &i, int lane, uint64_t address, unsigned bytes) {
     if (address >= i.begin && address + bytes <= i.end)
         return;
+    for (const auto &global : w.kernel->globals)
+        if (address >= global.first && address + bytes <= global.second)
+            return;
     if (address < 1 << 16 || !find_range(address, bytes, &i.begin, &i.end))
         fault_at(w, i, lane, "%u bytes at %llx are outside of all memory", bytes, (unsigned long long)address);
 }

@@ -443,6 +443,9 @@ void begin_kernel(State &s, const std::string &head) {
     s.kernel = &s.program.kernels[name];
     s.kernel->name = name;
     s.kernel->shared_bytes = s.shared_bytes;
+    for (const auto &global : s.program.globals)
+        s.kernel->globals.push_back(
+            {(uint64_t)global.second.data(), (uint64_t)global.second.data() + global.second.size()});
     s.registers.clear(), s.local_symbols.clear(), s.parameters.clear(), s.constants.clear(), s.labels.clear();
     s.branches.clear();
     size_t close = head.rfind(')');

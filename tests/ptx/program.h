@@ -93,6 +93,7 @@ struct Kernel {
     std::string name;
     std::vector<Instruction> code;
     std::vector<Constant> constants;
+    std::vector<std::pair<uint64_t, uint64_t>> globals; /* begin and end of the module's own memory */
     std::vector<Operand> parameters;
     std::map<std::string, Operand> special; /* %tid.x and the like that it reads */
     uint32_t file_bytes = 0, register_count = 0, shared_bytes = 0, local_bytes = 0;

@@ -133,6 +133,11 @@ template <class V, class W> static V atomicMin(V *address, W value) {
     *address = (V)value < old ? (V)value : old;
     return old;
 }
+static inline unsigned atomicInc(unsigned *address, unsigned most) {
+    unsigned old = *address;
+    *address = old >= most ? 0 : old + 1;
+    return old;
+}
 template <class V, class W> static V atomicExch(V *address, W value) {
     V old = *address;
     *address = (V)value;
