@@ -1,5 +1,6 @@
 """The programs as a user runs them, on stand-ins for the libraries of CUDA, or on the real ones with NDARTS_REAL_GPU=1."""
 import array
+import json
 import math
 import os
 import subprocess
@@ -62,6 +63,19 @@ def write_images(path, count):
     values = [math.sin(0.37 * i) for i in range(count * 3 * 256)]
     with open(path, 'wb') as file:
         file.write(b'\x93NUMPY\x01\x00' + len(header).to_bytes(2, 'little') + header.encode() + array.array('f', values).tobytes())
+
+
+def same_metrics(folder, command, text, keys, *options):
+    """An epoch of a search or a training: what it says of itself is what it says on the CPU."""
+    lines = []
+    for device in ('cpu', 'cuda'):
+        out = os.path.join(folder, f'{command}-{device}')
+        call([RUN, command, text, '--out', out, f'--device={device}', *options])
+        with open(os.path.join(out, 'metrics.jsonl')) as file:
+            lines.append(json.loads(file.readline()))
+    for key in keys:
+        error = abs(lines[0][key] - lines[1][key]) / abs(lines[0][key])
+        assert error < 1e-4, f'{key}: {lines[0][key]} and {lines[1][key]}'
 
 
 class Trace:

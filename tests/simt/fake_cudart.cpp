@@ -60,7 +60,7 @@ struct Node {
 struct Graph {
     std::vector<Node> nodes;
     std::set<size_t> released; /* that the capturing stream no longer waits for, as it was told */
-    bool invalid = false; /* something was done that cannot be captured */
+    bool invalid = false;      /* something was done that cannot be captured */
 };
 
 struct Stream {
@@ -382,6 +382,7 @@ int cudaMalloc(void **memory, size_t bytes) {
     *memory = aligned_alloc(256, (bytes + 511) / 256 * 256);
     memset(*memory, 0xff, bytes);
     allocations[(char *)*memory] = bytes;
+    simt_allow(*memory, bytes);
     used += bytes;
     return SUCCESS;
 }
@@ -398,6 +399,7 @@ int cudaFree(void *memory) {
     if (found == allocations.end())
         return INVALID_VALUE;
     used -= found->second;
+    simt_forbid(memory, 1);
     allocations.erase(found);
     free(memory);
     return SUCCESS;
@@ -551,8 +553,8 @@ int cudaStreamBeginCapture(void *handle, int) {
 }
 
 /* A node is given as its number, from 1: of what the next operation on the stream comes after. */
-int cudaStreamGetCaptureInfo(void *handle, int *state, unsigned long long *, void **graph, void *const **nodes, const void **,
-                             size_t *count) {
+int cudaStreamGetCaptureInfo(void *handle, int *state, unsigned long long *, void **graph, void *const **nodes,
+                             const void **, size_t *count) {
     static std::vector<void *> last;
     Stream *stream = stream_of(handle);
     *state = stream->capture ? 1 : 0;

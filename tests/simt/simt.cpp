@@ -544,7 +544,12 @@ SimtModule *simt_module_open(const char *path) {
         fail("%s", dlerror());
         return nullptr;
     }
-    return new SimtModule{library, nullptr, {}};
+    auto ptx = (const char *)dlsym(library, "simt_ptx"); /* fake_nvrtc.cpp */
+    if (!ptx)
+        return new SimtModule{library, nullptr, {}};
+    SimtModule *module = open_ptx(ptx);
+    dlclose(library);
+    return module;
 }
 
 void simt_module_close(SimtModule *module) {
