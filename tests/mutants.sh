@@ -199,6 +199,7 @@ mutant 'order of images is that of the file' runtime/data/loader.c 's/if \(!o->s
 
 # ---- on a GPU ----
 mutant 'memory cleared on another stream' runtime/device/backend_cuda.c 's/(MemsetAsync\(.*), d->stream\)/\1, NULL)/' -- simt/end_to_end 'trace of a network'
+mutant 'waits: a chain instead' runtime/device/cuda_capture.c 's/return api->StreamGetCaptureInfo \&\&/return false \&\&/' -- simt/orders
 mutant 'waits: the latest alone' runtime/device/backend_cuda.c 's/if \(before >= 0\)/if (before >= 0 \&\& k == 0)/' -- simt/orders
 mutant 'waits of a first call alone' codegen/cuda/cuda_edges.c 's/i < group_count; i\+\+/i < 1 \&\& group_count; i++/' -- simt/orders
 mutant 'waits that others do not imply' codegen/cuda/cuda_edges.c 's/if \(has_bit\(before, waits\[i\]\)\)/if (i > 0)/' -- golden/codegen/cuda_waits

@@ -12,8 +12,11 @@ static const char install_runtime[] =
 
 /* In version 12 those with these parameters have other names, and others have theirs. */
 static void find_newer(CudaApi *api) {
-    library_find(api->library, "cudaStreamGetCaptureInfo_v3", &api->StreamGetCaptureInfo);
-    library_find(api->library, "cudaStreamUpdateCaptureDependencies_v2", &api->StreamUpdateCaptureDependencies);
+    CudaApi newer = {0};
+    if (library_find(api->library, "cudaStreamGetCaptureInfo_v3", &newer.StreamGetCaptureInfo))
+        api->StreamGetCaptureInfo = newer.StreamGetCaptureInfo;
+    if (library_find(api->library, "cudaStreamUpdateCaptureDependencies_v2", &newer.StreamUpdateCaptureDependencies))
+        api->StreamUpdateCaptureDependencies = newer.StreamUpdateCaptureDependencies;
 }
 
 static bool find_functions(CudaApi *api, const char **missing) {

@@ -7,7 +7,7 @@
  * $SIMT_ORDER: 0, 1, 2, the order of the threads, and of a graph's operations as far as they are independent: as they
  * were put there, the latest that can be run first, or shuffled, by $SIMT_SEED; $SIMT_DROP: number of an edge that graphs
  * lack, from 0, those of one graph after those of the other; what waited along it comes before all that it need not wait for; $SIMT_EDGES: a
- * file that says how many edges each graph has; $SIMT_MEMORY: bytes of the device; $SIMT_NO_DEVICE:
+ * file that says how many edges and nodes each graph has; $SIMT_MEMORY: bytes of the device; $SIMT_NO_DEVICE:
  * there is none; $SIMT_OTHER_ARCH: what is loaded was made for others; $SIMT_NO_LIBRARY_CAPTURE: other
  * libraries cannot be captured (late: and do not say so themselves); $SIMT_KEEP_POISON: cudaMemset of zeros leaves
  * NaN, so that what a kernel forgets to write is not zero by chance; $SIMT_LAUNCH_MS: how much longer events find each
@@ -216,7 +216,7 @@ std::set<size_t> drop_edge(Graph &graph) {
             }
     }
     if (FILE *file = edges ? fopen(edges, "a") : nullptr) {
-        fprintf(file, "%ld\n", own);
+        fprintf(file, "%ld %zu\n", own, graph.nodes.size());
         fclose(file);
     }
     count += own;
