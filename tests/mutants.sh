@@ -221,7 +221,7 @@ mutant 'a library that computes something else' runtime/device/cudnn_conv.c 's/ 
 mutant 'kernels: a neighbour of an element that is not there yet' codegen/cuda/cuda_steps.c 's/from->whole == buffer \|\| \(from == buffer \&\& !is_element\(loads\[i\], axes\)\)/false/' \
     -- simt/graphs network.nd gradients
 mutant 'kernels: later than what waits for them' codegen/cuda/cuda_group.c 's/before->latest = draft->level - 1/before->latest = draft->level + 1/' -- simt/graphs cell.nd search-weights
-mutant 'kernels: a shared tile with the padding of the first' codegen/cuda/cuda_window.c 's/ \+ o->pad\[ROW\] - w->pad\[ROW\];/;/' -- simt/graphs cell.nd search-weights
+mutant 'kernels: a shared tile with the padding of the first' codegen/cuda/cuda_window_tile.c 's/\(o->pad\[ROW\] - w->pad\[ROW\]\) \* o->pitch/0/' -- simt/graphs cell.nd search-weights
 mutant 'kernels: the first block merges' codegen/cuda/cuda_merge.c 's/gridDim.x - 1\) == gridDim.x - 1;/gridDim.x - 1) == 0;/' -- simt/graphs cell.nd search-weights
 mutant 'kernels: counters that all calls share' codegen/cuda/emit_cuda.c 's/ints\[count\+\+\] = counter;/ints[count++] = 0 * counter;/' -- simt/graphs cell.nd search-weights
 mutant 'kernels: chunks but the last' codegen/cuda/cuda_merge.c 's/row < %s; row \+= %d/row < %s - 1; row += %d/' -- simt/graphs cell.nd search-weights
@@ -236,6 +236,13 @@ mutant 'kernels: terms of a pixel twice' codegen/cuda/cuda_fragment_both.c 's/if
 mutant 'kernels: slices but the last' codegen/cuda/cuda_fragment_both.c 's/int s = 1; s < %d; s\+\+\) sum/int s = 1; s < %d - 1; s++) sum/' -- simt/graphs network.nd gradients
 mutant 'kernels: half of a number' codegen/cuda/cuda_fragment_text.c 's/nd_to_tf32\(a - __uint_as_float\(\*big\)\)/0/' -- simt/graphs network.nd gradients
 mutant 'kernels: sums of half the rows' codegen/cuda/cuda_fragment_text.c 's/distance = 4; distance < 32/distance = 4; distance < 16/' -- simt/graphs network.nd gradients
+mutant 'kernels: a row of a tile without its last pixel' codegen/cuda/cuda_window_read.c 's/across \* r.stand.rows\), window/across * r.stand.rows - 1), window/' -- simt/graphs cell.nd search-weights
+mutant 'kernels: the first rows of a tile' codegen/cuda/cuda_window_read.c 's/whole = r->o->region\[ROW\] \/ s->rows/whole = 0/; s/line < %lld\)", step/line < %lld - 1)", step/' \
+    -- simt/graphs cell.nd search-weights
+mutant 'kernels: taps without their stride' codegen/cuda/cuda_window_tile.c 's/output % t->stride\[COLUMN\] == 0/true/; s/output \/ t->stride\[COLUMN\]/output/' -- golden/codegen/cuda_windows
+mutant 'kernels: windows of vectors whatever is stored' codegen/cuda/cuda_window_tile.c 's/has = t->channels % v.width == 0/has = true/' -- golden/codegen/cuda_windows
+mutant 'kernels: part of the gradients of windows' codegen/cuda/cuda_window_grad.c 's/for \(int at = part; at < %lld/for (int at = part; at < %lld - 1/' -- simt/graphs cell.nd search-weights
+mutant 'kernels: loads without their guard' codegen/stages/print_ahead.c 's/if \(!never\)/if (false)/; s/return !never;/return false;/' -- simt/graphs cell.nd search-weights
 mutant 'kernels: sums of the first window' codegen/cuda/cuda_window.c 's/at < %lld; at \+= %d\)", count\[1\] \* count\[2\]/at < %lld; at += %d)", 1LL/' -- simt/graphs cell.nd search-weights
 
 # ---- what leaves the house ----

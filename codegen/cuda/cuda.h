@@ -135,6 +135,7 @@ int cuda_width(const CgOptions *options);
 /* Can every step of the group be computed in vectors along its last axis in memory, without a scalar load or store of
  * what moves along it? */
 bool cuda_has_vector_form(const CgOptions *options, const CudaGroup *group);
+bool cuda_step_has_vector_form(const CgOptions *options, const CgStep *step);
 /* So many neighbours along an axis of a step, the first at a multiple of their number. */
 typedef struct CudaVector {
     const CgStep *step;

@@ -56,10 +56,11 @@ static void read_parts(Arena *arena, CgStep *step) {
             step->axes[row_axis(step, loads[i])].parts = loads[i]->buffer->parts;
 }
 
-/* Gradients of weights would be large, and a library may compute them (cuda_conv.c). */
+/* Gradients of weights would be large, and a library may compute them (cuda_conv.c): but those of a depthwise convolution. */
 static bool can_have_rows(const CgStep *step) {
     const CgBuffer *out = step->out;
-    return out->place == PLACE_work && !out->parts && !out->whole && step->partial && ir_is(step->node, OP_SUM);
+    bool small = ir_is(step->node, OP_SUM) || (ir_is_weight_gradient(step->node) && ir_conv_is_depthwise(step->node));
+    return out->place == PLACE_work && !out->parts && !out->whole && step->partial && small;
 }
 
 static int64_t row_bytes(const CgOptions *options, const CgStep *step, int64_t parts) {
@@ -70,7 +71,7 @@ static void choose_rows(CudaParts *parts, CudaGroup *group) {
     CgProgram *program = parts->program;
     const CgOptions *options = program->options;
     const CudaGroup body = cuda_body(group);
-    int first = group->schedule->adds_up ? 0 : 1; /* of the sums */
+    int first = body.steps[0]->partial ? 0 : 1; /* of the sums */
     int64_t wanted = (WANTED_ROWS + options->chunks - 1) / options->chunks, bytes = 0;
     for (int i = 0; i < body.step_count; i++)
         read_parts(parts->scratch, body.steps[i]);

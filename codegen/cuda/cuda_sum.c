@@ -326,7 +326,7 @@ bool cuda_is_sum_of(Arena *arena, const CgStep *sum, const CgStep *step) {
 
 void cuda_begin_sums(CudaKernel *k, int first) {
     for (int i = first; i < k->group->step_count; i++)
-        cg_c_line(k->p, "T total%d = 0;", i);
+        cg_c_line(k->p, "%s total%d = %s;", cg_c_type(k->p, true), i, k->p->width > 1 ? "{0}" : "0");
 }
 
 void cuda_add_vectors_to_sums(CudaKernel *k, int first, const char *const names[4], const char *at) {

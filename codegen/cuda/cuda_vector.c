@@ -87,7 +87,7 @@ bool cuda_reads_vectors(const CudaVector *v, CgScalar *s) {
     return v->step->axes[v->axis].extent % v->width == 0 && !formless;
 }
 
-static bool step_has_vector_form(const CgOptions *options, const CgStep *step) {
+bool cuda_step_has_vector_form(const CgOptions *options, const CgStep *step) {
     if (!step->out->type.rank)
         return false;
     CudaVector v = {step, cuda_last_axis(step), cuda_width(options)};
@@ -97,7 +97,7 @@ static bool step_has_vector_form(const CgOptions *options, const CgStep *step) {
 
 bool cuda_has_vector_form(const CgOptions *options, const CudaGroup *group) {
     for (int i = 0; i < group->step_count; i++)
-        if (!step_has_vector_form(options, group->steps[i]))
+        if (!cuda_step_has_vector_form(options, group->steps[i]))
             return false;
     return true;
 }

@@ -1,5 +1,6 @@
 /* cuda_window.h: depthwise convolutions by tiles: what cuda_window.c (the convolution) and cuda_window_grad.c (the
- * gradient of its weights) share. */
+ * gradient of its weights) share: cuda_window_fits.c (for which steps), cuda_window_tile.c (sizes and descriptions), cuda_window_read.c (how a tile gets into
+ * shared memory). */
 #ifndef NDARTS_CODEGEN_CUDA_CUDA_WINDOW_H
 #define NDARTS_CODEGEN_CUDA_CUDA_WINDOW_H
 
@@ -24,6 +25,7 @@ typedef struct TileOperand {
     CgScalar *pixel;
     int64_t pad[2];    /* the largest of its windows */
     int64_t region[2]; /* pixels */
+    int64_t pitch;     /* pixels from one row to the next: odd, so that threads of two rows ask for different banks */
     int64_t begin;     /* pixels of the operands before it */
 } TileOperand;
 
@@ -32,6 +34,8 @@ typedef struct TileWindow {
     IrNode *node;
     int step, operand; /* numbers */
     CgScalar *weight, *dy;
+    CgScalar *result;     /* in the formula */
+    int64_t first_weight; /* weights of the windows before it */
     int64_t kernel[2], dilation[2], pad[2];
 } TileWindow;
 
@@ -39,34 +43,63 @@ typedef struct TileWindow {
 typedef struct WindowTile {
     CudaKernel *k;
     CgPrinter *p;
+    const CgProgram *program;
     int step_count, operand_count, count; /* steps of the group with windows; its others are sums */
     TileOperand operands[WINDOW_MOST];
     TileWindow windows[WINDOW_MOST];
     CgStep *source;                       /* describes an element of the operands */
     CgStep *formulas[CUDA_GROUP_WINDOWS]; /* what a step makes of its windows' results */
     int64_t channels, size[2], stride[2]; /* size: of the output */
-    int64_t tile[2];                      /* pixels of the output */
-    int lanes;                            /* channels of a tile; divides the number of threads */
+    int64_t tile[2];                      /* pixels of the output; columns: a multiple of run */
+    int lanes;                            /* channels of a tile: a power of two */
+    int width;                            /* of the vectors that tiles consist of: 1 where something has no such form */
+    int run;                              /* outputs side by side in a row that a thread makes */
 } WindowTile;
 
+/* ---- cuda_window_fits.c ---- */
+/* Does the step consist of depthwise convolutions that one tile can hold? */
+bool window_fits(const CgProgram *program, Arena *scratch, const CgStep *step);
 /* Is the step the gradient of a depthwise convolution's weights that a tile can hold? */
 bool window_fits_gradient(const CgStep *step);
 /* Candidates of one edge, with different taps, share a tile. */
 bool window_stands_beside(const CudaGroup *group, const CgStep *step);
-/* Attributes, sizes and descriptions of the windows that the kernel's group begins with. */
+/* Depthwise convolutions that a step computes: its own node, or those that stand inline in it. */
+typedef struct FoundWindows {
+    int count;
+    IrNode *nodes[WINDOW_MOST + 1];
+} FoundWindows;
+FoundWindows window_find(const CgStep *step);
+/* What a window moves over; and the images that its output is, or dy. */
+IrNode *window_operand(const IrNode *node);
+const int64_t *window_output(const IrNode *node);
+
+/* ---- cuda_window_tile.c ---- */
+/* Attributes and sizes of the windows that the group begins with: nothing is described. */
+WindowTile window_measure(const CgProgram *program, const CudaGroup *group);
+/* The same with descriptions. */
 WindowTile window_tile(CudaKernel *k);
 int window_tap_count(const TileWindow *w);
-/* "channel < 36", or "true". */
-const char *window_channel_test(const WindowTile *t);
-/* Brings the operands' pixels that the output's tile at y0, x0 needs into `tile`. */
-void window_print_tile(const WindowTile *t);
-/* The description's axes get the names of variables. */
-void window_use_source(const WindowTile *t);
-/* Offset in `tile` of a tap, from the pixel where the operand's common padding begins. */
-int64_t window_tap(const WindowTile *t, const TileWindow *w, int64_t tap);
-/* Elements of `tile`. */
-int64_t window_elements(const WindowTile *t);
+/* All windows' weights of one channel. */
+int64_t window_weights(const WindowTile *t);
+/* Vectors of a pixel of the tile. */
+int window_vectors(const WindowTile *t);
+/* Pixels from the tile's beginning to the window's first tap, of the output's first pixel. */
+int64_t window_first_tap(const WindowTile *t, const TileWindow *w);
+/* Pixels of a row that the taps of so many outputs move over: is there a tap at the x-th? */
+int64_t window_row(const WindowTile *t, const TileWindow *w);
+bool window_has_tap(const WindowTile *t, const TileWindow *w, int64_t x);
+/* Pixels of all operands, with what the pitch adds. */
+int64_t window_pixels(const WindowTile *t);
 /* Tiles of the output side by side: groups of channels, columns, rows. */
 void window_count_tiles(const WindowTile *t, long long count[3]);
+
+/* ---- cuda_window_read.c ---- */
+/* "channel < 36", or nothing. */
+const char *window_channel_test(const WindowTile *t, const char *channel);
+/* The description's axes get the names of variables; along the channels there are vectors. */
+void window_use_source(const WindowTile *t);
+/* Brings the operands' pixels that the output's tile at y0, x0 needs into `tile`: the thread's vector of a pixel is number
+ * `vector`, which begins at `channel`. */
+void window_print_tile(const WindowTile *t);
 
 #endif

@@ -1,60 +1,77 @@
 /* cuda_window_grad.c: the gradients of a depthwise convolution's weights, as partial sums of a chunk of images.
  *
- * A block has a few channels of a chunk. It walks over the images and their tiles, brings what the window moves over
- * and the gradient of the output into shared memory once, and each thread adds up all taps of its channel in registers,
- * for every so-many-th pixel of the tile. Then the threads of a channel are added, in order. So the order of additions
- * depends on shapes only. Windows over one operand share its tile; their outputs' gradients take turns. */
+ * A block has a few channels of a chunk, or of a part of its tiles. It brings what the window moves over into shared memory;
+ * a thread has one channel there, and adds up all taps in registers, for so many outputs side by side in a row at a time:
+ * their gradients come straight from memory, and each pixel of the row is read once for all of them. Then the
+ * threads of a channel are added, in order. So the order of additions depends on shapes only. Windows over one operand
+ * share its tile. */
 #include "codegen/cuda/cuda_window.h"
 
+/* The gradients of the outputs from (y0 + ty, x0 + tx) on. */
 static void print_dy(const WindowTile *t, const TileWindow *w) {
     CgPrinter *p = t->p;
-    int64_t columns = t->tile[COLUMN];
-    window_use_source(t);
-    cg_c_line(p, "_Pragma(\"unroll 2\")"); /* more takes long to compile */
-    cg_c_open(p, "for (int e = threadIdx.x; e < %lld; e += %d)", (long long)(t->tile[ROW] * columns * t->lanes),
-              CUDA_BLOCK_THREADS);
-    cg_c_line(p, "const int oy = y0 + e / %lld, ox = x0 + e / %d %% %lld;", (long long)(columns * t->lanes), t->lanes,
-              (long long)columns);
-    cg_c_line(p, "T value = 0;");
-    cg_c_open(p, "if (%s)", window_channel_test(t));
-    cg_c_line(p, "value = %s;", cg_c_print_scalar(p, w->dy));
+    cg_c_line(p, "T d[%d];", t->run);
+    cg_c_line(p, "_Pragma(\"unroll\")");
+    cg_c_open(p, "for (int i = 0; i < %d; i++)", t->run);
+    cg_c_line(p, "const int ox = x0 + tx + i;");
+    cg_c_line(p, "d[i] = %s;", cg_c_print_scalar(p, w->dy));
     cg_c_close(p);
-    cg_c_line(p, "dy[e] = value;");
+}
+
+/* Of a row of the window. */
+static void print_row(const WindowTile *t, int number, int64_t kh) {
+    CgPrinter *p = t->p;
+    const TileWindow *w = &t->windows[number];
+    int64_t row = kh * w->dilation[ROW] * t->operands[w->operand].pitch;
+    cg_c_open(p, "%s", "");
+    for (int64_t x = 0; x < window_row(t, w); x++)
+        if (window_has_tap(t, w, x))
+            cg_c_line(p, "const T r%lld = from[%lld];", (long long)x, (long long)(row + x) * t->lanes);
+    for (int64_t kw = 0; kw < w->kernel[COLUMN]; kw++)
+        for (int i = 0; i < t->run; i++)
+            cg_c_line(p, "total%d[%lld] += d[%d] * r%lld;", number, (long long)(kh * w->kernel[COLUMN] + kw), i,
+                      (long long)(i * t->stride[COLUMN] + kw * w->dilation[COLUMN]));
     cg_c_close(p);
 }
 
 static void print_products(const WindowTile *t, int number) {
     CgPrinter *p = t->p;
     const TileWindow *w = &t->windows[number];
-    long long columns = (long long)t->tile[COLUMN];
+    const TileOperand *o = &t->operands[w->operand];
+    long long rows = (long long)t->tile[ROW], runs = (long long)(t->tile[COLUMN] / t->run);
+    window_use_source(t);
+    p->width = 1;
+    p->vector_axis = -1;
+    p->axis_name[AXIS_channel] = "own";
     cg_c_line(p, "_Pragma(\"unroll 1\")");
-    cg_c_open(p, "for (int pixel = slice; pixel < %lld; pixel += %d)", (long long)t->tile[ROW] * columns,
-              CUDA_BLOCK_THREADS / t->lanes);
-    cg_c_line(p, "const T d = dy[pixel * %d + lane];", t->lanes);
-    cg_c_line(p, "const T *const from = tile + (pixel / %lld * %lld + pixel %% %lld * %lld) * %d + lane;", columns,
-              (long long)(t->stride[ROW] * t->operands[w->operand].region[COLUMN]), columns,
-              (long long)t->stride[COLUMN], t->lanes);
-    for (int tap = 0; tap < window_tap_count(w); tap++)
-        cg_c_line(p, "total%d[%d] += d * from[%lld];", number, tap, (long long)window_tap(t, w, tap));
+    cg_c_open(p, "for (int item = slice; item < %lld; item += %d)", rows * runs, CUDA_BLOCK_THREADS / t->lanes);
+    cg_c_line(p, "const int ty = item %% %lld, tx = item / %lld * %d, oy = y0 + ty;", rows, rows, t->run);
+    print_dy(t, w);
+    cg_c_line(p, "const T *const from = (const T *)tile + (%lld + ty * %lld + tx * %lld) * %d + lane;",
+              (long long)window_first_tap(t, w), (long long)(t->stride[ROW] * o->pitch), (long long)t->stride[COLUMN],
+              t->lanes);
+    for (int64_t kh = 0; kh < w->kernel[ROW]; kh++)
+        print_row(t, number, kh);
     cg_c_close(p);
 }
 
 static void print_images(const WindowTile *t) {
     CgPrinter *p = t->p;
+    const char *test = window_channel_test(t, "own");
     long long count[3];
     window_count_tiles(t, count);
     cuda_print_chunk(p, "", 1);
     cuda_print_private_bases(t->k);
-    cg_c_open(p, "for (int at = 0; at < %lld; at++)", count[1] * count[2]);
+    cg_c_open(p, "for (int at = part; at < %lld; at += %d)", count[1] * count[2], t->k->group->parts);
     cg_c_line(p, "const int x0 = at %% %lld * %lld, y0 = at / %lld * %lld;", count[1], (long long)t->tile[COLUMN],
               count[1], (long long)t->tile[ROW]);
     window_print_tile(t);
-    for (int i = 0; i < t->count; i++) {
-        print_dy(t, &t->windows[i]);
-        cg_c_line(p, "__syncthreads();");
+    cg_c_line(p, "__syncthreads();");
+    cg_c_open(p, "if (true%s)", test);
+    for (int i = 0; i < t->count; i++)
         print_products(t, i);
-        cg_c_line(p, "__syncthreads();");
-    }
+    cg_c_close(p);
+    cg_c_line(p, "__syncthreads();");
     cg_c_close(p);
     cg_c_close(p);
 }
@@ -65,17 +82,16 @@ static void print_results(const WindowTile *t, int number) {
     const TileWindow *w = &t->windows[number];
     long long columns = (long long)w->kernel[COLUMN];
     int taps = window_tap_count(w);
-    cg_c_line(p,
-              "_Pragma(\"unroll\") for (int tap = 0; tap < %d; tap++) shared[tap * %d + threadIdx.x] = total%d[tap];",
+    cg_c_line(p, "_Pragma(\"unroll\") for (int tap = 0; tap < %d; tap++) sums[tap * %d + threadIdx.x] = total%d[tap];",
               taps, CUDA_BLOCK_THREADS, number);
     cg_c_line(p, "__syncthreads();");
     cg_c_open(p, "for (int e = threadIdx.x; e < %d; e += %d)", taps * t->lanes, CUDA_BLOCK_THREADS);
-    cg_c_line(p, "const int tap = e / %d, kh = tap / %lld, kw = tap %% %lld, channel = channel0 + e %% %d;", t->lanes,
+    cg_c_line(p, "const int tap = e / %d, kh = tap / %lld, kw = tap %% %lld, channel = first + e %% %d;", t->lanes,
               columns, columns, t->lanes);
     cg_c_line(p, "T sum = 0;");
-    cg_c_line(p, "for (int i = 0; i < %d; i++) sum += shared[tap * %d + i * %d + e %% %d];",
+    cg_c_line(p, "for (int i = 0; i < %d; i++) sum += sums[tap * %d + i * %d + e %% %d];",
               CUDA_BLOCK_THREADS / t->lanes, CUDA_BLOCK_THREADS, t->lanes, t->lanes);
-    cg_c_open(p, "if (%s)", window_channel_test(t));
+    cg_c_open(p, "if (true%s)", window_channel_test(t, "channel"));
     cuda_set_step(t->k, number);
     p->axis_name[1] = "channel";
     p->axis_name[3] = w->kernel[ROW] == 1 ? "0" : "kh";
@@ -86,11 +102,11 @@ static void print_results(const WindowTile *t, int number) {
     cg_c_line(p, "__syncthreads();");
 }
 
-/* What the tiles take, and later the sums. */
-static long long shared_elements(const WindowTile *t) {
-    long long most = (long long)window_elements(t) + (long long)(t->tile[ROW] * t->tile[COLUMN] * t->lanes);
+/* Vectors that the tile takes, and later the sums. */
+static long long shared_vectors(const WindowTile *t) {
+    long long most = (long long)window_pixels(t) * window_vectors(t);
     for (int i = 0; i < t->count; i++) {
-        long long sums = window_tap_count(&t->windows[i]) * CUDA_BLOCK_THREADS;
+        long long sums = (long long)window_tap_count(&t->windows[i]) * CUDA_BLOCK_THREADS / t->width;
         most = sums > most ? sums : most;
     }
     return most;
@@ -101,19 +117,23 @@ static void print_window_grad(CudaKernel *k) {
     CgPrinter *p = k->p;
     long long count[3];
     window_count_tiles(&t, count);
-    cg_c_line(p, "__shared__ T shared[%lld];", shared_elements(&t));
-    cg_c_line(p, "T *const tile = shared, *const dy = shared + %lld;", (long long)window_elements(&t));
-    cg_c_line(p, "const int lane = threadIdx.x %% %d, slice = threadIdx.x / %d;", t.lanes, t.lanes);
-    cg_c_open(p, "for (int block = blockIdx.x; block < run->chunks * %lld; block += gridDim.x)", count[0]);
-    cg_c_line(p, "const int chunk = block / %lld, channel0 = block %% %lld * %d, channel = channel0 + lane;", count[0],
-              count[0], t.lanes);
+    int parts = k->group->parts;
+    cg_c_line(p, "__shared__ %s tile[%lld];", cg_c_type(p, true), shared_vectors(&t));
+    cg_c_line(p, "T *const sums = (T *)tile;");
+    cg_c_line(p, "const int lane = threadIdx.x %% %d, slice = threadIdx.x / %d, vector = threadIdx.x %% %d;", t.lanes,
+              t.lanes, window_vectors(&t));
+    cg_c_open(p, "for (int block = blockIdx.x; block < run->chunks * %lld; block += gridDim.x)", count[0] * parts);
+    cg_c_line(p, "const int row = block / %lld, first = block %% %lld * %d, channel = first + vector * %d;", count[0],
+              count[0], t.lanes, t.width);
+    cg_c_line(p, "const int own = first + lane, chunk = row / %d, part = row %% %d;", parts, parts);
+    p->row = "row";
     for (int i = 0; i < t.count; i++)
         cg_c_line(p, "T total%d[%d] = {};", i, window_tap_count(&t.windows[i]));
     print_images(&t);
     for (int i = 0; i < t.count; i++)
         print_results(&t, i);
     cg_c_close(p);
-    k->threads = count[0] * CUDA_BLOCK_THREADS;
+    k->threads = count[0] * parts * CUDA_BLOCK_THREADS;
 }
 
 static bool is_window_grad(const CgProgram *program, Arena *scratch, const CgStep *step) {
@@ -125,7 +145,19 @@ static bool is_window_grad(const CgProgram *program, Arena *scratch, const CgSte
            WINDOW_MOST_SHARED;
 }
 
+/* A block takes tiles of an image; groups of channels have blocks of their own anyway. */
+static int64_t most_parts(const CgProgram *program, Arena *scratch, const CudaGroup *group) {
+    (void)scratch;
+    enum { WANTED_BLOCKS = 256 };
+    WindowTile t = window_measure(program, group);
+    long long count[3];
+    window_count_tiles(&t, count);
+    long long blocks = program->options->chunks * count[0], wanted = (WANTED_BLOCKS + blocks - 1) / blocks;
+    return wanted < count[1] * count[2] ? wanted : count[1] * count[2];
+}
+
 const CudaSchedule cuda_schedule_window_grad = {.name = "gradient of a window",
                                                 .fits = is_window_grad,
                                                 .stands_beside = window_stands_beside,
+                                                .most_parts = most_parts,
                                                 .print = print_window_grad};

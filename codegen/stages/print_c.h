@@ -77,9 +77,21 @@ const char *cg_c_name(CgPrinter *p, const char *prefix);
 const char *cg_c_print_scalar(CgPrinter *p, const CgScalar *s);
 /* The same, always nd_vW when the printer's width is above 1. */
 const char *cg_c_print_vector(CgPrinter *p, const CgScalar *s);
+/* Who prints s at the present axes, in this block, gets the name: of a load, a guard, a reduction, an index, a vector. */
+void cg_c_use_name(CgPrinter *p, const CgScalar *s, const char *name);
+/* The condition of a guard as text; never: it cannot hold. Empty: it always holds. *lanes: lanes may disagree. */
+const char *cg_c_condition(CgPrinter *p, const CgScalar *s, bool *never, bool *lanes);
 /* Emits the parts of s that do not depend on the axes of mask (bit a: axis a), so that a loop over those finds them
  * computed. What stands in a guard stays there. */
 void cg_c_hoist(CgPrinter *p, const CgScalar *s, uint32_t mask);
+/* The loads in s that depend on the axes of mask, each with the guards around it where what is outside is a constant
+ * (print_ahead.c); 0 when there are none, or more, or they cannot be loaded ahead. */
+enum { CG_MOST_AHEAD = 4 };
+int cg_c_find_ahead(const CgScalar *s, uint32_t mask, const CgScalar *reads[CG_MOST_AHEAD]);
+/* Emits them, into variables of these names; and has s, printed at the same axes, take them from there. A variable is not
+ * set where s does not need it. */
+void cg_c_load_ahead(CgPrinter *p, const CgScalar *s, uint32_t mask, const char *const *names);
+void cg_c_use_ahead(CgPrinter *p, const CgScalar *s, uint32_t mask, const char *const *names);
 /* Draws in one go: `count` vectors of s, the first at the present axes, each `stride` elements after the one before; the
  * name of the array they are in. cg_c_use_row says that s, at the present axes, is the vector at an offset in it. */
 const char *cg_c_draw_row(CgPrinter *p, const CgScalar *s, int64_t stride, int64_t count);

@@ -255,8 +255,7 @@ static bool lanes_agree(const CgPrinter *p, const CgIndex *index, int64_t upper)
     return p->aligned && upper % p->width == 0 && cg_index_is_aligned(p->step, index, p->vector_axis, p->width);
 }
 
-/* The condition of a guard as text; never: it cannot hold. Empty: it always holds. *lanes: lanes may disagree. */
-static const char *condition(CgPrinter *p, const CgScalar *s, bool *never, bool *lanes) {
+const char *cg_c_condition(CgPrinter *p, const CgScalar *s, bool *never, bool *lanes) {
     Str text = str_create(p->arena);
     *never = *lanes = false;
     for (int i = 0; i < s->index_count; i++) {
@@ -288,7 +287,7 @@ static void print_branch(CgPrinter *p, const char *result, const CgScalar *s, bo
 
 static const char *print_guard(CgPrinter *p, const CgScalar *s) {
     bool never, lanes, vector = cg_c_is_vector(p, s);
-    const char *test = condition(p, s, &never, &lanes);
+    const char *test = cg_c_condition(p, s, &never, &lanes);
     if (never)
         return print_as(p, s->args[1], vector);
     if (!*test)
@@ -457,9 +456,13 @@ static const char *object_key(CgPrinter *p, const CgScalar *s) {
     return key.data;
 }
 
+/* So are numbers, which somebody may have given a name. */
+static bool is_known_by_object(const CgPrinter *p, const CgScalar *s) {
+    return s->kind == SCALAR_guard || s->kind == SCALAR_reduce || s->kind == SCALAR_index || cg_c_is_vector(p, s);
+}
+
 const char *cg_c_print_scalar(CgPrinter *p, const CgScalar *s) {
-    bool by_object = s->kind == SCALAR_guard || s->kind == SCALAR_reduce || cg_c_is_vector(p, s);
-    const char *key = by_object ? object_key(p, s) : NULL;
+    const char *key = is_known_by_object(p, s) ? object_key(p, s) : NULL;
     const char *name = key ? find_entry(p, key) : NULL;
     if (name)
         return name;
@@ -469,6 +472,15 @@ const char *cg_c_print_scalar(CgPrinter *p, const CgScalar *s) {
     if (key)
         add_entry(p, key, name);
     return name;
+}
+
+void cg_c_use_name(CgPrinter *p, const CgScalar *s, const char *name) {
+    if (s->kind == SCALAR_load)
+        add_entry(p, load_text(p, s->buffer, cg_c_offset(p, s->buffer, s->index), cg_c_is_vector(p, s)), name);
+    else if (is_known_by_object(p, s))
+        add_entry(p, object_key(p, s), name);
+    else
+        bug("a scalar of kind %d is known by its text", s->kind);
 }
 
 void cg_c_store(CgPrinter *p, const CgBuffer *buffer, const char *offset, const char *name, bool vector) {
