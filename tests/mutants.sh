@@ -239,10 +239,10 @@ mutant 'kernels: sums of half the rows' codegen/cuda/cuda_fragment_text.c 's/dis
 mutant 'kernels: a row of a tile without its last pixel' codegen/cuda/cuda_window_read.c 's/across \* r.stand.rows\), window/across * r.stand.rows - 1), window/' -- simt/graphs cell.nd search-weights
 mutant 'kernels: the first rows of a tile' codegen/cuda/cuda_window_read.c 's/whole = r->o->region\[ROW\] \/ s->rows/whole = 0/; s/line < %lld\)", step/line < %lld - 1)", step/' \
     -- simt/graphs cell.nd search-weights
-mutant 'kernels: taps without their stride' codegen/cuda/cuda_window_tile.c 's/output % t->stride\[COLUMN\] == 0/true/; s/output \/ t->stride\[COLUMN\]/output/' -- golden/codegen/cuda_windows
-mutant 'kernels: windows of vectors whatever is stored' codegen/cuda/cuda_window_tile.c 's/has = t->channels % v.width == 0/has = true/' -- golden/codegen/cuda_windows
 mutant 'kernels: part of the gradients of windows' codegen/cuda/cuda_window_grad.c 's/for \(int at = part; at < %lld/for (int at = part; at < %lld - 1/' -- simt/graphs cell.nd search-weights
 mutant 'kernels: loads without their guard' codegen/stages/print_ahead.c 's/if \(!never\)/if (false)/; s/return !never;/return false;/' -- simt/graphs cell.nd search-weights
+mutant 'kernels: a sum of windows that are not all its terms' codegen/cuda/cuda_window_chain.c 's/c->scattered \|\| find_result\(c, s\) < c->count/false/; s/\(found && found != c->count\)/false/; s/ && c.met == count//' -- golden/codegen/cuda_windows
+mutant 'kernels: the image among the others' codegen/stages/print_c.c 's/str_equal\(axis_name\(p, a\), "image"\)/false/' -- golden/codegen/cuda_vectors
 mutant 'kernels: sums of the first window' codegen/cuda/cuda_window.c 's/at < %lld; at \+= %d\)", count\[1\] \* count\[2\]/at < %lld; at += %d)", 1LL/' -- simt/graphs cell.nd search-weights
 
 # ---- what leaves the house ----

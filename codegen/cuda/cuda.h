@@ -126,6 +126,8 @@ bool cuda_is_result(const CudaGroup *group, const CgBuffer *buffer);
 void cuda_set_step(CudaKernel *k, int index);
 /* Opens the loop over the images of the variable `chunk`; first: " + slice", or "". */
 void cuda_print_chunk(CgPrinter *p, const char *first, int step);
+/* Opens a block, or a loop, in which the block's threads share so many items; the name of an item's number. */
+const char *cuda_open_items(CgPrinter *p, int64_t count);
 /* Private memory of the variable `image`. */
 void cuda_print_private_bases(const CudaKernel *k);
 

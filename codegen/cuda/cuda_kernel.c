@@ -38,3 +38,17 @@ void cuda_print_chunk(CgPrinter *p, const char *first, int step) {
               type, type, type, type);
     cg_c_open(p, "for (int64_t image = (%s)chunk * images / chunks%s; image < end; image += %d)", type, first, step);
 }
+
+/* Unsigned numbers are divided by half the instructions. */
+const char *cuda_open_items(CgPrinter *p, int64_t count) {
+    if (count <= CUDA_BLOCK_THREADS) {
+        if (count < CUDA_BLOCK_THREADS)
+            cg_c_open(p, "if (threadIdx.x < %lld)", (long long)count);
+        else
+            cg_c_open(p, "%s", "");
+        return "threadIdx.x";
+    }
+    cg_c_line(p, "_Pragma(\"unroll 1\")");
+    cg_c_open(p, "for (unsigned e = threadIdx.x; e < %lld; e += %d)", (long long)count, CUDA_BLOCK_THREADS);
+    return "e";
+}

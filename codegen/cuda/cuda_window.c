@@ -26,13 +26,13 @@ static void print_weights(const WindowTile *t, int number) {
     const TileWindow *w = &t->windows[number];
     int vectors = window_vectors(t), all = window_tap_count(w) * vectors;
     window_use_source(t);
-    cg_c_open(p, "for (int e = threadIdx.x; e < %d; e += %d)", all, CUDA_BLOCK_THREADS);
-    cg_c_line(p, "const int tap = e / %d, kh = tap / %lld, kw = tap %% %lld;", vectors, (long long)w->kernel[COLUMN],
-              (long long)w->kernel[COLUMN]);
+    const char *e = cuda_open_items(p, all);
+    cg_c_line(p, "const int tap = %s / %d, kh = tap / %lld, kw = tap %% %lld;", e, vectors,
+              (long long)w->kernel[COLUMN], (long long)w->kernel[COLUMN]);
     p->axis_name[AXIS_kh] = "kh";
     p->axis_name[AXIS_kw] = "kw";
     cg_c_open(p, "if (true%s)", window_channel_test(t, "channel"));
-    cg_c_line(p, "weight[%lld + e] = %s;", (long long)w->first_weight * vectors, cg_c_print_vector(p, w->weight));
+    cg_c_line(p, "weight[%lld + %s] = %s;", (long long)w->first_weight * vectors, e, cg_c_print_vector(p, w->weight));
     cg_c_close(p);
     cg_c_close(p);
 }
@@ -88,7 +88,7 @@ static void print_row(const WindowTile *t, int number) {
     for (int64_t kw = 0; kw < w->kernel[COLUMN]; kw++) {
         cg_c_line(p, "const %s w%lld = by[%lld];", type, (long long)kw, (long long)kw * window_vectors(t));
         for (int i = 0; i < t->run; i++)
-            cg_c_line(p, "window%d[%d] += r%lld * w%lld;", number, i,
+            cg_c_line(p, "window%d[%d] += r%lld * w%lld;", w->sum, i,
                       (long long)(i * t->stride[COLUMN] + kw * w->dilation[COLUMN]), (long long)kw);
     }
 }
@@ -99,15 +99,19 @@ static void print_taps(const WindowTile *t, int number) {
     const TileOperand *o = &t->operands[w->operand];
     const char *type = cg_c_type(p, true);
     int vectors = window_vectors(t);
-    cg_c_line(p, "%s window%d[%d] = {};", type, number, t->run);
+    if (w->sum == number)
+        cg_c_line(p, "%s window%d[%d] = {};", type, number, t->run);
+    cg_c_open(p, "%s", "");
+    cg_c_line(p, "const %s *from = tile + (%lld + ty * %lld + tx * %lld) * %d + vector;", type,
+              (long long)window_first_tap(t, w), (long long)(t->stride[ROW] * o->pitch), (long long)t->stride[COLUMN],
+              vectors);
+    cg_c_line(p, "const %s *by = weight + %lld + vector;", type, (long long)w->first_weight * vectors);
     cg_c_line(p, "_Pragma(\"unroll 1\")"); /* a row is enough to do side by side */
     cg_c_open(p, "for (int kh = 0; kh < %lld; kh++)", (long long)w->kernel[ROW]);
-    cg_c_line(p, "const %s *const from = tile + (%lld + (ty * %lld + kh * %lld) * %lld + tx * %lld) * %d + vector;",
-              type, (long long)window_first_tap(t, w), (long long)t->stride[ROW], (long long)w->dilation[ROW],
-              (long long)o->pitch, (long long)t->stride[COLUMN], vectors);
-    cg_c_line(p, "const %s *const by = weight + (%lld + kh * %lld) * %d + vector;", type, (long long)w->first_weight,
-              (long long)w->kernel[COLUMN], vectors);
     print_row(t, number);
+    cg_c_line(p, "from += %lld;", (long long)(w->dilation[ROW] * o->pitch * vectors));
+    cg_c_line(p, "by += %lld;", (long long)w->kernel[COLUMN] * vectors);
+    cg_c_close(p);
     cg_c_close(p);
 }
 
@@ -116,10 +120,9 @@ static void print_items(const WindowTile *t) {
     CgPrinter *p = t->p;
     int vectors = window_vectors(t);
     long long rows = (long long)t->tile[ROW], items = rows * (long long)(t->tile[COLUMN] / t->run) * vectors;
-    cg_c_line(p, "_Pragma(\"unroll 1\")");
-    cg_c_open(p, "for (int e = threadIdx.x; e < %lld; e += %d)", items, CUDA_BLOCK_THREADS);
-    cg_c_line(p, "const int ty = e / %d %% %lld, tx = e / %lld * %d, y = y0 + ty;", vectors, rows, rows * vectors,
-              t->run);
+    const char *e = cuda_open_items(p, items);
+    cg_c_line(p, "const int ty = %s / %d %% %lld, tx = %s / %lld * %d, y = y0 + ty;", e, vectors, rows, e,
+              rows * vectors, t->run);
     for (int i = 0; i < t->step_count; i++) {
         cg_c_open(p, "%s", "");
         for (int j = 0; j < t->count; j++)
@@ -199,6 +202,7 @@ static void print_window(CudaKernel *k) {
               (long long)window_weights(&t) * vectors);
     cg_c_line(p, "const int vector = threadIdx.x %% %d;", vectors);
     k->threads = (sums ? print_chunks(&t) : print_tiles(&t)) * CUDA_BLOCK_THREADS;
+    window_end(&t);
 }
 
 /* Behind a single step. */

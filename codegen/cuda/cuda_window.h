@@ -35,6 +35,7 @@ typedef struct TileWindow {
     int step, operand; /* numbers */
     CgScalar *weight, *dy;
     CgScalar *result;     /* in the formula */
+    int sum;              /* number of the window that its taps are added to: its own, or the first of the step's */
     int64_t first_weight; /* weights of the windows before it */
     int64_t kernel[2], dilation[2], pad[2];
 } TileWindow;
@@ -78,6 +79,8 @@ const int64_t *window_output(const IrNode *node);
 WindowTile window_measure(const CgProgram *program, const CudaGroup *group);
 /* The same with descriptions. */
 WindowTile window_tile(CudaKernel *k);
+/* What else is printed into the kernel has no vectors. */
+void window_end(const WindowTile *t);
 int window_tap_count(const TileWindow *w);
 /* All windows' weights of one channel. */
 int64_t window_weights(const WindowTile *t);
@@ -92,6 +95,11 @@ bool window_has_tap(const WindowTile *t, const TileWindow *w, int64_t x);
 int64_t window_pixels(const WindowTile *t);
 /* Tiles of the output side by side: groups of channels, columns, rows. */
 void window_count_tiles(const WindowTile *t, long long count[3]);
+
+/* ---- cuda_window_chain.c ---- */
+/* The value, with the first of the windows' results in the place of the sum of all, where it is made of nothing else; NULL
+ * where it is not. */
+CgScalar *window_join_results(CgBuild *b, int count, CgScalar *const *results, CgScalar *value);
 
 /* ---- cuda_window_read.c ---- */
 /* "channel < 36", or nothing. */

@@ -134,6 +134,7 @@ static void print_window_grad(CudaKernel *k) {
         print_results(&t, i);
     cg_c_close(p);
     k->threads = count[0] * parts * CUDA_BLOCK_THREADS;
+    window_end(&t);
 }
 
 static bool is_window_grad(const CgProgram *program, Arena *scratch, const CgStep *step) {

@@ -130,6 +130,7 @@ static void print_operand(const WindowTile *t, const TileOperand *o) {
     cg_c_open(p, "if (threadIdx.x < %lld%s)", (long long)(across * r.stand.rows), window_channel_test(t, "channel"));
     cg_c_line(p, "const int left = threadIdx.x / %d %% %lld, top = threadIdx.x / %lld;", window_vectors(t),
               (long long)r.stand.columns, (long long)across);
+    cg_c_hoist_still(p, o->pixel, r.moving);
     for (int64_t piece = 0; piece < r.stand.pieces; piece++)
         print_piece(&r, piece);
     cg_c_close(p);

@@ -266,14 +266,22 @@ static void describe_formula(WindowTile *t, int number) {
     CgIndex index[4];
     for (int d = 0; d < 4; d++)
         index[d] = cg_index_axis(cg_add_axis(b, step->axes[d].extent, false));
+    CgScalar *results[WINDOW_MOST];
+    int count = 0, first = -1;
     for (int i = 0; i < t->count; i++) {
         int axis = cg_add_axis(b, 2, false);
         if (t->windows[i].step != number)
             continue;
+        first = first < 0 ? i : first;
         t->windows[i].result = cg_number(b, cg_index_add(cg_index_axis(axis), cg_index_axis(AXIS_channel)));
         cg_describe_as(b, t->windows[i].node, index, t->windows[i].result);
+        results[count++] = t->windows[i].result;
     }
-    (*formula)->value = cg_describe(b, step->node, index);
+    CgScalar *value = cg_describe(b, step->node, index), *joined = window_join_results(b, count, results, value);
+    (*formula)->value = joined ? joined : value;
+    for (int i = 0; i < t->count; i++)
+        if (t->windows[i].step == number)
+            t->windows[i].sum = joined ? first : i;
 }
 
 WindowTile window_measure(const CgProgram *program, const CudaGroup *group) {
@@ -340,4 +348,10 @@ WindowTile window_tile(CudaKernel *k) {
     t.p->width = t.width;
     t.p->aligned = t.width > 1;
     return t;
+}
+
+void window_end(const WindowTile *t) {
+    t->p->width = 1;
+    t->p->vector_axis = -1;
+    t->p->aligned = false;
 }

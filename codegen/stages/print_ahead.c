@@ -144,3 +144,21 @@ void cg_c_use_ahead(CgPrinter *p, const CgScalar *s, uint32_t mask, const char *
     for (int i = 0; i < count; i++)
         cg_c_use_name(p, reads[i], names[i]);
 }
+
+/* A guard that asks for more than where it moves to may hold what must not be computed elsewhere. */
+static bool only_moves(const CgScalar *guard, uint32_t mask) {
+    for (int i = 0; i < guard->index_count; i++)
+        if (!(cg_index_axes(&guard->index[i]) & mask))
+            return false;
+    return true;
+}
+
+void cg_c_hoist_still(CgPrinter *p, const CgScalar *s, uint32_t mask) {
+    if (s->kind == SCALAR_constant || s->kind == SCALAR_index || s->kind == SCALAR_reduce)
+        return;
+    if (!(s->axes & mask))
+        cg_c_print_scalar(p, s);
+    else if (s->kind != SCALAR_guard || only_moves(s, mask))
+        for (int i = 0; i < s->arg_count; i++)
+            cg_c_hoist_still(p, s->args[i], mask);
+}

@@ -205,6 +205,19 @@ const char *cg_c_index(CgPrinter *p, const CgIndex *index) {
     return text;
 }
 
+/* With narrow indices the image alone counts in 64 bits, in front of all that is added up in 32: so NVRTC finds out which accesses
+ * are neighbours. Takes it out of the index. */
+static const char *take_image(CgPrinter *p, CgIndex *index) {
+    for (int a = 0; a < p->step->axis_count && str_equal(p->index_type, "int"); a++) {
+        if (!index->coef[a] || !str_equal(axis_name(p, a), "image"))
+            continue;
+        CgIndex image = cg_index_scale(cg_index_axis(a), index->coef[a]);
+        index->coef[a] = 0;
+        return numerator(p, &image);
+    }
+    return NULL;
+}
+
 /* Affine parts are added up over the dimensions before printing; quotients are separate terms. */
 const char *cg_c_offset(CgPrinter *p, const CgBuffer *buffer, const CgIndex *index) {
     CgIndex whole = cg_index_constant(0);
@@ -215,10 +228,12 @@ const char *cg_c_offset(CgPrinter *p, const CgBuffer *buffer, const CgIndex *ind
         else if (buffer->stride[d])
             add_term(&s, buffer->stride[d], arena_printf(p->arena, "(%s)", cg_c_index(p, &index[d])));
     }
-    const char *rest = numerator(p, &whole);
-    if (!s.length)
-        return rest;
-    return str_equal(rest, "0") ? s.data : arena_printf(p->arena, "%s + (%s)", s.data, rest);
+    const char *image = take_image(p, &whole), *rest = numerator(p, &whole), *inner = rest;
+    if (s.length)
+        inner = str_equal(rest, "0") ? s.data : arena_printf(p->arena, "%s + (%s)", s.data, rest);
+    if (!image)
+        return inner;
+    return str_equal(inner, "0") ? image : arena_printf(p->arena, "%s + (%s)", image, inner);
 }
 
 const char *cg_c_result_offset(CgPrinter *p) {

@@ -92,6 +92,8 @@ int cg_c_find_ahead(const CgScalar *s, uint32_t mask, const CgScalar *reads[CG_M
  * set where s does not need it. */
 void cg_c_load_ahead(CgPrinter *p, const CgScalar *s, uint32_t mask, const char *const *names);
 void cg_c_use_ahead(CgPrinter *p, const CgScalar *s, uint32_t mask, const char *const *names);
+/* Emits the parts of s that do not depend on the axes of mask, those in guards too that test nothing else. */
+void cg_c_hoist_still(CgPrinter *p, const CgScalar *s, uint32_t mask);
 /* Draws in one go: `count` vectors of s, the first at the present axes, each `stride` elements after the one before; the
  * name of the array they are in. cg_c_use_row says that s, at the present axes, is the vector at an offset in it. */
 const char *cg_c_draw_row(CgPrinter *p, const CgScalar *s, int64_t stride, int64_t count);

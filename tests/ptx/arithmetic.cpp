@@ -330,12 +330,15 @@ uint32_t any_logic(uint32_t a, uint32_t b, uint32_t c, uint32_t table) {
             r |= (i & 4 ? a : ~a) & (i & 2 ? b : ~b) & (i & 1 ? c : ~c);
     return r;
 }
-template <int FIRST> uint32_t dot_2(uint32_t a, uint32_t b, uint32_t c) {
-    return c + (a & 0xffff) * (b >> 8 * FIRST & 255) + (a >> 16) * (b >> 8 * (FIRST + 1) & 255);
+/* A, B: the types of the two or four parts of each operand; the sum is the same bits with and without a sign. */
+template <class A, class B, int FIRST> uint32_t dot_2(uint32_t a, uint32_t b, uint32_t c) {
+    for (int i = 0; i < 2; i++)
+        c += (uint32_t)((int32_t)(A)(a >> 16 * i) * (int32_t)(B)(b >> 8 * (FIRST + i)));
+    return c;
 }
-uint32_t dot_4(uint32_t a, uint32_t b, uint32_t c) {
+template <class A, class B> uint32_t dot_4(uint32_t a, uint32_t b, uint32_t c) {
     for (int i = 0; i < 4; i++)
-        c += (a >> 8 * i & 255) * (b >> 8 * i & 255);
+        c += (uint32_t)((int32_t)(A)(a >> 8 * i) * (int32_t)(B)(b >> 8 * i));
     return c;
 }
 template <class T> T same_value(T a) {
@@ -538,6 +541,12 @@ void add_predicates(Table &t) {
     t["mov.pred"] = Lanes<same_value<bool>>::row();
 }
 
+template <class A2, class A4, class B> void add_dots(Table &t, const std::string &types) {
+    t["dp2a.lo." + types] = Lanes<dot_2<A2, B, 0>>::row();
+    t["dp2a.hi." + types] = Lanes<dot_2<A2, B, 2>>::row();
+    t["dp4a." + types] = Lanes<dot_4<A4, B>>::row();
+}
+
 void add_others(Table &t) {
     t["fma.rm.f32"] = Lanes<fused_down>::row();
     t["fma.rp.f32"] = Lanes<fused_up>::row();
@@ -558,9 +567,8 @@ void add_others(Table &t) {
     t["bfe.s32"] = Lanes<extract_signed>::row();
     t["prmt.b32"] = Lanes<choose_bytes>::row();
     t["lop3.b32"] = Lanes<any_logic>::row();
-    t["dp2a.lo.u32.u32"] = Lanes<dot_2<0>>::row();
-    t["dp2a.hi.u32.u32"] = Lanes<dot_2<2>>::row();
-    t["dp4a.u32.u32"] = Lanes<dot_4>::row();
+    add_dots<uint16_t, uint8_t, uint8_t>(t, "u32.u32"), add_dots<uint16_t, uint8_t, int8_t>(t, "u32.s32");
+    add_dots<int16_t, int8_t, uint8_t>(t, "s32.u32"), add_dots<int16_t, int8_t, int8_t>(t, "s32.s32");
     t["cvt.bf16.f32"] = Lanes<to_bf16>::row();
     t["cvt.bf16x2.f32"] = Lanes<to_two_bf16>::row();
     t["cvt.f32.bf16"] = Lanes<from_bf16>::row();

@@ -10,7 +10,7 @@ FOLDER = os.path.join(BUILD, 'tests', 'simt')
 NETWORK = os.path.join(HERE, 'network.nd')
 CELL = os.path.join(HERE, 'cell.nd')
 # In kernels of several steps: where sums behind a convolution, convolutions and gradients that share a tile begin.
-GROUPS = ('T total1 = 0;', '__shared__ T tile[', 'T total1[')
+GROUPS = ('T total1 = 0;', '__shared__ nd_v4 tile[', 'T total1[')
 SANITIZER = '-fsanitize=address -fsanitize=alignment -fno-sanitize-recover=all -fsanitize-sections=simt_shared_*'
 failures = 0
 
