@@ -205,7 +205,6 @@ mutant 'waits of a first call alone' codegen/cuda/cuda_edges.c 's/i < group_coun
 mutant 'waits that others do not imply' codegen/cuda/cuda_edges.c 's/if \(has_bit\(before, waits\[i\]\)\)/if (i > 0)/' -- golden/codegen/cuda_waits
 mutant 'waits: what reads does not wait for what wrote' codegen/cuda/cuda_waits.c 's/^            (wait_for\(m, arena, \&waits, place->segments\[s\].writer\);)/            if (i == 0) \1/' -- simt/orders
 mutant 'waits: what overwrites does not wait for what reads' codegen/cuda/cuda_waits.c 's/i == 0 \&\& r; r = r->next/false \&\& r; r = r->next/' -- simt/orders
-mutant 'calls of a library side by side' runtime/device/backend_cuda.c 's/if \(launch->conv \&\& last >= 0\)/if (false \&\& last >= 0)/' -- simt/cudnn trials
 mutant 'captures that failed are forgotten' runtime/device/cudnn_conv.c 's/cudnn_remember\(d->cudnn, \&plan->kernels.*;//' -- simt/cudnn 'no capture'
 mutant 'kernels loaded at their first launch' runtime/device/cuda_api.c 's/setenv\("CUDA_MODULE_LOADING".*;//' -- simt/end_to_end 'trace of a network'
 mutant 'launches are part of kernels' runtime/device/backend_cuda.c 's/milliseconds \* 1e-3 - d->launch_seconds/milliseconds * 1e-3/' -- simt/end_to_end infer profile
