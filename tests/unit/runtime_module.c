@@ -216,6 +216,11 @@ static void test_damaged_plans(void **state) {
     assert_true(accepted < length);
 }
 
+static const char *replace(const char *text, const char *old, const char *new) {
+    const char *at = strstr(text, old);
+    return arena_printf(arena, "%.*s%s%s", (int)(at - text), text, new, at + strlen(old));
+}
+
 /* The plan without what is between `from` (from there on) and `to`, or with something else in its place. */
 static void expect_bad_plan(const char *from, const char *until, const char *instead, const char *says) {
     const char *begin = strstr(plan_text, from), *end = strstr(begin, until);
@@ -265,10 +270,9 @@ static void test_convolutions(void **state) {
         {"[2,0, 8,8,3,4,4,5, 3,3, 1,1, 2,2, 1,1]", CONV_none}, /* as an older version wrote it */
         {"true", CONV_none},
     };
-    const char *name = strstr(plan_text, "{\"name\":\"a\"}");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const char *text = arena_printf(arena, "%.*s{\"name\":\"a\",\"conv\":%s}%s", (int)(name - plan_text), plan_text,
-                                        cases[i].conv, name + strlen("{\"name\":\"a\"}"));
+        const char *text =
+            replace(plan_text, "{\"name\":\"a\"}", arena_printf(arena, "{\"name\":\"a\",\"conv\":%s}", cases[i].conv));
         Error error = {0};
         Plan *plan = plan_parse(arena, text, strlen(text), &error);
         assert_non_null(plan);
@@ -296,10 +300,8 @@ static void test_damaged_steps(void **state) {
         {"2 p0 w0;", "a number is missing or too long"},
         {"2 p0 w0 ?0:1", "choice 0 is not there"},
     };
-    const char *right = strstr(plan_text, "2 p0 w0");
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        const char *text = arena_printf(arena, "%.*s%s%s", (int)(right - plan_text), plan_text, wrong[i].step,
-                                        right + strlen("2 p0 w0"));
+        const char *text = replace(plan_text, "2 p0 w0", wrong[i].step);
         Error error = {0};
         assert_null(plan_parse(arena, text, strlen(text), &error));
         assert_int_equal(error.kind, ERROR_INPUT);
@@ -307,11 +309,6 @@ static void test_damaged_steps(void **state) {
         if (!strstr(error.message, arena_printf(arena, "bad plan: graphs[0].stages[0].%s: %s", where, wrong[i].says)))
             fail_msg("expected '%s' in: %s", wrong[i].says, error.message);
     }
-}
-
-static const char *replace(const char *text, const char *old, const char *new) {
-    const char *at = strstr(text, old);
-    return arena_printf(arena, "%.*s%s%s", (int)(at - text), text, new, at + strlen(old));
 }
 
 /* Of a plan for a GPU, with these steps in the first graph's stage. */
