@@ -1,5 +1,5 @@
 /* split_reductions.c: sums over the images of the batch in two steps, so that they do not depend on the number of
- * threads: partial sums over each of K chunks of images, then the partial sums in the order of the chunks. %s =
+ * threads: partial sums over each of K chunks of images, then the partial sums in a fixed tree. %s =
  * reduce_sum %x {axes=[0, 1, 2]}           %p = reduce_partial %x {axes=[0, 1, 2]}     f32[K,C]
  *                                            =>     %s = reduce_merge %p                        f32[C]
  * Likewise conv2d_grad_weight and a matmul whose contracted axis is N become partial=true and a merge.

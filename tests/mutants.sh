@@ -222,8 +222,9 @@ mutant 'kernels: later than what waits for them' codegen/cuda/cuda_group.c 's/be
 mutant 'kernels: a shared tile with the padding of the first' codegen/cuda/cuda_window_tile.c 's/\(o->pad\[ROW\] - w->pad\[ROW\]\) \* o->pitch/0/' -- simt/graphs cell.nd search-weights
 mutant 'kernels: the first block merges' codegen/cuda/cuda_merge.c 's/gridDim.x - 1\) == gridDim.x - 1;/gridDim.x - 1) == 0;/' -- simt/graphs cell.nd search-weights
 mutant 'kernels: counters that all calls share' codegen/cuda/emit_cuda.c 's/ints\[count\+\+\] = counter;/ints[count++] = 0 * counter;/' -- simt/graphs cell.nd search-weights
-mutant 'kernels: chunks but the last' codegen/cuda/cuda_merge.c 's/row < %s; row \+= %d/row < %s - 1; row += %d/' -- simt/graphs cell.nd search-weights
-mutant 'kernels: rows of all parts but the last' codegen/stages/print_c.c 's/"run->chunks \* %d", a->parts\)/"run->chunks * %d", a->parts - 1)/' -- simt/graphs cell.nd search-weights
+mutant 'kernels: chunks but the last' codegen/cuda/cuda_merge.c 's/left < 0 \? 0 : left;", all, /left < 0 ? 0 : left;", all - 1, /' -- simt/graphs cell.nd search-weights
+mutant 'kernels: rows of all parts but the last' codegen/stages/print_scalar.c 's/part, part, parts, part\)/part, part, parts - 1, part)/' -- simt/graphs cell.nd search-weights
+mutant 'kernels: chunks in order' codegen/c/prelude_c.c 's/row \& 1; row >>= 1\)/row; row = 0)/' -- unit/codegen_plain
 mutant 'kernels: sums of the first tile' codegen/cuda/cuda_product.c 's/x0 < %lld; x0 \+= %d\)", q->x.tile, rows \*/x0 < %lld; x0 += %d)", q->x.tile, 0 * rows + 1 */' \
     -- simt/graphs cell.nd search-weights
 mutant 'kernels: vectors that begin anywhere' codegen/cuda/cuda_vector.c 's/buffer->offset % VECTOR_BYTES == 0/true/' -- golden/codegen/cuda_vectors

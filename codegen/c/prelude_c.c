@@ -21,12 +21,25 @@ static const char types_text[] =
                                        "#define ND_INLINE static inline __attribute__((always_inline, unused))\n"
                                        "#define ND_HIDDEN __attribute__((visibility(\"hidden\")))\n"
                                        "#define ND_INFINITY ((T)__builtin_inf())\n"
-                                       "#define ND_NAN ((T)__builtin_nan(\"\"))\n";
+                                       "#define ND_NAN ((T)__builtin_nan(\"\"))\n"
+                                       "enum { ND_MERGE_SUMS = 17 };\n";
 
 /* nd_f@ f32 lanes, nd_n@ and nd_q@ their bits as signed and unsigned numbers. */
 static const char lanes_text[] = "typedef float nd_f@ __attribute__((vector_size(@ * 4)));\n"
                                  "typedef int32_t nd_n@ __attribute__((vector_size(@ * 4)));\n"
                                  "typedef uint32_t nd_q@ __attribute__((vector_size(@ * 4)));\n";
+
+/* Sums of all rows: neighbours are added up first, then neighbouring pairs, and so on, as soon as both are there. sums[l]
+ * waits for another sum of as many rows, 2^l; at the end what still waits is added up, fewer rows first. */
+#define MERGE_TEXT                                                                                                     \
+    "    for (; row & 1; row >>= 1)\n"                                                                                 \
+    "        sum = *sums++ + sum;\n"                                                                                   \
+    "    *sums = sum;\n"
+#define MERGED_TEXT                                                                                                    \
+    "    for (; rows >>= 1; sums++)\n"                                                                                 \
+    "        if (rows & 1)\n"                                                                                          \
+    "            sum = *sums + sum;\n"                                                                                 \
+    "    return sum;\n"
 
 /* The vectors of T, unaligned ones in memory, lanes of doubles for sums. */
 static const char vector_text[] =
@@ -43,6 +56,11 @@ static const char vector_text[] =
     "#define nd_store_b@(address, value) nd_put_bytes_n@(address, __builtin_convertvector(value, nd_n@))\n"
     "#define nd_widen_v@(x) __builtin_convertvector(x, nd_w@)\n"
     "#define nd_narrow_v@(x) __builtin_convertvector(x, nd_v@)\n"
+    "ND_INLINE void nd_merge_v@(nd_w@ *sums, int64_t row, nd_w@ sum) {\n" MERGE_TEXT "}\n"
+    "ND_INLINE nd_w@ nd_merged_v@(const nd_w@ *sums, int64_t rows) {\n"
+    "    for (; !(rows & 1); rows >>= 1)\n"
+    "        sums++;\n"
+    "    nd_w@ sum = *sums++;\n" MERGED_TEXT "}\n"
     "#define nd_splat_v@(x) ((T)(x) - (nd_v@){0})\n"
     "ND_INLINE nd_v@ nd_blend_v@(nd_m@ mask, nd_v@ a, nd_v@ b) { return (nd_v@)(((nd_m@)a & mask) | ((nd_m@)b & "
     "~mask)); }\n"
@@ -334,6 +352,11 @@ static const char scalar_text[] =
     "ND_INLINE T nd_select_gt(T l, T r, T a, T b) { return l > r ? a : b; }\n"
     "ND_INLINE double nd_widen(T a) { return a; }\n"
     "ND_INLINE T nd_narrow(double a) { return (T)a; }\n"
+    "ND_INLINE void nd_merge(double *sums, int64_t row, double sum) {\n" MERGE_TEXT "}\n"
+    "ND_INLINE double nd_merged(const double *sums, int64_t rows) {\n"
+    "    for (; !(rows & 1); rows >>= 1)\n"
+    "        sums++;\n"
+    "    double sum = *sums++;\n" MERGED_TEXT "}\n"
     "ND_INLINE void nd_argmax(T *best, T *where, T x, T position) {\n"
     "    if (x > *best) {\n"
     "        *best = x;\n"

@@ -1,6 +1,7 @@
 /* cuda_merge.c: steps of the same few elements, some of which add up the sums of all chunks: the end of a batch norm's
- * statistics, which everything behind waits for. A block has lanes, one for each element, and slices that share the chunks;
- * they are added half to half, in double. Then the first slice computes all steps.
+ * statistics, which everything behind waits for. A block has lanes, one for each element, and slices that share the chunks,
+ * neighbours in one slice; slices are added up pair by pair, in double: the order of additions is that of print_scalar.c. Then the
+ * first slice computes all steps.
  *
  * Where all that is added up comes from one kernel, and there are few elements, they are its tail, which the last of its
  * blocks computes: so nobody waits for another launch. Each block counts itself when all that it has stored can be seen
@@ -13,13 +14,12 @@ enum {
     MOST_ELEMENTS = 1024,
     MOST_LANES = 64,
     MOST_MERGES = 16,
+    MOST_UNROLLED = 8,                  /* rows of a chunk */
     MOST_TAIL_ELEMENTS = 2 * MOST_LANES /* more take a block longer than another launch */
 };
 
 bool cuda_is_merge(const CgStep *step) {
-    const CgScalar *value = step->value;
-    return value->kind == SCALAR_reduce && value->reduce == REDUCE_sum && value->in_double &&
-           value->reduce_count == 1 && step->axes[value->reduce_axes[0]].extent == IR_DIM_K;
+    return cg_is_merge(step, step->value);
 }
 
 static int count_merges(const CudaGroup *group, int first) {
@@ -101,7 +101,7 @@ typedef struct Merge {
     CudaKernel *k;
     CgPrinter *p;
     int first, elements;
-    int lanes, count, most_parts; /* count: of merges */
+    int lanes, count; /* count: of merges */
     const char *names[CG_MAX_AXES];
 } Merge;
 
@@ -119,44 +119,60 @@ static int parts_of(const CgStep *step) {
     return parts > 1 ? parts : 1;
 }
 
-/* Those merges that have so many rows of each chunk share a loop. */
-static void print_rows(const Merge *m, int parts) {
+/* Of one merge: the sum of a chunk, which may have several rows, joins those that wait for it. */
+static void print_chunk(const Merge *m, int index, int number) {
     CgPrinter *p = m->p;
-    bool open = false;
-    for (int i = m->first, number = 0; i < m->k->group->step_count; i++) {
-        const CgStep *step = m->k->group->steps[i];
-        if (!cuda_is_merge(step))
-            continue;
-        if (parts_of(step) == parts) {
-            int axis = step->value->reduce_axes[0];
-            use_step(m, i);
-            if (!open) {
-                cg_c_line(p, "_Pragma(\"unroll 4\")");
-                cg_c_open(p, "for (int row = slice; row < %s; row += %d)", cg_c_extent(p, axis),
-                          CUDA_BLOCK_THREADS / m->lanes);
-            }
-            open = true;
-            p->axis_name[axis] = "row";
-            cg_c_line(p, "total%d += nd_widen(%s);", number, cg_c_print_scalar(p, step->value->args[0]));
-        }
-        number++;
-    }
-    if (open)
-        cg_c_close(p);
+    use_step(m, index);
+    int axis = p->step->value->reduce_axes[0], parts = parts_of(p->step);
+    cg_c_open(p, "%s", "");
+    cg_c_line(p, "double sum = 0;");
+    cg_c_line(p, "_Pragma(\"unroll %d\")", parts < MOST_UNROLLED ? parts : MOST_UNROLLED);
+    cg_c_open(p, "for (int row = chunk * %d; row < (chunk + 1) * %d; row++)", parts, parts);
+    p->axis_name[axis] = "row";
+    cg_c_line(p, "sum += nd_widen(%s);", cg_c_print_scalar(p, p->step->value->args[0]));
+    cg_c_close(p);
+    cg_c_line(p, "nd_merge(sums%d, turn, sum);", number);
+    cg_c_close(p);
 }
 
-/* What each slice adds up, then all slices of one merge after the other: who stores has them in mergedI. */
+/* Neighbouring slices are added up: whoever stores has the sum of all in sums[lane]. */
+static void print_neighbours(const Merge *m, int number) {
+    CgPrinter *p = m->p;
+    cg_c_line(p, "sums[threadIdx.x] = nd_merged(sums%d, chunks);", number);
+    cg_c_line(p, "__syncthreads();");
+    cg_c_line(p, "_Pragma(\"unroll 1\")");
+    cg_c_open(p, "for (int apart = %d; apart < %d; apart *= 2)", m->lanes, CUDA_BLOCK_THREADS);
+    cg_c_open(p, "if (threadIdx.x %% (2 * apart) < %d)", m->lanes);
+    cg_c_line(p, "sums[threadIdx.x] += sums[threadIdx.x + apart];");
+    cg_c_close(p);
+    cg_c_line(p, "__syncthreads();");
+    cg_c_close(p);
+    cg_c_line(p, "const T merged%d = nd_narrow(sums[lane]);", number);
+    cg_c_line(p, "__syncthreads();");
+}
+
+/* What each slice adds up, then all slices of one merge after the other: who stores has them in mergedI. A slice has so
+ * many chunks as a power of two says, the last ones perhaps fewer or none. */
 static void print_totals(const Merge *m) {
     CgPrinter *p = m->p;
+    int all = m->k->program->options->chunks, slices = CUDA_BLOCK_THREADS / m->lanes, most = 1;
+    while (most * slices < all)
+        most *= 2;
     for (int i = 0; i < m->count; i++)
-        cg_c_line(p, "double total%d = 0;", i);
-    for (int parts = 1; parts <= m->most_parts; parts++)
-        print_rows(m, parts);
-    for (int i = 0; i < m->count; i++) {
-        cuda_print_halves(p, i, i + 1, m->lanes);
-        cg_c_line(p, "const T merged%d = nd_narrow(sums[lane]);", i);
-        cg_c_line(p, "__syncthreads();");
-    }
+        cg_c_line(p, "double sums%d[ND_MERGE_SUMS];", i);
+    cg_c_line(p, "const int left = %d - slice * %d, chunks = left > %d ? %d : left < 0 ? 0 : left;", all, most, most,
+              most);
+    cg_c_line(p, "_Pragma(\"unroll\")");
+    cg_c_open(p, "for (int turn = 0; turn < %d; turn++)", most);
+    cg_c_open(p, "if (turn < chunks)");
+    cg_c_line(p, "const int chunk = slice * %d + turn;", most);
+    for (int i = m->first, number = 0; i < m->k->group->step_count; i++)
+        if (cuda_is_merge(m->k->group->steps[i]))
+            print_chunk(m, i, number++);
+    cg_c_close(p);
+    cg_c_close(p);
+    for (int i = 0; i < m->count; i++)
+        print_neighbours(m, i);
 }
 
 static void print_steps(const Merge *m) {
@@ -177,9 +193,6 @@ static Merge begin_merge(CudaKernel *k, int first) {
     m.elements = (int)cuda_count_elements(first_step(&m));
     while (m.lanes < MOST_LANES && m.lanes < m.elements)
         m.lanes *= 2;
-    for (int i = first; i < group->step_count; i++)
-        if (cuda_is_merge(group->steps[i]) && parts_of(group->steps[i]) > m.most_parts)
-            m.most_parts = parts_of(group->steps[i]);
     return m;
 }
 

@@ -6,6 +6,32 @@
 
 #include <string.h>
 
+/* Sums of at most 127 rows in the order of the C dialect (prelude_c.c). No index depends on data: the sums that wait are
+ * registers. */
+#define MERGE_TEXT                                                                                                     \
+    "enum { ND_MERGE_SUMS = 7 };\n"                                                                                    \
+    "ND_FN void nd_merge(double *sums, int row, double sum) {\n"                                                       \
+    "    _Pragma(\"unroll\")\n"                                                                                        \
+    "    for (int l = 0; l < ND_MERGE_SUMS; l++) {\n"                                                                  \
+    "        if (!(row >> l & 1)) {\n"                                                                                 \
+    "            sums[l] = sum;\n"                                                                                     \
+    "            return;\n"                                                                                            \
+    "        }\n"                                                                                                      \
+    "        sum = sums[l] + sum;\n"                                                                                   \
+    "    }\n"                                                                                                          \
+    "}\n"                                                                                                              \
+    "ND_FN double nd_merged(const double *sums, int rows) {\n"                                                         \
+    "    double sum = 0;\n"                                                                                            \
+    "    bool any = false;\n"                                                                                          \
+    "    _Pragma(\"unroll\")\n"                                                                                        \
+    "    for (int l = 0; l < ND_MERGE_SUMS; l++)\n"                                                                    \
+    "        if (rows >> l & 1) {\n"                                                                                   \
+    "            sum = any ? sums[l] + sum : sums[l];\n"                                                               \
+    "            any = true;\n"                                                                                        \
+    "        }\n"                                                                                                      \
+    "    return sum;\n"                                                                                                \
+    "}\n"
+
 static const char types_text[] = "typedef signed char int8_t;\n"
                                  "typedef unsigned char uint8_t;\n"
                                  "typedef int int32_t;\n"
@@ -21,7 +47,7 @@ static const char types_text[] = "typedef signed char int8_t;\n"
                                  "ND_FN T nd_select(T c, T a, T b) { return c != 0 ? a : b; }\n"
                                  "ND_FN T nd_select_gt(T l, T r, T a, T b) { return l > r ? a : b; }\n"
                                  "ND_FN double nd_widen(T a) { return a; }\n"
-                                 "ND_FN T nd_narrow(double a) { return (T)a; }\n"
+                                 "ND_FN T nd_narrow(double a) { return (T)a; }\n" MERGE_TEXT
                                  "ND_FN T nd_sigmoid(T a) { return 1 / (1 + nd_exp(-a)); }\n"
                                  "ND_FN void nd_argmax(T *best, T *where, T x, T position) {\n"
                                  "    if (x > *best) {\n"

@@ -94,8 +94,6 @@ void cg_c_close(CgPrinter *p) {
 const char *cg_c_extent(CgPrinter *p, int axis) {
     const CgAxis *a = &p->step->axes[axis];
     p->reads_run = true;
-    if (a->extent == IR_DIM_K && a->parts > 1)
-        return arena_printf(p->arena, "run->chunks * %d", a->parts);
     return a->extent == IR_DIM_K ? "run->chunks" : "run->batch";
 }
 

@@ -99,6 +99,8 @@ void cg_c_hoist_still(CgPrinter *p, const CgScalar *s, uint32_t mask);
 const char *cg_c_draw_row(CgPrinter *p, const CgScalar *s, int64_t stride, int64_t count);
 void cg_c_use_row(CgPrinter *p, const CgScalar *s, const char *row, const char *offset);
 bool cg_c_is_vector(const CgPrinter *p, const CgScalar *s);
+/* Does s, of the step, add up all chunks? That has an order of its own (print_scalar.c). */
+bool cg_is_merge(const CgStep *step, const CgScalar *s);
 /* "T" or "nd_v16". */
 const char *cg_c_type(const CgPrinter *p, bool vector);
 /* An index as an expression in parentheses where needed. */

@@ -401,7 +401,49 @@ static int count_unrolled(const CgPrinter *p, const CgScalar *s) {
     return count <= MOST_UNROLLED ? (int)count : 0;
 }
 
+/* What a chunk has: a row, or several, which are added up in order. */
+static const char *print_chunk(CgPrinter *p, const CgScalar *s, const char *chunk, bool vector) {
+    int axis = s->reduce_axes[0], parts = p->step->axes[axis].parts;
+    const char *widen = arena_printf(p->arena, "nd_widen%s", suffix(p, vector));
+    if (parts <= 1) {
+        p->axis_name[axis] = chunk;
+        return arena_printf(p->arena, "%s(%s)", widen, print_as(p, s->args[0], vector));
+    }
+    const char *sum = cg_c_name(p, "a"), *part = cg_c_name(p, "i"), *row = cg_c_name(p, "i");
+    cg_c_line(p, "double %s = 0;", sum);
+    cg_c_open(p, "for (int %s = 0; %s < %d; %s++)", part, part, parts, part);
+    cg_c_line(p, "const %s %s = %s * %d + %s;", p->index_type, row, chunk, parts, part);
+    p->axis_name[axis] = row;
+    cg_c_line(p, "%s += %s(%s);", sum, widen, print_as(p, s->args[0], vector));
+    cg_c_close(p);
+    return sum;
+}
+
+bool cg_is_merge(const CgStep *step, const CgScalar *s) {
+    return s->kind == SCALAR_reduce && s->reduce == REDUCE_sum && s->in_double && s->reduce_count == 1 &&
+           step->axes[s->reduce_axes[0]].extent == IR_DIM_K;
+}
+
+/* Chunks are added up pair by pair (the preludes), so that a rank's chunks can be added up before the others are there. */
+static const char *print_merge(CgPrinter *p, const CgScalar *s) {
+    bool vector = cg_c_is_vector(p, s);
+    int axis = s->reduce_axes[0];
+    const char *sums = cg_c_name(p, "a"), *chunk = cg_c_name(p, "i"), *before = p->axis_name[axis];
+    cg_c_hoist(p, s->args[0], reduce_mask(s));
+    cg_c_line(p, "%s %s[ND_MERGE_SUMS];", vector ? arena_printf(p->arena, "nd_w%d", p->width) : "double", sums);
+    p->reads_run = true;
+    cg_c_open(p, "for (%s %s = 0; %s < run->chunks; %s++)", p->index_type, chunk, chunk, chunk);
+    cg_c_line(p, "nd_merge%s(%s, %s, %s);", suffix(p, vector), sums, chunk, print_chunk(p, s, chunk, vector));
+    cg_c_close(p);
+    p->axis_name[axis] = before;
+    return define(p, cg_c_type(p, vector),
+                  arena_printf(p->arena, "nd_narrow%s(nd_merged%s(%s, run->chunks))", suffix(p, vector),
+                               suffix(p, vector), sums));
+}
+
 static const char *print_reduce(CgPrinter *p, const CgScalar *s) {
+    if (cg_is_merge(p->step, s))
+        return print_merge(p, s);
     bool vector = cg_c_is_vector(p, s);
     int unrolled = count_unrolled(p, s);
     const char *sum = cg_c_name(p, "a"), *where = cg_c_name(p, "p"), *names[4];

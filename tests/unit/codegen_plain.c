@@ -171,6 +171,32 @@ static void test_small_batch(void **state) {
     harness_compare("y", harness_output(h, "y"), y, 2, 1e-7);
 }
 
+/* Five chunks of an image each: ((1 + e) + (e + e)) + -1 is 2 e; one after the other they would be 0. */
+static void check_order(Arena *arena, int vector_bytes) {
+    const char *text = "graph @infer(%x: f32[N,20]) {\n"
+                       "  %1 = reduce_partial %x {axes=[0]}\n"
+                       "  %2 = reduce_merge %1\n"
+                       "  return \"y\"=%2\n"
+                       "}\n";
+    CgOptions options = harness_options(vector_bytes, PRECISION_f32);
+    options.chunks = 5;
+    Harness *h = harness_create(arena, text, options, "-march=native");
+    const float e = 0x1p-53f, terms[] = {1, e, e, e, -1};
+    float *x = h->inputs[0] = ARENA_ARRAY(arena, float, 5 * 20);
+    for (int i = 0; i < 5 * 20; i++)
+        x[i] = terms[i / 20];
+    h->run.chunks = 5;
+    harness_run(h);
+    const float *y = harness_output(h, "y");
+    for (int i = 0; i < 20; i++)
+        assert_true(y[i] == 2 * e);
+}
+
+static void test_order(void **state) {
+    check_order(*state, 0);
+    check_order(*state, 64);
+}
+
 static void test_pools(void **state) {
     const char *window = "kernel=[3,3], stride=[2,2], pad=[1,1,1,1]";
     const char *text = arena_printf(*state,
@@ -297,6 +323,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_convolutions, set_up, tear_down),
                                        cmocka_unit_test_setup_teardown(test_batch_norm, set_up, tear_down),
                                        cmocka_unit_test_setup_teardown(test_small_batch, set_up, tear_down),
+                                       cmocka_unit_test_setup_teardown(test_order, set_up, tear_down),
                                        cmocka_unit_test_setup_teardown(test_pools, set_up, tear_down),
                                        cmocka_unit_test_setup_teardown(test_views, set_up, tear_down),
                                        cmocka_unit_test_setup_teardown(test_draws, set_up, tear_down),
