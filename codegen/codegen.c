@@ -134,6 +134,7 @@ static Plan *make_plan(CgModule *module) {
                    .bands = options->bands,
                    .batch = options->batch,
                    .chunks = options->chunks,
+                   .ranks = options->ranks > 1 ? options->ranks : 1,
                    .scalar_count = module->names->count,
                    .kernel_count = module->kernel_count,
                    .scratch_bytes = module->scratch_bytes,

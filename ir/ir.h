@@ -67,7 +67,8 @@ enum {
     OP_GIVEN = 8192,
     OP_NUMBER = 16384,
     OP_EFFECT = 32768,
-    OP_LAZY = 65536
+    OP_LAZY = 65536,
+    OP_RANKS = 131072
 };
 
 typedef struct IrOpInfo {

@@ -23,7 +23,8 @@ enum {
     GIVEN = OP_GIVEN,
     NUMBER = OP_NUMBER,
     EFFECT = OP_EFFECT,
-    LAZY = OP_LAZY
+    LAZY = OP_LAZY,
+    RANKS = OP_RANKS
 };
 
 const IrOpInfo ir_op_info[OP_COUNT] = {

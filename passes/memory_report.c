@@ -2,9 +2,11 @@
  *     graph search-alphas, batch 16
  *       name   place         offset          bytes   first    last  tag
  *       %12    work               0        1048576       0       3  cells.0._ops.0
- *     work 61.5 MB, private 0.4 MB (per thread), prepared 0 B, state 17.2 MB */
+ *     work 61.5 MB, private 0.4 MB (per thread), prepared 0 B, state 17.2 MB
+ *     exchanged 212 values in 61 messages, 7.9 MB from each of 4 ranks */
 #include "passes/memory_report.h"
 
+#include "base/tree_sum.h"
 #include "passes/plan_memory.h"
 
 #include <inttypes.h>
@@ -30,6 +32,26 @@ static void print_size(Str *out, int64_t bytes) {
     }
 }
 
+/* A message is all exchanges of a stage: rows of doubles (base/tree_sum.h). */
+static void print_exchanged(const PassContext *ctx, const IrGraph *g, Str *out) {
+    int values = 0, messages = 0, stage = -1;
+    int64_t numbers = 0;
+    for (const IrNode *n = g->first; n; n = n->next) {
+        if (!ir_is(n, OP_RANKS))
+            continue;
+        values++;
+        messages += n->stage != stage;
+        stage = n->stage;
+        numbers += ir_type_count(&n->type, 1, 1);
+    }
+    if (!values)
+        return;
+    str_addf(out, "exchanged %d value%s in %d message%s, ", values, values == 1 ? "" : "s", messages,
+             messages == 1 ? "" : "s");
+    print_size(out, numbers * tree_sum_rows(ctx->chunks) * (int64_t)sizeof(double));
+    str_addf(out, " from each of %d ranks\n", ctx->ranks);
+}
+
 void memory_report(PassContext *ctx, IrGraph *g, Str *out) {
     MemoryPlan plan = plan_memory_describe(ctx, g);
     int64_t end[PLACE_prepared + 1] = {0};
@@ -53,6 +75,7 @@ void memory_report(PassContext *ctx, IrGraph *g, Str *out) {
     str_add(out, ", state ");
     print_size(out, plan.state_bytes);
     str_add(out, "\n");
+    print_exchanged(ctx, g, out);
 }
 
 /* ---- the stage that takes most ---- */

@@ -20,6 +20,7 @@ struct PassContext {
     GraphKind kind;
     int64_t batch;          /* largest number of images */
     int chunks;             /* K; 0: min(batch, 16) */
+    int ranks;              /* of which each has so many chunks and images; 0: 1 */
     size_t element_size;    /* 4, or 8 under f64: for recompute and plan-memory */
     bool half;              /* plan-memory: images are stored as bf16 */
     int64_t keep_bytes;     /* for recompute: values inside edges may take so much to be kept for the backward; or

@@ -257,8 +257,23 @@ static int64_t work_of(const Numbering *s, const IrNode *n) {
     return largest;
 }
 
+/* What all ranks must have for the rest is one message: what it adds up is there, in stages over images. */
+static void flush_exchanges(Numbering *s) {
+    int others = 0;
+    for (int i = 0; i < s->waiting_count; i++) {
+        if (ir_is(s->waiting[i], OP_RANKS)) {
+            place_in_stage(s, s->waiting[i], s->stage);
+        } else {
+            s->waiting[others++] = s->waiting[i];
+        }
+    }
+    s->stage += others < s->waiting_count;
+    s->waiting_count = others;
+}
+
 /* Large levels get stages of their own; runs of small ones share one. */
 static void flush_waiting(Numbering *s) {
+    flush_exchanges(s);
     int levels = find_levels(s);
     int64_t *work = ARENA_ARRAY(s->ctx->arena, int64_t, levels);
     for (int i = 0; i < s->waiting_count; i++) {

@@ -322,5 +322,11 @@ mutant 'cost of one edge only' runtime/report/report_cost.c 's/row->macs \+= cou
 mutant 'ranks count what is as good' runtime/report/bench_table.c 's/accuracies\[set\] > row->accuracies\[set\];/accuracies[set] >= row->accuracies[set];/' -- unit/runtime_bench_table
 mutant 'cells return all states' runtime/report/cells_read.c 's/count == 1 \&\& graph->node_count > 1/false/' -- golden/ndartsc/cells
 
+mutant 'ranks: draws by the number on this rank' runtime/device/executor.c 's/x->of_images.image_base \+= /x->of_images.image_base += 0 * /' -- cli/ranks test_search
+mutant 'ranks: what is computed once draws by rank' runtime/device/executor.c 's/.first = 1, .run = x->run, .bands/.first = 1, .run = \&x->of_images, .bands/' -- cli/ranks test_only_the_chosen_run
+mutant 'ranks: chunks as if the rank were alone' runtime/device/executor.c 's/return x->share \? rt/return 0 ? rt/' -- cli/ranks test_training_and_evaluation
+mutant 'ranks: the mean over the own images' codegen/stages/stage_scalar.c 's/ \&\& b->program->options->ranks <= 1//' -- cli/ranks test_search
+mutant 'ranks: a signal to one is not told' runtime/loops/loop_signal.c 's/asked \? /0 ? /' -- cli/ranks test_interrupted
+
 echo "$caught caught, ${#survived[@]} survived, ${#broken[@]} errors"
 [ ${#survived[@]} -eq 0 ] && [ ${#broken[@]} -eq 0 ]

@@ -49,7 +49,8 @@ typedef struct Options {
     int64_t seed, epoch, steps; /* seed, epoch: -1 when not given */
     int64_t keep_ops;           /* 0: a genotype */
     /* numbers and machines */
-    int64_t batch, chunks, vector_bytes, threads, memory_budget, keep_bytes;
+    int64_t batch, chunks, rank_count, vector_bytes, threads, memory_budget, keep_bytes;
+    const Ranks *ranks; /* that a launcher started, or that are compiled for; NULL: this process alone */
     CgPrecision precision;
     bool plain, no_cudnn;
     const char *tune, *device, *memory_report; /* memory_report: "" without a file */

@@ -46,6 +46,7 @@ static bool take_options(OptOptions *o, const Options *line, Error *error) {
                          .kind = GRAPH_infer,
                          .batch = line->batch ? line->batch : 16,
                          .chunks = (int)line->chunks,
+                         .ranks = (int)line->rank_count,
                          .keep_bytes = line->keep_bytes,
                          .fed_streams = line->fed_streams.items,
                          .fed_stream_count = line->fed_streams.count,

@@ -37,6 +37,18 @@ static bool report_unknown(Arena *arena, const char *name, Error *error) {
     return options_unknown(arena, "command", name, names, count, error);
 }
 
+/* A run that several processes do together, when a launcher started them, ends for all where one of them fails. */
+static bool run_on_ranks(Command command, Options *options, Error *error) {
+    bool together = command == COMMAND_search || command == COMMAND_train || command == COMMAND_eval;
+    if (together && !ranks_open(options->arena, &options->ranks, error))
+        return false;
+    bool done = runs[command](options, error);
+    if (!done && error->kind != ERROR_INTERRUPTED && options->ranks)
+        ranks_fail(options->ranks, error);
+    ranks_close(options->ranks);
+    return done;
+}
+
 static bool run_command(Arena *arena, int argc, char **argv, Error *error) {
     Command command = find_command(argv[1]);
     if (command == COMMAND_COUNT)
@@ -45,7 +57,7 @@ static bool run_command(Arena *arena, int argc, char **argv, Error *error) {
     if (!options_parse(&options, argc, argv, 2, error))
         return false;
     if (!options.help)
-        return runs[command](&options, error);
+        return run_on_ranks(command, &options, error);
     options_print_help(stdout, command);
     return true;
 }

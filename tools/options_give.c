@@ -7,6 +7,15 @@
 #include "runtime/device/cudnn.h"
 #include "runtime/driver/recipe.h"
 
+/* Those that --ranks says are only compiled for. */
+static const Ranks *ranks_of(const Options *o) {
+    if (o->rank_count <= 1)
+        return o->ranks;
+    Ranks *ranks = ARENA_NEW(o->arena, Ranks);
+    ranks->size = (int)o->rank_count;
+    return ranks;
+}
+
 RtProgramOptions options_program(const Options *o) {
     if (o->no_cudnn)
         cudnn_forbid(); /* for the whole process */
@@ -16,6 +25,7 @@ RtProgramOptions options_program(const Options *o) {
                               .set_count = o->sets.count,
                               .seed = o->seed < 0 ? 0 : (uint64_t)o->seed,
                               .threads = (int)o->threads,
+                              .ranks = ranks_of(o),
                               .device = o->device,
                               .tune = o->tune,
                               .precision = o->precision,
@@ -40,6 +50,7 @@ LoopOptions options_loop(const Options *o) {
                          .log_steps = o->log_steps,
                          .verbose = o->verbose,
                          .threads = (int)o->threads,
+                         .ranks = o->ranks,
                          .device = o->device,
                          .memory_budget = o->memory_budget,
                          .tune = o->tune,

@@ -41,6 +41,12 @@ bool cg_schedule_step(CgEmitC *e, CgProgram *program, CgStep *step) {
     return false;
 }
 
+/* The runtime does it: where the result goes, the chunks, and how many elements each has. */
+static void add_exchange(CgModule *module, const CgStep *step, PlanStage *calls) {
+    const int64_t count = ir_type_count(&step->out->type, 1, 1);
+    cg_add_call(module, calls, PLAN_NO_KERNEL, step->buffer_count, step->buffers, 1, &count)->when = step->when;
+}
+
 /* Steps of one condition, as if they were a stage: no kernel has steps of two. */
 static void emit_run(CgModule *module, CgProgram *program, const CgStage *stage, PlanStage *calls) {
     CgEmitC *e = ARENA_NEW(module->arena, CgEmitC);
@@ -56,6 +62,11 @@ static void emit_run(CgModule *module, CgProgram *program, const CgStage *stage,
 }
 
 static void emit_stage(CgModule *module, CgProgram *program, const CgStage *stage, PlanStage *calls) {
+    if (stage->domain == DOMAIN_exchange) {
+        for (int i = 0; i < stage->step_count; i++)
+            add_exchange(module, stage->steps[i], calls);
+        return;
+    }
     for (int first = 0, end; first < stage->step_count; first = end) {
         for (end = first + 1; end < stage->step_count && cg_same_condition(stage->steps[end], stage->steps[first]);
              end++)

@@ -28,7 +28,8 @@ WORDS(places, [PLACE_state] = "state", [PLACE_input] = "input", [PLACE_work] = "
 WORDS(param_kinds, [PARAM_weight] = "weight", [PARAM_alpha] = "alpha", [PARAM_statistic] = "statistic",
       [PARAM_optimizer] = "optimizer");
 WORDS(inits, [INIT_zeros] = "zeros", [INIT_ones] = "ones", [INIT_uniform_fan_in] = "uniform", [INIT_normal] = "normal");
-WORDS(domains, [DOMAIN_images] = "images", [DOMAIN_parallel] = "parallel", [DOMAIN_serial] = "serial");
+WORDS(domains, [DOMAIN_images] = "images", [DOMAIN_parallel] = "parallel", [DOMAIN_serial] = "serial",
+      [DOMAIN_exchange] = "exchange");
 WORDS(launches, [LAUNCH_once] = "once", [LAUNCH_images] = "images", [LAUNCH_chunks] = "chunks");
 
 const char plan_place_letters[PLACE_prepared + 1] = {

@@ -39,8 +39,11 @@ typedef struct PlanWhen {
     uint64_t cases; /* bit c: where it is c */
 } PlanWhen;
 
+enum { PLAN_NO_KERNEL = -1 };
+
 typedef struct PlanStep {
-    int kernel;
+    int kernel; /* PLAN_NO_KERNEL in stages of the domain exchange: the buffers are the result and the chunks, and one number
+                   says how many elements a chunk has */
     PlanWhen when;
     int buffer_count;
     PlanBuffer *buffers;
@@ -56,6 +59,7 @@ typedef enum PlanDomain {
     DOMAIN_images,   /* chunks in parallel; in each, image by image, all steps in order */
     DOMAIN_parallel, /* steps are independent of one another */
     DOMAIN_serial,
+    DOMAIN_exchange, /* no kernels: sums of the chunks of all ranks, in one message */
     DOMAIN_COUNT
 } PlanDomain;
 
@@ -121,6 +125,7 @@ typedef struct Plan {
     int vector_bytes;
     bool bands; /* kernels compute bands of rows */
     int64_t batch, chunks;
+    int64_t ranks; /* each has that batch and those chunks of a larger one */
     int scalar_count;
     const char *scalars[ND_SCALAR_COUNT];
     int kernel_count;

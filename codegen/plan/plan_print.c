@@ -186,6 +186,8 @@ const char *plan_print(Arena *arena, const Plan *plan) {
     json_add(object, "bands", json_boolean(plan->bands));
     json_add(object, "batch", json_integer(plan->batch));
     json_add(object, "chunks", json_integer(plan->chunks));
+    if (plan->ranks > 1)
+        json_add(object, "ranks", json_integer(plan->ranks));
     json_add(object, "scalars", scalars_json(plan));
     json_add(object, "kernels", kernels_json(plan));
     json_add(object, "scratch_bytes", json_integer(plan->scratch_bytes));

@@ -253,12 +253,13 @@ static int count_before(const char *text, const char *end, char letter) {
     return count;
 }
 
-static bool take_step(PlanReader *r, const char **text, const PlanGraph *g, PlanStep *s) {
+static bool take_step(PlanReader *r, const char **text, const PlanGraph *g, bool exchange, PlanStep *s) {
     const char *end = *text + strcspn(*text, ";");
     int64_t kernel;
     if (!take_int(r, text, &kernel))
         return false;
-    if (kernel < 0 || kernel >= r->plan->kernel_count)
+    bool none = exchange && kernel == PLAN_NO_KERNEL;
+    if (!none && (exchange || kernel < 0 || kernel >= r->plan->kernel_count))
         return fail(r, arena_printf(r->arena, "kernel %lld is not there", (long long)kernel));
     s->kernel = (int)kernel;
     int words = count_before(*text, end, ' '), ints = count_before(*text, end, '#');
@@ -294,6 +295,20 @@ static bool take_step(PlanReader *r, const char **text, const PlanGraph *g, Plan
     return *text == end || fail(r, "a step goes on where it should end");
 }
 
+/* All that the runtime reads and writes itself lies in its place. */
+static bool check_exchange(PlanReader *r, const PlanGraph *g, const PlanStep *s) {
+    if (r->plan->ranks <= 1 || s->buffer_count != 2 || s->int_count != 1)
+        return fail(r, "an exchange has a result, chunks and a number of elements, in a plan of several ranks");
+    for (int i = 0; i < 2; i++) {
+        const PlanBuffer *b = &s->buffers[i];
+        int64_t most = place_bytes(r->plan, g, b->place) - b->offset, rows = i ? r->plan->chunks : 1;
+        int64_t bytes = rows * plan_element_bytes(r->plan->precision, DTYPE_f32);
+        if (b->place == PLACE_input || b->place == PLACE_private || s->ints[0] < 1 || s->ints[0] > most / bytes)
+            return fail(r, "an exchange lies outside its place");
+    }
+    return true;
+}
+
 static bool read_stage(PlanReader *r, json_t *object, const PlanGraph *g, PlanStage *stage) {
     int domain = read_word(r, object, "domain", &plan_domains);
     const char *text = json_string_value(json_object_get(object, "steps"));
@@ -306,7 +321,9 @@ static bool read_stage(PlanReader *r, json_t *object, const PlanGraph *g, PlanSt
     stage->steps = ARENA_ARRAY(r->arena, PlanStep, stage->step_count);
     for (int i = 0; i < stage->step_count; i++) {
         r->step = i;
-        if (!take_step(r, &text, g, &stage->steps[i]))
+        bool exchange = stage->domain == DOMAIN_exchange;
+        if (!take_step(r, &text, g, exchange, &stage->steps[i]) ||
+            (exchange && !check_exchange(r, g, &stage->steps[i])))
             return false;
         text += *text == ';';
     }
@@ -546,8 +563,10 @@ static bool read_numbers(PlanReader *r, json_t *root) {
     p->precision = (CgPrecision)precision;
     p->vector_bytes = (int)vector;
     const int64_t most = INT64_MAX / 4;
-    return read_bool(r, root, "bands", &p->bands) && read_int(r, root, "batch", 1, 1 << 24, &p->batch) &&
-           read_int(r, root, "chunks", 1, 1 << 16, &p->chunks) &&
+    p->ranks = 1; /* what is not said */
+    return read_bool(r, root, "bands", &p->bands) &&
+           (!json_object_get(root, "ranks") || read_int(r, root, "ranks", 1, 1 << 16, &p->ranks)) &&
+           read_int(r, root, "batch", 1, 1 << 24, &p->batch) && read_int(r, root, "chunks", 1, 1 << 16, &p->chunks) &&
            read_int(r, root, "scratch_bytes", 0, most, &p->scratch_bytes) &&
            read_int(r, root, "state_bytes", 0, most, &p->state_bytes) &&
            read_int(r, root, "prepared_bytes", 0, most, &p->prepared_bytes);

@@ -331,16 +331,18 @@ static bool are_independent(const CgProgram *p, const CgStage *stage) {
 }
 
 static void set_domain(const CgProgram *p, CgStage *stage) {
-    bool images = over_images(stage->steps[0]);
+    bool images = over_images(stage->steps[0]), exchange = ir_is(stage->steps[0]->node, OP_RANKS);
     stage->prepared = stage->steps[0]->out->place == PLACE_prepared;
     for (int i = 1; i < stage->step_count; i++) {
         const CgStep *step = stage->steps[i];
-        if (over_images(step) != images || (step->out->place == PLACE_prepared) != stage->prepared)
+        if (over_images(step) != images || ir_is(step->node, OP_RANKS) != exchange ||
+            (step->out->place == PLACE_prepared) != stage->prepared)
             bug("stage %d of @%s mixes domains at %%%d", step->node->stage, p->graph->name, step->node->id);
     }
     /* A wide device finds its own order (cuda_group.c). */
     bool wide = p->options->target->wide, several = stage->step_count > 1;
-    stage->domain = images                                           ? DOMAIN_images
+    stage->domain = exchange                                         ? DOMAIN_exchange
+                    : images                                         ? DOMAIN_images
                     : wide || (several && are_independent(p, stage)) ? DOMAIN_parallel
                                                                      : DOMAIN_serial;
 }

@@ -163,8 +163,10 @@ static void print_step(const CgProgram *p, const CgStep *step, Str *out) {
 }
 
 void cg_print_program(const CgProgram *program, Str *out) {
-    static const char *const domains[] = {
-        [DOMAIN_images] = "over images", [DOMAIN_parallel] = "parallel", [DOMAIN_serial] = "serial"};
+    static const char *const domains[] = {[DOMAIN_images] = "over images",
+                                          [DOMAIN_parallel] = "parallel",
+                                          [DOMAIN_serial] = "serial",
+                                          [DOMAIN_exchange] = "exchange"};
     str_addf(out, "graph %s\n", program->graph->name);
     for (int i = 0; i < program->stage_count; i++) {
         const CgStage *stage = program->stages[i];

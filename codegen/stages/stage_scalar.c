@@ -108,7 +108,7 @@ CgScalar *cg_equal(CgBuild *b, IrNode *operand, const CgIndex *at, CgIndex index
 CgScalar *cg_run(CgBuild *b, const char *name) {
     CgNames *names = b->program->names;
     int number = 0;
-    if (str_equal(name, "batch"))
+    if (str_equal(name, "batch") && b->program->options->ranks <= 1) /* else that of all ranks is one of the numbers */
         return intern(b, (CgScalar){.kind = SCALAR_run, .number = -1});
     while (number < names->count && !str_equal(names->names[number], name))
         number++;

@@ -3,6 +3,7 @@
 #define NDARTS_RUNTIME_DEVICE_BACKEND_H
 
 #include "codegen/codegen.h"
+#include "runtime/device/exchange.h"
 #include "runtime/device/loaded_module.h"
 #include "runtime/device/profile.h"
 
@@ -30,6 +31,10 @@ typedef struct RtBackend {
                        const char **identity, Error *error);
     /* The first half of build, for a process of its own: the module is in the cache then, for find. NULL: build does all. */
     bool (*fill_cache)(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes, Error *error);
+    /* Where programs of several ranks run, whose identity is that of the program of one process: remembers what that is, of
+     * its source; and tells, NULL when it does not know. */
+    bool (*remember)(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes, Error *error);
+    const char *(*identify)(RtDevice *device, const char *text_key, int vector_bytes, Arena *arena);
     RtModule *(*load)(RtDevice *device, const char *path, Arena *arena, const char **identity, Error *error);
     void (*unload)(RtDevice *device, RtModule *module);
     /* Is there room for all that the plan needs? The error says what is needed for what. NULL: no need to ask. */
@@ -39,8 +44,9 @@ typedef struct RtBackend {
     void (*release)(RtDevice *device, void *memory, size_t bytes);
     void (*upload)(RtDevice *device, void *to, const void *from, size_t bytes);
     void (*download)(RtDevice *device, void *to, const void *from, size_t bytes);
+    /* share: what the program has of a batch, set before each launch; NULL: all of it. */
     RtBound *(*bind)(RtDevice *device, const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
-                     Error *error);
+                     const RtShare *share, Error *error);
     void (*unbind)(RtDevice *device, RtBound *bound);
     /* From now on every call of a kernel is timed, for profile. */
     void (*profile)(RtDevice *device, RtBound *bound, ProfileGraph *profile);

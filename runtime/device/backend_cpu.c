@@ -68,11 +68,17 @@ static bool set_identity(RtDevice *device, int vector_bytes, const char *key, Ar
     return toolchain != NULL;
 }
 
+static const char *cpu_identify(RtDevice *device, const char *text_key, int vector_bytes, Arena *arena) {
+    Error ignored = {ERROR_NONE, ""}; /* building meets it again */
+    const char *key = rt_cache_recall(arena, text_key), *identity = NULL;
+    return key && set_identity(device, vector_bytes, key, arena, &identity, &ignored) ? identity : NULL;
+}
+
 static RtModule *cpu_find(RtDevice *device, const char *text_key, int vector_bytes, Arena *arena,
                           const char **identity) {
-    Error ignored = {ERROR_NONE, ""}; /* building meets it again */
-    const char *key = rt_cache_recall(arena, text_key);
-    return key && set_identity(device, vector_bytes, key, arena, identity, &ignored) ? rt_cache_find(key) : NULL;
+    const char *found = cpu_identify(device, text_key, vector_bytes, arena);
+    *identity = found ? found : *identity;
+    return found ? rt_cache_find(rt_cache_recall(arena, text_key)) : NULL;
 }
 
 static RtModule *cpu_build(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes,
@@ -88,6 +94,18 @@ static RtModule *cpu_build(RtDevice *device, const CgOutput *output, const char 
     if (module)
         rt_cache_remember(text_key, key);
     return module;
+}
+
+static bool cpu_remember(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes,
+                         Error *error) {
+    const RtCompiler *compiler = find_compiler(device, error);
+    if (!compiler)
+        return false;
+    Arena *arena = arena_create();
+    const char *options = rt_compiler_options(arena, vector_bytes);
+    rt_cache_remember(text_key, rt_cache_key(arena, output, options, compiler->version));
+    arena_destroy(arena);
+    return true;
 }
 
 static bool cpu_fill_cache(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes,
@@ -161,10 +179,10 @@ static bool make_arenas(RtDevice *device, const Plan *plan, Error *error) {
 }
 
 static RtBound *cpu_bind(RtDevice *device, const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
-                         Error *error) {
+                         const RtShare *share, Error *error) {
     if (!device->arenas && !make_arenas(device, module->plan, error))
         return NULL;
-    return (RtBound *)rt_executor_create(module, graph, arenas, device->arenas, device->threads, error);
+    return (RtBound *)rt_executor_create(module, graph, arenas, share, device->arenas, device->threads, error);
 }
 
 static void cpu_unbind(RtDevice *device, RtBound *bound) {
@@ -204,6 +222,8 @@ const RtBackend rt_backend_cpu = {
     .find = cpu_find,
     .build = cpu_build,
     .fill_cache = cpu_fill_cache,
+    .remember = cpu_remember,
+    .identify = cpu_identify,
     .load = cpu_load,
     .unload = cpu_unload,
     .allocate = cpu_allocate,

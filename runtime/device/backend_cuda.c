@@ -180,7 +180,8 @@ static void cuda_unbind(RtDevice *d, RtBound *b) {
 }
 
 static RtBound *cuda_bind(RtDevice *d, const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
-                          Error *error) {
+                          const RtShare *share, Error *error) {
+    (void)share; /* NULL: compilation.c refuses several ranks */
     Arena *arena = arena_create();
     RtBound *b = ARENA_NEW(arena, RtBound);
     *b = (RtBound){.module = (const CudaModule *)module, .graph = graph, .arenas = *arenas, .arena = arena};

@@ -32,8 +32,9 @@ typedef struct InputSlot {
 } InputSlot;
 
 typedef struct ThreadMemory {
-    void **addresses; /* one per buffer of every step */
-    char *arena;      /* private values of one image, then the kernels' scratch */
+    void **addresses;      /* one per buffer of every step */
+    char *arena;           /* private values of one image, then the kernels' scratch */
+    RtExchangePart *parts; /* of the stage at hand, when it is an exchange */
 } ThreadMemory;
 
 /* The next piece of a thread's share; a line of its own, since others look at it too. */
@@ -46,6 +47,8 @@ struct RtExecutor {
     const PlanGraph *graph;
     RtThreads *threads;
     RtArenas arenas;
+    const RtShare *share; /* NULL: nobody shares the batch */
+    RtExchange *exchange; /* NULL: no stage needs one */
     int prepare_count, stage_count;
     BoundStage *prepare, *stages;
     uint64_t *chosen; /* by choice: a bit for the case it fell on */
@@ -58,6 +61,7 @@ struct RtExecutor {
     ProfileGraph *profile; /* NULL: nothing is timed */
     /* the run in progress */
     const NdRun *run;
+    NdRun of_images; /* the same, for what is of images: it counts them from the first one that is here */
     const void *const *inputs;
     bool run_prepare;
 };
@@ -65,7 +69,8 @@ struct RtExecutor {
 /* ---- binding ---- */
 
 static void bind_step(RtExecutor *x, const PlanStep *from, BoundStep *to) {
-    *to = (BoundStep){x->module->kernels[from->kernel], from->ints, from->kernel, x->buffer_count, from->when};
+    NdKernel *kernel = from->kernel == PLAN_NO_KERNEL ? NULL : x->module->kernels[from->kernel];
+    *to = (BoundStep){kernel, from->ints, from->kernel, x->buffer_count, from->when};
     x->buffer_count += from->buffer_count;
     for (int i = 0; i < from->buffer_count; i++)
         x->slot_count += from->buffers[i].place == PLACE_input;
@@ -148,20 +153,50 @@ static bool make_memory(RtExecutor *x, void *const *arenas) {
     return true;
 }
 
+/* The numbers of the largest message, and the parts of the one that has most. */
+static void count_exchanged(const PlanGraph *graph, int64_t *numbers, int *parts) {
+    *numbers = *parts = 0;
+    for (int i = 0; i < graph->stage_count; i++) {
+        const PlanStage *stage = &graph->stages[i];
+        int64_t sum = 0;
+        for (int j = 0; stage->domain == DOMAIN_exchange && j < stage->step_count; j++)
+            sum += stage->steps[j].ints[0];
+        *numbers = sum > *numbers ? sum : *numbers;
+        *parts = sum && stage->step_count > *parts ? stage->step_count : *parts;
+    }
+}
+
+static bool make_exchange(RtExecutor *x, Error *error) {
+    const Plan *plan = x->module->plan;
+    int64_t numbers;
+    int parts;
+    count_exchanged(x->graph, &numbers, &parts);
+    if (!parts)
+        return true;
+    if (!x->share)
+        return error_set(error, ERROR_INPUT, "the module is one of %lld ranks", (long long)plan->ranks);
+    for (int t = 0; t < rt_threads_count(x->threads); t++)
+        x->memory[t].parts = ARENA_ARRAY(x->arena, RtExchangePart, parts);
+    x->exchange = rt_exchange_create(x->share->ranks, plan->chunks, plan->precision == PRECISION_f64, numbers, error);
+    return x->exchange != NULL;
+}
+
 RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
-                               void *const *thread_arenas, RtThreads *threads, Error *error) {
+                               const RtShare *share, void *const *thread_arenas, RtThreads *threads, Error *error) {
     Arena *arena = arena_create();
     RtExecutor *x = ARENA_NEW(arena, RtExecutor);
-    *x = (RtExecutor){.module = module, .graph = graph, .threads = threads, .arenas = *arenas, .arena = arena};
+    *x = (RtExecutor){
+        .module = module, .graph = graph, .threads = threads, .arenas = *arenas, .share = share, .arena = arena};
     x->prepare_count = graph->prepare_count;
     x->stage_count = graph->stage_count;
     x->chosen = ARENA_ARRAY(arena, uint64_t, graph->choice_count);
     x->prepare = bind_stages(x, graph->prepare, graph->prepare_count);
     x->stages = bind_stages(x, graph->stages, graph->stage_count);
     x->private_bytes = ALIGN_UP((size_t)graph->private_bytes, VALUE_ALIGNMENT);
-    if (make_memory(x, thread_arenas))
+    if (!make_memory(x, thread_arenas))
+        error_set(error, ERROR_MACHINE, "out of memory");
+    else if (make_exchange(x, error))
         return x;
-    error_set(error, ERROR_MACHINE, "out of memory");
     rt_executor_destroy(x);
     return NULL;
 }
@@ -169,6 +204,7 @@ RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, c
 void rt_executor_destroy(RtExecutor *x) {
     if (!x)
         return;
+    rt_exchange_destroy(x->exchange);
     free(x->shares[0]);
     free(x->shares[1]);
     arena_destroy(x->arena);
@@ -191,12 +227,19 @@ static void call(RtExecutor *x, int thread, ThreadMemory *memory, const BoundSte
     profile_add_calls(x->profile, thread, step->kernel_number, work->band == 0, begin, profile_clock());
 }
 
+/* Where a chunk begins among the images that are here, and the last one ends. */
+static int64_t first_image(const RtExecutor *x, int64_t chunk) {
+    const NdRun *run = x->run;
+    return x->share ? rt_share_image(x->share, run->chunks, chunk) - rt_share_image(x->share, run->chunks, 0)
+                    : chunk * run->batch / run->chunks;
+}
+
 /* Fewer images than threads: all work on each image, a band of rows each, and meet after every step. The private values
  * are those of thread 0. An empty chunk is announced by thread 0 alone. */
 static void run_bands(RtExecutor *x, const BoundStage *stage, int thread, NdWork *work) {
-    const NdRun *run = x->run;
+    const NdRun *run = work->run = &x->of_images;
     for (work->chunk = 0; work->chunk < run->chunks; work->chunk++) {
-        int64_t first = work->chunk * run->batch / run->chunks, end = (work->chunk + 1) * run->batch / run->chunks;
+        int64_t first = first_image(x, work->chunk), end = first_image(x, work->chunk + 1);
         work->first = 1;
         work->band = thread;
         work->bands = rt_threads_count(x->threads);
@@ -219,8 +262,7 @@ static void run_bands(RtExecutor *x, const BoundStage *stage, int thread, NdWork
 /* All images of a chunk, each through all steps; a chunk without images is announced as image -1. */
 static void run_chunk(RtExecutor *x, int thread, const BoundStage *stage, NdWork *work) {
     ThreadMemory *memory = &x->memory[thread];
-    const NdRun *run = x->run;
-    int64_t first = work->chunk * run->batch / run->chunks, end = (work->chunk + 1) * run->batch / run->chunks;
+    int64_t first = first_image(x, work->chunk), end = first_image(x, work->chunk + 1);
     work->first = 1;
     work->image = -1;
     if (first == end) {
@@ -237,6 +279,7 @@ static void run_chunk(RtExecutor *x, int thread, const BoundStage *stage, NdWork
 
 static void run_piece(RtExecutor *x, int thread, const BoundStage *stage, int64_t piece, NdWork *work) {
     if (stage->domain == DOMAIN_images) {
+        work->run = &x->of_images;
         work->chunk = piece;
         run_chunk(x, thread, stage, work);
     } else {
@@ -245,11 +288,31 @@ static void run_piece(RtExecutor *x, int thread, const BoundStage *stage, int64_
     }
 }
 
+/* Every thread lists the parts for itself. */
+static void run_exchange(RtExecutor *x, const BoundStage *stage, int thread) {
+    int threads = rt_threads_count(x->threads), count = stage->step_count;
+    ThreadMemory *memory = &x->memory[thread];
+    for (int i = 0; i < count; i++) {
+        void *const *at = memory->addresses + stage->steps[i].first_buffer;
+        memory->parts[i] = (RtExchangePart){at[0], at[1], stage->steps[i].ints[0]};
+    }
+    rt_exchange_add_own(x->exchange, memory->parts, count, thread, threads);
+    rt_threads_barrier(x->threads);
+    if (thread == 0)
+        rt_exchange_send(x->exchange, memory->parts, count);
+    rt_threads_barrier(x->threads);
+    rt_exchange_add_all(x->exchange, memory->parts, count, thread, threads);
+}
+
 static void run_stage(RtExecutor *x, const BoundStage *stage, Share *shares, int thread, NdWork *work) {
     int threads = rt_threads_count(x->threads);
     if (stage->domain == DOMAIN_serial) {
         for (int i = 0; thread == 0 && i < stage->step_count; i++)
             run_piece(x, thread, stage, i, work);
+        return;
+    }
+    if (stage->domain == DOMAIN_exchange) {
+        run_exchange(x, stage, thread);
         return;
     }
     if (stage->domain == DOMAIN_images && x->module->plan->bands && x->run->batch < threads) {
@@ -340,6 +403,9 @@ void rt_executor_run(RtExecutor *x, const void *const *inputs, const NdRun *run,
             x->memory[t].addresses[x->slots[i].slot] = (void *)(uintptr_t)inputs[x->slots[i].input];
     }
     x->run = run;
+    x->of_images = *run;
+    if (x->share)
+        x->of_images.image_base += (uint64_t)rt_share_image(x->share, run->chunks, 0);
     x->inputs = inputs;
     x->run_prepare = prepare;
     clear_shares(x, 0);

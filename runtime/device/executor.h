@@ -8,9 +8,9 @@
 typedef struct RtExecutor RtExecutor;
 
 /* thread_arenas: for each thread, room for the graph's private values and the kernels' scratch; graphs may share them, for
- * they run one at a time. NULL with ERROR_MACHINE when there is no memory. */
+ * they run one at a time. share: as in RtBackend.bind. NULL with ERROR_MACHINE when there is no memory. */
 RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
-                               void *const *thread_arenas, RtThreads *threads, Error *error);
+                               const RtShare *share, void *const *thread_arenas, RtThreads *threads, Error *error);
 void rt_executor_destroy(RtExecutor *executor); /* NULL is allowed */
 /* From now on every call is timed. */
 void rt_executor_profile(RtExecutor *executor, ProfileGraph *profile);

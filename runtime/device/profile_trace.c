@@ -27,8 +27,10 @@ static const char *kernel_name(Arena *arena, const Plan *plan, int kernel) {
 
 /* Stages count on through the preparation and the run itself. */
 static const char *stage_name(const ProfileTrace *t, Arena *arena, int stage) {
-    static const char *const domains[] = {
-        [DOMAIN_images] = "images", [DOMAIN_parallel] = "parallel", [DOMAIN_serial] = "serial"};
+    static const char *const domains[] = {[DOMAIN_images] = "images",
+                                          [DOMAIN_parallel] = "parallel",
+                                          [DOMAIN_serial] = "serial",
+                                          [DOMAIN_exchange] = "exchange"};
     const PlanGraph *graph = t->graph->plan;
     bool prepare = stage < graph->prepare_count;
     const PlanStage *s = prepare ? &graph->prepare[stage] : &graph->stages[stage - graph->prepare_count];

@@ -87,18 +87,42 @@ int64_t compilation_batch(const Compilation *c) {
     return c->options->batch > 0 ? c->options->batch : settings_batch(&settings);
 }
 
+/* That each rank has as many whole chunks as the others. */
+static bool check_ranks(const RtProgramOptions *o, const CgTarget *target, int64_t batch, int chunks, Error *error) {
+    int ranks = ranks_size(o->ranks);
+    if (!target->by_image)
+        return error_set(error, ERROR_INPUT,
+                         "%d ranks: a program of several ranks runs on processors; not on GPUs, yet (--device=cpu)",
+                         ranks);
+    if (o->memory_budget > 0)
+        return error_set(error, ERROR_INPUT, "--mem-budget is for one process, not for %d ranks", ranks);
+    if (batch < ranks)
+        return error_set(error, ERROR_INPUT, "a batch of %lld images is smaller than the number of ranks, %d",
+                         (long long)batch, ranks);
+    return chunks % ranks == 0 ||
+           error_set(
+               error, ERROR_INPUT,
+               "%d ranks: a batch of %lld images is added up in %d chunks, of which every rank must have as many; "
+               "the number of ranks must divide %d",
+               ranks, (long long)batch, chunks, chunks);
+}
+
 bool compilation_choose(Compilation *c, const CgTarget *target, Error *error) {
     const RtProgramOptions *o = c->options;
     int64_t batch = compilation_batch(c);
     if (batch < 1 || batch > 1 << 20)
         return error_set(error, ERROR_INPUT, "the batch is %lld; it should be 1 to 1048576", (long long)batch);
+    int ranks = ranks_size(o->ranks), chunks = cg_chunk_count(target, batch);
     compilation_choose_kinds(c);
+    if (ranks > 1 && !check_ranks(o, target, batch, chunks, error))
+        return false;
     c->cg = (CgOptions){.target = target,
                         .precision = o->precision,
                         .vector_bytes = o->vector_bytes == RT_VECTOR_HOST ? machine_vector_bytes() : o->vector_bytes,
                         .plain = o->plain,
-                        .batch = batch,
-                        .chunks = cg_chunk_count(target, batch)};
+                        .batch = (batch + ranks - 1) / ranks,
+                        .chunks = chunks / ranks,
+                        .ranks = ranks};
     c->tiles = (RtTiles){0};
     if (!cg_precision_check(o->precision, target, c->arch, error))
         return false;
@@ -131,6 +155,7 @@ PassContext compilation_passes(const Compilation *c, GraphKind kind, const RtBui
     ctx.kind = kind;
     ctx.batch = build->cg->batch;
     ctx.chunks = build->cg->chunks;
+    ctx.ranks = build->cg->ranks;
     ctx.element_size = build->cg->precision == PRECISION_f64 ? 8 : 4;
     ctx.half = build->cg->precision == PRECISION_bf16;
     ctx.keep_bytes = build->keep_bytes;

@@ -61,6 +61,8 @@ static void add_options(Str *s, const RtProgramOptions *o, const CgOptions *cg, 
     str_addf(s, "precision %d vectors %d plain %d batch %lld chunks %d narrow %d grad_output %d input_gradient %d\n",
              cg->precision, cg->vector_bytes, cg->plain, (long long)cg->batch, cg->chunks, o->narrow,
              o->grad_output_loss, o->input_gradient);
+    if (cg->ranks > 1)
+        str_addf(s, "ranks %d\n", cg->ranks);
     if (o->memory_budget > 0)
         str_addf(s, "budget %lld cores %d\n", (long long)o->memory_budget, machine_core_count());
     for (int i = 0; i < o->kind_count; i++)
@@ -139,14 +141,18 @@ static bool fill_cache(void *data, Error *error) {
     return output && p->backend->fill_cache(p->device, output, m->key, m->text.cg.vector_bytes, error);
 }
 
-static bool make_module(Making *m, Error *error) {
-    RtProgram *p = m->program;
+static bool read_text(Making *m, Error *error) {
+    const RtProgram *p = m->program;
     if (!load(&m->text, error) || !choose(&m->text, p->backend->target, error))
         return false;
-    keep_settings(p, m->text.module);
     m->key = text_key(p, &m->text, error);
-    if (!m->key)
-        return false;
+    return m->key != NULL;
+}
+
+static bool make_module(Making *m, Error *error) {
+    RtProgram *p = m->program;
+    keep_settings(p, m->text.module);
+    p->batch = compilation_batch(&m->text);
     p->module = find_module(m);
     if (p->module)
         return true;
@@ -163,9 +169,49 @@ static bool make_module(Making *m, Error *error) {
     return p->module != NULL;
 }
 
+static bool remember(void *data, Error *error) {
+    Making *m = data;
+    const RtProgram *p = m->program;
+    CgOutput *output = generate(&m->text, error);
+    return output && p->backend->remember(p->device, output, m->key, m->text.cg.vector_bytes, error);
+}
+
+/* Of several ranks: that of the program of one process, which has the same bits. Its source is made for that, but not
+ * compiled. */
+static bool take_identity(RtProgram *p, const RtProgramOptions *o, Error *error) {
+    RtProgramOptions one = *o;
+    one.ranks = NULL;
+    Making m = {.program = p, .text = {.arena = arena_create(), .options = &one}};
+    bool ok = read_text(&m, error);
+    for (int i = 0; ok && i < 2; i++) {
+        p->identity = p->backend->identify(p->device, m.key, m.text.cg.vector_bytes, p->arena);
+        ok = p->identity || (i == 0 && child_run(remember, &m, error)) ||
+             error_set(error, ERROR_MACHINE, "the cache of modules forgets at once what is put into it");
+        if (p->identity)
+            break;
+    }
+    arena_destroy(m.text.arena);
+    return ok;
+}
+
+/* All must make the same; rank 0 does it first, and who has the same cache finds it there. */
+static bool make_in_turn(Making *m, Error *error) {
+    const RtProgramOptions *o = m->text.options;
+    bool first = ranks_is_first(o->ranks);
+    if (!ranks_agree(o->ranks, "another text, other options, another build of ndarts or another compiler or processor",
+                     m->key, error))
+        return false;
+    if (!first)
+        ranks_all(o->ranks, true);
+    bool made = make_module(m, error) && take_identity(m->program, o, error);
+    if (first && made)
+        ranks_all(o->ranks, true);
+    return made;
+}
+
 static bool compile(RtProgram *p, const RtProgramOptions *o, Error *error) {
     Making m = {.program = p, .text = {.arena = arena_create(), .options = o}};
-    bool made = make_module(&m, error);
+    bool made = read_text(&m, error) && (ranks_size(o->ranks) == 1 ? make_module(&m, error) : make_in_turn(&m, error));
     arena_destroy(m.text.arena);
     return made;
 }

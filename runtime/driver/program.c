@@ -59,7 +59,7 @@ static bool bind_graphs(RtProgram *p, Error *error) {
         g->inputs = describe_all(p, plan->inputs, plan->input_count);
         g->outputs = describe_all(p, plan->outputs, plan->output_count);
         g->addresses = ARENA_ARRAY(p->arena, const void *, plan->input_count);
-        g->bound = p->backend->bind(p->device, p->module, plan, &p->memory, error);
+        g->bound = p->backend->bind(p->device, p->module, plan, &p->memory, p->share.ranks ? &p->share : NULL, error);
         if (!g->bound)
             return false;
     }
@@ -98,9 +98,10 @@ static RtProgram *create(const char *device, int threads, Error *error) {
 static bool finish(RtProgram *p, uint64_t seed, Error *error) {
     malloc_trim(0); /* compiling and reading the plan took more than running will */
     p->plan = p->module->plan;
-    p->identity = arena_printf(p->arena, "ndarts %s, precision %s, vectors of %d bytes, batch %lld, %s", NDARTS_VERSION,
-                               cg_precision_name(p->plan->precision), p->plan->vector_bytes, (long long)p->plan->batch,
-                               p->identity);
+    p->batch = p->batch ? p->batch : p->plan->batch;
+    p->identity =
+        arena_printf(p->arena, "ndarts %s, precision %s, vectors of %d bytes, batch %lld, %s", NDARTS_VERSION,
+                     cg_precision_name(p->plan->precision), p->plan->vector_bytes, (long long)p->batch, p->identity);
     return find_scalars(p, error) &&
            (!p->backend->check_memory || p->backend->check_memory(p->device, p->plan, error)) &&
            make_memory(p, error) && bind_graphs(p, error) && program_make_state(p, seed, error);
@@ -119,14 +120,26 @@ bool rt_is_module_file(const char *path) {
     return target_of_file(path) != NULL;
 }
 
+/* The cores of a host are for all of its ranks. */
+static int choose_threads(const RtProgramOptions *o) {
+    int cores = machine_core_count() / ranks_on_host();
+    return o->threads > 0 || !o->ranks ? o->threads : cores > 1 ? cores : 1;
+}
+
 RtProgram *rt_program_open(const RtProgramOptions *options, Error *error) {
     if (rt_is_module_file(options->path) && options->set_count > 0) {
         error_set(error, ERROR_INPUT, "%s: --set is for texts in the language, not for a module", options->path);
         return NULL;
     }
+    if (rt_is_module_file(options->path) && options->ranks) {
+        error_set(error, ERROR_INPUT, "%s is a module of one process; several ranks need its text", options->path);
+        return NULL;
+    }
     if (rt_is_module_file(options->path))
         return rt_program_load_on(options->device, options->path, options->threads, options->seed, error);
-    RtProgram *p = create(options->device, options->threads, error);
+    RtProgram *p = create(options->device, choose_threads(options), error);
+    if (p)
+        p->share.ranks = options->ranks;
     if (p && program_compile(p, options, error) && check_budget(p, options, error) && finish(p, options->seed, error))
         return p;
     rt_program_close(p);
@@ -186,7 +199,7 @@ const Settings *rt_program_settings(const RtProgram *p) {
 }
 
 int64_t rt_program_batch(const RtProgram *p) {
-    return p->plan->batch;
+    return p->batch;
 }
 
 CgPrecision rt_program_precision(const RtProgram *p) {
@@ -264,7 +277,24 @@ const RtTensorInfo *rt_output_info_at(const RtProgram *p, GraphKind kind, int in
 
 /* ---- running ---- */
 
-static bool take_inputs(ProgramGraph *g, const RtRun *run, Error *error) {
+/* Of a run's images those that are computed here. */
+typedef struct OwnImages {
+    int64_t first, count;
+} OwnImages;
+
+static OwnImages find_own_images(RtProgram *p, int64_t batch) {
+    p->share.images = batch;
+    if (!p->share.ranks)
+        return (OwnImages){0, batch};
+    int64_t first = rt_share_image(&p->share, p->plan->chunks, 0);
+    return (OwnImages){first, rt_share_image(&p->share, p->plan->chunks, p->plan->chunks) - first};
+}
+
+static bool has_images(const PlanTensor *tensor) {
+    return tensor->type.rank > 0 && tensor->type.dim[0] == IR_DIM_N;
+}
+
+static bool take_inputs(const RtProgram *p, ProgramGraph *g, const RtRun *run, int64_t first, Error *error) {
     for (int i = 0; i < g->plan->input_count; i++) {
         g->addresses[i] = NULL;
         for (int j = 0; j < run->input_count && !g->addresses[i]; j++) {
@@ -274,6 +304,9 @@ static bool take_inputs(ProgramGraph *g, const RtRun *run, Error *error) {
         if (!g->addresses[i])
             return error_set(error, ERROR_INPUT, "the graph %s needs the input '%s'", graph_kind_name(run->kind),
                              g->inputs[i].name);
+        const PlanTensor *input = &g->plan->inputs[i];
+        if (has_images(input))
+            g->addresses[i] = (const char *)g->addresses[i] + plan_tensor_bytes(p->plan, input, first);
     }
     return true;
 }
@@ -289,27 +322,31 @@ bool rt_run(RtProgram *p, const RtRun *run, Error *error) {
     ProgramGraph *g = &p->graphs[run->kind];
     if (!g->plan)
         return error_set(error, ERROR_INPUT, "the program has no graph '%s'", graph_kind_name(run->kind));
-    if (run->batch < 1 || run->batch > p->plan->batch)
+    if (run->batch < 1 || run->batch > p->batch)
         return error_set(error, ERROR_INPUT, "a batch of %lld images; the program is made for 1 to %lld",
-                         (long long)run->batch, (long long)p->plan->batch);
-    if (!take_inputs(g, run, error))
+                         (long long)run->batch, (long long)p->batch);
+    OwnImages own = find_own_images(p, run->batch);
+    if (!take_inputs(p, g, run, own.first, error))
         return false;
     NdRun block = {.seed = run->seed,
                    .step = run->step,
                    .image_base = run->image_base,
-                   .batch = run->batch,
+                   .batch = own.count,
                    .chunks = p->plan->chunks};
     for (int i = 0; i < p->plan->scalar_count; i++)
         block.scalar[i] = scalar_value(&p->scalars[i], run);
     bool prepare = g->plan->prepare_count > 0 && g->prepared_version != p->state_version;
     if (!p->backend->launch(p->device, g->bound, g->addresses, &block, prepare, error))
         return false;
+    block.batch = run->batch; /* the log is of all ranks */
+    block.chunks *= p->plan->ranks;
     if (p->log && !step_log_add(p->log, p->plan, run->kind, &block, error))
         return false;
     g->prepared_version = p->state_version;
     if (g->plan->changes_state)
         p->state_version++;
     g->last_batch = run->batch;
+    g->last_images = own.count;
     return true;
 }
 
@@ -352,6 +389,24 @@ void *rt_input_pack(const RtProgram *p, GraphKind kind, const char *name, const 
     return storage;
 }
 
+/* From each rank's images to those of all, in their order; a message has room for the most that a rank can have. */
+static void *gather_images(const RtProgram *p, const ProgramGraph *g, const PlanTensor *from, void *own, Arena *arena) {
+    size_t most = (size_t)plan_tensor_bytes(p->plan, from, p->plan->batch);
+    int size = p->share.ranks->size;
+    char *each = arena_alloc(arena, most * (size_t)size), *all = each;
+    char *padded = memcpy(arena_alloc(arena, most), own, (size_t)plan_tensor_bytes(p->plan, from, g->last_images));
+    ranks_gather(p->share.ranks, padded, each, most);
+    for (int rank = 0; rank < size; rank++) {
+        Ranks other = {.rank = rank, .size = size};
+        RtShare share = {&other, g->last_batch};
+        int64_t first = rt_share_image(&share, p->plan->chunks, 0);
+        int64_t count = rt_share_image(&share, p->plan->chunks, p->plan->chunks) - first;
+        memmove(all + plan_tensor_bytes(p->plan, from, first), each + (size_t)rank * most,
+                (size_t)plan_tensor_bytes(p->plan, from, count));
+    }
+    return all;
+}
+
 static void download_output(const RtProgram *p, const ProgramGraph *g, const PlanTensor *from, void *storage,
                             size_t bytes) {
     const char *place = from->place == PLACE_state      ? p->memory.state
@@ -370,9 +425,12 @@ Tensor rt_output_get(const RtProgram *p, GraphKind kind, const char *name, Arena
     const ProgramGraph *g = &p->graphs[kind];
     const PlanTensor *from = &g->plan->outputs[i];
     int64_t n = g->last_batch;
-    size_t bytes = (size_t)plan_tensor_bytes(p->plan, from, n);
-    void *storage = arena_alloc(arena, bytes);
-    download_output(p, g, from, storage, bytes);
+    size_t own = (size_t)plan_tensor_bytes(p->plan, from, g->last_images),
+           bytes = (size_t)plan_tensor_bytes(p->plan, from, n);
+    void *storage = arena_alloc(arena, own);
+    download_output(p, g, from, storage, own);
+    if (p->share.ranks && has_images(from))
+        storage = gather_images(p, g, from, storage, arena);
     Tensor t = {.name = g->outputs[i].name,
                 .type = g->outputs[i].type,
                 .rank = g->outputs[i].rank,

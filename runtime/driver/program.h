@@ -13,7 +13,8 @@ typedef struct ProgramGraph {
     RtBound *bound;
     RtTensorInfo *inputs, *outputs;
     const void **addresses;    /* of the inputs, for the run in progress */
-    int64_t last_batch;        /* images of the latest run */
+    int64_t last_batch;        /* images of the latest run, of all ranks */
+    int64_t last_images;       /* likewise, its own */
     uint64_t prepared_version; /* of the state from which the prepared values were made */
 } ProgramGraph;
 
@@ -29,6 +30,8 @@ struct RtProgram {
     RtDevice *device;
     RtModule *module;
     const Plan *plan;
+    int64_t batch;            /* largest number of images, of all ranks */
+    RtShare share;            /* ranks NULL: there are no others */
     const Settings *settings; /* of the text; NULL: loaded from a file */
     const char *identity;
     RtArenas memory;

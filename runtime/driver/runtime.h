@@ -10,7 +10,10 @@
  * Two layouts of a tensor are told apart: "outside", PyTorch's (activations NCHW, weights as in the state_dict,
  * row-major), in which Tensor values are always given and returned; and "storage", how the compiled code has it
  * (activations NHWC, numbers of the program's precision, labels int32), in which rt_run takes its inputs, so that a
- * data loader can write it directly. A program is used by one thread at a time; it has its own worker threads. Results
+ * data loader can write it directly.
+ *
+ * With several ranks all of them run the same graphs on the same batch, in the same order: each computes its share of the
+ * images, sums are those of all, and what has images is put together when it is asked for. A program is used by one thread at a time; it has its own worker threads. Results
  * are the same bits for any number of them. */
 #ifndef NDARTS_RUNTIME_DRIVER_RUNTIME_H
 #define NDARTS_RUNTIME_DRIVER_RUNTIME_H
@@ -23,6 +26,7 @@
 #include "ir/ir.h"
 #include "ir/run_scalars.h"
 #include "passes/pass.h"
+#include "runtime/ranks/ranks.h"
 
 #include <stdio.h>
 
@@ -43,6 +47,7 @@ typedef struct RtProgramOptions {
     int set_count;
     uint64_t seed;      /* of the initial values */
     int threads;        /* 0: as many as there are cores */
+    const Ranks *ranks; /* that run this program together, batch by batch; NULL: this process alone */
     const char *device; /* "cpu" (NULL too), "cuda", "cuda:N", "auto" */
     CgPrecision precision;
     int64_t batch;          /* largest number of images; 0: search.batch or train.batch of the text, else 16 */
@@ -79,7 +84,7 @@ void rt_program_close(RtProgram *program); /* NULL is allowed */
 
 /* Of its text; NULL for a program loaded from a module file. */
 const Settings *rt_program_settings(const RtProgram *program);
-int64_t rt_program_batch(const RtProgram *program); /* largest number of images of one run */
+int64_t rt_program_batch(const RtProgram *program); /* largest number of images of one run, of all ranks together */
 CgPrecision rt_program_precision(const RtProgram *program);
 int rt_program_threads(const RtProgram *program);
 size_t rt_program_memory(const RtProgram *program);    /* bytes of state and arenas */

@@ -28,6 +28,7 @@ RtProgramOptions loop_program_options(const Loop *l) {
                               .set_count = l->options.set_count,
                               .seed = l->at.seed,
                               .threads = l->options.threads,
+                              .ranks = l->options.ranks,
                               .device = l->options.device,
                               .precision = l->options.precision,
                               .memory_budget = l->options.memory_budget,
@@ -44,10 +45,19 @@ bool loop_load_text(Loop *l, Error *error) {
     return l->module != NULL;
 }
 
+bool loop_writes(const Loop *l) {
+    return ranks_is_first(l->options.ranks);
+}
+
+bool loop_meet(const Loop *l, bool ok, Error *error) {
+    bool all = ranks_all(l->options.ranks, ok);
+    return ok && (all || error_set(error, ERROR_MACHINE, "another rank failed"));
+}
+
 bool loop_open_folder(Loop *l, Error *error) {
     if (l->options.resume && file_is_missing(l->options.out))
         return error_set(error, ERROR_INPUT, "nothing to resume: there is no folder '%s'", l->options.out);
-    return run_folder_open(l->arena, l->options.out, &l->folder, error);
+    return !loop_writes(l) || run_folder_open(l->arena, l->options.out, &l->folder, error);
 }
 
 bool loop_open_data(Loop *l, Error *error) {
@@ -61,7 +71,10 @@ bool loop_open_data(Loop *l, Error *error) {
         return false;
     augment_prepare(&l->data_options, true, &l->augment);
     augment_prepare(&l->data_options, false, &l->no_augment);
-    return true;
+    return ranks_agree(l->options.ranks, "other images",
+                       arena_printf(l->arena, "%lld %lld %llu", (long long)l->at.data.images,
+                                    (long long)l->at.data.classes, (unsigned long long)l->at.data.hash),
+                       error);
 }
 
 void loop_print_data(const Loop *l, const char *division) {
@@ -80,10 +93,10 @@ bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *e
     options.kinds = kinds;
     options.kind_count = kind_count;
     double started = progress_clock();
-    loop_catch_signals(); /* the compiler ends by the same Ctrl-C, and what it left is removed */
+    loop_catch_signals(l->options.ranks); /* the compiler ends by the same Ctrl-C, and what it left is removed */
     fprintf(stderr, "compiling %s\n", l->options.path);
     l->program = rt_program_open(&options, error);
-    if (!l->program && loop_interrupted())
+    if (!l->program && loop_signal_came())
         return loop_stop_before_start(error);
     if (!l->program)
         return false;
@@ -149,7 +162,7 @@ bool loop_check_epoch(const Loop *l, Error *error) {
 }
 
 bool loop_finish_profile(Loop *l, Error *error) {
-    if (!l->options.profile || !l->program)
+    if (!l->options.profile || !l->program || !loop_writes(l))
         return true;
     const char *path = *l->options.profile ? l->options.profile : loop_file(l, "profile.json");
     if (!rt_profile_end(l->program, stderr, path, error))

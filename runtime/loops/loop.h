@@ -42,11 +42,19 @@ typedef struct Loop {
 
 /* SIGPIPE is ignored from here on. */
 void loop_ignore_readers(void);
-/* Whether a signal that asks for an end (loop_signal.c) came since loop_catch_signals. */
-void loop_catch_signals(void);
+/* Whether a signal that asks for an end (loop_signal.c) came since loop_catch_signals: to any of the ranks, which all ask
+ * at the same places; or to this process. */
+void loop_catch_signals(const Ranks *ranks);
 bool loop_interrupted(void);
+bool loop_signal_came(void);
 /* Says that there is nothing to save, and returns false with ERROR_INTERRUPTED. */
 bool loop_stop_before_start(Error *error);
+
+/* Whether this is the rank that prints and writes; the others compute the same and write nothing. */
+bool loop_writes(const Loop *l);
+/* Waits for all ranks. False, with ERROR_MACHINE, when another of them could not do its part; ok: this one could, else the
+ * error is there already. */
+bool loop_meet(const Loop *l, bool ok, Error *error);
 
 /* The options of the program; what loop_open_program compiles. */
 RtProgramOptions loop_program_options(const Loop *l);
@@ -103,7 +111,8 @@ bool loop_begin(Loop *l, const char *command, Error *error);
 void loop_explain_failure(const Loop *l, Error *error);
 /* Saves, says so, and returns false with ERROR_INTERRUPTED. */
 bool loop_stop_interrupted(Loop *l, Error *error);
-/* The epoch is complete: the position moves to the next, and the checkpoint is written. */
-bool loop_next_epoch(Loop *l, Error *error);
+/* The epoch is complete, and written down (or, with an error, could not be): the position moves to the next, and the checkpoint
+ * is written. All ranks must have the same parameters then. */
+bool loop_next_epoch(Loop *l, bool written, Error *error);
 
 #endif

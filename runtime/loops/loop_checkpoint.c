@@ -1,6 +1,7 @@
 /* loop_checkpoint.c: where a loop's state comes from and how it is kept. */
 #include "runtime/loops/loop.h"
 
+#include "base/hash.h"
 #include "base/str.h"
 #include "runtime/loops/metrics.h"
 #include "runtime/loops/tensorboard.h"
@@ -25,7 +26,7 @@ static bool save_checkpoint_as(Loop *l, const char *path, Error *error) {
 }
 
 bool loop_save_checkpoint(Loop *l, Error *error) {
-    return save_checkpoint_as(l, loop_file(l, file_name), error);
+    return !loop_writes(l) || save_checkpoint_as(l, loop_file(l, file_name), error);
 }
 
 /* Whether the checkpoint is of this experiment. */
@@ -226,9 +227,8 @@ static void check_room(const Loop *l) {
                 (double)file.st_size / 1e6, room / 1e6, l->options.out);
 }
 
-bool loop_begin(Loop *l, const char *command, Error *error) {
-    if (loop_interrupted())
-        return loop_stop_before_start(error);
+/* Results are touched from here on. */
+static bool begin_results(Loop *l, const char *command, Error *error) {
     if (!(l->options.resume ? trim_results(l, error) : set_aside(l, error)) || !loop_describe(l, command, error))
         return false;
     /* Once begun, an event file is kept up. */
@@ -243,8 +243,14 @@ bool loop_begin(Loop *l, const char *command, Error *error) {
             return false;
         check_room(l);
     }
-    l->has_begun = true;
     return !l->options.log_steps || rt_log_begin(l->program, loop_file(l, "steps.jsonl"), error);
+}
+
+bool loop_begin(Loop *l, const char *command, Error *error) {
+    if (loop_interrupted())
+        return loop_stop_before_start(error);
+    l->has_begun = loop_meet(l, !loop_writes(l) || begin_results(l, command, error), error);
+    return l->has_begun;
 }
 
 void loop_explain_failure(const Loop *l, Error *error) {
@@ -258,7 +264,7 @@ void loop_explain_failure(const Loop *l, Error *error) {
 
 bool loop_stop_interrupted(Loop *l, Error *error) {
     progress_clear(&l->progress);
-    if (!loop_save_checkpoint(l, error))
+    if (!loop_meet(l, loop_save_checkpoint(l, error), error))
         return false;
     fprintf(stderr, "interrupted in epoch %lld after %lld of %lld steps; saved in %s; --resume goes on\n",
             (long long)l->at.epoch + 1, (long long)l->at.step, (long long)l->steps, l->options.out);
@@ -266,11 +272,36 @@ bool loop_stop_interrupted(Loop *l, Error *error) {
     return false;
 }
 
-bool loop_next_epoch(Loop *l, Error *error) {
-    if (l->options.tensorboard && !tensorboard_append_last(l->options.out, error))
+static uint64_t hash_tensor(const Tensor *t) {
+    return hash_fnv1a(t->data, (size_t)tensor_count(t) * tensor_type_size(t->type));
+}
+
+/* A machine that computes wrongly, or another program: nothing of it is kept. */
+static bool compare_ranks(const Loop *l, Error *error) {
+    Arena *arena = arena_create();
+    TensorFile state = {0};
+    rt_state_get(l->program, arena, &state);
+    uint64_t hash = 0;
+    for (size_t i = 0; i < state.count; i++)
+        hash = hash * 31 + hash_tensor(&state.tensors[i]);
+    int other = ranks_find_other(l->options.ranks, &hash, sizeof hash);
+    arena_destroy(arena);
+    return !other || error_set(error, ERROR_MACHINE,
+                               "rank %d has other parameters than rank 0 after epoch %lld: one of the two computes "
+                               "wrongly; the last checkpoint is of before",
+                               other, (long long)l->at.epoch + 1);
+}
+
+static bool save_epoch(Loop *l, Error *error) {
+    if (l->options.tensorboard && loop_writes(l) && !tensorboard_append_last(l->options.out, error))
         return false;
     l->at.epoch++;
     l->at.step = l->at.batch = l->at.alphas_batch = 0;
     memset(&l->at.sums, 0, sizeof(l->at.sums));
     return loop_save_checkpoint(l, error);
+}
+
+bool loop_next_epoch(Loop *l, bool written, Error *error) {
+    return loop_meet(l, written, error) && (!l->options.ranks || compare_ranks(l, error)) &&
+           loop_meet(l, save_epoch(l, error), error);
 }

@@ -84,6 +84,8 @@ bool loop_describe(const Loop *l, const char *command, Error *error) {
 }
 
 bool loop_save_weights(const Loop *l, const char *name, Error *error) {
+    if (!loop_writes(l))
+        return true;
     Arena *arena = arena_create();
     TensorFile file = {0};
     for (int i = 0; i < rt_param_count(l->program); i++) {

@@ -4,7 +4,8 @@
  *     SIGTERM   a person, a batch system, a shutdown   SIGXCPU   the limit on processor time is near
  *
  * A second request ends the program at once, with what was saved before. Not every second signal is one: `timeout`
- * sends its signal to the process and to its group, and who loses a terminal is told by the kernel and by the shell. */
+ * sends its signal to the process and to its group, and who loses a terminal is told by the kernel and by the shell.
+ * Of several ranks all end behind the same step, so they tell each other. */
 #include "runtime/loops/loop.h"
 
 #include <signal.h>
@@ -12,6 +13,8 @@
 
 static volatile sig_atomic_t interrupted;
 static struct timespec first_time; /* of interrupted */
+static const Ranks *asked;         /* whom loop_interrupted speaks for */
+static bool agreed;                /* all of them know */
 
 static double seconds_since_first(void) {
     struct timespec now;
@@ -42,7 +45,8 @@ static void catch_unless_ignored(int number, const struct sigaction *action) {
         sigaction(number, action, NULL);
 }
 
-void loop_catch_signals(void) {
+void loop_catch_signals(const Ranks *ranks) {
+    asked = ranks;
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is reported like a full disk */
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
@@ -54,8 +58,13 @@ void loop_catch_signals(void) {
     catch_unless_ignored(SIGXCPU, &action);
 }
 
-bool loop_interrupted(void) {
+bool loop_signal_came(void) {
     return interrupted != 0;
+}
+
+bool loop_interrupted(void) {
+    agreed = agreed || (asked ? !ranks_all(asked, !loop_signal_came()) : loop_signal_came());
+    return agreed;
 }
 
 void loop_ignore_readers(void) {

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "codegen/codegen.h"
+#include "runtime/ranks/ranks.h"
 
 #include <stdio.h>
 
@@ -16,7 +17,8 @@ typedef struct LoopOptions {
     int init_except_count;
     bool resume, allow_different_build, allow_different_data, has_seed, tensorboard, log_steps, verbose;
     uint64_t seed;
-    int threads; /* 0: as many as there are cores */
+    int threads;        /* 0: as many as there are cores */
+    const Ranks *ranks; /* that do this run together; NULL: this process alone */
     const char *device;
     int64_t memory_budget;
     const char *tune;    /* RtProgramOptions.tune */

@@ -155,6 +155,8 @@ static bool write_epoch(Search *s, const EpochMetrics *m, const Genotype *genoty
 /* Writes down the epoch that is complete, then moves on to the next. The checkpoint comes last: if anything before it
  * fails, a resumed search repeats the epoch and drops what was written of it. */
 static bool finish_epoch(Search *s, EpochMetrics *m, Error *error) {
+    if (!loop_writes(&s->loop))
+        return loop_next_epoch(&s->loop, true, error);
     Arena *arena = arena_create();
     Genotype genotype;
     bool ok = search_build_genotype(s, arena, &genotype, error);
@@ -164,7 +166,7 @@ static bool finish_epoch(Search *s, EpochMetrics *m, Error *error) {
          (!m->stopped_by || search_read_genotype(s, arena, m->genotype_of, m->epoch, &genotype, error)) &&
          search_save_genotype(s, arena, &genotype, error);
     arena_destroy(arena);
-    return ok && loop_next_epoch(&s->loop, error);
+    return loop_next_epoch(&s->loop, ok, error);
 }
 
 static bool search_epochs(Search *s, Error *error) {
@@ -205,6 +207,8 @@ static bool final_genotype(Search *s, Genotype *genotype, Error *error) {
 /* The genotype as text, and drawn. */
 static bool show_genotype(Search *s, FILE *result, Error *error) {
     Genotype genotype;
+    if (!loop_writes(&s->loop))
+        return true;
     if (!final_genotype(s, &genotype, error))
         return false;
     search_draw_cells(s, s->loop.arena, &genotype);

@@ -90,8 +90,9 @@ static bool finish_epoch(Train *t, const Evaluation *valid, Error *error) {
     if (l->at.best_epoch < 0 || valid->accuracy > l->at.best_accuracy) {
         l->at.best_epoch = l->at.epoch;
         l->at.best_accuracy = valid->accuracy;
-        if (!average_exchange(l->program, error) || !loop_save_weights(l, "best.safetensors", error) ||
-            !average_exchange(l->program, error))
+        bool saved = average_exchange(l->program, error) && loop_save_weights(l, "best.safetensors", error) &&
+                     average_exchange(l->program, error);
+        if (!loop_meet(l, saved, error))
             return false;
     }
     t->result.images = valid->images;
@@ -101,10 +102,10 @@ static bool finish_epoch(Train *t, const Evaluation *valid, Error *error) {
     TrainMetrics m = epoch_metrics(t, valid);
     t->train_accuracy = m.train_accuracy;
     print_epoch(t, &m);
-    return metrics_append_train(loop_file(l, "metrics.jsonl"), &m, error) &&
-           metrics_append_timing(loop_file(l, "timing.jsonl"), l->at.epoch, progress_clock() - l->epoch_started,
-                                 l->epoch_rate, error) &&
-           loop_next_epoch(l, error);
+    bool ok = !loop_writes(l) || (metrics_append_train(loop_file(l, "metrics.jsonl"), &m, error) &&
+                                  metrics_append_timing(loop_file(l, "timing.jsonl"), l->at.epoch,
+                                                        progress_clock() - l->epoch_started, l->epoch_rate, error));
+    return loop_next_epoch(l, ok, error);
 }
 
 static bool evaluate_epoch(Train *t, Evaluation *valid, Error *error) {
@@ -199,12 +200,13 @@ static bool train_all(Arena *arena, const LoopOptions *options, const RunFolder 
         if (!train_once(arena, &one, i == 0 && !options->resume ? whole : NULL, &results[i], error))
             return false;
     }
-    return train_summarize(arena, options->out, results, options->seed_count, out, error);
+    return !ranks_is_first(options->ranks) ||
+           train_summarize(arena, options->out, results, options->seed_count, out, error);
 }
 
 static bool train_seeds(Arena *arena, const LoopOptions *options, FILE *out, Error *error) {
-    RunFolder whole;
-    if (!run_folder_open(arena, options->out, &whole, error))
+    RunFolder whole = {0};
+    if (ranks_is_first(options->ranks) && !run_folder_open(arena, options->out, &whole, error))
         return false;
     bool ok = train_all(arena, options, &whole, out, error);
     run_folder_close(&whole);

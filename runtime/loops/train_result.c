@@ -147,7 +147,7 @@ bool train_finish(Train *t, Error *error) {
         (!t->has_last && !evaluate_last(t, error)) ||
         (t->loop.settings.train.hold_out > 0 && t->test.count > 0 && !evaluate_test(t, error)))
         return false;
-    return write_json(l->arena, path, result_json(&t->result, true), error);
+    return !loop_writes(l) || write_json(l->arena, path, result_json(&t->result, true), error);
 }
 
 /* ---- for people ---- */

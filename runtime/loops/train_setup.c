@@ -55,7 +55,8 @@ static bool write_class_names(const Train *t, Error *error) {
     Str text = str_create(t->loop.arena);
     for (int i = 0; data->class_names && i < data->classes; i++)
         str_addf(&text, "%s\n", str_utf8(text.arena, data->class_names[i]));
-    return !data->class_names || file_write_atomic(loop_file(&t->loop, "classes.txt"), text.data, text.length, error);
+    return !data->class_names || !loop_writes(&t->loop) ||
+           file_write_atomic(loop_file(&t->loop, "classes.txt"), text.data, text.length, error);
 }
 
 static bool open_loaders(Train *t, Error *error) {

@@ -452,6 +452,7 @@ static void eval_node(EvalNode *v, double *const *values) {
         eval_reduce(v);
         return;
     case OP_reduce_merge:
+    case OP_exchange: /* of one rank */
         eval_merge(v);
         return;
     case OP_argmax:

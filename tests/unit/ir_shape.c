@@ -111,6 +111,8 @@ static const Row rows[] = {
     {"argmax", "%x: f32[4,N]", "%x", "!axis 1 has a symbolic extent"},
     {"reduce_merge", "%x: f32[K,8]", "%x", "f32[8]"},
     {"reduce_merge", "%x: f32[N,8]", "%x", "!axis 0 is not K"},
+    {"exchange", "%x: f32[K,8]", "%x", "f32[8]"},
+    {"exchange", "%x: f32[N,8]", "%x", "!axis 0 is not K"},
 
     /* products and windows */
     {"conv2d", "%x: f32[N,32,32,3], %w: f32[48,3,3,3]",

@@ -280,6 +280,37 @@ static void test_convolutions(void **state) {
     }
 }
 
+/* What the runtime itself reads and writes: 5 chunks of so many numbers, and a result, in 64 bytes. */
+static void test_exchange(void **state) {
+    (void)state;
+    static const struct {
+        const char *step, *says;
+    } cases[] = {{"-1 w32 w0 #1", NULL},
+                 {"-1 w24 w0 #1", NULL},
+                 {"-1 w32 w0 #4", "an exchange lies outside its place"},
+                 {"-1 w64 w0 #1", "a buffer lies outside its place"},
+                 {"-1 w32 w0 #0", "an exchange lies outside its place"},
+                 {"-1 w32 i0 #1", "an exchange lies outside its place"},
+                 {"-1 w32 w0", "an exchange has a result, chunks and a number of elements"},
+                 {"-1 w32 #1", "an exchange has a result, chunks and a number of elements"},
+                 {"4 w32 w0 #1", "kernel 4 is not there"}};
+    const char *ranks = replace(plan_text, "\"chunks\":5,", "\"chunks\":5,\"ranks\":2,");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *stage = arena_printf(arena, "{\"domain\":\"exchange\",\"steps\":\"%s\"}", cases[i].step);
+        const char *text = replace(ranks, "{\"domain\":\"images\",\"steps\":\"3 i0 w0\"}", stage);
+        Error error = {0};
+        Plan *plan = plan_parse(arena, text, strlen(text), &error);
+        assert_int_equal(plan == NULL, cases[i].says != NULL);
+        assert_true(!cases[i].says || strstr(error.message, cases[i].says));
+        assert_true(!plan || plan->ranks == 2);
+    }
+    const char *alone = replace(plan_text, "{\"domain\":\"images\",\"steps\":\"3 i0 w0\"}",
+                                "{\"domain\":\"exchange\",\"steps\":\"-1 w32 w0 #1\"}");
+    Error error = {0};
+    assert_null(plan_parse(arena, alone, strlen(alone), &error));
+    assert_non_null(strstr(error.message, "in a plan of several ranks"));
+}
+
 /* The first graph's second step, "2 p0 w0", written otherwise. */
 static void test_damaged_steps(void **state) {
     (void)state;
@@ -450,12 +481,12 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_infer),           cmocka_unit_test(test_same_bits),
-        cmocka_unit_test(test_state),           cmocka_unit_test(test_damaged_plans),
-        cmocka_unit_test(test_emptied_plans),   cmocka_unit_test(test_damaged_steps),
-        cmocka_unit_test(test_damaged_files),   cmocka_unit_test(test_waits),
-        cmocka_unit_test(test_convolutions),    cmocka_unit_test(test_cache),
-        cmocka_unit_test(test_compiler_errors),
+        cmocka_unit_test(test_infer),         cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_state),         cmocka_unit_test(test_damaged_plans),
+        cmocka_unit_test(test_emptied_plans), cmocka_unit_test(test_damaged_steps),
+        cmocka_unit_test(test_exchange),      cmocka_unit_test(test_damaged_files),
+        cmocka_unit_test(test_waits),         cmocka_unit_test(test_convolutions),
+        cmocka_unit_test(test_cache),         cmocka_unit_test(test_compiler_errors),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

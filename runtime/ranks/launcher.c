@@ -1,0 +1,146 @@
+/* launcher.c: from a launcher's environment to ranks: finds out whether there are others, loads the plugin that carries
+ * bytes to them, and leaves the terminal to rank 0.
+ *
+ *     OMPI_COMM_WORLD_SIZE   Open MPI's mpirun          SLURM_STEP_NUM_TASKS   srun
+ *     PMI_SIZE               MPICH's, Intel's mpirun
+ *
+ * The plugin, libndarts_mpi.so, lies beside the program, or where libraries are installed. */
+#include "runtime/ranks/ranks.h"
+
+#include "base/installed.h"
+#include "base/str.h"
+#include "base/tensor_file.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char plugin[] = "libndarts_mpi.so";
+
+typedef struct Launcher {
+    const char *size, *on_host, *name;
+} Launcher;
+
+static const Launcher launchers[] = {{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE", "Open MPI's mpirun"},
+                                     {"PMI_SIZE", "MPI_LOCALNRANKS", "mpirun"},
+                                     {"SLURM_STEP_NUM_TASKS", "SLURM_NTASKS_PER_NODE", "srun"}};
+enum { LAUNCHERS = sizeof launchers / sizeof *launchers };
+
+static int number(const char *name) {
+    const char *text = name ? getenv(name) : NULL;
+    return text ? atoi(text) : 0;
+}
+
+/* NULL: there are no others. */
+static const Launcher *find_launcher(void) {
+    for (int i = 0; i < LAUNCHERS; i++)
+        if (number(launchers[i].size) > 1)
+            return &launchers[i];
+    return NULL;
+}
+
+int ranks_on_host(void) {
+    const Launcher *launcher = find_launcher();
+    int count = launcher ? number(launcher->on_host) : 0;
+    return count > 0 ? count : 1;
+}
+
+/* ---- the plugin ---- */
+
+/* With the symbols of MPI for all: it loads parts of its own that look for them. */
+static void *load_beside(Arena *arena, const char *from_program) {
+    char program[PATH_MAX];
+    if (!realpath(installed_file(), program))
+        return NULL;
+    int length = (int)(strrchr(program, '/') - program);
+    const char *path = arena_printf(arena, "%.*s/%s%s", length, program, from_program, plugin);
+    return file_is_missing(path) ? NULL : dlopen(path, RTLD_NOW | RTLD_GLOBAL);
+}
+
+static const RanksCarrier *load_carrier(Arena *arena, const Launcher *launcher, Error *error) {
+    dlerror();
+    void *library = load_beside(arena, "");
+    library = library ? library : load_beside(arena, NDARTS_PLUGINS_FROM_BIN);
+    const char *reason = dlerror();
+    const RanksCarrier *carrier = library ? dlsym(library, RANKS_CARRIER_SYMBOL) : NULL;
+    if (carrier && carrier->version == RANKS_CARRIER_VERSION)
+        return carrier;
+    error_set(error, ERROR_INPUT,
+              "%s started %d processes, and this one cannot join the others: %s (docs/ranks.md); for one process alone "
+              "leave out %s",
+              launcher->name, number(launcher->size),
+              library  ? "the plugin libndarts_mpi.so is of another version"
+              : reason ? reason
+                       : "the plugin libndarts_mpi.so was not built, for there was no MPI (Debian: libopenmpi-dev)",
+              launcher->name);
+    return NULL;
+}
+
+/* ---- the terminal ---- */
+
+static int own_messages = -1; /* where the messages of a rank that is not the first would have gone */
+
+/* Without one it prints twice what is said by all, no more. */
+static void be_silent(void) {
+    int nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    own_messages = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO);
+    if (nothing < 0 || own_messages < 0)
+        return;
+    fflush(NULL);
+    dup2(nothing, STDOUT_FILENO);
+    dup2(nothing, STDERR_FILENO);
+    close(nothing);
+}
+
+static void say(const Ranks *r, const Error *error) {
+    if (own_messages >= 0)
+        dup2(own_messages, STDERR_FILENO);
+    if (r->rank > 0)
+        fprintf(stderr, "rank %d of %d: ", r->rank, r->size);
+    error_report(error);
+}
+
+/* ---- all ---- */
+
+bool ranks_open(Arena *arena, const Ranks **ranks, Error *error) {
+    const Launcher *launcher = find_launcher();
+    *ranks = NULL;
+    if (!launcher)
+        return true;
+    const RanksCarrier *carrier = load_carrier(arena, launcher, error);
+    if (!carrier)
+        return false;
+    Ranks *r = ARENA_NEW(arena, Ranks);
+    r->carrier = carrier;
+    if (!carrier->open(&r->rank, &r->size))
+        return error_set(error, ERROR_MACHINE, "%s cannot begin", carrier->name);
+    if (r->size != number(launcher->size))
+        return error_set(error, ERROR_INPUT,
+                         "%s started %d processes, of which %s sees %d: it is of another MPI than the one that "
+                         "ndarts was built with",
+                         launcher->name, number(launcher->size), carrier->name, r->size);
+    if (r->rank > 0)
+        be_silent();
+    *ranks = r;
+    return true;
+}
+
+void ranks_close(const Ranks *r) {
+    if (r)
+        r->carrier->close();
+}
+
+/* What is wrong for all is said by rank 0, which ends the others while they wait. */
+_Noreturn void ranks_fail(const Ranks *r, const Error *error) {
+    enum { PATIENCE = 5 /* seconds */ };
+    if (r->rank > 0)
+        sleep(PATIENCE);
+    say(r, error);
+    fflush(NULL);
+    r->carrier->abort((int)error->kind);
+    abort();
+}

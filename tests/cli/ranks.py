@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""Several processes do one run together, under mpirun: the same bits from 1, 2 and 4 of them, in f32 and f64, of a search, a
+training and an evaluation; interrupted and resumed by another number; and what is refused, and a rank that dies."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+from _run import BUILD, RUN, expect, expect_same, main, run, write
+
+SEARCH = '''import "methods.nd"
+space two {
+    candidates = [skip_connect, sep_conv_3x3, max_pool_3x3]
+    cell { inputs 2  nodes 1  output concat(nodes)  keep 2 per node }
+}
+search {
+    space two   network cifar_search(C=2, layers=3)
+    noise on skip_connect { gaussian additive std=0.2 mean=0 }
+    data synthetic(classes = 3, H = 8, W = 8, limit = 44) split 0.5
+    epochs 2  batch 8  seed 5
+    weights sgd(lr=0.05, momentum=0.9, decay=3e-4, clip=5)
+    alphas adam(lr=3e-3)
+}
+'''
+TRAIN = '''import "noisy_darts_a.nd"
+train {
+    network cifar(noisy_darts_a, C=2, layers=2, classes=3, H=8, W=8)
+    data synthetic(classes = 3, H = 8, W = 8, limit = 50)
+    epochs 2  batch 12  seed 5  hold_out 0.2  mixup 0.2
+    weights sgd(lr=0.05, momentum=0.9, clip=5)
+}
+'''
+SEARCHED = ('checkpoint.safetensors', 'alphas.jsonl', 'metrics.jsonl', 'genotypes.jsonl', 'genotype.nd')
+TRAINED = ('checkpoint.safetensors', 'metrics.jsonl', 'best.safetensors', 'weights.safetensors', 'result.json')
+MPIRUN = ('mpirun', '--oversubscribe', '--bind-to', 'none')
+
+
+def on(ranks, *arguments, code=0, says=''):
+    """A command of ndarts-run by so many processes; by one without a launcher."""
+    line = (RUN, *arguments, '--threads', '1')
+    return run(*(MPIRUN + ('-n', str(ranks)) if ranks > 1 else ()), *line, code=code, says=says)
+
+
+# ---- the same bits ----
+
+def check_search(text, *options):
+    write('search.nd', text)
+    for ranks in (1, 2, 4):
+        on(ranks, 'search', 'search.nd', '--out', f'ranks{ranks}', *options)
+        if ranks > 1:
+            expect_same('ranks1', f'ranks{ranks}', SEARCHED)
+    for ranks in (1, 2, 4):
+        shutil.rmtree(f'ranks{ranks}')
+
+
+def test_search():
+    check_search(SEARCH)
+
+
+def test_second_order_in_f64():
+    check_search(SEARCH.replace('adam(lr=3e-3)', 'adam(lr=3e-3)  order second'), '--precision', 'f64')
+
+
+def test_only_the_chosen_run():
+    """What is exchanged changes from step to step."""
+    check_search(SEARCH.replace('layers=3)', 'layers=3)  method gdas').replace('noise on skip_connect { gaussian additive std=0.2 mean=0 }', ''))
+
+
+def test_training_and_evaluation():
+    """The last batch of an epoch is smaller, and no multiple of the ranks; an image's partner is another rank's."""
+    write('train.nd', TRAIN)
+    said = {}
+    for ranks in (1, 2, 4):
+        said[ranks] = on(ranks, 'train', 'train.nd', '--out', f'train{ranks}', '--precision', 'f64')[0]
+        expect_same('train1', f'train{ranks}', TRAINED)
+    expect(said[1] == said[2] == said[4], f'{said}')
+    found = []
+    for ranks in (1, 4):
+        line = ('eval', 'train.nd', '--weights', 'train1/weights.safetensors', '--batch', '24', '--json')
+        found.append({**json.loads(on(ranks, *line)[0]), 'images_per_second': 0})
+    expect(found[0] == found[1], f'{found}')
+
+
+def test_seeds():
+    write('seeds.nd', TRAIN.replace('epochs 2', 'epochs 1'))
+    for ranks in (1, 2):
+        on(ranks, 'train', 'seeds.nd', '--out', f'seeds{ranks}', '--seeds', '1..2')
+    expect_same('seeds1', 'seeds2', ('summary.json', 'seed-1/checkpoint.safetensors', 'seed-2/checkpoint.safetensors'))
+
+
+# ---- interruptions ----
+
+def start(out, epochs=12):
+    """Two ranks, when two epochs are written down."""
+    write('long.nd', SEARCH.replace('epochs 2', f'epochs {epochs}'))
+    process = subprocess.Popen((*MPIRUN, '-n', '2', RUN, 'search', 'long.nd', '--out', out, '--threads', '1'),
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace')
+    lines, until = f'{out}/metrics.jsonl', time.time() + 300
+    while process.poll() is None and time.time() < until:
+        if os.path.exists(lines) and open(lines, encoding='utf-8').read().count('\n') >= 2:
+            return process
+        time.sleep(0.01)
+    raise AssertionError(f'the search did not get far: {process.communicate()[0]}')
+
+
+def finish(out, ranks):
+    on(ranks, 'search', 'long.nd', '--out', out, '--resume', says='resuming in epoch')
+    if not os.path.exists('whole'):
+        on(1, 'search', 'long.nd', '--out', 'whole')
+    expect_same('whole', out, SEARCHED)
+
+
+def children(parent):
+    return [int(pid) for pid in subprocess.run(('pgrep', '-P', str(parent)), capture_output=True, text=True, check=False).stdout.split()]
+
+
+def test_interrupted():
+    """A signal to one rank: all end behind the same step, and it is saved. Four go on where two ended."""
+    process = start('interrupted')
+    os.kill(max(children(process.pid)), signal.SIGTERM)
+    said = process.communicate(timeout=300)[0]
+    expect('saved in interrupted; --resume goes on' in said and process.returncode, said)
+    finish('interrupted', 4)
+
+
+def test_mpirun_is_interrupted():
+    """It passes the signal on, and does not wait long: what was saved last is whole in any case."""
+    process = start('all', epochs=60)
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=60)[0]
+    expect(process.returncode and 'results are in' not in said, said)
+    on(1, 'search', 'long.nd', '--out', 'all', '--resume', says='resuming in epoch')
+
+
+def test_a_rank_dies():
+    process = start('died')
+    ranks = children(process.pid)
+    expect(len(ranks) == 2, f'{ranks}')
+    os.kill(max(ranks), signal.SIGKILL)
+    said = process.communicate(timeout=30)[0]
+    expect('process rank 1' in said and 'signal 9' in said and process.returncode, said)
+    finish('died', 1)
+
+
+# ---- what is refused ----
+
+def test_numbers_of_ranks():
+    write('search.nd', SEARCH)
+    on(3, 'search', 'search.nd', '--out', 'three', code=1, says='the number of ranks must divide 8')
+    write('small.nd', SEARCH.replace('batch 8', 'batch 2'))
+    on(4, 'search', 'small.nd', '--out', 'small', code=1, says='a batch of 2 images is smaller than the number of ranks, 4')
+    expect(not os.path.exists('small/checkpoint.safetensors'), 'a refused search began')
+
+
+def test_different_texts():
+    write('search.nd', SEARCH)
+    one = (RUN, 'search', 'search.nd', '--out', 'different', '--threads', '1')
+    run(*MPIRUN, '-n', '1', *one, ':', '-n', '1', *one, '--set', 'C=3', code=1, says='rank 1 has another text, other options')
+
+
+def test_other_images():
+    write('search.nd', SEARCH)
+    one = (RUN, 'search', 'search.nd', '--out', 'images', '--threads', '1')
+    run(*MPIRUN, '-n', '1', *one, ':', '-n', '1', *one, '--set', 'data.limit=40', code=1, says='rank 1 has other images than rank 0')
+
+
+def test_no_plugin():
+    """Without the plugin a program of one process runs, and says what it lacks when it is to be one of several."""
+    os.mkdir('alone')
+    shutil.copy(RUN, 'alone')
+    write('search.nd', SEARCH)
+    line = (os.path.abspath('alone/ndarts-run'), 'search', 'search.nd', '--out', 'plugin', '--threads', '1')
+    environment = {**os.environ, 'NDARTS_LIBRARY': os.path.join(os.environ['NDARTS_SOURCE'], 'genotypes')}
+    run(*line, env={**environment, 'PMI_SIZE': '2'}, code=1, says='mpirun started 2 processes, and this one cannot join the others: the plugin')
+    run(*line, env=environment)
+
+
+if __name__ == '__main__':
+    if not shutil.which('mpirun') or not os.path.exists(os.path.join(BUILD, 'bin', 'libndarts_mpi.so')):
+        print('skipped: no mpirun, or no MPI when ndarts was built (libopenmpi-dev, openmpi-bin)')
+        sys.exit(77)
+    # The C compiler's optimisation would take longer than what is tested. Only this machine is asked for.
+    os.environ.update(NDARTS_CFLAGS='-O0', OMPI_ALLOW_RUN_AS_ROOT='1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM='1', OMPI_MCA_btl='self,vader')
+    main((test_search, test_second_order_in_f64, test_only_the_chosen_run, test_training_and_evaluation, test_seeds, test_interrupted, test_mpirun_is_interrupted,
+          test_a_rank_dies, test_numbers_of_ranks, test_different_texts, test_other_images, test_no_plugin))
