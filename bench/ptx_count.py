@@ -58,6 +58,8 @@ def class_of(launch):
     sums = ' and sums' if 'reduce_partial' in operations else ''
     if 'conv2d_grad_weight' in operations:
         return f'{kind_of_convolution(shapes[-1:])}: gradient of weights'
+    if 'conv2d inside' in operations:
+        return f'depthwise and pointwise{sums}'
     if 'conv2d' in operations:
         return f'{kind_of_convolution(shapes)}{sums}'
     if 'matmul' in operations:

@@ -13,7 +13,8 @@
  *   - a value that reads several tensors is not carried into a later group: that would keep them all alive.
  * On a wide device what a dense convolution reads with a window of more than one pixel is stored, when there is enough
  * to do with it: a library can take the convolution then. A dilate never is, as only every fourth element is no zero.
- * There, too, a depthwise convolution stands inline in the sum that alone reads it: the candidates' gradients with respect to
+ * There, too, a depthwise convolution stands inline in the pointwise one that alone reads it, where the device's kernels make it in
+ * their tiles; and a depthwise convolution stands inline in the sum that alone reads it: the candidates' gradients with respect to
  * a state are added up without being stored.
  * Values are decided operands first, so costs include what is inlined below. Outputs always have memory. */
 #include "base/saturate.h"
@@ -61,6 +62,8 @@ typedef struct Fusion {
     int *groups;
     bool training;
     const WideDevice *wide; /* NULL: for another */
+    int element_bytes;
+    int64_t images;
 } Fusion;
 
 static bool is_pool(const IrNode *n) {
@@ -258,6 +261,13 @@ static bool should_inline_windows(const IrNode *n, const Value *v) {
            ir_type_equal(&v->user->type, &n->type);
 }
 
+/* Into the pointwise convolution that alone reads it. */
+static bool is_made_inside(const Fusion *f, IrNode *n, const Value *v) {
+    return f->wide && v->users == 1 && !v->is_output && ir_is_convolution(n) && ir_conv_is_depthwise(n) &&
+           ir_is_convolution(v->user) && v->user->inputs[0] == n &&
+           f->wide->makes_inside(v->user, n, f->element_bytes, f->images);
+}
+
 static bool should_inline_images(const Fusion *f, IrNode *n, const Value *v) {
     if (v->windows > 0) {
         return should_inline_windows(n, v);
@@ -318,6 +328,9 @@ static bool should_inline(const Fusion *f, IrNode *n, const Value *v) {
         return !v->is_output;
     }
     int most_loads = staging_is_images(n) ? MOST_LOADS : MOST_ONCE_LOADS;
+    if (is_made_inside(f, n, v)) {
+        return true;
+    }
     if (is_tiled_window(f->wide, n)) {
         return should_inline_windows(n, v);
     }
@@ -336,7 +349,9 @@ bool pass_fuse(PassContext *ctx, IrGraph *g) {
                 .values = ARENA_ARRAY(ctx->arena, Value, g->next_id),
                 .groups = staging_find_groups(g, ctx->arena),
                 .training = graph_kind_is_training(ctx->kind),
-                .wide = ctx->wide};
+                .wide = ctx->wide,
+                .element_bytes = (int)ctx->element_size,
+                .images = ctx->batch};
     gather_facts(&f, ctx->arena);
     for (IrNode *n = g->first; n; n = n->next) {
         sum_costs(&f, n);

@@ -233,6 +233,8 @@ mutant 'kernels: every other vector' codegen/cuda/cuda_elements.c 's/" \* %d", w
 mutant 'kernels: terms of another column' codegen/cuda/cuda_fragment_rows.c 's/group \/ 2 \* 4 \+ block/group \/ 2 * 2 + block/' -- simt/graphs network.nd gradients
 mutant 'kernels: terms of a pixel twice' codegen/cuda/cuda_fragment_both.c 's/if \(zeros \&\& !all\)/if (zeros \&\& all)/' -- simt/graphs cell.nd search-weights
 mutant 'kernels: slices but the last' codegen/cuda/cuda_fragment_both.c 's/int s = 1; s < %d; s\+\+\) sum/int s = 1; s < %d - 1; s++) sum/' -- simt/graphs network.nd gradients
+mutant 'kernels: a window inside a row further down' codegen/cuda/cuda_fragment_window.c 's/int y0 = pixel0 \/ %lld, x0/int y0 = pixel0 \/ %lld + 1, x0/' -- simt/graphs inside.nd infer
+mutant 'kernels: the rows behind those of a window inside' codegen/cuda/cuda_product_store.c 's/q->room > q->x.tile/false/' -- simt/graphs inside.nd infer
 mutant 'kernels: half of a number' codegen/cuda/cuda_fragment_text.c 's/nd_to_tf32\(a - __uint_as_float\(\*big\)\)/0/' -- simt/graphs network.nd gradients
 mutant 'kernels: sums of half the rows' codegen/cuda/cuda_fragment_text.c 's/distance = 4; distance < 32/distance = 4; distance < 16/' -- simt/graphs network.nd gradients
 mutant 'kernels: a row of a tile without its last pixel' codegen/cuda/cuda_window_read.c 's/across \* r.stand.rows\), window/across * r.stand.rows - 1), window/' -- simt/graphs cell.nd search-weights

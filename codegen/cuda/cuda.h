@@ -41,6 +41,7 @@ typedef struct CudaKernel {
     PlanLaunch launch;
     int64_t threads; /* of an image, a chunk, or altogether, as launch says */
     bool tensor;     /* tensor cores make its products */
+    int resident;    /* blocks that a multiprocessor shall have registers for; 0: as it comes */
 } CudaKernel;
 
 /* Groups that do not depend on each other; calls of one kernel among them are one launch. */

@@ -29,4 +29,16 @@ void fragment_print_vector(const Product *q, const Factor *o, int axis, int widt
 void fragment_store(const Product *q, const char *value, const char *at);
 void fragment_begin_total(const Product *q);
 
+/* ---- cuda_fragment_window.c ---- */
+/* Chooses the tile of q->window: at most so many pixels, so many bytes of shared memory, lane_bytes of which the product
+ * takes for each channel. */
+bool fragment_choose_window(Product *q, const WindowRoom *room);
+/* The shared memory, and each thread's vector of channels. */
+void fragment_declare_window(const Product *q);
+/* Computes the window's results of the tile at x0, of the channels from k0 + sixteen * 16 on, into shared memory; what
+ * was there must have been read. */
+void fragment_make_window(const Product *q);
+/* The address of four of them, of row mm1 and the lane's terms at `at`. */
+const char *fragment_window_vector(const Product *q, const char *mm);
+
 #endif

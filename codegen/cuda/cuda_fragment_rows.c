@@ -17,9 +17,15 @@ enum {
     ROWS_COST = 35, /* instructions for sixteen terms: of a warp's rows, of a pair of blocks, of bringing its columns */
     PAIR_COST = 16,
     COLUMNS_COST = 4,
-    ROW_BLOCKS = 2, /* of a warp, where there are tiles enough */
-    FULL_TILES = 4, /* of an image: those are enough */
-    MOST_LOADS = 8  /* vectors under way */
+    MADE_COST = 200,      /* of a warp's rows that a window makes */
+    MOST_MADE = 3 * PAIR, /* columns of a product that makes its rows */
+    MOST_REMADE = 3,      /* where there are few results: tiles of columns, each of which makes them anew */
+    FEW_ELEMENTS = 1 << 16,
+    ROW_BLOCKS = 2,                                         /* of a warp, where there are tiles enough */
+    FULL_TILES = 4,                                         /* of an image: those are enough */
+    MOST_LOADS = 8,                                         /* vectors under way */
+    MOST_SHARED = 48 * 1024 - 256,                          /* bytes of a block, with a window */
+    TAIL_SHARED = (CUDA_BLOCK_THREADS + 2) * sizeof(double) /* what merges its sums takes of them */
 };
 
 /* ---- does it fit? ---- */
@@ -32,9 +38,10 @@ static int term_axis(const Product *q) {
     return -1;
 }
 
+/* Of what a window makes every four terms are a vector, however it reads its operand. */
 static bool fits_rows(const Product *q) {
     return q->launch == LAUNCH_images && !q->step->partial && !(q->y.value->axes & 1) && fragment_stores(q, &q->y) &&
-           fragment_reads(q, &q->x, term_axis(q), FRAGMENT_EACH);
+           (q->window ? q->terms % FRAGMENT_EACH == 0 : fragment_reads(q, &q->x, term_axis(q), FRAGMENT_EACH));
 }
 
 static bool sums_fit(const CudaGroup *group) {
@@ -66,7 +73,8 @@ static int choose_across(const Product *q, int tile) {
 static double tile_cost(const Product *q, int tile) {
     int across = choose_across(q, tile);
     int64_t tiles = count_tiles(q->x.count, FRAGMENT_WARPS / across * FRAGMENT_ROWS) * count_tiles(q->y.count, tile);
-    return (double)tiles * (ROWS_COST + (COLUMNS_COST + PAIR_COST / across) * tile / PAIR);
+    return (double)tiles *
+           (ROWS_COST + (q->window ? MADE_COST : 0) + (COLUMNS_COST + PAIR_COST / across) * tile / PAIR);
 }
 
 static int choose_columns(const Product *q, bool sums) {
@@ -77,26 +85,80 @@ static int choose_columns(const Product *q, bool sums) {
     return best;
 }
 
-static void choose_rows(Product *q, bool sums) {
+/* Terms in shared memory at once: of so many words, a multiple of `step`. */
+static int choose_depth(const Product *q, int words, int step) {
+    int most = words / (q->y.tile / FRAGMENT_COLUMNS * 32 * column_words(q) * step / FRAGMENT_TERMS) * step,
+        all = (int)count_tiles(q->terms, step) * step;
+    return most < all ? most : all;
+}
+
+static int sums_bytes(const Product *q, int count) {
+    return count * q->down * q->y.tile * (int)sizeof(float);
+}
+
+/* Rows are the pixels of a window's tile. */
+static bool choose_window_rows(Product *q, int most_blocks, bool sums) {
+    int bytes = MOST_SHARED - (sums ? TAIL_SHARED + sums_bytes(q, PRODUCT_WINDOW_SUMS) : 0),
+        lane = q->y.tile * column_words(q);
+    WindowRoom room = {q->down * FRAGMENT_ROWS * most_blocks, bytes, lane};
+    if (!fragment_choose_window(q, &room))
+        return false;
+    q->made->width = fragment_reads(q, &q->x, term_axis(q), FRAGMENT_EACH) ? FRAGMENT_EACH : 1;
+    q->x.tile = (int)(q->made->tile[ROW] * q->made->size[COLUMN]);
+    q->rows = (int)count_tiles(q->x.tile, q->down * FRAGMENT_ROWS);
+    q->room = q->down * q->rows * FRAGMENT_ROWS;
+    int words = (bytes - (int)window_rows_bytes(q->made, q->options)) / (int)sizeof(uint32_t);
+    q->depth = choose_depth(q, words, q->made->lanes);
+    return true;
+}
+
+static bool choose_rows(Product *q, bool sums) {
     q->y.tile = choose_columns(q, sums);
     q->across = choose_across(q, q->y.tile);
     q->down = FRAGMENT_WARPS / q->across;
-    bool many = count_tiles(q->x.count, q->down * FRAGMENT_ROWS * ROW_BLOCKS) >= FULL_TILES;
-    q->rows = many && q->y.tile <= (sums ? 2 * PAIR : 3 * PAIR) ? ROW_BLOCKS : 1;
     q->columns = q->y.tile / q->across / FRAGMENT_COLUMNS;
-    q->x.tile = q->down * q->rows * FRAGMENT_ROWS;
     q->slices = 1;
-    int most = SHARED_WORDS / (q->y.tile / FRAGMENT_COLUMNS * 32 * column_words(q)) * FRAGMENT_TERMS,
-        all = (int)count_tiles(q->terms, FRAGMENT_TERMS) * FRAGMENT_TERMS;
-    q->depth = most < all ? most : all;
+    int most_blocks = q->y.tile <= (q->window && sums   ? PAIR
+                                    : sums || q->window ? 2 * PAIR
+                                                        : 3 * PAIR)
+                          ? ROW_BLOCKS
+                          : 1;
+    if (q->window)
+        return choose_window_rows(q, most_blocks, sums);
+    bool many = count_tiles(q->x.count, q->down * FRAGMENT_ROWS * ROW_BLOCKS) >= FULL_TILES;
+    q->rows = many ? most_blocks : 1;
+    q->x.tile = q->down * q->rows * FRAGMENT_ROWS;
+    q->depth = choose_depth(q, SHARED_WORDS, FRAGMENT_TERMS);
+    return true;
+}
+
+/* Is it worth it? It saves storing and reading what the window makes, and a launch; but what the window reads is brought
+ * by each product for itself, halos included, and registers of both make few blocks resident. Counted (docs/performance.md): with more columns that
+ * outweighs all but the launch, which counts where there is little to do. */
+static bool is_worthwhile(const IrNode *pointwise, int64_t images) {
+    bool few = images * ir_type_count(&pointwise->type, 1, 1) <= FEW_ELEMENTS;
+    return pointwise->type.dim[3] <= (few ? MOST_REMADE * MOST_SUMS : MOST_MADE);
+}
+
+/* With the widest tile of columns, and the fewest rows. */
+bool product_makes_inside(const IrNode *pointwise, IrNode *window, int element_bytes, int64_t images) {
+    static const CgOptions options = {.batch = 1, .precision = PRECISION_f32};
+    const int64_t *size = pointwise->type.dim, channels = window->type.dim[3];
+    bool fits = element_bytes == sizeof(float) && window_can_be_inside(pointwise, window) &&
+                channels % FRAGMENT_EACH == 0 && channels >= FRAGMENT_TERMS / 2 && size[3] % FRAGMENT_EACH == 0 &&
+                size[1] * size[2] >= FRAGMENT_ROWS;
+    int sums = PRODUCT_WINDOW_SUMS * FRAGMENT_WARPS * MOST_SUMS * (int)sizeof(float);
+    WindowRoom room = {FRAGMENT_WARPS * FRAGMENT_ROWS, MOST_SHARED - TAIL_SHARED - sums,
+                       MOST_COLUMNS * 2 * sizeof(float)};
+    WindowTile tile;
+    return fits && is_worthwhile(pointwise, images) && window_measure_rows(&options, window, &room, &tile);
 }
 
 static bool choose(Product *q, const CudaGroup *group) {
     if (q->precision == PRECISION_f64 || !fits_rows(q) || !sums_fit(group))
         return false;
-    choose_rows(q, group->step_count > 1);
-    q->tensor = true;
-    return true;
+    q->tensor = choose_rows(q, group->step_count > 1);
+    return q->tensor;
 }
 
 static void print_threads(const Product *q) {
@@ -108,6 +170,8 @@ static void print_threads(const Product *q) {
     cg_c_line(p, "const int group = threadIdx.x %% 32 / 4, word = threadIdx.x %% 4, warp = threadIdx.x / 32;");
     cg_c_line(p, "const int row = warp / %d * %d + group, column = warp %% %d * %d;", q->across,
               q->rows * FRAGMENT_ROWS, q->across, q->columns * FRAGMENT_COLUMNS);
+    if (q->window)
+        fragment_declare_window(q);
 }
 
 /* ---- columns ---- */
@@ -208,20 +272,56 @@ static void print_products(const Product *q, int turns) {
     cg_c_close(p);
 }
 
-static void print_terms(const Product *q) {
+static void print_window_loads(const Product *q) {
+    CgPrinter *p = q->p;
+    cg_c_line(p, "T from[1][%d][%d];", 2 * q->rows, FRAGMENT_EACH);
+    cg_c_line(p, "_Pragma(\"unroll\")");
+    cg_c_open(p, "for (int i = 0; i < %d; i++)", 2 * q->rows);
+    const char *mm = arena_printf(p->arena, "row + i * %d", FRAGMENT_ROWS / 2);
+    cg_c_line(p, "nd_spread_v%d(from[0][i], 1, nd_load_u%d(%s));", FRAGMENT_EACH, FRAGMENT_EACH,
+              fragment_window_vector(q, mm));
+    cg_c_close(p);
+}
+
+/* Of the window's channels that are made at a time; there are none behind the last term. */
+static void print_made_terms(const Product *q) {
+    CgPrinter *p = q->p;
+    int lanes = q->made->lanes;
+    const char *test = "";
+    if (q->terms % q->depth)
+        test = arena_printf(p->arena, " && k0 + made < %lld", (long long)q->terms);
+    cg_c_line(p, "_Pragma(\"unroll 1\")");
+    cg_c_open(p, "for (int made = 0; made < %d%s; made += %d)", q->depth, test, lanes);
+    fragment_make_window(q);
+    cg_c_line(p, "_Pragma(\"unroll 1\")");
+    cg_c_open(p, "for (int at = made; at < made + %d; at += %d)", lanes, FRAGMENT_TERMS);
+    print_window_loads(q);
+    print_products(q, 1);
+    cg_c_close(p);
+    cg_c_close(p);
+}
+
+static void print_memory_terms(const Product *q) {
     CgPrinter *p = q->p;
     int turns = choose_turns(q);
-    if (is_whole(q)) {
-        cg_c_line(p, "const int k0 = 0;");
-    } else {
-        cg_c_open(p, "for (int k0 = 0; k0 < %lld; k0 += %d)", (long long)q->terms, q->depth);
-        load_columns(q);
-    }
     cg_c_line(p, "_Pragma(\"unroll 1\")");
     cg_c_open(p, "for (int at = 0; at < %d; at += %d)", q->depth, turns * FRAGMENT_TERMS);
     print_loads(q, turns);
     print_products(q, turns);
     cg_c_close(p);
+}
+
+static void print_terms(const Product *q) {
+    CgPrinter *p = q->p;
+    if (is_whole(q)) {
+        cg_c_line(p, "const int k0 = 0;");
+    } else {
+        if (q->window)
+            cg_c_line(p, "_Pragma(\"unroll 1\")");
+        cg_c_open(p, "for (int k0 = 0; k0 < %lld; k0 += %d)", (long long)q->terms, q->depth);
+        load_columns(q);
+    }
+    (q->window ? print_made_terms : print_memory_terms)(q);
     if (!is_whole(q)) {
         cg_c_line(p, "__syncthreads();");
         cg_c_close(p);

@@ -193,11 +193,13 @@ static bool describe(Product *q) {
 
 static Product make_product(Arena *arena, const CgOptions *options, const CgStep *step) {
     return (Product){.arena = arena,
+                     .options = options,
                      .precision = options->precision,
                      .step = step,
                      .launch = cuda_step_launch(step),
                      .x.name = "x",
-                     .y.name = "y"};
+                     .y.name = "y",
+                     .window = step->int_count ? NULL : window_inside(step->node)};
 }
 
 static bool is_product(const CgProgram *program, Arena *scratch, const CgStep *step) {
@@ -213,7 +215,7 @@ static bool has_channel_tiles(const CgProgram *program, Arena *scratch, const Cu
     bool pointwise = ir_is_convolution(node) && node->inputs[1]->type.dim[2] * node->inputs[1]->type.dim[3] == 1;
     if (!pointwise || !describe(&q))
         return false;
-    bool pixels = true;
+    bool pixels = !q.window || group->step_count <= PRODUCT_WINDOW_SUMS;
     for (int i = 0; i < q.x.axis_count; i++)
         pixels = pixels && (q.x.axes[i] == 1 || q.x.axes[i] == 2);
     return pixels && q.y.axis_count == 1 && q.y.axes[0] == 3;
@@ -228,6 +230,7 @@ static void print_product(CudaKernel *k) {
     bool sums = k->group->step_count > 1;
     const ProductWay *way = choose_way(&q, k->group);
     k->tensor = q.tensor;
+    k->resident = q.made ? product_resident_blocks(&q) : 0;
     way->print_threads(&q);
     k->threads = (sums ? print_chunks(&q, way) : print_tiles(&q, way)) * CUDA_BLOCK_THREADS;
 }

@@ -2,7 +2,10 @@
 #ifndef NDARTS_CODEGEN_CUDA_CUDA_PRODUCT_H
 #define NDARTS_CODEGEN_CUDA_CUDA_PRODUCT_H
 
-#include "codegen/cuda/cuda.h"
+#include "codegen/cuda/cuda_window.h"
+
+/* Sums behind a product whose rows a window makes, at most: there must be room for them. */
+enum { PRODUCT_WINDOW_SUMS = 2 };
 
 typedef struct Factor {
     CgScalar *value;
@@ -17,6 +20,7 @@ typedef struct Product {
     CudaKernel *k; /* NULL while it is only looked at */
     CgPrinter *p;
     Arena *arena;
+    const CgOptions *options;
     CgPrecision precision;
     const CgStep *step;
     Factor x, y;
@@ -32,6 +36,11 @@ typedef struct Product {
     /* cuda_fragment.c: across to columns too; y has the rows, x the columns; channels of a lane in each */
     bool swapped;
     int row_width, column_width;
+    /* cuda_fragment_window.c: a depthwise convolution that stands inline as x, and its tile, whose pixels are rows; NULL: x
+     * comes from memory */
+    IrNode *window;
+    WindowTile *made;
+    int room; /* rows of a tile that warps have registers for: x.tile of them are there */
 } Product;
 
 /* Where in a kernel: before the loop over tiles, when all have the same columns, or where the columns are known. */
@@ -50,7 +59,13 @@ typedef struct ProductWay {
     void (*begin_sums)(const Product *q);
     void (*end_sums)(const Product *q);
 } ProductWay;
+/* WideDevice.makes_inside: whatever else the kernel does, is there room for the window's tile, and is it worth it (cuda_fragment_rows.c)? */
+bool product_makes_inside(const IrNode *pointwise, IrNode *window, int element_bytes, int64_t images);
 extern const ProductWay product_fragment_rows, product_fragment_both, product_tiles; /* tiles: do for all */
+
+/* ---- cuda_fragment_window.c ---- */
+/* Blocks that a multiprocessor can have registers for, of a kernel whose rows a window makes; 0: nobody knows. */
+int product_resident_blocks(const Product *q);
 
 /* ---- cuda_product_store.c ---- */
 /* "m < 36 && k < 100", as far as a tile can be beyond the end. */

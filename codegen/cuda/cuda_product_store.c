@@ -34,6 +34,8 @@ static void name_result(const Product *q) {
 void product_store(const Product *q, const char *value, const char *at) {
     CgPrinter *p = q->p;
     cg_c_line(p, "const int m = x0 + mm, n = y0 + nn;");
+    if (q->room > q->x.tile)
+        cg_c_open(p, "if (mm < %d)", q->x.tile);
     const char *rows = product_inside(q, "m", &q->x, NULL), *columns = product_inside(q, "n", &q->y, NULL);
     cg_c_open(p, "if (%s && %s)", rows, columns);
     name_result(q);
@@ -46,4 +48,6 @@ void product_store(const Product *q, const char *value, const char *at) {
         memcpy(p->axis_name, names, sizeof names);
     }
     cg_c_close(p);
+    if (q->room > q->x.tile)
+        cg_c_close(p);
 }

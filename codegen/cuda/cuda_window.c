@@ -37,7 +37,7 @@ static void print_weights(const WindowTile *t, int number) {
     cg_c_close(p);
 }
 
-static void print_all_weights(const WindowTile *t) {
+void window_print_weights(const WindowTile *t) {
     for (int i = 0; i < t->count; i++)
         print_weights(t, i);
 }
@@ -54,7 +54,8 @@ static const char *store_test(const WindowTile *t) {
     return test.data;
 }
 
-static void print_stores(const WindowTile *t, int number) {
+static void print_stores(const WindowTile *t, int number, const void *data) {
+    (void)data;
     CgPrinter *p = t->p;
     const CgStep *formula = t->formulas[number];
     const char *names[4] = {"image", t->size[ROW] == 1 ? "0" : "y", t->size[COLUMN] == 1 ? "0" : "x", "channel"};
@@ -115,8 +116,9 @@ static void print_taps(const WindowTile *t, int number) {
     cg_c_close(p);
 }
 
-/* The thread's outputs, from one item of the tile to the next; there may be as many as threads. */
-static void print_items(const WindowTile *t) {
+/* There may be as many items as threads. */
+void window_print_items(const WindowTile *t, void (*print_results)(const WindowTile *t, int step, const void *data),
+                        const void *data) {
     CgPrinter *p = t->p;
     int vectors = window_vectors(t);
     long long rows = (long long)t->tile[ROW], items = rows * (long long)(t->tile[COLUMN] / t->run) * vectors;
@@ -128,7 +130,7 @@ static void print_items(const WindowTile *t) {
         for (int j = 0; j < t->count; j++)
             if (t->windows[j].step == i)
                 print_taps(t, j);
-        print_stores(t, i);
+        print_results(t, i, data);
         cg_c_close(p);
     }
     cg_c_close(p);
@@ -140,7 +142,7 @@ static void print_windows(const WindowTile *t) {
     cuda_print_private_bases(t->k);
     window_print_tile(t);
     cg_c_line(p, "__syncthreads();");
-    print_items(t);
+    window_print_items(t, print_stores, NULL);
     cg_c_line(p, "__syncthreads();");
 }
 
@@ -158,7 +160,7 @@ static int64_t print_tiles(const WindowTile *t) {
         groups, t->lanes, t->width, groups, count[1], (long long)t->tile[COLUMN], groups * count[1], count[2],
         (long long)t->tile[ROW]);
     cg_c_line(p, "const int64_t image = block / %lld;", all);
-    print_all_weights(t);
+    window_print_weights(t);
     print_windows(t);
     cg_c_close(p);
     return all;
@@ -176,7 +178,7 @@ static int64_t print_chunks(const WindowTile *t) {
               t->lanes, t->width);
     cg_c_line(p, "const int chunk = row / %d, part = row %% %d;", parts, parts);
     p->row = "row";
-    print_all_weights(t);
+    window_print_weights(t);
     cuda_begin_sums(t->k, 1);
     cuda_print_chunk(p, "", 1);
     cg_c_open(p, "for (int at = part; at < %lld; at += %d)", count[1] * count[2], parts);

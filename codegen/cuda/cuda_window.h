@@ -11,6 +11,7 @@ enum {
     WINDOW_MOST_INLINE = 4, /* in an expression, as fuse keeps to */
     WINDOW_MOST_SHARED = 40 * 1024,
     WINDOW_MOST_TAPS = 49,
+    WINDOW_MOST_LOADS = 8,    /* of vectors of operands, that wait in registers */
     WINDOW_MOST_REACH = 1024, /* pixels of the operands for one of the output; of several windows together */
     ROW = 0,
     COLUMN = 1
@@ -54,6 +55,7 @@ typedef struct WindowTile {
     int64_t tile[2];                      /* pixels of the output; columns: a multiple of run */
     int lanes;                            /* channels of a tile: a power of two */
     int width;                            /* of the vectors that tiles consist of: 1 where something has no such form */
+    int most_loads;                       /* that are under way together */
     int run;                              /* outputs side by side in a row that a thread makes */
 } WindowTile;
 
@@ -74,7 +76,22 @@ FoundWindows window_find(const CgStep *step);
 IrNode *window_operand(const IrNode *node);
 const int64_t *window_output(const IrNode *node);
 
+/* The depthwise convolution that stands inline in a pointwise one, as its images; NULL: there is none. */
+IrNode *window_inside(const IrNode *node);
+bool window_can_be_inside(const IrNode *node, const IrNode *x);
+
 /* ---- cuda_window_tile.c ---- */
+/* What a tile of whole rows may take, of the output and of shared memory: each channel of a tile takes what a product needs for
+ * it, besides. */
+typedef struct WindowRoom {
+    int64_t pixels, bytes, lane_bytes;
+} WindowRoom;
+/* The tile of a single window whose results stay in shared memory, sixteens of channels at a time; false: there is no room. */
+bool window_measure_rows(const CgOptions *options, IrNode *node, const WindowRoom *room, WindowTile *t);
+/* Bytes of shared memory that it takes: pixels, weights, results. */
+int64_t window_rows_bytes(const WindowTile *t, const CgOptions *options);
+/* Its description, for a kernel that computes it inside of its first step. */
+void window_describe_rows(WindowTile *t, CudaKernel *k);
 /* Attributes and sizes of the windows that the group begins with: nothing is described. */
 WindowTile window_measure(const CgProgram *program, const CudaGroup *group);
 /* The same with descriptions. */
@@ -95,6 +112,14 @@ bool window_has_tap(const WindowTile *t, const TileWindow *w, int64_t x);
 int64_t window_pixels(const WindowTile *t);
 /* Tiles of the output side by side: groups of channels, columns, rows. */
 void window_count_tiles(const WindowTile *t, long long count[3]);
+
+/* ---- cuda_window.c ---- */
+/* Brings the weights of the channels at `channel` into `weight`. */
+void window_print_weights(const WindowTile *t);
+/* The thread's outputs, from one item of the tile in shared memory to the next: those of window N are windowN[run], for the
+ * rest to be printed. */
+void window_print_items(const WindowTile *t, void (*print_results)(const WindowTile *t, int step, const void *data),
+                        const void *data);
 
 /* ---- cuda_window_chain.c ---- */
 /* The value, with the first of the windows' results in the place of the sum of all, where it is made of nothing else; NULL

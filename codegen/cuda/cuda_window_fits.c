@@ -47,6 +47,23 @@ FoundWindows window_find(const CgStep *step) {
     return f;
 }
 
+/* Does the convolution read one pixel of x for each of its own, at the same place? */
+static bool is_pointwise(const IrNode *node) {
+    if (!ir_is_convolution(node) || ir_attr_get_int(node, "groups", 1) != 1)
+        return false;
+    const int64_t *weight = ir_conv_weight(node), *x = node->inputs[0]->type.dim;
+    return weight[2] * weight[3] == 1 && x[1] == node->type.dim[1] && x[2] == node->type.dim[2];
+}
+
+bool window_can_be_inside(const IrNode *node, const IrNode *x) {
+    return is_pointwise(node) && node->inputs[0] == x && ir_is_convolution(x) && fits_tile(x);
+}
+
+IrNode *window_inside(const IrNode *node) {
+    IrNode *x = node->input_count ? node->inputs[0] : NULL;
+    return x && x->inlined && window_can_be_inside(node, x) ? x : NULL;
+}
+
 static bool same_pair(const IrNode *a, const IrNode *b, const char *name) {
     return !memcmp(ir_attr_get_ints(a, name), ir_attr_get_ints(b, name), 2 * sizeof(int64_t));
 }

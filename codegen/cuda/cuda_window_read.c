@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-enum { MOST_LOADS = 8 /* of vectors, that wait in registers */ };
-
 /* How the threads stand over a region. */
 typedef struct Stand {
     int64_t columns, rows; /* of pixels, at a time */
@@ -35,7 +33,7 @@ static int64_t divide_up(int64_t a, int64_t b) {
 }
 
 static Stand stand_over(const WindowTile *t, const TileOperand *o, int loads) {
-    int64_t pixels = CUDA_BLOCK_THREADS / window_vectors(t), most = MOST_LOADS / (loads > 1 ? loads : 1);
+    int64_t pixels = CUDA_BLOCK_THREADS / window_vectors(t), most = t->most_loads / (loads > 1 ? loads : 1);
     Stand s = {.pieces = divide_up(o->region[COLUMN], pixels)};
     s.columns = divide_up(o->region[COLUMN], s.pieces);
     s.rows = pixels / s.columns < o->region[ROW] ? pixels / s.columns : o->region[ROW];

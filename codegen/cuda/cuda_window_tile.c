@@ -284,8 +284,18 @@ static void describe_formula(WindowTile *t, int number) {
             t->windows[i].sum = joined ? first : i;
 }
 
+/* What is the same for all windows of a tile, from the first; and that. */
+static void set_sizes(WindowTile *t) {
+    const IrNode *first = t->windows[0].node;
+    for (int side = 0; side < 2; side++) {
+        t->stride[side] = ir_attr_get_ints(first, "stride")[side];
+        t->size[side] = window_output(first)[1 + side];
+    }
+    t->channels = ir_conv_weight(first)[0];
+}
+
 WindowTile window_measure(const CgProgram *program, const CudaGroup *group) {
-    WindowTile t = {.program = program};
+    WindowTile t = {.program = program, .most_loads = WINDOW_MOST_LOADS};
     for (; t.step_count < group->step_count &&
            (!group->steps[t.step_count]->partial || ir_is_weight_gradient(group->steps[0]->node));
          t.step_count++) {
@@ -293,14 +303,57 @@ WindowTile window_measure(const CgProgram *program, const CudaGroup *group) {
         for (int i = 0; i < f.count; i++)
             add_window(&t, t.step_count, f.nodes[i]);
     }
-    const IrNode *first = t.windows[0].node;
-    for (int side = 0; side < 2; side++) {
-        t.stride[side] = ir_attr_get_ints(first, "stride")[side];
-        t.size[side] = window_output(first)[1 + side];
-    }
-    t.channels = ir_conv_weight(first)[0];
+    set_sizes(&t);
     choose_tile(&t, program->options);
     return t;
+}
+
+/* ---- whole rows ---- */
+
+int64_t window_rows_bytes(const WindowTile *t, const CgOptions *options) {
+    int64_t elements = window_pixels(t) + window_weights(t) + t->tile[ROW] * t->size[COLUMN];
+    return elements * t->lanes * plan_element_bytes(options->precision, DTYPE_f32);
+}
+
+/* All numbers of outputs side by side. */
+static void choose_run(WindowTile *t, WindowTile *best, double *least, const CgOptions *options,
+                       const WindowRoom *room) {
+    for (t->run = 4; t->run >= 1; t->run /= 2) {
+        t->tile[COLUMN] = (t->size[COLUMN] + t->run - 1) / t->run * t->run;
+        set_regions(t);
+        if (window_rows_bytes(t, options) + t->lanes * room->lane_bytes > room->bytes)
+            continue;
+        double work = count_work(t, options);
+        if (*least < 0 || work < *least) {
+            *least = work;
+            *best = *t;
+        }
+    }
+}
+
+bool window_measure_rows(const CgOptions *options, IrNode *node, const WindowRoom *room, WindowTile *best) {
+    enum { SIXTEEN = 16, MOST = 64 };
+    WindowTile t = {.step_count = 1, .most_loads = WINDOW_MOST_LOADS / 2};
+    double least = -1;
+    add_window(&t, 0, node);
+    set_sizes(&t);
+    t.width = cuda_width(options);
+    for (t.lanes = SIXTEEN; t.lanes <= MOST && (t.lanes == SIXTEEN || t.lanes < 2 * t.channels); t.lanes *= 2) {
+        for (int64_t rows = t.size[ROW]; rows >= 1; rows = rows > 1 ? (rows + 1) / 2 : 0) {
+            t.tile[ROW] = rows;
+            if (rows * t.size[COLUMN] <= room->pixels)
+                choose_run(&t, best, &least, options, room);
+        }
+    }
+    return least >= 0;
+}
+
+void window_describe_rows(WindowTile *t, CudaKernel *k) {
+    t->k = k;
+    t->p = k->p;
+    t->program = k->program;
+    describe(t);
+    cg_c_set_step(t->p, t->source, 0);
 }
 
 /* ---- vectors ---- */

@@ -238,6 +238,9 @@ static void emit_group(CgModule *module, CgProgram *program, const CudaGroup *gr
                                       group->step_count);
     PlanKernel *kernel = &module->kernels[number].plan;
     kernel->tensor = k.tensor;
+    if (k.resident > 0)
+        module->kernels[number].attributes =
+            arena_printf(module->arena, "__launch_bounds__(%d, %d) ", CUDA_BLOCK_THREADS, k.resident);
     if (group->step_count == 1)
         cuda_describe_conv(k.p, module->options->precision, group->steps[0], &kernel->conv);
     PlanStep *call = cg_add_call(module, calls, number, k.p->buffer_count, k.p->buffers, int_count, ints);

@@ -1,5 +1,5 @@
 /* target_cuda.c: what is known of CUDA, and the units of its modules. */
-#include "codegen/cuda/cuda_window.h"
+#include "codegen/cuda/cuda_product.h"
 
 static void add_room(const char *name, size_t size, Str *out) {
     if (size)
@@ -28,7 +28,8 @@ static const char *print_unit(const CgModule *module, const Plan *plan, int unit
     return out.data;
 }
 
-static const WideDevice wide = {.most_windows = WINDOW_MOST_INLINE, .most_taps = WINDOW_MOST_TAPS};
+static const WideDevice wide = {
+    .most_windows = WINDOW_MOST_INLINE, .most_taps = WINDOW_MOST_TAPS, .makes_inside = product_makes_inside};
 const CgTarget cg_target_cuda = {.id = TARGET_cuda,
                                  .name = "cuda",
                                  .source_suffix = "cu",

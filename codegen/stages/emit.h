@@ -10,9 +10,10 @@ enum { CG_NAMED_ORIGINS = 4 };
 /* A kernel: one text, whoever calls it. */
 typedef struct CgKernel {
     PlanKernel plan;
-    const char *text; /* parameters and body, without comments */
-    Str origin;       /* comment lines: the nodes it was made for */
-    int use_count;    /* nodes seen; only the first few are named */
+    const char *text;       /* parameters and body, without comments */
+    const char *attributes; /* before its name; NULL: none */
+    Str origin;             /* comment lines: the nodes it was made for */
+    int use_count;          /* nodes seen; only the first few are named */
 } CgKernel;
 
 /* The loops that kernels of one shape share, in C: what differs between edges (copies, operands) stays in the kernels. */

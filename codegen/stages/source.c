@@ -21,7 +21,8 @@ void cg_add_kernel(const CgModule *module, const CgKernel *kernel, Str *out) {
     str_add(out, kernel->origin.data);
     if (kernel->use_count > CG_NAMED_ORIGINS)
         str_addf(out, "/* and %d more */\n", kernel->use_count - CG_NAMED_ORIGINS);
-    str_addf(out, "%s %s", module->options->target->kernel_head, kernel->plan.name);
+    const char *attributes = kernel->attributes ? kernel->attributes : "";
+    str_addf(out, "%s %s%s", module->options->target->kernel_head, attributes, kernel->plan.name);
     str_add(out, kernel->text);
 }
 

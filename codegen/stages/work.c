@@ -192,6 +192,11 @@ static void count_work(const CgOptions *options, PlanDomain domain, const CgStep
 
 /* ---- what for ---- */
 
+/* A convolution that makes what it reads by another, which stands inline in it. */
+static bool has_inside(const IrNode *node) {
+    return ir_is_convolution(node) && node->inputs[0]->inlined && ir_is_convolution(node->inputs[0]);
+}
+
 /* "3 conv2d, reduce_partial": operations in order, neighbours that are alike counted. */
 static void add_operations(Str *s, const CgStep *const *steps, int count) {
     for (int i = 0, end; i < count; i = end) {
@@ -201,6 +206,7 @@ static void add_operations(Str *s, const CgStep *const *steps, int count) {
         if (end - i > 1)
             str_addf(s, "%d ", end - i);
         str_add(s, ir_op_info[steps[i]->node->op].name);
+        str_add(s, has_inside(steps[i]->node) ? " with conv2d inside" : "");
     }
 }
 

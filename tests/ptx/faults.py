@@ -6,7 +6,7 @@ import sys
 
 BUILD, HERE = os.environ['NDARTS_BUILD'], os.path.dirname(os.path.abspath(__file__))
 GRAPHS = os.path.join(BUILD, 'tests', 'simt', 'simt_graphs')
-WINDOWS, DENSE = (os.path.join(HERE, '..', 'simt', name) for name in ('windows.nd', 'dense.nd'))
+WINDOWS, DENSE, INSIDE = (os.path.join(HERE, '..', 'simt', name) for name in ('windows.nd', 'dense.nd', 'inside.nd'))
 SMALL = os.path.join(HERE, 'small.nd')
 FRAGMENT = r's/(mma[^{]*\{[^}]*\}, \{)(%r[0-9]+), (%r[0-9]+)/\1\3, \2/'
 VECTOR = r's/(ld.shared.v4.f32[^[]*\[%rd[0-9]+)(\+[0-9]+)?\]/\1+4]/'
@@ -20,6 +20,7 @@ FAULTS = (
     ('an index one too far, read', WINDOWS, 'infer', ['--fault', 'read'], '', 'are outside of all memory (ld.'),
     ('an element that is not written', WINDOWS, 'infer', ['--fault', 'store'], '', 'relative error'),
     ('a barrier left out', WINDOWS, 'infer', ['--fault', 'barrier:1'], '', 'a race: thread'),
+    ('a product that does not wait for its window', INSIDE, 'infer', ['--fault', 'barrier:= window0[i];'], '', 'a race: thread'),
     ('all barriers left out', DENSE, 'infer', [], BARRIER, 'a race: thread'),
     ('rows of a fragment exchanged', DENSE, 'infer', ['--precision', 'tf32'], FRAGMENT, 'relative error'),
     ('a misaligned vector', DENSE, 'infer', [], VECTOR, 'misaligned access: 16 bytes'),

@@ -5,6 +5,7 @@
 
 /* ---- qualifiers ---- */
 #define __global__
+#define __launch_bounds__(...)
 #define __device__
 #define __constant__
 #define __host__
