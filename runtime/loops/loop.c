@@ -97,7 +97,8 @@ bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *e
     fprintf(stderr, "compiling %s\n", l->options.path);
     l->program = rt_program_open(&options, error);
     if (!l->program && loop_signal_came())
-        return loop_stop_before_start(error);
+        return l->options.ranks ? error_set(error, ERROR_MACHINE, "interrupted while it compiled")
+                                : loop_stop_before_start(error); /* other ranks know nothing of it */
     if (!l->program)
         return false;
     rt_state_initialize(l->program, l->at.seed);

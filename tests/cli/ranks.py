@@ -145,6 +145,16 @@ def test_a_rank_dies():
     finish('died', 1)
 
 
+def test_a_rank_computes_wrongly():
+    """After the epoch the run ends, and says which rank it was; what is saved is of before."""
+    write('search.nd', SEARCH)
+    one = (RUN, 'search', 'search.nd', '--out', 'wrong', '--threads', '1')
+    preload = ('-x', f'LD_PRELOAD={os.path.join(BUILD, "tests", "libwrong_rank.so")}')
+    says = 'rank 1 has other parameters than rank 0 after epoch 1: one of the two computes wrongly'
+    run(*MPIRUN, '-n', '1', *one, ':', '-n', '1', *preload, *one, code=2, says=says)
+    on(1, 'search', 'search.nd', '--out', 'wrong', '--resume', says='resuming in epoch 1 after 0 steps')
+
+
 # ---- what is refused ----
 
 def test_numbers_of_ranks():
@@ -184,5 +194,5 @@ if __name__ == '__main__':
         sys.exit(77)
     # The C compiler's optimisation would take longer than what is tested. Only this machine is asked for.
     os.environ.update(NDARTS_CFLAGS='-O0', OMPI_ALLOW_RUN_AS_ROOT='1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM='1', OMPI_MCA_btl='self,vader')
-    main((test_search, test_second_order_in_f64, test_only_the_chosen_run, test_training_and_evaluation, test_seeds, test_interrupted, test_mpirun_is_interrupted,
-          test_a_rank_dies, test_numbers_of_ranks, test_different_texts, test_other_images, test_no_plugin))
+    sys.exit(main((test_search, test_second_order_in_f64, test_only_the_chosen_run, test_training_and_evaluation, test_seeds, test_interrupted, test_mpirun_is_interrupted,
+          test_a_rank_dies, test_a_rank_computes_wrongly, test_numbers_of_ranks, test_different_texts, test_other_images, test_no_plugin)))
