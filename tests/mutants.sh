@@ -30,6 +30,7 @@ run_test() {
     golden/*) timeout 300 python3 "$copy/tests/golden.py" "$copy/tests/$path.test" ;;
     simt/graphs) make_targets simt_graphs && timeout 300 "$build/tests/simt/simt_graphs" "$copy/tests/simt/$1" "${@:2}" ;;
     simt/*) make_targets fake_cudart fake_nvrtc fake_cudnn fake_no_nvJitLink fake_no_cudnn && timeout 300 python3 "$copy/tests/$path.py" "$@" ;;
+    cli/ranks*) make_targets ndarts_mpi wrong_rank && timeout 600 python3 "$copy/tests/$path.py" "$@" ;;
     cli/library) make_targets ndarts_shared ndarts_static && timeout 300 python3 "$copy/tests/$path.py" ;;
     *) timeout 600 python3 "$copy/tests/$path.py" "$@" ;;
     esac >"$work/test.log" 2>&1
@@ -328,6 +329,7 @@ mutant 'ranks: draws by the number on this rank' runtime/device/executor.c 's/x-
 mutant 'ranks: what is computed once draws by rank' runtime/device/executor.c 's/.first = 1, .run = x->run, .bands/.first = 1, .run = \&x->of_images, .bands/' -- cli/ranks test_only_the_chosen_run
 mutant 'ranks: chunks as if the rank were alone' runtime/device/executor.c 's/return x->share \? rt/return 0 ? rt/' -- cli/ranks test_training_and_evaluation
 mutant 'ranks: the mean over the own images' codegen/stages/stage_scalar.c 's/ \&\& b->program->options->ranks <= 1//' -- cli/ranks test_search
+mutant 'ranks: parameters that differ' runtime/loops/loop_checkpoint.c 's/\(!l->options.ranks \|\| compare_ranks\(l, error\)\)/true/' -- cli/ranks test_a_rank_computes_wrongly
 mutant 'ranks: a signal to one is not told' runtime/loops/loop_signal.c 's/asked \? /0 ? /' -- cli/ranks test_interrupted
 
 echo "$caught caught, ${#survived[@]} survived, ${#broken[@]} errors"
