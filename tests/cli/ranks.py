@@ -28,8 +28,8 @@ search {
 TRAIN = '''import "noisy_darts_a.nd"
 train {
     network cifar(noisy_darts_a, C=2, layers=2, classes=3, H=8, W=8)
-    data synthetic(classes = 3, H = 8, W = 8, limit = 50)
-    epochs 2  batch 12  seed 5  hold_out 0.2  mixup 0.2
+    data synthetic(classes = 3, H = 8, W = 8, limit = 53)
+    epochs 2  batch 16  seed 5  hold_out 0.2  mixup 0.2
     weights sgd(lr=0.05, momentum=0.9, clip=5)
 }
 '''
@@ -70,7 +70,7 @@ def test_only_the_chosen_run():
 
 
 def test_training_and_evaluation():
-    """The last batch of an epoch is smaller, and no multiple of the ranks; an image's partner is another rank's."""
+    """The last batch of an epoch is smaller, 11 images, and its chunks are not what a rank would make of its 5 or 6; an image's partner is another rank's."""
     write('train.nd', TRAIN)
     said = {}
     for ranks in (1, 2, 4):
