@@ -177,9 +177,9 @@ typedef struct LoaderOptions {
     MixOptions mix; /* neither mixup nor cutmix: images are not mixed */
 } LoaderOptions;
 
-/* How many threads a program's loader should have: to decode pictures as many as were asked for (0: one per core), else
- * one for every eight of the program's. */
-int loader_threads(const Dataset *data, int asked, int program_threads);
+/* How many threads a program's loader should have: to decode pictures as many as the program has, else one for every
+ * eight of them. */
+int loader_threads(const Dataset *data, int program_threads);
 
 typedef struct Batch {
     int64_t count;    /* images; fewer than asked for when some are broken, but never 0 */

@@ -12,7 +12,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MAX_WORKERS = 16, SLOTS = 3, GRAIN = 4 };
 
@@ -213,10 +212,8 @@ static bool allocate(Loader *loader, Error *error) {
     return true;
 }
 
-int loader_threads(const Dataset *data, int asked, int program_threads) {
-    if (!data->slow)
-        return 1 + program_threads / 8;
-    return asked > 0 ? asked : (int)sysconf(_SC_NPROCESSORS_ONLN);
+int loader_threads(const Dataset *data, int program_threads) {
+    return data->slow ? program_threads : 1 + program_threads / 8;
 }
 
 Loader *loader_create(const LoaderOptions *options, Error *error) {

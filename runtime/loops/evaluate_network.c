@@ -36,7 +36,7 @@ static Loader *open_loader(const Open *e, const Augment *augment, Error *error) 
                        .batch = rt_program_batch(p),
                        .augment = augment,
                        .f64 = rt_program_precision(p) == PRECISION_f64,
-                       .threads = loader_threads(&e->images, e->options->program.threads, rt_program_threads(p))};
+                       .threads = loader_threads(&e->images, rt_program_threads(p))};
     return loader_create(&o, error);
 }
 

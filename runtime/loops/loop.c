@@ -114,7 +114,7 @@ LoaderOptions loop_loader_options(const Loop *l) {
                            .augment = &l->augment,
                            .seed = l->at.seed,
                            .f64 = l->options.precision == PRECISION_f64,
-                           .threads = loader_threads(&l->data, l->options.threads, rt_program_threads(l->program))};
+                           .threads = loader_threads(&l->data, rt_program_threads(l->program))};
 }
 
 RtPosition loop_position(const Loop *l) {

@@ -4,80 +4,29 @@
  * the device of what is not pinned: they return before their end, and streams made with cudaStreamNonBlocking do not
  * wait for them. New memory holds NaN. What must not be called while a graph is captured fails then.
  *
- * $SIMT_ORDER: 0, 1, 2, the order of the threads, and of a graph's operations as far as they are independent: as they
- * were put there, the latest that can be run first, or shuffled, by $SIMT_SEED; $SIMT_DROP: number of an edge that graphs
- * lack, from 0, those of one graph after those of the other; what waited along it comes before all that it need not wait for; $SIMT_EDGES: a
- * file that says how many edges and nodes each graph has; $SIMT_MEMORY: bytes of the device; $SIMT_NO_DEVICE:
- * there is none; $SIMT_OTHER_ARCH: what is loaded was made for others; $SIMT_NO_LIBRARY_CAPTURE: other
+ * $SIMT_ORDER: 0, 1, 2, the order of the threads (and of graphs: fake_graphs.cpp); $SIMT_MEMORY: bytes of the device;
+ * $SIMT_NO_DEVICE: there is none; $SIMT_OTHER_ARCH: what is loaded was made for others; $SIMT_NO_LIBRARY_CAPTURE: other
  * libraries cannot be captured (late: and do not say so themselves); $SIMT_KEEP_POISON: cudaMemset of zeros leaves
  * NaN, so that what a kernel forgets to write is not zero by chance; $SIMT_LAUNCH_MS: how much longer events find each
- * launch of a kernel to take; $SIMT_STUTTER: milliseconds that the second launch of every other graph takes longer.
+ * launch of a kernel to take.
  *
  * Kernels are loaded when they are first launched, which cannot be captured, unless $CUDA_MODULE_LOADING was EAGER when
  * this library was. After a capture that failed, the streams that had joined it can only be destroyed. */
+#include "fake_cudart.h"
 #include "simt_host.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <deque>
 #include <elf.h>
-#include <functional>
 #include <map>
-#include <set>
 #include <unistd.h>
-#include <vector>
+
+using namespace fake;
 
 namespace {
-
-enum Status {
-    SUCCESS = 0,
-    INVALID_VALUE = 1,
-    OUT_OF_MEMORY = 2,
-    INVALID_IMAGE = 200,
-    NO_DEVICE = 100,
-    INVALID_HANDLE = 400,
-    ILLEGAL_STATE = 401,
-    SYMBOL_NOT_FOUND = 500,
-    NOT_READY = 600,
-    NO_KERNEL_IMAGE = 209,
-    LAUNCH_FAILURE = 719,
-    CAPTURE_UNSUPPORTED = 900,
-    CAPTURE_INVALIDATED = 901,
-    CAPTURE_UNJOINED = 904
-};
-
-typedef std::function<int()> Operation;
-
-struct Node {
-    Operation operation;
-    std::set<size_t> after; /* nodes that must have ended */
-};
-
-struct Graph {
-    std::vector<Node> nodes;
-    std::set<size_t> released; /* that the capturing stream no longer waits for, as it was told */
-    bool invalid = false;      /* something was done that cannot be captured */
-};
-
-struct Stream {
-    std::deque<Operation> waiting;
-    bool blocking = true;
-    Graph *capture = nullptr;
-    std::set<size_t> last; /* of the capture: what the next operation comes after */
-    bool broken = false;   /* by a capture that failed */
-};
-
-struct Event {
-    Stream *stream = nullptr;
-    bool reached = true, timed;
-    double milliseconds = 0; /* when it was reached */
-    Graph *capture = nullptr;
-    std::set<size_t> last;
-};
 
 struct Dim3 {
     unsigned x, y, z;
@@ -90,13 +39,7 @@ struct Launch {
     unsigned count;
 };
 
-struct Executable {
-    std::vector<Operation> operations;
-    int number, launches = 0;
-};
-
 Stream legacy;
-std::vector<Stream *> streams;
 std::map<char *, size_t> allocations, pinned;
 size_t used;
 int failure;
@@ -107,11 +50,6 @@ bool is_eager() {
     return loading && strcmp(loading, "EAGER") == 0;
 }
 const bool eager = is_eager();
-
-double read_ms(const char *variable) {
-    const char *value = getenv(variable);
-    return value ? atof(value) : 0;
-}
 
 size_t device_bytes() {
     const char *bytes = getenv("SIMT_MEMORY");
@@ -146,15 +84,26 @@ void drain_blocking() {
     drain(&legacy);
 }
 
-Stream *stream_of(void *handle) {
-    return handle ? (Stream *)handle : &legacy;
-}
-
 bool capturing() {
     for (Stream *stream : streams)
         if (stream->capture)
             return true;
     return false;
+}
+
+} // namespace
+
+namespace fake {
+
+std::vector<Stream *> streams;
+
+double read_ms(const char *variable) {
+    const char *value = getenv(variable);
+    return value ? atof(value) : 0;
+}
+
+Stream *stream_of(void *handle) {
+    return handle ? (Stream *)handle : &legacy;
 }
 
 int put(void *handle, Operation operation) {
@@ -173,81 +122,9 @@ int put(void *handle, Operation operation) {
     return SUCCESS;
 }
 
-/* These and all that comes before them. */
-std::set<size_t> all_before(const Graph &graph, const std::set<size_t> &last) {
-    std::set<size_t> found, next = last;
-    while (!next.empty()) {
-        size_t node = *next.begin();
-        next.erase(next.begin());
-        if (found.insert(node).second)
-            next.insert(graph.nodes[node].after.begin(), graph.nodes[node].after.end());
-    }
-    return found;
-}
+} // namespace fake
 
-/* Does every node of the graph come before what comes after `last`? */
-bool all_joined(const Graph &graph, const std::set<size_t> &last) {
-    std::set<size_t> ends = last;
-    ends.insert(graph.released.begin(), graph.released.end());
-    return all_before(graph, ends).size() == graph.nodes.size();
-}
-
-/* Which of count operations that can be run is next. */
-size_t choose(size_t count) {
-    static unsigned random = getenv("SIMT_SEED") ? (unsigned)atoi(getenv("SIMT_SEED")) : 1;
-    const char *order = getenv("SIMT_ORDER");
-    int kind = order ? atoi(order) % SIMT_ORDER_COUNT : 0;
-    random = random * 1664525u + 1013904223u;
-    return kind == SIMT_ascending ? 0 : kind == SIMT_descending ? count - 1 : (random >> 8) % count;
-}
-
-/* Takes out the edge that $SIMT_DROP says; gives what then comes first. */
-std::set<size_t> drop_edge(Graph &graph) {
-    static long count;
-    const char *drop = getenv("SIMT_DROP"), *edges = getenv("SIMT_EDGES");
-    long number = drop ? atol(drop) - count : -1, own = 0;
-    std::set<size_t> first;
-    for (size_t i = 0; i < graph.nodes.size(); i++) {
-        std::set<size_t> after = graph.nodes[i].after;
-        for (size_t j : after)
-            if (own++ == number) {
-                graph.nodes[i].after.erase(j);
-                first = all_before(graph, {i});
-            }
-    }
-    if (FILE *file = edges ? fopen(edges, "a") : nullptr) {
-        fprintf(file, "%ld %zu\n", own, graph.nodes.size());
-        fclose(file);
-    }
-    count += own;
-    return first;
-}
-
-/* An order that the graph allows, with what is in `first` before all else. */
-std::vector<Operation> put_in_order(const Graph &graph, const std::set<size_t> &first) {
-    std::vector<Operation> operations;
-    std::vector<std::vector<size_t>> before(graph.nodes.size());
-    std::vector<size_t> waits_for, ready; /* ready: ascending */
-    for (size_t i = 0; i < graph.nodes.size(); i++) {
-        waits_for.push_back(graph.nodes[i].after.size());
-        for (size_t j : graph.nodes[i].after)
-            before[j].push_back(i);
-        if (waits_for[i] == 0)
-            ready.push_back(i);
-    }
-    while (!ready.empty()) {
-        auto next = ready.begin() + (long)choose(ready.size());
-        for (auto early = ready.begin(); early != ready.end() && !first.empty() && !first.count(*next); ++early)
-            next = first.count(*early) ? early : next;
-        size_t node = *next;
-        ready.erase(next);
-        operations.push_back(graph.nodes[node].operation);
-        for (size_t i : before[node])
-            if (--waits_for[i] == 0)
-                ready.insert(std::lower_bound(ready.begin(), ready.end(), i), i);
-    }
-    return operations;
-}
+namespace {
 
 /* Does [at, at + bytes) lie in one of the allocations? */
 bool is_in(const std::map<char *, size_t> &allocations, const void *at, size_t bytes) {
@@ -542,97 +419,6 @@ int cudaStreamWaitEvent(void *handle, void *waited, unsigned) {
         }
         return failure;
     });
-}
-
-int cudaStreamBeginCapture(void *handle, int) {
-    if (stream_of(handle)->broken)
-        return CAPTURE_INVALIDATED;
-    stream_of(handle)->capture = new Graph();
-    stream_of(handle)->last.clear();
-    return SUCCESS;
-}
-
-/* A node is given as its number, from 1: of what the next operation on the stream comes after. */
-int cudaStreamGetCaptureInfo(void *handle, int *state, unsigned long long *, void **graph, void *const **nodes,
-                             const void **, size_t *count) {
-    static std::vector<void *> last;
-    Stream *stream = stream_of(handle);
-    *state = stream->capture ? 1 : 0;
-    *graph = stream->capture;
-    last.clear();
-    for (size_t node : stream->last)
-        last.push_back((void *)(node + 1));
-    *nodes = last.data();
-    *count = last.size();
-    return SUCCESS;
-}
-
-int cudaStreamUpdateCaptureDependencies(void *handle, void **nodes, const void *, size_t count, unsigned flags) {
-    Stream *stream = stream_of(handle);
-    if (!stream->capture)
-        return ILLEGAL_STATE;
-    if (stream->capture->invalid)
-        return CAPTURE_INVALIDATED;
-    std::set<size_t> given;
-    for (size_t i = 0; i < count; i++)
-        if ((size_t)nodes[i] - 1 >= stream->capture->nodes.size() || !given.insert((size_t)nodes[i] - 1).second)
-            return INVALID_VALUE;
-    if (flags == 1) {
-        stream->capture->released.insert(stream->last.begin(), stream->last.end());
-        stream->last.clear();
-    }
-    stream->last.insert(given.begin(), given.end());
-    return SUCCESS;
-}
-
-int cudaStreamEndCapture(void *handle, void **graph) {
-    Graph *made = stream_of(handle)->capture;
-    *graph = nullptr;
-    if (!made)
-        return CAPTURE_UNSUPPORTED;
-    int status = made->invalid                                ? CAPTURE_INVALIDATED
-                 : all_joined(*made, stream_of(handle)->last) ? SUCCESS
-                                                              : CAPTURE_UNJOINED;
-    for (Stream *stream : streams)
-        if (stream->capture == made) {
-            stream->broken = status != SUCCESS && stream != stream_of(handle);
-            stream->capture = nullptr;
-        }
-    if (status == SUCCESS)
-        *graph = made;
-    else
-        delete made;
-    return status;
-}
-
-int cudaGraphInstantiateWithFlags(void **executable, void *graph, unsigned long long) {
-    static int count;
-    std::set<size_t> first = drop_edge(*(Graph *)graph);
-    *executable = new Executable{put_in_order(*(Graph *)graph, first), count++};
-    return SUCCESS;
-}
-
-int cudaGraphLaunch(void *handle, void *stream) {
-    Executable *executable = (Executable *)handle;
-    double stutter = read_ms("SIMT_STUTTER");
-    if (executable->number % 2 == 0 && executable->launches++ == 1 && stutter > 0)
-        put(stream, [=] {
-            usleep((unsigned)(1e3 * stutter));
-            return (int)SUCCESS;
-        });
-    for (const Operation &operation : executable->operations)
-        put(stream, operation);
-    return stream_of(stream)->broken ? CAPTURE_INVALIDATED : SUCCESS;
-}
-
-int cudaGraphExecDestroy(void *executable) {
-    delete (Executable *)executable;
-    return SUCCESS;
-}
-
-int cudaGraphDestroy(void *graph) {
-    delete (Graph *)graph;
-    return SUCCESS;
 }
 
 int cudaLibraryLoadData(void **library, const void *image, void *, void **, unsigned, void *, void **, unsigned) {

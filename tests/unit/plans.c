@@ -225,12 +225,12 @@ static void try_folder(const char *folder, int every, int turns, bool large) {
 
 static void test_specs(void **state) {
     (void)state;
-    try_folder("specs", 1, 3, true);
+    try_folder("specs", 1, 6, true);
 }
 
 static void test_genotypes(void **state) {
     (void)state;
-    try_folder("genotypes", 16, 2, true);
+    try_folder("genotypes", 16, 4, true);
 }
 
 static void test_small(void **state) {
