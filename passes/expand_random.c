@@ -10,14 +10,17 @@ IrNode *expand_deviation(Expander *e, const ExpandFrame *frame, const IrNode *n,
     return rewrite_unary(&e->b, OP_sqrt, expand_moments(e, inputs[0], inputs[0]->type.rank).unbiased);
 }
 
-/* -log(-log(u + 2^-25)): the smallest u is 0. */
+/* -log(-log(u + 2^-25)): the smallest u is 0. The largest is 1 - 2^-24, whose sum single precision would round to 1, and
+ * the draw to infinity. */
 IrNode *expand_gumbel(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
     (void)inputs;
     IrBuilder *b = &e->b;
     IrNode *u = expand_draw(e, frame, n, "uniform", n->type, NULL);
     if (u->op == OP_input) /* fed */
         return u;
-    IrNode *log_u = rewrite_unary(b, OP_log, rewrite_binary(b, OP_add, u, ir_constant(b, ldexp(1, -25))));
+    IrNode *inside = rewrite_binary(b, OP_add, u, ir_constant(b, ldexp(1, -25)));
+    inside = rewrite_binary(b, OP_min, inside, ir_constant(b, 1 - ldexp(1, -24)));
+    IrNode *log_u = rewrite_unary(b, OP_log, inside);
     return rewrite_unary(b, OP_neg, rewrite_unary(b, OP_log, rewrite_unary(b, OP_neg, log_u)));
 }
 

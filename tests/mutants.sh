@@ -266,8 +266,10 @@ mutant 'sums of shuffled parts that are swapped' passes/sink_shuffles.c 's/input
 mutant 'a gradient that is shuffled once more' passes/gradients_views.c 's|y->type.dim\[y->type.rank - 1\] / ir_attr_get_int\(y, "groups", 1\)|ir_attr_get_int(y, "groups", 1)|' -- unit/gradients
 mutant 'genotypes without betas' passes/derive.c 's/space->edge_weights \? space->edge_weights\[edge\] : 1/1/' -- reference/part_derive
 mutant 'SNAS: weights without a draw' genotypes/methods.nd 's/\(log_softmax\(alphas\) \+ gumbel\(\)\)/log_softmax(alphas)/' -- reference/methods_f64 snas
+mutant 'Gumbel: the largest draw is infinite' passes/expand_random.c 's/^    inside = rewrite_binary\(b, OP_min.*$//' -- cli/chosen
 mutant 'straight through: no gradient' genotypes/methods.nd 's/largest\(q\) \+ \(q - detach\(q\)\)/largest(q)/' -- reference/methods_f64 gumbel
 mutant 'noise that is not relative' genotypes/methods.nd 's/if relative then std \* detach\(deviation\(x\)\) else std/std/' -- reference/noise
+mutant 'checkpoints of what is no number' runtime/loops/loop_checkpoint.c 's/if \(!isfinite\(/if (false \&\& !isfinite(/' -- cli/resume
 mutant 'GDAS runs all candidates' genotypes/methods.nd 's/^    run chosen$//' -- reference/chosen_f64 gdas/darts8
 mutant 'GDAS without the gradient of its weight' genotypes/methods.nd 's/largest\(q\) \+ \(q - detach\(q\)\)/largest(q)/' -- reference/chosen_f64 gdas/darts8
 mutant 'GDAS of NAS-Bench-201 without the other weights' genotypes/methods.nd 's/mixed \+ sum\(weights \* .*/mixed/' -- reference/chosen_f64 gdas/nb201

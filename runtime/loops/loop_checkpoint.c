@@ -6,6 +6,7 @@
 #include "runtime/loops/metrics.h"
 #include "runtime/loops/tensorboard.h"
 
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -14,13 +15,27 @@
 static const char file_name[] = "checkpoint.safetensors";
 static const char hint[] = "--allow-different-build goes on anyway, with other bits";
 
+/* A number that is none would be learned from for ever. */
+static bool check_finite(const Loop *l, const TensorFile *state, Error *error) {
+    for (size_t i = 0; i < state->count; i++) {
+        const Tensor *t = &state->tensors[i];
+        for (int64_t j = 0; j < tensor_count(t); j++)
+            if (!isfinite(tensor_get(t, j)))
+                return error_set(
+                    error, ERROR_INPUT,
+                    "%s became %g in epoch %lld; the last checkpoint is of before; a smaller learning rate may help",
+                    t->name, tensor_get(t, j), (long long)l->at.epoch + (l->at.batch > 0));
+    }
+    return true;
+}
+
 static bool save_checkpoint_as(Loop *l, const char *path, Error *error) {
     Arena *arena = arena_create();
     Checkpoint c = l->at;
     c.identity = rt_program_identity(l->program);
     c.settings = checkpoint_settings(arena, l->module);
     rt_state_get(l->program, arena, &c.tensors);
-    bool ok = checkpoint_write(path, &c, error);
+    bool ok = check_finite(l, &c.tensors, error) && checkpoint_write(path, &c, error);
     arena_destroy(arena);
     return ok;
 }

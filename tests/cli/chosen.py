@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A search of whose candidates only the chosen ones run (GDAS): the same checkpoint for any number of threads, and interrupted and
 resumed; of the parameters of a step those that no choice fell on are as they were, states of the optimiser too."""
+import math
 import os
 
 from _run import RUN, expect, expect_same, interrupt, lines_of, main, run, write
@@ -60,6 +61,12 @@ def test_one_step():
     expect(set.union(*edges.values()) >= {'1', '2'}, f'moved: {edges}')
 
 
+def test_largest_draw():
+    """The last draw of the second step is 1 - 2^-24, the largest there is: what Gumbel's distribution makes of it is a number."""
+    run(*search('largest', 1, 1, '--set', 'limit=10', '--seed', '65514'))
+    expect(all(math.isfinite(x) for _, numbers in floats('largest/checkpoint.safetensors').values() for x in numbers), 'not a number')
+
+
 def test_random_search():
     """The alphas do not move, and in twelve steps every candidate has had its turn."""
     run(*search('random', 1, 2, method='random_search(2)'))
@@ -69,4 +76,4 @@ def test_random_search():
 
 
 if __name__ == '__main__':
-    raise SystemExit(main([test_threads, test_resumed, test_one_step, test_random_search]))
+    raise SystemExit(main([test_threads, test_resumed, test_one_step, test_largest_draw, test_random_search]))

@@ -15,6 +15,7 @@ import zlib
 
 import _metadata
 from _run import RUN, expect, expect_same, lines_of, main, read, run, write
+from _safetensors import floats, write as write_tensors
 
 PICTURES = '''import "noisy_darts_a.nd"
 train {
@@ -347,6 +348,19 @@ def test_what_cannot_be_gone_on_with():
         go('train', 'pictures.nd', 'mistyped', '--seeds', seeds, code=1, says='is there twice')
 
 
+def test_not_a_number():
+    """What the last step of an epoch spoils is not kept."""
+    pictures('pictures')
+    go('train', 'pictures.nd', 'fine', '--set', 'epochs=1')
+    weights = {name: tensor for name, tensor in floats('fine/checkpoint.safetensors').items() if '/' not in name}
+    shape, _ = weights['classifier.bias']
+    write_tensors('large.safetensors', {**weights, 'classifier.bias': (shape, [1e37] * shape[0])})
+    go('train', 'pictures.nd', 'spoilt', '--init', 'large.safetensors', '--set', 'batch=24', '--set', 'weights.lr=1000',
+       '--set', 'weights.decay=1000', code=1, says='in epoch 1; the last checkpoint is of before')
+    kept, given = floats('spoilt/checkpoint.safetensors'), floats('large.safetensors')
+    expect(all(kept[name] == given[name] for name in given), 'the checkpoint is not that of before')
+
+
 def prepare():
     write('pictures.nd', PICTURES)
 
@@ -356,4 +370,4 @@ if __name__ == '__main__':
                    test_unreadable_batches, test_missing_results_are_noticed, test_lost_best_weights,
                    test_checkpoints_of_earlier_versions, test_full_disk_is_known_at_once,
                    test_no_room_for_a_second_checkpoint, test_checkpoint_before_the_first_step,
-                   test_what_cannot_be_gone_on_with]))
+                   test_what_cannot_be_gone_on_with, test_not_a_number]))
