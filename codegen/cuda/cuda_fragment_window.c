@@ -51,13 +51,10 @@ static void print_results(const WindowTile *t, int step, const void *data) {
     cg_c_close(p);
 }
 
-/* Without a limit ptxas brings forward so much that two blocks have no room. What stands inline in the window's
- * operand, sums of two blocks of rows, and columns that come in several turns take registers besides. */
+/* Without a limit ptxas brings forward so much that two blocks have no room; with three, small images spill. Terms that
+ * come in several turns need more registers than that leaves. */
 int product_resident_blocks(const Product *q) {
-    enum { BARE = 4 /* buffers: two operands, weights, result */ };
-    bool sums = q->k->group->step_count > 1,
-         few = q->y.tile <= FRAGMENT_TERMS && q->step->buffer_count <= BARE && (!sums || q->rows == 1);
-    return q->depth < q->terms ? 0 : few ? 3 : 2;
+    return q->depth < q->terms ? 0 : 2;
 }
 
 /* The printer goes on with the product's step. */
