@@ -11,13 +11,15 @@
 #define MERGE_TEXT                                                                                                     \
     "enum { ND_MERGE_SUMS = 7 };\n"                                                                                    \
     "ND_FN void nd_merge(double *sums, int row, double sum) {\n"                                                       \
+    "    bool moves = true;\n"                                                                                         \
     "    _Pragma(\"unroll\")\n"                                                                                        \
     "    for (int l = 0; l < ND_MERGE_SUMS; l++) {\n"                                                                  \
-    "        if (!(row >> l & 1)) {\n"                                                                                 \
+    "        if (moves && row >> l & 1) {\n"                                                                           \
+    "            sum = sums[l] + sum;\n"                                                                               \
+    "        } else if (moves) {\n"                                                                                    \
     "            sums[l] = sum;\n"                                                                                     \
-    "            return;\n"                                                                                            \
+    "            moves = false;\n"                                                                                     \
     "        }\n"                                                                                                      \
-    "        sum = sums[l] + sum;\n"                                                                                   \
     "    }\n"                                                                                                          \
     "}\n"                                                                                                              \
     "ND_FN double nd_merged(const double *sums, int rows) {\n"                                                         \
