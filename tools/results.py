@@ -80,6 +80,11 @@ def shown(value):
     return value if isinstance(value, str) else str(value) if isinstance(value, int) else f'{value:.4g}'
 
 
+def deviation(value):
+    """Two digits, without an exponent where it is large."""
+    return f'{value:.0f}' if value >= 100 else f'{value:.2g}'
+
+
 def print_table(runs):
     names = list(dict.fromkeys(name for run in runs for name in run.columns))
     print('| run | ' + ' | '.join(names) + ' |\n' + '| --- ' * (len(names) + 1) + '|')
@@ -90,7 +95,7 @@ def print_table(runs):
         if len(own) > 1:
             values = [[run.columns[name] for run in own if name in run.columns] for name in names]
             print(f'| **{method}, mean and deviation** | ' + ' | '.join(
-                f'{statistics.mean(v):.4g} +- {statistics.stdev(v):.2g}' if len(v) > 1 and not isinstance(v[0], str) else '' for v in values) + ' |')
+                f'{statistics.mean(v):.4g} +- {deviation(statistics.stdev(v))}' if len(v) > 1 and not isinstance(v[0], str) else '' for v in values) + ' |')
 
 
 def parameters_of(network):
