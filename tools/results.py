@@ -80,9 +80,9 @@ def shown(value):
     return value if isinstance(value, str) else str(value) if isinstance(value, int) else f'{value:.4g}'
 
 
-def deviation(value):
-    """Two digits, without an exponent where it is large."""
-    return f'{value:.0f}' if value >= 100 else f'{value:.2g}'
+def rounded(value, digits):
+    """Without an exponent where it is large."""
+    return f'{value:.0f}' if value >= 10 ** digits else f'{value:.{digits}g}'
 
 
 def print_table(runs):
@@ -95,7 +95,7 @@ def print_table(runs):
         if len(own) > 1:
             values = [[run.columns[name] for run in own if name in run.columns] for name in names]
             print(f'| **{method}, mean and deviation** | ' + ' | '.join(
-                f'{statistics.mean(v):.4g} +- {deviation(statistics.stdev(v))}' if len(v) > 1 and not isinstance(v[0], str) else '' for v in values) + ' |')
+                f'{rounded(statistics.mean(v), 4)} +- {rounded(statistics.stdev(v), 2)}' if len(v) > 1 and not isinstance(v[0], str) else '' for v in values) + ' |')
 
 
 def parameters_of(network):
