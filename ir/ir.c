@@ -273,6 +273,16 @@ void ir_clear_scratch(IrGraph *graph) {
     }
 }
 
+void ir_replace_by_scratch(IrGraph *graph) {
+    ir_replace_uses_by_scratch(graph);
+    for (IrNode *node = graph->last, *before; node; node = before) {
+        before = node->prev;
+        if (node->scratch)
+            ir_node_remove(node);
+    }
+    ir_clear_scratch(graph);
+}
+
 int *ir_count_uses(IrGraph *graph, Arena *arena) {
     int *uses = ARENA_ARRAY(arena, int, graph->next_id + 1);
     for (IrNode *node = graph->first; node; node = node->next)

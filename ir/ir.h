@@ -280,6 +280,8 @@ void ir_replace_uses(IrGraph *graph, IrNode *old, IrNode *replacement); /* input
 /* The same for many at once: every use of a node whose ->scratch is not NULL becomes a use of that node (followed to
  * its end). */
 void ir_replace_uses_by_scratch(IrGraph *graph);
+/* The same, and removes those that have been replaced; scratch is clear then. */
+void ir_replace_by_scratch(IrGraph *graph);
 void ir_clear_scratch(IrGraph *graph); /* ->scratch = NULL, ->mark = 0 */
 /* Use lists are computed on demand: fills count of users per node id (ids must be fresh from ir_graph_number). */
 int *ir_count_uses(IrGraph *graph, Arena *arena);

@@ -32,12 +32,6 @@ bool pass_exchange(PassContext *ctx, IrGraph *g) {
         n->scratch = ir_build1(&b, OP_exchange, n->inputs[0], 0, NULL);
         changed = true;
     }
-    ir_replace_uses_by_scratch(g);
-    for (IrNode *n = g->first, *next; n; n = next) {
-        next = n->next;
-        if (n->scratch)
-            ir_node_remove(n);
-    }
-    ir_clear_scratch(g);
+    ir_replace_by_scratch(g);
     return changed;
 }

@@ -111,14 +111,7 @@ static bool factor_sums(PassContext *ctx, IrGraph *g) {
             changed = changed || n->scratch;
         }
     }
-    ir_replace_uses_by_scratch(g);
-    for (IrNode *n = g->last, *prev; n; n = prev) {
-        prev = n->prev;
-        if (n->scratch) {
-            ir_node_remove(n);
-        }
-    }
-    ir_clear_scratch(g);
+    ir_replace_by_scratch(g);
     return changed;
 }
 

@@ -57,13 +57,6 @@ bool pass_split_reductions(PassContext *ctx, IrGraph *g) {
             changed = true;
         }
     }
-    ir_replace_uses_by_scratch(g);
-    for (IrNode *n = g->first, *next; n; n = next) {
-        next = n->next;
-        if (n->scratch) {
-            ir_node_remove(n);
-        }
-    }
-    ir_clear_scratch(g);
+    ir_replace_by_scratch(g);
     return changed;
 }

@@ -35,9 +35,9 @@ void fragment_declare_window(const Product *q) {
 }
 
 /* What lies behind the row's end, or has no channel, is nobody's. */
-static void print_results(const WindowTile *t, int step, const void *data) {
+static void print_results(const WindowTile *t, int step) {
     CgPrinter *p = t->p;
-    (void)step, (void)data;
+    (void)step; /* the only one */
     const char *edge =
         t->size[COLUMN] % t->run ? arena_printf(p->arena, " && tx + i < %lld", (long long)t->size[COLUMN]) : "";
     cg_c_line(p, "_Pragma(\"unroll\")");
@@ -71,7 +71,7 @@ void fragment_make_window(const Product *q) {
     window_print_weights(&t);
     window_print_tile(&t);
     cg_c_line(p, "__syncthreads();");
-    window_print_items(&t, print_results, NULL);
+    window_print_items(&t, print_results);
     cg_c_close(p);
     cg_c_line(p, "__syncthreads();");
     window_end(&t);

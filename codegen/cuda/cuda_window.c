@@ -54,8 +54,7 @@ static const char *store_test(const WindowTile *t) {
     return test.data;
 }
 
-static void print_stores(const WindowTile *t, int number, const void *data) {
-    (void)data;
+static void print_stores(const WindowTile *t, int number) {
     CgPrinter *p = t->p;
     const CgStep *formula = t->formulas[number];
     const char *names[4] = {"image", t->size[ROW] == 1 ? "0" : "y", t->size[COLUMN] == 1 ? "0" : "x", "channel"};
@@ -117,8 +116,7 @@ static void print_taps(const WindowTile *t, int number) {
 }
 
 /* There may be as many items as threads. */
-void window_print_items(const WindowTile *t, void (*print_results)(const WindowTile *t, int step, const void *data),
-                        const void *data) {
+void window_print_items(const WindowTile *t, void (*print_results)(const WindowTile *t, int step)) {
     CgPrinter *p = t->p;
     int vectors = window_vectors(t);
     long long rows = (long long)t->tile[ROW], items = rows * (long long)(t->tile[COLUMN] / t->run) * vectors;
@@ -130,7 +128,7 @@ void window_print_items(const WindowTile *t, void (*print_results)(const WindowT
         for (int j = 0; j < t->count; j++)
             if (t->windows[j].step == i)
                 print_taps(t, j);
-        print_results(t, i, data);
+        print_results(t, i);
         cg_c_close(p);
     }
     cg_c_close(p);
@@ -142,7 +140,7 @@ static void print_windows(const WindowTile *t) {
     cuda_print_private_bases(t->k);
     window_print_tile(t);
     cg_c_line(p, "__syncthreads();");
-    window_print_items(t, print_stores, NULL);
+    window_print_items(t, print_stores);
     cg_c_line(p, "__syncthreads();");
 }
 

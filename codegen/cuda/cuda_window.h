@@ -118,8 +118,7 @@ void window_count_tiles(const WindowTile *t, long long count[3]);
 void window_print_weights(const WindowTile *t);
 /* The thread's outputs, from one item of the tile in shared memory to the next: those of window N are windowN[run], for the
  * rest to be printed. */
-void window_print_items(const WindowTile *t, void (*print_results)(const WindowTile *t, int step, const void *data),
-                        const void *data);
+void window_print_items(const WindowTile *t, void (*print_results)(const WindowTile *t, int step));
 
 /* ---- cuda_window_chain.c ---- */
 /* The value, with the first of the windows' results in the place of the sum of all, where it is made of nothing else; NULL

@@ -81,44 +81,49 @@ static RtModule *cpu_find(RtDevice *device, const char *text_key, int vector_byt
     return found ? rt_cache_find(rt_cache_recall(arena, text_key)) : NULL;
 }
 
+/* What a source is compiled by and with, and the key of what comes of it. */
+typedef struct Recipe {
+    const RtCompiler *compiler; /* NULL: there is none, and the error is there */
+    const char *options, *key;
+} Recipe;
+
+static Recipe make_recipe(RtDevice *device, const CgOutput *output, int vector_bytes, Arena *arena, Error *error) {
+    Recipe r = {.compiler = find_compiler(device, error)};
+    if (r.compiler) {
+        r.options = rt_compiler_options(arena, vector_bytes);
+        r.key = rt_cache_key(arena, output, r.options, r.compiler->version);
+    }
+    return r;
+}
+
 static RtModule *cpu_build(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes,
                            Arena *arena, const char **identity, Error *error) {
-    const RtCompiler *compiler = find_compiler(device, error);
-    if (!compiler)
-        return NULL;
-    const char *options = rt_compiler_options(arena, vector_bytes);
-    const char *key = rt_cache_key(arena, output, options, compiler->version);
-    RtModule *module = set_identity(device, vector_bytes, key, arena, identity, error)
-                           ? rt_cache_load(compiler, output, options, key, error)
+    Recipe r = make_recipe(device, output, vector_bytes, arena, error);
+    RtModule *module = r.compiler && set_identity(device, vector_bytes, r.key, arena, identity, error)
+                           ? rt_cache_load(r.compiler, output, r.options, r.key, error)
                            : NULL;
     if (module)
-        rt_cache_remember(text_key, key);
+        rt_cache_remember(text_key, r.key);
     return module;
 }
 
 static bool cpu_remember(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes,
                          Error *error) {
-    const RtCompiler *compiler = find_compiler(device, error);
-    if (!compiler)
-        return false;
     Arena *arena = arena_create();
-    const char *options = rt_compiler_options(arena, vector_bytes);
-    rt_cache_remember(text_key, rt_cache_key(arena, output, options, compiler->version));
+    Recipe r = make_recipe(device, output, vector_bytes, arena, error);
+    if (r.compiler)
+        rt_cache_remember(text_key, r.key);
     arena_destroy(arena);
-    return true;
+    return r.compiler != NULL;
 }
 
 static bool cpu_fill_cache(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes,
                            Error *error) {
-    const RtCompiler *compiler = find_compiler(device, error);
-    if (!compiler)
-        return false;
     Arena *arena = arena_create();
-    const char *options = rt_compiler_options(arena, vector_bytes);
-    const char *key = rt_cache_key(arena, output, options, compiler->version);
-    bool ok = rt_cache_fill(compiler, output, options, key, error);
+    Recipe r = make_recipe(device, output, vector_bytes, arena, error);
+    bool ok = r.compiler && rt_cache_fill(r.compiler, output, r.options, r.key, error);
     if (ok)
-        rt_cache_remember(text_key, key);
+        rt_cache_remember(text_key, r.key);
     arena_destroy(arena);
     return ok;
 }

@@ -176,6 +176,12 @@ static bool remember(void *data, Error *error) {
     return output && p->backend->remember(p->device, output, m->key, m->text.cg.vector_bytes, error);
 }
 
+static bool recall_identity(const Making *m) {
+    RtProgram *p = m->program;
+    p->identity = p->backend->identify(p->device, m->key, m->text.cg.vector_bytes, p->arena);
+    return p->identity != NULL;
+}
+
 /* Of several ranks: that of the program of one process, which has the same bits. Its source is made for that, but not
  * compiled. */
 static bool take_identity(RtProgram *p, const RtProgramOptions *o, Error *error) {
@@ -183,13 +189,10 @@ static bool take_identity(RtProgram *p, const RtProgramOptions *o, Error *error)
     one.ranks = NULL;
     Making m = {.program = p, .text = {.arena = arena_create(), .options = &one}};
     bool ok = read_text(&m, error);
-    for (int i = 0; ok && i < 2; i++) {
-        p->identity = p->backend->identify(p->device, m.key, m.text.cg.vector_bytes, p->arena);
-        ok = p->identity || (i == 0 && child_run(remember, &m, error)) ||
-             error_set(error, ERROR_MACHINE, "the cache of modules forgets at once what is put into it");
-        if (p->identity)
-            break;
-    }
+    if (ok && !recall_identity(&m))
+        ok = child_run(remember, &m, error) &&
+             (recall_identity(&m) ||
+              error_set(error, ERROR_MACHINE, "the cache of modules forgets at once what is put into it"));
     arena_destroy(m.text.arena);
     return ok;
 }

@@ -277,17 +277,16 @@ const RtTensorInfo *rt_output_info_at(const RtProgram *p, GraphKind kind, int in
 
 /* ---- running ---- */
 
-/* Of a run's images those that are computed here. */
+/* Of a run's images those that one rank computes. */
 typedef struct OwnImages {
     int64_t first, count;
 } OwnImages;
 
-static OwnImages find_own_images(RtProgram *p, int64_t batch) {
-    p->share.images = batch;
-    if (!p->share.ranks)
-        return (OwnImages){0, batch};
-    int64_t first = rt_share_image(&p->share, p->plan->chunks, 0);
-    return (OwnImages){first, rt_share_image(&p->share, p->plan->chunks, p->plan->chunks) - first};
+static OwnImages find_images(const RtProgram *p, const RtShare *share) {
+    if (!share->ranks)
+        return (OwnImages){0, share->images};
+    int64_t first = rt_share_image(share, p->plan->chunks, 0);
+    return (OwnImages){first, rt_share_image(share, p->plan->chunks, p->plan->chunks) - first};
 }
 
 static bool has_images(const PlanTensor *tensor) {
@@ -325,7 +324,8 @@ bool rt_run(RtProgram *p, const RtRun *run, Error *error) {
     if (run->batch < 1 || run->batch > p->batch)
         return error_set(error, ERROR_INPUT, "a batch of %lld images; the program is made for 1 to %lld",
                          (long long)run->batch, (long long)p->batch);
-    OwnImages own = find_own_images(p, run->batch);
+    p->share.images = run->batch;
+    OwnImages own = find_images(p, &p->share);
     if (!take_inputs(p, g, run, own.first, error))
         return false;
     NdRun block = {.seed = run->seed,
@@ -399,10 +399,9 @@ static void *gather_images(const RtProgram *p, const ProgramGraph *g, const Plan
     for (int rank = 0; rank < size; rank++) {
         Ranks other = {.rank = rank, .size = size};
         RtShare share = {&other, g->last_batch};
-        int64_t first = rt_share_image(&share, p->plan->chunks, 0);
-        int64_t count = rt_share_image(&share, p->plan->chunks, p->plan->chunks) - first;
-        memmove(all + plan_tensor_bytes(p->plan, from, first), each + (size_t)rank * most,
-                (size_t)plan_tensor_bytes(p->plan, from, count));
+        OwnImages images = find_images(p, &share);
+        memmove(all + plan_tensor_bytes(p->plan, from, images.first), each + (size_t)rank * most,
+                (size_t)plan_tensor_bytes(p->plan, from, images.count));
     }
     return all;
 }

@@ -92,10 +92,15 @@ static uint64_t hash_tensor(const Tensor *t) {
     return hash_fnv1a(parts, sizeof(parts));
 }
 
-static uint64_t checksum(const TensorFile *tensors, json_t *metadata) {
-    uint64_t sum = hash_string(format_name);
+uint64_t checkpoint_hash(const TensorFile *tensors) {
+    uint64_t sum = 0;
     for (size_t i = 0; i < tensors->count; i++)
         sum += hash_tensor(&tensors->tensors[i]);
+    return sum;
+}
+
+static uint64_t checksum(const TensorFile *tensors, json_t *metadata) {
+    uint64_t sum = hash_string(format_name) + checkpoint_hash(tensors);
     const char *key;
     json_t *value;
     json_object_foreach(metadata, key, value) {

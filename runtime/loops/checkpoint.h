@@ -42,6 +42,9 @@ bool checkpoint_write(const char *path, const Checkpoint *checkpoint, Error *err
  * are then as many as steps. */
 bool checkpoint_read(Arena *arena, const char *path, Checkpoint *checkpoint, Error *error);
 
+/* Of the tensors' names, types, shapes and data, in any order. */
+uint64_t checkpoint_hash(const TensorFile *tensors);
+
 /* The settings of a text, as a textual module without graphs: lines "set key = value". */
 const char *checkpoint_settings(Arena *arena, const IrModule *module);
 /* Back to a module; mistakes are ERROR_INPUT in the name of path. */

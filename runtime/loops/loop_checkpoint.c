@@ -1,7 +1,6 @@
 /* loop_checkpoint.c: where a loop's state comes from and how it is kept. */
 #include "runtime/loops/loop.h"
 
-#include "base/hash.h"
 #include "base/str.h"
 #include "runtime/loops/metrics.h"
 #include "runtime/loops/tensorboard.h"
@@ -287,18 +286,12 @@ bool loop_stop_interrupted(Loop *l, Error *error) {
     return false;
 }
 
-static uint64_t hash_tensor(const Tensor *t) {
-    return hash_fnv1a(t->data, (size_t)tensor_count(t) * tensor_type_size(t->type));
-}
-
 /* A machine that computes wrongly, or another program: nothing of it is kept. */
 static bool compare_ranks(const Loop *l, Error *error) {
     Arena *arena = arena_create();
     TensorFile state = {0};
     rt_state_get(l->program, arena, &state);
-    uint64_t hash = 0;
-    for (size_t i = 0; i < state.count; i++)
-        hash = hash * 31 + hash_tensor(&state.tensors[i]);
+    uint64_t hash = checkpoint_hash(&state);
     int other = ranks_find_other(l->options.ranks, &hash, sizeof hash);
     arena_destroy(arena);
     return !other || error_set(error, ERROR_MACHINE,

@@ -175,7 +175,6 @@ std::set<const void *> known, loaded; /* kernels that were asked for, and that w
 
 } // namespace
 
-/* For other stand-ins (fake_cudnn.cpp): puts work on a stream, or into the graph that is being captured there. */
 int fake_cudart_put(void *stream, std::function<int()> operation) {
     Graph *capture = stream_of(stream)->capture;
     const char *refuses = getenv("SIMT_NO_LIBRARY_CAPTURE");

@@ -65,4 +65,7 @@ double read_ms(const char *variable);       /* of the environment; 0 when it is 
 
 } // namespace fake
 
+/* For other stand-ins: put, unless $SIMT_NO_LIBRARY_CAPTURE says that they cannot be captured. */
+int fake_cudart_put(void *stream, std::function<int()> operation);
+
 #endif

@@ -4,16 +4,15 @@
  * many convolutions of each kind ran when $FAKE_CUDNN_COUNT is set; with $FAKE_CUDNN_WRONG=forward, input or weight those
  * compute something else, and want more memory than there is with $FAKE_CUDNN_GREEDY=forward, input or weight. With
  * $FAKE_CUDNN_LEGACY=none the legacy interface has no deterministic algorithm; the graph interface has one always. */
+#include "fake_cudart.h"
+
 #include <cstddef>
 #include <cstdio>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <map>
 #include <vector>
-
-int fake_cudart_put(void *stream, std::function<int()> operation);
 
 namespace {
 
