@@ -45,7 +45,7 @@ typedef struct Options {
     const char *weights, *init, *feed, *array, *class_names, *key, *strip, *net;
     /* a run */
     bool resume, allow_different_build, allow_different_data;
-    const char *seeds;
+    const char *seeds, *spread;
     int64_t seed, epoch, steps; /* seed, epoch: -1 when not given */
     int64_t keep_ops;           /* 0: a genotype */
     /* numbers and machines */

@@ -1,6 +1,8 @@
 /* run_train.c: `ndarts-run train`. */
 #include "tools/ndarts_run.h"
 
+#include "base/str.h"
+
 #include <string.h>
 
 enum { MAX_SEEDS = 1000 };
@@ -46,6 +48,9 @@ bool run_train(const Options *o, Error *error) {
     if (!options_recipe(o, &loop.recipe, error) ||
         (o->seeds && !parse_seeds(o->arena, o->seeds, seeds, &loop.seed_count, error)))
         return false;
+    if (o->spread && !str_equal(o->spread, "seeds"))
+        return error_set(error, ERROR_INPUT, "--spread %s: expected seeds", o->spread);
+    loop.spread = o->spread != NULL;
     loop.seeds = seeds;
     return train_run(o->arena, &loop, stdout, error);
 }

@@ -15,10 +15,13 @@ typedef struct RtArenas {
     void *state, *prepared, *work;
 } RtArenas;
 
+/* Of a GPU that nobody named: the first one; of several processes that a launcher started on a host each has its own. */
+enum { RT_OWN_NUMBER = -1 };
+
 typedef struct RtBackend {
     const char *name;
     const CgTarget *target;
-    RtDevice *(*open)(int number, int threads, Error *error); /* number: of the GPU */
+    RtDevice *(*open)(int number, int threads, Error *error); /* number: of the GPU, or RT_OWN_NUMBER */
     void (*close)(RtDevice *device);
     int (*thread_count)(const RtDevice *device);
     /* Target, compiler and its options, in words: with the source they decide a module's bits. NULL: no compiler. */

@@ -21,6 +21,8 @@ static bool open_device(RtDevice *d, Error *error) {
     int devices;
     if (!cuda_api_load(&d->api, error) || !cuda_api_count_devices(&d->api, &devices, error))
         return false;
+    if (d->number == RT_OWN_NUMBER)
+        d->number = ranks_place_on_host() % devices; /* of one, where each process is shown its own only */
     if (d->number >= devices)
         return error_set(error, ERROR_MACHINE, "there is no GPU number %d; this machine has %d, counted from 0",
                          d->number, devices);

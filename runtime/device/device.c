@@ -26,7 +26,7 @@ static void choose_automatically(RtDeviceChoice *choice) {
     Arena *arena = arena_create();
     Error reason = {ERROR_NONE, ""};
     const char *name = find_gpu(arena, &reason);
-    *choice = (RtDeviceChoice){name ? &rt_backend_cuda : &rt_backend_cpu, 0};
+    *choice = (RtDeviceChoice){name ? &rt_backend_cuda : &rt_backend_cpu, RT_OWN_NUMBER};
     if (name)
         fprintf(diag_stream(), "device: cuda:0, %s\n", name);
     else
@@ -36,7 +36,7 @@ static void choose_automatically(RtDeviceChoice *choice) {
 
 /* "cuda" or "cuda:N" */
 static bool parse_number(const char *text, int *number) {
-    *number = 0;
+    *number = RT_OWN_NUMBER;
     if (str_equal(text, "cuda"))
         return true;
     if (!str_starts_with(text, "cuda:"))

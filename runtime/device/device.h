@@ -6,7 +6,7 @@
 
 typedef struct RtDeviceChoice {
     const RtBackend *backend;
-    int number; /* of the GPU */
+    int number; /* of the GPU; or RT_OWN_NUMBER */
 } RtDeviceChoice;
 
 /* text NULL: the CPU. "auto" takes the first GPU when there is one and what it needs, else the CPU, and says so on

@@ -120,10 +120,10 @@ bool rt_is_module_file(const char *path) {
     return target_of_file(path) != NULL;
 }
 
-/* The cores of a host are for all of its ranks. */
+/* The cores of a host are for all of the processes that a launcher started there. */
 static int choose_threads(const RtProgramOptions *o) {
-    int cores = machine_core_count() / ranks_on_host();
-    return o->threads > 0 || !o->ranks ? o->threads : cores > 1 ? cores : 1;
+    int beside = ranks_on_host(), cores = machine_core_count() / beside;
+    return o->threads > 0 || beside == 1 ? o->threads : cores > 1 ? cores : 1;
 }
 
 RtProgram *rt_program_open(const RtProgramOptions *options, Error *error) {

@@ -26,6 +26,11 @@ bool loop_check_options(Arena *arena, const char *command, LoopOptions *options,
         return error_set(error, ERROR_INPUT, "--init-except %s is for --init W.safetensors", options->init_except[0]);
     if (options->seed_count && options->has_seed)
         return error_set(error, ERROR_INPUT, "--seed and --seeds exclude each other");
+    if (options->spread && !options->seed_count)
+        return error_set(error, ERROR_INPUT, "--spread=seeds is for --seeds");
+    if (options->spread && ranks_size(options->ranks) > options->seed_count)
+        return error_set(error, ERROR_INPUT, "--spread=seeds: %d ranks for %d seeds; some would have nothing to do",
+                         ranks_size(options->ranks), options->seed_count);
     if (options->tensorboard && !tensorboard_available(error))
         return false;
     if (!options->out)

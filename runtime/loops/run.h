@@ -29,6 +29,7 @@ typedef struct LoopOptions {
     const char *recipe; /* of a training: a text that says how, or NULL */
     int seed_count;     /* of a training: one for each of seeds, in folders of their own; 0: one, in out */
     const uint64_t *seeds;
+    bool spread; /* of several seeds: every rank trains some of them by itself, in place of all ranks each of them */
 } LoopOptions;
 
 /* Searches, and prints the genotype that was found on result; messages go to stderr, all else to the folder. False,

@@ -157,14 +157,13 @@ static void hint_at_statistics(const Train *t) {
             100 * t->train_accuracy, 100 * t->result.last_accuracy, (long long)l->at.global_step);
 }
 
-/* One training from its beginning, or its checkpoint, to its end. whole: as in Loop. */
-static bool train_once(Arena *arena, const LoopOptions *options, const RunFolder *whole, TrainResult *result,
-                       Error *error) {
+bool train_once(Arena *arena, const LoopOptions *options, const RunFolder *whole, const Ranks *waiting,
+                TrainResult *result, Error *error) {
     static const char *const lines[] = {"metrics.jsonl", "timing.jsonl", NULL};
     Train *t = ARENA_NEW(arena, Train);
     t->loop = (Loop){
         .arena = arena, .options = *options, .whole = whole, .what = "training", .prefer = "train", .lines = lines};
-    bool ok = train_open(t, error) && train_epochs(t, error);
+    bool ok = ranks_all(waiting, train_open(t, error)) && train_epochs(t, error);
     progress_clear(&t->loop.progress);
     ok = loop_finish_profile(&t->loop, error) && ok;
     ok = ok && train_finish(t, error);
@@ -176,54 +175,4 @@ static bool train_once(Arena *arena, const LoopOptions *options, const RunFolder
     result->last_classes = result->test_classes = NULL; /* their names go with the data */
     train_close(t);
     return ok;
-}
-
-/* ---- several seeds ---- */
-
-/* The same text with one seed, in its own folder. Resumed, seeds that were not begun start now. */
-static LoopOptions seed_options(Arena *arena, const LoopOptions *options, uint64_t seed) {
-    LoopOptions one = *options;
-    one.out = arena_printf(arena, "%s/seed-%llu", options->out, (unsigned long long)seed);
-    one.seed = seed;
-    one.has_seed = true;
-    const char *checkpoint = arena_printf(arena, "%s/checkpoint.safetensors", one.out);
-    one.resume = one.resume && !file_is_missing(checkpoint);
-    return one;
-}
-
-/* The first of all seeds sets aside what is in the folder, whichever seeds it is of: no summary has old and new ones.
- */
-static bool train_all(Arena *arena, const LoopOptions *options, const RunFolder *whole, FILE *out, Error *error) {
-    TrainResult *results = ARENA_ARRAY(arena, TrainResult, options->seed_count);
-    for (int i = 0; i < options->seed_count; i++) {
-        LoopOptions one = seed_options(arena, options, options->seeds[i]);
-        if (!train_once(arena, &one, i == 0 && !options->resume ? whole : NULL, &results[i], error))
-            return false;
-    }
-    return !ranks_is_first(options->ranks) ||
-           train_summarize(arena, options->out, results, options->seed_count, out, error);
-}
-
-static bool train_seeds(Arena *arena, const LoopOptions *options, FILE *out, Error *error) {
-    RunFolder whole = {0};
-    if (ranks_is_first(options->ranks) && !run_folder_open(arena, options->out, &whole, error))
-        return false;
-    bool ok = train_all(arena, options, &whole, out, error);
-    run_folder_close(&whole);
-    return ok;
-}
-
-bool train_run(Arena *arena, const LoopOptions *given, FILE *out, Error *error) {
-    LoopOptions options = *given;
-    loop_ignore_readers();
-    if (!loop_check_options(arena, "train", &options, error))
-        return false;
-    if (options.seed_count)
-        return train_seeds(arena, &options, out, error);
-    TrainResult result;
-    if (!train_once(arena, &options, NULL, &result, error))
-        return false;
-    train_print_result(out, &result);
-    fprintf(stderr, "results are in %s\n", options.out);
-    return true;
 }

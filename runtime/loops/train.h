@@ -32,6 +32,11 @@ typedef struct Train {
 bool train_open(Train *t, Error *error);
 void train_close(Train *t);
 
+/* One training from its beginning, or its checkpoint, to its end. whole: as in Loop. waiting: ranks that go on when this one
+ * is ready for its first step, by ranks_all; or NULL. */
+bool train_once(Arena *arena, const LoopOptions *options, const RunFolder *whole, const Ranks *waiting,
+                TrainResult *result, Error *error);
+
 /* train_result.c */
 /* The training is over: weights.safetensors, the test images when there was a hold-out, result.json. */
 bool train_finish(Train *t, Error *error);

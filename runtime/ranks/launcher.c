@@ -22,12 +22,13 @@
 static const char plugin[] = "libndarts_mpi.so";
 
 typedef struct Launcher {
-    const char *size, *on_host, *name;
+    const char *size, *on_host, *place, *name; /* place: its own among those on this host */
 } Launcher;
 
-static const Launcher launchers[] = {{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE", "Open MPI's mpirun"},
-                                     {"PMI_SIZE", "MPI_LOCALNRANKS", "mpirun"},
-                                     {"SLURM_STEP_NUM_TASKS", "SLURM_NTASKS_PER_NODE", "srun"}};
+static const Launcher launchers[] = {
+    {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "Open MPI's mpirun"},
+    {"PMI_SIZE", "MPI_LOCALNRANKS", "MPI_LOCALRANKID", "mpirun"},
+    {"SLURM_STEP_NUM_TASKS", "SLURM_NTASKS_PER_NODE", "SLURM_LOCALID", "srun"}};
 enum { LAUNCHERS = sizeof launchers / sizeof *launchers };
 
 static int number(const char *name) {
@@ -47,6 +48,12 @@ int ranks_on_host(void) {
     const Launcher *launcher = find_launcher();
     int count = launcher ? number(launcher->on_host) : 0;
     return count > 0 ? count : 1;
+}
+
+int ranks_place_on_host(void) {
+    const Launcher *launcher = find_launcher();
+    int place = launcher ? number(launcher->place) : 0;
+    return place > 0 ? place : 0;
 }
 
 /* ---- the plugin ---- */
@@ -136,7 +143,7 @@ void ranks_close(const Ranks *r) {
 
 /* What is wrong for all is said by rank 0, which ends the others while they wait. */
 _Noreturn void ranks_fail(const Ranks *r, const Error *error) {
-    enum { PATIENCE = 5 /* seconds */ };
+    enum { PATIENCE = 2 /* seconds */ };
     if (r->rank > 0)
         sleep(PATIENCE);
     say(r, error);

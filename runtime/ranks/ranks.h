@@ -38,5 +38,7 @@ bool ranks_agree(const Ranks *ranks, const char *what, const char *text, Error *
 
 /* How many of the processes that were started together are on this host, as far as the launcher says so; at least 1. */
 int ranks_on_host(void);
+/* Which of them this one is, from 0; 0 when the launcher does not say so. */
+int ranks_place_on_host(void);
 
 #endif

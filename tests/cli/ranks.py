@@ -33,6 +33,7 @@ train {
     weights sgd(lr=0.05, momentum=0.9, clip=5)
 }
 '''
+SUMMARY = ('summary.json', 'seed-1/checkpoint.safetensors', 'seed-2/checkpoint.safetensors')
 SEARCHED = ('checkpoint.safetensors', 'alphas.jsonl', 'metrics.jsonl', 'genotypes.jsonl', 'genotype.nd')
 TRAINED = ('checkpoint.safetensors', 'metrics.jsonl', 'best.safetensors', 'weights.safetensors', 'result.json')
 MPIRUN = ('mpirun', '--oversubscribe', '--bind-to', 'none')
@@ -46,18 +47,18 @@ def on(ranks, *arguments, code=0, says=''):
 
 # ---- the same bits ----
 
-def check_search(text, *options):
+def check_search(text, *options, counts=(1, 2)):
     write('search.nd', text)
-    for ranks in (1, 2, 4):
+    for ranks in counts:
         on(ranks, 'search', 'search.nd', '--out', f'ranks{ranks}', *options)
         if ranks > 1:
             expect_same('ranks1', f'ranks{ranks}', SEARCHED)
-    for ranks in (1, 2, 4):
+    for ranks in counts:
         shutil.rmtree(f'ranks{ranks}')
 
 
 def test_search():
-    check_search(SEARCH)
+    check_search(SEARCH, counts=(1, 2, 4))
 
 
 def test_second_order_in_f64():
@@ -85,15 +86,34 @@ def test_training_and_evaluation():
 
 
 def test_seeds():
-    write('seeds.nd', TRAIN.replace('epochs 2', 'epochs 1'))
-    for ranks in (1, 2):
-        on(ranks, 'train', 'seeds.nd', '--out', f'seeds{ranks}', '--seeds', '1..2')
-    expect_same('seeds1', 'seeds2', ('summary.json', 'seed-1/checkpoint.safetensors', 'seed-2/checkpoint.safetensors'))
+    """By all ranks together, one after the other; or spread, each rank its own. What an earlier run left is set aside once, and
+    three go on where two began."""
+    write('seeds.nd', TRAIN.replace('epochs 2', 'epochs 1').replace('limit = 53', 'limit = 29'))
+    line = ('train', 'seeds.nd', '--seeds', '1..3', '--out')
+    alone = on(1, *line, 'seeds1')[0]
+    for options in ((), ('--spread=seeds',)):
+        said = on(2, *line, 'seeds2', *options)[0]
+        expect(said == alone, f'{alone}{said}')
+        expect_same('seeds1', 'seeds2', SUMMARY + tuple(f'seed-3/{name}' for name in TRAINED))
+    expect(len([name for name in os.listdir('seeds2') if name.startswith('earlier-')]) == 1, f'{os.listdir("seeds2")}')
+    shutil.rmtree('seeds2/seed-2')
+    on(3, *line, 'seeds2', '--spread=seeds', '--resume')
+    expect_same('seeds1', 'seeds2', SUMMARY)
+
+
+def test_seeds_cannot_be_spread():
+    """What one of the ranks meets ends all, and has its number."""
+    write('seeds.nd', TRAIN)
+    os.mkdir('failed')
+    write('failed/seed-4', 'no folder')
+    on(2, 'train', 'seeds.nd', '--out', 'failed', '--seeds', '3,4', '--spread=seeds', '--resume', code=1, says="rank 1 of 2: error: 'failed/seed-4' is not a folder")
+    on(2, 'train', 'seeds.nd', '--seeds', '3', '--spread=seeds', code=1, says='2 ranks for 1 seeds; some would have nothing to do')
+    on(1, 'train', 'seeds.nd', '--spread=seeds', code=1, says='--spread=seeds is for --seeds')
 
 
 # ---- interruptions ----
 
-def start(out, epochs=12):
+def start(out, epochs=8):
     """Two ranks, when two epochs are written down."""
     write('long.nd', SEARCH.replace('epochs 2', f'epochs {epochs}'))
     process = subprocess.Popen((*MPIRUN, '-n', '2', RUN, 'search', 'long.nd', '--out', out, '--threads', '1'),
@@ -194,5 +214,5 @@ if __name__ == '__main__':
         sys.exit(77)
     # The C compiler's optimisation would take longer than what is tested. Only this machine is asked for.
     os.environ.update(NDARTS_CFLAGS='-O0', OMPI_ALLOW_RUN_AS_ROOT='1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM='1', OMPI_MCA_btl='self,vader')
-    sys.exit(main((test_search, test_second_order_in_f64, test_only_the_chosen_run, test_training_and_evaluation, test_seeds, test_interrupted, test_mpirun_is_interrupted,
+    sys.exit(main((test_search, test_second_order_in_f64, test_only_the_chosen_run, test_training_and_evaluation, test_seeds, test_seeds_cannot_be_spread, test_interrupted, test_mpirun_is_interrupted,
           test_a_rank_dies, test_a_rank_computes_wrongly, test_numbers_of_ranks, test_different_texts, test_other_images, test_no_plugin)))
