@@ -15,6 +15,8 @@ typedef struct IrStats {
 } IrStats;
 
 IrStats ir_count_stats(const IrGraph *forward);
+/* Of a module with @forward, as a table or as a line of JSON. */
+void ir_print_stats(const IrModule *module, bool json, Str *out);
 
 /* Arithmetic operations that an element of a primitive node takes, of n images, what it reads being there: the column cost
  * of ops.def. A multiply-add counts 2, a random draw what its generator does. An estimate: for choosing what is worth

@@ -1,10 +1,7 @@
-/* ndarts.c: the C library. Every call that can fail runs inside `guard`, which keeps what the layers below would print,
- * gives them the C locale, and catches what would end the program: running out of memory. A net that ran out of memory
- * in the middle of something is not used again. A mutex makes calls for one net wait for each other. */
-#include "lib/ndarts.h"
+/* ndarts.c: nets. A net that ran out of memory in the middle of something is not used again. A mutex makes calls for one
+ * net wait for each other. */
+#include "lib/call.h"
 
-#include "base/locale.h"
-#include "base/memory.h"
 #include "runtime/driver/predict.h"
 #include "runtime/driver/weights.h"
 
@@ -18,84 +15,15 @@ struct NdartsNet {
     bool has_weights, broken;
 };
 
-static char no_memory[] = "out of memory";
-
 const char *ndarts_version(void) {
     return NDARTS_VERSION;
 }
 
-void ndarts_free(char *message) {
-    if (message != no_memory)
-        free(message);
-}
-
-/* ---- errors ---- */
-
-typedef bool Body(void *call, Error *error);
-
-typedef struct Guard {
-    jmp_buf escape;
-    jmp_buf *outer_escape;
-    FILE *outer_stream, *stream;
-    char *said; /* what was printed on the stream */
-    size_t size;
-    locale_t outer_locale;
-    Error error;
-} Guard;
-
-/* False when memory ran out on the way. Its own function: nothing that changes between setjmp and longjmp is on its
- * stack. */
-static bool run_body(Guard *g, Body *body, void *call) {
-    if (setjmp(g->escape))
-        return false;
-    arena_escape = &g->escape;
-    body(call, &g->error);
-    return true;
-}
-
-static void set_message(const Guard *g, char **message) {
-    if (!message)
-        return;
-    size_t size = g->size + strlen(g->error.message) + 1;
-    char *text = malloc(size);
-    *message = text ? text : no_memory;
-    if (text)
-        snprintf(text, size, "%s%s", g->said ? g->said : "", g->error.message);
-}
-
-/* Runs body(call). *lost: memory ran out in the middle of it. */
-static NdartsStatus guard(Body *body, void *call, bool *lost, char **message) {
-    Guard g = {.outer_escape = arena_escape, .outer_stream = diag_redirected};
-    g.stream = open_memstream(&g.said, &g.size);
-    g.outer_locale = locale_enter();
-    *lost = false;
-    if (!g.stream || !g.outer_locale) {
-        error_set(&g.error, ERROR_MACHINE, "%s", no_memory);
-    } else {
-        diag_redirected = g.stream;
-        *lost = !run_body(&g, body, call);
-        diag_redirected = g.outer_stream;
-        arena_escape = g.outer_escape;
-    }
-    if (g.outer_locale)
-        locale_leave(g.outer_locale);
-    if (g.stream)
-        fclose(g.stream);
-    if (*lost)
-        g.error = (Error){ERROR_MACHINE, "out of memory"};
-    if (g.error.kind != ERROR_NONE)
-        set_message(&g, message);
-    free(g.said);
-    return g.error.kind == ERROR_NONE    ? NDARTS_OK
-           : g.error.kind == ERROR_INPUT ? NDARTS_ERROR_INPUT
-                                         : NDARTS_ERROR_MACHINE;
-}
-
-/* The same for a net, one call at a time. */
-static NdartsStatus guard_net(NdartsNet *net, Body *body, void *call, char **message) {
+/* One call at a time. */
+static NdartsStatus guard_net(NdartsNet *net, CallBody *body, void *call, char **message) {
     pthread_mutex_lock(&net->mutex);
     bool lost;
-    NdartsStatus status = guard(body, call, &lost, message);
+    NdartsStatus status = call_guarded(body, call, &lost, message);
     net->broken |= lost;
     pthread_mutex_unlock(&net->mutex);
     return status;
@@ -114,32 +42,17 @@ typedef struct OpenCall {
     NdartsNet *net;
 } OpenCall;
 
-static bool check_options(const OpenCall *c, Error *error) {
-    const NdartsOptions *o = c->options;
-    if (!c->path)
-        return error_set(error, ERROR_INPUT, "the path is NULL");
-    if (o && o->size != sizeof *o)
-        return error_set(error, ERROR_INPUT, "options.size is %zu; it should be sizeof(NdartsOptions), which is %zu",
-                         o->size, sizeof *o);
-    if (o && (o->threads < 0 || o->threads > 1024 || o->set_count < 0 || o->batch < 0))
-        return error_set(error, ERROR_INPUT, "options: threads should be 0 to 1024, batch and set_count not negative");
-    return true;
-}
-
 static bool open_net(void *call, Error *error) {
     OpenCall *c = call;
-    static const NdartsOptions none = {.size = sizeof none};
-    if (!check_options(c, error))
+    RtProgramOptions options;
+    if (!call_options(c->path, c->options, &options, error))
         return false;
-    const NdartsOptions *o = c->options ? c->options : &none;
-    RtProgramOptions options = {.path = c->path,
-                                .device = o->device,
-                                .threads = o->threads,
-                                .batch = o->batch,
-                                .precision = o->double_precision ? PRECISION_f64 : PRECISION_f32,
-                                .sets = o->sets,
-                                .set_count = o->set_count,
-                                .vector_bytes = RT_VECTOR_HOST};
+    NdartsNet *net = calloc(1, sizeof *net);
+    if (!net || pthread_mutex_init(&net->mutex, NULL) != 0) {
+        free(net);
+        return error_set(error, ERROR_MACHINE, "out of memory");
+    }
+    c->net = net;
     c->net->program = predict_open(&options, error);
     if (!c->net->program)
         return false;
@@ -148,22 +61,14 @@ static bool open_net(void *call, Error *error) {
 }
 
 NdartsStatus ndarts_open(const char *path, const NdartsOptions *options, NdartsNet **net, char **message) {
-    memory_guard_json(true);
-    *net = calloc(1, sizeof **net);
-    if (!*net || pthread_mutex_init(&(*net)->mutex, NULL) != 0) {
-        free(*net);
-        *net = NULL;
-        if (message)
-            *message = no_memory;
-        return NDARTS_ERROR_MACHINE;
-    }
-    OpenCall call = {path, options, *net};
+    OpenCall call = {path, options, NULL};
     bool lost;
-    NdartsStatus status = guard(open_net, &call, &lost, message);
+    NdartsStatus status = call_guarded(open_net, &call, &lost, message);
     if (status) {
-        ndarts_close(*net);
-        *net = NULL;
+        ndarts_close(call.net);
+        call.net = NULL;
     }
+    *net = call.net;
     return status;
 }
 
@@ -197,6 +102,71 @@ NdartsStatus ndarts_set_weights(NdartsNet *net, const char *path, char **message
     return guard_net(net, set_weights, &call, message);
 }
 
+typedef struct ArraysCall {
+    NdartsNet *net;
+    const NdartsArray *arrays;
+    int count;
+} ArraysCall;
+
+static bool set_arrays(void *call, Error *error) {
+    ArraysCall *c = call;
+    TensorFile file = {0};
+    Arena *arena = arena_create();
+    bool ok = check_usable(c->net, error) && call_tensors(arena, c->arrays, c->count, &file, error) &&
+              rt_state_set(c->net->program, &file, RT_STATE_weights, error);
+    c->net->has_weights |= ok;
+    arena_destroy(arena);
+    return ok;
+}
+
+NdartsStatus ndarts_set_parameters(NdartsNet *net, const NdartsArray *arrays, int count, char **message) {
+    ArraysCall call = {net, arrays, count};
+    return guard_net(net, set_arrays, &call, message);
+}
+
+typedef struct InitialCall {
+    NdartsNet *net;
+    uint64_t seed;
+} InitialCall;
+
+static bool set_initial(void *call, Error *error) {
+    InitialCall *c = call;
+    if (!check_usable(c->net, error))
+        return false;
+    rt_state_initialize(c->net->program, c->seed);
+    c->net->has_weights = true;
+    return true;
+}
+
+NdartsStatus ndarts_initialize(NdartsNet *net, uint64_t seed, char **message) {
+    InitialCall call = {net, seed};
+    return guard_net(net, set_initial, &call, message);
+}
+
+typedef struct ParameterCall {
+    NdartsNet *net;
+    int index;
+    void *numbers;
+} ParameterCall;
+
+static bool get_parameter(void *call, Error *error) {
+    ParameterCall *c = call;
+    if (!check_usable(c->net, error))
+        return false;
+    if (c->index < 0 || c->index >= rt_param_count(c->net->program))
+        return error_set(error, ERROR_INPUT, "there is no parameter %d", c->index);
+    Arena *arena = arena_create();
+    Tensor t = rt_param_get(c->net->program, rt_param_info(c->net->program, c->index)->name, arena);
+    memcpy(c->numbers, t.data, (size_t)tensor_count(&t) * tensor_type_size(t.type));
+    arena_destroy(arena);
+    return true;
+}
+
+NdartsStatus ndarts_get_parameter(NdartsNet *net, int index, void *numbers, char **message) {
+    ParameterCall call = {net, index, numbers};
+    return guard_net(net, get_parameter, &call, message);
+}
+
 int ndarts_has_weights(NdartsNet *net) {
     pthread_mutex_lock(&net->mutex);
     int has = net->has_weights;
@@ -223,7 +193,7 @@ static bool has_images(const RtTensorInfo *info) {
 }
 
 static void describe(const RtTensorInfo *info, NdartsTensor *tensor) {
-    *tensor = (NdartsTensor){.name = info->name, .rank = info->rank, .size = 1};
+    *tensor = (NdartsTensor){.name = info->name, .type = (NdartsType)info->type, .rank = info->rank, .size = 1};
     for (int i = 0; i < info->rank; i++) {
         tensor->shape[i] = info->shape[i];
         tensor->size *= info->shape[i] == -1 ? 1 : info->shape[i];
@@ -244,30 +214,63 @@ NdartsStatus ndarts_output(const NdartsNet *net, int index, NdartsTensor *tensor
     return NDARTS_OK;
 }
 
+int ndarts_parameter_count(const NdartsNet *net) {
+    return rt_param_count(net->program);
+}
+
+NdartsStatus ndarts_parameter(const NdartsNet *net, int index, NdartsTensor *tensor) {
+    if (index < 0 || index >= ndarts_parameter_count(net))
+        return NDARTS_ERROR_INPUT;
+    describe(rt_param_info(net->program, index), tensor);
+    return NDARTS_OK;
+}
+
 /* ---- running ---- */
 
 typedef struct RunCall {
     NdartsNet *net;
-    int64_t images;
-    const float *const *inputs;
-    float *const *outputs;
+    const NdartsArray *inputs, *outputs; /* as many as the net has */
 } RunCall;
+
+static bool check_input(const RtTensorInfo *info, const NdartsArray *input, int64_t images, Error *error) {
+    if (!input->data)
+        return error_set(error, ERROR_INPUT, "the input '%s' is NULL", info->name);
+    if (!has_images(info))
+        return error_set(error, ERROR_INPUT, "the input '%s' does not tell images apart", info->name);
+    return (input->rank > 0 && input->shape[0] == images) ||
+           error_set(error, ERROR_INPUT, "the input '%s' has another number of images than the first", info->name);
+}
 
 static bool check_run(const RunCall *c, Error *error) {
     if (!check_usable(c->net, error))
         return false;
     if (!c->net->has_weights)
         return error_set(error, ERROR_INPUT, "the net has no weights yet; ndarts_set_weights gives it some");
-    if (c->images < 1)
-        return error_set(error, ERROR_INPUT, "%lld images; at least 1 is needed", (long long)c->images);
-    for (int i = 0; i < ndarts_input_count(c->net); i++) {
-        const RtTensorInfo *info = rt_input_info_at(c->net->program, GRAPH_infer, i);
-        if (!c->inputs || !c->inputs[i])
-            return error_set(error, ERROR_INPUT, "the input '%s' is NULL", info->name);
-        if (!has_images(info))
-            return error_set(error, ERROR_INPUT, "the input '%s' does not tell images apart", info->name);
+    if (!c->inputs || !c->outputs)
+        return error_set(error, ERROR_INPUT, "the inputs or the outputs are NULL");
+    int64_t images = c->inputs[0].rank > 0 ? c->inputs[0].shape[0] : 1;
+    if (images < 1)
+        return error_set(error, ERROR_INPUT, "%lld images; at least 1 is needed", (long long)images);
+    for (int i = 0; i < ndarts_input_count(c->net); i++)
+        if (!check_input(rt_input_info_at(c->net->program, GRAPH_infer, i), &c->inputs[i], images, error))
+            return false;
+    return true;
+}
+
+/* One of the tensors that the net names itself. */
+static Tensor tensor_of(const RtTensorInfo *info, const NdartsArray *array) {
+    Tensor tensor = {.name = info->name, .type = (TensorType)array->type, .rank = array->rank, .data = array->data};
+    memcpy(tensor.shape, array->shape, sizeof tensor.shape);
+    return tensor;
+}
+
+static bool take_outputs(const RunCall *c, Tensor *outputs, Error *error) {
+    for (int i = 0; i < ndarts_output_count(c->net); i++) {
+        outputs[i] = tensor_of(rt_output_info_at(c->net->program, GRAPH_infer, i), &c->outputs[i]);
+        if (outputs[i].data && outputs[i].type != TENSOR_f32 && outputs[i].type != TENSOR_f64)
+            return error_set(error, ERROR_INPUT, "the output '%s' should be of type f32 or f64", outputs[i].name);
     }
-    return c->outputs || error_set(error, ERROR_INPUT, "the outputs are NULL");
+    return true;
 }
 
 static bool run_net(void *call, Error *error) {
@@ -276,20 +279,53 @@ static bool run_net(void *call, Error *error) {
         return false;
     int count = ndarts_input_count(c->net);
     Arena *arena = arena_create();
-    Tensor *inputs = ARENA_ARRAY(arena, Tensor, count);
-    for (int i = 0; i < count; i++) {
-        const RtTensorInfo *info = rt_input_info_at(c->net->program, GRAPH_infer, i);
-        inputs[i] = (Tensor){.name = info->name, .type = TENSOR_f32, .rank = info->rank, .data = (void *)c->inputs[i]};
-        memcpy(inputs[i].shape, info->shape, sizeof info->shape);
-        inputs[i].shape[0] = c->images;
-    }
-    bool ok = predict_run(c->net->program, inputs, c->outputs, error);
+    Tensor *inputs = ARENA_ARRAY(arena, Tensor, count),
+           *outputs = ARENA_ARRAY(arena, Tensor, ndarts_output_count(c->net));
+    for (int i = 0; i < count; i++)
+        inputs[i] = tensor_of(rt_input_info_at(c->net->program, GRAPH_infer, i), &c->inputs[i]);
+    bool ok = take_outputs(c, outputs, error) && predict_run(c->net->program, inputs, outputs, error);
+    arena_destroy(arena);
+    return ok;
+}
+
+NdartsStatus ndarts_run_arrays(NdartsNet *net, const NdartsArray *inputs, const NdartsArray *outputs, char **message) {
+    RunCall call = {net, inputs, outputs};
+    return guard_net(net, run_net, &call, message);
+}
+
+/* The same with arrays of f32 whose shapes are those of the net. */
+typedef struct ImagesCall {
+    NdartsNet *net;
+    int64_t images;
+    const float *const *inputs;
+    float *const *outputs;
+} ImagesCall;
+
+static NdartsArray array_of(const RtTensorInfo *info, int64_t images, const float *numbers) {
+    NdartsArray array = {.name = info->name, .type = NDARTS_f32, .rank = info->rank, .data = (void *)numbers};
+    memcpy(array.shape, info->shape, sizeof array.shape);
+    if (has_images(info))
+        array.shape[0] = images;
+    return array;
+}
+
+static bool run_images(void *call, Error *error) {
+    const ImagesCall *c = call;
+    const RtProgram *program = c->net->program;
+    Arena *arena = arena_create();
+    NdartsArray *inputs = ARENA_ARRAY(arena, NdartsArray, ndarts_input_count(c->net)),
+                *outputs = ARENA_ARRAY(arena, NdartsArray, ndarts_output_count(c->net));
+    for (int i = 0; i < ndarts_input_count(c->net); i++)
+        inputs[i] = array_of(rt_input_info_at(program, GRAPH_infer, i), c->images, c->inputs ? c->inputs[i] : NULL);
+    for (int i = 0; i < ndarts_output_count(c->net); i++)
+        outputs[i] = array_of(rt_output_info_at(program, GRAPH_infer, i), c->images, c->outputs ? c->outputs[i] : NULL);
+    bool ok = run_net(&(RunCall){c->net, inputs, outputs}, error);
     arena_destroy(arena);
     return ok;
 }
 
 NdartsStatus ndarts_run(NdartsNet *net, int64_t images, const float *const *inputs, float *const *outputs,
                         char **message) {
-    RunCall call = {net, images, inputs, outputs};
-    return guard_net(net, run_net, &call, message);
+    ImagesCall call = {net, images, inputs, outputs};
+    return guard_net(net, run_images, &call, message);
 }

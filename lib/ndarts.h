@@ -28,8 +28,9 @@ typedef struct NdartsNet NdartsNet;
 /* The numbers are the exit codes of the programs. */
 typedef enum NdartsStatus {
     NDARTS_OK = 0,
-    NDARTS_ERROR_INPUT = 1,  /* what was given is wrong: a file, a shape, an argument */
-    NDARTS_ERROR_MACHINE = 2 /* no memory, no device, no compiler, a failing disk */
+    NDARTS_ERROR_INPUT = 1,   /* what was given is wrong: a file, a shape, an argument */
+    NDARTS_ERROR_MACHINE = 2, /* no memory, no device, no compiler, a failing disk */
+    NDARTS_INTERRUPTED = 130  /* as was asked for; what was reached is saved */
 } NdartsStatus;
 
 typedef struct NdartsOptions {
@@ -37,15 +38,41 @@ typedef struct NdartsOptions {
     const char *device;      /* "cpu", "cuda", "cuda:N" or "auto"; NULL: what a module is for, the CPU for a text */
     int threads;             /* 0: one per core */
     int64_t batch;           /* of a text: images that go through together; 0: 16 */
-    int double_precision;    /* of a text: compute in double */
+    const char *precision;   /* of a text: "f32" (NULL too), "f64"; for a GPU "tf32", "bf16" too */
     const char *const *sets; /* of a text: "NAME=VALUE" each, as --set of the programs */
     int set_count;
+    const char *text;    /* what is compiled instead of the file, which then only names it: a text, whose imports are
+                            looked for in the library only, or textual IR; or NULL */
+    const char *network; /* which of several networks or experiments of the text is meant; NULL: the first of search,
+                            train and network main */
 } NdartsOptions;
 
 enum { NDARTS_MAX_RANK = 8 };
 
+typedef enum NdartsType {
+    NDARTS_f32,
+    NDARTS_f64,
+    NDARTS_f16,
+    NDARTS_bf16,
+    NDARTS_i64,
+    NDARTS_i32,
+    NDARTS_u8,
+    NDARTS_bool
+} NdartsType;
+
+/* Numbers of the caller, row-major: weights as PyTorch's state_dict has them, activations N x C x H x W. */
+typedef struct NdartsArray {
+    const char *name;
+    NdartsType type;
+    int rank;
+    int64_t shape[NDARTS_MAX_RANK];
+    void *data;
+} NdartsArray;
+
+/* What a net has. */
 typedef struct NdartsTensor {
     const char *name; /* the net's own */
+    NdartsType type;
     int rank;
     int64_t shape[NDARTS_MAX_RANK]; /* activations N x C x H x W; -1 is the number of images */
     int64_t size;                   /* numbers of one image */
@@ -67,6 +94,15 @@ void ndarts_close(NdartsNet *net); /* NULL is allowed */
  * and the net stays as it was. A module may have its weights inside; then this is not needed. */
 NdartsStatus ndarts_set_weights(NdartsNet *net, const char *path, char **message);
 int ndarts_has_weights(NdartsNet *net);
+/* The same from memory; of any type of float. */
+NdartsStatus ndarts_set_parameters(NdartsNet *net, const NdartsArray *arrays, int count, char **message);
+/* Instead of given weights those that a training begins with, as the seed draws them. */
+NdartsStatus ndarts_initialize(NdartsNet *net, uint64_t seed, char **message);
+/* Weights and running statistics by their PyTorch names; index counts from 0. */
+int ndarts_parameter_count(const NdartsNet *net);
+NdartsStatus ndarts_parameter(const NdartsNet *net, int index, NdartsTensor *tensor);
+/* Copies its numbers, of its type. */
+NdartsStatus ndarts_get_parameter(NdartsNet *net, int index, void *numbers, char **message);
 
 /* Images that go through together; ndarts_run takes any number of them. */
 int64_t ndarts_batch(const NdartsNet *net);
@@ -81,6 +117,40 @@ NdartsStatus ndarts_output(const NdartsNet *net, int index, NdartsTensor *tensor
  * not wanted. */
 NdartsStatus ndarts_run(NdartsNet *net, int64_t images, const float *const *inputs, float *const *outputs,
                         char **message);
+
+/* The same for arrays with types and shapes, one for each input and each output: inputs of any type of number, outputs
+ * f32 or f64, whose shapes do not matter; data NULL: not wanted. */
+NdartsStatus ndarts_run_arrays(NdartsNet *net, const NdartsArray *inputs, const NdartsArray *outputs, char **message);
+
+/* ---- texts ----
+ * All take a text as ndarts_open does, and give back another, which the caller frees with ndarts_free; NULL on failure.
+ */
+
+/* A form of the text: "ast", "ir", "stages", "plan", "c", "cu" or "dot", as `ndartsc --emit` has them. graph: of which
+ * step ("infer", "train", "search-weights", ...); NULL: what the text is for, and of "ir" and "dot" the network as the
+ * text describes it. after: instead, the IR as it is behind the pass of that name, for each graph; form
+ * is "ir" then. form NULL: "ir". */
+NdartsStatus ndarts_ir(const char *path, const NdartsOptions *options, const char *form, const char *graph,
+                       const char *after, char **result, char **message);
+/* The size of a network and what it computes, a JSON object. */
+NdartsStatus ndarts_stats(const char *path, const NdartsOptions *options, char **json, char **message);
+/* The cells of a genotype's network as an SVG document; it takes Graphviz. */
+NdartsStatus ndarts_draw(const char *path, const NdartsOptions *options, char **svg, char **message);
+
+typedef struct NdartsDerive {
+    size_t size;               /* sizeof(NdartsDerive) */
+    const char *path;          /* a checkpoint, a safetensors file, an alphas.jsonl, a search's folder; or */
+    const NdartsArray *arrays; /* architecture parameters by their names; path is NULL then */
+    int array_count;
+    const char *spec;      /* the search that they are of; NULL: what the file says, else the cells of DARTS */
+    const char *spec_text; /* instead of that file, as NdartsOptions.text; or NULL */
+    const char *name;      /* what the genotype is called; NULL: as the file */
+    int keep_ops;          /* 0; or a space of so many candidates on each edge instead of a genotype */
+    int64_t epoch;         /* which line of an alphas.jsonl; -1: the last */
+} NdartsDerive;
+
+/* The genotype of architecture parameters, as a text. */
+NdartsStatus ndarts_derive(const NdartsDerive *derive, char **text, char **message);
 
 #ifdef __cplusplus
 }

@@ -6,12 +6,12 @@
 set -euo pipefail
 
 packages=(gcc g++ clang cmake ninja-build flex bison libjansson-dev zlib1g-dev libcmocka-dev graphviz libzip-dev
-    libprotobuf-c-dev protobuf-c-compiler libjpeg62-turbo-dev libpng-dev libwebp-dev libgif-dev libtiff-dev dataset-fashion-mnist gnuplot-nox python3 clang-format pkgconf
-    locales libopenmpi-dev openmpi-bin)
+    libprotobuf-c-dev protobuf-c-compiler libjpeg62-turbo-dev libpng-dev libwebp-dev libgif-dev libtiff-dev dataset-fashion-mnist gnuplot-nox python3 python3-venv python3-numpy clang-format
+    pkgconf locales libopenmpi-dev openmpi-bin)
 for option in "$@"; do
     case $option in
     --browser) packages+=(chromium) ;;
-    --peers) packages+=(chromium python3-venv) ;;
+    --peers) packages+=(chromium) ;;
     *) echo "install_deps: unknown option '$option'; it has --browser and --peers" >&2; exit 1 ;;
     esac
 done

@@ -45,7 +45,5 @@ int emit_methods(const Options *line);
 int emit_run(Emission *emission);
 /* --emit=resources of a .cubin; the exit code. */
 int resources_run(const Emission *emission);
-/* --emit=stats of a module. */
-void emit_stats(const IrModule *module, bool json, Str *out);
 
 #endif

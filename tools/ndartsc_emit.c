@@ -150,15 +150,9 @@ static const char *graphs_dot(EmitJob *job) {
 
 /* The cells of a text that a genotype makes, unless its step graphs are asked for. */
 static const char *cells_dot(const EmitJob *job) {
-    Arena *arena = job->o->arena;
     if (str_ends_with(job->o->input, ".ir") || wants_passes(job->o))
         return NULL;
-    const GenotypeCell *cells[2];
-    int count = 0;
-    for (int reduction = 0; reduction < 2; reduction++)
-        if ((cells[count] = genotype_read_cell(arena, job->text.module, reduction)))
-            count++;
-    return count ? genotype_dot_all(arena, job->text.module->name, count, cells) : NULL;
+    return genotype_dot_network(job->o->arena, job->text.module);
 }
 
 /* Graphviz makes a document of each graph; in one file there can be one. */
@@ -181,7 +175,7 @@ static bool emit_drawing(EmitJob *job) {
 
 static bool emit_statistics(EmitJob *job) {
     Str text = str_create(job->o->arena);
-    emit_stats(job->text.module, job->o->line->json, &text);
+    ir_print_stats(job->text.module, job->o->line->json, &text);
     return write_text(job, text.data);
 }
 

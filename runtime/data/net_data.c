@@ -19,7 +19,7 @@ const char *net_data_expression(Arena *arena, const char *data) {
 }
 
 static IrModule *parse_data(Arena *arena, const char *data, Error *error) {
-    IrModule *module = frontend_parse_data(arena, net_data_expression(arena, data), diag_create(arena, stderr));
+    IrModule *module = frontend_parse_data(arena, net_data_expression(arena, data), diag_create(arena, diag_stream()));
     if (!module)
         error_set(error, ERROR_INPUT, "--data %s: expected SOURCE(\"PATH\"), as in cifar10(\"data/cifar-10\")", data);
     return module;

@@ -12,6 +12,16 @@
 
 /* ---- text -> module ---- */
 
+static bool is_ir(const RtProgramOptions *o) {
+    return o->text ? file_kind(o->text, strlen(o->text)) == FILE_ir : str_ends_with(o->path, ".ir");
+}
+
+static const SourceFile *given_source(Arena *arena, const RtProgramOptions *o) {
+    SourceFile *source = ARENA_NEW(arena, SourceFile);
+    *source = (SourceFile){o->path, o->text, strlen(o->text)};
+    return source;
+}
+
 static IrModule *parse_ir(const Compilation *c, Error *error) {
     const RtProgramOptions *o = c->options;
     if (o->set_count > 0 || o->entry) {
@@ -22,7 +32,8 @@ static IrModule *parse_ir(const Compilation *c, Error *error) {
         error_set(error, ERROR_INPUT, "%s: a recipe is for texts in the language, not for IR", o->path);
         return NULL;
     }
-    const SourceFile *source = frontend_files_read(o->files, c->arena, o->path, IR_MOST_BYTES, false, error);
+    const SourceFile *source = o->text ? given_source(c->arena, o)
+                                       : frontend_files_read(o->files, c->arena, o->path, IR_MOST_BYTES, false, error);
     return source && file_expect(o->path, source->text, source->size, FILE_ir, "a printed graph", error)
                ? ir_parse_module(c->arena, source, c->diag)
                : NULL;
@@ -35,6 +46,7 @@ static IrModule *parse_text(const Compilation *c, Error *error) {
                                 .entry = o->entry,
                                 .prefer = o->prefer,
                                 .recipe = o->recipe,
+                                .text = o->text,
                                 .files = o->files,
                                 .library = installed_library(c->arena),
                                 .look_at = o->look_at};
@@ -43,7 +55,7 @@ static IrModule *parse_text(const Compilation *c, Error *error) {
 
 bool compilation_load(Compilation *c, Error *error) {
     c->diag = diag_create(c->arena, diag_stream());
-    c->module = str_ends_with(c->options->path, ".ir") ? parse_ir(c, error) : parse_text(c, error);
+    c->module = is_ir(c->options) ? parse_ir(c, error) : parse_text(c, error);
     c->at = c->module ? ir_graph_find(c->module, "forward") : NULL;
     return c->module && !error->kind && !diag_count_errors(c->diag);
 }
@@ -164,7 +176,7 @@ PassContext compilation_passes(const Compilation *c, GraphKind kind, const RtBui
     ctx.fed_stream_count = o->fed_stream_count;
     ctx.grad_output_loss = o->grad_output_loss;
     ctx.input_gradient = o->input_gradient;
-    ctx.out = diag_stream();
+    ctx.out = c->passes.out ? c->passes.out : diag_stream();
     return ctx;
 }
 

@@ -16,21 +16,28 @@ RtProgram *predict_open(const RtProgramOptions *options, Error *error) {
     return NULL;
 }
 
-static void take_outputs(const RtProgram *p, int64_t first, int64_t count, float *const *outputs, Arena *arena) {
+static void take_numbers(const Tensor *part, const Tensor *to, int64_t at) {
+    int64_t elements = tensor_count(part);
+    if (to->type == TENSOR_f64)
+        for (int64_t k = 0; k < elements; k++)
+            ((double *)to->data)[at + k] = tensor_get(part, k);
+    else
+        for (int64_t k = 0; k < elements; k++)
+            ((float *)to->data)[at + k] = (float)tensor_get(part, k);
+}
+
+static void take_outputs(const RtProgram *p, int64_t first, int64_t count, const Tensor *outputs, Arena *arena) {
     for (int i = 0; i < rt_output_count(p, GRAPH_infer); i++) {
         const RtTensorInfo *info = rt_output_info_at(p, GRAPH_infer, i);
-        if (!outputs[i])
+        if (!outputs[i].data)
             continue;
         Tensor part = rt_output_get(p, GRAPH_infer, info->name, arena);
-        int64_t elements = tensor_count(&part);
         bool of_images = info->rank > 0 && info->shape[0] == -1;
-        float *to = outputs[i] + (of_images ? first * (elements / count) : 0);
-        for (int64_t k = 0; k < elements; k++)
-            to[k] = (float)tensor_get(&part, k);
+        take_numbers(&part, &outputs[i], of_images ? first * (tensor_count(&part) / count) : 0);
     }
 }
 
-static bool run_batch(RtProgram *p, const Tensor *inputs, int64_t first, int64_t count, float *const *outputs,
+static bool run_batch(RtProgram *p, const Tensor *inputs, int64_t first, int64_t count, const Tensor *outputs,
                       Arena *arena, Error *error) {
     int input_count = rt_input_count(p, GRAPH_infer);
     RtInput *packed = ARENA_ARRAY(arena, RtInput, input_count);
@@ -51,7 +58,7 @@ static bool run_batch(RtProgram *p, const Tensor *inputs, int64_t first, int64_t
     return true;
 }
 
-bool predict_run(RtProgram *p, const Tensor *inputs, float *const *outputs, Error *error) {
+bool predict_run(RtProgram *p, const Tensor *inputs, const Tensor *outputs, Error *error) {
     int64_t images = inputs[0].shape[0], batch = rt_program_batch(p);
     bool ok = true;
     for (int64_t first = 0; ok && first < images; first += batch) {
@@ -70,8 +77,8 @@ bool predict_check(const RtProgram *p, const char *net, Error *error) {
 bool predict_logits(RtProgram *p, const Tensor *images, float *logits, Error *error) {
     Arena *arena = arena_create();
     const RtTensorInfo *info = rt_output_info(p, GRAPH_infer, "logits");
-    float **outputs = ARENA_ARRAY(arena, float *, rt_output_count(p, GRAPH_infer));
-    outputs[info - rt_output_info_at(p, GRAPH_infer, 0)] = logits;
+    Tensor *outputs = ARENA_ARRAY(arena, Tensor, rt_output_count(p, GRAPH_infer));
+    outputs[info - rt_output_info_at(p, GRAPH_infer, 0)] = (Tensor){.type = TENSOR_f32, .data = logits};
     bool ok = predict_run(p, images, outputs, error);
     arena_destroy(arena);
     return ok;

@@ -8,9 +8,9 @@
 /* Opens a text, IR or a module for prediction: the graph `infer` alone, which a module must have. */
 RtProgram *predict_open(const RtProgramOptions *options, Error *error);
 /* inputs: one per input of the graph `infer`, in its order, each with the same number of images; names are for
- * messages. outputs: where the numbers of each output go, all images one after the other; NULL for one that is not
- * wanted. */
-bool predict_run(RtProgram *program, const Tensor *inputs, float *const *outputs, Error *error);
+ * messages. outputs: where the numbers of each output go, as f32 or f64 by its type, all images one after the other; data
+ * NULL for one that is not wanted. */
+bool predict_run(RtProgram *program, const Tensor *inputs, const Tensor *outputs, Error *error);
 /* Whether the network has one input, and the output "logits" among whatever else it gives. */
 bool predict_check(const RtProgram *program, const char *net, Error *error);
 /* Of such a network: the logits of images, one after the other. */

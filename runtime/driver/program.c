@@ -127,15 +127,16 @@ static int choose_threads(const RtProgramOptions *o) {
 }
 
 RtProgram *rt_program_open(const RtProgramOptions *options, Error *error) {
-    if (rt_is_module_file(options->path) && options->set_count > 0) {
+    bool is_module = !options->text && rt_is_module_file(options->path);
+    if (is_module && options->set_count > 0) {
         error_set(error, ERROR_INPUT, "%s: --set is for texts in the language, not for a module", options->path);
         return NULL;
     }
-    if (rt_is_module_file(options->path) && options->ranks) {
+    if (is_module && options->ranks) {
         error_set(error, ERROR_INPUT, "%s is a module of one process; several ranks need its text", options->path);
         return NULL;
     }
-    if (rt_is_module_file(options->path))
+    if (is_module)
         return rt_program_load_on(options->device, options->path, options->threads, options->seed, error);
     RtProgram *p = create(options->device, choose_threads(options), error);
     if (p)

@@ -35,10 +35,12 @@ typedef struct RtProgram RtProgram;
 enum { RT_VECTOR_HOST = -1 };
 
 typedef struct RtProgramOptions {
-    const char *path;   /* a text ("-" is standard input), IR, or a module file, for which only device, seed and
+    const char *path;  /* a text ("-" is standard input), IR, or a module file, for which only device, seed and
                                 threads matter */
-    const char *entry;  /* FrontendOptions.entry: which of several experiments or networks of the text it is; or NULL */
-    const char *prefer; /* FrontendOptions.prefer: which of several experiments of the text is meant; or NULL */
+    const char *text;  /* what is compiled instead of the file path, which then only names it: a text, whose imports are
+                           looked for in the library only, or IR; or NULL */
+    const char *entry; /* FrontendOptions.entry: which of several experiments or networks of the text it is; or NULL */
+    const char *prefer;   /* FrontendOptions.prefer: which of several experiments of the text is meant; or NULL */
     FrontendFiles *files; /* FrontendOptions.files: what was read before; or NULL */
     const char *recipe;   /* FrontendOptions.recipe: a text whose training is applied to what path defines; or NULL */
     FrontendLookAt

@@ -186,7 +186,7 @@ IrModule *checkpoint_parse_settings(Arena *arena, const char *path, const char *
     SourceFile source = {.path = path, .text = text, .size = strlen(text)};
     SourceFile *kept = ARENA_NEW(arena, SourceFile);
     *kept = source;
-    IrModule *module = ir_parse_module(arena, kept, diag_create(arena, stderr));
+    IrModule *module = ir_parse_module(arena, kept, diag_create(arena, diag_stream()));
     if (!module)
         error_set(error, ERROR_INPUT, "%s: corrupted checkpoint: its settings cannot be read", path);
     return module;

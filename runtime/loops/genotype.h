@@ -45,10 +45,12 @@ bool genotype_build(Arena *arena, const IrModule *settings, const char *name, co
 /* What a genotype is derived from (genotype_derive.c). */
 typedef struct GenotypeSource {
     const char *file; /* a checkpoint, a file of architecture parameters, an alphas.jsonl, or a search's folder */
-    const char *spec, *name; /* the search they belong to, what it is called; NULL: what the file says */
-    int keep_ops;            /* a space with so many candidates on an edge; 0: a genotype */
-    int64_t epoch;           /* line of an alphas.jsonl; -1: the last */
-    const char *const *sets; /* of spec */
+    const TensorFile *tensors; /* architecture parameters instead of the file's, which then only names them; or NULL */
+    const char *spec, *name;   /* the search they belong to, what it is called; NULL: what the file says */
+    const char *spec_text;     /* RtProgramOptions.text of spec; or NULL */
+    int keep_ops;              /* a space with so many candidates on an edge; 0: a genotype */
+    int64_t epoch;             /* line of an alphas.jsonl; -1: the last */
+    const char *const *sets;   /* of spec */
     int set_count;
     FrontendFiles *files; /* where texts are read from; or NULL */
 } GenotypeSource;
@@ -62,6 +64,8 @@ bool genotype_check(Arena *arena, const IrModule *settings, const char *name, Fr
 const char *genotype_dot(Arena *arena, const char *name, const GenotypeCell *cell);
 /* Several in one drawing, from the top down. */
 const char *genotype_dot_all(Arena *arena, const char *name, int count, const GenotypeCell *const *cells);
+/* The cells of a network that a genotype makes, as genotype_read_cell finds them; NULL when it has none. */
+const char *genotype_dot_network(Arena *arena, const IrModule *module);
 /* "#rrggbb", as in those drawings. */
 const char *genotype_operation_colour(const char *operation);
 /* FOLDER/CELL.dot of every cell: normal.dot, reduce.dot. */

@@ -32,8 +32,9 @@ static IrModule *darts_settings(Arena *arena, int64_t width) {
 }
 
 static IrModule *spec_settings(Arena *arena, const GenotypeSource *o, Error *error) {
-    FrontendOptions options = {.sets = o->sets, .set_count = o->set_count, .library = installed_library(arena)};
-    Diag *diag = diag_create(arena, stderr);
+    FrontendOptions options = {
+        .sets = o->sets, .set_count = o->set_count, .library = installed_library(arena), .text = o->spec_text};
+    Diag *diag = diag_create(arena, diag_stream());
     IrModule *module = frontend_load(arena, o->spec, &options, diag, error);
     if (!module)
         error_set(error, ERROR_INPUT, "%s: %d mistakes", o->spec, diag_count_errors(diag));
@@ -188,7 +189,7 @@ static IrModule *choose_settings(Arena *arena, const GenotypeSource *o, const Te
     if (text)
         return checkpoint_parse_settings(arena, o->file, text, error);
     if (network)
-        return ir_read_module(arena, network, diag_create(arena, stderr), error);
+        return ir_read_module(arena, network, diag_create(arena, diag_stream()), error);
     const Tensor *t = tensor_find(file, "alphas_normal");
     *guessed = true;
     return darts_settings(arena, t && t->rank == 2 ? t->shape[1] : 7);
@@ -210,8 +211,11 @@ static bool derive_file(Arena *arena, const GenotypeSource *o, Genotype *genotyp
     TensorFile file = {0};
     Tensor *alphas = NULL, *betas = NULL;
     int count = 0;
-    bool lines = str_ends_with(o->file, ".jsonl"), guessed = false;
-    bool ok = lines ? read_lines(arena, o, &file, error) : read_tensors(arena, o->file, &file, error);
+    bool lines = !o->tensors && str_ends_with(o->file, ".jsonl"), guessed = false, ok = true;
+    if (o->tensors)
+        file = *o->tensors;
+    else
+        ok = lines ? read_lines(arena, o, &file, error) : read_tensors(arena, o->file, &file, error);
     IrModule *settings = ok ? choose_settings(arena, o, &file, &guessed, error) : NULL;
     ok = settings && find_alphas(arena, o, &file, settings, &alphas, &betas, &count, error);
     const GenotypeValues values = {.tensors = alphas, .betas = betas, .count = count, .are_weights = lines};
@@ -221,7 +225,8 @@ static bool derive_file(Arena *arena, const GenotypeSource *o, Genotype *genotyp
         ok = ok && genotype_build(arena, settings, o->name ? o->name : default_name(arena, o->file), &values, o->files,
                                   genotype, error);
     if (!ok && guessed)
-        fprintf(stderr, "note: the space was taken to be that of DARTS; --spec SPEC.nd says of what search they are\n");
+        fprintf(diag_stream(),
+                "note: the space was taken to be that of DARTS; --spec SPEC.nd says of what search they are\n");
     return ok;
 }
 
@@ -229,7 +234,7 @@ static bool derive_file(Arena *arena, const GenotypeSource *o, Genotype *genotyp
 bool genotype_derive(Arena *arena, const GenotypeSource *o, Genotype *genotype, Error *error) {
     struct stat status;
     GenotypeSource source = *o;
-    if (stat(o->file, &status) == 0 && S_ISDIR(status.st_mode)) {
+    if (!o->tensors && stat(o->file, &status) == 0 && S_ISDIR(status.st_mode)) {
         size_t length = strlen(o->file);
         while (length > 1 && o->file[length - 1] == '/')
             length--;

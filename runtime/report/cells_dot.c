@@ -91,6 +91,15 @@ const char *genotype_dot_all(Arena *arena, const char *name, int count, const Ge
     return out.data;
 }
 
+const char *genotype_dot_network(Arena *arena, const IrModule *module) {
+    const GenotypeCell *cells[2];
+    int count = 0;
+    for (int reduction = 0; reduction < 2; reduction++)
+        if ((cells[count] = genotype_read_cell(arena, module, reduction)))
+            count++;
+    return count ? genotype_dot_all(arena, module->name, count, cells) : NULL;
+}
+
 static bool write_cell(Arena *arena, const char *folder, const GenotypeCell *cell, Error *error) {
     const char *text = genotype_dot(arena, cell->name, cell);
     return file_write_atomic(arena_printf(arena, "%s/%s.dot", folder, cell->name), text, strlen(text), error);

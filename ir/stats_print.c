@@ -1,7 +1,5 @@
-/* ndartsc_stats.c: --emit=stats: the size of a network and what it computes, by the honest count and by the two
+/* stats_print.c: --emit=stats: the size of a network and what it computes, by the honest count and by the two
  * conventions of the published table, which add batch norm at 2 and at 4 per element. */
-#include "tools/ndartsc.h"
-
 #include "base/json.h"
 #include "ir/stats.h"
 
@@ -12,7 +10,7 @@ typedef struct Row {
     int64_t value;
 } Row;
 
-void emit_stats(const IrModule *module, bool json, Str *out) {
+void ir_print_stats(const IrModule *module, bool json, Str *out) {
     IrStats s = ir_count_stats(ir_graph_find(module, "forward"));
     int64_t products = s.conv_macs + s.linear_macs;
     const Row rows[] = {

@@ -1,0 +1,128 @@
+"""A compiled network: images in, logits out."""
+import os
+import weakref
+from ctypes import byref, c_void_p
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
+
+import numpy as np
+
+from . import _library as lib
+from ._errors import InputError
+
+
+class Tensor(NamedTuple):
+    """What a net takes, gives or has: -1 in a shape is the number of images."""
+    name: str
+    shape: Tuple[int, ...]
+    dtype: np.dtype
+
+
+def _describe(function: str, net: c_void_p, index: int) -> Tensor:
+    info = lib.TensorInfo()
+    getattr(lib.library, function)(net, index, byref(info))
+    return Tensor(info.name.decode(), tuple(info.shape[:info.rank]), lib.DTYPES[info.type])
+
+
+class Net:
+    """A network made by `compile`. Calls of one net wait for each other, calls of several run side by side, also in
+    threads: the GIL is free meanwhile. Results are the same bits for any number of threads."""
+
+    def __init__(self, handle: c_void_p):
+        self._handle = handle
+        self._finalizer = weakref.finalize(self, lib.library.ndarts_close, handle)
+
+    def _list(self, what: str) -> List[Tensor]:
+        count = getattr(lib.library, f'ndarts_{what}_count')(self._handle)
+        return [_describe(f'ndarts_{what}', self._handle, i) for i in range(count)]
+
+    @property
+    def inputs(self) -> List[Tensor]:
+        """What it takes: [('input', (-1, C, H, W), float32)]."""
+        return self._list('input')
+
+    @property
+    def outputs(self) -> List[Tensor]:
+        """What it gives: [('logits', (-1, classes), float32)]."""
+        return self._list('output')
+
+    @property
+    def parameters(self) -> List[Tensor]:
+        """Weights and running statistics, by their PyTorch names and shapes."""
+        return self._list('parameter')
+
+    @property
+    def batch(self) -> int:
+        """How many images go through together; a call takes any number of them."""
+        return lib.library.ndarts_batch(self._handle)
+
+    def __call__(self, *inputs: Any) -> Union[np.ndarray, Dict[str, np.ndarray]]:
+        """Images, N x C x H x W, normalised as in training, to logits, N x classes, in evaluation mode. Arrays of numpy, or
+        tensors of whoever has DLPack; of a net with several outputs a dict by their names."""
+        wanted, given = self.inputs, self.outputs
+        if len(inputs) != len(wanted):
+            raise InputError(f'the net takes {len(wanted)} arrays: {", ".join(t.name for t in wanted)}; found {len(inputs)}')
+        arrays, kept = lib.to_arrays({tensor.name: value for tensor, value in zip(wanted, inputs)})
+        images = kept[0].shape[0] if kept[0].ndim else 1
+        results = {t.name: np.empty([images if n == -1 else n for n in t.shape], t.dtype) for t in given}
+        outputs, _ = lib.to_arrays(results)
+        lib.call('ndarts_run_arrays', self._handle, arrays, outputs)
+        return results if len(results) > 1 else next(iter(results.values()))
+
+    def state_dict(self) -> Dict[str, np.ndarray]:
+        """Copies of all weights and running statistics, with the names and shapes of PyTorch's state_dict."""
+        state = {}
+        for index, tensor in enumerate(self.parameters):
+            numbers = np.empty(tensor.shape, tensor.dtype)
+            lib.call('ndarts_get_parameter', self._handle, index, numbers.ctypes.data)
+            state[tensor.name] = numbers
+        return state
+
+    def load_state_dict(self, state: Union[lib.PathOrText, Mapping[str, Any]]) -> 'Net':
+        """Takes all weights and statistics by their names: of a dict of arrays or tensors, as torch.load gives it, or of a
+        safetensors file. What is missing, left over or of another shape is listed in the InputError, and nothing is
+        changed then."""
+        if isinstance(state, (str, os.PathLike)):
+            lib.call('ndarts_set_weights', self._handle, os.fsencode(state))
+        else:
+            arrays, _kept = lib.to_arrays(state)
+            lib.call('ndarts_set_parameters', self._handle, arrays, len(arrays))
+        return self
+
+    def close(self) -> None:
+        """Gives its memory back now instead of when the net is no longer used. It must be the net's last call."""
+        self._finalizer()
+
+    def __enter__(self) -> 'Net':
+        return self
+
+    def __exit__(self, *_exception: Any) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        shape = lambda tensors: ', '.join(f'{t.name} {list(t.shape)}' for t in tensors)
+        return f'<ndarts.Net {shape(self.inputs)} -> {shape(self.outputs)}>'
+
+
+def compile(path_or_text: lib.PathOrText, *, batch: int = 16, device: Optional[str] = None, precision: str = 'f32',
+            threads: int = 0, set: Optional[lib.Settings] = None, network: Optional[str] = None,
+            weights: Union[None, lib.PathOrText, Mapping[str, Any]] = None, seed: int = 0) -> Net:
+    """Compiles a network for inference, or finds it in the cache.
+
+    path_or_text: a text of the language (its path, or itself), textual IR (.ir), or a module (.so, .cubin) for which only
+        device, threads and weights matter. A path that is not there is looked for in library_folder().
+    batch: how many images go through together; a call takes any number.
+    device: "cpu" (the default of texts), "cuda", "cuda:N", "auto". precision: "f32", "f64"; on a GPU "tf32", "bf16" too.
+    threads: 0 for one per core. set: parameters of the text by their names, {"C": 16, "layers": 8}.
+    network: which of several networks of the text. weights: as load_state_dict takes them; else they are drawn, as a
+        training begins, from seed.
+    """
+    path, text = lib.split(path_or_text)
+    handle = c_void_p()
+    options = lib.options(text, set, batch=batch, device=device, precision=precision, threads=threads, network=network)
+    lib.call('ndarts_open', path, byref(options), byref(handle))
+    net = Net(handle)
+    if weights is not None:
+        net.load_state_dict(weights)
+    elif not lib.library.ndarts_has_weights(handle):
+        lib.call('ndarts_initialize', handle, seed)
+    return net
