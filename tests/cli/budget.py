@@ -104,4 +104,4 @@ def test_mistakes():
 
 
 if __name__ == '__main__':
-    sys.exit(main([test_too_small, test_same_results, test_filled, test_mistakes]))
+    sys.exit(main([test_too_small, test_mistakes], thorough=[test_same_results, test_filled]))
