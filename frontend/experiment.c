@@ -115,13 +115,13 @@ static void set_space(Lower *l, Frame *f, const Ast *experiment) {
 }
 
 static const char *const search_names[] = {
-    "space",     "network",       "data",  "split",     "limit",      "class_weights", "epochs",
-    "batch",     "frozen_epochs", "seed",  "order",     "weights",    "alphas",        "noise",
-    "drop_path", "method",        "first", "clip_over", "eigenvalue", "early_stop",    "paired_draws"};
-static const char *const train_names[] = {"network",  "data",           "limit",     "epochs",          "batch",
-                                          "seed",     "weights",        "drop_path", "label_smoothing", "class_weights",
-                                          "hold_out", "warm_up",        "ema",       "ema_warm_up",     "mixup",
-                                          "cutmix",   "mix_probability"};
+    "space",         "network",   "data",       "split",      "limit",        "class_weights", "epochs",    "batch",
+    "frozen_epochs", "seed",      "order",      "weights",    "alphas",       "noise",         "drop_path", "method",
+    "first",         "clip_over", "eigenvalue", "early_stop", "paired_draws", "batch_norm"};
+static const char *const train_names[] = {
+    "network", "data",        "limit",           "epochs",        "batch",           "seed",
+    "weights", "drop_path",   "label_smoothing", "class_weights", "hold_out",        "warm_up",
+    "ema",     "ema_warm_up", "mixup",           "cutmix",        "mix_probability", "batch_norm"};
 enum {
     SEARCH_NAMES = sizeof search_names / sizeof search_names[0],
     TRAIN_NAMES = sizeof train_names / sizeof train_names[0]

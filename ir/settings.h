@@ -74,6 +74,8 @@ typedef struct Settings {
 /* settings_read.c. What a value of the wrong type stands for is as if it were not there. */
 Settings settings_read(const IrModule *module);
 bool settings_are_of(const Settings *settings, const char *kind); /* "search", "train" or "network" */
+/* Of several ranks, whether each has batch norm's statistics of its own images. */
+bool settings_batch_norm_is_local(const Settings *settings);
 /* The step graph that moves the alphas: search-alphas, or search-second of a search of second order. */
 GraphKind settings_alphas_graph(const Settings *settings);
 /* Of the search or the training. */

@@ -111,6 +111,11 @@ bool settings_are_of(const Settings *s, const char *kind) {
     return str_equal(s->network.kind ? s->network.kind : "network", kind);
 }
 
+bool settings_batch_norm_is_local(const Settings *s) {
+    static const char local[] = "local";
+    return str_equal(s->search.batch_norm, local) || str_equal(s->train.batch_norm, local);
+}
+
 GraphKind settings_alphas_graph(const Settings *s) {
     return str_equal(s->search.order, "second") ? GRAPH_search_second : GRAPH_search_alphas;
 }

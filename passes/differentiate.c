@@ -77,6 +77,17 @@ static void propagate(Gradients *gradients, IrNode *loss) {
     gradients_settle(gradients, loss);
 }
 
+/* What a rank has for itself the others have no part in: the gradient of it is a sum over its own images too. */
+static bool *find_own(const IrGraph *g, Arena *arena) {
+    bool *own = ARENA_ARRAY(arena, bool, g->next_id);
+    for (const IrNode *n = g->first; n; n = n->next) {
+        own[n->id] = ir_attr_get_int(n, "own", 0);
+        for (int i = 0; i < n->input_count && !ir_type_has_dim(&n->type, IR_DIM_N); i++)
+            own[n->id] = own[n->id] || own[n->inputs[i]->id];
+    }
+    return own;
+}
+
 /* Numbers the graph. */
 static Gradients start(PassContext *ctx, IrGraph *g) {
     const IrCondition *needed = ir_find_conditions(g, ctx->arena);
@@ -86,6 +97,7 @@ static Gradients start(PassContext *ctx, IrGraph *g) {
                        .needed = needed,
                        .sum = ARENA_ARRAY(ctx->arena, IrNode *, count),
                        .wanted = ARENA_ARRAY(ctx->arena, bool, count),
+                       .own = find_own(g, ctx->arena),
                        .source = ARENA_ARRAY(ctx->arena, bool, count)};
 }
 

@@ -44,14 +44,14 @@ IrNode *expand_draw(Expander *e, const ExpandFrame *frame, const IrNode *n, cons
 /* Likewise of the stream of that name. */
 IrNode *expand_stream(Expander *e, const char *stream, const char *distribution, IrType type, IrNode *keep);
 
-/* How many elements share one statistic: batch * positions, as a run-time f32[]. */
-IrNode *expand_element_count(Expander *e, double positions);
-/* Mean and variance over the leading axes of x, from one pass over it:
+/* How many elements share one statistic: batch * positions, as a run-time f32[]; own: of several ranks, in this one. */
+IrNode *expand_element_count(Expander *e, double positions, bool own);
+/* Mean and variance over the leading axes of x, of this rank's images or of all, from one pass over it:
  *     mean = sum(x) / n, variance = max(sum(x * x) / n - mean * mean, 0) */
 typedef struct ExpandMoments {
     IrNode *n, *mean, *variance;
     IrNode *unbiased; /* variance * n / max(n - 1, 1) */
 } ExpandMoments;
-ExpandMoments expand_moments(Expander *e, IrNode *x, int axes);
+ExpandMoments expand_moments(Expander *e, IrNode *x, int axes, bool own);
 
 #endif

@@ -1,20 +1,27 @@
 /* expand_norm.c: batch norm, softmax and cross entropy as arithmetic on primitives. */
 #include "passes/expand.h"
 
-IrNode *expand_element_count(Expander *e, double positions) {
-    IrNode *batch = ir_scalar(&e->b, "batch");
+IrNode *expand_element_count(Expander *e, double positions, bool own) {
+    IrNode *batch = ir_scalar(&e->b, own ? "own_batch" : "batch");
     return positions == 1 ? batch : rewrite_binary(&e->b, OP_mul, batch, ir_constant(&e->b, positions));
 }
 
-ExpandMoments expand_moments(Expander *e, IrNode *x, int axes) {
+/* Over the axes in front. */
+static IrNode *sum_images(IrBuilder *b, IrNode *x, int axes, bool own) {
+    static const int64_t in_front[IR_MAX_RANK] = {0, 1, 2, 3};
+    IrAttr attrs[] = {ir_attr_ints("axes", axes, in_front), ir_attr_bool("own", true)};
+    return ir_build1(b, OP_reduce_sum, x, own ? 2 : 1, attrs);
+}
+
+ExpandMoments expand_moments(Expander *e, IrNode *x, int axes, bool own) {
     IrBuilder *b = &e->b;
     double positions = 1;
     for (int i = 1; i < axes; i++)
         positions *= (double)x->type.dim[i];
     ExpandMoments m;
-    IrNode *sum = rewrite_reduce(b, OP_reduce_sum, x, 0, axes, false);
-    IrNode *squares = rewrite_reduce(b, OP_reduce_sum, rewrite_binary(b, OP_mul, x, x), 0, axes, false);
-    m.n = expand_element_count(e, positions);
+    IrNode *sum = sum_images(b, x, axes, own);
+    IrNode *squares = sum_images(b, rewrite_binary(b, OP_mul, x, x), axes, own);
+    m.n = expand_element_count(e, positions, own);
     m.mean = rewrite_binary(b, OP_div, sum, m.n);
     IrNode *square_of_mean = rewrite_binary(b, OP_mul, m.mean, m.mean);
     IrNode *difference = rewrite_binary(b, OP_sub, rewrite_binary(b, OP_div, squares, m.n), square_of_mean);
@@ -55,23 +62,45 @@ static BatchNorm make_parameters(Expander *e, const ExpandFrame *frame, const Ir
     return bn;
 }
 
+static IrNode *deviation_of(IrBuilder *b, const IrNode *n, IrNode *variance) {
+    IrNode *eps = ir_constant(b, ir_attr_get_float(n, "eps", 1e-5));
+    return rewrite_unary(b, OP_sqrt, rewrite_binary(b, OP_add, variance, eps));
+}
+
+/* With statistics that each rank has of its own images. y = (x - mean) / sqrt(variance + eps) * weight + bias, in this order:
+ * so the gradients of weight and bias are sums over images, which all ranks can add up. */
+static IrNode *normalize_own(Expander *e, const IrNode *n, const BatchNorm *bn, IrNode *x) {
+    IrBuilder *b = &e->b;
+    ExpandMoments m = expand_moments(e, x, x->type.rank - 1, true);
+    IrNode *scale = rewrite_binary(b, OP_div, ir_constant(b, 1), deviation_of(b, n, m.variance));
+    IrNode *y = rewrite_binary(b, OP_mul, rewrite_binary(b, OP_sub, x, m.mean), scale);
+    y = bn->weight ? rewrite_binary(b, OP_mul, y, bn->weight) : y;
+    return bn->bias ? rewrite_binary(b, OP_add, y, bn->bias) : y;
+}
+
+/* Of several ranks. */
+static bool is_local(const PassContext *ctx) {
+    return ctx->ranks > 1 && graph_kind_is_training(ctx->kind) && settings_batch_norm_is_local(&ctx->settings);
+}
+
 /* y = x * scale + shift with scale = weight / sqrt(variance + eps), shift = bias - mean * scale; weight 1 and bias 0
- * unless affine. Everything but x and y has one element for each channel. */
+ * unless affine. Everything but x and y has one element for each channel. Running statistics are of all images in any case. */
 IrNode *expand_batch_norm(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
     IrBuilder *b = &e->b;
     IrNode *x = inputs[0];
     BatchNorm bn = make_parameters(e, frame, n);
     IrNode *mean = bn.running_mean, *variance = bn.running_var;
     if (graph_kind_is_training(e->ctx->kind)) {
-        ExpandMoments m = expand_moments(e, x, x->type.rank - 1);
+        ExpandMoments m = expand_moments(e, x, x->type.rank - 1, false);
         mean = m.mean;
         variance = m.variance;
         double momentum = ir_attr_get_float(n, "momentum", 0.1);
         assign_running(e, frame, bn.running_mean, m.mean, momentum);
         assign_running(e, frame, bn.running_var, m.unbiased, momentum);
     }
-    IrNode *eps = ir_constant(b, ir_attr_get_float(n, "eps", 1e-5));
-    IrNode *deviation = rewrite_unary(b, OP_sqrt, rewrite_binary(b, OP_add, variance, eps));
+    if (is_local(e->ctx))
+        return normalize_own(e, n, &bn, x);
+    IrNode *deviation = deviation_of(b, n, variance);
     IrNode *scale = rewrite_binary(b, OP_div, bn.weight ? bn.weight : ir_constant(b, 1), deviation);
     IrNode *moved = rewrite_binary(b, OP_mul, mean, scale);
     IrNode *shift = bn.bias ? rewrite_binary(b, OP_sub, bn.bias, moved) : rewrite_unary(b, OP_neg, moved);
@@ -113,5 +142,6 @@ IrNode *expand_cross_entropy(Expander *e, const ExpandFrame *frame, const IrNode
     if (weights)
         target = rewrite_binary(b, OP_mul, target, weights);
     IrNode *total = rewrite_reduce(b, OP_reduce_sum, rewrite_binary(b, OP_mul, log_softmax, target), 0, 2, false);
-    return rewrite_unary(b, OP_neg, rewrite_binary(b, OP_div, total, count ? count : expand_element_count(e, 1)));
+    return rewrite_unary(b, OP_neg,
+                         rewrite_binary(b, OP_div, total, count ? count : expand_element_count(e, 1, false)));
 }

@@ -7,7 +7,7 @@
 IrNode *expand_deviation(Expander *e, const ExpandFrame *frame, const IrNode *n, IrNode *const *inputs) {
     (void)frame;
     (void)n;
-    return rewrite_unary(&e->b, OP_sqrt, expand_moments(e, inputs[0], inputs[0]->type.rank).unbiased);
+    return rewrite_unary(&e->b, OP_sqrt, expand_moments(e, inputs[0], inputs[0]->type.rank, false).unbiased);
 }
 
 /* -log(-log(u + 2^-25)): the smallest u is 0. The largest is 1 - 2^-24, whose sum single precision would round to 1, and

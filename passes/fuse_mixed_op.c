@@ -63,7 +63,8 @@ static IrNode *without_weight(IrNode *n, IrNode **weight) {
 
 static const char *sum_key(Factoring *f, const IrNode *sum, const IrNode *x, const IrNode *y) {
     Str key = str_create(f->ctx->arena);
-    str_addf(&key, "%p %p %d", (const void *)x, (const void *)y, (int)ir_attr_get_int(sum, "keep", 0));
+    str_addf(&key, "%p %p %d %d", (const void *)x, (const void *)y, (int)ir_attr_get_int(sum, "keep", 0),
+             (int)ir_attr_get_int(sum, "own", 0));
     const IrAttr *axes = ir_attr(sum, "axes");
     for (int i = 0; i < axes->count; i++) {
         str_addf(&key, " %d", (int)axes->ints[i]);

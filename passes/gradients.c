@@ -46,7 +46,7 @@ IrNode *gradients_broadcast(Gradients *g, IrNode *x, const IrType *type) {
 }
 
 /* The sum of x over the axes along which something of the target type was stretched to x's type. */
-static IrNode *sum_stretched(Gradients *g, IrNode *x, const IrType *target) {
+static IrNode *sum_stretched(Gradients *g, IrNode *x, const IrType *target, bool own) {
     int64_t axes[IR_MAX_RANK];
     int count = 0;
     int lead = x->type.rank - target->rank;
@@ -56,8 +56,8 @@ static IrNode *sum_stretched(Gradients *g, IrNode *x, const IrType *target) {
         }
     }
     if (count > 0) {
-        IrAttr attr = ir_attr_ints("axes", count, axes);
-        x = ir_build1(&g->b, OP_reduce_sum, x, 1, &attr);
+        IrAttr attrs[] = {ir_attr_ints("axes", count, axes), ir_attr_bool("own", true)};
+        x = ir_build1(&g->b, OP_reduce_sum, x, own ? 2 : 1, attrs);
     }
     return gradients_reshape(g, x, target);
 }
@@ -127,7 +127,7 @@ void gradients_add(Gradients *g, IrNode *y, int i, IrNode *contribution) {
     if (!g->wanted[x->id]) {
         return;
     }
-    contribution = sum_stretched(g, contribution, &x->type);
+    contribution = sum_stretched(g, contribution, &x->type, g->own[x->id]);
     if (ir_condition_implies(&g->needed[x->id], &g->where)) {
         add_to_sum(g, x, contribution);
     } else {

@@ -27,6 +27,7 @@ typedef struct Gradients {
     IrNode **sum;              /* by id of the forward node: the contributions so far, NULL for none */
     bool *wanted;              /* by id of the forward node: on a path from a wanted parameter */
     bool *source;              /* likewise: wanted itself; what it is made of is not */
+    bool *own;                 /* likewise: made of sums over this rank's images alone, and none of its own */
     const IrCondition *needed; /* by id of the forward node */
     IrCondition where;         /* the contributions of the rule that runs are right */
     int pending_count, pending_capacity;

@@ -12,7 +12,8 @@
  * nothing has to wait for it later. The other nodes are taken in order. One of the images joins the open
  * images stage, unless it needs something computed once that is still waiting: then the open stage is closed, all that
  * waits becomes one or more once stages, and a new images stage opens. So what nothing waits for (updates, running
- * statistics) collects until somebody has to wait anyway. Among what is computed once, a level of many elements is a
+ * statistics) collects until somebody has to wait anyway; what must be exchanged with other ranks, and all behind it, until
+ * somebody waits for such. Among what is computed once, a level of many elements is a
  * stage of its own, whose nodes are independent; small levels share a stage that one thread does in order. */
 #include "passes/staging.h"
 #include "base/saturate.h"
@@ -181,7 +182,9 @@ typedef struct Numbering {
     int waiting_count, waiting_capacity;
     IrNode **order; /* all nodes with a stage, by stage */
     int order_count, order_capacity;
-    int *level; /* by node id, of those that wait */
+    int *level;         /* by node id, of those that wait */
+    bool *behind;       /* by node id: of those that wait, needs an exchange that waits, or is one */
+    StrMap read_behind; /* names of parameters that those read */
 } Numbering;
 
 static void place_in_stage(Numbering *s, IrNode *n, int stage) {
@@ -194,6 +197,30 @@ static void find_waiting(void *data, IrNode *reader, IrNode *value) {
     (void)reader;
     bool *found = data;
     *found = *found || value->mark == 1;
+}
+
+/* For staging_visit_loads: whether a value is one of those that wait behind an exchange. */
+typedef struct BehindSearch {
+    const Numbering *s;
+    bool found;
+} BehindSearch;
+
+static void find_behind(void *data, IrNode *reader, IrNode *value) {
+    (void)reader;
+    BehindSearch *search = data;
+    search->found = search->found || (value->mark == 1 && search->s->behind[value->id]);
+}
+
+static bool waits_for_exchange(const Numbering *s, IrNode *n) {
+    BehindSearch search = {s, ir_is(n, OP_RANKS)};
+    staging_visit_loads(n, find_behind, &search);
+    return search.found;
+}
+
+static void note_read_behind(void *data, IrNode *reader, IrNode *value) {
+    Numbering *s = data;
+    if (ir_param_read(value))
+        str_map_set(&s->read_behind, ir_param_read(value), reader);
 }
 
 typedef struct LevelSearch {
@@ -272,7 +299,7 @@ static void flush_exchanges(Numbering *s) {
 }
 
 /* Large levels get stages of their own; runs of small ones share one. */
-static void flush_waiting(Numbering *s) {
+static void flush_all(Numbering *s) {
     flush_exchanges(s);
     int levels = find_levels(s);
     int64_t *work = ARENA_ARRAY(s->ctx->arena, int64_t, levels);
@@ -296,6 +323,23 @@ static void flush_waiting(Numbering *s) {
     s->waiting_count = 0;
 }
 
+/* Of those that wait, what need not wait for an exchange. */
+static void flush_before_exchanges(Numbering *s) {
+    IrNode **later = ARENA_ARRAY(s->ctx->arena, IrNode *, s->waiting_count);
+    int count = 0, now = 0;
+    for (int i = 0; i < s->waiting_count; i++) {
+        IrNode *n = s->waiting[i];
+        if (s->behind[n->id])
+            later[count++] = n;
+        else
+            s->waiting[now++] = n;
+    }
+    s->waiting_count = now;
+    flush_all(s);
+    for (int i = 0; i < count; i++)
+        s->waiting[s->waiting_count++] = later[i];
+}
+
 static void close_images(Numbering *s) {
     if (s->open >= 0) {
         s->stage++;
@@ -303,8 +347,17 @@ static void close_images(Numbering *s) {
     }
 }
 
+/* An assignment is behind all that read the old value. */
+static void note_behind(Numbering *s, IrNode *n) {
+    const char *written = ir_param_written(n);
+    s->behind[n->id] = waits_for_exchange(s, n) || (written && str_map_get(&s->read_behind, written));
+    if (s->behind[n->id])
+        staging_visit_loads(n, note_read_behind, s);
+}
+
 static void add_node(Numbering *s, IrNode *n) {
     if (!staging_is_images(n)) {
+        note_behind(s, n);
         n->mark = 1;
         ARENA_PUSH(s->ctx->arena, s->waiting, s->waiting_count, s->waiting_capacity, n);
         return;
@@ -312,8 +365,12 @@ static void add_node(Numbering *s, IrNode *n) {
     bool must_wait = false;
     staging_visit_loads(n, find_waiting, &must_wait);
     if (must_wait) {
+        bool for_exchange = waits_for_exchange(s, n);
         close_images(s);
-        flush_waiting(s);
+        if (for_exchange)
+            flush_all(s);
+        else
+            flush_before_exchanges(s);
     }
     s->open = s->stage;
     place_in_stage(s, n, s->stage);
@@ -363,7 +420,11 @@ static int round_of(const IrNode *n, const bool *choosing, const bool *parameter
 void staging_number_stages(PassContext *ctx, IrGraph *g) {
     enum { ROUNDS = 4 };
     bool *parameters = find_parameter_only(ctx, g), *choosing = ir_find_choosing(g, ctx->arena);
-    Numbering s = {.ctx = ctx, .open = -1, .level = ARENA_ARRAY(ctx->arena, int, g->next_id)};
+    Numbering s = {.ctx = ctx,
+                   .open = -1,
+                   .level = ARENA_ARRAY(ctx->arena, int, g->next_id),
+                   .behind = ARENA_ARRAY(ctx->arena, bool, g->next_id),
+                   .read_behind = str_map_create(ctx->arena)};
     ir_clear_scratch(g);
     for (IrNode *n = g->first; n; n = n->next)
         n->stage = -1;
@@ -374,7 +435,7 @@ void staging_number_stages(PassContext *ctx, IrGraph *g) {
                 add_node(&s, n);
         }
         close_images(&s);
-        flush_waiting(&s);
+        flush_all(&s);
     }
     put_in_order(&s, g);
 }

@@ -39,7 +39,8 @@ static bool report_unknown(Arena *arena, const char *name, Error *error) {
 
 /* A run that several processes do together, when a launcher started them, ends for all where one of them fails. */
 static bool run_on_ranks(Command command, Options *options, Error *error) {
-    bool together = command == COMMAND_search || command == COMMAND_train || command == COMMAND_eval;
+    bool together =
+        command == COMMAND_search || command == COMMAND_train || command == COMMAND_eval || command == COMMAND_trace;
     if (together && !ranks_open(options->arena, &options->ranks, error))
         return false;
     bool done = runs[command](options, error);

@@ -108,7 +108,8 @@ CgScalar *cg_equal(CgBuild *b, IrNode *operand, const CgIndex *at, CgIndex index
 CgScalar *cg_run(CgBuild *b, const char *name) {
     CgNames *names = b->program->names;
     int number = 0;
-    if (str_equal(name, "batch") && b->program->options->ranks <= 1) /* else that of all ranks is one of the numbers */
+    bool alone = b->program->options->ranks <= 1; /* else the images of all ranks are one of the numbers */
+    if (str_equal(name, "own_batch") || (str_equal(name, "batch") && alone))
         return intern(b, (CgScalar){.kind = SCALAR_run, .number = -1});
     while (number < names->count && !str_equal(names->names[number], name))
         number++;

@@ -205,8 +205,7 @@ static size_t cpu_own_bytes(const RtDevice *device) {
 }
 
 static size_t cpu_bound_bytes(const RtBound *bound) {
-    (void)bound;
-    return 0;
+    return rt_executor_bytes((const RtExecutor *)bound);
 }
 
 static bool cpu_launch(RtDevice *device, RtBound *bound, const void *const *inputs, const NdRun *run, bool prepare,

@@ -15,6 +15,7 @@ struct RtExchange {
     int64_t chunks, rows; /* of this rank: what it has, what it sends */
     bool f64;
     double *own, *all;
+    size_t bytes; /* of both */
 };
 
 int64_t rt_share_image(const RtShare *share, int64_t chunks, int64_t chunk) {
@@ -26,9 +27,11 @@ RtExchange *rt_exchange_create(const Ranks *ranks, int64_t chunks, bool f64, int
     RtExchange *e = calloc(1, sizeof *e);
     int64_t rows = tree_sum_rows(chunks);
     if (e) {
+        size_t own = (size_t)(most * rows), all = own * (size_t)ranks->size;
         *e = (RtExchange){.ranks = ranks, .chunks = chunks, .rows = rows, .f64 = f64};
-        e->own = calloc((size_t)(most * rows), sizeof *e->own);
-        e->all = calloc((size_t)(most * rows) * (size_t)ranks->size, sizeof *e->all);
+        e->bytes = (own + all) * sizeof *e->own;
+        e->own = calloc(own, sizeof *e->own);
+        e->all = calloc(all, sizeof *e->all);
     }
     if (e && e->own && e->all)
         return e;
@@ -44,6 +47,10 @@ void rt_exchange_destroy(RtExchange *e) {
     free(e->own);
     free(e->all);
     free(e);
+}
+
+size_t rt_exchange_bytes(const RtExchange *e) {
+    return e ? e->bytes : 0;
 }
 
 static int64_t count_numbers(const RtExchangePart *parts, int count) {

@@ -25,7 +25,8 @@ typedef struct RtExchange RtExchange;
 
 /* For messages of so many numbers at most. NULL with ERROR_MACHINE when there is no memory. */
 RtExchange *rt_exchange_create(const Ranks *ranks, int64_t chunks, bool f64, int64_t most, Error *error);
-void rt_exchange_destroy(RtExchange *exchange); /* NULL is allowed */
+void rt_exchange_destroy(RtExchange *exchange);       /* NULL is allowed */
+size_t rt_exchange_bytes(const RtExchange *exchange); /* of its messages, likewise */
 
 /* The three steps, with a barrier after each; the first and the last by every thread, a share each, the other by one. */
 void rt_exchange_add_own(const RtExchange *e, const RtExchangePart *parts, int count, int thread, int threads);

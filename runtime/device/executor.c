@@ -210,6 +210,10 @@ void rt_executor_destroy(RtExecutor *x) {
     arena_destroy(x->arena);
 }
 
+size_t rt_executor_bytes(const RtExecutor *x) {
+    return rt_exchange_bytes(x->exchange);
+}
+
 void rt_executor_profile(RtExecutor *x, ProfileGraph *profile) {
     x->profile = profile;
 }

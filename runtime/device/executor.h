@@ -12,6 +12,8 @@ typedef struct RtExecutor RtExecutor;
 RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
                                const RtShare *share, void *const *thread_arenas, RtThreads *threads, Error *error);
 void rt_executor_destroy(RtExecutor *executor); /* NULL is allowed */
+/* Of messages to other ranks. */
+size_t rt_executor_bytes(const RtExecutor *executor);
 /* From now on every call is timed. */
 void rt_executor_profile(RtExecutor *executor, ProfileGraph *profile);
 void rt_executor_run(RtExecutor *executor, const void *const *inputs, const NdRun *run, bool prepare);

@@ -182,7 +182,7 @@ static bool recall_identity(const Making *m) {
     return p->identity != NULL;
 }
 
-/* Of several ranks: that of the program of one process, which has the same bits. Its source is made for that, but not
+/* Of several ranks: that of the program of one process, which has the same bits (but for statistics of each rank). Its source is made for that, but not
  * compiled. */
 static bool take_identity(RtProgram *p, const RtProgramOptions *o, Error *error) {
     RtProgramOptions one = *o;
@@ -206,7 +206,8 @@ static bool make_in_turn(Making *m, Error *error) {
         return false;
     if (!first)
         ranks_all(o->ranks, true);
-    bool made = make_module(m, error) && take_identity(m->program, o, error);
+    bool made = make_module(m, error) &&
+                (settings_batch_norm_is_local(m->program->settings) || take_identity(m->program, o, error));
     if (first && made)
         ranks_all(o->ranks, true);
     return made;

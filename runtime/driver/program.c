@@ -99,9 +99,11 @@ static bool finish(RtProgram *p, uint64_t seed, Error *error) {
     malloc_trim(0); /* compiling and reading the plan took more than running will */
     p->plan = p->module->plan;
     p->batch = p->batch ? p->batch : p->plan->batch;
-    p->identity =
-        arena_printf(p->arena, "ndarts %s, precision %s, vectors of %d bytes, batch %lld, %s", NDARTS_VERSION,
-                     cg_precision_name(p->plan->precision), p->plan->vector_bytes, (long long)p->batch, p->identity);
+    bool local = p->settings && settings_batch_norm_is_local(p->settings);
+    const char *ranks = arena_printf(p->arena, "batch norm of each of %d ranks, ", ranks_size(p->share.ranks));
+    p->identity = arena_printf(p->arena, "ndarts %s, precision %s, vectors of %d bytes, batch %lld, %s%s",
+                               NDARTS_VERSION, cg_precision_name(p->plan->precision), p->plan->vector_bytes,
+                               (long long)p->batch, local ? ranks : "", p->identity);
     return find_scalars(p, error) &&
            (!p->backend->check_memory || p->backend->check_memory(p->device, p->plan, error)) &&
            make_memory(p, error) && bind_graphs(p, error) && program_make_state(p, seed, error);

@@ -482,7 +482,7 @@ static bool trace(Trace *t, Error *error) {
         !set_state(t, error))
         return false;
     return (t->is_search ? trace_search(t, error) : trace_network(t, error)) &&
-           safetensors_write(t->options->out, &t->results, error);
+           (!ranks_is_first(t->options->program.ranks) || safetensors_write(t->options->out, &t->results, error));
 }
 
 bool trace_run(const TraceOptions *options, Error *error) {

@@ -2,14 +2,17 @@
 """Several processes do one run together, under mpirun: the same bits from 1, 2 and 4 of them, in f32 and f64, of a search, a
 training and an evaluation; interrupted and resumed by another number; and what is refused, and a rank that dies."""
 import json
+import math
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 
-from _run import BUILD, RUN, expect, expect_same, main, run, write
+import _safetensors
+from _run import BUILD, COMPILER, RUN, SOURCE, expect, expect_same, main, run, write
 
 SEARCH = '''import "methods.nd"
 space two {
@@ -109,6 +112,46 @@ def test_seeds_cannot_be_spread():
     on(2, 'train', 'seeds.nd', '--out', 'failed', '--seeds', '3,4', '--spread=seeds', '--resume', code=1, says="rank 1 of 2: error: 'failed/seed-4' is not a folder")
     on(2, 'train', 'seeds.nd', '--seeds', '3', '--spread=seeds', code=1, says='2 ranks for 1 seeds; some would have nothing to do')
     on(1, 'train', 'seeds.nd', '--spread=seeds', code=1, says='--spread=seeds is for --seeds')
+
+
+def test_reference_values():
+    """A trace of two ranks has the numbers of PyTorch, as that of one."""
+    case = (sys.executable, os.path.join(SOURCE, 'tests', 'reference', 'spaces_f64.py'), 'nb201/softmax_no_bias')
+    run(*case, env={**os.environ, 'NDARTS_TEST_LAUNCHER': ' '.join((*MPIRUN, '-n', '2'))})
+
+
+# ---- statistics of each rank ----
+
+def test_local_batch_norm():
+    """Each rank normalises by its own images: the gradients are the means of those that two processes have of a half of the images
+    each; running statistics are of all of them. Another number of ranks would be another run, and is refused."""
+    write('local.nd', TRAIN.replace('epochs 2', 'epochs 2  batch_norm local').replace('mixup 0.2', ''))
+    pixels, traced = [math.sin(7 * i * i % 101) for i in range(8 * 3 * 64)], []
+    for ranks, first, end in ((2, 0, 8), (1, 0, 8), (1, 0, 4), (1, 4, 8)):
+        images = pixels[first * 3 * 64:end * 3 * 64]
+        _safetensors.write('feed.safetensors', {'input': ((end - first, 3, 8, 8), images), 'labels': ((end - first,), [i % 3 for i in range(first, end)])}, {'labels': 'I64'})
+        on(ranks, 'trace', 'local.nd', '--feed', 'feed.safetensors', '--seed', '3', '--precision', 'f64', '-o', 'out.safetensors')
+        traced.append(_safetensors.numbers('out.safetensors'))
+    both, alone, *halves = traced
+    names = [key for key in both if key.startswith('train/grad/')]
+    expect(len(names) > 30, f'{names}')
+    for key in names:
+        for found, *parts in zip(both[key], halves[0][key], halves[1][key]):
+            expect(abs(found - sum(parts) / 2) < 1e-9, f'{key}: {found}, of the halves {parts}')
+    expect(max(abs(x - y) for key in names for x, y in zip(both[key], alone[key])) > 1e-4, 'as with statistics of all images')
+    first = next(key for key in both if key.startswith('train/after/') and 'running_var' in key)
+    expect(all(abs(x - y) < 1e-9 for x, y in zip(both[first], alone[first])), f'{first}: {both[first]}')
+
+
+def test_local_runs():
+    write('local.nd', SEARCH.replace('epochs 2', 'epochs 2  batch_norm local'))
+    on(2, 'search', 'local.nd', '--out', 'local')
+    on(1, 'search', 'local.nd', '--out', 'local', '--resume', code=1, says="is of another build: 'batch norm of each of 1 ranks")
+    messages = []
+    for name in ('global', 'local'):
+        said = run(COMPILER, 'local.nd', '--ranks', '2', '--mem-report', '--graph=search-weights', '--set', f'batch_norm={name}', '--emit=plan', '-o', 'plan')[1]
+        messages.append(int(re.search(r'exchanged \d+ values in (\d+) message', said)[1]))
+    expect(messages[0] > 40 and messages[1] < 10, f'{messages}')
 
 
 # ---- interruptions ----
@@ -214,5 +257,5 @@ if __name__ == '__main__':
         sys.exit(77)
     # The C compiler's optimisation would take longer than what is tested. Only this machine is asked for.
     os.environ.update(NDARTS_CFLAGS='-O0', OMPI_ALLOW_RUN_AS_ROOT='1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM='1', OMPI_MCA_btl='self,vader')
-    sys.exit(main((test_search, test_second_order_in_f64, test_only_the_chosen_run, test_training_and_evaluation, test_seeds, test_seeds_cannot_be_spread, test_interrupted, test_mpirun_is_interrupted,
+    sys.exit(main((test_search, test_second_order_in_f64, test_only_the_chosen_run, test_training_and_evaluation, test_seeds, test_seeds_cannot_be_spread, test_reference_values, test_local_batch_norm, test_local_runs, test_interrupted, test_mpirun_is_interrupted,
           test_a_rank_dies, test_a_rank_computes_wrongly, test_numbers_of_ranks, test_different_texts, test_other_images, test_no_plugin)))

@@ -11,6 +11,7 @@ BUILD, SOURCE = os.environ['NDARTS_BUILD'], os.environ['NDARTS_SOURCE']
 TOOL = os.path.join(BUILD, 'tests', 'ref_tool')
 RUN = os.path.join(BUILD, 'bin', 'ndarts-run')
 HERE = os.path.dirname(os.path.abspath(__file__))
+LAUNCHER = os.environ.get('NDARTS_TEST_LAUNCHER', '').split()  # mpirun -n 2
 DEVICE = os.environ.get('NDARTS_TEST_DEVICE', 'cpu')
 # The largest relative errors of values and of gradients, updates and search results.
 TOLERANCES = {'f64': ('1e-6', '1e-6'), 'f32': ('1e-5', '5e-3')}
@@ -65,7 +66,7 @@ class Case:
 
     def trace(self, precision):
         sets = [f'--set={item}' for item in self.sets]
-        call(RUN, 'trace', self.text, '--weights', self.path('weights.safetensors'), '--feed', self.path('feed.safetensors'),
+        call(*LAUNCHER, RUN, 'trace', self.text, '--weights', self.path('weights.safetensors'), '--feed', self.path('feed.safetensors'),
              f'--precision={precision}', f'--device={DEVICE}', *sets, *self.options, '-o', self.path('out.safetensors'),
              NDARTS_CFLAGS=COMPILER_OPTIONS[precision])
 
