@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What a search on several ranks costs: images per second of one process and of R ranks with one thread each, at the same batch; how
-many messages a step has, and how many bytes; and, on paper, what they would take on other wires.
+many messages a step has, and how many bytes, with statistics of all images and of each rank's own; and, on paper, what they would
+take on other wires.
 
     python3 bench/ranks.py [--build DIR] [--ranks 2,4] [--batch 64] [--steps 6] [--rounds 3] [--cpu-time]
 
@@ -49,9 +50,9 @@ def search(arguments, ranks, folder):
     return rate, (processor_seconds() - before) / arguments.steps
 
 
-def exchanged(arguments, ranks, folder):
+def exchanged(arguments, ranks, batch_norm, folder):
     """Messages of a step, and bytes that each rank sends in it, as --mem-report says."""
-    said = subprocess.run([os.path.join(arguments.build, 'bin', 'ndartsc'), os.path.join(folder, 'search.nd'), '--ranks', str(ranks), '--mem-report',
+    said = subprocess.run([os.path.join(arguments.build, 'bin', 'ndartsc'), os.path.join(folder, 'search.nd'), '--ranks', str(ranks), '--set', f'batch_norm={batch_norm}', '--mem-report',
                            '--graph=search-alphas,search-weights', '--emit=plan', '-o', os.path.join(folder, 'plan')],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True).stdout
     found = re.findall(r'exchanged \d+ values? in (\d+) messages?, ([\d.]+) (B|MB) from each', said)
@@ -83,11 +84,12 @@ def main():
             print(f'{ranks} rank{"s" * (ranks > 1)}: {rates[ranks]:.1f} images/s, {rates[ranks] / rates[1]:.2f} x' +
                   (f', {seconds[ranks]:.2f} s of processors for a step' if arguments.cpu_time else ''))
         for ranks in counts[1:] + [8]:
-            messages, sent = exchanged(arguments, ranks, folder)
-            print(f'{ranks} ranks, a step: {messages} messages, {sent / 1e6:.1f} MB from each')
-            for name, wait, speed in WIRES:
-                wires = messages * wait * (ranks - 1).bit_length() + sent * (ranks - 1) / speed
-                print(f'    on paper, {name}: {1e3 * wires:.0f} ms beside {1e3 * step / ranks:.0f} ms of one thread each')
+            for batch_norm in ('global', 'local'):
+                messages, sent = exchanged(arguments, ranks, batch_norm, folder)
+                print(f'{ranks} ranks, batch_norm {batch_norm}, a step: {messages} messages, {sent / 1e6:.1f} MB from each')
+                for name, wait, speed in WIRES:
+                    wires = messages * wait * (ranks - 1).bit_length() + sent * (ranks - 1) / speed
+                    print(f'    on paper, {name}: {1e3 * wires:.1f} ms beside {1e3 * step / ranks:.0f} ms of one thread each')
 
 
 if __name__ == '__main__':
