@@ -73,7 +73,7 @@ class Peer:
 
 
 class Ndarts:
-    """A bench program, started anew every round; what it prints, best of all rounds."""
+    """A program that times itself, started anew every round; what it prints, best of all rounds."""
 
     def __init__(self, options, program, *arguments):
         self.command = [f'{options.build}/bin/{program}', *map(str, arguments), '--threads', str(options.threads)]
@@ -82,7 +82,7 @@ class Ndarts:
         self.seconds, self.resident, self.peak = [], 0, 0
 
     def run(self, count):
-        text = call([*self.command, '--steps', str(count)])
+        text = call([*self.command, '--repeat' if 'bench' in self.command else '--steps', str(count)])
         if text.startswith('{'):
             result = json.loads(text)
             self.seconds.append(result['best_s'])
@@ -177,7 +177,7 @@ class Comparison:
 
     def train32(self):
         self.begin('train32', 'training step, noisy_darts_a C=36, 20 layers, auxiliary head, batch 32')
-        ndarts = Ndarts(self.options, 'bench_steps', self.training_text(), 'train', '--batch', 32)
+        ndarts = Ndarts(self.options, 'ndarts-run', 'bench', self.training_text(), '--graph=train', '--batch=32', '--json')
         ways = SEARCH_WAYS + (['compile_parts'] if self.options.compile else [])
         peers = self.start_peers('train', ways, '--batch', 32, '--channels', 36, '--layers', 20)
         self.take_turns(ndarts, peers)
@@ -202,7 +202,7 @@ train {
     def infer(self, batch):
         self.begin(f'infer{batch}', f'inference, noisy_darts_a C=36, 20 layers, batch {batch}')
         files = self.inference_files(batch)
-        ndarts = Ndarts(self.options, 'bench_steps', 'genotypes/noisy_darts_a.nd', 'infer', '--batch', batch)
+        ndarts = Ndarts(self.options, 'ndarts-run', 'bench', 'genotypes/noisy_darts_a.nd', f'--batch={batch}', '--json')
         arguments = ['--batch', batch, '--channels', 36, '--layers', 20, '--weights', files['weights'], '--onnx', files['onnx'], '--input',
                      files['input']]
         peers = []

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The same steps in PyTorch, to compare with bench_steps: a search step of the DARTS supernet (the alphas' half, the weights' half),
-a training step and inference of NoisyDARTS-A. One line of JSON for each, as bench_steps prints them.
+"""The same steps in PyTorch, to compare with `ndarts-run bench`: a search step of the DARTS supernet (the alphas' half, the weights' half),
+a training step and inference of NoisyDARTS-A. One line of JSON for each, as `ndarts-run bench --json` prints them.
 
     torch_steps.py [--batch N] [--steps N] [--compile] [--channels-last] [--only search,train,infer] [--seconds S]
 """

@@ -36,7 +36,7 @@ typedef struct Options {
     bool json, tensorboard, log_steps, verbose, epoch_per_step, hessian, spectrum;
     /* the forms of a text */
     const char *emit, *target, *graph, *kind, *arch, *card;
-    OptionList graphs;
+    OptionList graphs, batches;
     bool dot, verify_only;
     /* the text */
     const char *network, *recipe, *data, *part, *spec;
@@ -48,6 +48,8 @@ typedef struct Options {
     const char *seeds, *spread;
     int64_t seed, epoch, steps; /* seed, epoch: -1 when not given */
     int64_t keep_ops;           /* 0: a genotype */
+    int64_t warm_up, repeats;   /* repeats 0: as many as take a second */
+    bool cpu_time;
     /* numbers and machines */
     int64_t batch, chunks, rank_count, vector_bytes, threads, memory_budget, keep_bytes;
     const Ranks *ranks; /* that a launcher started, or that are compiled for; NULL: this process alone */

@@ -28,7 +28,7 @@ if [ "${1:-}" = --build ]; then
     cd "$root"
     cmake -S . -B build-gpu -DCMAKE_BUILD_TYPE=Release -DNDARTS_PORTABLE=ON >build-gpu.log 2>&1 || { cat build-gpu.log; exit 2; }
     rm -f build-gpu.log
-    cmake --build build-gpu --parallel "$(nproc)" --target ndartsc ndarts-run ref_tool bench_steps bench_card
+    cmake --build build-gpu --parallel "$(nproc)" --target ndartsc ndarts-run ref_tool bench_card
     for program in build-gpu/bin/* build-gpu/tests/ref_tool; do
         strip "$program"
         fits "$program"

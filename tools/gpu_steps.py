@@ -37,7 +37,7 @@ def find_tool(name):
 
 
 def steps_command(check, text, graphs, batch, *options):
-    return [check.program('bench_steps'), text, graphs, '--device', 'cuda', '--batch', batch, *options]
+    return [check.program('ndarts-run'), 'bench', text, '--graph', graphs, '--device', 'cuda', '--batch', batch, '--json', *options]
 
 
 def add_rows(check, kind, output):
@@ -76,7 +76,7 @@ def right(check):
 def times(check):
     """20 steps each of a search, a training and inference."""
     if check.fake:
-        add_rows(check, 'times', check.step('times: a small network', steps_command(check, SMALL, 'train', '4', '--steps', '2'), 60))
+        add_rows(check, 'times', check.step('times: a small network', steps_command(check, SMALL, 'train', '4', '--repeat', '2'), 60))
         return
     training = os.path.join(check.scratch, 'training.nd')
     with open(training, 'w') as file:
@@ -92,8 +92,8 @@ def times(check):
 
 def profile(check):
     """The kernels of both halves of a search step, each launch timed by itself."""
-    what = (SMALL, 'train', '4', '--steps', '2') if check.fake else (SEARCH, 'search-alphas,search-weights', '64', '--steps', '3')
-    output = check.step('kernels of a step', steps_command(check, *what, '--profile', '-'), 40)
+    what = (SMALL, 'train', '4', '--repeat', '2') if check.fake else (SEARCH, 'search-alphas,search-weights', '64', '--steps', '3')
+    output = check.step('kernels of a step', steps_command(check, *what, '--profile'), 40)
     check.part.found['kernels'] = gpu_report.read_profile(output or '')
     check.part.write()
 
@@ -149,7 +149,7 @@ def ncu(check):
     for first in range(0, len(names), AT_ONCE):
         some = names[first:first + AT_ONCE]
         command = [tool, '--clock-control', 'none', '--graph-profiling', 'node', '--filter-mode', 'per-launch-config', '--launch-count', '1',
-                   '--kernel-name', f'regex:^({"|".join(some)})$', *sections, '--csv', *steps_command(check, *what, '--steps', '1')]
+                   '--kernel-name', f'regex:^({"|".join(some)})$', *sections, '--csv', *steps_command(check, *what, '--repeat', '1')]
         refused = lambda code, output: LATE(code, output) or (f'it does not run here: {last(output)}' if not gpu_report.read_ncu(output) else None)
         output = check.step(f'ncu: {", ".join(some)}', command, 30, lambda output: f'{len(gpu_report.read_ncu(output))} launches', excuse=refused)
         check.part.found['ncu'] += gpu_report.read_ncu(output or '')
@@ -168,7 +168,7 @@ def sanitizer(check):
     refused = lambda code, output: LATE(code, output) or (None if summary(output) else f'it does not run here: {last(output)}')
     cell = (SMALL, 'train') if check.fake else (CELL, 'search-weights')  # what the other steps have compiled
     for kind, text, graph in (('memcheck', *cell), ('racecheck', SMALL, 'train'), ('synccheck', SMALL, 'train')):
-        command = [tool, '--tool', kind, '--error-exitcode', '9', *steps_command(check, text, graph, '4', '--steps', '1'), '--no-cudnn']
+        command = [tool, '--tool', kind, '--error-exitcode', '9', *steps_command(check, text, graph, '4', '--repeat', '1'), '--no-cudnn']
         check.step(f'compute-sanitizer {kind}', command, 40 if kind == 'memcheck' else 15, summary, excuse=refused)
 
 

@@ -32,7 +32,7 @@ typedef struct Option {
 
 #define F(command) (1u << COMMAND_##command)
 #define LOOPS (F(search) | F(train))
-#define NETWORKS (F(eval) | F(trace) | F(infer) | F(hessian))
+#define NETWORKS (F(eval) | F(trace) | F(infer) | F(hessian) | F(bench))
 #define COMPILERS (F(ndartsc) | F(ndarts_opt))
 #define EVERY ((1u << COMMAND_COUNT) - 1)
 
@@ -69,6 +69,7 @@ Options options_default(Arena *arena, Command command) {
                      .command = command,
                      .seed = -1,
                      .epoch = -1,
+                     .warm_up = 3,
                      .vector_bytes = RT_VECTOR_HOST,
                      .precision = PRECISION_f32};
 }
