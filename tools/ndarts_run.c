@@ -11,7 +11,8 @@ static RunCommand *const runs[COMMAND_COUNT] = {
     [COMMAND_derive] = run_derive,   [COMMAND_genotype] = run_genotype, [COMMAND_trace] = run_trace,
     [COMMAND_hessian] = run_hessian, [COMMAND_infer] = run_infer,       [COMMAND_import] = run_import,
     [COMMAND_export] = run_export,   [COMMAND_tune] = run_tune,         [COMMAND_report] = run_report,
-    [COMMAND_lookup] = run_lookup,   [COMMAND_bench] = run_bench,       [COMMAND_info] = run_info};
+    [COMMAND_lookup] = run_lookup,   [COMMAND_bench] = run_bench,       [COMMAND_cost] = run_cost,
+    [COMMAND_info] = run_info};
 
 static void print_usage(FILE *out) {
     fprintf(out, "usage: ndarts-run COMMAND ...; COMMAND --help lists its options\n\n");

@@ -32,7 +32,7 @@ typedef struct Option {
 
 #define F(command) (1u << COMMAND_##command)
 #define LOOPS (F(search) | F(train))
-#define NETWORKS (F(eval) | F(trace) | F(infer) | F(hessian) | F(bench))
+#define NETWORKS (F(eval) | F(trace) | F(infer) | F(hessian) | F(bench) | F(cost))
 #define COMPILERS (F(ndartsc) | F(ndarts_opt))
 #define EVERY ((1u << COMMAND_COUNT) - 1)
 

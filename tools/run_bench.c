@@ -104,7 +104,7 @@ static bool check(const Options *o, Error *error) {
 
 bool run_bench(const Options *o, Error *error) {
     GraphKind kinds[GRAPH_KIND_COUNT];
-    Bench b = {.o = o, .program = options_program(o), .options = {(int)o->warm_up, (int)o->repeats, o->cpu_time}};
+    Bench b = {.o = o, .program = options_program(o), .options = {(int)o->warm_up, (int)o->repeats, 1, o->cpu_time}};
     b.program.kinds = kinds;
     b.program.memory_budget = o->memory_budget;
     if (!check(o, error) || !options_graph_kinds(o, kinds, &b.program.kind_count, error) ||

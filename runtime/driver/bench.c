@@ -8,7 +8,6 @@
 #include <time.h>
 
 enum { FEWEST = 10, MOST = 1000, SEED = 10, LABELS = 2 };
-static const double enough_seconds = 1;
 
 static double now(clockid_t clock) {
     struct timespec t;
@@ -67,7 +66,7 @@ bool bench_graph(RtProgram *program, GraphKind kind, const BenchOptions *options
     int most = options->repeats ? options->repeats : MOST;
     *result = (BenchResult){.seconds = ARENA_ARRAY(arena, double, most)};
     double all = 0;
-    for (int i = -options->warm_up; i < most && (options->repeats || i < FEWEST || all < enough_seconds); i++) {
+    for (int i = -options->warm_up; i < most && (options->repeats || i < FEWEST || all < options->seconds); i++) {
         double begin = now(clock);
         if (!rt_run(program, &run, error))
             return false;

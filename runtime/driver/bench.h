@@ -5,8 +5,9 @@
 #include "runtime/driver/runtime.h"
 
 typedef struct BenchOptions {
-    int warm_up;   /* passes that are not counted */
-    int repeats;   /* passes that are; 0: as many as take a second, from 10 to 1000 */
+    int warm_up; /* passes that are not counted */
+    int repeats; /* passes that are; 0: as many as take so long, from 10 to 1000 */
+    double seconds;
     bool cpu_time; /* the processor's time instead of the clock's: to compare on a busy machine, with one thread */
 } BenchOptions;
 

@@ -1,0 +1,231 @@
+/* cost.c: cuts a text's graph at its calls. Each function that is called becomes a program of its own,
+ *
+ *     graph @forward(%x: T) -> U { return "result" = call %x {callee=@sep_conv_3x3_16_1, name="op"} }
+ *
+ * and so does what is left, with the results of the calls as its inputs. */
+#include "runtime/driver/cost.h"
+
+#include "base/hash.h"
+#include "base/str.h"
+#include "ir/stats.h"
+#include "runtime/device/cache.h"
+#include "runtime/device/cache_entry.h"
+#include "runtime/device/machine.h"
+
+#include <string.h>
+
+static const char empty_text[] = "graph @forward(%input: f32[N,1,1,1]) -> f32[N,1,1,1] {\n"
+                                 "  %1 = neg %input : f32[N,1,1,1]\n"
+                                 "  return \"result\" = %1\n"
+                                 "}\n";
+
+typedef struct Cost {
+    Arena *arena;
+    const BenchOptions *bench;
+    CostTable *table;
+    IrModule *module;
+    int capacity;
+    StrMap known; /* name of a function -> its index + 1 */
+    double empty; /* seconds of a pass that computes next to nothing */
+} Cost;
+
+/* ---- the functions ---- */
+
+static void print_callees(const IrGraph *graph, StrMap *printed, Str *out) {
+    for (const IrNode *node = graph->first; node; node = node->next)
+        for (int i = 0; i < node->attr_count; i++)
+            for (int k = 0; node->attrs[i].kind == ATTR_symbols && k < node->attrs[i].count; k++) {
+                const IrGraph *callee = ir_graph_find(graph->module, node->attrs[i].symbols[k]);
+                if (!callee || str_map_get(printed, callee->name))
+                    continue;
+                str_map_set(printed, callee->name, (void *)(uintptr_t)callee);
+                print_callees(callee, printed, out);
+                ir_print_graph(callee, out);
+            }
+}
+
+/* The graph, after all that it calls. */
+static Str print_whole(Arena *arena, const IrGraph *graph) {
+    Str out = str_create(arena);
+    StrMap printed = str_map_create(arena);
+    print_callees(graph, &printed, &out);
+    ir_print_graph(graph, &out);
+    return out;
+}
+
+static const char *hash_text(Arena *arena, const Str *text) {
+    char *key = arena_alloc(arena, 65);
+    hash_sha256_hex(text->data, text->length, key);
+    return key;
+}
+
+static CostItem *find_item(Cost *c, const IrGraph *function, const IrNode *user) {
+    CostTable *t = c->table;
+    size_t index = (size_t)(uintptr_t)str_map_get(&c->known, function->name);
+    if (index)
+        return &t->items[index - 1];
+    Str text = print_whole(c->arena, function);
+    IrStats stats = ir_count_stats(function);
+    CostItem item = {.name = function->name,
+                     .key = hash_text(c->arena, &text),
+                     .user = user,
+                     .parameters = stats.parameters,
+                     .macs = stats.conv_macs + stats.linear_macs};
+    ARENA_PUSH(c->arena, t->items, t->count, c->capacity, item);
+    str_map_set(&c->known, function->name, (void *)(uintptr_t)t->count);
+    return &t->items[t->count - 1];
+}
+
+static void find_items(Cost *c, const IrGraph *forward) {
+    for (const IrNode *node = forward->first; node; node = node->next) {
+        if (node->op != OP_call && node->op != OP_mixed)
+            continue;
+        const IrAttr *callees = ir_attr(node, node->op == OP_call ? "callee" : "candidates");
+        for (int i = 0; i < callees->count; i++) {
+            CostItem *item = find_item(c, ir_graph_find(c->module, callees->symbols[i]), node);
+            if (node->op == OP_mixed)
+                item->candidate_of++;
+            else
+                item->called++;
+        }
+    }
+}
+
+/* ---- programs ---- */
+
+static Str text_of_item(const Cost *c, const CostItem *item) {
+    const IrGraph *function = ir_graph_find(c->module, item->name);
+    Str text = print_whole(c->arena, function);
+    str_add(&text, "graph @forward(");
+    for (int i = 0; i < function->arg_count; i++)
+        str_addf(&text, "%s%%x%d: %s", i ? ", " : "", i, ir_type_string(c->arena, &function->args[i]->type));
+    const char *type = ir_type_string(c->arena, &function->outputs[0].value->type);
+    str_addf(&text, ") -> %s {\n  %%y = call ", type);
+    for (int i = 0; i < function->arg_count; i++)
+        str_addf(&text, "%s%%x%d", i ? ", " : "", i);
+    str_addf(&text, " {callee=@%s, name=\"op\"} : %s\n  return \"result\" = %%y\n}\n", item->name, type);
+    return text;
+}
+
+/* The results of calls become inputs. */
+static void cut(IrGraph *forward, Arena *arena) {
+    int count = 0;
+    for (IrNode *node = forward->first, *next; node; node = next) {
+        next = node->next;
+        if (node->op != OP_call && node->op != OP_mixed)
+            continue;
+        IrNode *given = ir_graph_add_arg(forward, arena_printf(arena, "cut%d", count++), node->type, node->span);
+        ir_replace_uses(forward, node, given);
+        ir_node_remove(node);
+    }
+}
+
+/* Under which a measurement is kept: all that it depends on. */
+static const char *name_of_measurement(const Cost *c, const Str *text) {
+    const RtProgramOptions *o = &c->table->options;
+    char processor[128];
+    machine_processor_name(processor, sizeof processor);
+    Str all = str_create(c->arena);
+    rt_cache_add_own_hash(&all);
+    str_addf(&all, "\n%s\n%d %lld %d %d %d %d %s\n%s", processor, machine_core_count(), (long long)o->batch, o->threads,
+             o->vector_bytes, o->plain, c->bench->cpu_time, o->device ? o->device : "cpu",
+             cg_precision_name(o->precision));
+    str_add(&all, text->data);
+    return arena_printf(c->arena, "%s.cost", hash_text(c->arena, &all));
+}
+
+static bool recall(const Cost *c, const char *name, double *seconds, int64_t *memory) {
+    size_t size;
+    const char *text = rt_cache_read(c->arena, name, &size);
+    double found[2];
+    if (!text || size != sizeof found)
+        return false;
+    memcpy(found, text, sizeof found);
+    *seconds = found[0];
+    *memory = (int64_t)found[1];
+    return true;
+}
+
+static bool measure_open(const Cost *c, RtProgram *program, double *seconds, int64_t *memory, Error *error) {
+    BenchResult result;
+    if (!bench_graph(program, GRAPH_infer, c->bench, c->arena, &result, error))
+        return false;
+    *seconds = bench_quantile(&result, 0.5);
+    *memory = (int64_t)rt_program_memory(program);
+    return true;
+}
+
+/* text: IR. Seconds of a pass, and the bytes of its program. */
+static bool measure(const Cost *c, const char *what, const Str *text, double *seconds, int64_t *memory, Error *error) {
+    const char *name = name_of_measurement(c, text);
+    if (recall(c, name, seconds, memory))
+        return true;
+    RtProgramOptions options = c->table->options;
+    options.path = arena_printf(c->arena, "%s, %s", options.path, what);
+    options.text = text->data;
+    options.sets = NULL;
+    options.set_count = 0;
+    options.recipe = NULL;
+    RtProgram *program = rt_program_open(&options, error);
+    bool ok = program && measure_open(c, program, seconds, memory, error);
+    rt_program_close(program);
+    const double kept[2] = {*seconds, (double)*memory};
+    if (ok)
+        rt_cache_write(name, kept, sizeof kept, &(Error){ERROR_NONE, ""}); /* without it, it is measured again */
+    return ok;
+}
+
+static double less_empty(const Cost *c, double seconds) {
+    return seconds > c->empty ? seconds - c->empty : 0;
+}
+
+static bool measure_items(Cost *c, Error *error) {
+    CostTable *t = c->table;
+    for (int i = 0; i < t->count; i++) {
+        CostItem *item = &t->items[i];
+        Str text = text_of_item(c, item);
+        if (!measure(c, item->name, &text, &item->seconds, &item->memory, error))
+            return false;
+        item->seconds = less_empty(c, item->seconds);
+        t->sum += item->seconds * (item->called + item->candidate_of);
+    }
+    return true;
+}
+
+static bool measure_rest(Cost *c, IrGraph *forward, Error *error) {
+    int64_t memory;
+    bool is_network = true;
+    for (int i = 0; i < c->table->count; i++)
+        is_network = is_network && !c->table->items[i].candidate_of;
+    Str whole = print_whole(c->arena, forward);
+    if (is_network && !measure(c, "the whole", &whole, &c->table->whole, &memory, error))
+        return false;
+    cut(forward, c->arena);
+    Str rest = print_whole(c->arena, forward);
+    if (!measure(c, "the rest", &rest, &c->table->rest, &memory, error))
+        return false;
+    c->table->rest = less_empty(c, c->table->rest);
+    c->table->sum += c->table->rest;
+    return true;
+}
+
+bool cost_measure(Arena *arena, const RtProgramOptions *options, const BenchOptions *bench, CostTable *table,
+                  Error *error) {
+    static const GraphKind infer[] = {GRAPH_infer};
+    Cost c = {.arena = arena, .bench = bench, .table = table, .known = str_map_create(arena)};
+    *table = (CostTable){.options = *options};
+    c.module = rt_text_load_options(arena, options, error);
+    IrGraph *forward = c.module ? ir_graph_find(c.module, "forward") : NULL;
+    if (c.module && !forward)
+        error_set(error, ERROR_INPUT, "%s has no @forward, whose operations would be measured", options->path);
+    if (!forward)
+        return false;
+    table->options.kinds = infer;
+    table->options.kind_count = 1;
+    find_items(&c, forward);
+    Str empty = str_create(arena);
+    int64_t memory;
+    str_add(&empty, empty_text);
+    return measure(&c, "nothing", &empty, &c.empty, &memory, error) && measure_items(&c, error) &&
+           measure_rest(&c, forward, error);
+}

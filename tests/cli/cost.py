@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""ndarts-run cost: every operation of a network and every candidate of a supernet once, counted as they are used; what adds up, and what is kept."""
+import glob
+import json
+import os
+import sys
+
+from _run import RUN, expect, main, run, write
+
+NET = '''import "noisy_darts_a.nd"
+network net = cifar(noisy_darts_a, C=2, layers=3)
+'''
+SEARCH = '''import "darts.nd"
+space few {
+    candidates = [skip_connect, dil_conv_3x3]
+    cell { inputs 2  nodes 2  output concat(nodes)  keep 2 per node }
+}
+search {
+    space few  network cifar_search(C=2, layers=3)
+    data synthetic(limit=8, H=8, W=8, classes=4)
+    epochs 1  batch 4
+}
+'''
+
+
+def cost(*arguments):
+    return json.loads(run(RUN, 'cost', *arguments, '--json', '--repeat=2')[0])
+
+
+def stats(text):
+    return json.loads(run(RUN.replace('ndarts-run', 'ndartsc'), text, '--emit=stats', '--json')[0])
+
+
+def test_network():
+    write('net.nd', NET)
+    table = cost('net.nd')
+    items = {item['name']: item for item in table['items']}
+    expect(len(items) == len(table['items']), 'an operation twice')
+    expect(sum(item['calls'] for item in table['items']) == 3 * (8 + 2) and all(item['edges'] == 0 for item in table['items']), table)
+    # What is not in operations is the stem's convolution and the classifier.
+    outside = 32 * 32 * 6 * 27 + 32 * 10
+    total = sum(item['calls'] * item['multiply_adds'] for item in table['items'])
+    expect(total + outside == stats('net.nd')['conv_macs'] + stats('net.nd')['linear_macs'], (total, stats('net.nd')))
+    expect(abs(table['rest_ms'] + sum(item['calls'] * item['ms'] for item in table['items']) - table['sum_ms']) < 1e-9, table)
+    expect(table['whole_ms'] > 0 and table['batch'] == 1, table)
+    expect(cost('net.nd') == table, 'measured again')
+    text = run(RUN, 'cost', 'net.nd', '--repeat=2')[0]
+    expect(len(text.splitlines()) == 2 + len(items) + 3 and 'the whole, measured' in text, text)
+
+
+def test_supernet():
+    write('search.nd', SEARCH)
+    table = cost('search.nd')
+    candidates = [item for item in table['items'] if item['edges']]
+    expect(sum(item['edges'] for item in candidates) == 3 * 5 * 2 and table['whole_ms'] is None, table)
+    expect({item['name'].rsplit('_', 2)[0] for item in candidates} == {'dil_conv_3x3', 'skip_connect'}, candidates)
+    for item in candidates:
+        stride = 2 if item['name'].split('_after')[0].endswith('_2') else 1
+        expect(item['input'][0] == stride * item['output'][0], item)
+
+
+def test_cache_is_lost():
+    for path in glob.glob(os.path.join(os.environ['XDG_CACHE_HOME'], 'ndarts', '*.cost')):
+        with open(path, 'w') as file:
+            file.write('nonsense')
+    expect(cost('net.nd')['whole_ms'] > 0, 'a damaged measurement')
+
+
+def test_mistakes():
+    run(RUN, 'cost', code=1, says='cost needs a text')
+    run(RUN, 'cost', 'net.so', code=1, says='compiled in one piece')
+    run(RUN, 'cost', 'missing.nd', code=1, says='missing.nd')
+    write('wrong.nd', 'network net = cifar(no_such, C=2)\n')
+    run(RUN, 'cost', 'wrong.nd', code=1, says='wrong.nd:1:')
+
+
+if __name__ == '__main__':
+    os.environ['XDG_CACHE_HOME'] = os.path.join(os.environ['XDG_CACHE_HOME'], 'cost')
+    sys.exit(main([test_network, test_supernet, test_cache_is_lost, test_mistakes]))
