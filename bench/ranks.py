@@ -25,7 +25,8 @@ search {
 }
 '''
 # A message goes to R - 1 others: log2(R) waits, and each rank receives what the others send, at so many bytes a second.
-WIRES = (('10 Gbit Ethernet, TCP', 25e-6, 1.25e9), ('100 Gbit Ethernet, RDMA', 2e-6, 12.5e9), ('NVLink, GPUs of one machine', 5e-6, 300e9))
+WIRES = (('10 Gbit Ethernet, TCP', 25e-6, 1.25e9), ('100 Gbit Ethernet, RDMA', 2e-6, 12.5e9))
+NVLINK = ('NVLink, GPUs of one machine', 5e-6, 300e9)
 
 
 def call(command):
@@ -59,6 +60,21 @@ def exchanged(arguments, ranks, batch_norm, folder):
     return sum(int(m) for m, _, _ in found), sum(float(b) * (1e6 if unit == 'MB' else 1) for _, b, unit in found)
 
 
+def exchanged_by_gpus(arguments, ranks, folder):
+    """Likewise of GPUs, by the plan: rows of all ranks, of which each sends its own."""
+    plan = json.loads(subprocess.run([os.path.join(arguments.build, 'bin', 'ndartsc'), os.path.join(folder, 'search.nd'), '--ranks', str(ranks), '--target=cuda',
+                                      '--graph=search-alphas,search-weights', '--emit=plan'], stdout=subprocess.PIPE, text=True, check=True).stdout)
+    stages = [stage['steps'].split(';') for graph in plan['graphs'] for stage in graph['stages'] if stage['domain'] == 'exchange']
+    return len(stages), sum(int(re.search(r'#(\d+)', step)[1]) for steps in stages for step in steps) / ranks
+
+
+def print_on_paper(kind, ranks, messages, sent, wires, compute):
+    print(f'{ranks} {kind}, a step: {messages} messages, {sent / 1e6:.1f} MB from each')
+    for name, wait, speed in wires:
+        seconds = messages * wait * (ranks - 1).bit_length() + sent * (ranks - 1) / speed
+        print(f'    on paper, {name}: {1e3 * seconds:.1f} ms{compute}')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--build', default=os.path.join(ROOT, 'build'))
@@ -85,11 +101,9 @@ def main():
                   (f', {seconds[ranks]:.2f} s of processors for a step' if arguments.cpu_time else ''))
         for ranks in counts[1:] + [8]:
             for batch_norm in ('global', 'local'):
-                messages, sent = exchanged(arguments, ranks, batch_norm, folder)
-                print(f'{ranks} ranks, batch_norm {batch_norm}, a step: {messages} messages, {sent / 1e6:.1f} MB from each')
-                for name, wait, speed in WIRES:
-                    wires = messages * wait * (ranks - 1).bit_length() + sent * (ranks - 1) / speed
-                    print(f'    on paper, {name}: {1e3 * wires:.1f} ms beside {1e3 * step / ranks:.0f} ms of one thread each')
+                print_on_paper(f'ranks, batch_norm {batch_norm}', ranks, *exchanged(arguments, ranks, batch_norm, folder), WIRES,
+                               f' beside {1e3 * step / ranks:.0f} ms of one thread each')
+            print_on_paper('GPUs', ranks, *exchanged_by_gpus(arguments, ranks, folder), [NVLINK], '')
 
 
 if __name__ == '__main__':

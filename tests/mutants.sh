@@ -29,6 +29,7 @@ run_test() {
     unit/*) make_targets "unit_${path#unit/}" && (cd "$build/tests" && timeout 300 "./unit_${path#unit/}") ;;
     golden/*) timeout 300 python3 "$copy/tests/golden.py" "$copy/tests/$path.test" ;;
     simt/graphs) make_targets simt_graphs && timeout 300 "$build/tests/simt/simt_graphs" "$copy/tests/simt/$1" "${@:2}" ;;
+    simt/ranks) make_targets fake_cudart fake_nvrtc fake_nccl fake_no_nvJitLink fake_no_cudnn fake_no_nccl ndarts_mpi && timeout 300 python3 "$copy/tests/$path.py" ;;
     simt/*) make_targets fake_cudart fake_nvrtc fake_cudnn fake_no_nvJitLink fake_no_cudnn && timeout 300 python3 "$copy/tests/$path.py" "$@" ;;
     cli/ranks*) make_targets ndarts_mpi wrong_rank && timeout 600 python3 "$copy/tests/$path.py" "$@" ;;
     cli/library) make_targets ndarts_shared ndarts_static && timeout 300 python3 "$copy/tests/$path.py" ;;
@@ -330,7 +331,11 @@ mutant 'cells return all states' runtime/report/cells_read.c 's/count == 1 \&\& 
 mutant 'ranks: draws by the number on this rank' runtime/device/executor.c 's/x->of_images.image_base \+= /x->of_images.image_base += 0 * /' -- cli/ranks test_search
 mutant 'ranks: what is computed once draws by rank' runtime/device/executor.c 's/.first = 1, .run = x->run, .bands/.first = 1, .run = \&x->of_images, .bands/' -- cli/ranks test_only_the_chosen_run
 mutant 'ranks: chunks as if the rank were alone' runtime/device/executor.c 's/return x->share \? rt/return 0 ? rt/' -- cli/ranks test_training_and_evaluation
-mutant 'ranks: the mean over the own images' codegen/stages/stage_scalar.c 's/ \&\& b->program->options->ranks <= 1//' -- cli/ranks test_search
+mutant 'ranks: the mean over the own images' codegen/stages/stage_scalar.c 's/alone = b->program->options->ranks <= 1/alone = true/' -- cli/ranks test_search
+mutant 'ranks: own statistics have gradients of all' passes/gradients.c 's/x, own \? 2 : 1, attrs/x, own ? 1 : 1, attrs/' -- cli/ranks test_local_batch_norm
+mutant 'ranks: running statistics of own images' passes/expand_norm.c 's/m = expand_moments\(e, x, x->type.rank - 1, false\)/m = expand_moments(e, x, x->type.rank - 1, is_local(e->ctx))/' -- cli/ranks test_local_batch_norm
+mutant 'ranks: a seed of another rank' runtime/loops/train_run.c 's/all\[i % ranks->size \* count \+ i\]/all[i]/' -- cli/ranks test_seeds
+mutant 'ranks on GPUs: rows at the beginning' runtime/device/cuda_exchange.c 's/ranks->size \* b->share->ranks->rank : 0/ranks->size * 0 : 0/' -- simt/ranks
 mutant 'ranks: parameters that differ' runtime/loops/loop_checkpoint.c 's/\(!l->options.ranks \|\| compare_ranks\(l, error\)\)/true/' -- cli/ranks test_a_rank_computes_wrongly
 mutant 'ranks: a signal to one is not told' runtime/loops/loop_signal.c 's/asked \? /0 ? /' -- cli/ranks test_interrupted
 

@@ -54,7 +54,7 @@ typedef struct CudaLevel {
  * are neighbours, one launch, which says what launches it waits for. */
 void cg_cuda_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls);
 /* counters: of kernels with a tail, zero when the module is loaded, and again behind each launch. */
-void cg_cuda_add_prelude(Str *out, const CgOptions *options, int counters);
+void cg_cuda_add_prelude(Str *out, const CgOptions *options, CgNames *names, int counters);
 /* Kernels that a library's convolutions need, when there are any (cuda_conv.c). */
 void cg_cuda_add_helpers(CgModule *module);
 
@@ -72,6 +72,19 @@ CudaEdges *cuda_edges_create(Arena *arena);
 /* Of a level whose groups' calls are the steps of `stage`, in the same order: numbers its launches and gives each those it
  * waits for, but none that another of them waits for anyway. */
 void cuda_edges_add(CudaEdges *edges, const CudaLevel *level, PlanStage *stage);
+/* A launch of an exchange, whose first step it is, behind the launches `waits`, which has room for one more, and behind the
+ * exchange before it. Its number. */
+int cuda_edges_add_exchange(CudaEdges *edges, PlanStep *first, int *waits, int wait_count);
+
+/* ---- of several ranks (cuda_exchange.c) ---- */
+/* Takes the tails from the level's groups: a level of their own, behind it. */
+CudaLevel cuda_split_tails(Arena *arena, CgProgram *program, CudaLevel *level);
+/* Adds the steps that exchange the sums of chunks which the level has made; its calls have their launches. */
+void cuda_exchange_sums(CgModule *module, const CudaLevel *level, CudaEdges *edges, PlanStage *exchange);
+/* The run-time scalars that cuda_add_chunks needs. */
+void cuda_need_chunks(CgNames *names);
+/* For the prelude: the function that says where a chunk's images begin. */
+void cuda_add_chunks(Str *out, const CgOptions *options, CgNames *names);
 
 /* ---- cuda_steps.c ---- */
 PlanLaunch cuda_step_launch(const CgStep *step);

@@ -13,7 +13,8 @@ enum { WORD_BITS = 64 };
 struct CudaEdges {
     Arena *arena;
     int count, capacity;
-    Word **before; /* of each launch the numbers, as bits, of all launches that have ended when it begins */
+    int last_exchange; /* number of its launch; -1: there was none */
+    Word **before;     /* of each launch the numbers, as bits, of all launches that have ended when it begins */
 };
 
 static int count_words(int launch) {
@@ -26,7 +27,7 @@ static bool has_bit(const Word *set, int launch) {
 
 CudaEdges *cuda_edges_create(Arena *arena) {
     CudaEdges *e = ARENA_NEW(arena, CudaEdges);
-    *e = (CudaEdges){.arena = arena};
+    *e = (CudaEdges){.arena = arena, .last_exchange = -1};
     return e;
 }
 
@@ -59,6 +60,14 @@ static void add_launch(CudaEdges *e, PlanStep *first, const int *waits, int wait
         ARENA_PUSH(e->arena, first->waits, first->wait_count, capacity, waits[i]);
     }
     ARENA_PUSH(e->arena, e->before, e->count, e->capacity, before);
+}
+
+int cuda_edges_add_exchange(CudaEdges *e, PlanStep *first, int *waits, int wait_count) {
+    if (e->last_exchange >= 0)
+        waits[wait_count++] = e->last_exchange;
+    qsort(waits, (size_t)wait_count, sizeof *waits, compare_descending);
+    add_launch(e, first, waits, wait_count);
+    return e->last_exchange = e->count - 1;
 }
 
 void cuda_edges_add(CudaEdges *e, const CudaLevel *level, PlanStage *stage) {

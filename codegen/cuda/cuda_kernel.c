@@ -34,6 +34,11 @@ void cuda_print_private_bases(const CudaKernel *k) {
 /* 32-bit divisions, where they are enough, are a quarter of the code. */
 void cuda_print_chunk(CgPrinter *p, const char *first, int step) {
     const char *type = p->index_type;
+    if (p->of_ranks) {
+        cg_c_line(p, "const int64_t end = nd_chunk_begin(run, (int64_t)chunk + 1);");
+        cg_c_open(p, "for (int64_t image = nd_chunk_begin(run, chunk)%s; image < end; image += %d)", first, step);
+        return;
+    }
     cg_c_line(p, "const %s images = (%s)run->batch, chunks = (%s)run->chunks, end = ((%s)chunk + 1) * images / chunks;",
               type, type, type, type);
     cg_c_open(p, "for (int64_t image = (%s)chunk * images / chunks%s; image < end; image += %d)", type, first, step);

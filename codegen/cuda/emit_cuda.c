@@ -155,7 +155,7 @@ static const char bf16_text[] =
     "    __device__ __forceinline__ operator float() const { return __uint_as_float((uint32_t)bits << 16); }\n"
     "};\n";
 
-void cg_cuda_add_prelude(Str *out, const CgOptions *options, int counters) {
+void cg_cuda_add_prelude(Str *out, const CgOptions *options, CgNames *names, int counters) {
     bool f64 = options->precision == PRECISION_f64;
     str_add(out, f64 ? "typedef double T;\n" : "typedef float T;\n");
     str_addf(out, functions_text, f64 ? "" : "f");
@@ -167,6 +167,8 @@ void cg_cuda_add_prelude(Str *out, const CgOptions *options, int counters) {
         str_add(out, bf16_text);
     cuda_add_vectors(out, options);
     cuda_add_fragments(out, options);
+    if (options->ranks > 1)
+        cuda_add_chunks(out, options, names);
     if (counters)
         str_addf(out, "static __device__ unsigned nd_counters[%d];\n", counters);
 }
@@ -198,6 +200,7 @@ static CudaKernel begin_kernel(Arena *arena, CgProgram *program, const CudaGroup
     }
     cuda_set_step(&k, 0);
     k.p->indent = 1;
+    k.p->of_ranks = program->options->ranks > 1;
     k.p->index_type = narrow ? "int" : "int64_t";
     k.launch = cuda_step_launch(group->steps[cuda_body(group).step_count - 1]);
     k.threads = cuda_count_elements(group->steps[0]);
@@ -291,27 +294,54 @@ static void choose_parts(CgProgram *program, const Levels levels[CUDA_ROUNDS]) {
     cuda_parts_end(&parts);
 }
 
+/* Where launches of the round at hand go. */
+typedef struct Emission {
+    CgModule *module;
+    CgProgram *program;
+    PlanGraph *calls;
+    CudaEdges *edges;
+    bool prepared;
+    int counters;
+} Emission;
+
+static void emit_level(Emission *e, CudaLevel *level) {
+    PlanStage stage = {.domain = DOMAIN_parallel};
+    for (int j = 0; j < level->group_count; j++)
+        emit_group(e->module, e->program, level->groups[j], &e->counters, &stage);
+    if (!level->group_count)
+        return;
+    sort_calls(e->module, level, &stage);
+    cuda_edges_add(e->edges, level, &stage);
+    cg_add_stage(e->module, e->calls, e->prepared, stage);
+}
+
+/* Of several ranks: tails wait until the sums of all are there. */
+static void emit_level_of_ranks(Emission *e, CudaLevel *level) {
+    CudaLevel tails = cuda_split_tails(e->module->arena, e->program, level);
+    PlanStage exchange = {.domain = DOMAIN_exchange};
+    emit_level(e, level);
+    cuda_exchange_sums(e->module, level, e->edges, &exchange);
+    if (exchange.step_count)
+        cg_add_stage(e->module, e->calls, e->prepared, exchange);
+    emit_level(e, &tails);
+}
+
 void cg_cuda_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls) {
     Levels levels[CUDA_ROUNDS];
-    int counters = 0;
     for (int round = 0; round < CUDA_ROUNDS; round++)
         levels[round].levels = cuda_group_steps(module->arena, program, (CudaRound)round, &levels[round].count);
     choose_parts(program, levels);
     CudaEdges *prepared = cuda_edges_create(module->arena), *rest = cuda_edges_create(module->arena);
+    if (module->options->ranks > 1)
+        cuda_need_chunks(module->names);
+    Emission e = {.module = module, .program = program, .calls = calls};
     for (int round = 0; round < CUDA_ROUNDS; round++) {
-        for (int i = 0; i < levels[round].count; i++) {
-            CudaLevel *level = &levels[round].levels[i];
-            PlanStage stage = {.domain = DOMAIN_parallel};
-            for (int j = 0; j < level->group_count; j++)
-                emit_group(module, program, level->groups[j], &counters, &stage);
-            if (!level->group_count)
-                continue;
-            sort_calls(module, level, &stage);
-            cuda_edges_add(round == CUDA_PREPARED ? prepared : rest, level, &stage);
-            cg_add_stage(module, calls, round == CUDA_PREPARED, stage);
-        }
+        e.prepared = round == CUDA_PREPARED;
+        e.edges = e.prepared ? prepared : rest;
+        for (int i = 0; i < levels[round].count; i++)
+            (module->options->ranks > 1 ? emit_level_of_ranks : emit_level)(&e, &levels[round].levels[i]);
         if (round == CUDA_CHOOSING)
             calls->choosing_count = calls->stage_count;
     }
-    module->counter_count = counters > module->counter_count ? counters : module->counter_count;
+    module->counter_count = e.counters > module->counter_count ? e.counters : module->counter_count;
 }

@@ -18,7 +18,7 @@ static void add_rooms(const CgModule *module, const Plan *plan, Str *out) {
 static const char *print_unit(const CgModule *module, const Plan *plan, int unit, int unit_count) {
     Str out = str_create(module->arena);
     str_add(&out, "/* Written by ndarts; docs/modules.md describes the interface. */\n");
-    cg_cuda_add_prelude(&out, module->options, module->counter_count);
+    cg_cuda_add_prelude(&out, module->options, module->names, module->counter_count);
     for (int i = unit; i < module->kernel_count; i += unit_count)
         cg_add_kernel(module, &module->kernels[i], &out);
     if (unit == 0 && module->options->rooms)

@@ -28,10 +28,10 @@ typedef struct CgOptions {
     int unit_count;   /* how many compilation units to split the kernels into, at least 1; CUDA target: at most */
     int64_t batch;    /* as in the PassContext */
     int chunks;
-    int ranks;            /* each has that batch and those chunks of a larger one; 0: 1 */
-    bool bands;           /* C target: kernels can compute bands of rows, for fewer images than threads (abi.h) */
-    bool standalone;      /* C target, one unit: kernels are static, no nd_plan and nd_kernels (standalone.c) */
-    bool rooms;           /* CUDA target: nd_plan and nd_weights are only room, filled in after compiling (cubin.h) */
+    int ranks;       /* each has that batch and those chunks of a larger one, or, CUDA target, a part of them; 0: 1 */
+    bool bands;      /* C target: kernels can compute bands of rows, for fewer images than threads (abi.h) */
+    bool standalone; /* C target, one unit: kernels are static, no nd_plan and nd_kernels (standalone.c) */
+    bool rooms;      /* CUDA target: nd_plan and nd_weights are only room, filled in after compiling (cubin.h) */
     size_t weights_size;  /* with rooms: bytes of nd_weights; 0: none */
     const CgTiles *tiles; /* C target: the table of tiles; NULL: the one that is compiled in */
 } CgOptions;

@@ -43,7 +43,7 @@ enum { PLAN_NO_KERNEL = -1 };
 
 typedef struct PlanStep {
     int kernel; /* PLAN_NO_KERNEL in stages of the domain exchange: the buffers are the result and the chunks, and one number
-                   says how many elements a chunk has */
+                   says how many elements a chunk has; target cuda: the chunks of all ranks, and how many bytes they are */
     PlanWhen when;
     int buffer_count;
     PlanBuffer *buffers;
@@ -125,7 +125,7 @@ typedef struct Plan {
     int vector_bytes;
     bool bands; /* kernels compute bands of rows */
     int64_t batch, chunks;
-    int64_t ranks; /* each has that batch and those chunks of a larger one */
+    int64_t ranks; /* each has that batch and those chunks of a larger one, or, target cuda, a part of them */
     int scalar_count;
     const char *scalars[ND_SCALAR_COUNT];
     int kernel_count;

@@ -295,8 +295,19 @@ static bool take_step(PlanReader *r, const char **text, const PlanGraph *g, bool
     return *text == end || fail(r, "a step goes on where it should end");
 }
 
+static bool check_rows(PlanReader *r, const PlanGraph *g, const PlanStep *s) {
+    if (r->plan->ranks <= 1 || s->buffer_count != 1 || s->int_count != 1)
+        return fail(r, "an exchange has the chunks of all ranks and a number of bytes, in a plan of several ranks");
+    const PlanBuffer *b = &s->buffers[0];
+    return (b->place == PLACE_work && s->ints[0] > 0 && s->ints[0] % r->plan->ranks == 0 &&
+            s->ints[0] <= place_bytes(r->plan, g, b->place) - b->offset) ||
+           fail(r, "an exchange lies outside its place");
+}
+
 /* All that the runtime reads and writes itself lies in its place. */
 static bool check_exchange(PlanReader *r, const PlanGraph *g, const PlanStep *s) {
+    if (r->plan->target == TARGET_cuda)
+        return check_rows(r, g, s);
     if (r->plan->ranks <= 1 || s->buffer_count != 2 || s->int_count != 1)
         return fail(r, "an exchange has a result, chunks and a number of elements, in a plan of several ranks");
     for (int i = 0; i < 2; i++) {

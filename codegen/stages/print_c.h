@@ -47,6 +47,7 @@ typedef struct CgPrinter {
     const char *row;        /* variable: where partial sums go, "chunk" */
     const char *ints;       /* expression of the array of the call's constants; "ints" */
     bool reads_run;         /* the run-time block, `run`, has been mentioned */
+    bool of_ranks;          /* CUDA: a rank's chunks are some of all (cuda_exchange.c) */
     int int_base;           /* where the present step's constants begin in it */
     CgEntry *entries;
     int entry_count, entry_capacity;

@@ -188,6 +188,8 @@ CgScalar *cg_number(CgBuild *b, CgIndex index); /* the index as a number */
 /* 1 where the operand, a whole number, equals the index; 0 elsewhere */
 CgScalar *cg_equal(CgBuild *b, IrNode *operand, const CgIndex *at, CgIndex index);
 CgScalar *cg_run(CgBuild *b, const char *name);
+/* The number of a run-time scalar of that name in the block; it gets one when it has none. */
+int cg_run_number(CgNames *names, const char *name);
 CgScalar *cg_draw(CgBuild *b, CgDraw draw, const char *stream, int index_count, const CgIndex *index, CgScalar *keep);
 CgScalar *cg_load(CgBuild *b, CgBuffer *buffer, const CgIndex *index);
 CgScalar *cg_op2(CgBuild *b, IrOp op, CgScalar *x, CgScalar *y);

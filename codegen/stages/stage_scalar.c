@@ -105,19 +105,22 @@ CgScalar *cg_equal(CgBuild *b, IrNode *operand, const CgIndex *at, CgIndex index
     return cg_op2(b, OP_gt, cg_constant(b, 0.5), distance);
 }
 
-CgScalar *cg_run(CgBuild *b, const char *name) {
-    CgNames *names = b->program->names;
+int cg_run_number(CgNames *names, const char *name) {
     int number = 0;
-    bool alone = b->program->options->ranks <= 1; /* else the images of all ranks are one of the numbers */
-    if (str_equal(name, "own_batch") || (str_equal(name, "batch") && alone))
-        return intern(b, (CgScalar){.kind = SCALAR_run, .number = -1});
     while (number < names->count && !str_equal(names->names[number], name))
         number++;
     if (number == ND_SCALAR_COUNT)
         bug("more than %d run-time scalars; the last is '%s'", ND_SCALAR_COUNT, name);
     if (number == names->count)
         names->names[names->count++] = name;
-    return intern(b, (CgScalar){.kind = SCALAR_run, .number = number});
+    return number;
+}
+
+CgScalar *cg_run(CgBuild *b, const char *name) {
+    bool alone = b->program->options->ranks <= 1; /* else the images of all ranks are one of the numbers */
+    if (str_equal(name, "own_batch") || (str_equal(name, "batch") && alone))
+        return intern(b, (CgScalar){.kind = SCALAR_run, .number = -1});
+    return intern(b, (CgScalar){.kind = SCALAR_run, .number = cg_run_number(b->program->names, name)});
 }
 
 CgScalar *cg_op(CgBuild *b, IrOp op, int count, CgScalar *const *args) {

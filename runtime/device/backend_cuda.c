@@ -35,6 +35,7 @@ static void cuda_close(RtDevice *d) {
         d->api.Free(d->private_memory);
     cuda_stream_close(&d->api, &d->stream);
     cudnn_close(d->cudnn);
+    nccl_close(d->nccl);
     arena_destroy(d->arena);
 }
 
@@ -67,6 +68,18 @@ static RtModule *cuda_build(RtDevice *d, const CgOutput *output, const char *tex
                             const char **identity, Error *error) {
     (void)vector_bytes;
     return (RtModule *)cuda_module_build(&d->api, output, text_key, d->arch, d->threads, arena, identity, error);
+}
+
+static bool cuda_remember(RtDevice *d, const CgOutput *output, const char *text_key, int vector_bytes, Error *error) {
+    (void)vector_bytes;
+    (void)error;
+    cuda_module_remember(output, text_key, d->arch);
+    return true;
+}
+
+static const char *cuda_identify(RtDevice *d, const char *text_key, int vector_bytes, Arena *arena) {
+    (void)vector_bytes;
+    return cuda_module_identify(text_key, d->arch, arena);
 }
 
 static RtModule *cuda_load(RtDevice *d, const char *path, Arena *arena, const char **identity, Error *error) {
@@ -141,8 +154,8 @@ static bool make_input(RtDevice *d, RtBound *b, int index, Error *error) {
 }
 
 static bool make_run_block(RtDevice *d, RtBound *b, Error *error) {
-    b->run = cuda_allocate(d, sizeof(NdRun));
-    bool ok = b->run && d->api.HostAlloc((void **)&b->run_pinned, sizeof(NdRun), 0) == CUDA_SUCCESS;
+    b->run = cuda_allocate(d, RUN_COUNT * sizeof(NdRun));
+    bool ok = b->run && d->api.HostAlloc((void **)&b->run_pinned, RUN_COUNT * sizeof(NdRun), 0) == CUDA_SUCCESS;
     return ok || error_set(error, ERROR_MACHINE, "out of memory on the GPU");
 }
 
@@ -174,7 +187,7 @@ static void cuda_unbind(RtDevice *d, RtBound *b) {
             d->api.FreeHost(b->inputs[i].pinned);
     }
     cuda_destroy_convs(d, b);
-    cuda_release(d, b->run, sizeof(NdRun));
+    cuda_release(d, b->run, RUN_COUNT * sizeof(NdRun));
     cuda_release(d, b->table, 0);
     if (b->run_pinned)
         d->api.FreeHost(b->run_pinned);
@@ -183,10 +196,12 @@ static void cuda_unbind(RtDevice *d, RtBound *b) {
 
 static RtBound *cuda_bind(RtDevice *d, const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
                           const RtShare *share, Error *error) {
-    (void)share; /* NULL: compilation.c refuses several ranks */
+    if (share && !d->nccl && !(d->nccl = nccl_open(share->ranks, error)))
+        return NULL;
     Arena *arena = arena_create();
     RtBound *b = ARENA_NEW(arena, RtBound);
-    *b = (RtBound){.module = (const CudaModule *)module, .graph = graph, .arenas = *arenas, .arena = arena};
+    *b = (RtBound){
+        .module = (const CudaModule *)module, .graph = graph, .arenas = *arenas, .share = share, .arena = arena};
     b->prepare = (Part){.stages = graph->prepare, .count = graph->prepare_count};
     b->choosing = (Part){.stages = graph->stages, .count = graph->choosing_count};
     b->stages =
@@ -238,7 +253,7 @@ static unsigned count_blocks(const Plan *plan, const PlanStep *step) {
  * images' private values. */
 static int64_t *add_row(const RtDevice *d, const RtBound *b, const PlanStep *step, int64_t *row) {
     for (int i = 0; i < step->buffer_count; i++)
-        *row++ = (int64_t)(uintptr_t)cuda_resolve(d, b, &step->buffers[i]);
+        *row++ = (int64_t)(uintptr_t)cuda_resolve(d, b, &step->buffers[i]) + cuda_rows_before(b, step, i);
     for (int i = 0; i < step->int_count; i++)
         *row++ = step->ints[i];
     return row;
@@ -300,7 +315,8 @@ static int profile_launch(RtDevice *d, RtBound *b, const Launch *launch) {
     d->api.EventDestroy(begin);
     d->api.EventDestroy(end);
     double seconds = milliseconds * 1e-3 - d->launch_seconds;
-    profile_add_calls(b->profile, 0, launch->kernel, launch->grid.y, now, now + (seconds > 0 ? seconds : 0));
+    if (launch->kernel != PLAN_NO_KERNEL)
+        profile_add_calls(b->profile, 0, launch->kernel, launch->grid.y, now, now + (seconds > 0 ? seconds : 0));
     return status;
 }
 
@@ -315,6 +331,12 @@ static bool is_chosen(const RtBound *b, const PlanWhen *when) {
     return when->cases & plan_case(is_double(b) ? *(const double *)at : *(const float *)at);
 }
 
+static bool check_start(const RtDevice *d, const RtBound *b, const Launch *launch, int status, Error *error) {
+    if (launch->kernel == PLAN_NO_KERNEL)
+        return nccl_check(d->nccl, status, error);
+    return cuda_check(&d->api, status, b->module->base.plan->kernels[launch->kernel].name, error);
+}
+
 static bool launch_part(RtDevice *d, RtBound *b, const Part *part, Error *error) {
     bool profile = b->profile && d->api.EventElapsedTime;
     for (int i = 0; i < part->launch_count; i++) {
@@ -322,7 +344,7 @@ static bool launch_part(RtDevice *d, RtBound *b, const Part *part, Error *error)
         if (!is_chosen(b, &launch->steps->when))
             continue;
         int status = (profile ? profile_launch : start)(d, b, launch);
-        if (!cuda_check(&d->api, status, b->module->base.plan->kernels[launch->kernel].name, error))
+        if (!check_start(d, b, launch, status, error))
             return false;
     }
     return true;
@@ -356,8 +378,7 @@ static bool put_launches(RtDevice *d, RtBound *b, const Part *part, int *failed,
         CudaNodes waits = {0};
         find_nodes(part, i, ends, arena, &waits);
         ok = cuda_capture_after(&d->api, d->stream, &waits, error) &&
-             cuda_check(&d->api, cuda_start_on(d, b, launch, d->stream),
-                        b->module->base.plan->kernels[launch->kernel].name, error) &&
+             check_start(d, b, launch, cuda_start_on(d, b, launch, d->stream), error) &&
              cuda_capture_last(&d->api, d->stream, arena, &ends[i], error);
         *failed = ok ? NOBODY : launch->kernel;
     }
@@ -421,7 +442,13 @@ static bool send_inputs(RtDevice *d, RtBound *b, const void *const *inputs, cons
         if (!send(d, input->memory, input->pinned, inputs[i], bytes, error))
             return false;
     }
-    return send(d, b->run, b->run_pinned, run, sizeof *run, error);
+    NdRun runs[RUN_COUNT] = {[RUN_own] = *run, [RUN_all] = *run};
+    if (b->share) {
+        runs[RUN_own].image_base += (uint64_t)rt_share_image(b->share, run->chunks, 0);
+        runs[RUN_all].batch = b->share->images;
+        runs[RUN_all].chunks = b->module->base.plan->chunks;
+    }
+    return send(d, b->run, b->run_pinned, runs, sizeof runs, error);
 }
 
 /* Waits until the choices are made, and brings them here. */
@@ -464,6 +491,8 @@ const RtBackend rt_backend_cuda = {
     .toolchain = cuda_toolchain,
     .find = cuda_find,
     .build = cuda_build,
+    .remember = cuda_remember,
+    .identify = cuda_identify,
     .load = cuda_load,
     .unload = cuda_unload,
     .check_memory = cuda_check_memory,

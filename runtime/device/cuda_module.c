@@ -237,6 +237,17 @@ static CudaModule *find_entry(const CudaApi *api, const char *arch, const char *
     return m;
 }
 
+void cuda_module_remember(const CgOutput *output, const char *text_key, const char *arch) {
+    Arena *arena = arena_create();
+    rt_cache_remember(text_key, rt_cache_key(arena, output, arch, cuda_module_toolchain(arch, arena)));
+    arena_destroy(arena);
+}
+
+const char *cuda_module_identify(const char *text_key, const char *arch, Arena *arena) {
+    const char *key = rt_cache_recall(arena, text_key);
+    return key ? module_identity(arch, key, arena) : NULL;
+}
+
 CudaModule *cuda_module_find(const CudaApi *api, const char *text_key, const char *arch, Arena *arena,
                              const char **identity) {
     const char *key = rt_cache_recall(arena, text_key);

@@ -15,7 +15,9 @@ typedef struct CudaModule {
 
 /* What decides the bits beside the source; arch: "sm_90". */
 const char *cuda_module_toolchain(const char *arch, Arena *arena);
-/* As the backend's find and build (runtime/device/backend.h). */
+/* As the backend's remember, identify, find and build (runtime/device/backend.h). */
+void cuda_module_remember(const CgOutput *output, const char *text_key, const char *arch);
+const char *cuda_module_identify(const char *text_key, const char *arch, Arena *arena);
 CudaModule *cuda_module_find(const CudaApi *api, const char *text_key, const char *arch, Arena *arena,
                              const char **identity);
 CudaModule *cuda_module_build(const CudaApi *api, const CgOutput *output, const char *text_key, const char *arch,

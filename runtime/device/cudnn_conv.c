@@ -129,8 +129,11 @@ static bool start_conv(RtDevice *d, RtBound *b, const Launch *launch, void *stre
 int cuda_start_on(RtDevice *d, RtBound *b, const Launch *launch, void *stream) {
     if (launch->conv)
         return start_conv(d, b, launch, stream) ? CUDA_SUCCESS : CUDA_LAUNCH_FAILURE;
+    if (launch->kernel == PLAN_NO_KERNEL)
+        return cuda_exchange_on(d, b, launch, stream);
     int64_t private_bytes = (int64_t)b->private_image_bytes;
-    void *rows = launch->rows, *arguments[] = {&rows, &b->run, &private_bytes};
+    NdRun *run = b->run + (launch->steps->launch == LAUNCH_once ? RUN_all : RUN_own);
+    void *rows = launch->rows, *arguments[] = {&rows, &run, &private_bytes};
     CudaDim block = {ND_BLOCK_THREADS, 1, 1};
     return d->api.LaunchKernel(b->module->kernels[launch->kernel], launch->grid, block, arguments, 0, stream);
 }
@@ -379,7 +382,7 @@ void cuda_choose_convs(RtDevice *d, RtBound *b) {
     const Plan *plan = b->module->base.plan;
     b->conv_copy = find_kernel(b, PLAN_CONV_COPY);
     b->conv_clear = find_kernel(b, PLAN_CONV_CLEAR);
-    if (!has_convs(b))
+    if (b->share || !has_convs(b)) /* it would compute the whole batch */
         return;
     if (!d->cudnn_tried && cuda_api_has_graphs(&d->api))
         d->cudnn = cudnn_open(

@@ -100,11 +100,12 @@ int64_t compilation_batch(const Compilation *c) {
 }
 
 /* That each rank has as many whole chunks as the others. */
-static bool check_ranks(const RtProgramOptions *o, const CgTarget *target, int64_t batch, int chunks, Error *error) {
+static bool check_ranks(const RtProgramOptions *o, const CgTarget *target, bool local, int64_t batch, int chunks,
+                        Error *error) {
     int ranks = ranks_size(o->ranks);
-    if (!target->by_image)
+    if (!target->by_image && local)
         return error_set(error, ERROR_INPUT,
-                         "%d ranks: a program of several ranks runs on processors; not on GPUs, yet (--device=cpu)",
+                         "%d ranks: batch_norm local is for processors; on GPUs statistics are of the whole batch",
                          ranks);
     if (o->memory_budget > 0)
         return error_set(error, ERROR_INPUT, "--mem-budget is for one process, not for %d ranks", ranks);
@@ -126,14 +127,16 @@ bool compilation_choose(Compilation *c, const CgTarget *target, Error *error) {
         return error_set(error, ERROR_INPUT, "the batch is %lld; it should be 1 to 1048576", (long long)batch);
     int ranks = ranks_size(o->ranks), chunks = cg_chunk_count(target, batch);
     compilation_choose_kinds(c);
-    if (ranks > 1 && !check_ranks(o, target, batch, chunks, error))
+    const Settings settings = settings_read(c->module);
+    if (ranks > 1 && !check_ranks(o, target, settings_batch_norm_is_local(&settings), batch, chunks, error))
         return false;
+    int share = target->by_image ? ranks : 1; /* what is compiled for all of a batch has room for all of it */
     c->cg = (CgOptions){.target = target,
                         .precision = o->precision,
                         .vector_bytes = o->vector_bytes == RT_VECTOR_HOST ? machine_vector_bytes() : o->vector_bytes,
                         .plain = o->plain,
-                        .batch = (batch + ranks - 1) / ranks,
-                        .chunks = chunks / ranks,
+                        .batch = (batch + share - 1) / share,
+                        .chunks = chunks / share,
                         .ranks = ranks};
     c->tiles = (RtTiles){0};
     if (!cg_precision_check(o->precision, target, c->arch, error))
@@ -167,7 +170,7 @@ PassContext compilation_passes(const Compilation *c, GraphKind kind, const RtBui
     ctx.kind = kind;
     ctx.batch = build->cg->batch;
     ctx.chunks = build->cg->chunks;
-    ctx.ranks = build->cg->ranks;
+    ctx.ranks = build->cg->target->by_image ? build->cg->ranks : 1;
     ctx.element_size = build->cg->precision == PRECISION_f64 ? 8 : 4;
     ctx.half = build->cg->precision == PRECISION_bf16;
     ctx.keep_bytes = build->keep_bytes;

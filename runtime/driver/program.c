@@ -280,6 +280,11 @@ const RtTensorInfo *rt_output_info_at(const RtProgram *p, GraphKind kind, int in
 
 /* ---- running ---- */
 
+/* Chunks that this rank adds up. */
+static int64_t count_chunks(const RtProgram *p) {
+    return p->backend->target->by_image ? p->plan->chunks : p->plan->chunks / p->plan->ranks;
+}
+
 /* Of a run's images those that one rank computes. */
 typedef struct OwnImages {
     int64_t first, count;
@@ -288,8 +293,8 @@ typedef struct OwnImages {
 static OwnImages find_images(const RtProgram *p, const RtShare *share) {
     if (!share->ranks)
         return (OwnImages){0, share->images};
-    int64_t first = rt_share_image(share, p->plan->chunks, 0);
-    return (OwnImages){first, rt_share_image(share, p->plan->chunks, p->plan->chunks) - first};
+    int64_t chunks = count_chunks(p), first = rt_share_image(share, chunks, 0);
+    return (OwnImages){first, rt_share_image(share, chunks, chunks) - first};
 }
 
 static bool has_images(const PlanTensor *tensor) {
@@ -313,9 +318,11 @@ static bool take_inputs(const RtProgram *p, ProgramGraph *g, const RtRun *run, i
     return true;
 }
 
-static double scalar_value(const ProgramScalar *scalar, const RtRun *run) {
+static double scalar_value(const RtProgram *p, const ProgramScalar *scalar, const RtRun *run) {
     if (scalar->row == RUN_batch)
         return (double)run->batch;
+    if (scalar->row == RUN_first_chunk)
+        return (double)(p->share.ranks->rank * count_chunks(p));
     const ScheduleTime at = {(double)run->epoch, (double)run->epochs, 1};
     return scalar->row >= 0 ? run->scalars[scalar->row] : schedule_value(&scalar->schedule, &at);
 }
@@ -335,14 +342,14 @@ bool rt_run(RtProgram *p, const RtRun *run, Error *error) {
                    .step = run->step,
                    .image_base = run->image_base,
                    .batch = own.count,
-                   .chunks = p->plan->chunks};
+                   .chunks = count_chunks(p)};
     for (int i = 0; i < p->plan->scalar_count; i++)
-        block.scalar[i] = scalar_value(&p->scalars[i], run);
+        block.scalar[i] = scalar_value(p, &p->scalars[i], run);
     bool prepare = g->plan->prepare_count > 0 && g->prepared_version != p->state_version;
     if (!p->backend->launch(p->device, g->bound, g->addresses, &block, prepare, error))
         return false;
-    block.batch = run->batch; /* the log is of all ranks */
-    block.chunks *= p->plan->ranks;
+    block.batch = run->batch;       /* the log is of all ranks */
+    block.chunks *= p->plan->ranks; /* likewise */
     if (p->log && !step_log_add(p->log, p->plan, run->kind, &block, error))
         return false;
     g->prepared_version = p->state_version;
