@@ -259,10 +259,14 @@ const char *diag_choices(Arena *arena, const char *name, const char *const *cand
     return list.data;
 }
 
-_Thread_local FILE *diag_redirected = NULL;
+_Thread_local FILE *diag_redirected = NULL, *diag_notes_redirected;
 
 FILE *diag_stream(void) {
     return diag_redirected ? diag_redirected : stderr;
+}
+
+FILE *diag_notes(void) {
+    return diag_notes_redirected ? diag_notes_redirected : diag_stream();
 }
 
 void (*bug_hook)(FILE *out) = NULL;

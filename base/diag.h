@@ -59,6 +59,10 @@ const char *diag_choices(Arena *arena, const char *name, const char *const *cand
 /* Where what is said to a person goes while it is found: stderr, unless this thread keeps it for itself. */
 extern _Thread_local FILE *diag_redirected;
 FILE *diag_stream(void);
+/* Likewise what a run tells of itself: progress, notes, warnings; together with the rest unless it has a stream of its
+ * own. */
+extern _Thread_local FILE *diag_notes_redirected;
+FILE *diag_notes(void);
 
 /* Our own mistake: prints file:line and the message, runs the hook (which may print a graph), aborts. */
 #define bug(...) bug_at(__FILE__, __LINE__, __VA_ARGS__)

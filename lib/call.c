@@ -18,7 +18,7 @@ void ndarts_free(char *message) {
 typedef struct Guard {
     jmp_buf escape;
     jmp_buf *outer_escape;
-    FILE *outer_stream, *stream;
+    FILE *outer_stream, *outer_notes, *stream;
     char *said; /* what was printed on the stream */
     size_t size;
     locale_t outer_locale;
@@ -54,7 +54,7 @@ static NdartsStatus status_of(ErrorKind kind) {
 
 NdartsStatus call_guarded(CallBody *body, void *call, bool *lost, char **message) {
     memory_guard_json(true);
-    Guard g = {.outer_escape = arena_escape, .outer_stream = diag_redirected};
+    Guard g = {.outer_escape = arena_escape, .outer_stream = diag_redirected, .outer_notes = diag_notes_redirected};
     g.stream = open_memstream(&g.said, &g.size);
     g.outer_locale = locale_enter();
     *lost = false;
@@ -62,8 +62,10 @@ NdartsStatus call_guarded(CallBody *body, void *call, bool *lost, char **message
         error_set(&g.error, ERROR_MACHINE, "%s", no_memory);
     } else {
         diag_redirected = g.stream;
+        diag_notes_redirected = NULL;
         *lost = !run_body(&g, body, call);
         diag_redirected = g.outer_stream;
+        diag_notes_redirected = g.outer_notes;
         arena_escape = g.outer_escape;
     }
     if (g.outer_locale)

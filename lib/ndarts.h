@@ -152,6 +152,62 @@ typedef struct NdartsDerive {
 /* The genotype of architecture parameters, as a text. */
 NdartsStatus ndarts_derive(const NdartsDerive *derive, char **text, char **message);
 
+/* ---- runs ----
+ * Searches and trainings as `ndarts-run` does them, with the same results bit for bit, in the caller's process: no signals
+ * are caught, nothing is printed. One at a time in a process. */
+
+typedef struct NdartsStep {
+    int64_t epoch, epochs, step, steps; /* so many steps of the epoch are done, of so many; epochs count from 0 */
+    double loss, accuracy;              /* means of the epoch so far; accuracy in 0..1 */
+    double images_per_second;           /* of the run so far */
+} NdartsStep;
+
+typedef struct NdartsEpoch {
+    int64_t epoch, epochs;
+    const char *metrics;  /* a JSON object: its line of metrics.jsonl */
+    const char *genotype; /* of a search, a text; else NULL */
+    double seconds, images_per_second;
+} NdartsEpoch;
+
+typedef struct NdartsRun {
+    size_t size;           /* sizeof(NdartsRun) */
+    const char *path;      /* a text with a search or a training */
+    NdartsOptions options; /* but batch and network, which the text says */
+    const char *out;       /* the folder of the results; NULL: runs/ and the text's name */
+    const char *recipe;    /* a text that says how, or its name in specs/recipes; or NULL */
+    const char *init;      /* a safetensors file of weights to begin with; or NULL */
+    int resume, allow_different_build, allow_different_data, tensorboard, log_steps; /* as the options of ndarts-run */
+    int has_seed;
+    uint64_t seed;
+    /* Called in the caller's thread, with context; each may be NULL. */
+    void *context;
+    int (*stop)(void *context); /* before every step and every batch that is evaluated: 1 ends the run, saved */
+    void (*step)(void *context, const NdartsStep *step);
+    void (*epoch)(void *context, const NdartsEpoch *epoch); /* when it is written down */
+    void (*say)(void *context, const char *text);           /* what the program would print; from any thread */
+} NdartsRun;
+
+/* The genotype that was found, as a text. NDARTS_INTERRUPTED when it was stopped: the message says where it was saved, and
+ * resume goes on. */
+NdartsStatus ndarts_search(const NdartsRun *run, char **genotype, char **message);
+/* Likewise; the accuracies as the program prints them. result.json in the folder has them for programs. */
+NdartsStatus ndarts_train(const NdartsRun *run, char **result, char **message);
+
+typedef struct NdartsEvaluate {
+    size_t size; /* sizeof(NdartsEvaluate) */
+    const char *path;
+    NdartsOptions options;     /* batch 0: 64 */
+    const char *weights;       /* a safetensors file; or */
+    const NdartsArray *arrays; /* weights by their names; neither: the module has its own */
+    int array_count;
+    const char *data;   /* "cifar10(\"PATH\")"; NULL: that of the text's training */
+    const char *part;   /* "test" (NULL too) or "train" */
+    const char *recipe; /* or NULL */
+} NdartsEvaluate;
+
+/* Loss and accuracies on a data set, a JSON object as `ndarts-run eval --json` prints it. */
+NdartsStatus ndarts_evaluate(const NdartsEvaluate *evaluate, char **json, char **message);
+
 #ifdef __cplusplus
 }
 #endif

@@ -2,7 +2,7 @@
 releases the GIL while a function runs."""
 import ctypes
 import os
-from ctypes import POINTER, byref, c_char_p, c_int, c_int64, c_size_t, c_uint64, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int64, c_size_t, c_uint64, c_void_p
 from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -37,6 +37,34 @@ class Derive(ctypes.Structure):
                 ('spec_text', c_char_p), ('name', c_char_p), ('keep_ops', c_int), ('epoch', c_int64)]
 
 
+class RunStep(ctypes.Structure):
+    _fields_ = [('epoch', c_int64), ('epochs', c_int64), ('step', c_int64), ('steps', c_int64), ('loss', c_double), ('accuracy', c_double),
+                ('images_per_second', c_double)]
+
+
+class RunEpoch(ctypes.Structure):
+    _fields_ = [('epoch', c_int64), ('epochs', c_int64), ('metrics', c_char_p), ('genotype', c_char_p), ('seconds', c_double),
+                ('images_per_second', c_double)]
+
+
+ON_STOP = ctypes.CFUNCTYPE(c_int, c_void_p)
+ON_STEP = ctypes.CFUNCTYPE(None, c_void_p, POINTER(RunStep))
+ON_EPOCH = ctypes.CFUNCTYPE(None, c_void_p, POINTER(RunEpoch))
+ON_SAY = ctypes.CFUNCTYPE(None, c_void_p, c_char_p)
+
+
+class Run(ctypes.Structure):
+    _fields_ = [('size', c_size_t), ('path', c_char_p), ('options', Options), ('out', c_char_p), ('recipe', c_char_p), ('init', c_char_p),
+                ('resume', c_int), ('allow_different_build', c_int), ('allow_different_data', c_int), ('tensorboard', c_int), ('log_steps', c_int),
+                ('has_seed', c_int), ('seed', c_uint64), ('context', c_void_p), ('stop', ON_STOP), ('step', ON_STEP), ('epoch', ON_EPOCH),
+                ('say', ON_SAY)]
+
+
+class Evaluate(ctypes.Structure):
+    _fields_ = [('size', c_size_t), ('path', c_char_p), ('options', Options), ('weights', c_char_p), ('arrays', POINTER(Array)),
+                ('array_count', c_int), ('data', c_char_p), ('part', c_char_p), ('recipe', c_char_p)]
+
+
 # char **: a text that the library made and ndarts_free frees.
 OWNED_TEXT = POINTER(c_void_p)
 FUNCTIONS = {
@@ -60,6 +88,9 @@ FUNCTIONS = {
     'ndarts_ir': (c_int, [c_char_p, POINTER(Options), c_char_p, c_char_p, c_char_p, OWNED_TEXT, OWNED_TEXT]),
     'ndarts_stats': (c_int, [c_char_p, POINTER(Options), OWNED_TEXT, OWNED_TEXT]),
     'ndarts_draw': (c_int, [c_char_p, POINTER(Options), OWNED_TEXT, OWNED_TEXT]),
+    'ndarts_search': (c_int, [POINTER(Run), OWNED_TEXT, OWNED_TEXT]),
+    'ndarts_train': (c_int, [POINTER(Run), OWNED_TEXT, OWNED_TEXT]),
+    'ndarts_evaluate': (c_int, [POINTER(Evaluate), OWNED_TEXT, OWNED_TEXT]),
     'ndarts_derive': (c_int, [POINTER(Derive), OWNED_TEXT, OWNED_TEXT]),
 }
 PACKAGE = os.path.dirname(os.path.abspath(__file__))

@@ -57,7 +57,7 @@ static bool find_pictures(ImageFolder *f, const DataOptions *o, DataPart part, E
         !picture_tree_read(t, test, error))
         return false;
     if (t->whole && test)
-        fprintf(stderr, "note: '%s' has no folder val or test: all of its pictures are taken\n", t->path);
+        fprintf(diag_notes(), "note: '%s' has no folder val or test: all of its pictures are taken\n", t->path);
     if (!test)
         mix_classes(t);
     return true;
@@ -75,7 +75,7 @@ static void note_broken(ImageFolder *f, int64_t index, const char *why) {
     f->broken[index] = true;
     f->broken_count += first;
     if (first && f->broken_count <= MOST_NAMED)
-        fprintf(stderr, "warning: skipped: %s\n", why);
+        fprintf(diag_notes(), "warning: skipped: %s\n", why);
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -95,7 +95,7 @@ static bool load_picture(const Dataset *data, int64_t index, Image *image, Error
 static void close_folder(void *source) {
     ImageFolder *f = source;
     if (f->broken_count)
-        fprintf(stderr, "warning: %s: %lld of %zu images were broken and skipped\n", f->tree.root,
+        fprintf(diag_notes(), "warning: %s: %lld of %zu images were broken and skipped\n", f->tree.root,
                 (long long)f->broken_count, f->tree.count);
     pthread_mutex_destroy(&f->lock);
     arena_destroy(f->arena);

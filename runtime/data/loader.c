@@ -39,6 +39,7 @@ struct Loader {
     uint32_t epoch;
     bool closing;
     Error failure; /* the first image that could not be made, though it is not broken */
+    FILE *notes;   /* of the thread that made it: workers tell there of broken pictures */
     int worker_count;
     pthread_t workers[MAX_WORKERS];
 };
@@ -150,6 +151,7 @@ static void finish_share(Loader *loader, Slot *slot, const LoaderShare *share) {
 
 static void *work(void *argument) {
     Loader *loader = argument;
+    diag_notes_redirected = loader->notes;
     pthread_mutex_lock(&loader->lock);
     for (;;) {
         while (!loader->closing && !may_fill(loader))
@@ -224,6 +226,7 @@ Loader *loader_create(const LoaderOptions *options, Error *error) {
     }
     loader->options = *options;
     loader->augment = *options->augment;
+    loader->notes = diag_notes();
     loader->batch_count = (options->count + options->batch - 1) / options->batch;
     int wanted = options->threads < 1 ? 1 : options->threads > MAX_WORKERS ? MAX_WORKERS : options->threads;
     loader->next_fill = loader->batch_count; /* nothing to do before loader_start */

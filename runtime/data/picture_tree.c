@@ -128,7 +128,7 @@ bool picture_tree_has_test(const char *path) {
 
 static void complain(PictureTree *t, const char *path, const char *what, const char *other) {
     if (t->complaints++ < MOST_COMPLAINTS)
-        fprintf(stderr, "warning: %s: %s%s\n", path, what, other);
+        fprintf(diag_notes(), "warning: %s: %s%s\n", path, what, other);
 }
 
 typedef struct UnreadKind {
@@ -159,7 +159,7 @@ static const char *describe_unread(const PictureTree *t) {
 
 static void warn_unread(const PictureTree *t) {
     if (t->unread.count)
-        fprintf(stderr, "warning: %s: files that are not read: %s; read are %s\n", t->root, describe_unread(t),
+        fprintf(diag_notes(), "warning: %s: files that are not read: %s; read are %s\n", t->root, describe_unread(t),
                 image_formats());
 }
 
@@ -355,8 +355,8 @@ static bool check_classes(PictureTree *t, bool test, Error *error) {
                          "%s: no pictures of the class%s %s%s; put some there or take the folder away", t->root,
                          count > 1 ? "es" : "", empty, unread);
     if (count)
-        fprintf(stderr, "warning: %s: no pictures of the class%s %s, which the accuracy says nothing about\n", t->root,
-                count > 1 ? "es" : "", empty);
+        fprintf(diag_notes(), "warning: %s: no pictures of the class%s %s, which the accuracy says nothing about\n",
+                t->root, count > 1 ? "es" : "", empty);
     warn_unread(t);
     return true;
 }
@@ -379,7 +379,7 @@ bool picture_tree_read(PictureTree *t, bool test, Error *error) {
         loose += image_suffix(list.files.items[i], &package) != IMAGE_SUFFIX_unknown;
     }
     if (loose)
-        fprintf(stderr, "warning: %s: %zu pictures are in no folder of a class and not used\n", t->root, loose);
+        fprintf(diag_notes(), "warning: %s: %zu pictures are in no folder of a class and not used\n", t->root, loose);
     for (size_t i = 0; i < list.folders.count; i++) {
         const char *name = list.folders.items[i];
         if (!add_folder(t, arena_printf(t->arena, "%s/%s", t->root, name), find_class(t, name), 0, error))

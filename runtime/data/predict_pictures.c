@@ -66,7 +66,7 @@ static bool read_picture(Pictures *p, const char *path, int64_t *count, Error *e
     if (!good && !broken.kind)
         return false;
     if (!good) {
-        fprintf(stderr, "warning: skipped: %s\n", broken.message);
+        fprintf(diag_notes(), "warning: skipped: %s\n", broken.message);
         p->broken++;
         return true;
     }
@@ -139,7 +139,8 @@ static bool run_all(Pictures *p, Error *error) {
         count = 0;
     }
     if (p->broken)
-        fprintf(stderr, "warning: %lld of %d pictures were broken and skipped\n", (long long)p->broken, list->count);
+        fprintf(diag_notes(), "warning: %lld of %d pictures were broken and skipped\n", (long long)p->broken,
+                list->count);
     return p->done > 0 || error_set(error, ERROR_INPUT, "none of the pictures can be read");
 }
 

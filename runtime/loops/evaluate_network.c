@@ -1,6 +1,8 @@
 /* evaluate_network.c: opens a network, its weights and its images, and evaluates. */
 #include "runtime/loops/evaluate_network.h"
 
+#include "base/json.h"
+#include "base/str.h"
 #include "runtime/data/net_data.h"
 #include "runtime/driver/weights.h"
 
@@ -29,6 +31,12 @@ static bool open_program(Open *e, Error *error) {
                      o.path);
 }
 
+static bool set_weights(const Open *e, Error *error) {
+    const EvaluateOptions *o = e->options;
+    return o->tensors ? rt_state_set(e->program, o->tensors, RT_STATE_weights, error)
+                      : weights_load(e->program, o->program.path, o->weights, error);
+}
+
 static Loader *open_loader(const Open *e, const Augment *augment, Error *error) {
     const RtProgram *p = e->program;
     LoaderOptions o = {.data = &e->images,
@@ -51,8 +59,8 @@ static const char *const *keep_names(Arena *arena, const Dataset *images) {
 }
 
 static bool evaluate(Open *e, Arena *arena, NetworkEvaluation *evaluation, Error *error) {
-    fprintf(stderr, "data: %s; part %s\n", data_summary(arena, &e->data_options, &e->images),
-            e->options->train_part ? "train" : "test");
+    fprintf(diag_notes(), "data: %s; part %s\n", data_summary(arena, &e->data_options, &e->images),
+            evaluate_part(e->options));
     Augment augment;
     augment_prepare(&e->data_options, false, &augment);
     *evaluation =
@@ -66,14 +74,43 @@ static bool evaluate(Open *e, Arena *arena, NetworkEvaluation *evaluation, Error
     return ok;
 }
 
+const char *evaluate_part(const EvaluateOptions *options) {
+    return options->part ? options->part : "test";
+}
+
+static bool check(const EvaluateOptions *o, Error *error) {
+    if (!str_equal(evaluate_part(o), "test") && !str_equal(evaluate_part(o), "train"))
+        return error_set(error, ERROR_INPUT, "--part takes test or train, found '%s'", o->part);
+    return !o->program.recipe || o->program.text || !rt_is_module_file(o->program.path) ||
+           error_set(error, ERROR_INPUT, "--recipe is for texts, not for a module");
+}
+
 bool evaluate_network(Arena *arena, const EvaluateOptions *options, NetworkEvaluation *evaluation, Error *error) {
     Open e = {.options = options};
     const char *net = options->program.path;
-    bool ok = open_program(&e, error) && weights_load(e.program, net, options->weights, error) &&
+    bool ok = check(options, error) && open_program(&e, error) && set_weights(&e, error) &&
               net_data_options(arena, e.program, e.kind, net, options->data, NULL, &e.data_options, error) &&
-              data_open(&e.data_options, options->train_part ? DATA_train : DATA_test, &e.images, error) &&
+              data_open(&e.data_options, str_equal(evaluate_part(options), "train") ? DATA_train : DATA_test, &e.images,
+                        error) &&
               evaluate(&e, arena, evaluation, error);
     rt_program_close(e.program);
     data_close(&e.images);
     return ok;
+}
+
+double evaluate_images_per_second(const NetworkEvaluation *e) {
+    return e->result.seconds > 0 ? (double)e->result.images / e->result.seconds : 0;
+}
+
+const char *evaluate_network_json(Arena *arena, const EvaluateOptions *options, const NetworkEvaluation *e) {
+    const Evaluation *r = &e->result;
+    json_t *json =
+        json_pack("{s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o}", "data", e->source, "part", evaluate_part(options),
+                  "images", (json_int_t)r->images, "skipped", (json_int_t)(e->given - r->images), "accuracy",
+                  json_number(r->accuracy), "accuracy5", json_number(r->accuracy5), "loss", json_number(r->loss),
+                  "images_per_second", json_number(evaluate_images_per_second(e)));
+    classwise_to_json(e->classes, json);
+    const char *text = json_print(arena, json, 0);
+    json_decref(json);
+    return text;
 }

@@ -7,8 +7,9 @@
 typedef struct EvaluateOptions {
     RtProgramOptions program; /* path: a text, textual IR or a module; batch 0: 64 */
     const char *weights;
-    const char *data; /* a source of images; NULL: that of the text's training */
-    bool train_part;  /* the training images, not the test images */
+    const TensorFile *tensors; /* weights instead of a file's; or NULL */
+    const char *data;          /* a source of images; NULL: that of the text's training */
+    const char *part;          /* "test" (NULL too) or "train": of its images */
 } EvaluateOptions;
 
 typedef struct NetworkEvaluation {
@@ -18,7 +19,11 @@ typedef struct NetworkEvaluation {
     Classwise *classes;
 } NetworkEvaluation;
 
-/* Says on stderr what images it found. The result lies in the arena. */
+const char *evaluate_part(const EvaluateOptions *options);
+double evaluate_images_per_second(const NetworkEvaluation *evaluation);
+/* All of it, a line of JSON. */
+const char *evaluate_network_json(Arena *arena, const EvaluateOptions *options, const NetworkEvaluation *evaluation);
+/* Says (diag_notes) what images it found. The result lies in the arena. */
 bool evaluate_network(Arena *arena, const EvaluateOptions *options, NetworkEvaluation *evaluation, Error *error);
 
 #endif

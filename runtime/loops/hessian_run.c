@@ -109,8 +109,8 @@ static bool compute(HessianRun *r, TensorFile *results, Error *error) {
     Hessian h = {.arena = r->arena, .program = r->program, .pass = run_gradients, .context = r};
     if (!hessian_results(&h, NULL, r->options.spectrum, results, error))
         return false;
-    fprintf(stderr, "%lld gradients of %d architecture parameters, %lld images, epoch %lld\n", (long long)h.passes,
-            h.count, (long long)r->batch->count, (long long)r->at.epoch + 1);
+    fprintf(diag_notes(), "%lld gradients of %d architecture parameters, %lld images, epoch %lld\n",
+            (long long)h.passes, h.count, (long long)r->batch->count, (long long)r->at.epoch + 1);
     return true;
 }
 

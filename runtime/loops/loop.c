@@ -4,12 +4,21 @@
 #include "base/str.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <string.h>
 
-bool loop_stop_before_start(Error *error) {
-    fprintf(stderr, "interrupted before the first step; there is nothing to save\n");
+bool loop_end_interrupted(Error *error, const char *format, ...) {
+    va_list args;
     error->kind = ERROR_INTERRUPTED;
+    va_start(args, format);
+    vsnprintf(error->message, sizeof error->message, format, args);
+    va_end(args);
+    fprintf(diag_notes(), "%s\n", error->message);
     return false;
+}
+
+bool loop_stop_before_start(Error *error) {
+    return loop_end_interrupted(error, "interrupted before the first step; there is nothing to save");
 }
 
 const char *loop_file(const Loop *l, const char *name) {
@@ -21,6 +30,7 @@ const char *loop_file(const Loop *l, const char *name) {
 RtProgramOptions loop_program_options(const Loop *l) {
     return (RtProgramOptions){.path = l->options.path,
                               .look_at = data_look_at,
+                              .text = l->options.text,
                               .prefer = l->prefer,
                               .files = l->files,
                               .recipe = l->options.recipe,
@@ -78,14 +88,14 @@ bool loop_open_data(Loop *l, Error *error) {
 }
 
 void loop_print_data(const Loop *l, const char *division) {
-    fprintf(stderr, "data: %s; %s\n", data_summary(l->arena, &l->data_options, &l->data), division);
+    fprintf(diag_notes(), "data: %s; %s\n", data_summary(l->arena, &l->data_options, &l->data), division);
 }
 
 static void print_program(const Loop *l, double seconds) {
-    fprintf(stderr, "compiled in %.1f s; %d threads, %.0f MB\n", seconds, rt_program_threads(l->program),
+    fprintf(diag_notes(), "compiled in %.1f s; %d threads, %.0f MB\n", seconds, rt_program_threads(l->program),
             (double)rt_program_memory(l->program) / 1e6);
     if (l->options.verbose)
-        fprintf(stderr, "build: %s\n", rt_program_identity(l->program));
+        fprintf(diag_notes(), "build: %s\n", rt_program_identity(l->program));
 }
 
 bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *error) {
@@ -93,8 +103,9 @@ bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *e
     options.kinds = kinds;
     options.kind_count = kind_count;
     double started = progress_clock();
-    loop_catch_signals(l->options.ranks); /* the compiler ends by the same Ctrl-C, and what it left is removed */
-    fprintf(stderr, "compiling %s\n", l->options.path);
+    loop_catch_signals(l->options.ranks,
+                       l->options.observer); /* the compiler ends by the same Ctrl-C, and what it left is removed */
+    fprintf(diag_notes(), "compiling %s\n", l->options.path);
     l->program = rt_program_open(&options, error);
     if (!l->program && loop_signal_came())
         return l->options.ranks ? error_set(error, ERROR_MACHINE, "interrupted while it compiled")
@@ -151,6 +162,28 @@ bool loop_run_pair(Loop *l, GraphKind kind, const Batch *training, const Batch *
     return true;
 }
 
+void loop_show_step(Loop *l, int64_t images) {
+    const SearchSums *sums = &l->at.sums;
+    double loss = sums->loss / (double)sums->images, accuracy = (double)sums->correct / (double)sums->images;
+    const RunObserver *observer = l->options.observer;
+    progress_step(&l->progress, l->at.epoch, l->at.step, images, loss, accuracy);
+    const RunStep step = {.epoch = l->at.epoch,
+                          .epochs = l->at.epochs,
+                          .step = l->at.step,
+                          .steps = l->steps,
+                          .loss = loss,
+                          .accuracy = accuracy,
+                          .images_per_second = progress_images_per_second(&l->progress)};
+    if (observer && observer->step)
+        observer->step(observer->context, &step);
+}
+
+void loop_show_epoch(const Loop *l, const RunEpoch *epoch) {
+    const RunObserver *observer = l->options.observer;
+    if (observer && observer->epoch)
+        observer->epoch(observer->context, epoch);
+}
+
 int64_t loop_batch_number(const Loop *l, const Batch *batch) {
     return batch->position / rt_program_batch(l->program);
 }
@@ -166,9 +199,10 @@ bool loop_finish_profile(Loop *l, Error *error) {
     if (!l->options.profile || !l->program || !loop_writes(l))
         return true;
     const char *path = *l->options.profile ? l->options.profile : loop_file(l, "profile.json");
-    if (!rt_profile_end(l->program, stderr, path, error))
+    if (!rt_profile_end(l->program, diag_notes(), path, error))
         return false;
-    fprintf(stderr, "the first runs, kernel by kernel, are in %s (for chrome://tracing or ui.perfetto.dev)\n", path);
+    fprintf(diag_notes(), "the first runs, kernel by kernel, are in %s (for chrome://tracing or ui.perfetto.dev)\n",
+            path);
     return true;
 }
 

@@ -40,13 +40,15 @@ typedef struct Loop {
     double epoch_started, epoch_rate; /* seconds; images per second in its steps */
 } Loop;
 
-/* SIGPIPE is ignored from here on. */
-void loop_ignore_readers(void);
-/* Whether a signal that asks for an end (loop_signal.c) came since loop_catch_signals: to any of the ranks, which all ask
- * at the same places; or to this process. */
-void loop_catch_signals(const Ranks *ranks);
+/* SIGPIPE is ignored from here on, unless the run is part of another program. */
+void loop_ignore_readers(const RunObserver *observer);
+/* Whether a signal that asks for an end (loop_signal.c) came since loop_catch_signals, or the observer wants one: to any of
+ * the ranks, which all ask at the same places; or to this process. */
+void loop_catch_signals(const Ranks *ranks, const RunObserver *observer);
 bool loop_interrupted(void);
 bool loop_signal_came(void);
+/* Says why the run ends, now and as the error: ERROR_INTERRUPTED, whatever failed because of it. Returns false. */
+bool loop_end_interrupted(Error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Says that there is nothing to save, and returns false with ERROR_INTERRUPTED. */
 bool loop_stop_before_start(Error *error);
 
@@ -78,6 +80,10 @@ bool loop_run(Loop *l, GraphKind kind, const Batch *batch, PassResult *result, E
 /* Likewise a graph that has training images besides (evaluate_pair), unless training is NULL. */
 bool loop_run_pair(Loop *l, GraphKind kind, const Batch *training, const Batch *batch, PassResult *result,
                    Error *error);
+/* Behind a step: the progress of the run, for whoever looks; images: processed by it. */
+void loop_show_step(Loop *l, int64_t images);
+/* The epoch is written down, and the run has moved on to the next. */
+void loop_show_epoch(const Loop *l, const RunEpoch *epoch);
 /* Of a batch of the round: its number, whether or not those before it could be read. */
 int64_t loop_batch_number(const Loop *l, const Batch *batch);
 /* After the last batch of an epoch: that none failed, and that there was any (or a signal came). */

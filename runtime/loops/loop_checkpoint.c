@@ -100,7 +100,7 @@ static bool check_mark(Loop *l, const char *which, const DataMark *there, const 
                                     which, mark_text(l->arena, there), what);
     if (!l->options.allow_different_data)
         return error_set(error, ERROR_INPUT, "%s; --allow-different-data goes on with these", text);
-    fprintf(stderr, "warning: %s\n", text);
+    fprintf(diag_notes(), "warning: %s\n", text);
     return true;
 }
 
@@ -109,7 +109,8 @@ bool loop_check_data(Loop *l, Error *error) {
     if (!l->options.resume)
         return true;
     if (there->data.images == 0) {
-        fprintf(stderr, "note: this checkpoint is of an earlier version and does not say which images it is of\n");
+        fprintf(diag_notes(),
+                "note: this checkpoint is of an earlier version and does not say which images it is of\n");
         return true;
     }
     return check_mark(l, "training", &there->data, &l->at.data, error) &&
@@ -143,7 +144,8 @@ static bool take_checkpoint(Loop *l, Error *error) {
     l->at.epochs = here.epochs;
     l->at.data = here.data;
     l->at.test = here.test;
-    fprintf(stderr, "resuming in epoch %lld after %lld steps\n", (long long)l->at.epoch + 1, (long long)l->at.step);
+    fprintf(diag_notes(), "resuming in epoch %lld after %lld steps\n", (long long)l->at.epoch + 1,
+            (long long)l->at.step);
     return true;
 }
 
@@ -190,8 +192,9 @@ static bool trim_results(Loop *l, Error *error) {
         if (!metrics_trim(path, l->at.epoch, &found, error))
             return false;
         if (found < l->at.epoch)
-            fprintf(stderr, "warning: %s has lines of %lld of the %lld epochs that are done; the others stay missing\n",
-                    path, (long long)found, (long long)l->at.epoch);
+            fprintf(diag_notes(),
+                    "warning: %s has lines of %lld of the %lld epochs that are done; the others stay missing\n", path,
+                    (long long)found, (long long)l->at.epoch);
     }
     return true;
 }
@@ -220,7 +223,7 @@ static bool set_aside(Loop *l, Error *error) {
         return true;
     if (!try_checkpoint(l, error) || !run_folder_set_aside(l->arena, folder, &aside, error))
         return false;
-    fprintf(stderr, "what earlier runs left in %s is now in %s\n", folder->path, aside);
+    fprintf(diag_notes(), "what earlier runs left in %s is now in %s\n", folder->path, aside);
     if (!l->whole)
         return true;
     run_folder_close(&l->folder); /* it may have gone too */
@@ -235,7 +238,7 @@ static void check_room(const Loop *l) {
         return;
     double room = (double)disk.f_bavail * (double)disk.f_frsize;
     if (room < (double)file.st_size)
-        fprintf(stderr,
+        fprintf(diag_notes(),
                 "warning: the next checkpoint will not fit: it takes %.1f MB beside the one before it, and there are "
                 "%.1f MB left for %s\n",
                 (double)file.st_size / 1e6, room / 1e6, l->options.out);
@@ -280,10 +283,9 @@ bool loop_stop_interrupted(Loop *l, Error *error) {
     progress_clear(&l->progress);
     if (!loop_meet(l, loop_save_checkpoint(l, error), error))
         return false;
-    fprintf(stderr, "interrupted in epoch %lld after %lld of %lld steps; saved in %s; --resume goes on\n",
-            (long long)l->at.epoch + 1, (long long)l->at.step, (long long)l->steps, l->options.out);
-    error->kind = ERROR_INTERRUPTED;
-    return false;
+    return loop_end_interrupted(error,
+                                "interrupted in epoch %lld after %lld of %lld steps; saved in %s; --resume goes on",
+                                (long long)l->at.epoch + 1, (long long)l->at.step, (long long)l->steps, l->options.out);
 }
 
 /* A machine that computes wrongly, or another program: nothing of it is kept. */

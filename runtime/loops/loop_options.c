@@ -17,7 +17,7 @@ static const char *default_folder(Arena *arena, const char *path) {
 }
 
 bool loop_check_options(Arena *arena, const char *command, LoopOptions *options, Error *error) {
-    if (str_equal(options->path, "-"))
+    if (!options->text && str_equal(options->path, "-"))
         return error_set(error, ERROR_INPUT,
                          "%s reads its text from a file, not from standard input: --resume needs it again", command);
     if (options->resume && options->init)

@@ -5,6 +5,7 @@
  *
  * A second request ends the program at once, with what was saved before. Not every second signal is one: `timeout`
  * sends its signal to the process and to its group, and who loses a terminal is told by the kernel and by the shell.
+ * A run that is part of another program leaves signals to that, and asks its observer instead.
  * Of several ranks all end behind the same step, so they tell each other. */
 #include "runtime/loops/loop.h"
 
@@ -12,9 +13,10 @@
 #include <time.h>
 
 static volatile sig_atomic_t interrupted;
-static struct timespec first_time; /* of interrupted */
-static const Ranks *asked;         /* whom loop_interrupted speaks for */
-static bool agreed;                /* all of them know */
+static struct timespec first_time;  /* of interrupted */
+static const Ranks *asked;          /* whom loop_interrupted speaks for */
+static bool agreed;                 /* all of them know */
+static const RunObserver *watching; /* who is asked instead of signals; or NULL */
 
 static double seconds_since_first(void) {
     struct timespec now;
@@ -45,8 +47,19 @@ static void catch_unless_ignored(int number, const struct sigaction *action) {
         sigaction(number, action, NULL);
 }
 
-void loop_catch_signals(const Ranks *ranks) {
+/* Runs of one program come one after the other, and each is asked anew. */
+static void ask_observer(const RunObserver *observer) {
+    watching = observer;
+    interrupted = 0;
+    agreed = false;
+}
+
+void loop_catch_signals(const Ranks *ranks, const RunObserver *observer) {
     asked = ranks;
+    if (observer) {
+        ask_observer(observer);
+        return;
+    }
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is reported like a full disk */
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
@@ -59,6 +72,8 @@ void loop_catch_signals(const Ranks *ranks) {
 }
 
 bool loop_signal_came(void) {
+    if (watching && watching->stop && watching->stop(watching->context))
+        interrupted = 1;
     return interrupted != 0;
 }
 
@@ -67,6 +82,7 @@ bool loop_interrupted(void) {
     return agreed;
 }
 
-void loop_ignore_readers(void) {
-    signal(SIGPIPE, SIG_IGN);
+void loop_ignore_readers(const RunObserver *observer) {
+    if (!observer)
+        signal(SIGPIPE, SIG_IGN);
 }

@@ -30,17 +30,22 @@ static bool append_text(const char *path, const char *line, Error *error) {
     return ok ? true : error_set(error, ERROR_MACHINE, "%s: cannot write: %s", path, strerror(code));
 }
 
-bool metrics_append_line(const char *path, json_t *line, Error *error) {
-    Arena *arena = arena_create();
+/* Takes line. */
+static const char *line_text(Arena *arena, json_t *line) {
     Str s = str_create(arena);
     json_add_line(&s, line);
     json_decref(line);
-    bool ok = append_text(path, s.data, error);
+    return s.data;
+}
+
+bool metrics_append_line(const char *path, json_t *line, Error *error) {
+    Arena *arena = arena_create();
+    bool ok = append_text(path, line_text(arena, line), error);
     arena_destroy(arena);
     return ok;
 }
 
-bool metrics_append(const char *path, const EpochMetrics *m, Error *error) {
+static json_t *epoch_json(const EpochMetrics *m) {
     json_t *line = json_pack("{s:I, s:I, s:I, s:b}", "epoch", (json_int_t)m->epoch, "steps", (json_int_t)m->steps,
                              "alphas_updates", (json_int_t)m->alphas_updates, "frozen", (int)m->frozen);
     json_add(line, "lr", json_number(m->lr));
@@ -59,10 +64,10 @@ bool metrics_append(const char *path, const EpochMetrics *m, Error *error) {
         json_add(line, "stopped_by", json_text(m->stopped_by));
         json_add(line, "genotype_of", json_integer((json_int_t)m->genotype_of));
     }
-    return metrics_append_line(path, line, error);
+    return line;
 }
 
-bool metrics_append_train(const char *path, const TrainMetrics *m, Error *error) {
+static json_t *train_json(const TrainMetrics *m) {
     json_t *line = json_pack("{s:I, s:I}", "epoch", (json_int_t)m->epoch, "steps", (json_int_t)m->steps);
     json_add(line, "lr", json_number(m->lr));
     json_add(line, "drop_path", json_number(m->drop_path));
@@ -75,7 +80,23 @@ bool metrics_append_train(const char *path, const TrainMetrics *m, Error *error)
     json_add(line, "valid_accuracy5", json_number(m->valid_accuracy5));
     json_add(line, "best_epoch", json_integer((json_int_t)m->best_epoch));
     json_add(line, "best_accuracy", json_number(m->best_accuracy));
-    return metrics_append_line(path, line, error);
+    return line;
+}
+
+bool metrics_append(const char *path, const EpochMetrics *metrics, Error *error) {
+    return metrics_append_line(path, epoch_json(metrics), error);
+}
+
+bool metrics_append_train(const char *path, const TrainMetrics *metrics, Error *error) {
+    return metrics_append_line(path, train_json(metrics), error);
+}
+
+const char *metrics_line(Arena *arena, const EpochMetrics *metrics) {
+    return line_text(arena, epoch_json(metrics));
+}
+
+const char *metrics_train_line(Arena *arena, const TrainMetrics *metrics) {
+    return line_text(arena, train_json(metrics));
 }
 
 bool metrics_append_timing(const char *path, int64_t epoch, double seconds, double images_per_second, Error *error) {

@@ -35,6 +35,9 @@ typedef struct TrainMetrics {
 bool metrics_append_line(const char *path, json_t *line, Error *error); /* takes line */
 bool metrics_append(const char *path, const EpochMetrics *metrics, Error *error);
 bool metrics_append_train(const char *path, const TrainMetrics *metrics, Error *error);
+/* The lines that these append. */
+const char *metrics_line(Arena *arena, const EpochMetrics *metrics);
+const char *metrics_train_line(Arena *arena, const TrainMetrics *metrics);
 bool metrics_append_timing(const char *path, int64_t epoch, double seconds, double images_per_second, Error *error);
 /* The weights of every alpha parameter (derive_weigh), a row per edge with a number per candidate, under the parameter's name:
  * {"epoch": 0, "alphas_normal": [[...], ...]}. settings: of the text, for the candidates of each edge. */

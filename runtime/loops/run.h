@@ -5,12 +5,14 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "codegen/codegen.h"
+#include "runtime/loops/observer.h"
 #include "runtime/ranks/ranks.h"
 
 #include <stdio.h>
 
 typedef struct LoopOptions {
     const char *path;
+    const char *text;               /* RtProgramOptions.text; or NULL */
     const char *out;                /* folder of the results; NULL: runs/ and the text's name */
     const char *init;               /* weights to begin with, or NULL */
     const char *const *init_except; /* but not those whose names begin so */
@@ -26,8 +28,9 @@ typedef struct LoopOptions {
     CgPrecision precision;
     const char *const *sets;
     int set_count;
-    const char *recipe; /* of a training: a text that says how, or NULL */
-    int seed_count;     /* of a training: one for each of seeds, in folders of their own; 0: one, in out */
+    const char *recipe;          /* of a training: a text that says how, or NULL */
+    const RunObserver *observer; /* NULL: a person at a terminal, and signals */
+    int seed_count;              /* of a training: one for each of seeds, in folders of their own; 0: one, in out */
     const uint64_t *seeds;
     bool spread; /* of several seeds: every rank trains some of them by itself, in place of all ranks each of them */
 } LoopOptions;

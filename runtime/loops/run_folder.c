@@ -185,7 +185,7 @@ static bool lock_folder(Arena *arena, RunFolder *folder, Error *error) {
         error_set(error, ERROR_INPUT, "'%s' is in use by %s; wait for its end, or name another folder with --out",
                   folder->path, read_holder(arena, lock));
     else
-        fprintf(stderr, "warning: '%s' cannot be locked (%s); see that no second run uses it\n", folder->path,
+        fprintf(diag_notes(), "warning: '%s' cannot be locked (%s); see that no second run uses it\n", folder->path,
                 strerror(errno));
     close(lock);
     return !is_held;

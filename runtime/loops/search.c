@@ -78,9 +78,7 @@ static bool search_step(Search *s, const Batch *batch, Error *error) {
     s->loop.at.step++;
     s->loop.at.batch = loop_batch_number(&s->loop, batch) + 1;
     s->loop.at.global_step++;
-    const SearchSums *sums = &s->loop.at.sums;
-    progress_step(&s->loop.progress, s->loop.at.epoch, s->loop.at.step, sums->images + sums->alphas_images - images,
-                  sums->loss / (double)sums->images, (double)sums->correct / (double)sums->images);
+    loop_show_step(&s->loop, s->loop.at.sums.images + s->loop.at.sums.alphas_images - images);
     return true;
 }
 
@@ -135,7 +133,7 @@ static const char *eigenvalue_words(Arena *arena, const EpochMetrics *m) {
 
 static void print_epoch(Search *s, Arena *arena, const EpochMetrics *m, const Genotype *genotype) {
     progress_clear(&s->loop.progress);
-    fprintf(stderr,
+    fprintf(diag_notes(),
             "epoch %lld/%lld: train loss %.4f accuracy %.2f %%, validation loss %.4f accuracy %.2f %%, entropy of the "
             "alphas %.4f%s%s, %.1f s, %.0f images/s\n%s",
             (long long)m->epoch + 1, (long long)s->loop.at.epochs, m->train_loss, 100 * m->train_accuracy,
@@ -152,6 +150,15 @@ static bool write_epoch(Search *s, const EpochMetrics *m, const Genotype *genoty
                                  progress_clock() - s->loop.epoch_started, s->loop.epoch_rate, error);
 }
 
+static void show_epoch(const Search *s, Arena *arena, const EpochMetrics *m, const Genotype *genotype, double seconds) {
+    loop_show_epoch(&s->loop, &(RunEpoch){.epoch = m->epoch,
+                                          .epochs = s->loop.at.epochs,
+                                          .metrics = metrics_line(arena, m),
+                                          .genotype = genotype->text,
+                                          .seconds = seconds,
+                                          .images_per_second = s->loop.epoch_rate});
+}
+
 /* Writes down the epoch that is complete, then moves on to the next. The checkpoint comes last: if anything before it
  * fails, a resumed search repeats the epoch and drops what was written of it. */
 static bool finish_epoch(Search *s, EpochMetrics *m, Error *error) {
@@ -159,20 +166,24 @@ static bool finish_epoch(Search *s, EpochMetrics *m, Error *error) {
         return loop_next_epoch(&s->loop, true, error);
     Arena *arena = arena_create();
     Genotype genotype;
+    double seconds = progress_clock() - s->loop.epoch_started;
     bool ok = search_build_genotype(s, arena, &genotype, error);
     if (ok)
         print_epoch(s, arena, m, &genotype);
     ok = ok && search_watch_end(s, &genotype, m, error) && write_epoch(s, m, &genotype, error) &&
          (!m->stopped_by || search_read_genotype(s, arena, m->genotype_of, m->epoch, &genotype, error)) &&
          search_save_genotype(s, arena, &genotype, error);
+    ok = loop_next_epoch(&s->loop, ok, error);
+    if (ok)
+        show_epoch(s, arena, m, &genotype, seconds);
     arena_destroy(arena);
-    return loop_next_epoch(&s->loop, ok, error);
+    return ok;
 }
 
 static bool search_epochs(Search *s, Error *error) {
-    fprintf(stderr, "search: %lld epochs, %lld steps per epoch, %lld images at a time\n", (long long)s->loop.at.epochs,
-            (long long)s->loop.steps, (long long)rt_program_batch(s->loop.program));
-    progress_begin(&s->loop.progress, stderr, s->loop.at.epochs, s->loop.steps, s->loop.at.global_step);
+    fprintf(diag_notes(), "search: %lld epochs, %lld steps per epoch, %lld images at a time\n",
+            (long long)s->loop.at.epochs, (long long)s->loop.steps, (long long)rt_program_batch(s->loop.program));
+    progress_begin(&s->loop.progress, diag_notes(), s->loop.at.epochs, s->loop.steps, s->loop.at.global_step);
     int64_t genotype_of;
     while (s->loop.at.epoch < s->loop.at.epochs && !search_has_stopped(s, &genotype_of, error)) {
         if (!train_epoch(s, error))
@@ -199,7 +210,7 @@ static bool final_genotype(Search *s, Genotype *genotype, Error *error) {
     int64_t epoch;
     if (!search_has_stopped(s, &epoch, error))
         return !error->kind && search_build_genotype(s, s->loop.arena, genotype, error);
-    fprintf(stderr, "the search ended early, after epoch %lld of %lld; its genotype is that of epoch %lld\n",
+    fprintf(diag_notes(), "the search ended early, after epoch %lld of %lld; its genotype is that of epoch %lld\n",
             (long long)s->loop.at.epoch, (long long)s->loop.at.epochs, (long long)epoch + 1);
     return search_read_genotype(s, s->loop.arena, epoch, s->loop.at.epoch - 1, genotype, error);
 }
@@ -213,14 +224,14 @@ static bool show_genotype(Search *s, FILE *result, Error *error) {
         return false;
     search_draw_cells(s, s->loop.arena, &genotype);
     fputs(search_genotype_text(s, s->loop.arena, &genotype), result);
-    fprintf(stderr, "results are in %s\n", s->loop.options.out);
+    fprintf(diag_notes(), "results are in %s\n", s->loop.options.out);
     return true;
 }
 
 bool search_run(Arena *arena, const LoopOptions *options, FILE *result, Error *error) {
     static const char *const lines[] = {"metrics.jsonl", "alphas.jsonl", "genotypes.jsonl", "timing.jsonl", NULL};
     Search s = {.loop = {.arena = arena, .options = *options, .what = "search", .prefer = "search", .lines = lines}};
-    loop_ignore_readers();
+    loop_ignore_readers(options->observer);
     if (!loop_check_options(arena, "search", &s.loop.options, error))
         return false;
     bool ok = search_open(&s, error) && search_epochs(&s, error);

@@ -155,7 +155,7 @@ bool search_check_genotype(Search *s, Error *error) {
 
 void search_draw_cells(Search *s, Arena *arena, const Genotype *genotype) {
     if (!genotype_draw(arena, s->loop.options.out, genotype))
-        fprintf(stderr,
+        fprintf(diag_notes(),
                 "no drawings of the cells: Graphviz's dot is not installed or failed; the .dot files are in %s\n",
                 s->loop.options.out);
 }

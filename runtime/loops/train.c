@@ -30,8 +30,7 @@ static bool train_step(Train *t, const Batch *batch, Error *error) {
     l->at.step++;
     l->at.batch = loop_batch_number(l, batch) + 1;
     l->at.global_step++;
-    progress_step(&l->progress, l->at.epoch, l->at.step, batch->count, sums->loss / (double)sums->images,
-                  (double)sums->correct / (double)sums->images);
+    loop_show_step(l, batch->count);
     return true;
 }
 
@@ -74,13 +73,23 @@ static TrainMetrics epoch_metrics(const Train *t, const Evaluation *valid) {
 
 static void print_epoch(Train *t, const TrainMetrics *m) {
     progress_clear(&t->loop.progress);
-    fprintf(stderr,
+    fprintf(diag_notes(),
             "epoch %lld/%lld: train loss %.4f accuracy %.2f %%, %s loss %.4f accuracy %.2f %%, best %.2f %% (epoch "
             "%lld), %.1f s, %.0f images/s\n",
             (long long)m->epoch + 1, (long long)t->loop.at.epochs, m->train_loss, 100 * m->train_accuracy,
             str_equal(m->valid_data, "test") ? "test" : "held-out", m->valid_loss, 100 * m->valid_accuracy,
             100 * m->best_accuracy, (long long)m->best_epoch + 1, progress_clock() - t->loop.epoch_started,
             t->loop.epoch_rate);
+}
+
+static void show_epoch(const Loop *l, const TrainMetrics *m, double seconds) {
+    Arena *arena = arena_create();
+    loop_show_epoch(l, &(RunEpoch){.epoch = m->epoch,
+                                   .epochs = l->at.epochs,
+                                   .metrics = metrics_train_line(arena, m),
+                                   .seconds = seconds,
+                                   .images_per_second = l->epoch_rate});
+    arena_destroy(arena);
 }
 
 /* Writes down the epoch that is complete. The checkpoint comes last: if anything before it fails, a resumed training
@@ -102,10 +111,14 @@ static bool finish_epoch(Train *t, const Evaluation *valid, Error *error) {
     TrainMetrics m = epoch_metrics(t, valid);
     t->train_accuracy = m.train_accuracy;
     print_epoch(t, &m);
-    bool ok = !loop_writes(l) || (metrics_append_train(loop_file(l, "metrics.jsonl"), &m, error) &&
-                                  metrics_append_timing(loop_file(l, "timing.jsonl"), l->at.epoch,
-                                                        progress_clock() - l->epoch_started, l->epoch_rate, error));
-    return loop_next_epoch(l, ok, error);
+    double seconds = progress_clock() - l->epoch_started;
+    bool ok = !loop_writes(l) ||
+              (metrics_append_train(loop_file(l, "metrics.jsonl"), &m, error) &&
+               metrics_append_timing(loop_file(l, "timing.jsonl"), l->at.epoch, seconds, l->epoch_rate, error));
+    if (!loop_next_epoch(l, ok, error))
+        return false;
+    show_epoch(l, &m, seconds);
+    return true;
 }
 
 static bool evaluate_epoch(Train *t, Evaluation *valid, Error *error) {
@@ -118,10 +131,10 @@ static bool evaluate_epoch(Train *t, Evaluation *valid, Error *error) {
 
 static bool train_epochs(Train *t, Error *error) {
     Loop *l = &t->loop;
-    fprintf(stderr, "training: %lld epochs, %lld steps per epoch, %lld images at a time, seed %llu\n",
+    fprintf(diag_notes(), "training: %lld epochs, %lld steps per epoch, %lld images at a time, seed %llu\n",
             (long long)l->at.epochs, (long long)l->steps, (long long)rt_program_batch(l->program),
             (unsigned long long)l->at.seed);
-    progress_begin(&l->progress, stderr, l->at.epochs, l->steps, l->at.global_step);
+    progress_begin(&l->progress, diag_notes(), l->at.epochs, l->steps, l->at.global_step);
     while (l->at.epoch < l->at.epochs) {
         Evaluation valid = {0};
         if (!train_epoch(t, error) || !evaluate_epoch(t, &valid, error))
@@ -151,7 +164,7 @@ static void hint_at_statistics(const Train *t) {
     if (!t->has_last || l->at.global_step >= few || t->train_accuracy - t->result.last_accuracy < far ||
         !has_statistics(l->program))
         return;
-    fprintf(stderr,
+    fprintf(diag_notes(),
             "note: %.1f %% while training, %.1f %% tested: after only %lld steps batch norm's running averages, which "
             "testing uses, may not have settled; more epochs, or a smaller batch, would tell\n",
             100 * t->train_accuracy, 100 * t->result.last_accuracy, (long long)l->at.global_step);

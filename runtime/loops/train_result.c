@@ -15,10 +15,9 @@
 static bool check_interrupted(const Train *t, Error *error) {
     if (!loop_interrupted())
         return true;
-    fprintf(stderr, "interrupted while the last images were evaluated; all epochs are saved in %s; --resume goes on\n",
-            t->loop.options.out);
-    error->kind = ERROR_INTERRUPTED;
-    return false;
+    return loop_end_interrupted(
+        error, "interrupted while the last images were evaluated; all epochs are saved in %s; --resume goes on",
+        t->loop.options.out);
 }
 
 /* With a hold-out: the only look at the test images, with the weights that the hold-out chose. */

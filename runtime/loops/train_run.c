@@ -74,7 +74,8 @@ static bool meet_others(Arena *arena, const LoopOptions *options, bool done, Tra
         return true;
     }
     if (done)
-        fprintf(stderr, "another rank was interrupted; its training is saved in %s; --resume goes on\n", options->out);
+        fprintf(diag_notes(), "another rank was interrupted; its training is saved in %s; --resume goes on\n",
+                options->out);
     error->kind = ERROR_INTERRUPTED;
     return false;
 }
@@ -102,7 +103,7 @@ static bool train_seeds(Arena *arena, const LoopOptions *options, FILE *out, Err
 
 bool train_run(Arena *arena, const LoopOptions *given, FILE *out, Error *error) {
     LoopOptions options = *given;
-    loop_ignore_readers();
+    loop_ignore_readers(options.observer);
     if (!loop_check_options(arena, "train", &options, error))
         return false;
     if (options.seed_count)
@@ -111,6 +112,6 @@ bool train_run(Arena *arena, const LoopOptions *given, FILE *out, Error *error) 
     if (!train_once(arena, &options, NULL, NULL, &result, error))
         return false;
     train_print_result(out, &result);
-    fprintf(stderr, "results are in %s\n", options.out);
+    fprintf(diag_notes(), "results are in %s\n", options.out);
     return true;
 }

@@ -86,7 +86,7 @@ static void check_best(Train *t) {
     bool is_needed = l->options.resume && l->at.best_epoch >= 0 && l->at.epoch < l->at.epochs;
     if (!is_needed || !file_is_missing(path))
         return;
-    fprintf(stderr,
+    fprintf(diag_notes(),
             "warning: there is no file '%s', with the weights of the best epoch so far (%lld); the best is looked for "
             "among the epochs to come\n",
             path, (long long)l->at.best_epoch + 1);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The Python package as users have it: the wheel of tools/wheel.sh in a fresh virtual environment, where no source tree is in reach: every call
-(_suite.py), and the samples of README and docs/python.md as written."""
+(_suite.py, _runs.py), the samples of README and docs/python.md as written, and the notebook of docs/examples."""
+import json
 import os
 import re
 import subprocess
@@ -10,7 +11,7 @@ import zipfile
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(FOLDER), 'cli'))
 
-from _run import BUILD, SOURCE, expect, main, read, run, write
+from _run import BUILD, RUN, SOURCE, expect, main, read, run, write
 
 
 def find_python():
@@ -27,7 +28,7 @@ def run_in(name, text):
     os.makedirs(name)
     write(f'{name}/program.py', text)
     return run(os.path.abspath('environment/bin/python'), '-B', 'program.py', cwd=name,
-               env={**os.environ, 'NDARTS_CFLAGS': '-O0', 'PYTHONPATH': ''})
+               env={**os.environ, 'NDARTS_CFLAGS': '-O1', 'PYTHONPATH': '', 'NDARTS_TEST_RUN': RUN})
 
 
 def samples(*path):
@@ -49,10 +50,18 @@ def prepare():
     run('environment/bin/python', '-m', 'pip', 'install', '--quiet', '--no-index', '--no-deps', wheel)
 
 
-def test_suite():
-    with open(os.path.join(FOLDER, '_suite.py'), encoding='utf-8') as file:
-        shown, _ = run_in('suite', file.read())
+def run_suite(name):
+    with open(os.path.join(FOLDER, name), encoding='utf-8') as file:
+        shown, _ = run_in(name[1:-3], file.read())
     print(shown, end='')
+
+
+def test_suite():
+    run_suite('_suite.py')
+
+
+def test_runs():
+    run_suite('_runs.py')
 
 
 def test_readme():
@@ -63,8 +72,17 @@ def test_documentation():
     run_in('documentation', samples('docs', 'python.md'))
 
 
+def test_notebook():
+    """Its code cells in their order."""
+    cells = json.loads(read(SOURCE, 'docs', 'examples', 'search.ipynb'))['cells']
+    code = [''.join(cell['source']) for cell in cells if cell['cell_type'] == 'code']
+    expect(len(code) > 3 and not any(cell.get('outputs') for cell in cells), 'a notebook is kept without outputs')
+    shown, _ = run_in('notebook', '\n'.join(code))
+    expect('epoch 3:' in shown and 'genotype text {' in shown, shown)
+
+
 if __name__ == '__main__':
     if not find_python():
         print('skipped: no Python here with venv, ensurepip and numpy (packages python3-venv and python3-numpy)')
         sys.exit(77)
-    sys.exit(main([prepare, test_suite, test_readme, test_documentation]))
+    sys.exit(main([prepare, test_suite, test_runs, test_readme, test_documentation, test_notebook]))
