@@ -10,6 +10,7 @@ static const char *const kind_names[GRAPH_KIND_COUNT] = {
     [GRAPH_search_second] = "search-second",
     [GRAPH_search_weights] = "search-weights",
     [GRAPH_train] = "train",
+    [GRAPH_train_forward] = "train-forward",
     [GRAPH_gradients] = "gradients",
 };
 

@@ -11,10 +11,11 @@ typedef enum GraphKind {
     GRAPH_search_second,  /* likewise, of second order: four passes, on training and validation images */
     GRAPH_search_weights, /* training mode; loss, logits, grad_norm; clip + SGD on the weights, running statistics */
     GRAPH_train,          /* training mode with auxiliary head; loss, logits, logits_aux, grad_norm; clip + SGD */
+    GRAPH_train_forward, /* training mode without a loss; logits; running statistics */
     GRAPH_gradients, /* training mode; loss, logits (logits_aux), grad/NAME of every weight and alpha; running statistics */
     GRAPH_KIND_COUNT
 } GraphKind;
-/* "infer", "eval", "search-alphas", "search-second", "search-weights", "train", "gradients" */
+/* "infer", "eval", "search-alphas", "search-second", "search-weights", "train", "train-forward", "gradients" */
 const char *graph_kind_name(GraphKind kind);
 bool graph_kind_parse(const char *name, GraphKind *kind);
 bool graph_kind_is_training(GraphKind kind);

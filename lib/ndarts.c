@@ -1,26 +1,19 @@
 /* ndarts.c: nets. A net that ran out of memory in the middle of something is not used again. A mutex makes calls for one
  * net wait for each other. */
-#include "lib/call.h"
+#include "lib/net.h"
 
+#include "base/str.h"
 #include "runtime/driver/predict.h"
 #include "runtime/driver/weights.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct NdartsNet {
-    pthread_mutex_t mutex;
-    RtProgram *program;
-    bool has_weights, broken;
-};
 
 const char *ndarts_version(void) {
     return NDARTS_VERSION;
 }
 
-/* One call at a time. */
-static NdartsStatus guard_net(NdartsNet *net, CallBody *body, void *call, char **message) {
+NdartsStatus net_call(NdartsNet *net, CallBody *body, void *call, char **message) {
     pthread_mutex_lock(&net->mutex);
     bool lost;
     NdartsStatus status = call_guarded(body, call, &lost, message);
@@ -29,7 +22,7 @@ static NdartsStatus guard_net(NdartsNet *net, CallBody *body, void *call, char *
     return status;
 }
 
-static bool check_usable(const NdartsNet *net, Error *error) {
+bool net_is_usable(const NdartsNet *net, Error *error) {
     return !net->broken ||
            error_set(error, ERROR_MACHINE, "the net ran out of memory before and cannot be used any more; close it");
 }
@@ -42,6 +35,21 @@ typedef struct OpenCall {
     NdartsNet *net;
 } OpenCall;
 
+/* What computes in training mode takes the gradient of the logits as an input. */
+static RtProgram *open_program(const char *kind, RtProgramOptions *options, Error *error) {
+    static const GraphKind kinds[] = {GRAPH_infer, GRAPH_train_forward, GRAPH_gradients};
+    if (!kind || str_equal(kind, "infer"))
+        return predict_open(options, error);
+    if (!str_equal(kind, "train")) {
+        error_set(error, ERROR_INPUT, "options.kind is '%s'; it should be infer or train", kind);
+        return NULL;
+    }
+    options->kinds = kinds;
+    options->kind_count = sizeof kinds / sizeof *kinds;
+    options->grad_output_loss = options->input_gradient = true;
+    return rt_program_open(options, error);
+}
+
 static bool open_net(void *call, Error *error) {
     OpenCall *c = call;
     RtProgramOptions options;
@@ -53,7 +61,7 @@ static bool open_net(void *call, Error *error) {
         return error_set(error, ERROR_MACHINE, "out of memory");
     }
     c->net = net;
-    c->net->program = predict_open(&options, error);
+    c->net->program = open_program(c->options ? c->options->kind : NULL, &options, error);
     if (!c->net->program)
         return false;
     c->net->has_weights = rt_program_has_weights(c->net->program);
@@ -91,7 +99,7 @@ static bool set_weights(void *call, Error *error) {
     WeightsCall *c = call;
     if (!c->path)
         return error_set(error, ERROR_INPUT, "the path is NULL");
-    if (!check_usable(c->net, error) || !weights_load(c->net->program, "the net", c->path, error))
+    if (!net_is_usable(c->net, error) || !weights_load(c->net->program, "the net", c->path, error))
         return false;
     c->net->has_weights = true;
     return true;
@@ -99,7 +107,7 @@ static bool set_weights(void *call, Error *error) {
 
 NdartsStatus ndarts_set_weights(NdartsNet *net, const char *path, char **message) {
     WeightsCall call = {net, path};
-    return guard_net(net, set_weights, &call, message);
+    return net_call(net, set_weights, &call, message);
 }
 
 typedef struct ArraysCall {
@@ -112,7 +120,7 @@ static bool set_arrays(void *call, Error *error) {
     ArraysCall *c = call;
     TensorFile file = {0};
     Arena *arena = arena_create();
-    bool ok = check_usable(c->net, error) && call_tensors(arena, c->arrays, c->count, &file, error) &&
+    bool ok = net_is_usable(c->net, error) && call_tensors(arena, c->arrays, c->count, &file, error) &&
               rt_state_set(c->net->program, &file, RT_STATE_weights, error);
     c->net->has_weights |= ok;
     arena_destroy(arena);
@@ -121,7 +129,7 @@ static bool set_arrays(void *call, Error *error) {
 
 NdartsStatus ndarts_set_parameters(NdartsNet *net, const NdartsArray *arrays, int count, char **message) {
     ArraysCall call = {net, arrays, count};
-    return guard_net(net, set_arrays, &call, message);
+    return net_call(net, set_arrays, &call, message);
 }
 
 typedef struct InitialCall {
@@ -131,7 +139,7 @@ typedef struct InitialCall {
 
 static bool set_initial(void *call, Error *error) {
     InitialCall *c = call;
-    if (!check_usable(c->net, error))
+    if (!net_is_usable(c->net, error))
         return false;
     rt_state_initialize(c->net->program, c->seed);
     c->net->has_weights = true;
@@ -140,7 +148,7 @@ static bool set_initial(void *call, Error *error) {
 
 NdartsStatus ndarts_initialize(NdartsNet *net, uint64_t seed, char **message) {
     InitialCall call = {net, seed};
-    return guard_net(net, set_initial, &call, message);
+    return net_call(net, set_initial, &call, message);
 }
 
 typedef struct ParameterCall {
@@ -151,7 +159,7 @@ typedef struct ParameterCall {
 
 static bool get_parameter(void *call, Error *error) {
     ParameterCall *c = call;
-    if (!check_usable(c->net, error))
+    if (!net_is_usable(c->net, error))
         return false;
     if (c->index < 0 || c->index >= rt_param_count(c->net->program))
         return error_set(error, ERROR_INPUT, "there is no parameter %d", c->index);
@@ -164,7 +172,7 @@ static bool get_parameter(void *call, Error *error) {
 
 NdartsStatus ndarts_get_parameter(NdartsNet *net, int index, void *numbers, char **message) {
     ParameterCall call = {net, index, numbers};
-    return guard_net(net, get_parameter, &call, message);
+    return net_call(net, get_parameter, &call, message);
 }
 
 int ndarts_has_weights(NdartsNet *net) {
@@ -193,7 +201,11 @@ static bool has_images(const RtTensorInfo *info) {
 }
 
 static void describe(const RtTensorInfo *info, NdartsTensor *tensor) {
-    *tensor = (NdartsTensor){.name = info->name, .type = (NdartsType)info->type, .rank = info->rank, .size = 1};
+    *tensor = (NdartsTensor){.name = info->name,
+                             .type = (NdartsType)info->type,
+                             .rank = info->rank,
+                             .size = 1,
+                             .kind = (NdartsKind)info->kind};
     for (int i = 0; i < info->rank; i++) {
         tensor->shape[i] = info->shape[i];
         tensor->size *= info->shape[i] == -1 ? 1 : info->shape[i];
@@ -242,7 +254,7 @@ static bool check_input(const RtTensorInfo *info, const NdartsArray *input, int6
 }
 
 static bool check_run(const RunCall *c, Error *error) {
-    if (!check_usable(c->net, error))
+    if (!net_is_usable(c->net, error))
         return false;
     if (!c->net->has_weights)
         return error_set(error, ERROR_INPUT, "the net has no weights yet; ndarts_set_weights gives it some");
@@ -257,18 +269,23 @@ static bool check_run(const RunCall *c, Error *error) {
     return true;
 }
 
-/* One of the tensors that the net names itself. */
-static Tensor tensor_of(const RtTensorInfo *info, const NdartsArray *array) {
+Tensor net_tensor(const RtTensorInfo *info, const NdartsArray *array) {
     Tensor tensor = {.name = info->name, .type = (TensorType)array->type, .rank = array->rank, .data = array->data};
     memcpy(tensor.shape, array->shape, sizeof tensor.shape);
     return tensor;
 }
 
+bool net_check_output(const RtTensorInfo *info, const NdartsArray *array, Error *error) {
+    return array->type == NDARTS_f32 || array->type == NDARTS_f64 ||
+           error_set(error, ERROR_INPUT, "the output '%s' should be of type f32 or f64", info->name);
+}
+
 static bool take_outputs(const RunCall *c, Tensor *outputs, Error *error) {
     for (int i = 0; i < ndarts_output_count(c->net); i++) {
-        outputs[i] = tensor_of(rt_output_info_at(c->net->program, GRAPH_infer, i), &c->outputs[i]);
-        if (outputs[i].data && outputs[i].type != TENSOR_f32 && outputs[i].type != TENSOR_f64)
-            return error_set(error, ERROR_INPUT, "the output '%s' should be of type f32 or f64", outputs[i].name);
+        const RtTensorInfo *info = rt_output_info_at(c->net->program, GRAPH_infer, i);
+        outputs[i] = net_tensor(info, &c->outputs[i]);
+        if (outputs[i].data && !net_check_output(info, &c->outputs[i], error))
+            return false;
     }
     return true;
 }
@@ -282,7 +299,7 @@ static bool run_net(void *call, Error *error) {
     Tensor *inputs = ARENA_ARRAY(arena, Tensor, count),
            *outputs = ARENA_ARRAY(arena, Tensor, ndarts_output_count(c->net));
     for (int i = 0; i < count; i++)
-        inputs[i] = tensor_of(rt_input_info_at(c->net->program, GRAPH_infer, i), &c->inputs[i]);
+        inputs[i] = net_tensor(rt_input_info_at(c->net->program, GRAPH_infer, i), &c->inputs[i]);
     bool ok = take_outputs(c, outputs, error) && predict_run(c->net->program, inputs, outputs, error);
     arena_destroy(arena);
     return ok;
@@ -290,7 +307,7 @@ static bool run_net(void *call, Error *error) {
 
 NdartsStatus ndarts_run_arrays(NdartsNet *net, const NdartsArray *inputs, const NdartsArray *outputs, char **message) {
     RunCall call = {net, inputs, outputs};
-    return guard_net(net, run_net, &call, message);
+    return net_call(net, run_net, &call, message);
 }
 
 /* The same with arrays of f32 whose shapes are those of the net. */
@@ -327,5 +344,5 @@ static bool run_images(void *call, Error *error) {
 NdartsStatus ndarts_run(NdartsNet *net, int64_t images, const float *const *inputs, float *const *outputs,
                         char **message) {
     ImagesCall call = {net, images, inputs, outputs};
-    return guard_net(net, run_images, &call, message);
+    return net_call(net, run_images, &call, message);
 }

@@ -45,6 +45,7 @@ typedef struct NdartsOptions {
                             looked for in the library only, or textual IR; or NULL */
     const char *network; /* which of several networks or experiments of the text is meant; NULL: the first of search,
                             train and network main */
+    const char *kind;    /* "infer" (NULL too); "train": ndarts_pass computes in training mode and differentiates too */
 } NdartsOptions;
 
 enum { NDARTS_MAX_RANK = 8 };
@@ -69,6 +70,13 @@ typedef struct NdartsArray {
     void *data;
 } NdartsArray;
 
+typedef enum NdartsKind {
+    NDARTS_weight,
+    NDARTS_alpha,     /* an architecture parameter */
+    NDARTS_statistic, /* a running average */
+    NDARTS_optimizer
+} NdartsKind;
+
 /* What a net has. */
 typedef struct NdartsTensor {
     const char *name; /* the net's own */
@@ -76,6 +84,7 @@ typedef struct NdartsTensor {
     int rank;
     int64_t shape[NDARTS_MAX_RANK]; /* activations N x C x H x W; -1 is the number of images */
     int64_t size;                   /* numbers of one image */
+    NdartsKind kind;                /* of parameters */
 } NdartsTensor;
 
 /* "0.1.0" */
@@ -121,6 +130,20 @@ NdartsStatus ndarts_run(NdartsNet *net, int64_t images, const float *const *inpu
 /* The same for arrays with types and shapes, one for each input and each output: inputs of any type of number, outputs
  * f32 or f64, whose shapes do not matter; data NULL: not wanted. */
 NdartsStatus ndarts_run_arrays(NdartsNet *net, const NdartsArray *inputs, const NdartsArray *outputs, char **message);
+
+/* A pass in training mode, of a net of the kind "train", over one batch. */
+typedef struct NdartsPass {
+    size_t size;           /* sizeof(NdartsPass) */
+    const char *graph;     /* "train-forward": input -> logits; or "gradients": input, grad_output -> grad/NAME of every
+                              weight and architecture parameter, and grad/input, where d loss / d logits is grad_output */
+    uint64_t seed, step;   /* name the random draws; a forward pass and its gradients have the same */
+    int64_t epoch, epochs; /* of which this is part, of how many: for schedules of the text; epoch counts from 0 */
+    int input_count, output_count;
+    const NdartsArray *inputs, *outputs; /* by their names; outputs as of ndarts_run_arrays, those that are wanted */
+} NdartsPass;
+
+/* Both move the running statistics. There are at most ndarts_batch images. */
+NdartsStatus ndarts_pass(NdartsNet *net, const NdartsPass *pass, char **message);
 
 /* ---- texts ----
  * All take a text as ndarts_open does, and give back another, which the caller frees with ndarts_free; NULL on failure.

@@ -8,7 +8,7 @@
  * In training graphs label smoothing (train.label_smoothing) applies, and weights of the classes where the settings
  * have some (train.class_weights, search.class_weights): a third operand, the parameter loss/class_weights, whose
  * values the runtime knows. With ctx->grad_output_loss the loss is sum(logits * grad_output), grad_output being an
- * input shaped like the logits, so that d loss / d logits = grad_output. Changes nothing in inference, and in a graph
+ * input shaped like the logits, so that d loss / d logits = grad_output. Changes nothing in inference and in a forward pass alone, and in a graph
  * that has a loss. The output "penalty", which a search method makes of the alphas, is added to the loss of the graphs
  * that compute gradients of alphas, and taken away from the others; of search-second, where one pass has it and others
  * have not, second-order takes it. */
@@ -71,7 +71,7 @@ static IrNode *take_penalty(PassContext *ctx, IrGraph *g) {
 bool pass_attach_loss(PassContext *ctx, IrGraph *g) {
     int outputs = g->output_count;
     IrNode *penalty = take_penalty(ctx, g);
-    if (ctx->kind == GRAPH_infer || ir_graph_find_output(g, "loss"))
+    if (ctx->kind == GRAPH_infer || ctx->kind == GRAPH_train_forward || ir_graph_find_output(g, "loss"))
         return g->output_count < outputs;
     IrNode *logits = ir_graph_find_output(g, "logits");
     if (!logits) {

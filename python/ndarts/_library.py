@@ -21,7 +21,7 @@ DTYPES = {number: dtype for dtype, number in TYPES.items()}
 
 class Options(ctypes.Structure):
     _fields_ = [('size', c_size_t), ('device', c_char_p), ('threads', c_int), ('batch', c_int64), ('precision', c_char_p),
-                ('sets', POINTER(c_char_p)), ('set_count', c_int), ('text', c_char_p), ('network', c_char_p)]
+                ('sets', POINTER(c_char_p)), ('set_count', c_int), ('text', c_char_p), ('network', c_char_p), ('kind', c_char_p)]
 
 
 class Array(ctypes.Structure):
@@ -29,7 +29,13 @@ class Array(ctypes.Structure):
 
 
 class TensorInfo(ctypes.Structure):
-    _fields_ = [('name', c_char_p), ('type', c_int), ('rank', c_int), ('shape', c_int64 * MAX_RANK), ('size', c_int64)]
+    _fields_ = [('name', c_char_p), ('type', c_int), ('rank', c_int), ('shape', c_int64 * MAX_RANK), ('size', c_int64),
+                ('kind', c_int)]
+
+
+class Pass(ctypes.Structure):
+    _fields_ = [('size', c_size_t), ('graph', c_char_p), ('seed', c_uint64), ('step', c_uint64), ('epoch', c_int64), ('epochs', c_int64),
+                ('input_count', c_int), ('output_count', c_int), ('inputs', POINTER(Array)), ('outputs', POINTER(Array))]
 
 
 class Derive(ctypes.Structure):
@@ -85,6 +91,7 @@ FUNCTIONS = {
     'ndarts_input': (c_int, [c_void_p, c_int, POINTER(TensorInfo)]),
     'ndarts_output': (c_int, [c_void_p, c_int, POINTER(TensorInfo)]),
     'ndarts_run_arrays': (c_int, [c_void_p, POINTER(Array), POINTER(Array), OWNED_TEXT]),
+    'ndarts_pass': (c_int, [c_void_p, POINTER(Pass), OWNED_TEXT]),
     'ndarts_ir': (c_int, [c_char_p, POINTER(Options), c_char_p, c_char_p, c_char_p, OWNED_TEXT, OWNED_TEXT]),
     'ndarts_stats': (c_int, [c_char_p, POINTER(Options), OWNED_TEXT, OWNED_TEXT]),
     'ndarts_draw': (c_int, [c_char_p, POINTER(Options), OWNED_TEXT, OWNED_TEXT]),

@@ -1,7 +1,7 @@
 """A compiled network: images in, logits out."""
 import os
 import weakref
-from ctypes import byref, c_void_p
+from ctypes import byref, c_void_p, sizeof
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
@@ -10,17 +10,21 @@ from . import _library as lib
 from ._errors import InputError
 
 
+KINDS = ('weight', 'alpha', 'statistic', 'optimizer') # as NdartsKind numbers them
+
+
 class Tensor(NamedTuple):
-    """What a net takes, gives or has: -1 in a shape is the number of images."""
+    """What a net takes, gives or has: -1 in a shape is the number of images; kind, of parameters: "weight", "alpha", "statistic"."""
     name: str
     shape: Tuple[int, ...]
     dtype: np.dtype
+    kind: str
 
 
 def _describe(function: str, net: c_void_p, index: int) -> Tensor:
     info = lib.TensorInfo()
     getattr(lib.library, function)(net, index, byref(info))
-    return Tensor(info.name.decode(), tuple(info.shape[:info.rank]), lib.DTYPES[info.type])
+    return Tensor(info.name.decode(), tuple(info.shape[:info.rank]), lib.DTYPES[info.type], KINDS[info.kind])
 
 
 class Net:
@@ -88,6 +92,22 @@ class Net:
             lib.call('ndarts_set_parameters', self._handle, arrays, len(arrays))
         return self
 
+    def run_pass(self, graph: str, inputs: Mapping[str, Any], outputs: Mapping[str, np.ndarray], *, seed: int = 0, step: int = 0, epoch: int = 0,
+                 epochs: int = 1) -> None:
+        """A pass in training mode over one batch, of a net of the kind "train": ndarts.torch is made of these.
+
+        graph: "train-forward", input -> logits; or "gradients", input and grad_output (N x classes) -> grad/NAME of weights and
+        grad/input. outputs: arrays, C-contiguous, float32 or float64, that are filled. Both graphs move the running statistics.
+        seed and step name the random draws, epoch of epochs is for schedules of the text.
+        """
+        given, _kept = lib.to_arrays(inputs)
+        wanted, filled = lib.to_arrays(outputs)
+        if any(to.ctypes.data != array.ctypes.data for to, array in zip(filled, outputs.values())):
+            raise InputError('outputs should be C-contiguous arrays of this machine\'s byte order')
+        lib.call('ndarts_pass', self._handle, byref(lib.Pass(size=sizeof(lib.Pass), graph=graph.encode(), seed=seed, step=step, epoch=epoch,
+                                                             epochs=epochs, input_count=len(given), output_count=len(wanted), inputs=given,
+                                                             outputs=wanted)))
+
     def close(self) -> None:
         """Gives its memory back now instead of when the net is no longer used. It must be the net's last call."""
         self._finalizer()
@@ -103,13 +123,14 @@ class Net:
         return f'<ndarts.Net {shape(self.inputs)} -> {shape(self.outputs)}>'
 
 
-def compile(path_or_text: lib.PathOrText, *, batch: int = 16, device: Optional[str] = None, precision: str = 'f32',
+def compile(path_or_text: lib.PathOrText, *, kind: str = 'infer', batch: int = 16, device: Optional[str] = None, precision: str = 'f32',
             threads: int = 0, set: Optional[lib.Settings] = None, network: Optional[str] = None,
             weights: Union[None, lib.PathOrText, Mapping[str, Any]] = None, seed: int = 0) -> Net:
-    """Compiles a network for inference, or finds it in the cache.
+    """Compiles a network, or finds it in the cache.
 
     path_or_text: a text of the language (its path, or itself), textual IR (.ir), or a module (.so, .cubin) for which only
         device, threads and weights matter. A path that is not there is looked for in library_folder().
+    kind: "infer"; or "train", which ndarts.torch.Module takes: in training mode, with gradients, too.
     batch: how many images go through together; a call takes any number.
     device: "cpu" (the default of texts), "cuda", "cuda:N", "auto". precision: "f32", "f64"; on a GPU "tf32", "bf16" too.
     threads: 0 for one per core. set: parameters of the text by their names, {"C": 16, "layers": 8}.
@@ -118,7 +139,8 @@ def compile(path_or_text: lib.PathOrText, *, batch: int = 16, device: Optional[s
     """
     path, text = lib.split(path_or_text)
     handle = c_void_p()
-    options = lib.options(text, set, batch=batch, device=device, precision=precision, threads=threads, network=network)
+    options = lib.options(text, set, batch=batch, device=device, precision=precision, threads=threads, network=network,
+                          kind=kind)
     lib.call('ndarts_open', path, byref(options), byref(handle))
     net = Net(handle)
     if weights is not None:
