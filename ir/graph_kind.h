@@ -11,7 +11,7 @@ typedef enum GraphKind {
     GRAPH_search_second,  /* likewise, of second order: four passes, on training and validation images */
     GRAPH_search_weights, /* training mode; loss, logits, grad_norm; clip + SGD on the weights, running statistics */
     GRAPH_train,          /* training mode with auxiliary head; loss, logits, logits_aux, grad_norm; clip + SGD */
-    GRAPH_train_forward, /* training mode without a loss; logits; running statistics */
+    GRAPH_train_forward,  /* training mode without a loss; logits; running statistics */
     GRAPH_gradients, /* training mode; loss, logits (logits_aux), grad/NAME of every weight and alpha; running statistics */
     GRAPH_KIND_COUNT
 } GraphKind;

@@ -32,6 +32,7 @@ run_test() {
     simt/ranks) make_targets fake_cudart fake_nvrtc fake_nccl fake_no_nvJitLink fake_no_cudnn fake_no_nccl ndarts_mpi && timeout 300 python3 "$copy/tests/$path.py" ;;
     simt/*) make_targets fake_cudart fake_nvrtc fake_cudnn fake_no_nvJitLink fake_no_cudnn && timeout 300 python3 "$copy/tests/$path.py" "$@" ;;
     cli/ranks*) make_targets ndarts_mpi wrong_rank && timeout 600 python3 "$copy/tests/$path.py" "$@" ;;
+    python/*) make_targets ndarts_shared && timeout 600 python3 "$copy/tests/$path.py" "$@" ;;
     cli/library) make_targets ndarts_shared ndarts_static && timeout 300 python3 "$copy/tests/$path.py" ;;
     *) timeout 600 python3 "$copy/tests/$path.py" "$@" ;;
     esac >"$work/test.log" 2>&1
@@ -323,6 +324,7 @@ mutant 'Hessian: half of a difference' runtime/loops/hessian.c 's/\(2 \* part\)/
 mutant 'Hessian: statistics stay as the gradients left them' runtime/loops/hessian.c 's/info->kind == PARAM_alpha \|\| info->kind == PARAM_statistic/info->kind == PARAM_alpha/' -- cli/eigenvalue
 mutant 'early stop: a window too short' runtime/loops/early_stop.c 's/last \+ 1 - window : 0/last + 2 - window : 0/' -- unit/runtime_early_stop
 mutant 'early stop: the genotype at hand' runtime/loops/search.c 's/m->genotype_of, m->epoch/m->epoch, m->epoch/' -- cli/eigenvalue
+mutant 'a run that its observer cannot stop' runtime/loops/loop_signal.c 's/watching->stop\(watching->context\)/false/' -- python/package prepare test_runs
 mutant 'library takes the first batch only' runtime/driver/predict.c 's/first < images; first \+= batch/first < 1; first += batch/' -- cli/library
 mutant 'cost of one edge only' runtime/report/report_cost.c 's/row->macs \+= count_macs/row->macs = count_macs/' -- cli/report prepare test_search
 mutant 'ranks count what is as good' runtime/report/bench_table.c 's/accuracies\[set\] > row->accuracies\[set\];/accuracies[set] >= row->accuracies[set];/' -- unit/runtime_bench_table
