@@ -117,7 +117,7 @@ static void set_space(Lower *l, Frame *f, const Ast *experiment) {
 static const char *const search_names[] = {
     "space",         "network",   "data",       "split",      "limit",        "class_weights", "epochs",    "batch",
     "frozen_epochs", "seed",      "order",      "weights",    "alphas",       "noise",         "drop_path", "method",
-    "first",         "clip_over", "eigenvalue", "early_stop", "paired_draws", "batch_norm"};
+    "first",         "clip_over", "eigenvalue", "early_stop", "paired_draws", "batch_norm",    "objective"};
 static const char *const train_names[] = {
     "network", "data",        "limit",           "epochs",        "batch",           "seed",
     "weights", "drop_path",   "label_smoothing", "class_weights", "hold_out",        "warm_up",
@@ -166,6 +166,8 @@ static void run_setting(Lower *l, Frame *f, const char *kind, const Ast *setting
         lower_eigenvalue(l, f, setting->kids[0]);
     else if (str_equal(name, "early_stop"))
         lower_early_stop(l, f, setting->kids[0]);
+    else if (str_equal(name, "objective"))
+        lower_objective(l, f, setting->kids[0]);
     else if (str_equal(name, "weights") || str_equal(name, "alphas"))
         lower_optimizer(l, f, setting_key(l, kind, name), setting->kids[0]);
     else if (str_equal(name, "split") || str_equal(name, "limit"))

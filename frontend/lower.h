@@ -315,6 +315,8 @@ void lower_optimizer(Lower *l, Frame *f, const char *section, const Ast *value);
 /* watch.c: eigenvalue every N, early_stop ... of a search. */
 void lower_eigenvalue(Lower *l, Frame *f, const Ast *value);
 void lower_early_stop(Lower *l, Frame *f, const Ast *value);
+/* objective.c: objective latency(...) of a search. */
+void lower_objective(Lower *l, Frame *f, const Ast *value);
 /* data_line.c: the settings data.*, and classes, H, W and channels for the network. data: of the experiment, or NULL.
  */
 void lower_data_line(Lower *l, Frame *f, const Ast *data);

@@ -195,6 +195,8 @@ IrModule *ir_module_create(Arena *arena, const char *name);
 IrGraph *ir_graph_create(IrModule *module, const char *name);     /* bug() when the name is taken */
 void ir_graph_remove(IrGraph *graph);                             /* out of its module; no other graph may call it */
 IrGraph *ir_graph_find(const IrModule *module, const char *name); /* NULL when absent */
+/* The module with these graphs alone: this one, behind all that it calls. To be printed: it shares everything with its module. */
+IrModule ir_module_part(IrGraph *graph);
 /* A deep copy under a new name, outputs and annotations included. Nodes of the original have ->scratch set to their
  * copies. */
 IrGraph *ir_graph_clone(IrGraph *graph, const char *name);

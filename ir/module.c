@@ -125,3 +125,31 @@ const char *ir_module_get_string(const IrModule *module, const char *key, const 
     const IrAttr *value = ir_module_get(module, key);
     return value && value->kind == ATTR_string ? value->s : otherwise;
 }
+
+/* ---- parts ---- */
+
+/* Adds g to the list behind the functions that it calls. */
+static void collect_functions(const IrModule *module, IrGraph *g, IrModule *list) {
+    for (int i = 0; i < list->graph_count; i++) {
+        if (list->graphs[i] == g)
+            return;
+    }
+    for (const IrNode *n = g->first; n; n = n->next) {
+        for (int i = 0; i < n->attr_count; i++) {
+            for (int j = 0; n->attrs[i].kind == ATTR_symbols && j < n->attrs[i].count; j++) {
+                IrGraph *callee = ir_graph_find(module, n->attrs[i].symbols[j]);
+                if (callee)
+                    collect_functions(module, callee, list);
+            }
+        }
+    }
+    ARENA_PUSH(module->arena, list->graphs, list->graph_count, list->graph_capacity, g);
+}
+
+IrModule ir_module_part(IrGraph *graph) {
+    IrModule part = *graph->module;
+    part.graphs = NULL;
+    part.graph_count = part.graph_capacity = 0;
+    collect_functions(graph->module, graph, &part);
+    return part;
+}

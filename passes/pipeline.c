@@ -48,30 +48,9 @@ static bool names_contain(const char *const *names, int count, const char *name)
     return false;
 }
 
-/* Adds g to the list behind the functions that it calls. */
-static void collect_functions(const IrModule *module, IrGraph *g, IrModule *list) {
-    for (int i = 0; i < list->graph_count; i++) {
-        if (list->graphs[i] == g)
-            return;
-    }
-    for (const IrNode *n = g->first; n; n = n->next) {
-        for (int i = 0; i < n->attr_count; i++) {
-            for (int j = 0; n->attrs[i].kind == ATTR_symbols && j < n->attrs[i].count; j++) {
-                IrGraph *callee = ir_graph_find(module, n->attrs[i].symbols[j]);
-                if (callee)
-                    collect_functions(module, callee, list);
-            }
-        }
-    }
-    ARENA_PUSH(module->arena, list->graphs, list->graph_count, list->graph_capacity, g);
-}
-
 /* A text that says everything about g: the settings, the functions it calls, and g. */
 static const char *print_complete(IrGraph *g) {
-    IrModule part = *g->module;
-    part.graphs = NULL;
-    part.graph_count = part.graph_capacity = 0;
-    collect_functions(g->module, g, &part);
+    IrModule part = ir_module_part(g);
     Str text = str_create(g->module->arena);
     ir_print_module(&part, &text);
     return text.data;

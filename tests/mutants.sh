@@ -333,6 +333,10 @@ mutant 'cells return all states' runtime/report/cells_read.c 's/count == 1 \&\& 
 mutant 'ranks: draws by the number on this rank' runtime/device/executor.c 's/x->of_images.image_base \+= /x->of_images.image_base += 0 * /' -- cli/ranks test_search
 mutant 'ranks: what is computed once draws by rank' runtime/device/executor.c 's/.first = 1, .run = x->run, .bands/.first = 1, .run = \&x->of_images, .bands/' -- cli/ranks test_only_the_chosen_run
 mutant 'ranks: chunks as if the rank were alone' runtime/device/executor.c 's/return x->share \? rt/return 0 ? rt/' -- cli/ranks test_training_and_evaluation
+mutant 'objective: all edges count whole' passes/objective.c 's/\? \(double\)space->keep \/ \(double\)of_node : 1/? 1 : 1/' -- cli/objective test_expected_macs
+mutant 'objective: what is on no edge is free' passes/objective.c 's/o->unit \* o->fixed\(ctx, b->graph\)/0/' -- cli/objective test_latency
+mutant 'objective: a pull below the target' passes/objective.c 's/ratio = rewrite_binary\(b, OP_max, above, ir_constant\(b, 0\)\)/ratio = above/' -- cli/objective test_gradient
+mutant 'objective: a table of another batch' runtime/driver/cost_attach.c 's/t.batch == batch \|\|/true ||/' -- cli/objective test_mistakes
 mutant 'ranks: the mean over the own images' codegen/stages/stage_scalar.c 's/alone = b->program->options->ranks <= 1/alone = true/' -- cli/ranks test_search
 mutant 'ranks: own statistics have gradients of all' passes/gradients.c 's/x, own \? 2 : 1, attrs/x, own ? 1 : 1, attrs/' -- cli/ranks test_local_batch_norm
 mutant 'ranks: running statistics of own images' passes/expand_norm.c 's/m = expand_moments\(e, x, x->type.rank - 1, false\)/m = expand_moments(e, x, x->type.rank - 1, is_local(e->ctx))/' -- cli/ranks test_local_batch_norm

@@ -55,7 +55,7 @@ typedef struct Options {
     const Ranks *ranks; /* that a launcher started, or that are compiled for; NULL: this process alone */
     CgPrecision precision;
     bool plain, no_cudnn;
-    const char *tune, *device, *memory_report; /* memory_report: "" without a file */
+    const char *tune, *costs, *device, *memory_report; /* memory_report: "" without a file */
     /* passes */
     OptionList only_passes, disabled_passes, fed_streams;
     const char *print_before, *print_after, *dump_to;

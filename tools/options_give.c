@@ -28,6 +28,7 @@ RtProgramOptions options_program(const Options *o) {
                               .ranks = ranks_of(o),
                               .device = o->device,
                               .tune = o->tune,
+                              .costs = o->costs,
                               .precision = o->precision,
                               .vector_bytes = (int)o->vector_bytes,
                               .plain = o->plain};
@@ -54,6 +55,7 @@ LoopOptions options_loop(const Options *o) {
                          .device = o->device,
                          .memory_budget = o->memory_budget,
                          .tune = o->tune,
+                         .costs = o->costs,
                          .profile = o->profile,
                          .precision = o->precision,
                          .sets = o->sets.items,

@@ -1,9 +1,7 @@
 /* run_cost.c: `ndarts-run cost`: what every operation of a network, or every candidate of a search, costs on this machine. */
 #include "tools/ndarts_run.h"
 
-#include "base/json.h"
 #include "base/str.h"
-#include "runtime/device/machine.h"
 #include "runtime/driver/cost.h"
 
 #include <string.h>
@@ -43,36 +41,6 @@ static void print_text(const Options *o, const CostTable *t) {
         printf("%-*s  %50s %9.4f\n", width, "the whole, measured", "", t->whole * milli);
 }
 
-static json_t *dims_of(const IrType *type) {
-    json_t *dims = json_array();
-    for (int i = 1; i < type->rank; i++)
-        json_array_append_new(dims, json_integer((json_int_t)type->dim[i]));
-    return dims;
-}
-
-static void print_json(const Options *o, const CostTable *t) {
-    char processor[128];
-    machine_processor_name(processor, sizeof processor);
-    json_t *items = json_array();
-    for (int i = 0; i < t->count; i++) {
-        const CostItem *item = &t->items[i];
-        json_array_append_new(items,
-                              json_pack("{s:s, s:s, s:o, s:o, s:i, s:i, s:f, s:I, s:I, s:I}", "name", item->name, "key",
-                                        item->key, "input", dims_of(input_of(item)), "output",
-                                        dims_of(&item->user->type), "edges", item->candidate_of, "calls", item->called,
-                                        "ms", item->seconds * milli, "bytes", (json_int_t)item->memory, "multiply_adds",
-                                        (json_int_t)item->macs, "parameters", (json_int_t)item->parameters));
-    }
-    json_t *json = json_pack(
-        "{s:i, s:s, s:s, s:s, s:s, s:I, s:i, s:o, s:f, s:f, s:o}", "version", 1, "text", t->options.path, "processor",
-        processor, "device", t->options.device ? t->options.device : "cpu", "precision",
-        cg_precision_name(t->options.precision), "batch", (json_int_t)t->options.batch, "threads",
-        t->options.threads ? t->options.threads : machine_core_count(), "items", items, "rest_ms", t->rest * milli,
-        "sum_ms", t->sum * milli, "whole_ms", t->whole > 0 ? json_real(t->whole * milli) : json_null());
-    puts(json_print(o->arena, json, 0));
-    json_decref(json);
-}
-
 bool run_cost(const Options *o, Error *error) {
     BenchOptions bench = {(int)o->warm_up, (int)o->repeats, 0.2, o->cpu_time};
     RtProgramOptions program = options_program(o);
@@ -85,6 +53,9 @@ bool run_cost(const Options *o, Error *error) {
                          program.path);
     if (!options_recipe(o, &program.recipe, error) || !cost_measure(o->arena, &program, &bench, &table, error))
         return false;
-    (o->json ? print_json : print_text)(o, &table);
+    if (o->json)
+        puts(cost_table_text(o->arena, &table));
+    else
+        print_text(o, &table);
     return true;
 }

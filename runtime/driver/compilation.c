@@ -7,6 +7,7 @@
 #include "frontend/frontend.h"
 #include "ir/settings.h"
 #include "runtime/device/machine.h"
+#include "runtime/driver/cost_attach.h"
 
 #include <string.h>
 
@@ -57,7 +58,8 @@ bool compilation_load(Compilation *c, Error *error) {
     c->diag = diag_create(c->arena, diag_stream());
     c->module = is_ir(c->options) ? parse_ir(c, error) : parse_text(c, error);
     c->at = c->module ? ir_graph_find(c->module, "forward") : NULL;
-    return c->module && !error->kind && !diag_count_errors(c->diag);
+    return c->module && !error->kind && !diag_count_errors(c->diag) &&
+           (!c->options->costs || cost_attach(c->module, c->options->costs, c->options->costs_text, error));
 }
 
 bool compilation_use_steps(Compilation *c, Error *error) {

@@ -5,12 +5,12 @@
  * and so does what is left, with the results of the calls as its inputs. */
 #include "runtime/driver/cost.h"
 
-#include "base/hash.h"
 #include "base/str.h"
 #include "ir/stats.h"
 #include "runtime/device/cache.h"
 #include "runtime/device/cache_entry.h"
 #include "runtime/device/machine.h"
+#include "runtime/driver/cost_attach.h"
 
 #include <string.h>
 
@@ -31,43 +31,14 @@ typedef struct Cost {
 
 /* ---- the functions ---- */
 
-static void print_callees(const IrGraph *graph, StrMap *printed, Str *out) {
-    for (const IrNode *node = graph->first; node; node = node->next)
-        for (int i = 0; i < node->attr_count; i++)
-            for (int k = 0; node->attrs[i].kind == ATTR_symbols && k < node->attrs[i].count; k++) {
-                const IrGraph *callee = ir_graph_find(graph->module, node->attrs[i].symbols[k]);
-                if (!callee || str_map_get(printed, callee->name))
-                    continue;
-                str_map_set(printed, callee->name, (void *)(uintptr_t)callee);
-                print_callees(callee, printed, out);
-                ir_print_graph(callee, out);
-            }
-}
-
-/* The graph, after all that it calls. */
-static Str print_whole(Arena *arena, const IrGraph *graph) {
-    Str out = str_create(arena);
-    StrMap printed = str_map_create(arena);
-    print_callees(graph, &printed, &out);
-    ir_print_graph(graph, &out);
-    return out;
-}
-
-static const char *hash_text(Arena *arena, const Str *text) {
-    char *key = arena_alloc(arena, 65);
-    hash_sha256_hex(text->data, text->length, key);
-    return key;
-}
-
-static CostItem *find_item(Cost *c, const IrGraph *function, const IrNode *user) {
+static CostItem *find_item(Cost *c, IrGraph *function, const IrNode *user) {
     CostTable *t = c->table;
     size_t index = (size_t)(uintptr_t)str_map_get(&c->known, function->name);
     if (index)
         return &t->items[index - 1];
-    Str text = print_whole(c->arena, function);
     IrStats stats = ir_count_stats(function);
     CostItem item = {.name = function->name,
-                     .key = hash_text(c->arena, &text),
+                     .key = cost_key(c->arena, function),
                      .user = user,
                      .parameters = stats.parameters,
                      .macs = stats.conv_macs + stats.linear_macs};
@@ -94,8 +65,8 @@ static void find_items(Cost *c, const IrGraph *forward) {
 /* ---- programs ---- */
 
 static Str text_of_item(const Cost *c, const CostItem *item) {
-    const IrGraph *function = ir_graph_find(c->module, item->name);
-    Str text = print_whole(c->arena, function);
+    IrGraph *function = ir_graph_find(c->module, item->name);
+    Str text = cost_text(c->arena, function);
     str_add(&text, "graph @forward(");
     for (int i = 0; i < function->arg_count; i++)
         str_addf(&text, "%s%%x%d: %s", i ? ", " : "", i, ir_type_string(c->arena, &function->args[i]->type));
@@ -131,7 +102,7 @@ static const char *name_of_measurement(const Cost *c, const Str *text) {
              o->vector_bytes, o->plain, c->bench->cpu_time, o->device ? o->device : "cpu",
              cg_precision_name(o->precision));
     str_add(&all, text->data);
-    return arena_printf(c->arena, "%s.cost", hash_text(c->arena, &all));
+    return arena_printf(c->arena, "%s.cost", cost_hash(c->arena, &all));
 }
 
 static bool recall(const Cost *c, const char *name, double *seconds, int64_t *memory) {
@@ -197,11 +168,11 @@ static bool measure_rest(Cost *c, IrGraph *forward, Error *error) {
     bool is_network = true;
     for (int i = 0; i < c->table->count; i++)
         is_network = is_network && !c->table->items[i].candidate_of;
-    Str whole = print_whole(c->arena, forward);
+    Str whole = cost_text(c->arena, forward);
     if (is_network && !measure(c, "the whole", &whole, &c->table->whole, &memory, error))
         return false;
     cut(forward, c->arena);
-    Str rest = print_whole(c->arena, forward);
+    Str rest = cost_text(c->arena, forward);
     if (!measure(c, "the rest", &rest, &c->table->rest, &memory, error))
         return false;
     c->table->rest = less_empty(c, c->table->rest);

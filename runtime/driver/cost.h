@@ -29,4 +29,7 @@ typedef struct CostTable {
 bool cost_measure(Arena *arena, const RtProgramOptions *options, const BenchOptions *bench, CostTable *table,
                   Error *error);
 
+/* cost_table.c: the table as JSON, on one line (docs/cli.md, ndarts-run cost). */
+const char *cost_table_text(Arena *arena, const CostTable *table);
+
 #endif

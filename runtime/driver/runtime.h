@@ -62,6 +62,8 @@ typedef struct RtProgramOptions {
     bool grad_output_loss;    /* loss = sum(logits * grad_output), grad_output being an input */
     bool input_gradient;      /* the gradients graph has the output grad/input too */
     const char *tune;         /* a table of tiles (tiles.h) instead of the user's own; or NULL */
+    const char *costs;        /* the file of a table for the objective latency (cost.h); or NULL */
+    const char *costs_text;   /* what is read instead of that file, which then only names it; or NULL */
     int64_t memory_budget;    /* bytes that rt_program_memory may count, 0: none */
     const char *batch_option; /* how the user says what the batch is, for advice; NULL: found out */
     bool narrow;              /* share memory over time also on a GPU that would be faster without */

@@ -43,6 +43,8 @@ RtProgramOptions loop_program_options(const Loop *l) {
                               .precision = l->options.precision,
                               .memory_budget = l->options.memory_budget,
                               .tune = l->options.tune,
+                              .costs = l->options.costs,
+                              .costs_text = l->costs_text,
                               .vector_bytes = RT_VECTOR_HOST};
 }
 

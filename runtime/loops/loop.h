@@ -19,6 +19,7 @@ bool loop_check_options(Arena *arena, const char *command, LoopOptions *options,
 typedef struct Loop {
     Arena *arena;
     LoopOptions options;
+    const char *costs_text;   /* of options.costs */
     RunFolder folder;         /* options.out */
     const RunFolder *whole;   /* of several runs, the first of which is to set aside what is in it; or NULL */
     const char *what;         /* "search", "training": for messages */

@@ -60,6 +60,11 @@ static json_t *epoch_json(const EpochMetrics *m) {
     json_add(line, "alphas_entropy", json_number(m->alphas_entropy));
     if (isfinite(m->eigenvalue))
         json_add(line, "eigenvalue", json_number(m->eigenvalue));
+    const double expected[] = {m->latency, m->memory, m->macs};
+    static const char *const names[] = {"latency_ms", "memory_mb", "macs_m"};
+    for (int i = 0; i < 3; i++)
+        if (isfinite(expected[i]))
+            json_add(line, names[i], json_number(expected[i]));
     if (m->stopped_by) {
         json_add(line, "stopped_by", json_text(m->stopped_by));
         json_add(line, "genotype_of", json_integer((json_int_t)m->genotype_of));

@@ -16,6 +16,7 @@ typedef struct EpochMetrics {
     double valid_loss, valid_accuracy;            /* after the epoch, evaluation mode */
     double alphas_entropy;                        /* mean over edges; log(candidates) when uniform */
     double eigenvalue;                            /* of the alphas' Hessian; NaN: none was computed */
+    double latency, memory, macs;                 /* expected: ms, MB, millions; NaN where it is no objective */
     const char *stopped_by;                       /* the rule that ends the search here; or NULL */
     int64_t genotype_of;                          /* and the epoch whose genotype it returns */
 } EpochMetrics;

@@ -24,6 +24,7 @@ typedef struct LoopOptions {
     const char *device;
     int64_t memory_budget;
     const char *tune;    /* RtProgramOptions.tune */
+    const char *costs;   /* RtProgramOptions.costs; NULL: measured where they are needed */
     const char *profile; /* NULL; "" or the file of the trace: time all kernels */
     CgPrecision precision;
     const char *const *sets;

@@ -37,6 +37,7 @@ static const char *const names[] = {
     "metrics.jsonl",
     "alphas.jsonl",
     "genotypes.jsonl",
+    "cost.json",
     "timing.jsonl",
     "steps.jsonl",
     "events.out.tfevents.ndarts",

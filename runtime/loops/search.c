@@ -124,6 +124,9 @@ static EpochMetrics epoch_metrics(const Search *s) {
         .alphas_accuracy = moved ? (double)sums->alphas_correct / (double)sums->alphas_images : NAN,
         .alphas_entropy = metrics_alphas_entropy(s->loop.program, s->loop.module),
         .eigenvalue = NAN,
+        .latency = NAN,
+        .memory = NAN,
+        .macs = NAN,
     };
 }
 
@@ -135,10 +138,11 @@ static void print_epoch(Search *s, Arena *arena, const EpochMetrics *m, const Ge
     progress_clear(&s->loop.progress);
     fprintf(diag_notes(),
             "epoch %lld/%lld: train loss %.4f accuracy %.2f %%, validation loss %.4f accuracy %.2f %%, entropy of the "
-            "alphas %.4f%s%s, %.1f s, %.0f images/s\n%s",
+            "alphas %.4f%s%s%s, %.1f s, %.0f images/s\n%s",
             (long long)m->epoch + 1, (long long)s->loop.at.epochs, m->train_loss, 100 * m->train_accuracy,
             m->valid_loss, 100 * m->valid_accuracy, m->alphas_entropy, eigenvalue_words(arena, m),
-            m->frozen ? " (frozen)" : "", progress_clock() - s->loop.epoch_started, s->loop.epoch_rate, genotype->text);
+            search_cost_words(arena, m), m->frozen ? " (frozen)" : "", progress_clock() - s->loop.epoch_started,
+            s->loop.epoch_rate, genotype->text);
 }
 
 static bool write_epoch(Search *s, const EpochMetrics *m, const Genotype *genotype, Error *error) {
@@ -197,6 +201,7 @@ static bool search_epochs(Search *s, Error *error) {
             return false;
         if (loop_interrupted())
             return loop_stop_interrupted(&s->loop, error);
+        search_expect(s, &m);
         m.valid_loss = valid.loss;
         m.valid_accuracy = valid.accuracy;
         if (!finish_epoch(s, &m, error))

@@ -27,6 +27,15 @@ bool search_watch_end(Search *s, const Genotype *genotype, EpochMetrics *m, Erro
 /* Whether it has ended early, and of which epoch its genotype is (else -1). */
 bool search_has_stopped(Search *s, int64_t *genotype_of, Error *error);
 
+/* search_cost.c: what the candidates cost, for a search with the objective latency: of --cost, or measured before anything
+ * else is compiled. A resumed search goes on with what it had, OUT/cost.json. */
+bool search_find_costs(Search *s, Error *error);
+bool search_keep_costs(const Search *s, Error *error); /* as that file */
+/* What the derived network is expected to cost, as the evaluation that was just made says. */
+void search_expect(const Search *s, EpochMetrics *m);
+/* ", latency 2.31 ms", or nothing. */
+const char *search_cost_words(Arena *arena, const EpochMetrics *m);
+
 /* search_save.c: the genotype of the alphas as they are. */
 bool search_build_genotype(Search *s, Arena *arena, Genotype *genotype, Error *error);
 /* That of an epoch which is done, returned by a search that ended early with another; its text says so. */

@@ -107,9 +107,10 @@ bool search_open(Search *s, Error *error) {
         return false;
     l->at.seed = l->options.has_seed ? l->options.seed : (uint64_t)l->settings.search.seed;
     l->at.epochs = l->settings.search.epochs;
-    return loop_read_state(l, error) && open_data(s, error) && loop_check_data(l, error) && open_program(s, error) &&
-           loop_set_state(l, error) && class_weights_set(l->program, &l->settings, &l->data, l->data.count, error) &&
-           open_loaders(s, error) && loop_begin(l, "search", error);
+    return loop_read_state(l, error) && open_data(s, error) && loop_check_data(l, error) &&
+           search_find_costs(s, error) && open_program(s, error) && loop_set_state(l, error) &&
+           class_weights_set(l->program, &l->settings, &l->data, l->data.count, error) && open_loaders(s, error) &&
+           loop_begin(l, "search", error) && search_keep_costs(s, error);
 }
 
 void search_close(Search *s) {

@@ -23,8 +23,9 @@ def sections(text):
     return dict(zip(parts[1::2], parts[2::2]))
 
 
-def documented(title, all_sections):
-    """The options in the synopsis of a section and in the first column of its table."""
+def documented(title, all_sections, own=True):
+    """The options in the synopsis of a section and in the first column of its table; of another's (not own) without those rows that
+    say `of a search:`."""
     body = all_sections[title]
     synopsis = re.match(r'\n((?:    .*\n)+)', body)
     if synopsis and SHARED in synopsis.group(1):
@@ -32,9 +33,11 @@ def documented(title, all_sections):
     found = set(OPTION.findall(synopsis.group(1))) if synopsis else set()
     table = re.search(r'^\| option \| meaning \|\n(?:\|.*\n)+', body, re.MULTILINE)
     for row in table.group(0).splitlines()[2:] if table else ():
-        found |= set(OPTION.findall(re.split(r'(?<!\\)\|', row)[1]))
+        cells = re.split(r'(?<!\\)\|', row)
+        if own or not cells[2].startswith(' of a search:'):
+            found |= set(OPTION.findall(cells[1]))
     other = AS_IN.search(body)
-    return found | documented(other.group(1), all_sections) if other else found
+    return found | documented(other.group(1), all_sections, own=False) if other else found
 
 
 def offered(title):
