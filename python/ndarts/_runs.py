@@ -190,7 +190,7 @@ def _run(function: str, given: lib.PathOrText, out: Optional[lib.PathOrText], wa
         except Interrupted as interrupted:
             if watch.raised is not None:
                 raise watch.raised from interrupted
-            raise
+            raise Interrupted(str(interrupted).replace('--resume', 'resume=True')) from None # as it is called here
     if watch.raised is not None: # in the last words of a run that is complete
         raise watch.raised
     return folder

@@ -104,7 +104,7 @@ def stop_by_signal(_step):
 
 def test_interruption():
     """However it is asked for: saved, and resumed to the same bytes; signals are as they were."""
-    for stop, kind, words in ((stop_by_false, ndarts.Interrupted, ['interrupted in epoch 2 after 1 of 4 steps', 'resume']),
+    for stop, kind, words in ((stop_by_false, ndarts.Interrupted, ['interrupted in epoch 2 after 1 of 4 steps', 'resume=True goes on']),
                               (stop_by_raising, ZeroDivisionError, ['mine']), (stop_by_signal, KeyboardInterrupt, ['epoch 2'])):
         out = stop.__name__
         expect_error(kind, words, lambda: search('tiny.nd', out=out, on_step=lambda s: stop(s) if s.epoch == 1 else None))
