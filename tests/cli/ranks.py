@@ -158,7 +158,7 @@ def test_local_runs():
 
 def start(out, epochs=8):
     """Two ranks, when two epochs are written down."""
-    write('long.nd', SEARCH.replace('epochs 2', f'epochs {epochs}'))
+    write('long.nd', SEARCH.replace('epochs 2', f'epochs {epochs}').replace('limit = 44', 'limit = 28'))
     process = subprocess.Popen((*MPIRUN, '-n', '2', RUN, 'search', 'long.nd', '--out', out, '--threads', '1'),
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace')
     lines, until = f'{out}/metrics.jsonl', time.time() + 300
@@ -191,7 +191,7 @@ def test_interrupted():
 
 def test_mpirun_is_interrupted():
     """It passes the signal on, and does not wait long: what was saved last is whole in any case."""
-    process = start('all', epochs=60)
+    process = start('all', epochs=30)
     process.send_signal(signal.SIGTERM)
     said = process.communicate(timeout=60)[0]
     expect(process.returncode and 'results are in' not in said, said)

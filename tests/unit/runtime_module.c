@@ -342,14 +342,40 @@ static void test_damaged_steps(void **state) {
     }
 }
 
-/* Of a plan for a GPU, with these steps in the first graph's stage. */
-static Plan *parse_waits(const char *steps, Error *error) {
-    const char *text = replace(plan_text, "\"target\":\"c\"", "\"target\":\"cuda\"");
+/* Of a plan for a GPU, with these steps in the first graph's stage of a text. */
+static Plan *parse_for_gpu(const char *begin, const char *steps, Error *error) {
+    const char *text = replace(begin, "\"target\":\"c\"", "\"target\":\"cuda\"");
     text = replace(text, "0 s0 r0 #2", "0 s0 r0 #2 *once 1 <");
     text = replace(text, "1 i0 r0 p0;2 p0 w0", steps);
     text = replace(text, "3 i0 w0", "3 i0 w0 *once 1 <");
     text = replace(text, "4 w0 w32;5 s0", "4 w0 w32 *once 1 <0;5 s0 *once 1 <1,0");
     return plan_parse(arena, text, strlen(text), error);
+}
+
+static Plan *parse_waits(const char *steps, Error *error) {
+    return parse_for_gpu(plan_text, steps, error);
+}
+
+/* Of several ranks with GPUs: rows of all of them, in the work memory, of which each has as many. */
+static void test_exchanged_rows(void **state) {
+    (void)state;
+    static const struct {
+        const char *step, *says;
+    } cases[] = {{"-1 w0 #96 *once 0 <", NULL},
+                 {"-1 w32 #64 *once 0 <", NULL},
+                 {"-1 w64 #64 *once 0 <", "an exchange lies outside its place"},
+                 {"-1 w0 #7 *once 0 <", "an exchange lies outside its place"},
+                 {"-1 r0 #64 *once 0 <", "an exchange lies outside its place"},
+                 {"-1 w32 w0 #32 *once 0 <", "an exchange has the chunks of all ranks and a number of bytes"}};
+    const char *ranks = replace(plan_text, "\"chunks\":5,", "\"chunks\":5,\"ranks\":2,");
+    ranks = replace(ranks, "\"stages\":[{\"domain\":\"images\",\"steps\":\"1",
+                    "\"stages\":[{\"domain\":\"exchange\",\"steps\":\"1");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        Error error = {0};
+        Plan *plan = parse_for_gpu(ranks, cases[i].step, &error);
+        if ((plan == NULL) != (cases[i].says != NULL) || (cases[i].says && !strstr(error.message, cases[i].says)))
+            fail_msg("%s: %s", cases[i].step, error.message);
+    }
 }
 
 /* Every launch says what it waits for, and that is before it: a plan without any would run all at once. */
@@ -481,12 +507,13 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_infer),         cmocka_unit_test(test_same_bits),
-        cmocka_unit_test(test_state),         cmocka_unit_test(test_damaged_plans),
-        cmocka_unit_test(test_emptied_plans), cmocka_unit_test(test_damaged_steps),
-        cmocka_unit_test(test_exchange),      cmocka_unit_test(test_damaged_files),
-        cmocka_unit_test(test_waits),         cmocka_unit_test(test_convolutions),
-        cmocka_unit_test(test_cache),         cmocka_unit_test(test_compiler_errors),
+        cmocka_unit_test(test_infer),           cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_state),           cmocka_unit_test(test_damaged_plans),
+        cmocka_unit_test(test_emptied_plans),   cmocka_unit_test(test_damaged_steps),
+        cmocka_unit_test(test_exchange),        cmocka_unit_test(test_exchanged_rows),
+        cmocka_unit_test(test_damaged_files),   cmocka_unit_test(test_waits),
+        cmocka_unit_test(test_convolutions),    cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_compiler_errors),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
