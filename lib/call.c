@@ -2,6 +2,7 @@
  * out of memory jumps to, the stream of messages, the locale. */
 #include "lib/call.h"
 
+#include "base/cancel.h"
 #include "base/locale.h"
 #include "base/memory.h"
 
@@ -19,6 +20,7 @@ typedef struct Guard {
     jmp_buf escape;
     jmp_buf *outer_escape;
     FILE *outer_stream, *outer_notes, *stream;
+    const Cancel *outer_cancel;
     char *said; /* what was printed on the stream */
     size_t size;
     locale_t outer_locale;
@@ -54,7 +56,10 @@ static NdartsStatus status_of(ErrorKind kind) {
 
 NdartsStatus call_guarded(CallBody *body, void *call, bool *lost, char **message) {
     memory_guard_json(true);
-    Guard g = {.outer_escape = arena_escape, .outer_stream = diag_redirected, .outer_notes = diag_notes_redirected};
+    Guard g = {.outer_escape = arena_escape,
+               .outer_stream = diag_redirected,
+               .outer_notes = diag_notes_redirected,
+               .outer_cancel = cancel};
     g.stream = open_memstream(&g.said, &g.size);
     g.outer_locale = locale_enter();
     *lost = false;
@@ -63,9 +68,11 @@ NdartsStatus call_guarded(CallBody *body, void *call, bool *lost, char **message
     } else {
         diag_redirected = g.stream;
         diag_notes_redirected = NULL;
+        cancel = NULL;
         *lost = !run_body(&g, body, call);
         diag_redirected = g.outer_stream;
         diag_notes_redirected = g.outer_notes;
+        cancel = g.outer_cancel;
         arena_escape = g.outer_escape;
     }
     if (g.outer_locale)

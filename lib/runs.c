@@ -3,7 +3,7 @@
  * are known once. What it says of itself goes, line by line, to the caller, or nowhere. */
 #include "lib/call.h"
 
-#include "base/str.h"
+#include "base/cancel.h"
 #include "runtime/data/data.h"
 #include "runtime/driver/recipe.h"
 #include "runtime/loops/evaluate_network.h"
@@ -124,6 +124,8 @@ static bool run_told(void *data, Error *error) {
     diag_notes_redirected = open_listener(c->run);
     if (!diag_notes_redirected)
         return error_set(error, ERROR_MACHINE, "out of memory");
+    const Cancel asked = {on_stop, (void *)c->run};
+    cancel = &asked; /* until the call ends */
     bool ok = run_loop(call, error);
     fclose(diag_notes_redirected);
     return ok;

@@ -2,6 +2,7 @@
  * message file per unit, the compiler's own temporary files, then the linked module, which is renamed into place. */
 #include "runtime/device/compiler.h"
 
+#include "base/cancel.h"
 #include "base/process.h"
 #include "base/scratch.h"
 #include "base/str.h"
@@ -187,13 +188,19 @@ static bool job_check(const CompilerJob *job, const char *what, Error *error) {
                      WEXITSTATUS(job->status), text);
 }
 
+/* Also false when nobody waits for it any more: then no further one is started. */
+static bool start_next(CompilerJob *job, Error *error) {
+    return cancel_wanted() ? error_set(error, ERROR_INTERRUPTED, "interrupted while it compiled")
+                           : job_start(job, error);
+}
+
 /* Runs all, at most one per core at a time; the first failure is reported after all that were started have ended. */
 static bool run_jobs(CompilerJob *jobs, int count, const char *what, Error *error) {
     int cores = machine_core_count(), started = 0, ended = 0;
     bool ok = true;
     cores = cores < MOST_AT_ONCE ? cores : MOST_AT_ONCE;
     while (ended < count) {
-        while (ok && started < count && started - ended < cores && (ok = job_start(&jobs[started], error)))
+        while (ok && started < count && started - ended < cores && (ok = start_next(&jobs[started], error)))
             started++;
         if (ended == started)
             break;

@@ -117,6 +117,16 @@ def test_interruption():
     expect_same('epoch')
 
 
+def test_compiling():
+    """Asked to end before the C compiler runs, it does not run."""
+    cache = os.path.join(os.environ['XDG_CACHE_HOME'], 'ndarts')
+    before = set(os.listdir(cache))
+    expect_error(ndarts.Interrupted, ['before the first step'],
+                 lambda: search(SPEC.replace('C = 2', 'C = 3'), out='compiling', on_message=lambda text: not text.startswith('compiling')))
+    added = [name for name in set(os.listdir(cache)) - before if name.endswith(('.o', '.so'))]
+    expect(not added and not os.path.exists('compiling/checkpoint.safetensors'), added)
+
+
 def test_texts():
     """From memory, in another thread, and one at a time."""
     found = []
