@@ -336,7 +336,7 @@ mutant 'ranks: chunks as if the rank were alone' runtime/device/executor.c 's/re
 mutant 'objective: all edges count whole' passes/objective.c 's/\? \(double\)space->keep \/ \(double\)of_node : 1/? 1 : 1/' -- cli/objective test_expected_macs
 mutant 'objective: what is on no edge is free' passes/objective.c 's/o->unit \* o->fixed\(ctx, b->graph\)/0/' -- cli/objective test_latency
 mutant 'objective: a pull below the target' passes/objective.c 's/ratio = rewrite_binary\(b, OP_max, above, ir_constant\(b, 0\)\)/ratio = above/' -- cli/objective test_gradient
-mutant 'objective: a table of another batch' runtime/driver/cost_attach.c 's/t.batch == batch \|\|/true ||/' -- cli/objective test_mistakes
+mutant 'objective: a table of another batch' runtime/driver/cost_attach.c 's/t.batch == batch \|\|/true ||/' -- cli/objective
 mutant 'ranks: the mean over the own images' codegen/stages/stage_scalar.c 's/alone = b->program->options->ranks <= 1/alone = true/' -- cli/ranks test_search
 mutant 'ranks: own statistics have gradients of all' passes/gradients.c 's/x, own \? 2 : 1, attrs/x, own ? 1 : 1, attrs/' -- cli/ranks test_local_batch_norm
 mutant 'ranks: running statistics of own images' passes/expand_norm.c 's/m = expand_moments\(e, x, x->type.rank - 1, false\)/m = expand_moments(e, x, x->type.rank - 1, is_local(e->ctx))/' -- cli/ranks test_local_batch_norm

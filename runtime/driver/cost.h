@@ -13,7 +13,8 @@ typedef struct CostItem {
     int candidate_of, called; /* how many mixed operations it is a candidate of; how many calls there are */
     int64_t parameters, macs; /* as IrStats counts them; convolutions and linear layers together */
     int64_t memory;           /* bytes of state and values */
-    double seconds; /* of a pass over the batch: the median, less that of a pass which computes next to nothing */
+    double
+        seconds; /* of a pass over the batch: the best, since others on the machine only add; less that of a pass which computes next to nothing */
 } CostItem;
 
 typedef struct CostTable {

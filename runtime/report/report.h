@@ -55,6 +55,11 @@ const char *report_draw(Arena *arena, const ReportPlot *plots, int count, int co
 /* By Graphviz, without a background of its own. NULL when there is none. */
 const char *report_draw_dot(Arena *arena, const char *dot);
 
+/* report_objectives.c: the last "2.31 ms, 3.1 MB" of a search with objectives, else "". */
+const char *report_expected(Arena *arena, const ReportRun *run);
+/* The curves of it, if there are any. */
+void report_add_objectives(Arena *arena, Str *s, const ReportRun *run);
+
 /* report_cost.c: what the operations of a network cost, by kind, most multiply-adds first; the last row is all.
  * None of a network that calls nothing. */
 typedef struct ReportCost {

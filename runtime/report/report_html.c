@@ -133,7 +133,7 @@ static const json_t *test_accuracy(const ReportRun *run) {
     return json_object_get(json_object_get(run->result, "test"), "accuracy");
 }
 
-static void add_overview_row(Arena *arena, Str *s, const ReportRun *run, bool has_test) {
+static void add_overview_row(Arena *arena, Str *s, const ReportRun *run, bool has_test, bool has_expected) {
     json_t *network = json_object_get(run->run, "network");
     const char *text = value_text(arena, json_object_get(run->run, "text")), *slash = strrchr(text, '/');
     str_add(s, "<tr><th>");
@@ -152,6 +152,8 @@ static void add_overview_row(Arena *arena, Str *s, const ReportRun *run, bool ha
     str_add(s, "</td>");
     if (has_test)
         html_add_cell(s, percent(arena, test_accuracy(run)));
+    if (has_expected)
+        html_add_cell(s, report_expected(arena, run));
     html_add_cell(s, grouped(arena, json_integer_value(json_object_get(network, "parameters"))));
     html_add_cell(s, grouped(arena, json_integer_value(json_object_get(network, "macs"))));
     html_add_cell(s, duration(arena, total_seconds(run)));
@@ -159,16 +161,19 @@ static void add_overview_row(Arena *arena, Str *s, const ReportRun *run, bool ha
 }
 
 static void add_overview(Arena *arena, Str *s, const ReportRun *runs, int count) {
-    bool has_test = false;
-    for (int i = 0; i < count; i++)
+    bool has_test = false, has_expected = false;
+    for (int i = 0; i < count; i++) {
         has_test |= test_accuracy(&runs[i]) != NULL;
+        has_expected |= *report_expected(arena, &runs[i]) != 0;
+    }
     str_addf(s,
              "<div class=\"wide\"><table>\n<tr><th>run</th><th>command</th><th class=\"n\">seed</th>"
-             "<th class=\"n\">epochs</th><th class=\"n\">accuracy</th><th class=\"n\">best</th><th>of the</th>%s"
+             "<th class=\"n\">epochs</th><th class=\"n\">accuracy</th><th class=\"n\">best</th><th>of the</th>%s%s"
              "<th class=\"n\">parameters</th><th class=\"n\">multiply-adds</th><th class=\"n\">time</th></tr>\n",
-             has_test ? "<th class=\"n\">test, best epoch</th>" : "");
+             has_test ? "<th class=\"n\">test, best epoch</th>" : "",
+             has_expected ? "<th class=\"n\">expected cost</th>" : "");
     for (int i = 0; i < count; i++)
-        add_overview_row(arena, s, &runs[i], has_test);
+        add_overview_row(arena, s, &runs[i], has_test, has_expected);
     str_add(s, "</table></div>\n");
 }
 
@@ -423,7 +428,8 @@ static void add_run(Arena *arena, Str *s, const ReportRun *run, const BenchTable
     else
         str_add(s, "<p class=\"missing\">No epoch is finished yet.</p>\n");
     if (search)
-        add_eigenvalues(arena, s, run);
+        report_add_objectives(arena, s, run);
+    add_eigenvalues(arena, s, run);
     if (table)
         report_add_lookup(arena, s, table, run);
     add_cells(arena, s, run);

@@ -154,6 +154,19 @@ def test_classes():
         check_page('of2/report.html')
 
 
+def test_objectives():
+    with open('search.nd', encoding='utf-8') as file:
+        text = file.read()
+    write('priced.nd', text.replace('epochs ', 'objective [macs(target = 1), memory(target = 2)]  epochs ', 1))
+    run(RUN, 'search', 'priced.nd', '--out', 'priced')
+    run(RUN, 'report', 'priced', 'found')
+    page = check_page('priced/report.html')
+    last = json.loads(read('priced', 'metrics.jsonl').splitlines()[-1])
+    expect(f'{last["memory_mb"]:.4g} MB, {last["macs_m"]:.4g} M multiply-adds' in page.text and 'expected cost' in page.text, page.text)
+    if shutil.which('gnuplot'):
+        expect('what the network is expected to cost, over time' in [picture['alt'] for picture in page.pictures], page.pictures)
+
+
 def test_several_runs():
     run(RUN, 'report', 'found', 'seeds/', 'trained', '-o', 'all.html')
     page = check_page('all.html')
@@ -224,5 +237,5 @@ def test_mistakes():
 
 
 if __name__ == '__main__':
-    sys.exit(main([prepare, test_search, test_training, test_classes, test_several_runs, test_sums_of_sums, test_without_programs, test_unfinished_run,
+    sys.exit(main([prepare, test_search, test_training, test_classes, test_objectives, test_several_runs, test_sums_of_sums, test_without_programs, test_unfinished_run,
                    test_files_that_cannot_be_read, test_mistakes]))

@@ -1,0 +1,58 @@
+/* report_objectives.c: what the network of a search with objectives is expected to cost, by epoch, beside its targets. */
+#include "runtime/report/html.h"
+#include "runtime/report/report.h"
+
+#include <math.h>
+
+typedef struct ObjectiveRow {
+    const char *key, *target, *title, *unit;
+} ObjectiveRow;
+
+/* As in metrics.jsonl, and in the settings. */
+static const ObjectiveRow rows[] = {
+    {"latency_ms", "search.objective.latency.target", "expected latency, ms", "ms"},
+    {"memory_mb", "search.objective.memory.target", "expected weights and values, MB", "MB"},
+    {"macs_m", "search.objective.macs.target", "expected multiply-adds, millions", "M multiply-adds"}};
+enum { ROWS = sizeof rows / sizeof rows[0] };
+
+static const json_t *last_of(const ReportRun *run, const ObjectiveRow *row) {
+    const json_t *line = json_array_get(run->metrics, json_array_size(run->metrics) - 1);
+    return json_object_get(line, row->key);
+}
+
+const char *report_expected(Arena *arena, const ReportRun *run) {
+    Str words = str_create(arena);
+    str_add(&words, "");
+    for (int i = 0; i < ROWS; i++) {
+        const json_t *value = last_of(run, &rows[i]);
+        if (json_is_number(value))
+            str_addf(&words, "%s%.4g %s", words.length ? ", " : "", json_number_value(value), rows[i].unit);
+    }
+    return words.data;
+}
+
+static ReportSeries target_of(Arena *arena, const ReportRun *run, const ObjectiveRow *row, int count) {
+    double target = run->module ? ir_module_get_float(run->module, row->target, 0) : 0;
+    double *y = ARENA_ARRAY(arena, double, count + 1);
+    for (int i = 0; i < count; i++)
+        y[i] = target > 0 ? target : NAN;
+    return (ReportSeries){.title = "target", .count = count, .y = y};
+}
+
+void report_add_objectives(Arena *arena, Str *s, const ReportRun *run) {
+    ReportPlot plots[ROWS];
+    int count = 0;
+    for (int i = 0; i < ROWS; i++) {
+        if (!json_is_number(last_of(run, &rows[i])))
+            continue;
+        ReportSeries *series = ARENA_ARRAY(arena, ReportSeries, 2);
+        series[0] = report_series(arena, run->metrics, rows[i].key, "expected");
+        series[1] = target_of(arena, run, &rows[i], series[0].count);
+        plots[count++] = (ReportPlot){.title = rows[i].title, .from_zero = true, .series_count = 2, .series = series};
+    }
+    if (!count)
+        return;
+    str_add(s, "<h3>Objectives</h3>\n");
+    html_add_picture(s, report_draw(arena, plots, count, count, 590 * (count > 2 ? 2 : count), 270),
+                     "what the network is expected to cost, over time", "gnuplot");
+}
