@@ -42,7 +42,7 @@ static void print_text(const Options *o, const CostTable *t) {
 }
 
 bool run_cost(const Options *o, Error *error) {
-    BenchOptions bench = {(int)o->warm_up, (int)o->repeats, 0.2, o->cpu_time};
+    BenchOptions bench = {(int)o->warm_up, (int)o->repeats, 0.1, o->cpu_time};
     RtProgramOptions program = options_program(o);
     CostTable table;
     program.batch = o->batch ? o->batch : 1;

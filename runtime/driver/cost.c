@@ -12,12 +12,15 @@
 #include "runtime/device/machine.h"
 #include "runtime/driver/cost_attach.h"
 
+#include <math.h>
 #include <string.h>
 
 static const char empty_text[] = "graph @forward(%input: f32[N,1,1,1]) -> f32[N,1,1,1] {\n"
                                  "  %1 = neg %input : f32[N,1,1,1]\n"
                                  "  return \"result\" = %1\n"
                                  "}\n";
+
+enum { ROUNDS = 3 };
 
 typedef struct Cost {
     Arena *arena;
@@ -117,13 +120,22 @@ static bool recall(const Cost *c, const char *name, double *seconds, int64_t *me
     return true;
 }
 
-static bool measure_open(const Cost *c, RtProgram *program, double *seconds, int64_t *memory, Error *error) {
-    BenchResult result;
-    if (!bench_graph(program, GRAPH_infer, c->bench, c->arena, &result, error))
-        return false;
-    *seconds = bench_quantile(&result, 0);
-    *memory = (int64_t)rt_program_memory(program);
-    return true;
+/* The best pass of several programs, since where their values lie in memory matters, and so does what else the machine does. */
+static bool measure_rounds(const Cost *c, const RtProgramOptions *options, double *seconds, int64_t *memory,
+                           Error *error) {
+    bool ok = true;
+    *seconds = INFINITY;
+    for (int round = 0; ok && round < ROUNDS; round++) {
+        BenchResult result;
+        RtProgram *program = rt_program_open(options, error);
+        ok = program && bench_graph(program, GRAPH_infer, c->bench, c->arena, &result, error);
+        if (ok) {
+            *seconds = fmin(*seconds, bench_quantile(&result, 0));
+            *memory = (int64_t)rt_program_memory(program);
+        }
+        rt_program_close(program);
+    }
+    return ok;
 }
 
 /* text: IR. Seconds of a pass, and the bytes of its program. */
@@ -137,9 +149,7 @@ static bool measure(const Cost *c, const char *what, const Str *text, double *se
     options.sets = NULL;
     options.set_count = 0;
     options.recipe = NULL;
-    RtProgram *program = rt_program_open(&options, error);
-    bool ok = program && measure_open(c, program, seconds, memory, error);
-    rt_program_close(program);
+    bool ok = measure_rounds(c, &options, seconds, memory, error);
     const double kept[2] = {*seconds, (double)*memory};
     if (ok)
         rt_cache_write(name, kept, sizeof kept, &(Error){ERROR_NONE, ""}); /* without it, it is measured again */

@@ -13,7 +13,7 @@ enum { MOST_BYTES = 16 << 20 };
 
 static const char *measure(Search *s, Error *error) {
     Loop *l = &s->loop;
-    const BenchOptions bench = {.warm_up = 3, .seconds = 0.2};
+    const BenchOptions bench = {.warm_up = 3, .seconds = 0.1};
     RtProgramOptions options = loop_program_options(l);
     CostTable table;
     options.batch = l->settings.latency.batch;
