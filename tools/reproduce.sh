@@ -8,8 +8,9 @@ cd "$(dirname "$0")/.." || exit 1
 run=${NDARTS_BUILD:-build}/bin/ndarts-run
 
 usage() {
-    echo "usage: tools/reproduce.sh nas_bench_201|darts|training|published DIR [JOBS [OPTION...]]" >&2
+    echo "usage: tools/reproduce.sh nas_bench_201|darts|training|latency|latency_training|published DIR [JOBS [OPTION...]]" >&2
     echo "  training: of what darts found in the same DIR, beside published genotypes, in DIR/trained" >&2
+    echo "  latency: targets for what the network takes; latency_training: of what it found in the same DIR" >&2
     echo "  DIR: gets a folder for each run; JOBS: runs at a time, of one thread each (default 2; published: one, of all threads)" >&2
     echo "  OPTION: of ndarts-run search, or train, for all runs" >&2
     echo "  The images are those of data/cifar10-jpeg:  tools/get_data.sh ARCHIVE data/cifar10-jpeg" >&2
@@ -20,7 +21,7 @@ usage() {
 # A line for each run: its folder, and what stands behind 'ndarts-run'; @ is DIR. Seeds side by side first, so that a part of the runs
 # says something too. random: the initial alphas' genotype.
 runs_of() {
-    local seed name
+    local seed name target targets="4.5 4 3.5 3 2.5"
     case $1 in
     nas_bench_201)
         for seed in 1 2 3; do
@@ -46,6 +47,16 @@ runs_of() {
         done
         for name in noisy_darts_a darts_v2; do
             echo "trained/$name train genotypes/$name.nd --recipe specs/results/training.nd --seeds 1,2"
+        done
+        ;;
+    latency)
+        for target in $targets; do
+            echo "latency-$target search specs/results/latency.nd --cost @cost.json --set search.objective.latency.target=$target"
+        done
+        ;;
+    latency_training)
+        for target in $targets; do
+            echo "trained/latency-$target train @latency-$target/genotype.nd --recipe specs/results/training.nd --seeds 1,2"
         done
         ;;
     published)
@@ -78,7 +89,12 @@ case $jobs in '' | *[!0-9]* | 0) usage ;; esac
 [ -x "$run" ] || { echo "reproduce: there is no $run; build first, or set NDARTS_BUILD" >&2 && exit 1; }
 [ "$experiment" = published ] && jobs=1 options=("${@:4}")
 mkdir -p "$folder"
-[ "$experiment" = training ] && mkdir -p "$folder/trained"
+[[ $experiment = *training ]] && mkdir -p "$folder/trained"
+
+# What the candidates cost is measured once, on idle cores if need be elsewhere, for all targets alike.
+if [ "$experiment" = latency ] && [ ! -e "$folder/cost.json" ]; then
+    "$run" cost specs/results/latency.nd --batch 64 --threads 1 --json "${@:4}" >"$folder/cost.json.new" && mv "$folder/cost.json.new" "$folder/cost.json" || exit 2
+fi
 
 while read -r line; do
     while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do
@@ -94,7 +110,10 @@ done
 while read -r name _; do
     if [ "$experiment" = nas_bench_201 ] && [ -n "${TABLE:-}" ]; then
         echo "$name: $("$run" lookup "$folder/$name" --table "$TABLE" | tail -1)"
-    elif [ "$experiment" = training ]; then
+    elif [ "$experiment" = latency ]; then
+        echo "$name: expected, measured: $(grep -o '"latency_ms": [0-9.]*' "$folder/$name/metrics.jsonl" | tail -1 | cut -d' ' -f2)," \
+            "$("$run" cost "$folder/$name/genotype.nd" --set C=8 --set layers=5 --batch 64 --threads 1 | tail -1 | grep -o '[0-9.]*$')"
+    elif [[ $experiment = *training ]]; then
         echo "$name: $(grep '^mean ' "$folder/$name.log")"
     else
         echo "$name: $(tail -1 "$folder/$name/genotypes.jsonl")"
