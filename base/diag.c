@@ -269,7 +269,7 @@ FILE *diag_notes(void) {
     return diag_notes_redirected ? diag_notes_redirected : diag_stream();
 }
 
-void (*bug_hook)(FILE *out) = NULL;
+_Thread_local void (*bug_hook)(FILE *out) = NULL;
 
 void bug_at(const char *file, int line, const char *format, ...) {
     va_list args;

@@ -67,7 +67,8 @@ FILE *diag_notes(void);
 /* Our own mistake: prints file:line and the message, runs the hook (which may print a graph), aborts. */
 #define bug(...) bug_at(__FILE__, __LINE__, __VA_ARGS__)
 _Noreturn void bug_at(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
-extern void (*bug_hook)(FILE *out);
+/* Of this thread. */
+extern _Thread_local void (*bug_hook)(FILE *out);
 
 /* Reads a whole file ("-" is standard input) into the arena, with a zero byte after it. A byte order mark (UTF-8) is
  * left out. */

@@ -6,8 +6,9 @@
 
 /* Depthwise convolutions that its kernels compute by tiles of their operands. */
 typedef struct WideDevice {
-    int most_windows; /* that stand inline in one expression */
-    int most_taps;    /* of one */
+    const char *target; /* whose it is, as --target names it */
+    int most_windows;   /* that stand inline in one expression */
+    int most_taps;      /* of one */
     /* Is a convolution's result, inline in the pointwise one that alone reads it, made in the tiles of its kernel, for so many
      * images, numbers having so many bytes? */
     bool (*makes_inside)(const IrNode *pointwise, IrNode *convolution, int element_bytes, int64_t images);

@@ -4,6 +4,7 @@
 #include "base/saturate.h"
 #include "passes/expand.h"
 #include "passes/plan_memory.h"
+#include "passes/reproducer.h"
 
 #include <errno.h>
 #include <string.h>
@@ -150,7 +151,7 @@ static const char *progress_key(PassContext *ctx, const IrGraph *g) {
     return arena_printf(ctx->arena, "pipeline.%s", g->name);
 }
 
-bool pass_run(PassContext *ctx, const PassInfo *pass, IrGraph *g) {
+static bool run_pass(PassContext *ctx, const PassInfo *pass, IrGraph *g) {
     if (!check_primitives(ctx, pass, g) || !check_size(ctx, g))
         return false;
     if (list_has(ctx->print_before, pass->name))
@@ -171,6 +172,17 @@ bool pass_run(PassContext *ctx, const PassInfo *pass, IrGraph *g) {
     if (ctx->timing)
         fprintf(ctx->out, "%-14s %-18s %10.3f ms %8d nodes\n", g->name, pass->name, took, count_nodes(g));
     show_result(ctx, pass, g, differs);
+    return changed;
+}
+
+bool pass_run(PassContext *ctx, const PassInfo *pass, IrGraph *g) {
+    bool alone = !reproducer_has_begun();
+    if (alone)
+        reproducer_begin(ctx, g, print_complete(g));
+    reproducer_add(pass);
+    bool changed = run_pass(ctx, pass, g);
+    if (alone)
+        reproducer_end();
     return changed;
 }
 
@@ -200,11 +212,13 @@ static int find_start(PassContext *ctx, const IrGraph *g) {
 /* One pass after the other until one finds a mistake. */
 static void run_passes(PassContext *ctx, IrGraph *g) {
     int count = ctx->only ? ctx->only_count : pass_count;
+    reproducer_begin(ctx, g, print_complete(g));
     for (int i = find_start(ctx, g); i < count && diag_count_errors(ctx->diag) == 0; i++) {
         const PassInfo *pass = ctx->only ? pass_find(ctx->only[i]) : &pass_info[i];
         if (!(pass->flags & ctx->without) && !names_contain(ctx->disabled, ctx->disabled_count, pass->name))
             pass_run(ctx, pass, g);
     }
+    reproducer_end();
 }
 
 bool pipeline_run(PassContext *ctx, IrGraph *g) {

@@ -90,6 +90,8 @@ void options_set_passes(const Options *options, PassContext *ctx);
 /* "unknown WHAT 'NAME'" and the nearest of the known ones. False. */
 bool options_unknown(Arena *arena, const char *what, const char *name, const char *const *known, int count,
                      Error *error);
+/* The target that --target names. */
+bool options_target(const Options *options, const CgTarget **target, Error *error);
 /* --graph=A,B; none is given twice. */
 bool options_graph_kinds(const Options *options, GraphKind *kinds, int *count, Error *error);
 /* The path of --recipe, in *recipe, which is NULL when none was given. */

@@ -14,17 +14,6 @@ typedef struct OptOptions {
     PassContext ctx;
 } OptOptions;
 
-/* The graph of the last pass, for bug(). */
-static const IrGraph *current_graph;
-
-static void print_current_graph(FILE *out) {
-    if (!current_graph)
-        return;
-    Str text = str_create(current_graph->module->arena);
-    ir_print_graph(current_graph, &text);
-    fputs(text.data, out);
-}
-
 /* ---- options ---- */
 
 static bool take_kind(OptOptions *o, const char *value, Error *error) {
@@ -36,6 +25,17 @@ static bool take_precision(OptOptions *o, CgPrecision precision, Error *error) {
     o->ctx.element_size = precision == PRECISION_f64 ? 8 : 4;
     o->ctx.half = precision == PRECISION_bf16;
     return precision != PRECISION_tf32 || error_set(error, ERROR_INPUT, "--precision is f32, f64 or bf16, not 'tf32'");
+}
+
+/* What is made for a wide device. */
+static bool take_target(OptOptions *o, const char *name, Error *error) {
+    const CgTarget *target = NULL;
+    if (!name)
+        return true;
+    if (!options_target(o->line, &target, error))
+        return false;
+    o->ctx.wide = target->wide;
+    return true;
 }
 
 static bool take_options(OptOptions *o, const Options *line, Error *error) {
@@ -53,6 +53,7 @@ static bool take_options(OptOptions *o, const Options *line, Error *error) {
                          .out = stderr};
     options_set_passes(line, ctx);
     return take_kind(o, line->kind, error) && take_precision(o, line->precision, error) &&
+           take_target(o, line->target, error) &&
            (o->input || error_set(error, ERROR_INPUT, "no input; ndarts-opt FILE|-"));
 }
 
@@ -121,14 +122,12 @@ static IrGraph **choose_graphs(OptOptions *o, int *count) {
 static bool run_graphs(OptOptions *o, IrGraph **graphs, int count) {
     GraphKind kind = o->ctx.kind;
     for (int i = 0; i < count; i++) {
-        current_graph = graphs[i];
         o->ctx.kind = kind;
         if (!o->kind_given)
             graph_kind_parse(graphs[i]->name, &o->ctx.kind);
         if (!pipeline_run(&o->ctx, graphs[i]))
             return false;
     }
-    current_graph = NULL;
     return true;
 }
 
@@ -163,7 +162,6 @@ static int run(int argc, char **argv) {
     Error error = {ERROR_NONE, ""};
     Options line = options_default(arena, COMMAND_ndarts_opt);
     OptOptions o;
-    bug_hook = print_current_graph;
     int code = 0;
     if (!options_parse(&line, argc, argv, 1, &error))
         code = error_report(&error);

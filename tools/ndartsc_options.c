@@ -28,14 +28,6 @@ static bool take_emit(Emission *o, const char *name, Error *error) {
     return options_unknown(o->arena, "kind of output", name, emit_names, EMIT_COUNT, error);
 }
 
-static bool take_target(Emission *o, const char *name, Error *error) {
-    const char *names[TARGET_COUNT];
-    for (int i = 0; i < TARGET_COUNT; i++)
-        names[i] = cg_targets[i]->name;
-    o->target = cg_target_find(name);
-    return o->target || options_unknown(o->arena, "target", name, names, TARGET_COUNT, error);
-}
-
 /* net.so -> so */
 static bool emit_by_suffix(Emission *o, Error *error) {
     const char *dot = o->line->output ? strrchr(o->line->output, '.') : NULL;
@@ -84,7 +76,7 @@ bool emission_read(Emission *o, const Options *line, Error *error) {
     options_set_passes(line, &o->passes);
     if (!check_passes(line, &line->only_passes, error) || !check_passes(line, &line->disabled_passes, error) ||
         !options_graph_kinds(line, o->kinds, &o->kind_count, error) ||
-        (line->emit && !take_emit(o, line->emit, error)) || (line->target && !take_target(o, line->target, error)))
+        (line->emit && !take_emit(o, line->emit, error)) || (line->target && !options_target(line, &o->target, error)))
         return false;
     if (!o->input)
         return error_set(error, ERROR_INPUT, "no input; ndartsc FILE|-");

@@ -81,6 +81,14 @@ bool options_unknown(Arena *arena, const char *what, const char *name, const cha
                      diag_choices(arena, name, known, (size_t)count));
 }
 
+bool options_target(const Options *o, const CgTarget **target, Error *error) {
+    const char *names[TARGET_COUNT];
+    for (int i = 0; i < TARGET_COUNT; i++)
+        names[i] = cg_targets[i]->name;
+    *target = cg_target_find(o->target);
+    return *target || options_unknown(o->arena, "target", o->target, names, TARGET_COUNT, error);
+}
+
 bool options_graph_kinds(const Options *o, GraphKind *kinds, int *count, Error *error) {
     const char *known[GRAPH_KIND_COUNT];
     for (int i = 0; i < GRAPH_KIND_COUNT; i++)

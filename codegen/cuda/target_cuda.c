@@ -28,8 +28,10 @@ static const char *print_unit(const CgModule *module, const Plan *plan, int unit
     return out.data;
 }
 
-static const WideDevice wide = {
-    .most_windows = WINDOW_MOST_INLINE, .most_taps = WINDOW_MOST_TAPS, .makes_inside = product_makes_inside};
+static const WideDevice wide = {.target = "cuda",
+                                .most_windows = WINDOW_MOST_INLINE,
+                                .most_taps = WINDOW_MOST_TAPS,
+                                .makes_inside = product_makes_inside};
 const CgTarget cg_target_cuda = {.id = TARGET_cuda,
                                  .name = "cuda",
                                  .source_suffix = "cu",

@@ -1,12 +1,14 @@
 /* passes_pipeline.c: the step graphs of a search and of a training: inputs, outputs, fed draws, mistakes, and that
- * every dumped graph leads to the same end. */
+ * every dumped graph leads to the same end; and what a bug leaves behind. */
 #include "passes/pass.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -246,11 +248,114 @@ static void test_dumps(void **state) {
     close_bench(t);
 }
 
+/* ---- bugs ---- */
+
+/* As a pass with a mistake would: a value is used before it is there. */
+static bool break_graph(PassContext *ctx, IrGraph *g) {
+    (void)ctx;
+    g->last->inputs[0] = g->last;
+    return true;
+}
+
+static bool fail_inside(const IrNode *pointwise, IrNode *convolution, int element_bytes, int64_t images) {
+    (void)pointwise, (void)convolution, (void)element_bytes, (void)images;
+    bug("no tile");
+}
+
+static const char separable[] =
+    "set kind = \"network\"\n"
+    "graph @forward(%input: f32[N,8,8,4]) {\n"
+    "  %1 = param {name=\"a\", kind=\"weight\", init=\"uniform\", scale=0.5} : f32[4,1,3,3]\n"
+    "  %2 = param {name=\"b\", kind=\"weight\", init=\"uniform\", scale=0.5} : f32[8,4,1,1]\n"
+    "  %3 = conv2d %input, %1 {stride=[1,1], pad=[1,1,1,1], dilation=[1,1], groups=4}\n"
+    "  %4 = conv2d %3, %2 {stride=[1,1], pad=[0,0,0,0], dilation=[1,1], groups=1}\n"
+    "  %5 = reduce_sum %4 {axes=[1,2]}\n"
+    "  return \"logits\" = %5\n"
+    "}\n";
+static const WideDevice failing = {.target = "cuda", .most_windows = 8, .most_taps = 25, .makes_inside = fail_inside};
+
+static void run_broken(Bench *t, const char *given) {
+    static const PassInfo broken = {"broken", break_graph, 0, ""};
+    (void)given;
+    pass_run(&t->ctx, &broken, ir_graph_find(t->ctx.module, "forward"));
+}
+
+static void run_all(Bench *t, const char *given) {
+    (void)given;
+    pipeline_build_graph(&t->ctx);
+}
+
+/* The passes and the graph that a reproducer names. */
+static void run_again(Bench *t, const char *given) {
+    const char **names = ARENA_ARRAY(t->ctx.arena, const char *, pass_count);
+    char *list = arena_strdup(t->ctx.arena, strstr(given, "--passes=") + strlen("--passes="));
+    *strchr(list, '\n') = 0;
+    t->ctx.only_count = 0;
+    for (char *name = strtok(list, ","); name; name = strtok(NULL, ","))
+        names[t->ctx.only_count++] = name;
+    t->ctx.only = names;
+    t->ctx.module = parse(t, given);
+    pipeline_run(&t->ctx, ir_graph_find(t->ctx.module, "infer"));
+}
+
+/* Runs it in a child, which has to end by a bug, and returns the file it leaves and then is gone. */
+static const char *reproduce(Bench *t, void (*run)(Bench *, const char *), const char *given) {
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL);
+        run(t, given);
+        _exit(0);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    const char *path = arena_printf(t->ctx.arena, "ndarts-bug-%ld.ir", (long)child);
+    Error error = {0};
+    SourceFile *file = source_read(t->ctx.arena, path, &error);
+    assert_non_null(file);
+    assert_int_equal(unlink(path), 0);
+    assert_non_null(strstr(file->text, path));
+    return file->text;
+}
+
+/* One pass alone: the graph is as it was before. */
+static void test_broken_pass(void **state) {
+    (void)state;
+    Bench *t = open_bench(separable, GRAPH_infer);
+    const char *text = reproduce(t, run_broken, NULL);
+    assert_non_null(strstr(text, "--graph=forward --kind=infer --batch 4 --passes=broken\n"));
+    t->ctx.module = parse(t, text);
+    assert_null(ir_verify_module(t->ctx.module, t->ctx.arena));
+    close_bench(t);
+}
+
+/* The pipeline as far as the pass, on the graph as the pipeline was given it; it leads to the same bug. */
+static void test_reproducer(void **state) {
+    (void)state;
+    Bench *t = open_bench(separable, GRAPH_infer);
+    static const char *const disabled[] = {"cse"};
+    t->ctx.only = NULL;
+    t->ctx.wide = &failing;
+    t->ctx.element_size = 8;
+    t->ctx.disabled = disabled;
+    t->ctx.disabled_count = 1;
+    const char *text = reproduce(t, run_all, NULL);
+    assert_non_null(
+        strstr(text, " --graph=infer --kind=infer --batch 4 --precision f64 --target=cuda --passes=objective,"));
+    assert_non_null(strstr(text, ",expand,canonicalize,sink-shuffles,"));
+    assert_non_null(strstr(text, ",fuse\n"));
+    const char *again = reproduce(t, run_again, text);
+    assert_string_equal(strstr(again, " --graph"), strstr(text, " --graph"));
+    close_bench(t);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),     cmocka_unit_test(test_one_module),
-        cmocka_unit_test(test_fed_draws), cmocka_unit_test(test_grad_output_loss),
-        cmocka_unit_test(test_mistakes),  cmocka_unit_test(test_dumps),
+        cmocka_unit_test(test_kinds),       cmocka_unit_test(test_one_module),
+        cmocka_unit_test(test_fed_draws),   cmocka_unit_test(test_grad_output_loss),
+        cmocka_unit_test(test_mistakes),    cmocka_unit_test(test_dumps),
+        cmocka_unit_test(test_broken_pass), cmocka_unit_test(test_reproducer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
