@@ -5,6 +5,7 @@
 #include "passes/expand.h"
 #include "passes/plan_memory.h"
 #include "passes/reproducer.h"
+#include "passes/statistics.h"
 
 #include <errno.h>
 #include <string.h>
@@ -138,13 +139,6 @@ static double milliseconds(void) {
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
 }
 
-static int count_nodes(const IrGraph *g) {
-    int count = 0;
-    for (const IrNode *n = g->first; n; n = n->next)
-        count++;
-    return count;
-}
-
 /* The setting that says how far the pipeline has come with a graph, so that it goes on from there when a printed module
  * is read back: set pipeline.search-weights = "update". */
 static const char *progress_key(PassContext *ctx, const IrGraph *g) {
@@ -158,6 +152,8 @@ static bool run_pass(PassContext *ctx, const PassInfo *pass, IrGraph *g) {
         print_titled(ctx, "before", pass, g, print_complete(g));
     const char *before = ctx->print_after_change ? print_complete(g) : NULL;
     int graph_count = ctx->module->graph_count, errors = diag_count_errors(ctx->diag);
+    PassStatistics counts[2];
+    statistics_count(g, &counts[0]);
     double start = milliseconds();
     ctx->settings = settings_read(ctx->module);
     bool changed = pass->run(ctx, g);
@@ -169,8 +165,11 @@ static bool run_pass(PassContext *ctx, const PassInfo *pass, IrGraph *g) {
     bool differs = before && !str_equal(before, print_complete(g));
     if (!ctx->only)
         ir_module_set(ctx->module, progress_key(ctx, g), ir_attr_string("", pass->name), g->span);
+    statistics_count(g, &counts[1]);
     if (ctx->timing)
-        fprintf(ctx->out, "%-14s %-18s %10.3f ms %8d nodes\n", g->name, pass->name, took, count_nodes(g));
+        fprintf(ctx->out, "%-14s %-18s %10.3f ms %8d nodes\n", g->name, pass->name, took, counts[1].nodes);
+    if (ctx->statistics)
+        statistics_print(ctx->out, g, pass, &counts[0], &counts[1]);
     show_result(ctx, pass, g, differs);
     return changed;
 }

@@ -114,10 +114,15 @@ static bool build_graphs(EmitJob *job) {
     return job->built && (!o->line->memory_report || report_memory(job));
 }
 
-static bool wants_passes(const Emission *o) {
+/* Are the passes to be seen at work, or others than usual? */
+static bool watches_passes(const Emission *o) {
     const PassContext *p = &o->passes;
-    return o->kind_count || p->only || p->disabled_count || p->print_before || p->print_after || p->print_after_all ||
-           p->print_after_change || p->dump_to || p->timing || o->line->memory_report || o->line->memory_budget;
+    return p->only || p->disabled_count || p->print_before || p->print_after || p->print_after_all ||
+           p->print_after_change || p->dump_to || p->timing || p->statistics || o->line->memory_report;
+}
+
+static bool wants_passes(const Emission *o) {
+    return o->kind_count || o->line->memory_budget || watches_passes(o);
 }
 
 /* ---- what comes out ---- */
@@ -244,9 +249,7 @@ static void add_weights(const EmbeddedWeights *weights, Str *s) {
 /* All that decides the bytes of a .cubin. NULL when the passes are to be seen at work. */
 static const char *cubin_key(EmitJob *job, const EmbeddedWeights *weights) {
     Emission *o = job->o;
-    const PassContext *p = &o->passes;
-    if (p->print_before || p->print_after || p->print_after_all || p->print_after_change || p->dump_to || p->timing ||
-        p->only || p->disabled_count || o->line->memory_report)
+    if (watches_passes(o))
         return NULL;
     Str s = str_create(o->arena);
     rt_cache_add_own_hash(&s);
