@@ -1,0 +1,2 @@
+" Texts of the ndarts language.
+autocmd BufNewFile,BufRead *.nd setfiletype ndarts
