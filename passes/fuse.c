@@ -16,9 +16,12 @@
  * There, too, a depthwise convolution stands inline in the pointwise one that alone reads it, where the device's kernels make it in
  * their tiles; and a depthwise convolution stands inline in the sum that alone reads it: the candidates' gradients with respect to
  * a state are added up without being stored.
+ * Each decision has its reason (stored.def), which --remarks prints.
  * Values are decided operands first, so costs include what is inlined below. Outputs always have memory. */
 #include "base/saturate.h"
 #include "ir/stats.h"
+#include "passes/plan_memory.h"
+#include "passes/remarks.h"
 #include "passes/staging.h"
 
 enum {
@@ -54,6 +57,7 @@ typedef struct Value {
     bool large_window; /* a window of more than one pixel is among the users, or a depthwise one */
     int64_t products; /* on a wide device: of an element in a dense convolution, perhaps through a dilate; 0: in none */
     bool merged;      /* read with several dimensions as one, which only memory can give */
+    Stored why;
 } Value;
 
 typedef struct Fusion {
@@ -208,9 +212,10 @@ static int count_tensors(IrNode *n) {
 }
 
 /* What an expression has no room for gets memory after all. */
-static void add_operand(const Fusion *f, Value *value, const Value *x, IrNode *operand) {
-    if (f->wide && value->windows + x->windows > f->wide->most_windows) {
+static void add_operand(const Fusion *f, Value *value, Value *x, IrNode *operand) {
+    if (operand->inlined && f->wide && value->windows + x->windows > f->wide->most_windows) {
         operand->inlined = false;
+        x->why = STORED_no_room;
     }
     if (operand->inlined) {
         value->nodes += x->nodes;
@@ -268,33 +273,38 @@ static bool is_made_inside(const Fusion *f, IrNode *n, const Value *v) {
            f->wide->makes_inside(v->user, n, f->element_bytes, f->images);
 }
 
-static bool should_inline_images(const Fusion *f, IrNode *n, const Value *v) {
+static Stored when(bool stored, Stored why) {
+    return stored ? why : STORED_not;
+}
+
+static Stored decide_images(const Fusion *f, IrNode *n, const Value *v) {
     if (v->windows > 0) {
-        return should_inline_windows(n, v);
+        return when(!should_inline_windows(n, v), STORED_windows);
     }
     if (is_joint(n) && v->tensors > 1) {
-        return false; /* in training its readers are many: one copy (measured 3 % faster, and less memory) */
+        return STORED_joint; /* in training its readers are many: one copy (measured 3 % faster, and less memory) */
     }
     if (v->pool_user) {
-        return v->cost == 0;
+        return when(v->cost != 0, STORED_pool);
     }
     if (f->wide && n->op == OP_dilate) {
-        return !v->pool_user;
+        return STORED_not;
     }
     if (v->products >= DENSE_PRODUCTS && v->cost > 0) {
-        return false;
+        return STORED_dense;
     }
     if (v->window_user) {
-        return (v->cost <= WINDOW_COST && v->tensors <= 1 && !v->expensive && !v->larger_user) ||
-               (f->wide && !v->large_window && should_inline_in_tiles(n, v));
+        bool little = v->cost <= WINDOW_COST && v->tensors <= 1 && !v->expensive && !v->larger_user;
+        return when(!little && !(f->wide && !v->large_window && should_inline_in_tiles(n, v)), STORED_window);
     }
     if (v->larger_user) {
-        return v->cost == 0;
+        return when(v->cost != 0, STORED_larger);
     }
     if (v->later_user && v->tensors > 1) {
-        return false;
+        return STORED_later;
     }
-    return v->users <= 1 || (v->cost <= SHARED_COST && v->tensors <= SHARED_TENSORS && !v->expensive);
+    bool little = v->cost <= SHARED_COST && v->tensors <= SHARED_TENSORS && !v->expensive;
+    return when(v->users > 1 && !little, STORED_shared);
 }
 
 /* Rows of the architecture parameters and of their gradient: were the row's number part of the expressions that read
@@ -303,14 +313,15 @@ static bool is_row(const IrNode *n, const Value *v) {
     return (n->op == OP_index && n->type.rank > 0) || (v->placed && v->cost > 0);
 }
 
-static bool should_inline_once(const IrNode *n, const Value *v) {
+static Stored decide_once(const IrNode *n, const Value *v) {
     if (is_row(n, v)) {
-        return false;
+        return STORED_row;
     }
     if (v->into_images || v->window_user || v->larger_user) {
-        return v->cost == 0;
+        return when(v->cost != 0, v->into_images ? STORED_pixels : v->window_user ? STORED_window : STORED_larger);
     }
-    return v->users <= 1 || (v->cost <= ONCE_SHARED_COST && v->loads <= 4 && !v->expensive && !v->reads_assigned);
+    bool little = v->cost <= ONCE_SHARED_COST && v->loads <= 4 && !v->expensive && !v->reads_assigned;
+    return when(v->users > 1 && !little, STORED_shared);
 }
 
 /* Reading it along the other axis is what it is there for, so the copy pays; a depthwise one only counts backwards. */
@@ -323,22 +334,45 @@ static bool is_shuffle(const IrNode *n) {
     return n->op == OP_shuffle && n->type.dim[n->type.rank - 1] > 1;
 }
 
-static bool should_inline(const Fusion *f, IrNode *n, const Value *v) {
-    if (ir_is(n, OP_NUMBER)) {
-        return !v->is_output;
-    }
+/* What is stored whatever it costs to compute. */
+static Stored decide_form(const IrNode *n, const Value *v) {
     int most_loads = staging_is_images(n) ? MOST_LOADS : MOST_ONCE_LOADS;
+    return v->is_output                                         ? STORED_output
+           : v->is_choice                                       ? STORED_choice
+           : v->users == 0                                      ? STORED_unread
+           : !(ir_is_light(n) || n->op == OP_draw)              ? STORED_loop
+           : is_transposition(n) || is_shuffle(n)               ? STORED_order
+           : v->merged                                          ? STORED_merged
+           : v->tensors > MOST_TENSORS || v->loads > most_loads ? STORED_reads
+           : v->nodes > MOST_NODES                              ? STORED_large
+                                                                : STORED_not;
+}
+
+static Stored decide(const Fusion *f, IrNode *n, const Value *v) {
+    if (ir_is(n, OP_NUMBER)) {
+        return when(v->is_output, STORED_output);
+    }
     if (is_made_inside(f, n, v)) {
-        return true;
+        return STORED_not;
     }
     if (is_tiled_window(f->wide, n)) {
-        return should_inline_windows(n, v);
+        return when(!should_inline_windows(n, v), v->is_output ? STORED_output : STORED_loop);
     }
-    if (!(ir_is_light(n) || n->op == OP_draw) || is_transposition(n) || is_shuffle(n) || v->merged || v->is_output ||
-        v->is_choice || v->users == 0 || v->tensors > MOST_TENSORS || v->loads > most_loads || v->nodes > MOST_NODES) {
-        return false;
+    Stored why = decide_form(n, v);
+    return why ? why : staging_is_images(n) ? decide_images(f, n, v) : decide_once(n, v);
+}
+
+/* Of what is computed: parameters and inputs are there. */
+static void print_remarks(const PassContext *ctx, const Fusion *f) {
+    int count = 0;
+    Remark *remarks = ARENA_ARRAY(ctx->arena, Remark, f->g->next_id);
+    for (const IrNode *n = f->g->first; n; n = n->next) {
+        int64_t elements = ir_type_count(&n->type, ctx->batch, ctx->chunks ? ctx->chunks : 16);
+        if (!n->inlined && n->input_count)
+            remarks[count++] = (Remark){n, f->values[n->id].why, elements * pass_element_size(ctx, n), 1};
     }
-    return staging_is_images(n) ? should_inline_images(f, n, v) : should_inline_once(n, v);
+    fprintf(ctx->out, "graph %s, batch %lld\n", f->g->name, (long long)ctx->batch);
+    remarks_print(ctx->out, remarks, count);
 }
 
 bool pass_fuse(PassContext *ctx, IrGraph *g) {
@@ -355,8 +389,11 @@ bool pass_fuse(PassContext *ctx, IrGraph *g) {
     gather_facts(&f, ctx->arena);
     for (IrNode *n = g->first; n; n = n->next) {
         sum_costs(&f, n);
-        n->inlined = should_inline(&f, n, &f.values[n->id]);
+        f.values[n->id].why = decide(&f, n, &f.values[n->id]);
+        n->inlined = f.values[n->id].why == STORED_not;
     }
+    if (ctx->remarks)
+        print_remarks(ctx, &f);
     staging_number_stages(ctx, g);
     return true;
 }

@@ -41,6 +41,7 @@ struct PassContext {
     unsigned without;                       /* passes with one of these flags are left out */
     const char *print_before, *print_after; /* names separated by commas, or NULL */
     bool print_after_all, print_after_change, timing, statistics;
+    bool remarks;        /* fuse: what is stored, and why */
     const char *dump_to; /* directory, or NULL: GRAPH.NN-PASS.ir, NN the pass's place in the pipeline */
     FILE *out;           /* where the above is printed */
 };

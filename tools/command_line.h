@@ -59,7 +59,7 @@ typedef struct Options {
     /* passes */
     OptionList only_passes, disabled_passes, fed_streams;
     const char *print_before, *print_after, *dump_to;
-    bool print_after_all, print_after_change, timing, pass_statistics;
+    bool print_after_all, print_after_change, timing, pass_statistics, remarks;
     /* genotypes */
     const char *name, *format, *auxiliary;
     GenotypeChoice choice; /* line, name, network and sizes */

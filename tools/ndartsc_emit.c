@@ -118,7 +118,7 @@ static bool build_graphs(EmitJob *job) {
 static bool watches_passes(const Emission *o) {
     const PassContext *p = &o->passes;
     return p->only || p->disabled_count || p->print_before || p->print_after || p->print_after_all ||
-           p->print_after_change || p->dump_to || p->timing || p->statistics || o->line->memory_report;
+           p->print_after_change || p->dump_to || p->timing || p->statistics || p->remarks || o->line->memory_report;
 }
 
 static bool wants_passes(const Emission *o) {

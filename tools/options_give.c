@@ -73,6 +73,7 @@ void options_set_passes(const Options *o, PassContext *ctx) {
     ctx->print_after_change = o->print_after_change;
     ctx->dump_to = o->dump_to;
     ctx->timing = o->timing;
+    ctx->remarks = o->remarks;
     ctx->statistics = o->pass_statistics;
 }
 
