@@ -225,7 +225,7 @@ static void try_folder(const char *folder, int every, int turns, bool large) {
 
 static void test_specs(void **state) {
     (void)state;
-    try_folder("specs", 1, 6, true);
+    try_folder("specs", 4, 6, true);
 }
 
 static void test_genotypes(void **state) {
@@ -235,7 +235,7 @@ static void test_genotypes(void **state) {
 
 static void test_small(void **state) {
     (void)state;
-    try_folder("tests/simt", 1, 2, false);
+    try_folder("tests/simt", 1, 4, false);
     try_folder("tests/fuzz", 1, 1, false);
     printf("%d texts, %d plans\n", text_count, plan_count);
     assert_true(text_count > 30 && plan_count > 60);
