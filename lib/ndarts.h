@@ -157,6 +157,9 @@ NdartsStatus ndarts_ir(const char *path, const NdartsOptions *options, const cha
                        const char *after, char **result, char **message);
 /* The size of a network and what it computes, a JSON object. */
 NdartsStatus ndarts_stats(const char *path, const NdartsOptions *options, char **json, char **message);
+/* What each operation of a network, or each candidate of a search, costs on this machine: the JSON object that `ndarts-run cost
+ * --json` prints. options: batch 0 is 1. */
+NdartsStatus ndarts_cost(const char *path, const NdartsOptions *options, char **json, char **message);
 /* The cells of a genotype's network as an SVG document; it takes Graphviz. */
 NdartsStatus ndarts_draw(const char *path, const NdartsOptions *options, char **svg, char **message);
 
@@ -198,6 +201,7 @@ typedef struct NdartsRun {
     NdartsOptions options; /* but batch and network, which the text says */
     const char *out;       /* the folder of the results; NULL: runs/ and the text's name */
     const char *recipe;    /* a text that says how, or its name in specs/recipes; or NULL */
+    const char *costs;     /* a file with what ndarts_cost said, for the objective latency; NULL: it is measured */
     const char *init;      /* a safetensors file of weights to begin with; or NULL */
     int resume, allow_different_build, allow_different_data, tensorboard, log_steps; /* as the options of ndarts-run */
     int has_seed;

@@ -82,6 +82,7 @@ static bool loop_options(Arena *arena, const NdartsRun *run, const RunObserver *
                           .text = o.text,
                           .out = run->out,
                           .init = run->init,
+                          .costs = run->costs,
                           .recipe = run->recipe ? recipe_find(arena, run->recipe, error) : NULL,
                           .resume = run->resume,
                           .allow_different_build = run->allow_different_build,

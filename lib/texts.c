@@ -7,6 +7,7 @@
 #include "ir/stats.h"
 #include "passes/pass.h"
 #include "runtime/driver/compilation.h"
+#include "runtime/driver/cost.h"
 #include "runtime/loops/genotype.h"
 #include "runtime/report/draw.h"
 
@@ -178,6 +179,25 @@ static bool make_stats(void *data, Error *error) {
 NdartsStatus ndarts_stats(const char *path, const NdartsOptions *options, char **json, char **message) {
     TextCall call = {.path = path, .options = options};
     return call_for_text(make_stats, &call, json, message);
+}
+
+static bool make_costs(void *data, Error *error) {
+    static const BenchOptions bench = {.warm_up = 3, .seconds = 0.1};
+    TextCall *call = data;
+    RtProgramOptions o;
+    CostTable table;
+    if (!call_options(call->path, call->options, &o, error))
+        return false;
+    o.batch = o.batch ? o.batch : 1;
+    if (!cost_measure(call->arena, &o, &bench, &table, error))
+        return false;
+    call->text = cost_table_text(call->arena, &table);
+    return true;
+}
+
+NdartsStatus ndarts_cost(const char *path, const NdartsOptions *options, char **json, char **message) {
+    TextCall call = {.path = path, .options = options};
+    return call_for_text(make_costs, &call, json, message);
 }
 
 static bool make_drawing(void *data, Error *error) {

@@ -375,7 +375,19 @@ static void print_remarks(const PassContext *ctx, const Fusion *f) {
     remarks_print(ctx->out, remarks, count);
 }
 
+/* A number has no memory, and an output needs some. */
+static void copy_numbers(PassContext *ctx, IrGraph *g) {
+    for (int i = 0; i < g->output_count; i++) {
+        IrNode *value = g->outputs[i].value;
+        IrBuilder b = {.graph = g, .span = value->span, .diag = ctx->diag};
+        const IrAttr shape = ir_attr_ints("shape", value->type.rank, value->type.dim);
+        if (ir_is(value, OP_NUMBER))
+            g->outputs[i].value = ir_build1(&b, OP_reshape, value, 1, &shape);
+    }
+}
+
 bool pass_fuse(PassContext *ctx, IrGraph *g) {
+    copy_numbers(ctx, g);
     if (ctx->wide)
         staging_sort_groups(g, ctx->arena);
     ir_graph_number(g);

@@ -12,8 +12,8 @@ from ._errors import Error, InputError, Interrupted, MachineError
 from ._library import library_folder, version
 from ._net import Net, Tensor, compile
 from ._runs import Epoch, Run, SearchRun, Step, TrainRun, evaluate, search, train
-from ._texts import derive, draw, ir, stats
+from ._texts import cost, derive, draw, ir, stats
 
 __version__ = version()
 __all__ = ['Epoch', 'Error', 'InputError', 'Interrupted', 'MachineError', 'Net', 'Run', 'SearchRun', 'Step', 'Tensor', 'TrainRun',
-           'compile', 'derive', 'draw', 'evaluate', 'ir', 'library_folder', 'search', 'stats', 'train']
+           'compile', 'cost', 'derive', 'draw', 'evaluate', 'ir', 'library_folder', 'search', 'stats', 'train']

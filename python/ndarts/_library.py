@@ -60,8 +60,8 @@ ON_SAY = ctypes.CFUNCTYPE(None, c_void_p, c_char_p)
 
 
 class Run(ctypes.Structure):
-    _fields_ = [('size', c_size_t), ('path', c_char_p), ('options', Options), ('out', c_char_p), ('recipe', c_char_p), ('init', c_char_p),
-                ('resume', c_int), ('allow_different_build', c_int), ('allow_different_data', c_int), ('tensorboard', c_int), ('log_steps', c_int),
+    _fields_ = [('size', c_size_t), ('path', c_char_p), ('options', Options), ('out', c_char_p), ('recipe', c_char_p), ('costs', c_char_p),
+                ('init', c_char_p), ('resume', c_int), ('allow_different_build', c_int), ('allow_different_data', c_int), ('tensorboard', c_int), ('log_steps', c_int),
                 ('has_seed', c_int), ('seed', c_uint64), ('context', c_void_p), ('stop', ON_STOP), ('step', ON_STEP), ('epoch', ON_EPOCH),
                 ('say', ON_SAY)]
 
@@ -94,6 +94,7 @@ FUNCTIONS = {
     'ndarts_pass': (c_int, [c_void_p, POINTER(Pass), OWNED_TEXT]),
     'ndarts_ir': (c_int, [c_char_p, POINTER(Options), c_char_p, c_char_p, c_char_p, OWNED_TEXT, OWNED_TEXT]),
     'ndarts_stats': (c_int, [c_char_p, POINTER(Options), OWNED_TEXT, OWNED_TEXT]),
+    'ndarts_cost': (c_int, [c_char_p, POINTER(Options), OWNED_TEXT, OWNED_TEXT]),
     'ndarts_draw': (c_int, [c_char_p, POINTER(Options), OWNED_TEXT, OWNED_TEXT]),
     'ndarts_search': (c_int, [POINTER(Run), OWNED_TEXT, OWNED_TEXT]),
     'ndarts_train': (c_int, [POINTER(Run), OWNED_TEXT, OWNED_TEXT]),

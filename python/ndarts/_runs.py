@@ -178,13 +178,13 @@ def _folder(given: lib.PathOrText, out: Optional[lib.PathOrText]) -> str:
 
 def _run(function: str, given: lib.PathOrText, out: Optional[lib.PathOrText], watch: _Watch, set: Optional[lib.Settings], device: Optional[str],
          precision: str, threads: int, seed: Optional[int], recipe: Optional[lib.PathOrText], init: Optional[lib.PathOrText],
-         **switches: bool) -> str:
+         **others: Any) -> str:
     path, text = lib.split(given)
     folder = _folder(given, out)
     options = lib.options(text, set, device=device, precision=precision, threads=threads)
     with watch:
         run = lib.Run(size=sizeof(lib.Run), path=path, options=options, out=os.fsencode(folder), recipe=lib.encode(recipe), init=lib.encode(init),
-                      has_seed=seed is not None, seed=seed or 0, stop=watch.stop, step=watch.step, epoch=watch.epoch, say=watch.say, **switches)
+                      has_seed=seed is not None, seed=seed or 0, stop=watch.stop, step=watch.step, epoch=watch.epoch, say=watch.say, **others)
         try:
             lib.call_for_text(function, byref(run))
         except Interrupted as interrupted:
@@ -199,17 +199,19 @@ def _run(function: str, given: lib.PathOrText, out: Optional[lib.PathOrText], wa
 def search(path_or_text: lib.PathOrText, *, set: Optional[lib.Settings] = None, out: Optional[lib.PathOrText] = None, resume: bool = False,
            on_epoch: Optional[Callable[[Epoch], Any]] = None, on_step: Optional[Callable[[Step], Any]] = None,
            on_message: Optional[Callable[[str], Any]] = None, seed: Optional[int] = None, device: Optional[str] = None, precision: str = 'f32',
-           threads: int = 0, recipe: Optional[str] = None, init: Optional[lib.PathOrText] = None, allow_different_build: bool = False,
+           threads: int = 0, recipe: Optional[str] = None, init: Optional[lib.PathOrText] = None,
+           cost: Optional[lib.PathOrText] = None, allow_different_build: bool = False,
            allow_different_data: bool = False, tensorboard: bool = False, log_steps: bool = False) -> SearchRun:
     """Searches as `ndarts-run search` does, with the same results, bit for bit, in the folder out (runs/NAME).
 
     set: {"search.epochs": 4}. on_epoch, on_step: called when an epoch is written down, when a step is done. on_message: what the
     program would say, line by line. A callback that returns False, or raises, ends the run when it has saved itself; so does
     Ctrl-C. Then Interrupted, or what was raised, comes out of this call, and resume=True goes on where it was. One run at a time
-    in a process; the GIL is free meanwhile. The others are the options of `ndarts-run search`.
+    in a process; the GIL is free meanwhile. cost: for the objective latency, the path of a table
+    that ndarts.cost gave, as JSON. The others are the options of `ndarts-run search`.
     """
     watch = _Watch(on_epoch, on_step, on_message)
-    return SearchRun(_run('ndarts_search', path_or_text, out, watch, set, device, precision, threads, seed, recipe, init, resume=resume,
+    return SearchRun(_run('ndarts_search', path_or_text, out, watch, set, device, precision, threads, seed, recipe, init, costs=lib.encode(cost), resume=resume,
                           allow_different_build=allow_different_build, allow_different_data=allow_different_data, tensorboard=tensorboard,
                           log_steps=log_steps))
 

@@ -27,6 +27,17 @@ def stats(path_or_text: lib.PathOrText, *, set: Optional[lib.Settings] = None, n
     return json.loads(lib.call_for_text('ndarts_stats', path, byref(lib.options(text, set, network=network))))
 
 
+def cost(path_or_text: lib.PathOrText, *, batch: int = 1, device: Optional[str] = None, precision: str = 'f32', threads: int = 0,
+         set: Optional[lib.Settings] = None) -> Dict[str, Any]:
+    """What each operation of a network, or each candidate of a search, costs here in inference, as `ndarts-run cost` measures it.
+
+    {"items": [{"name": "sep_conv_3x3_16_1", "ms": ..., "bytes": ..., "multiply_adds": ..., ...}, ...], "rest_ms": ..., "sum_ms": ..., ...}
+    """
+    path, text = lib.split(path_or_text)
+    options = lib.options(text, set, batch=batch, device=device, precision=precision, threads=threads)
+    return json.loads(lib.call_for_text('ndarts_cost', path, byref(options)))
+
+
 class Drawing(str):
     """An SVG document; a notebook shows it."""
 

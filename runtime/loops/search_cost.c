@@ -18,7 +18,7 @@ static const char *measure(Search *s, Error *error) {
     CostTable table;
     options.batch = l->settings.latency.batch;
     options.memory_budget = 0;
-    fprintf(stderr, "measuring what the candidates cost\n");
+    fprintf(diag_notes(), "measuring what the candidates cost\n");
     return cost_measure(l->arena, &options, &bench, &table, error) ? cost_table_text(l->arena, &table) : NULL;
 }
 

@@ -1,5 +1,6 @@
 """Searches, trainings and evaluations of the package: run by package.py in an environment that has the wheel, numpy and nothing of the source
 tree. RUN is ndarts-run, whose results must be the same bytes."""
+import json
 import os
 import signal
 import subprocess
@@ -164,6 +165,19 @@ def test_train():
     expect_error(ndarts.InputError, ['holds no weights'], lambda: ndarts.evaluate(TRAIN))
     expect_error(ndarts.InputError, ['batch'], lambda: ndarts.train(TRAIN, out='x', set={'train.batch': 0}, threads=1))
     expect_error(ndarts.InputError, ['no_such'], lambda: ndarts.train(TRAIN, out='x', recipe='no_such'))
+
+
+def test_cost():
+    """A table goes from one call to the other."""
+    text = SPEC.replace('epochs 3', 'objective latency(target = 1)  epochs 1')
+    table = ndarts.cost(text)
+    for item in table['items']:
+        item['ms'] = 0.0
+    table['rest_ms'] = 2.5
+    with open('cost.json', 'w', encoding='ascii') as file:
+        json.dump(table, file)
+    run = ndarts.search(text, out='priced', cost='cost.json')
+    expect(abs(run.metrics[-1]['latency_ms'] - 2.5) < 1e-6, run.metrics)
 
 
 def test_silence():

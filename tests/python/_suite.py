@@ -145,6 +145,8 @@ def test_forms():
     expect_error(ndarts.InputError, ["unknown graph 'fly'"], lambda: ndarts.ir(NETWORK, graph='fly'))
     expect_error(ndarts.InputError, ['not c'], lambda: ndarts.ir(NETWORK, form='c', after='fuse'))
     expect(ndarts.stats(NETWORK)['macs'] == 10398, ndarts.stats(NETWORK))
+    table = ndarts.cost(NETWORK, batch=2)
+    expect(table['batch'] == 2 and table['whole_ms'] > 0 and table['rest_ms'] >= 0, table)
 
 
 def test_genotypes():
