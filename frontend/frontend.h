@@ -98,6 +98,9 @@ const GenotypeForm *frontend_read_genotype(Arena *arena, const char *path, const
 /* A cell as NAS-Bench-201 writes it down: "|nor_conv_3x3~0|+|none~0|none~1|"; operations under the names it has for them. */
 const char *frontend_nb201_string(Arena *arena, const FormCell *cell);
 
+/* The text as the library's texts are written, with its comments (--format). NULL on mistakes of syntax. */
+const char *frontend_format(Arena *arena, const SourceFile *source, Diag *diag);
+
 /* The text's syntax tree, printed as text that parses again (--emit=ast). NULL on mistakes. */
 const char *frontend_print_ast(Arena *arena, const char *path, const FrontendOptions *options, Diag *diag,
                                Error *error);

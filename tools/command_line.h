@@ -30,7 +30,7 @@ typedef struct Options {
     Arena *arena;
     Command command;
     OptionList inputs; /* operands */
-    bool help, version, list_passes, list_settings, list_methods;
+    bool help, version, list_passes, list_settings, list_methods, format_text;
     /* what is written, and where */
     const char *output, *out, *draw, *table, *profile; /* profile: "" without a file */
     bool json, tensorboard, log_steps, verbose, epoch_per_step, hessian, spectrum;

@@ -28,6 +28,8 @@ static int run(int argc, char **argv) {
         settings_print_table(stdout);
     else if (line.list_methods)
         code = emit_methods(&line);
+    else if (line.format_text)
+        code = emit_formatted(&line);
     else
         code = compile(&line, &error);
     arena_destroy(arena);

@@ -41,6 +41,8 @@ bool emission_read(Emission *emission, const Options *line, Error *error);
 
 /* --list-methods; the exit code. */
 int emit_methods(const Options *line);
+/* --format FILE */
+int emit_formatted(const Options *line);
 /* Makes what is wanted of the input and writes it; the exit code. */
 int emit_run(Emission *emission);
 /* --emit=resources of a .cubin; the exit code. */

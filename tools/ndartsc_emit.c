@@ -368,6 +368,20 @@ int emit_methods(const Options *line) {
     return error.kind ? error_report(&error) : ERROR_INPUT;
 }
 
+int emit_formatted(const Options *line) {
+    enum { MOST_BYTES = 16 << 20 };
+    Error error = {ERROR_NONE, ""};
+    const char *path = options_input(line);
+    if (!path)
+        error_set(&error, ERROR_INPUT, "no input; ndartsc --format FILE|-");
+    const SourceFile *source = path ? source_read_text(line->arena, path, MOST_BYTES, false, &error) : NULL;
+    const char *text = source ? frontend_format(line->arena, source, diag_create(line->arena, stderr)) : NULL;
+    if (text && options_write(line, text, strlen(text), &error))
+        return 0;
+    /* Mistakes in the text are on stderr already. */
+    return error.kind ? error_report(&error) : ERROR_INPUT;
+}
+
 int emit_run(Emission *o) {
     EmitJob job = {.o = o, .options = options_program(o->line)};
     job.options.entry = o->line->network;
