@@ -202,4 +202,4 @@ if __name__ == '__main__':
     if not is_possible():
         print('no library can be preloaded into this build')
         sys.exit(77)
-    sys.exit(main([prepare, test_files, test_numbers, test_decoders, test_runs]))
+    sys.exit(main([prepare, test_files, test_numbers], thorough=[test_decoders, test_runs]))

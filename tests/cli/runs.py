@@ -289,4 +289,5 @@ if __name__ == '__main__':
     sys.exit(main([prepare, test_second_run_is_refused, test_seeds_share_a_folder, test_killed_run_leaves_no_lock,
                    test_a_lock_that_is_a_link, test_earlier_results_are_set_aside, test_stopped_at_once_loses_nothing,
                    test_mistakes_touch_nothing, test_seeds_are_set_aside_together, test_killed_while_setting_aside,
-                   test_killed_while_setting_seeds_aside, test_set_aside_that_cannot_be_undone, test_half_written_files_go]))
+                   test_set_aside_that_cannot_be_undone, test_half_written_files_go],
+                  thorough=[test_killed_while_setting_seeds_aside]))
