@@ -5,21 +5,15 @@
 #include "base/str.h"
 #include "runtime/driver/bench.h"
 #include "runtime/driver/weights.h"
+#include "runtime/loops/progress.h"
 
 #include <sys/resource.h>
-#include <time.h>
 
 typedef struct Bench {
     const Options *o;
     RtProgramOptions program;
     BenchOptions options;
 } Bench;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Of the whole process, at most so far. */
 static double resident_mb(void) {
@@ -84,11 +78,11 @@ static bool time_program(const Bench *b, RtProgram *program, double opened, bool
 
 /* One batch; 0: the text's or module's own. */
 static bool time_batch(Bench *b, int64_t batch, bool first, Error *error) {
-    double begin = now();
+    double begin = progress_clock();
     b->program.batch = batch;
     RtProgram *program = rt_program_open(&b->program, error);
     bool ok = program && (!b->o->weights || weights_load(program, b->program.path, b->o->weights, error)) &&
-              time_program(b, program, now() - begin, first, error);
+              time_program(b, program, progress_clock() - begin, first, error);
     rt_program_close(program);
     return ok;
 }

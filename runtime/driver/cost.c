@@ -10,6 +10,7 @@
 #include "runtime/device/cache.h"
 #include "runtime/device/cache_entry.h"
 #include "runtime/device/machine.h"
+#include "runtime/device/tiles.h"
 #include "runtime/driver/cost_attach.h"
 
 #include <math.h>
@@ -28,8 +29,9 @@ typedef struct Cost {
     CostTable *table;
     IrModule *module;
     int capacity;
-    StrMap known; /* name of a function -> its index + 1 */
-    double empty; /* seconds of a pass that computes next to nothing */
+    StrMap known;      /* name of a function -> its index + 1 */
+    double empty;      /* seconds of a pass that computes next to nothing */
+    const char *tiles; /* what a table of tiles says */
 } Cost;
 
 /* ---- the functions ---- */
@@ -104,6 +106,7 @@ static const char *name_of_measurement(const Cost *c, const Str *text) {
     str_addf(&all, "\n%s\n%d %lld %d %d %d %d %s\n%s", processor, machine_core_count(), (long long)o->batch, o->threads,
              o->vector_bytes, o->plain, c->bench->cpu_time, o->device ? o->device : "cpu",
              cg_precision_name(o->precision));
+    str_add(&all, c->tiles);
     str_add(&all, text->data);
     return arena_printf(c->arena, "%s.cost", cost_hash(c->arena, &all));
 }
@@ -199,8 +202,10 @@ bool cost_measure(Arena *arena, const RtProgramOptions *options, const BenchOpti
     IrGraph *forward = c.module ? ir_graph_find(c.module, "forward") : NULL;
     if (c.module && !forward)
         error_set(error, ERROR_INPUT, "%s has no @forward, whose operations would be measured", options->path);
-    if (!forward)
+    RtTiles tiles = {0};
+    if (!forward || !rt_tiles_read(arena, options->tune, &tiles, error))
         return false;
+    c.tiles = rt_tiles_text(arena, &tiles);
     table->options.kinds = infer;
     table->options.kind_count = 1;
     find_items(&c, forward);

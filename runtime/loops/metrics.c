@@ -60,11 +60,9 @@ static json_t *epoch_json(const EpochMetrics *m) {
     json_add(line, "alphas_entropy", json_number(m->alphas_entropy));
     if (isfinite(m->eigenvalue))
         json_add(line, "eigenvalue", json_number(m->eigenvalue));
-    const double expected[] = {m->latency, m->memory, m->macs};
-    static const char *const names[] = {"latency_ms", "memory_mb", "macs_m"};
-    for (int i = 0; i < 3; i++)
-        if (isfinite(expected[i]))
-            json_add(line, names[i], json_number(expected[i]));
+    for (int i = 0; i < METRICS_OBJECTIVES; i++)
+        if (isfinite(m->expected[i]))
+            json_add(line, metrics_objectives[i].key, json_number(m->expected[i]));
     if (m->stopped_by) {
         json_add(line, "stopped_by", json_text(m->stopped_by));
         json_add(line, "genotype_of", json_integer((json_int_t)m->genotype_of));
@@ -87,6 +85,13 @@ static json_t *train_json(const TrainMetrics *m) {
     json_add(line, "best_accuracy", json_number(m->best_accuracy));
     return line;
 }
+
+const MetricsObjective metrics_objectives[METRICS_OBJECTIVES] = {
+    {"expected/latency", "latency_ms", "search.objective.latency.target", "latency ", "ms", "expected latency, ms"},
+    {"expected/memory", "memory_mb", "search.objective.memory.target", "memory ", "MB",
+     "expected weights and values, MB"},
+    {"expected/macs", "macs_m", "search.objective.macs.target", "", "M multiply-adds",
+     "expected multiply-adds, millions"}};
 
 bool metrics_append(const char *path, const EpochMetrics *metrics, Error *error) {
     return metrics_append_line(path, epoch_json(metrics), error);

@@ -7,6 +7,17 @@
 
 #include <jansson.h>
 
+/* What the network that a search finds is expected to cost (passes/objective.c). */
+typedef struct MetricsObjective {
+    const char *output;        /* of the graph eval */
+    const char *key;           /* in metrics.jsonl */
+    const char *target;        /* the setting */
+    const char *before, *unit; /* of the number in a line of words: "latency ", "ms" */
+    const char *title;         /* of its curve */
+} MetricsObjective;
+enum { METRICS_OBJECTIVES = 3 };
+extern const MetricsObjective metrics_objectives[METRICS_OBJECTIVES];
+
 typedef struct EpochMetrics {
     int64_t epoch, steps, alphas_updates;
     bool frozen; /* the alphas did not move */
@@ -16,7 +27,7 @@ typedef struct EpochMetrics {
     double valid_loss, valid_accuracy;            /* after the epoch, evaluation mode */
     double alphas_entropy;                        /* mean over edges; log(candidates) when uniform */
     double eigenvalue;                            /* of the alphas' Hessian; NaN: none was computed */
-    double latency, memory, macs;                 /* expected: ms, MB, millions; NaN where it is no objective */
+    double expected[METRICS_OBJECTIVES];          /* NaN: it is no objective */
     const char *stopped_by;                       /* the rule that ends the search here; or NULL */
     int64_t genotype_of;                          /* and the epoch whose genotype it returns */
 } EpochMetrics;

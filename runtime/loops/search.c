@@ -124,9 +124,6 @@ static EpochMetrics epoch_metrics(const Search *s) {
         .alphas_accuracy = moved ? (double)sums->alphas_correct / (double)sums->alphas_images : NAN,
         .alphas_entropy = metrics_alphas_entropy(s->loop.program, s->loop.module),
         .eigenvalue = NAN,
-        .latency = NAN,
-        .memory = NAN,
-        .macs = NAN,
     };
 }
 

@@ -47,25 +47,19 @@ bool search_keep_costs(const Search *s, Error *error) {
            file_write_atomic(loop_file(&s->loop, "cost.json"), text, strlen(text), error);
 }
 
-/* NaN: it is no objective. */
-static double expected(const RtProgram *program, const char *name) {
-    return rt_output_info(program, GRAPH_eval, name) ? rt_output_scalar(program, GRAPH_eval, name) : NAN;
-}
-
 void search_expect(const Search *s, EpochMetrics *m) {
-    m->latency = expected(s->loop.program, "expected/latency");
-    m->memory = expected(s->loop.program, "expected/memory");
-    m->macs = expected(s->loop.program, "expected/macs");
+    for (int i = 0; i < METRICS_OBJECTIVES; i++) {
+        const char *output = metrics_objectives[i].output;
+        bool is_one = rt_output_info(s->loop.program, GRAPH_eval, output);
+        m->expected[i] = is_one ? rt_output_scalar(s->loop.program, GRAPH_eval, output) : NAN;
+    }
 }
 
 const char *search_cost_words(Arena *arena, const EpochMetrics *m) {
     Str words = str_create(arena);
     str_add(&words, "");
-    if (isfinite(m->latency))
-        str_addf(&words, ", latency %.4g ms", m->latency);
-    if (isfinite(m->memory))
-        str_addf(&words, ", memory %.4g MB", m->memory);
-    if (isfinite(m->macs))
-        str_addf(&words, ", %.4g M multiply-adds", m->macs);
+    for (int i = 0; i < METRICS_OBJECTIVES; i++)
+        if (isfinite(m->expected[i]))
+            str_addf(&words, ", %s%.4g %s", metrics_objectives[i].before, m->expected[i], metrics_objectives[i].unit);
     return words.data;
 }

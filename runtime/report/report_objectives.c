@@ -1,21 +1,11 @@
 /* report_objectives.c: what the network of a search with objectives is expected to cost, by epoch, beside its targets. */
+#include "runtime/loops/metrics.h"
 #include "runtime/report/html.h"
 #include "runtime/report/report.h"
 
 #include <math.h>
 
-typedef struct ObjectiveRow {
-    const char *key, *target, *title, *unit;
-} ObjectiveRow;
-
-/* As in metrics.jsonl, and in the settings. */
-static const ObjectiveRow rows[] = {
-    {"latency_ms", "search.objective.latency.target", "expected latency, ms", "ms"},
-    {"memory_mb", "search.objective.memory.target", "expected weights and values, MB", "MB"},
-    {"macs_m", "search.objective.macs.target", "expected multiply-adds, millions", "M multiply-adds"}};
-enum { ROWS = sizeof rows / sizeof rows[0] };
-
-static const json_t *last_of(const ReportRun *run, const ObjectiveRow *row) {
+static const json_t *last_of(const ReportRun *run, const MetricsObjective *row) {
     const json_t *line = json_array_get(run->metrics, json_array_size(run->metrics) - 1);
     return json_object_get(line, row->key);
 }
@@ -23,15 +13,16 @@ static const json_t *last_of(const ReportRun *run, const ObjectiveRow *row) {
 const char *report_expected(Arena *arena, const ReportRun *run) {
     Str words = str_create(arena);
     str_add(&words, "");
-    for (int i = 0; i < ROWS; i++) {
-        const json_t *value = last_of(run, &rows[i]);
+    for (int i = 0; i < METRICS_OBJECTIVES; i++) {
+        const json_t *value = last_of(run, &metrics_objectives[i]);
         if (json_is_number(value))
-            str_addf(&words, "%s%.4g %s", words.length ? ", " : "", json_number_value(value), rows[i].unit);
+            str_addf(&words, "%s%.4g %s", words.length ? ", " : "", json_number_value(value),
+                     metrics_objectives[i].unit);
     }
     return words.data;
 }
 
-static ReportSeries target_of(Arena *arena, const ReportRun *run, const ObjectiveRow *row, int count) {
+static ReportSeries target_of(Arena *arena, const ReportRun *run, const MetricsObjective *row, int count) {
     double target = run->module ? ir_module_get_float(run->module, row->target, 0) : 0;
     double *y = ARENA_ARRAY(arena, double, count + 1);
     for (int i = 0; i < count; i++)
@@ -40,15 +31,16 @@ static ReportSeries target_of(Arena *arena, const ReportRun *run, const Objectiv
 }
 
 void report_add_objectives(Arena *arena, Str *s, const ReportRun *run) {
-    ReportPlot plots[ROWS];
+    ReportPlot plots[METRICS_OBJECTIVES];
     int count = 0;
-    for (int i = 0; i < ROWS; i++) {
-        if (!json_is_number(last_of(run, &rows[i])))
+    for (int i = 0; i < METRICS_OBJECTIVES; i++) {
+        if (!json_is_number(last_of(run, &metrics_objectives[i])))
             continue;
         ReportSeries *series = ARENA_ARRAY(arena, ReportSeries, 2);
-        series[0] = report_series(arena, run->metrics, rows[i].key, "expected");
-        series[1] = target_of(arena, run, &rows[i], series[0].count);
-        plots[count++] = (ReportPlot){.title = rows[i].title, .from_zero = true, .series_count = 2, .series = series};
+        series[0] = report_series(arena, run->metrics, metrics_objectives[i].key, "expected");
+        series[1] = target_of(arena, run, &metrics_objectives[i], series[0].count);
+        plots[count++] =
+            (ReportPlot){.title = metrics_objectives[i].title, .from_zero = true, .series_count = 2, .series = series};
     }
     if (!count)
         return;

@@ -59,6 +59,15 @@ def test_supernet():
         expect(item['input'][0] == stride * item['output'][0], item)
 
 
+def test_tiles():
+    """What was measured with other tiles is another measurement."""
+    kept = lambda: set(glob.glob(os.path.join(os.environ['XDG_CACHE_HOME'], 'ndarts', '*.cost')))
+    before = kept()
+    write('tiles.json', json.dumps({'version': 1, 'tiles': {'dense f32x8 1>1 1x1 stride 1 dilation 1 width 1': [3, 1]}}))
+    cost('search.nd', '--tune', 'tiles.json')
+    expect(len(kept()) > len(before), 'nothing was measured')
+
+
 def test_cache_is_lost():
     for path in glob.glob(os.path.join(os.environ['XDG_CACHE_HOME'], 'ndarts', '*.cost')):
         with open(path, 'w') as file:
@@ -76,4 +85,4 @@ def test_mistakes():
 
 if __name__ == '__main__':
     os.environ['XDG_CACHE_HOME'] = os.path.join(os.environ['XDG_CACHE_HOME'], 'cost')
-    sys.exit(main([test_network, test_supernet, test_cache_is_lost, test_mistakes]))
+    sys.exit(main([test_network, test_supernet, test_tiles, test_cache_is_lost, test_mistakes]))
