@@ -190,12 +190,19 @@ def test_interrupted():
 
 
 def test_mpirun_is_interrupted():
-    """It passes the signal on, and does not wait long: what was saved last is whole in any case."""
-    process = start('all', epochs=30)
+    """It passes the signal on, and does not wait long: what was saved last is whole in any case. There are more epochs than could
+    end before the signal is there."""
+    process = start('all', epochs=100000)
     process.send_signal(signal.SIGTERM)
     said = process.communicate(timeout=60)[0]
     expect(process.returncode and 'results are in' not in said, said)
-    on(1, 'search', 'long.nd', '--out', 'all', '--resume', says='resuming in epoch')
+    with subprocess.Popen((RUN, 'search', 'long.nd', '--out', 'all', '--resume', '--threads', '1'), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, errors='replace') as resumed:
+        lines = iter(resumed.stdout.readline, '')
+        expect(any('resuming in epoch' in line for line in lines) and any('train loss' in line for line in lines), 'it does not go on')
+        resumed.send_signal(signal.SIGTERM)
+        said = resumed.communicate(timeout=60)[0]
+        expect('saved in all; --resume goes on' in said and resumed.returncode, said)
 
 
 def test_a_rank_dies():
