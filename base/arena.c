@@ -2,6 +2,7 @@
  * Blocks double up to a limit, so that small compilations stay small; what does not fit half a block gets its own. */
 #include "base/arena.h"
 
+#include "base/format.h"
 #include "base/memory.h"
 
 #include <stdint.h>
@@ -108,12 +109,16 @@ char *arena_strdup(Arena *arena, const char *text) {
 }
 
 char *arena_vprintf(Arena *arena, const char *format, va_list args) {
+    char usual[256]; /* most text is shorter, and so is printed once */
     va_list again;
     va_copy(again, args);
-    int length = vsnprintf(NULL, 0, format, args);
-    char *text = arena_alloc(arena, (size_t)(length < 0 ? 0 : length) + 1);
-    if (length > 0)
-        vsnprintf(text, (size_t)length + 1, format, again);
+    int printed = format_text(usual, sizeof usual, format, args);
+    size_t length = printed < 0 ? 0 : (size_t)printed;
+    char *text = arena_alloc(arena, length + 1);
+    if (length < sizeof usual)
+        memcpy(text, usual, length);
+    else
+        format_text(text, length + 1, format, again);
     va_end(again);
     return text;
 }

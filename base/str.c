@@ -1,6 +1,7 @@
 /* str.c: growable text, and a hash map (open addressing, linear probing) that remembers the order of insertion. */
 #include "base/str.h"
 
+#include "base/format.h"
 #include "base/hash.h"
 
 #include <ctype.h>
@@ -41,10 +42,10 @@ void str_addf(Str *s, const char *format, ...) {
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int length = vsnprintf(s->data + s->length, s->capacity - s->length, format, args);
+    int length = format_text(s->data + s->length, s->capacity - s->length, format, args);
     if (length > 0 && (size_t)length >= s->capacity - s->length) {
         str_reserve(s, (size_t)length);
-        vsnprintf(s->data + s->length, (size_t)length + 1, format, again);
+        format_text(s->data + s->length, (size_t)length + 1, format, again);
     }
     s->length += length > 0 ? (size_t)length : 0;
     va_end(again);

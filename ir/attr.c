@@ -153,10 +153,14 @@ static const char *schema_next(const char *schema, SchemaEntry *entry) {
     return end + entry->optional;
 }
 
+static bool schema_names(const SchemaEntry *entry, const char *name) {
+    return strlen(name) == entry->length && !memcmp(name, entry->name, entry->length);
+}
+
 static bool schema_find(IrOp op, const char *name, SchemaEntry *found) {
     SchemaEntry entry;
     for (const char *schema = ir_op_info[op].attributes; (schema = schema_next(schema, &entry));) {
-        if (strlen(name) == entry.length && !memcmp(name, entry.name, entry.length)) {
+        if (schema_names(&entry, name)) {
             *found = entry;
             return true;
         }
@@ -220,10 +224,11 @@ bool ir_op_check_attrs(IrOp op, int attr_count, const IrAttr *attrs, char error[
     }
     SchemaEntry entry;
     for (const char *schema = ir_op_info[op].attributes; (schema = schema_next(schema, &entry));) {
-        char name[64];
-        snprintf(name, sizeof name, "%.*s", (int)entry.length, entry.name);
-        if (!entry.optional && !ir_attr_find(attr_count, attrs, name))
-            return ir_fail(error, "attribute %s is missing", name);
+        bool found = entry.optional;
+        for (int i = 0; i < attr_count && !found; i++)
+            found = schema_names(&entry, attrs[i].name);
+        if (!found)
+            return ir_fail(error, "attribute %.*s is missing", (int)entry.length, entry.name);
     }
     return true;
 }

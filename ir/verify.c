@@ -7,8 +7,10 @@
 
 typedef struct Verifier {
     const IrGraph *graph;
-    Arena *arena;
-    IrNode **nodes; /* by id */
+    Arena *arena;   /* of the message */
+    Arena *own;     /* of the rest: a compilation verifies a hundred times */
+    IrNode **nodes; /* by id: a walk along the links would wait for memory at every node */
+    int count, capacity;
 } Verifier;
 
 static const char *complain(const Verifier *v, const IrNode *node, const char *format, ...)
@@ -27,7 +29,7 @@ static const char *complain(const Verifier *v, const IrNode *node, const char *f
 
 /* Ids are fresh, so a node that is not in the order is not at its id. */
 static bool is_in_graph(const Verifier *v, const IrNode *node) {
-    return node->id >= 0 && node->id < v->graph->next_id && v->nodes[node->id] == node;
+    return node->id >= 0 && node->id < v->count && v->nodes[node->id] == node;
 }
 
 static const char *check_operands(const Verifier *v, const IrNode *node) {
@@ -104,8 +106,8 @@ static const char *check_node(const Verifier *v, const IrNode *node) {
 
 static const char *check_args(const Verifier *v) {
     int inputs = 0;
-    for (const IrNode *node = v->graph->first; node; node = node->next)
-        inputs += node->op == OP_input;
+    for (int i = 0; i < v->count; i++)
+        inputs += v->nodes[i]->op == OP_input;
     if (inputs != v->graph->arg_count)
         return complain(v, NULL, "%d arguments but %d input nodes", v->graph->arg_count, inputs);
     for (int i = 0; i < v->graph->arg_count; i++) {
@@ -134,25 +136,28 @@ static const char *check_outputs(const Verifier *v) {
     return NULL;
 }
 
-static const char *check_links(const Verifier *v) {
-    const IrNode *prev = NULL;
-    for (const IrNode *node = v->graph->first; node; prev = node, node = node->next)
+/* Numbers the nodes, as ir_graph_number does. */
+static const char *list_nodes(Verifier *v, IrGraph *graph) {
+    for (IrNode *node = graph->first, *prev = NULL; node; prev = node, node = node->next) {
         if (node->prev != prev)
             return complain(v, node, "the links of the order are broken");
-    return v->graph->last == prev ? NULL : complain(v, NULL, "the last node is not the end of the order");
+        node->id = v->count;
+        ARENA_PUSH(v->own, v->nodes, v->count, v->capacity, node);
+    }
+    graph->next_id = v->count;
+    IrNode *last = v->count ? v->nodes[v->count - 1] : NULL;
+    return graph->last == last ? NULL : complain(v, NULL, "the last node is not the end of the order");
 }
 
 const char *ir_verify_graph(const IrGraph *graph, Arena *arena) {
-    ir_graph_number((IrGraph *)(uintptr_t)graph);
-    Verifier v = {graph, arena, ARENA_ARRAY(arena, IrNode *, graph->next_id + 1)};
-    for (IrNode *node = graph->first; node; node = node->next)
-        v.nodes[node->id] = node;
-    const char *message = check_links(&v);
-    for (const IrNode *node = graph->first; node && !message; node = node->next)
-        message = check_node(&v, node);
-    if (!message)
-        message = check_args(&v);
-    return message ? message : check_outputs(&v);
+    Verifier v = {.graph = graph, .arena = arena, .own = arena_create()};
+    const char *message = list_nodes(&v, (IrGraph *)(uintptr_t)graph);
+    for (int i = 0; i < v.count && !message; i++)
+        message = check_node(&v, v.nodes[i]);
+    message = message ? message : check_args(&v);
+    message = message ? message : check_outputs(&v);
+    arena_destroy(v.own);
+    return message;
 }
 
 /* ---- calls must not go in a circle, nor too deep; what is called is measured before its callers ---- */

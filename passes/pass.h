@@ -26,6 +26,7 @@ struct PassContext {
     int64_t keep_bytes;     /* for recompute: values inside edges may take so much to be kept for the backward; or
                              PASS_KEEP_WORTHWHILE */
     bool left_out;          /* set by recompute: not all of them could be */
+    bool fits;              /* set by the pipeline: no pass has changed the graph since its size was checked */
     const WideDevice *wide; /* NULL, or for a wide device: no memory is shared over time, nothing recomputed */
     /* Draws to be fed by the caller instead: stream names become graph inputs of the same name ("noise.P", "mask.P"). NULL: none. */
     const char *const *fed_streams;

@@ -1,5 +1,5 @@
 /* pipeline.c: the passes in order: chosen, run, checked, printed, timed; and the step graphs that are made with them.
- * Every pass is followed by the verifier. A pass that needs primitive operations is not run on a graph that still has
+ * Every pass that changes something is followed by the verifier. A pass that needs primitive operations is not run on a graph that still has
  * others: the user who left expand out is told so. */
 #include "base/saturate.h"
 #include "passes/expand.h"
@@ -107,6 +107,8 @@ static bool check_primitives(PassContext *ctx, const PassInfo *pass, IrGraph *g)
 
 /* Counted before the passes count: their sums of what fits are far from overflowing. */
 static bool check_size(PassContext *ctx, IrGraph *g) {
+    if (ctx->fits)
+        return true;
     const IrNode *largest = NULL;
     int64_t total = 0, most = 0;
     for (const IrNode *n = g->first; n; n = n->next) {
@@ -116,7 +118,8 @@ static bool check_size(PassContext *ctx, IrGraph *g) {
         if (!largest || bytes > most)
             largest = n, most = bytes;
     }
-    if (total <= IR_MAX_BYTES)
+    ctx->fits = total <= IR_MAX_BYTES;
+    if (ctx->fits)
         return true;
     diag_error(ctx->diag, largest->span,
                "the graph '%s' needs more than 2^48 bytes with a batch of %lld; its largest value, of '%s', is %s",
@@ -153,19 +156,24 @@ static bool run_pass(PassContext *ctx, const PassInfo *pass, IrGraph *g) {
     const char *before = ctx->print_after_change ? print_complete(g) : NULL;
     int graph_count = ctx->module->graph_count, errors = diag_count_errors(ctx->diag);
     PassStatistics counts[2];
-    statistics_count(g, &counts[0]);
+    if (ctx->statistics)
+        statistics_count(g, &counts[0]);
     double start = milliseconds();
     ctx->settings = settings_read(ctx->module);
     bool changed = pass->run(ctx, g);
     double took = milliseconds() - start;
     if (diag_count_errors(ctx->diag) > errors)
         return false;
-    verify_all_since(ctx, pass, g, graph_count);
+    if (changed) {
+        verify_all_since(ctx, pass, g, graph_count);
+        ctx->fits = false;
+    }
     /* Compared before the note of how far the pipeline has come, which every pass changes. */
     bool differs = before && !str_equal(before, print_complete(g));
     if (!ctx->only)
         ir_module_set(ctx->module, progress_key(ctx, g), ir_attr_string("", pass->name), g->span);
-    statistics_count(g, &counts[1]);
+    if (ctx->timing || ctx->statistics)
+        statistics_count(g, &counts[1]);
     if (ctx->timing)
         fprintf(ctx->out, "%-14s %-18s %10.3f ms %8d nodes\n", g->name, pass->name, took, counts[1].nodes);
     if (ctx->statistics)
@@ -211,6 +219,7 @@ static int find_start(PassContext *ctx, const IrGraph *g) {
 /* One pass after the other until one finds a mistake. */
 static void run_passes(PassContext *ctx, IrGraph *g) {
     int count = ctx->only ? ctx->only_count : pass_count;
+    ctx->fits = false;
     reproducer_begin(ctx, g, print_complete(g));
     for (int i = find_start(ctx, g); i < count && diag_count_errors(ctx->diag) == 0; i++) {
         const PassInfo *pass = ctx->only ? pass_find(ctx->only[i]) : &pass_info[i];

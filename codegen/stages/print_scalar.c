@@ -491,7 +491,7 @@ static const char *print_kind(CgPrinter *p, const CgScalar *s) {
 /* Guards and reductions are statements, which text cannot number: they are remembered by object and surroundings. */
 static const char *object_key(CgPrinter *p, const CgScalar *s) {
     Str key = str_create(p->arena);
-    str_addf(&key, "scalar %p %d %d", (const void *)s, p->vector_axis, p->width);
+    str_addf(&key, "scalar %zu %d %d", (size_t)s, p->vector_axis, p->width);
     for (int a = 0; a < p->step->axis_count; a++)
         if (s->axes >> a & 1)
             str_addf(&key, " %s", p->axis_name[a]);
