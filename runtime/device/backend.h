@@ -32,8 +32,11 @@ typedef struct RtBackend {
      * arena) says what decides its bits. */
     RtModule *(*build)(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes, Arena *arena,
                        const char **identity, Error *error);
-    /* The first half of build, for a process of its own: the module is in the cache then, for find. NULL: build does all. */
-    bool (*fill_cache)(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes, Error *error);
+    /* The first half of build, for a process of its own: the module is in the cache then, for find. Before, if early is not
+     * NULL and it is worth it, a draft is, for find_draft, and early() called. NULL: build does all. */
+    bool (*fill_cache)(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes,
+                       void (*early)(void), Error *error);
+    RtModule *(*find_draft)(RtDevice *device, const char *text_key, Arena *arena);
     /* Where programs of several ranks run, whose identity is that of the program of one process: remembers what that is, of
      * its source; and tells, NULL when it does not know. */
     bool (*remember)(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes, Error *error);
@@ -51,6 +54,8 @@ typedef struct RtBackend {
     RtBound *(*bind)(RtDevice *device, const RtModule *module, const PlanGraph *graph, const RtArenas *arenas,
                      const RtShare *share, Error *error);
     void (*unbind)(RtDevice *device, RtBound *bound);
+    /* The next runs are by the kernels of module, which is compiled from the same source. NULL where there are no drafts. */
+    void (*renew)(RtDevice *device, RtBound *bound, const RtModule *module);
     /* From now on every call of a kernel is timed, for profile. */
     void (*profile)(RtDevice *device, RtBound *bound, ProfileGraph *profile);
     /* Memory that all bound graphs share, and that a graph has for itself. */

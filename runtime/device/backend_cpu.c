@@ -117,10 +117,20 @@ static bool cpu_remember(RtDevice *device, const CgOutput *output, const char *t
     return r.compiler != NULL;
 }
 
+static RtModule *cpu_find_draft(RtDevice *device, const char *text_key, Arena *arena) {
+    (void)device;
+    const char *key = rt_cache_recall(arena, text_key);
+    return key ? rt_cache_find_draft(key) : NULL;
+}
+
 static bool cpu_fill_cache(RtDevice *device, const CgOutput *output, const char *text_key, int vector_bytes,
-                           Error *error) {
+                           void (*early)(void), Error *error) {
     Arena *arena = arena_create();
     Recipe r = make_recipe(device, output, vector_bytes, arena, error);
+    if (r.compiler && early && rt_cache_fill_draft(r.compiler, output, r.options, r.key)) {
+        rt_cache_remember(text_key, r.key);
+        early();
+    }
     bool ok = r.compiler && rt_cache_fill(r.compiler, output, r.options, r.key, error);
     if (ok)
         rt_cache_remember(text_key, r.key);
@@ -195,6 +205,11 @@ static void cpu_unbind(RtDevice *device, RtBound *bound) {
     rt_executor_destroy((RtExecutor *)bound);
 }
 
+static void cpu_renew(RtDevice *device, RtBound *bound, const RtModule *module) {
+    (void)device;
+    rt_executor_renew((RtExecutor *)bound, module);
+}
+
 static void cpu_profile(RtDevice *device, RtBound *bound, ProfileGraph *profile) {
     (void)device;
     rt_executor_profile((RtExecutor *)bound, profile);
@@ -226,6 +241,7 @@ const RtBackend rt_backend_cpu = {
     .find = cpu_find,
     .build = cpu_build,
     .fill_cache = cpu_fill_cache,
+    .find_draft = cpu_find_draft,
     .remember = cpu_remember,
     .identify = cpu_identify,
     .load = cpu_load,
@@ -236,6 +252,7 @@ const RtBackend rt_backend_cpu = {
     .download = cpu_copy,
     .bind = cpu_bind,
     .unbind = cpu_unbind,
+    .renew = cpu_renew,
     .profile = cpu_profile,
     .own_bytes = cpu_own_bytes,
     .bound_bytes = cpu_bound_bytes,

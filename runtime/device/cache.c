@@ -56,15 +56,18 @@ const char *rt_cache_key(Arena *arena, const CgOutput *output, const char *optio
 
 /* ---- modules ---- */
 
+enum { KEY = 64 };
+
 typedef struct EntrySource {
     const RtCompiler *compiler;
     const CgOutput *output;
     const char *options;
+    bool draft;
 } EntrySource;
 
 static bool make_module(Arena *arena, const char *folder, const void *what, const char **path, Error *error) {
     const EntrySource *s = what;
-    RtCompiling work = {arena, s->compiler, s->options, folder};
+    RtCompiling work = {arena, s->compiler, s->options, folder, s->draft};
     return s->output->definitions ? rt_objects_build(&work, s->output->definitions, path, error)
                                   : rt_build_in_folder(&work, s->output, path, error);
 }
@@ -96,10 +99,38 @@ bool rt_cache_fill(const RtCompiler *compiler, const CgOutput *output, const cha
     if (found)
         return true;
     Arena *arena = arena_create();
-    EntrySource source = {compiler, output, options};
+    EntrySource source = {compiler, output, options, false};
     bool ok = rt_cache_put(entry_name(arena, key), make_module, &source, true, error);
     arena_destroy(arena);
     return ok;
+}
+
+static const char *draft_key(Arena *arena, const char *key) {
+    char *digest = arena_alloc(arena, KEY + 1);
+    const char *text = arena_printf(arena, "draft %s", key);
+    hash_sha256_hex(text, strlen(text), digest);
+    return digest;
+}
+
+RtModule *rt_cache_find_draft(const char *key) {
+    Arena *arena = arena_create();
+    RtModule *draft = rt_cache_find(draft_key(arena, key));
+    arena_destroy(arena);
+    return draft;
+}
+
+/* Of less source the module itself is there soon enough. */
+enum { WORTH_A_DRAFT = 1000000 };
+
+bool rt_cache_fill_draft(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *key) {
+    Arena *arena = arena_create();
+    Error ignored = {ERROR_NONE, ""};
+    EntrySource source = {compiler, output, options, true};
+    RtCompiling work = {arena, compiler, options, NULL, true};
+    bool made = output->definitions && rt_objects_left(&work, output->definitions) >= WORTH_A_DRAFT &&
+                rt_cache_put(entry_name(arena, draft_key(arena, key)), make_module, &source, true, &ignored);
+    arena_destroy(arena);
+    return made;
 }
 
 RtModule *rt_cache_load(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *key,
@@ -115,7 +146,6 @@ RtModule *rt_cache_load(const RtCompiler *compiler, const CgOutput *output, cons
 
 /* ---- texts ---- */
 
-enum { KEY = 64 };
 void rt_cache_add_own_hash(Str *s) {
     char digest[65] = "";
     Error ignored = {ERROR_NONE, ""};

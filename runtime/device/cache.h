@@ -12,6 +12,11 @@ RtModule *rt_cache_find(const char *key);
 /* Builds the module unless it is there, whole and able to be loaded. */
 bool rt_cache_fill(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *key,
                    Error *error);
+/* The same for a draft, which is there in a third of the time: its code takes a third longer and computes the same bits.
+ * False when that is not worth it, or fails; then the module proper will say why. */
+bool rt_cache_fill_draft(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *key);
+/* The draft of the module of a key, or NULL. */
+RtModule *rt_cache_find_draft(const char *key);
 /* Loads the module from the cache; builds it first when it is not there or its entry is damaged. */
 RtModule *rt_cache_load(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *key,
                         Error *error);

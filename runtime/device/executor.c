@@ -12,9 +12,8 @@
 #include <string.h>
 
 typedef struct BoundStep {
-    NdKernel *kernel;
     const int64_t *ints;
-    int kernel_number, first_buffer; /* in the threads' tables of addresses */
+    int kernel, first_buffer; /* in the threads' tables of addresses */
     PlanWhen when;
 } BoundStep;
 
@@ -44,6 +43,7 @@ typedef struct Share {
 
 struct RtExecutor {
     const RtModule *module;
+    NdKernel *const *kernels; /* of a module of the same source */
     const PlanGraph *graph;
     RtThreads *threads;
     RtArenas arenas;
@@ -69,8 +69,7 @@ struct RtExecutor {
 /* ---- binding ---- */
 
 static void bind_step(RtExecutor *x, const PlanStep *from, BoundStep *to) {
-    NdKernel *kernel = from->kernel == PLAN_NO_KERNEL ? NULL : x->module->kernels[from->kernel];
-    *to = (BoundStep){kernel, from->ints, from->kernel, x->buffer_count, from->when};
+    *to = (BoundStep){from->ints, from->kernel, x->buffer_count, from->when};
     x->buffer_count += from->buffer_count;
     for (int i = 0; i < from->buffer_count; i++)
         x->slot_count += from->buffers[i].place == PLACE_input;
@@ -185,8 +184,13 @@ RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, c
                                const RtShare *share, void *const *thread_arenas, RtThreads *threads, Error *error) {
     Arena *arena = arena_create();
     RtExecutor *x = ARENA_NEW(arena, RtExecutor);
-    *x = (RtExecutor){
-        .module = module, .graph = graph, .threads = threads, .arenas = *arenas, .share = share, .arena = arena};
+    *x = (RtExecutor){.module = module,
+                      .kernels = module->kernels,
+                      .graph = graph,
+                      .threads = threads,
+                      .arenas = *arenas,
+                      .share = share,
+                      .arena = arena};
     x->prepare_count = graph->prepare_count;
     x->stage_count = graph->stage_count;
     x->chosen = ARENA_ARRAY(arena, uint64_t, graph->choice_count);
@@ -214,6 +218,10 @@ size_t rt_executor_bytes(const RtExecutor *x) {
     return rt_exchange_bytes(x->exchange);
 }
 
+void rt_executor_renew(RtExecutor *x, const RtModule *module) {
+    x->kernels = module->kernels;
+}
+
 void rt_executor_profile(RtExecutor *x, ProfileGraph *profile) {
     x->profile = profile;
 }
@@ -222,13 +230,14 @@ void rt_executor_profile(RtExecutor *x, ProfileGraph *profile) {
 
 /* thread is who calls; memory may be another's. */
 static void call(RtExecutor *x, int thread, ThreadMemory *memory, const BoundStep *step, const NdWork *work) {
+    NdKernel *kernel = x->kernels[step->kernel];
     if (!x->profile) {
-        step->kernel(memory->addresses + step->first_buffer, step->ints, work);
+        kernel(memory->addresses + step->first_buffer, step->ints, work);
         return;
     }
     double begin = profile_clock();
-    step->kernel(memory->addresses + step->first_buffer, step->ints, work);
-    profile_add_calls(x->profile, thread, step->kernel_number, work->band == 0, begin, profile_clock());
+    kernel(memory->addresses + step->first_buffer, step->ints, work);
+    profile_add_calls(x->profile, thread, step->kernel, work->band == 0, begin, profile_clock());
 }
 
 /* Where a chunk begins among the images that are here, and the last one ends. */

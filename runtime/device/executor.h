@@ -14,6 +14,8 @@ RtExecutor *rt_executor_create(const RtModule *module, const PlanGraph *graph, c
 void rt_executor_destroy(RtExecutor *executor); /* NULL is allowed */
 /* Of messages to other ranks. */
 size_t rt_executor_bytes(const RtExecutor *executor);
+/* The next runs call the kernels of another module of the same source. */
+void rt_executor_renew(RtExecutor *executor, const RtModule *module);
 /* From now on every call is timed. */
 void rt_executor_profile(RtExecutor *executor, ProfileGraph *profile);
 void rt_executor_run(RtExecutor *executor, const void *const *inputs, const NdRun *run, bool prepare);

@@ -160,14 +160,18 @@ static Str *begin_unit(Objects *o) {
     return unit;
 }
 
-/* Bytes of source that make a unit: enough to be worth its prelude, and so little that compilers side by side all have
- * work. Functions in the order of the text are alike, and needed together. */
-static size_t choose_unit_size(const Objects *o) {
-    enum { LEAST = 12000, MOST = 100000, SHARES = 8 };
+static size_t bytes_left(const Objects *o) {
     size_t total = 0;
     for (int i = 0; i < o->definitions->count; i++)
         total += o->functions[i].is_there ? 0 : strlen(o->functions[i].text);
-    size_t share = total / SHARES;
+    return total;
+}
+
+/* Bytes of source that make a unit: enough to be worth its prelude, and so little that compilers side by side all have
+ * work. Functions in the order of the text are alike, and needed together. */
+static size_t choose_unit_size(const Objects *o) {
+    enum { LEAST = 12000, MOST = 300000, SHARES = 8 };
+    size_t share = bytes_left(o) / SHARES;
     return share < LEAST ? LEAST : share > MOST ? MOST : share;
 }
 
@@ -263,8 +267,16 @@ bool rt_objects_build(const RtCompiling *work, const CgDefinitions *definitions,
     memcpy(paths + o.unit_count, o.objects, sizeof *o.objects * (size_t)o.object_count);
     bool ok =
         rt_compile_units(work, o.unit_count, units, paths, error) && rt_link_objects(work, count, paths, module, error);
-    if (ok)
+    if (ok && !work->draft)
         keep_objects(&o, paths);
     release_objects(&o);
     return ok;
+}
+
+size_t rt_objects_left(const RtCompiling *work, const CgDefinitions *definitions) {
+    Objects o = {.work = work, .arena = work->arena, .definitions = definitions};
+    name_functions(&o);
+    find_objects(&o);
+    release_objects(&o);
+    return bytes_left(&o);
 }

@@ -11,4 +11,19 @@ typedef bool RtChildWork(void *data, Error *error);
  * refuses one) the work is done here. A crash there is ERROR_MACHINE here. */
 bool child_run(RtChildWork *work, void *data, Error *error);
 
+/* A process whose work goes on. */
+typedef struct RtChild RtChild;
+typedef enum RtChildState { CHILD_WORKS, CHILD_DONE, CHILD_FAILED } RtChildState;
+
+/* As child_run, but when the work calls child_hand_over it returns at once, and *later is the process, which goes on; NULL
+ * when the work is over. */
+bool child_run_ahead(RtChildWork *work, void *data, RtChild **later, Error *error);
+/* By the work: is there a process that would go on while this one does? */
+bool child_can_hand_over(void);
+void child_hand_over(void);
+/* How far it is; does not wait. */
+RtChildState child_look(RtChild *child);
+/* Ends it if it still works, and forgets it; whether it did. NULL is allowed. */
+bool child_end(RtChild *child);
+
 #endif

@@ -134,11 +134,33 @@ static RtModule *build_module(Making *m, Error *error) {
                   : NULL;
 }
 
+/* In a process of its own. */
 static bool fill_cache(void *data, Error *error) {
     Making *m = data;
     RtProgram *p = m->program;
+    if (p->module && child_can_hand_over()) /* a draft of an earlier run is there */
+        child_hand_over();
     CgOutput *output = generate(&m->text, error);
-    return output && p->backend->fill_cache(p->device, output, m->key, m->text.cg.vector_bytes, error);
+    return output && p->backend->fill_cache(p->device, output, m->key, m->text.cg.vector_bytes,
+                                            child_can_hand_over() ? child_hand_over : NULL, error);
+}
+
+/* Where the program may begin at once, the module is a draft if need be, and a process goes on for the better one. */
+static bool make_in_child(Making *m, Error *error) {
+    RtProgram *p = m->program;
+    bool at_once = m->text.options->at_once;
+    p->module = at_once ? p->backend->find_draft(p->device, m->key, p->arena) : NULL;
+    bool ok = at_once ? child_run_ahead(fill_cache, m, &p->later, error) : child_run(fill_cache, m, error);
+    if (!ok) {
+        rt_cache_prune(0); /* what it had begun, if it was killed */
+        return false;
+    }
+    p->key = arena_strdup(p->arena, m->key);
+    if (!p->module) /* sets the identity, which is that of the better module, also when that is not there yet */
+        p->module = find_module(m);
+    if (!p->module && p->later)
+        p->module = p->backend->find_draft(p->device, m->key, p->arena);
+    return true;
 }
 
 static bool read_text(Making *m, Error *error) {
@@ -157,16 +179,23 @@ static bool make_module(Making *m, Error *error) {
     if (p->module)
         return true;
     /* A caller that collects messages would not see those of another process. */
-    if (p->backend->fill_cache && diag_stream() == stderr) {
-        if (!child_run(fill_cache, m, error)) {
-            rt_cache_prune(0); /* what it had begun, if it was killed */
-            return false;
-        }
-        p->module = find_module(m);
-    }
+    if (p->backend->fill_cache && diag_stream() == stderr && !make_in_child(m, error))
+        return false;
     if (!p->module) /* or the cache lost it at once */
         p->module = build_module(m, error);
     return p->module != NULL;
+}
+
+void program_take_better(RtProgram *p) {
+    if (!p->later || child_look(p->later) == CHILD_WORKS)
+        return;
+    const char *same;
+    p->better = p->backend->find(p->device, p->key, p->plan->vector_bytes, p->arena, &same);
+    for (int i = 0; p->better && i < GRAPH_KIND_COUNT; i++)
+        if (p->graphs[i].bound)
+            p->backend->renew(p->device, p->graphs[i].bound, p->better);
+    child_end(p->later);
+    p->later = NULL;
 }
 
 static bool remember(void *data, Error *error) {

@@ -78,7 +78,7 @@ static bool compile_candidates(Tune *t, Error *error) {
     if (!place || !rt_compiler_find(t->arena, &compiler, error) ||
         !scratch_make(t->arena, arena_printf(t->arena, "%s/tune", place), &scratch, error))
         return false;
-    RtCompiling work = {t->arena, &compiler, rt_compiler_options(t->arena, cg.vector_bytes), scratch.folder};
+    RtCompiling work = {t->arena, &compiler, rt_compiler_options(t->arena, cg.vector_bytes), scratch.folder, false};
     bool ok = rt_build_in_folder(&work, output, &path, error);
     t->library = ok ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
     scratch_remove(&scratch);

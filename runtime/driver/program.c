@@ -3,6 +3,7 @@
 
 #include "base/file_kind.h"
 #include "base/str.h"
+#include "runtime/device/cache_prune.h"
 #include "runtime/device/device.h"
 #include "runtime/device/fit.h"
 #include "runtime/device/machine.h"
@@ -189,8 +190,12 @@ void rt_program_close(RtProgram *p) {
     p->backend->release(p->device, p->memory.state, p->state_bytes);
     p->backend->release(p->device, p->memory.prepared, p->prepared_bytes);
     p->backend->release(p->device, p->memory.work, p->work_bytes);
+    if (child_end(p->later))
+        rt_cache_prune(0); /* of what it had begun */
     if (p->module)
         p->backend->unload(p->device, p->module);
+    if (p->better)
+        p->backend->unload(p->device, p->better);
     p->backend->close(p->device);
     arena_destroy(p->arena);
 }
@@ -224,6 +229,10 @@ size_t rt_program_memory(const RtProgram *p) {
 
 const char *rt_program_identity(const RtProgram *p) {
     return p->identity;
+}
+
+bool rt_program_is_draft(const RtProgram *p) {
+    return p->later != NULL;
 }
 
 bool rt_program_has_weights(const RtProgram *p) {
@@ -345,6 +354,7 @@ bool rt_run(RtProgram *p, const RtRun *run, Error *error) {
                    .chunks = count_chunks(p)};
     for (int i = 0; i < p->plan->scalar_count; i++)
         block.scalar[i] = scalar_value(p, &p->scalars[i], run);
+    program_take_better(p);
     bool prepare = g->plan->prepare_count > 0 && g->prepared_version != p->state_version;
     if (!p->backend->launch(p->device, g->bound, g->addresses, &block, prepare, error))
         return false;

@@ -4,6 +4,7 @@
 
 #include "ir/schedules.h"
 #include "runtime/device/backend.h"
+#include "runtime/driver/child.h"
 #include "runtime/driver/runtime.h"
 #include "runtime/driver/step_log.h"
 
@@ -29,6 +30,9 @@ struct RtProgram {
     const RtBackend *backend;
     RtDevice *device;
     RtModule *module;
+    RtModule *better; /* compiled from the same source while module, a draft, ran; or NULL */
+    RtChild *later;   /* compiles it; or NULL */
+    const char *key;  /* it will be found under */
     const Plan *plan;
     int64_t batch;            /* largest number of images, of all ranks */
     RtShare share;            /* ranks NULL: there are no others */

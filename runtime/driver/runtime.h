@@ -66,6 +66,7 @@ typedef struct RtProgramOptions {
     const char *costs_text;   /* what is read instead of that file, which then only names it; or NULL */
     int64_t memory_budget;    /* bytes that rt_program_memory may count, 0: none */
     const char *batch_option; /* how the user says what the batch is, for advice; NULL: found out */
+    bool at_once;             /* begin with quickly compiled code of the same bits, until better code is there */
     bool narrow;              /* share memory over time also on a GPU that would be faster without */
 } RtProgramOptions;
 
@@ -91,7 +92,9 @@ const Settings *rt_program_settings(const RtProgram *program);
 int64_t rt_program_batch(const RtProgram *program); /* largest number of images of one run, of all ranks together */
 CgPrecision rt_program_precision(const RtProgram *program);
 int rt_program_threads(const RtProgram *program);
-size_t rt_program_memory(const RtProgram *program);    /* bytes of state and arenas */
+size_t rt_program_memory(const RtProgram *program); /* bytes of state and arenas */
+/* Does better code of it follow (RtProgramOptions.at_once)? */
+bool rt_program_is_draft(const RtProgram *program);
 bool rt_program_has_weights(const RtProgram *program); /* embedded in its module */
 /* What must agree for two runs to give the same bits: target, precision, vector width, compiler, options, hash of the
  * generated source. One line of text; belongs to the program. */

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool loop_end_interrupted(Error *error, const char *format, ...) {
@@ -94,16 +95,23 @@ void loop_print_data(const Loop *l, const char *division) {
 }
 
 static void print_program(const Loop *l, double seconds) {
-    fprintf(diag_notes(), "compiled in %.1f s; %d threads, %.0f MB\n", seconds, rt_program_threads(l->program),
-            (double)rt_program_memory(l->program) / 1e6);
+    fprintf(diag_notes(), "compiled in %.1f s%s; %d threads, %.0f MB\n", seconds,
+            rt_program_is_draft(l->program) ? ", faster code of the same bits follows" : "",
+            rt_program_threads(l->program), (double)rt_program_memory(l->program) / 1e6);
     if (l->options.verbose)
         fprintf(diag_notes(), "build: %s\n", rt_program_identity(l->program));
+}
+
+static bool wants_drafts(void) {
+    const char *said = getenv("NDARTS_DRAFTS");
+    return !said || !str_equal(said, "off");
 }
 
 bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *error) {
     RtProgramOptions options = loop_program_options(l);
     options.kinds = kinds;
     options.kind_count = kind_count;
+    options.at_once = !l->options.ranks && !l->options.profile && wants_drafts();
     double started = progress_clock();
     loop_catch_signals(l->options.ranks,
                        l->options.observer); /* the compiler ends by the same Ctrl-C, and what it left is removed */

@@ -56,12 +56,12 @@ static CgDefinitions definitions(int count, const Text *texts) {
 }
 
 /* What the last function makes of 1. */
-static double run(int count, const Text *texts) {
+static double run_as(int count, const Text *texts, bool draft) {
     Error error = {0};
     CgDefinitions d = definitions(count, texts);
     const char *folder = arena_printf(arena, "./build%d", build_count++), *module;
     assert_int_equal(mkdir(folder, 0700), 0);
-    RtCompiling work = {arena, &compiler, "-O1 -fPIC", folder};
+    RtCompiling work = {arena, &compiler, "-O1 -fPIC", folder, draft};
     if (!rt_objects_build(&work, &d, &module, &error))
         fail_msg("%s", error.message);
     void *library = dlopen(module, RTLD_NOW | RTLD_LOCAL);
@@ -72,6 +72,10 @@ static double run(int count, const Text *texts) {
     (*entry)(&x);
     dlclose(library);
     return x;
+}
+
+static double run(int count, const Text *texts) {
+    return run_as(count, texts, false);
 }
 
 /* Their paths; the number of objects in the cache. */
@@ -189,14 +193,34 @@ static void test_mistakes(void **state) {
     CgDefinitions d = definitions(1, wrong);
     clear();
     assert_int_equal(mkdir("./wrong", 0700), 0);
-    RtCompiling work = {arena, &compiler, "-O1 -fPIC", "./wrong"};
+    RtCompiling work = {arena, &compiler, "-O1 -fPIC", "./wrong", false};
     assert_false(rt_objects_build(&work, &d, &module, &error));
     assert_non_null(strstr(error.message, "cannot compile the generated code"));
     assert_int_equal(count_objects(), 0);
 }
 
+/* It takes what is there, and leaves nothing that a module proper would take. */
+static void test_drafts(void **state) {
+    (void)state;
+    static const Text first[] = {{"nd_k0", "*x += 1;"}},
+                      both[] = {{"nd_k0", "*x += 1;"}, {"nd_k1", "nd_k0(x); *x *= 10;"}};
+    clear();
+    assert_true(run_as(2, both, true) == 20);
+    assert_int_equal(count_objects(), 0);
+    assert_true(run(1, first) == 2);
+    assert_int_equal(count_objects(), 1);
+    assert_true(run_as(2, both, true) == 20);
+    assert_int_equal(count_objects(), 1);
+    CgDefinitions d = definitions(2, both);
+    RtCompiling work = {arena, &compiler, "-O1 -fPIC", NULL, true};
+    assert_in_range(rt_objects_left(&work, &d), strlen(d.list[1].text), 2 * strlen(d.list[1].text));
+    assert_true(run(2, both) == 20);
+    assert_int_equal(rt_objects_left(&work, &d), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_drafts),
         cmocka_unit_test(test_names_do_not_matter),
         cmocka_unit_test(test_what_is_called_matters),
         cmocka_unit_test(test_two_objects_have_it),
