@@ -344,6 +344,10 @@ mutant 'ranks: a seed of another rank' runtime/loops/train_run.c 's/all\[i % ran
 mutant 'ranks on GPUs: rows at the beginning' runtime/device/cuda_exchange.c 's/ranks->size \* b->share->ranks->rank : 0/ranks->size * 0 : 0/' -- simt/ranks
 mutant 'ranks: parameters that differ' runtime/loops/loop_checkpoint.c 's/\(!l->options.ranks \|\| compare_ranks\(l, error\)\)/true/' -- cli/ranks test_a_rank_computes_wrongly
 mutant 'ranks: a signal to one is not told' runtime/loops/loop_signal.c 's/asked \? /0 ? /' -- cli/ranks test_interrupted
+mutant 'drafts are taken for finished functions' runtime/device/objects.c 's/if \(ok \&\& !work->draft\)/if (ok)/' -- unit/runtime_objects
+mutant 'the program stays with its draft' runtime/driver/compile.c 's/p->better = p->backend->find\(.*;/p->better = NULL;/' -- cli/drafts test_better_code_takes_over
+mutant 'its compiling goes on behind the program' runtime/driver/child.c 's/kill\(child->process, SIGKILL\);/;/' -- cli/drafts test_ended_before_it_is_there
+mutant 'numbers below zero' base/format.c 's/value < 0 \? -\(uint64_t\)value : \(uint64_t\)value/(uint64_t)value/' -- unit/base_format
 
 echo "$caught caught, ${#survived[@]} survived, ${#broken[@]} errors"
 [ ${#survived[@]} -eq 0 ] && [ ${#broken[@]} -eq 0 ]

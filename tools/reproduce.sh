@@ -32,6 +32,7 @@ runs_of() {
         done
         for seed in 1 2 3; do
             echo "second-$seed search specs/results/nas_bench_201.nd --seed $seed --set order=second"
+            echo "second_noisy-$seed search specs/results/nas_bench_201.nd --seed $seed --set order=second --set method=gaussian_noise(target=skip_connect_201,std=0.2)"
         done
         ;;
     darts)
