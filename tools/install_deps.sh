@@ -7,7 +7,7 @@ set -euo pipefail
 
 packages=(gcc g++ clang cmake ninja-build flex bison libjansson-dev zlib1g-dev libcmocka-dev graphviz libzip-dev
     libprotobuf-c-dev protobuf-c-compiler libjpeg62-turbo-dev libpng-dev libwebp-dev libgif-dev libtiff-dev dataset-fashion-mnist gnuplot-nox python3 python3-venv python3-numpy clang-format
-    pkgconf locales libopenmpi-dev openmpi-bin)
+    pkgconf locales libopenmpi-dev openmpi-bin gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 for option in "$@"; do
     case $option in
     --browser) packages+=(chromium) ;;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """ndartsc --weights --emit=c: one C99 file and its header, which gcc and clang compile, with and without vectors, and which
-compute the very bits of ndarts-run infer."""
+compute the very bits of ndarts-run infer; also for ARM's processors, with a cross compiler and an emulator."""
 import os
 import random
 import shutil
@@ -27,6 +27,9 @@ int main(void) {
 }
 ''' % (IMAGES, IMAGES, IMAGES)
 FORBIDDEN = ('malloc', 'calloc', 'realloc', 'free', 'pthread')
+# Compilers, and what runs a program of theirs: NEON's vectors have 16 bytes.
+ARM = 'aarch64-linux-gnu-gcc'
+COMPILERS = {'gcc': [], 'clang': [], ARM: ['qemu-aarch64', '-L', '/usr/aarch64-linux-gnu']}
 # Networks that leave out parts which larger ones have: warned of is what nothing uses.
 SMALL = {
     'pool': 'return x | global_avg_pool | classifier: linear(3)',
@@ -69,15 +72,17 @@ def check(vector, options, images, sets):
     with open('my-net.c', 'w') as file:
         file.write(text)
     wanted = expected(images, vector, sets)
-    for compiler in ('gcc', 'clang'):
-        if not shutil.which(compiler):
+    for compiler, run in COMPILERS.items():
+        if compiler == ARM and vector > 16:
+            continue
+        if not shutil.which(compiler) or (run and not shutil.which(run[0])):
             print(f'no {compiler} here')
             continue
         done = call(compiler, '-std=c99', '-pedantic', '-Wall', '-Wextra', '-Werror', '-O1', '-ffp-contract=off', *options, 'program.c', 'my-net.c', '-lm', '-o', 'program')
         if done.returncode:
             fail(f'{compiler}, vectors of {vector} bytes:\n{done.stdout.decode()[:2000]}')
             continue
-        found = subprocess.run(['./program'], input=images, stdout=subprocess.PIPE).stdout
+        found = subprocess.run([*run, './program'], input=images, stdout=subprocess.PIPE).stdout
         if found != wanted:
             fail(f'{compiler}, vectors of {vector} bytes: {found.hex()} instead of {wanted.hex()}')
         symbols = call('nm', '-u', 'program').stdout.decode() if shutil.which('nm') else ''
