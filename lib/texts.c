@@ -189,7 +189,7 @@ static bool make_costs(void *data, Error *error) {
     if (!call_options(call->path, call->options, &o, error))
         return false;
     o.batch = o.batch ? o.batch : 1;
-    if (!cost_measure(call->arena, &o, &bench, &table, error))
+    if (!cost_measure(call->arena, &o, &bench, NULL, &table, error))
         return false;
     call->text = cost_table_text(call->arena, &table);
     return true;

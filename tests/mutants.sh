@@ -347,6 +347,7 @@ mutant 'ranks: a signal to one is not told' runtime/loops/loop_signal.c 's/asked
 mutant 'drafts are taken for finished functions' runtime/device/objects.c 's/if \(ok \&\& !work->draft\)/if (ok)/' -- unit/runtime_objects
 mutant 'the program stays with its draft' runtime/driver/compile.c 's/p->better = p->backend->find\(.*;/p->better = NULL;/' -- cli/drafts test_better_code_takes_over
 mutant 'its compiling goes on behind the program' runtime/driver/child.c 's/kill\(child->process, SIGKILL\);/;/' -- cli/drafts test_ended_before_it_is_there
+mutant 'costs are of the file they were measured in' runtime/driver/cost_attach.c 's/part.name = "cost";//' -- cli/cost test_card
 mutant 'NEON: products are subtracted' codegen/c/prelude_c.c 's/fmla/fmls/' -- cli/standalone
 mutant 'numbers below zero' base/format.c 's/value < 0 \? -\(uint64_t\)value : \(uint64_t\)value/(uint64_t)value/' -- unit/base_format
 

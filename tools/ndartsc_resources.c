@@ -5,22 +5,10 @@
 #include "base/str.h"
 #include "base/tensor_file.h"
 #include "codegen/plan/plan.h"
+#include "runtime/device/cards.h"
 #include "runtime/device/cubin.h"
 
 #include <stdlib.h>
-
-/* Single precision without tensor cores, with them in tf32 and bf16 (dense, added up in single precision), and memory, as
- * the makers say. */
-typedef struct Card {
-    const char *name;
-    double flops, tf32, bf16, bytes; /* per second */
-} Card;
-static const Card cards[] = {
-    {"h100", 66.9e12, 494.7e12, 989.4e12, 3350e9},  {"h200", 66.9e12, 494.7e12, 989.4e12, 4800e9},
-    {"a100", 19.5e12, 156e12, 312e12, 2039e9},      {"l4", 30.3e12, 60e12, 121e12, 300e9},
-    {"t4", 8.1e12, 8.1e12, 8.1e12, 320e9},          {"rtx3090", 35.6e12, 35.6e12, 71e12, 936e9},
-    {"rtx4090", 82.6e12, 82.6e12, 165.2e12, 1008e9}};
-enum { CARD_COUNT = sizeof cards / sizeof cards[0] };
 
 typedef struct KernelLine {
     int kernel;
@@ -28,19 +16,6 @@ typedef struct KernelLine {
     CubinKernel found;
     double seconds; /* of all calls */
 } KernelLine;
-
-static const Card *find_card(const char *name, Error *error) {
-    const char *names[CARD_COUNT];
-    for (int i = 0; i < CARD_COUNT; i++) {
-        names[i] = cards[i].name;
-        if (str_equal(cards[i].name, name))
-            return &cards[i];
-    }
-    const char *near = diag_suggest(name, names, CARD_COUNT);
-    error_set(error, ERROR_INPUT, "--card %s is not known%s%s%s; known are h100, h200, a100, l4, t4, rtx3090, rtx4090",
-              name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-    return NULL;
-}
 
 static void count_steps(const Plan *plan, const PlanStage *stages, int count, KernelLine *lines) {
     for (int i = 0; i < count; i++) {
@@ -54,17 +29,6 @@ static void count_steps(const Plan *plan, const PlanStage *stages, int count, Ke
             line->threads = step->threads * outer > line->threads ? step->threads * outer : line->threads;
         }
     }
-}
-
-/* In f32 tensor cores take three products for one. */
-static double tensor_peak(const Card *card, CgPrecision precision) {
-    return precision == PRECISION_bf16 ? card->bf16 : precision == PRECISION_tf32 ? card->tf32 : card->tf32 / 3;
-}
-
-static double roofline(const Card *card, CgPrecision precision, const PlanKernel *work) {
-    double peak = work->tensor ? tensor_peak(card, precision) : card->flops;
-    double compute = (double)work->flops / peak, memory = (double)work->bytes / card->bytes;
-    return compute > memory ? compute : memory;
 }
 
 static int compare_lines(const void *a, const void *b) {
@@ -93,7 +57,7 @@ static void print_lines(const Plan *plan, const Card *card, const KernelLine *li
 }
 
 static bool list(const Emission *o, Error *error) {
-    const Card *card = find_card(o->line->card ? o->line->card : "h100", error);
+    const Card *card = card_find(o->line->card ? o->line->card : "h100", error);
     SourceFile *file = card ? source_read(o->arena, o->input, error) : NULL;
     size_t available = 0;
     if (!file)
@@ -112,7 +76,7 @@ static bool list(const Emission *o, Error *error) {
     }
     for (int i = 0; i < plan->kernel_count; i++) {
         lines[i].kernel = i;
-        lines[i].seconds = (double)lines[i].calls * roofline(card, plan->precision, &plan->kernels[i]);
+        lines[i].seconds = (double)lines[i].calls * card_roofline(card, plan->precision, &plan->kernels[i]);
         if (!cubin_kernel(file->text, file->size, plan->kernels[i].name, &lines[i].found))
             return error_set(error, ERROR_INPUT, "%s: the kernel %s of its plan is not there", o->input,
                              plan->kernels[i].name);

@@ -26,9 +26,8 @@ static void print_text(const Options *o, const CostTable *t) {
     for (int i = 0; i < t->count; i++)
         width = (int)strlen(t->items[i].name) > width ? (int)strlen(t->items[i].name) : width;
     printf("%s: ms of inference, batch %lld, %s, %s\n%-*s  %-14s %-14s %6s %6s %9s %9s %10s\n", t->options.path,
-           (long long)t->options.batch, t->options.device ? t->options.device : "cpu",
-           cg_precision_name(t->options.precision), width, "operation", "of", "gives", "edges", "calls", "ms", "MB",
-           "M mult-adds");
+           (long long)t->options.batch, cost_device(o->arena, t), cg_precision_name(t->options.precision), width,
+           "operation", "of", "gives", "edges", "calls", "ms", "MB", "M mult-adds");
     for (int i = 0; i < t->count; i++) {
         const CostItem *item = &t->items[i];
         printf("%-*s  %-14s %-14s %6d %6d %9.4f %9.3f %10.3f\n", width, item->name, size_of(o->arena, input_of(item)),
@@ -38,20 +37,23 @@ static void print_text(const Options *o, const CostTable *t) {
     printf("%-*s  %50s %9.4f\n%-*s  %50s %9.4f\n", width, "the rest", "", t->rest * milli, width,
            t->whole > 0 ? "the sum" : "the sum, all candidates of each edge", "", t->sum * milli);
     if (t->whole > 0)
-        printf("%-*s  %50s %9.4f\n", width, "the whole, measured", "", t->whole * milli);
+        printf("%-*s  %50s %9.4f\n", width, t->card ? "the whole" : "the whole, measured", "", t->whole * milli);
 }
 
 bool run_cost(const Options *o, Error *error) {
     BenchOptions bench = {(int)o->warm_up, (int)o->repeats, 0.1, o->cpu_time};
     RtProgramOptions program = options_program(o);
     CostTable table;
+    const Card *card = o->card ? card_find(o->card, error) : NULL;
+    if (o->card && !card)
+        return false;
     program.batch = o->batch ? o->batch : 1;
     if (!program.path)
         return error_set(error, ERROR_INPUT, "cost needs a text, for example  ndarts-run cost specs/noisy_darts_a.nd");
     if (rt_is_module_file(program.path))
         return error_set(error, ERROR_INPUT, "%s is compiled in one piece; cost takes its operations from a text",
                          program.path);
-    if (!options_recipe(o, &program.recipe, error) || !cost_measure(o->arena, &program, &bench, &table, error))
+    if (!options_recipe(o, &program.recipe, error) || !cost_measure(o->arena, &program, &bench, card, &table, error))
         return false;
     if (o->json)
         puts(cost_table_text(o->arena, &table));

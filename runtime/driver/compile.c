@@ -107,9 +107,10 @@ static CgOutput *generate(Compilation *c, Error *error) {
     return compilation_generate(c);
 }
 
-const CgOutput *rt_text_generate(Arena *arena, const RtProgramOptions *o, CgOptions *cg, Error *error) {
+const CgOutput *rt_text_generate(Arena *arena, const RtProgramOptions *o, const CgTarget *target, CgOptions *cg,
+                                 Error *error) {
     Compilation c = {.arena = arena, .options = o};
-    const CgOutput *output = load(&c, error) && choose(&c, &cg_target_c, error) ? generate(&c, error) : NULL;
+    const CgOutput *output = load(&c, error) && choose(&c, target, error) ? generate(&c, error) : NULL;
     *cg = c.cg;
     return output;
 }

@@ -9,6 +9,7 @@
 #include "ir/stats.h"
 #include "runtime/device/cache.h"
 #include "runtime/device/cache_entry.h"
+#include "runtime/device/fit.h"
 #include "runtime/device/machine.h"
 #include "runtime/device/tiles.h"
 #include "runtime/driver/cost_attach.h"
@@ -141,10 +142,23 @@ static bool measure_rounds(const Cost *c, const RtProgramOptions *options, doubl
     return ok;
 }
 
+static bool estimate(const Cost *c, const RtProgramOptions *options, double *seconds, int64_t *memory, Error *error) {
+    Arena *arena = arena_create();
+    CgOptions cg;
+    const CgOutput *output = rt_text_generate(arena, options, &cg_target_cuda, &cg, error);
+    if (output) {
+        const RtMemory needed = rt_plan_memory(output->plan, 1);
+        *seconds = card_estimate(c->table->card, output->plan, &output->plan->graphs[0]);
+        *memory = rt_memory_total(&needed);
+    }
+    arena_destroy(arena);
+    return output != NULL;
+}
+
 /* text: IR. Seconds of a pass, and the bytes of its program. */
 static bool measure(const Cost *c, const char *what, const Str *text, double *seconds, int64_t *memory, Error *error) {
-    const char *name = name_of_measurement(c, text);
-    if (recall(c, name, seconds, memory))
+    const char *name = c->table->card ? NULL : name_of_measurement(c, text);
+    if (name && recall(c, name, seconds, memory))
         return true;
     RtProgramOptions options = c->table->options;
     options.path = arena_printf(c->arena, "%s, %s", options.path, what);
@@ -152,6 +166,8 @@ static bool measure(const Cost *c, const char *what, const Str *text, double *se
     options.sets = NULL;
     options.set_count = 0;
     options.recipe = NULL;
+    if (!name)
+        return estimate(c, &options, seconds, memory, error);
     bool ok = measure_rounds(c, &options, seconds, memory, error);
     const double kept[2] = {*seconds, (double)*memory};
     if (ok)
@@ -193,11 +209,17 @@ static bool measure_rest(Cost *c, IrGraph *forward, Error *error) {
     return true;
 }
 
-bool cost_measure(Arena *arena, const RtProgramOptions *options, const BenchOptions *bench, CostTable *table,
-                  Error *error) {
+const char *cost_device(Arena *arena, const CostTable *t) {
+    return t->card             ? arena_printf(arena, "%s, estimated", t->card->name)
+           : t->options.device ? t->options.device
+                               : "cpu";
+}
+
+bool cost_measure(Arena *arena, const RtProgramOptions *options, const BenchOptions *bench, const Card *card,
+                  CostTable *table, Error *error) {
     static const GraphKind infer[] = {GRAPH_infer};
     Cost c = {.arena = arena, .bench = bench, .table = table, .known = str_map_create(arena)};
-    *table = (CostTable){.options = *options};
+    *table = (CostTable){.options = *options, .card = card};
     c.module = rt_text_load_options(arena, options, error);
     IrGraph *forward = c.module ? ir_graph_find(c.module, "forward") : NULL;
     if (c.module && !forward)

@@ -11,6 +11,7 @@
 Str cost_text(Arena *arena, IrGraph *graph) {
     IrModule part = ir_module_part(graph);
     part.setting_count = part.param_count = 0;
+    part.name = "cost"; /* whatever file it is in */
     Str out = str_create(arena);
     ir_print_module(&part, &out);
     return out;

@@ -39,7 +39,7 @@ const char *cost_table_text(Arena *arena, const CostTable *t) {
     json_t *json = json_pack("{s:i}", "version", 1);
     json_add(json, "text", json_text(o->path));
     json_add(json, "processor", json_text(processor));
-    json_add(json, "device", json_text(o->device ? o->device : "cpu"));
+    json_add(json, "device", json_text(cost_device(arena, t)));
     json_add(json, "precision", json_text(cg_precision_name(o->precision)));
     json_add(json, "batch", json_integer((json_int_t)o->batch));
     json_add(json, "threads", json_integer(o->threads ? o->threads : machine_core_count()));

@@ -44,7 +44,7 @@ static bool find_loops(Tune *t, Error *error) {
     if (!t->tiles.path)
         return error_set(error, ERROR_INPUT, "no place for the table: set XDG_CONFIG_HOME, or give --tune FILE");
     o.tune = NULL;
-    const CgOutput *output = rt_text_generate(t->arena, &o, &t->cg, error);
+    const CgOutput *output = rt_text_generate(t->arena, &o, &cg_target_c, &t->cg, error);
     if (!output)
         return false;
     t->loops = output->loops;

@@ -75,8 +75,9 @@ typedef struct RtProgramOptions {
 IrModule *rt_text_load(Arena *arena, const char *path, const char *const *sets, int set_count, Error *error);
 /* The same, by the options path, prefer, recipe and sets. */
 IrModule *rt_text_load_options(Arena *arena, const RtProgramOptions *options, Error *error);
-/* The C source that rt_program_open would compile, and the options it was made with. */
-const CgOutput *rt_text_generate(Arena *arena, const RtProgramOptions *options, CgOptions *cg, Error *error);
+/* The source that rt_program_open would compile for a device of this target, and the options it was made with. */
+const CgOutput *rt_text_generate(Arena *arena, const RtProgramOptions *options, const CgTarget *target, CgOptions *cg,
+                                 Error *error);
 /* Compiles (or finds in the cache) and loads; parameters have their initial values. Mistakes in the text are printed to
  * stderr as they are found, error then says ERROR_INPUT and how many there were. NULL on failure. */
 RtProgram *rt_program_open(const RtProgramOptions *options, Error *error);

@@ -19,7 +19,7 @@ static const char *measure(Search *s, Error *error) {
     options.batch = l->settings.latency.batch;
     options.memory_budget = 0;
     fprintf(diag_notes(), "measuring what the candidates cost\n");
-    return cost_measure(l->arena, &options, &bench, &table, error) ? cost_table_text(l->arena, &table) : NULL;
+    return cost_measure(l->arena, &options, &bench, NULL, &table, error) ? cost_table_text(l->arena, &table) : NULL;
 }
 
 static const char *read(Search *s, const char *path, Error *error) {

@@ -75,7 +75,29 @@ def test_cache_is_lost():
     expect(cost('net.nd')['whole_ms'] > 0, 'a damaged measurement')
 
 
+def test_card():
+    """An estimate for a GPU: nothing is compiled, and what has more memory bandwidth and arithmetic is faster."""
+    write('net.nd', NET)
+    write('search.nd', SEARCH)
+    kept = lambda: set(glob.glob(os.path.join(os.environ['XDG_CACHE_HOME'], 'ndarts', '*')))
+    before = kept()
+    tables = {card: cost('net.nd', '--card', card, '--batch=256') for card in ('h100', 'h200', 't4')}
+    expect(tables['h100']['device'] == 'h100, estimated' and tables['h100']['whole_ms'] > 0, tables['h100'])
+    expect(tables['h200']['sum_ms'] < tables['h100']['sum_ms'] < tables['t4']['sum_ms'], tables)
+    expect(tables['t4']['items'][0]['bytes'] > 0, tables['t4'])
+    smaller, t4 = cost('net.nd', '--card', 't4', '--batch=1'), tables['t4']
+    expect(all(few['ms'] <= many['ms'] for few, many in zip(smaller['items'], t4['items'])), (smaller, t4))
+    expect(kept() == before, 'the cache has grown')
+    said = run(RUN, 'cost', 'net.nd', '--card=l4')[0]
+    expect('l4, estimated' in said and 'measured' not in said, said)
+    with open('l4.json', 'w') as file:
+        json.dump(cost('search.nd', '--card=l4'), file)
+    write('target.nd', SEARCH.replace('batch 4', 'batch 4  objective latency(target = 0.1)'))
+    run(RUN, 'search', 'target.nd', '--cost', 'l4.json', '--out', 'target', '--threads=1', says='latency')
+
+
 def test_mistakes():
+    run(RUN, 'cost', 'net.nd', '--card=h101', code=1, says="did you mean 'h100'?")
     run(RUN, 'cost', code=1, says='cost needs a text')
     run(RUN, 'cost', 'net.so', code=1, says='compiled in one piece')
     run(RUN, 'cost', 'missing.nd', code=1, says='missing.nd')
@@ -85,4 +107,4 @@ def test_mistakes():
 
 if __name__ == '__main__':
     os.environ['XDG_CACHE_HOME'] = os.path.join(os.environ['XDG_CACHE_HOME'], 'cost')
-    sys.exit(main([test_network, test_supernet, test_tiles, test_cache_is_lost, test_mistakes]))
+    sys.exit(main([test_network, test_supernet, test_tiles, test_cache_is_lost, test_card, test_mistakes]))
