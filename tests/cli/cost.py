@@ -107,4 +107,6 @@ def test_mistakes():
 
 if __name__ == '__main__':
     os.environ['XDG_CACHE_HOME'] = os.path.join(os.environ['XDG_CACHE_HOME'], 'cost')
+    for old in glob.glob(os.path.join(os.environ['XDG_CACHE_HOME'], 'ndarts', '*.cost')):
+        os.remove(old)  # of an earlier run of these tests
     sys.exit(main([test_network, test_supernet, test_tiles, test_cache_is_lost, test_card, test_mistakes]))
