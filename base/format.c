@@ -17,7 +17,7 @@ static size_t conversion_length(const char *text) {
     case 'z':
         return text[1] == 'u' ? 2 : 0;
     case 'l':
-        return text[1] == 'l' && text[2] == 'd' ? 3 : 0;
+        return text[1] == 'd' ? 2 : text[1] == 'l' && text[2] == 'd' ? 3 : 0;
     case '.':
         return text[1] == '*' && text[2] == 's' ? 3 : 0;
     default:
@@ -80,7 +80,7 @@ static void write_conversion(Writer *w, const char *conversion, va_list *args) {
         write_integer(w, va_arg(*args, int));
         break;
     case 'l':
-        write_integer(w, va_arg(*args, long long));
+        write_integer(w, conversion[1] == 'd' ? va_arg(*args, long) : va_arg(*args, long long));
         break;
     case 'z':
         write_natural(w, va_arg(*args, size_t), false);

@@ -194,13 +194,13 @@ static bool start_next(CompilerJob *job, Error *error) {
                            : job_start(job, error);
 }
 
-/* Runs all, so many at a time; the first failure is reported after all that were started have ended. */
-static bool run_jobs(CompilerJob *jobs, int count, int most, const char *what, Error *error) {
-    int started = 0, ended = 0;
+/* Runs all, at most one per core at a time; the first failure is reported after all that were started have ended. */
+static bool run_jobs(CompilerJob *jobs, int count, const char *what, Error *error) {
+    int cores = machine_core_count(), started = 0, ended = 0;
     bool ok = true;
-    most = most < MOST_AT_ONCE ? most : MOST_AT_ONCE;
+    cores = cores < MOST_AT_ONCE ? cores : MOST_AT_ONCE;
     while (ended < count) {
-        while (ok && started < count && started - ended < most && (ok = start_next(&jobs[started], error)))
+        while (ok && started < count && started - ended < cores && (ok = start_next(&jobs[started], error)))
             started++;
         if (ended == started)
             break;
@@ -283,7 +283,7 @@ bool rt_compile_units(const RtCompiling *c, int count, const char *const *units,
         jobs[i].environment = environment;
         jobs[i].messages = unit_path(c, i, "txt");
     }
-    return run_jobs(jobs, count, machine_core_count(), "cannot compile", error);
+    return run_jobs(jobs, count, "cannot compile", error);
 }
 
 bool rt_link_objects(const RtCompiling *c, int count, const char *const *objects, const char **module, Error *error) {
@@ -298,7 +298,7 @@ bool rt_link_objects(const RtCompiling *c, int count, const char *const *objects
     CompilerJob job = {.argv = make_command(c, count + 5, arguments),
                        .environment = compiler_environment(c),
                        .messages = unit_path(c, 0, "txt")};
-    return run_jobs(&job, 1, 1, "cannot link", error) &&
+    return run_jobs(&job, 1, "cannot link", error) &&
            (access(*module, F_OK) == 0 ||
             error_set(error, ERROR_MACHINE,
                       "the C compiler '%s' made no module; do CC and NDARTS_CFLAGS tell it to do "

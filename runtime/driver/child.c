@@ -1,5 +1,6 @@
 /* child.c: runs work in a forked process. Its Error comes back through a pipe, after a message without one if it goes on
- * for a while; one that ended without sending it crashed. The copy has only the thread that forked, so the work must not use the pools of threads of before. */
+ * for a while; one that ended without sending it crashed. The copy has only the thread that forked, so the work must not
+ * use the pools of threads of before. */
 #include "runtime/driver/child.h"
 
 #include <errno.h>
