@@ -52,6 +52,12 @@ void str_addf(Str *s, const char *format, ...) {
     va_end(args);
 }
 
+const char *str_hash(const Str *s) {
+    char *digest = arena_alloc(s->arena, 65);
+    hash_sha256_hex(s->data, s->length, digest);
+    return digest;
+}
+
 /* A decimal of at most 15 digits survives %.15g unchanged, so fewer need not be tried, but for the subnormals, which
  * have less than 15 digits to tell apart. */
 static void print_shortest(char text[40], double value) {

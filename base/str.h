@@ -18,6 +18,8 @@ Str str_create(Arena *arena);
 void str_add(Str *s, const char *text);
 void str_add_bytes(Str *s, const char *bytes, size_t count);
 void str_addf(Str *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* SHA-256 of the text as 64 hexadecimal digits, in its arena: the name of a cache entry. */
+const char *str_hash(const Str *s);
 /* The shortest decimal that reads back to the same double; always with '.', 'e', "inf" or "nan" so it reads as a float.
  */
 void str_add_double(Str *s, double value);

@@ -1,6 +1,6 @@
 /* pipeline.c: the passes in order: chosen, run, checked, printed, timed; and the step graphs that are made with them.
- * Every pass that changes something is followed by the verifier. A pass that needs primitive operations is not run on a graph that still has
- * others: the user who left expand out is told so. */
+ * Every pass that changes something is followed by the verifier. A pass that needs primitive operations is not run on a
+ * graph that still has others: the user who left expand out is told so. */
 #include "base/saturate.h"
 #include "passes/expand.h"
 #include "passes/plan_memory.h"

@@ -1,7 +1,6 @@
 /* ndartsc_emit.c: the forms of a text, one after the other: tree, IR, step graphs, stages, plan, source, module. */
 #include "tools/ndartsc.h"
 
-#include "base/hash.h"
 #include "base/installed.h"
 #include "base/str.h"
 #include "base/tensor_file.h"
@@ -261,9 +260,7 @@ static const char *cubin_key(EmitJob *job, const EmbeddedWeights *weights) {
     for (int i = 0; i < job->text.kind_count; i++)
         str_addf(&s, "graph %s\n", graph_kind_name(job->text.kinds[i]));
     ir_print_module(job->text.module, &s);
-    char *name = arena_alloc(o->arena, 65 + sizeof ".cubin");
-    hash_sha256_hex(s.data, s.length, name);
-    return strcat(name, ".cubin");
+    return arena_printf(o->arena, "%s.cubin", str_hash(&s));
 }
 
 /* The weights, if any, are filled in by who writes the file. */

@@ -49,14 +49,10 @@ const char *rt_cache_key(Arena *arena, const CgOutput *output, const char *optio
         str_addf(&all, "unit %d\n", i);
         add_code(&all, output->units[i]);
     }
-    char *key = arena_alloc(arena, 65);
-    hash_sha256_hex(all.data, all.length, key);
-    return key;
+    return str_hash(&all);
 }
 
 /* ---- modules ---- */
-
-enum { KEY = 64 };
 
 typedef struct EntrySource {
     const RtCompiler *compiler;
@@ -106,10 +102,9 @@ bool rt_cache_fill(const RtCompiler *compiler, const CgOutput *output, const cha
 }
 
 static const char *draft_key(Arena *arena, const char *key) {
-    char *digest = arena_alloc(arena, KEY + 1);
-    const char *text = arena_printf(arena, "draft %s", key);
-    hash_sha256_hex(text, strlen(text), digest);
-    return digest;
+    Str text = str_create(arena);
+    str_addf(&text, "draft %s", key);
+    return str_hash(&text);
 }
 
 RtModule *rt_cache_find_draft(const char *key) {
@@ -146,6 +141,7 @@ RtModule *rt_cache_load(const RtCompiler *compiler, const CgOutput *output, cons
 
 /* ---- texts ---- */
 
+enum { KEY = 64 };
 void rt_cache_add_own_hash(Str *s) {
     char digest[65] = "";
     Error ignored = {ERROR_NONE, ""};

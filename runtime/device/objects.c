@@ -9,7 +9,6 @@
  * neighbour that was lost): functions are weak, so the linker takes the first, and what nobody needs is left out. */
 #include "runtime/device/objects.h"
 
-#include "base/hash.h"
 #include "base/scan.h"
 #include "base/str.h"
 #include "runtime/device/cache_entry.h"
@@ -67,18 +66,12 @@ static const char *with_symbols(Objects *o, const StrMap *known, Function *f, co
     return out.data;
 }
 
-static const char *hash_of(Arena *arena, const Str *s) {
-    char *digest = arena_alloc(arena, KEY + 1);
-    hash_sha256_hex(s->data, s->length, digest);
-    return digest;
-}
-
 static void name_functions(Objects *o) {
     const CgDefinitions *d = o->definitions;
     StrMap known = str_map_create(o->arena);
     Str common = str_create(o->arena);
     str_addf(&common, "object 1\n%s\n%s\n%s", o->work->options, o->work->compiler->version, d->prelude);
-    o->base = hash_of(o->arena, &common);
+    o->base = str_hash(&common);
     o->functions = ARENA_ARRAY(o->arena, Function, d->count + 1);
     for (int i = 0; i < d->count; i++) {
         Function *f = &o->functions[i];
@@ -87,7 +80,7 @@ static void name_functions(Objects *o) {
         f->head = arena_strndup(o->arena, f->text, (size_t)(strstr(f->text, "\n{") - f->text));
         Str all = str_create(o->arena);
         str_addf(&all, "%s\n%s", o->base, f->text);
-        f->symbol = arena_printf(o->arena, "%s%.*s", symbol_start, SYMBOL_DIGITS, hash_of(o->arena, &all));
+        f->symbol = arena_printf(o->arena, "%s%.*s", symbol_start, SYMBOL_DIGITS, str_hash(&all));
         str_map_set(&known, f->name, f);
     }
 }
@@ -243,7 +236,7 @@ static void keep_objects(const Objects *o, const char *const *paths) {
     for (int i = 1; i < o->unit_count; i++) {
         Str all = str_create(arena);
         str_addf(&all, "%s%s", o->base, o->units[i]->data);
-        keys[i] = hash_of(arena, &all);
+        keys[i] = str_hash(&all);
         if (!rt_cache_adopt(arena, paths[i], object_name(arena, keys[i]), &ignored))
             return;
     }

@@ -115,21 +115,11 @@ static bool start(RtChild *child, RtChildWork *work, void *data, bool ahead) {
     return process > 0;
 }
 
-bool child_run(RtChildWork *work, void *data, Error *error) {
-    RtChild child;
-    if (!start(&child, work, data, false))
-        return work(data, error);
-    Message m = receive(&child);
-    close(child.pipe);
-    return m.error.kind == ERROR_NONE || error_set(error, m.error.kind, "%s", m.error.message);
-}
-
-/* ---- work that goes on ---- */
-
-bool child_run_ahead(RtChildWork *work, void *data, RtChild **later, Error *error) {
-    *later = NULL;
+bool child_run(RtChildWork *work, void *data, RtChild **later, Error *error) {
+    if (later)
+        *later = NULL;
     RtChild *child = calloc(1, sizeof *child);
-    if (!child || !start(child, work, data, true)) {
+    if (!child || !start(child, work, data, later != NULL)) {
         free(child);
         return work(data, error);
     }
@@ -140,6 +130,8 @@ bool child_run_ahead(RtChildWork *work, void *data, RtChild **later, Error *erro
         child_end(child);
     return m.error.kind == ERROR_NONE || error_set(error, m.error.kind, "%s", m.error.message);
 }
+
+/* ---- work that goes on ---- */
 
 bool child_can_hand_over(void) {
     return parent_pipe >= 0;

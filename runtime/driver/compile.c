@@ -4,7 +4,6 @@
  * their own: it leaves the module in the cache and its memory goes back to the system. */
 #include "runtime/driver/compile.h"
 
-#include "base/hash.h"
 #include "base/str.h"
 #include "ir/settings.h"
 #include "runtime/device/cache.h"
@@ -82,9 +81,7 @@ static const char *text_key(const RtProgram *p, const Compilation *c, Error *err
     rt_cache_add_own_hash(&s);
     add_options(&s, c->options, &c->cg, &c->tiles);
     ir_print_module(c->module, &s);
-    char *key = arena_alloc(c->arena, 65);
-    hash_sha256_hex(s.data, s.length, key);
-    return key;
+    return str_hash(&s);
 }
 
 /* Modules of so few images, that only infer, are made to share an image among threads. */
@@ -151,8 +148,7 @@ static bool make_in_child(Making *m, Error *error) {
     RtProgram *p = m->program;
     bool at_once = m->text.options->at_once;
     p->module = at_once ? p->backend->find_draft(p->device, m->key, p->arena) : NULL;
-    bool ok = at_once ? child_run_ahead(fill_cache, m, &p->later, error) : child_run(fill_cache, m, error);
-    if (!ok) {
+    if (!child_run(fill_cache, m, at_once ? &p->later : NULL, error)) {
         rt_cache_prune(0); /* what it had begun, if it was killed */
         return false;
     }
@@ -220,7 +216,7 @@ static bool take_identity(RtProgram *p, const RtProgramOptions *o, Error *error)
     Making m = {.program = p, .text = {.arena = arena_create(), .options = &one}};
     bool ok = read_text(&m, error);
     if (ok && !recall_identity(&m))
-        ok = child_run(remember, &m, error) &&
+        ok = child_run(remember, &m, NULL, error) &&
              (recall_identity(&m) ||
               error_set(error, ERROR_MACHINE, "the cache of modules forgets at once what is put into it"));
     arena_destroy(m.text.arena);

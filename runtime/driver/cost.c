@@ -109,7 +109,7 @@ static const char *name_of_measurement(const Cost *c, const Str *text) {
              cg_precision_name(o->precision));
     str_add(&all, c->tiles);
     str_add(&all, text->data);
-    return arena_printf(c->arena, "%s.cost", cost_hash(c->arena, &all));
+    return arena_printf(c->arena, "%s.cost", str_hash(&all));
 }
 
 static bool recall(const Cost *c, const char *name, double *seconds, int64_t *memory) {
@@ -157,17 +157,17 @@ static bool estimate(const Cost *c, const RtProgramOptions *options, double *sec
 
 /* text: IR. Seconds of a pass, and the bytes of its program. */
 static bool measure(const Cost *c, const char *what, const Str *text, double *seconds, int64_t *memory, Error *error) {
-    const char *name = c->table->card ? NULL : name_of_measurement(c, text);
-    if (name && recall(c, name, seconds, memory))
-        return true;
     RtProgramOptions options = c->table->options;
     options.path = arena_printf(c->arena, "%s, %s", options.path, what);
     options.text = text->data;
     options.sets = NULL;
     options.set_count = 0;
     options.recipe = NULL;
-    if (!name)
+    if (c->table->card)
         return estimate(c, &options, seconds, memory, error);
+    const char *name = name_of_measurement(c, text);
+    if (recall(c, name, seconds, memory))
+        return true;
     bool ok = measure_rounds(c, &options, seconds, memory, error);
     const double kept[2] = {*seconds, (double)*memory};
     if (ok)

@@ -1,7 +1,6 @@
 /* cost_attach.c: what a function of a text computes, as a hash; and a table of costs put into the graph that a search is made of. */
 #include "runtime/driver/cost_attach.h"
 
-#include "base/hash.h"
 #include "base/json.h"
 
 #include <math.h>
@@ -17,15 +16,9 @@ Str cost_text(Arena *arena, IrGraph *graph) {
     return out;
 }
 
-const char *cost_hash(Arena *arena, const Str *text) {
-    char *key = arena_alloc(arena, 65);
-    hash_sha256_hex(text->data, text->length, key);
-    return key;
-}
-
 const char *cost_key(Arena *arena, IrGraph *function) {
     Str text = cost_text(arena, function);
-    return cost_hash(arena, &text);
+    return str_hash(&text);
 }
 
 /* ---- the table ---- */

@@ -7,7 +7,6 @@
 
 /* The graph behind all that it calls, as printed IR. */
 Str cost_text(Arena *arena, IrGraph *graph);
-const char *cost_hash(Arena *arena, const Str *text);
 /* What a function of a text computes, as CostItem.key. */
 const char *cost_key(Arena *arena, IrGraph *function);
 /* Gives mixed operations the nanoseconds of their candidates, and the setting search.objective.latency.fixed what else there is, from a table

@@ -61,13 +61,9 @@ def search(cache, out, until, drafts='on'):
     return said
 
 
-def metrics(out):
-    return [{key: value for key, value in line.items() if 'second' not in key} for line in lines_of(out, 'metrics.jsonl')]
-
-
 def expect_same_epochs(first, second):
-    for lines in (metrics, lambda out: lines_of(out, 'alphas.jsonl')):
-        one, other = lines(first), lines(second)
+    for name in ('metrics.jsonl', 'alphas.jsonl'):
+        one, other = lines_of(first, name), lines_of(second, name)
         count = min(len(one), len(other))
         expect(count > 1 and one[:count] == other[:count], f'{first} and {second} differ')
 

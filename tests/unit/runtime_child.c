@@ -32,7 +32,7 @@ static void test_memory_is_its_own(void **state) {
     Error error = {0};
     int changed = 0;
     long before = resident_kilobytes();
-    assert_true(child_run(fill_memory, &changed, &error));
+    assert_true(child_run(fill_memory, &changed, NULL, &error));
     assert_int_equal(error.kind, ERROR_NONE);
     assert_int_equal(changed, 0);
     assert_true(resident_kilobytes() - before < LARGE / 1024 / 4);
@@ -45,7 +45,7 @@ static bool find_mistake(void *data, Error *error) {
 static void test_errors_come_back(void **state) {
     (void)state;
     Error error = {0};
-    assert_false(child_run(find_mistake, "elephant", &error));
+    assert_false(child_run(find_mistake, "elephant", NULL, &error));
     assert_int_equal(error.kind, ERROR_INPUT);
     assert_string_equal(error.message, "there is no elephant");
 }
@@ -64,11 +64,11 @@ static bool leave(void *data, Error *error) {
 static void test_crashes(void **state) {
     (void)state;
     Error error = {0};
-    assert_false(child_run(crash, NULL, &error));
+    assert_false(child_run(crash, NULL, NULL, &error));
     assert_int_equal(error.kind, ERROR_MACHINE);
     assert_string_equal(error.message, "the process that compiles was killed by signal 9");
     error = (Error){0};
-    assert_false(child_run(leave, NULL, &error));
+    assert_false(child_run(leave, NULL, NULL, &error));
     assert_string_equal(error.message, "the process that compiles ended with status 7");
 }
 
