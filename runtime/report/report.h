@@ -35,13 +35,15 @@ typedef struct ReportRun {
 typedef struct ReportSeries {
     const char *title;
     int count;
-    const double *y;    /* at 1, 2, ...: epochs */
+    const double *y;
+    const double *x;    /* NULL: 1, 2, ...: epochs */
     const char *colour; /* "#rrggbb"; NULL: the next of the usual ones */
 } ReportSeries;
 
 typedef struct ReportPlot {
     const char *title;
-    bool from_zero; /* the y axis begins there */
+    const char *x_title; /* of what the series' x are; NULL: of epochs */
+    bool from_zero;      /* the y axis begins there */
     int series_count;
     ReportSeries *series;
     bool whole;         /* y counts something */
@@ -59,6 +61,8 @@ const char *report_draw_dot(Arena *arena, const char *dot);
 const char *report_expected(Arena *arena, const ReportRun *run);
 /* The curves of it, if there are any. */
 void report_add_objectives(Arena *arena, Str *s, const ReportRun *run);
+/* The accuracies of all runs against it, if there are any. */
+void report_add_trade_offs(Arena *arena, Str *s, const ReportRun *runs, int count);
 
 /* report_cost.c: what the operations of a network cost, by kind, most multiply-adds first; the last row is all.
  * None of a network that calls nothing. */

@@ -189,6 +189,7 @@ static void add_comparison(Arena *arena, Str *s, const ReportRun *runs, int coun
     }
     str_add(s, "<h2>Comparison</h2>\n");
     html_add_picture(s, report_draw(arena, plots, 2, 2, 1180, 380), "curves of all runs", "gnuplot");
+    report_add_trade_offs(arena, s, runs, count);
     if (table)
         report_add_lookups(arena, s, table, runs, count);
 }

@@ -1,4 +1,5 @@
-/* report_objectives.c: what the network of a search with objectives is expected to cost, by epoch, beside its targets. */
+/* report_objectives.c: what the network of a search with objectives is expected to cost, by epoch, beside its targets, and
+ * of several searches how accurate they are at what cost. */
 #include "runtime/loops/metrics.h"
 #include "runtime/report/html.h"
 #include "runtime/report/report.h"
@@ -47,4 +48,34 @@ void report_add_objectives(Arena *arena, Str *s, const ReportRun *run) {
     str_add(s, "<h3>Objectives</h3>\n");
     html_add_picture(s, report_draw(arena, plots, count, count, 590 * (count > 2 ? 2 : count), 270),
                      "what the network is expected to cost, over time", "gnuplot");
+}
+
+/* Where a run has gone: a point for each epoch. */
+static ReportSeries path_of(Arena *arena, const ReportRun *run, const MetricsObjective *row) {
+    ReportSeries series = report_series(arena, run->metrics, "valid_accuracy", run->name);
+    series.x = report_series(arena, run->metrics, row->key, "").y;
+    return series;
+}
+
+static ReportPlot trade_off(Arena *arena, const ReportRun *runs, int count, const MetricsObjective *row) {
+    ReportPlot plot = {.title = "accuracy against expected cost, a point for each epoch", .x_title = row->title};
+    plot.series = ARENA_ARRAY(arena, ReportSeries, count);
+    for (int i = 0; i < count; i++)
+        if (json_is_number(last_of(&runs[i], row)))
+            plot.series[plot.series_count++] = path_of(arena, &runs[i], row);
+    return plot;
+}
+
+void report_add_trade_offs(Arena *arena, Str *s, const ReportRun *runs, int count) {
+    ReportPlot plots[METRICS_OBJECTIVES];
+    int used = 0;
+    for (int i = 0; i < METRICS_OBJECTIVES; i++) {
+        ReportPlot plot = trade_off(arena, runs, count, &metrics_objectives[i]);
+        if (plot.series_count > 0)
+            plots[used++] = plot;
+    }
+    if (used)
+        html_add_picture(
+            s, report_draw(arena, plots, used, used > 2 ? 2 : used, used > 1 ? 1180 : 590, 380 * ((used + 1) / 2)),
+            "accuracy against cost", "gnuplot");
 }

@@ -12,8 +12,9 @@
 static void add_data(Str *s, int id, const ReportSeries *series) {
     str_addf(s, "$d%d << EOD\n", id);
     for (int i = 0; i < series->count; i++) {
-        if (isfinite(series->y[i]))
-            str_addf(s, "%d %.9g\n", i + 1, series->y[i]);
+        double x = series->x ? series->x[i] : i + 1;
+        if (isfinite(x) && isfinite(series->y[i]))
+            str_addf(s, "%.9g %.9g\n", x, series->y[i]);
         else
             str_addf(s, "%d NaN\n", i + 1);
     }
@@ -43,13 +44,24 @@ static const char *y_step(const ReportPlot *plot) {
     return range <= 0 ? "autofreq" : range > 0.5 ? "0.2" : range > 0.2 ? "0.1" : "0.05";
 }
 
-static void add_plot(Str *s, int first, const ReportPlot *plot) {
+static void add_x_axis(Str *s, const ReportPlot *plot) {
     int epochs = longest(plot);
-    str_addf(s, "%s\nset xtics %s\nset ytics %s\nset title ",
-             plot->series_count > 1 && !plot->no_key ? "set key" : "unset key", epochs <= 8 ? "1" : "autofreq",
+    str_add(s, "\nset xlabel ");
+    quote_gnuplot(s, plot->x_title ? plot->x_title : "epoch");
+    str_addf(s, " font ',10' offset 0,0.4\nset xtics %s\nset xrange ",
+             !plot->x_title && epochs <= 8 ? "1" : "autofreq");
+    if (plot->x_title)
+        str_add(s, "[*:*]");
+    else
+        str_addf(s, "[%g:%g]", epochs > 1 ? 1.0 : 0.5, epochs > 1 ? epochs : 1.5);
+}
+
+static void add_plot(Str *s, int first, const ReportPlot *plot) {
+    str_addf(s, "%s\nset ytics %s\nset title ", plot->series_count > 1 && !plot->no_key ? "set key" : "unset key",
              y_step(plot));
     quote_gnuplot(s, plot->title);
-    str_addf(s, "\nset xrange [%g:%g]\nset yrange ", epochs > 1 ? 1.0 : 0.5, epochs > 1 ? epochs : 1.5);
+    add_x_axis(s, plot);
+    str_add(s, "\nset yrange ");
     if (plot->top > plot->bottom)
         str_addf(s, "[%g:%g]\nplot ", plot->bottom, plot->top);
     else if (!has_points(plot)) /* gnuplot would draw none of the plots */
@@ -59,7 +71,9 @@ static void add_plot(Str *s, int first, const ReportPlot *plot) {
     for (int i = 0; i < plot->series_count; i++) {
         const ReportSeries *series = &plot->series[i];
         str_addf(s, "%s$d%d using 1:2 with %s ", i ? ", " : "", first + i,
-                 series->count > 1 ? "lines lw 2" : "points pt 7");
+                 series->count <= 1 ? "points pt 7"
+                 : series->x        ? "linespoints lw 1 pt 7 ps 0.4"
+                                    : "lines lw 2");
         if (series->colour)
             str_addf(s, "lc rgb '%s' ", series->colour);
         str_add(s, "title ");
@@ -76,8 +90,7 @@ static const char *plot_script(Arena *arena, const ReportPlot *plots, int count,
     for (int i = 0; i < (int)(sizeof(colours) / sizeof(colours[0])); i++)
         str_addf(&s, "set linetype %d lc rgb '%s'\n", i + 1, colours[i]);
     str_add(&s, "set key bmargin center horizontal samplen 1.5 width -1 font ',10'\nset border 3 lc rgb '#777777'\n"
-                "set grid lt 1 lw 0.5 lc rgb '#cccccc'\nset tics nomirror out scale 0.5 font ',10'\n"
-                "set xlabel 'epoch' font ',10' offset 0,0.4\n");
+                "set grid lt 1 lw 0.5 lc rgb '#cccccc'\nset tics nomirror out scale 0.5 font ',10'\n");
     int id = 0;
     for (int p = 0; p < count; p++)
         for (int i = 0; i < plots[p].series_count; i++)

@@ -164,7 +164,10 @@ def test_objectives():
     last = json.loads(read('priced', 'metrics.jsonl').splitlines()[-1])
     expect(f'{last["memory_mb"]:.4g} MB, {last["macs_m"]:.4g} M multiply-adds' in page.text and 'expected cost' in page.text, page.text)
     if shutil.which('gnuplot'):
-        expect('what the network is expected to cost, over time' in [picture['alt'] for picture in page.pictures], page.pictures)
+        pictures = {picture['alt']: urllib.parse.unquote(picture['src']) for picture in page.pictures}
+        expect('what the network is expected to cost, over time' in pictures, sorted(pictures))
+        against = pictures['accuracy against cost']
+        expect(all(f'>{title}<' in against for title in ('expected weights and values, MB', 'expected multiply-adds, millions')), against)
 
 
 def test_several_runs():
