@@ -304,3 +304,13 @@ SourceFile *source_read_text(Arena *arena, const char *path, size_t most, bool r
     const char *text = file_read_text(arena, path, most, regular, &size, error);
     return text ? make_source(arena, path, text, size) : NULL;
 }
+
+bool diag_unknown(Arena *arena, const char *what, const char *name, const char *const *known, int count, Error *error) {
+    return error_set(error, ERROR_INPUT, "unknown %s '%s'%s", what, name,
+                     diag_choices(arena, name, known, (size_t)count));
+}
+
+bool diag_fail(const Diag *diag, const char *path, Error *error) {
+    int mistakes = diag_count_errors(diag);
+    return error_set(error, ERROR_INPUT, "%s: %d mistake%s", path, mistakes, mistakes == 1 ? "" : "s");
+}

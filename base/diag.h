@@ -55,6 +55,10 @@ const char *diag_suggest(const char *name, const char *const *candidates, size_t
 
 /* "; did you mean 'near'?", "; known are a, b and c", or "" when there are none: behind "unknown command 'name'". */
 const char *diag_choices(Arena *arena, const char *name, const char *const *candidates, size_t count);
+/* ERROR_INPUT with all of that: "unknown command 'name'; did you mean 'near'?" False. */
+bool diag_unknown(Arena *arena, const char *what, const char *name, const char *const *known, int count, Error *error);
+/* "spec.nd: 2 mistakes", ERROR_INPUT, of those that were told one by one. False. */
+bool diag_fail(const Diag *diag, const char *path, Error *error);
 
 /* Where what is said to a person goes while it is found: stderr, unless this thread keeps it for itself. */
 extern _Thread_local FILE *diag_redirected;

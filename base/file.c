@@ -1,11 +1,9 @@
 /* file.c: reading a whole file, and atomic replacement: temporary file in the same folder, sync, rename. */
 #include "base/file.h"
 
-#include "base/tensor_file.h"
-
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -34,11 +32,35 @@ static bool fail_with_errno(Error *error, const char *what, const char *path) {
     return error_set(error, kind_of_errno(number), "cannot %s '%s': %s", what, path, strerror(number));
 }
 
+bool file_write_all(int descriptor, const void *data, size_t size) {
+    for (const char *next = data; size;) {
+        ssize_t count = write(descriptor, next, size);
+        if (count < 0 && errno != EINTR)
+            return false;
+        next += count > 0 ? count : 0;
+        size -= count > 0 ? (size_t)count : 0;
+    }
+    return true;
+}
+
+bool file_read_exactly(int descriptor, void *data, size_t size) {
+    for (char *next = data; size;) {
+        ssize_t count = read(descriptor, next, size);
+        if (count == 0 || (count < 0 && errno != EINTR))
+            return false;
+        next += count > 0 ? count : 0;
+        size -= count > 0 ? (size_t)count : 0;
+    }
+    return true;
+}
+
 /* Reads until the end, or until there are more than `most` bytes; the size asked of the system is only a first guess,
  * pipes have none. */
 static char *read_all(Arena *arena, int descriptor, size_t most, size_t *size) {
     struct stat status;
     size_t capacity = fstat(descriptor, &status) == 0 && status.st_size > 0 ? (size_t)status.st_size + 2 : 4096;
+    if (capacity - 2 > most)
+        capacity = most + 2;
     char *data = arena_alloc(arena, capacity);
     *size = 0;
     while (*size <= most) {
@@ -139,18 +161,20 @@ bool file_is_missing(const char *path) {
 
 /* ---- folders whose files are their own ---- */
 
-static char *guarded;
+static _Thread_local char guarded[PATH_MAX]; /* "": none */
 
 void file_guard_folder(const char *folder) {
     size_t length = strlen(folder);
     while (length > 1 && folder[length - 1] == '/')
         length--;
-    free(guarded);
-    guarded = strndup(folder, length);
+    if (length >= sizeof guarded) /* the system opens nothing in a folder of so long a name */
+        length = 0;
+    memcpy(guarded, folder, length);
+    guarded[length] = '\0';
 }
 
 static bool is_guarded(const char *path) {
-    size_t length = guarded ? strlen(guarded) : 0;
+    size_t length = strlen(guarded);
     return length && strncmp(path, guarded, length) == 0 && path[length] == '/';
 }
 
@@ -208,8 +232,6 @@ bool file_writer_open(FileWriter *writer, const char *path, Error *error) {
         return false;
     bool resolve = known && exists && !own && S_ISREG(status.st_mode);
     writer->target = resolve ? realpath(path, NULL) : known ? strdup(path) : NULL;
-    /* Beyond a limit on file sizes a write must fail, not end the program. */
-    signal(SIGXFSZ, SIG_IGN);
     if (!writer->target)
         return fail_write(writer, error);
     if (exists && S_ISDIR(status.st_mode)) {
@@ -227,16 +249,7 @@ bool file_writer_open(FileWriter *writer, const char *path, Error *error) {
 }
 
 bool file_writer_write(FileWriter *writer, const void *data, size_t size, Error *error) {
-    for (const char *next = data; size;) {
-        ssize_t count = write(writer->descriptor, next, size);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0)
-            return fail_write(writer, error);
-        next += count;
-        size -= (size_t)count;
-    }
-    return true;
+    return file_write_all(writer->descriptor, data, size) || fail_write(writer, error);
 }
 
 /* The rename itself survives a crash only when the folder is synced. Not every file system can, or lets us read the

@@ -1,4 +1,4 @@
-/* file.h: whole files in, whole files out, and folders for them. file_write_atomic is declared in tensor_file.h. */
+/* file.h: whole files in, whole files out, and folders for them. */
 #ifndef NDARTS_BASE_FILE_H
 #define NDARTS_BASE_FILE_H
 
@@ -15,6 +15,11 @@ char *file_read(Arena *arena, const char *path, size_t *size, Error *error);
 /* Likewise a text, of at most `most` bytes; what is longer, or endless, is ERROR_INPUT. regular: only a file or
  * standard input, not a device or a pipe, which would be waited for. */
 char *file_read_text(Arena *arena, const char *path, size_t most, bool regular, size_t *size, Error *error);
+
+/* All of it to an open file, however many calls that takes; false with errno. */
+bool file_write_all(int descriptor, const void *data, size_t size);
+/* As many bytes from one; false when it ends before, or with errno. */
+bool file_read_exactly(int descriptor, void *data, size_t size);
 
 /* Makes a folder and those above it, with the permissions of mode. NULL, or the path of the one that cannot be made;
  * errno says why. */
@@ -34,5 +39,25 @@ bool file_writer_write(FileWriter *writer, const void *data, size_t size, Error 
 typedef bool FileCheck(const char *path, const void *expected, Error *error);
 /* check looks at what was written before it takes the place of an older file, which stays otherwise. */
 bool file_writer_commit(FileWriter *writer, FileCheck *check, const void *expected, Error *error);
+
+/* True only when the system says that there is no such file. Whatever else is wrong with it (rights, a failing disk) is
+ * not that: who opens it then will be told. */
+bool file_is_missing(const char *path);
+
+/* A folder whose files are its own, such as a run's, which may come from anybody: from now on what this thread writes in
+ * it, at any depth, is not written through links there: one in the place of a file is replaced, one in the place of a folder
+ * refused. The folder's own path may be a link. */
+void file_guard_folder(const char *folder);
+/* False when a folder on the way from the guarded one to the file is a link: for what is not written by the calls here.
+ */
+bool file_check_guarded(const char *path, Error *error);
+/* Opens a file to write at its end, which is made when it is not there; -1 with an error. Other than by a FileWriter
+ * what is written appears bit by bit. */
+int file_open_append(const char *path, Error *error);
+
+/* The same for who does not open it: false, with an error, when it cannot be told. */
+bool file_find(const char *path, bool *found, Error *error);
+/* A file of these bytes, as by a FileWriter. */
+bool file_write_atomic(const char *path, const void *data, size_t size, Error *error);
 
 #endif

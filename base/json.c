@@ -1,7 +1,7 @@
 /* json.c: the few ways in which JSON is made. */
 #include "base/json.h"
 
-#include "base/tensor_file.h"
+#include "base/file.h"
 
 #include <math.h>
 #include <stdlib.h>

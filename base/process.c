@@ -6,6 +6,9 @@
  * before it begins, or a process that is killed at once would leave it alone: hence vfork and not posix_spawn. */
 #include "base/process.h"
 
+#include "base/file.h"
+#include "base/memory.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -148,6 +151,11 @@ int process_wait(Process *process) {
     return status;
 }
 
+void process_begin(void) {
+    memory_guard_json(false);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
 const char *const *process_environment(Arena *arena, const char *name, const char *value) {
     int count = 0;
     size_t length = strlen(name);
@@ -161,17 +169,6 @@ const char *const *process_environment(Arena *arena, const char *name, const cha
     *at++ = arena_printf(arena, "%s=%s", name, value);
     *at = "LC_ALL=C";
     return copy;
-}
-
-static bool write_text(int file, const char *text) {
-    for (size_t length = strlen(text); length;) {
-        ssize_t count = write(file, text, length);
-        if (count < 0 && errno != EINTR)
-            return false;
-        length -= count > 0 ? (size_t)count : 0;
-        text += count > 0 ? count : 0;
-    }
-    return true;
 }
 
 static bool read_text(int file, Str *text) {
@@ -190,8 +187,8 @@ bool process_run(const char *const *argv, const char *input, Str *output) {
     Error ignored = {ERROR_NONE, ""};
     Process process;
     ProcessFiles files = {input ? memfd_create("input", MFD_CLOEXEC) : -1, memfd_create("output", MFD_CLOEXEC), -1};
-    bool ok = files.output >= 0 &&
-              (!input || (files.input >= 0 && write_text(files.input, input) && lseek(files.input, 0, SEEK_SET) == 0));
+    bool ok = files.output >= 0 && (!input || (files.input >= 0 && file_write_all(files.input, input, strlen(input)) &&
+                                               lseek(files.input, 0, SEEK_SET) == 0));
     ok = ok && process_start(&process, argv, NULL, files, &ignored) && process_wait(&process) == 0 &&
          lseek(files.output, 0, SEEK_SET) == 0 && read_text(files.output, output);
     close_file(files.input);

@@ -18,6 +18,10 @@ typedef struct ProcessFiles {
     int input, output, errors;
 } ProcessFiles;
 
+/* What each of our programs does first; never a library: JSON has memory or the program ends, and a file that may not grow
+ * any more is a failing write, which is reported. */
+void process_begin(void);
+
 /* argv[0] is looked for in $PATH unless it has a slash; NULL ends argv. environment: of the program, NULL: this
  * process's. */
 bool process_start(Process *process, const char *const *argv, const char *const *environment, ProcessFiles files,

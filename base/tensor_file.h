@@ -51,24 +51,4 @@ bool safetensors_write(const char *path, const TensorFile *file, Error *error);
 bool npy_read(Arena *arena, const char *path, Tensor *tensor, Error *error);
 bool npy_write(const char *path, const Tensor *tensor, Error *error);
 
-/* True only when the system says that there is no such file. Whatever else is wrong with it (rights, a failing disk) is
- * not that: who opens it then will be told. */
-bool file_is_missing(const char *path);
-
-/* A folder whose files are its own, such as a run's, which may come from anybody: from now on what is written in it, at
- * any depth, is not written through links there: one in the place of a file is replaced, one in the place of a folder
- * refused. The folder's own path may be a link. */
-void file_guard_folder(const char *folder);
-/* False when a folder on the way from the guarded one to the file is a link: for what is not written by the calls here.
- */
-bool file_check_guarded(const char *path, Error *error);
-/* Opens a file to write at its end, which is made when it is not there; -1 with an error. Other than by a FileWriter
- * what is written appears bit by bit. */
-int file_open_append(const char *path, Error *error);
-
-/* The same for who does not open it: false, with an error, when it cannot be told. */
-bool file_find(const char *path, bool *found, Error *error);
-/* Writes bytes atomically, as above. */
-bool file_write_atomic(const char *path, const void *data, size_t size, Error *error);
-
 #endif

@@ -6,6 +6,7 @@
  *
  * Prints one line of JSON for each. Bytes (8e9): of the copy; less when the card has not twice as much free.
  * Launches (600): of each graph. The best of several runs counts. */
+#include "base/clock.h"
 #include "base/diag.h"
 #include "base/str.h"
 #include "runtime/device/cuda_capture.h"
@@ -35,10 +36,10 @@ static bool copy_once(const Card *c, void *to, const void *from, size_t bytes) {
 static bool time_copy(const Card *c, void *to, const void *from, size_t bytes, Error *error) {
     double best = 1e9;
     for (int i = 0; i < TIMES; i++) {
-        double begin = profile_clock();
+        double begin = clock_now();
         if (!copy_once(c, to, from, bytes))
             return error_set(error, ERROR_MACHINE, "copying %zu bytes on the GPU failed", bytes);
-        double seconds = profile_clock() - begin;
+        double seconds = clock_now() - begin;
         best = seconds < best ? seconds : best;
     }
     printf("{\"measure\": \"copy\", \"gb\": %.3f, \"ms\": %.4f, \"gb_per_s\": %.1f}\n", 1e-9 * (double)bytes,
@@ -108,10 +109,10 @@ typedef bool Put(const Card *c, int width, Error *error);
 static double time_graph(const Card *c, void *graph) {
     double best = -1;
     for (int i = 0; i <= TIMES; i++) { /* the first brings the graph to the GPU */
-        double begin = profile_clock();
+        double begin = clock_now();
         if (c->api.GraphLaunch(graph, c->stream) != CUDA_SUCCESS || c->api.StreamSynchronize(c->stream) != CUDA_SUCCESS)
             return -1;
-        double seconds = profile_clock() - begin;
+        double seconds = clock_now() - begin;
         best = i == 1 || seconds < best ? seconds : best;
     }
     return best;

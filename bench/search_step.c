@@ -7,6 +7,7 @@
  * Prints the time of the best and the median step, the time of each half, GFLOP/s of useful work (recomputation not counted: the
  * multiply-adds of the forward pass, times 2 for flops, times 2 for the alphas' half (forward, gradient of the data) and 3 for the weights'; of a search
  * of second order the alphas' half is two passes of each kind), the share of the peak, and the memory of the process. */
+#include "base/clock.h"
 #include "base/diag.h"
 #include "runtime/device/machine.h"
 #include "runtime/driver/runtime.h"
@@ -16,17 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 enum { MAX_SETS = 32, MAX_STEPS = 1000 };
 
 static clockid_t clock_used = CLOCK_MONOTONIC;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(clock_used, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- the step ---- */
 typedef struct Bench {
@@ -57,14 +51,14 @@ static void make_inputs(Bench *b) {
 static double run_half(Bench *b, GraphKind kind, int64_t taken, Error *error) {
     const RtPosition at = {
         .epochs = 1, .step = taken, .steps = MAX_STEPS, .global_step = taken, .alphas_updates = taken};
-    double start = now();
+    double start = clock_read(clock_used);
     RtRun run = rt_step(kind, rt_program_settings(b->program), 10, &at);
     run.batch = b->batch;
     run.input_count = kind == GRAPH_search_second ? 4 : 2;
     run.inputs = b->inputs;
     if (!rt_run(b->program, &run, error))
         return -1;
-    return now() - start;
+    return clock_read(clock_used) - start;
 }
 
 static int compare_doubles(const void *a, const void *b) {
@@ -75,11 +69,11 @@ static int compare_doubles(const void *a, const void *b) {
 /* Multiply-adds of one image's forward pass, from the search space: given on the command line since the bench only times. */
 static int run(const RtProgramOptions *options, int steps, double macs) {
     Error error = {0};
-    double opened = now();
+    double opened = clock_read(clock_used);
     Bench b = {.program = rt_program_open(options, &error), .batch = options->batch, .alphas = options->kinds[0]};
     if (!b.program)
         return error_report(&error);
-    opened = now() - opened;
+    opened = clock_read(clock_used) - opened;
     make_inputs(&b);
     double alphas[MAX_STEPS], weights[MAX_STEPS], both[MAX_STEPS];
     for (int s = -2; s < steps; s++) {

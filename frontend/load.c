@@ -2,8 +2,8 @@
  * library. A file of another program becomes the text that says the same (genotype_form.h). */
 #include "frontend/load.h"
 
+#include "base/file.h"
 #include "base/file_kind.h"
-#include "base/tensor_file.h"
 
 #include <ctype.h>
 #include <limits.h>

@@ -17,10 +17,6 @@ IrCondition ir_condition_join(IrCondition a, IrCondition b) {
     return (both.cases & all) == all ? always : both;
 }
 
-bool ir_condition_equal(const IrCondition *a, const IrCondition *b) {
-    return a->choice == b->choice && a->cases == b->cases;
-}
-
 bool ir_condition_implies(const IrCondition *a, const IrCondition *b) {
     return !b->choice || (a->choice == b->choice && !(a->cases & ~b->cases));
 }

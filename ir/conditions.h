@@ -23,7 +23,6 @@ typedef struct IrCondition {
 IrCondition *ir_find_conditions(IrGraph *graph, Arena *arena);
 /* Where either holds. */
 IrCondition ir_condition_join(IrCondition a, IrCondition b);
-bool ir_condition_equal(const IrCondition *a, const IrCondition *b);
 /* Wherever a holds b does. */
 bool ir_condition_implies(const IrCondition *a, const IrCondition *b);
 /* By node id: a choice, or what one is made of. Numbers the graph. */

@@ -6,6 +6,7 @@
 
 #include "base/file_kind.h"
 
+#include <limits.h>
 #include <string.h>
 
 IrNode ir_parse_poison;
@@ -52,8 +53,9 @@ static bool take_annotation(IrParser *p, void *context, const IrToken *name, con
         return value->kind == ATTR_bool || annotation_mistake(p, name, "true or false");
     }
     if (str_equal(name->text, "stage")) {
-        node->stage = (int)value->i;
-        return value->kind == ATTR_int || annotation_mistake(p, name, "an integer");
+        bool fits = value->kind == ATTR_int && value->i >= -1 && value->i <= INT_MAX;
+        node->stage = fits ? (int)value->i : -1;
+        return fits || annotation_mistake(p, name, "an integer, the number of a stage");
     }
     if (str_equal(name->text, "offset")) {
         node->offset = value->i;

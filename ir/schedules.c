@@ -92,6 +92,8 @@ static double passed(const Schedule *s, int first, double t) {
 
 /* Periods follow each other, each so many times as long as the one before. */
 static double part_of_period(double t, double period, double times) {
+    if (times <= 1)
+        return fmod(t, period) / period;
     while (t >= period) {
         t -= period;
         period *= times;
@@ -133,8 +135,8 @@ const char *schedule_mistake(const Schedule *s) {
     const double *n = s->numbers;
     if (s->kind == SCHEDULE_step && !(n[1] > 0))
         return "'every' is above 0";
-    if (s->kind == SCHEDULE_warm_restarts && !(n[2] > 0 && n[3] >= 1))
-        return "'period' is above 0, and 'times' at least 1";
+    if (s->kind == SCHEDULE_warm_restarts && !(n[2] >= 1e-3 && n[3] >= 1))
+        return "'period' is at least 0.001, and 'times' at least 1";
     if (s->kind == SCHEDULE_exponential && !(n[0] > 0 && n[1] > 0))
         return "an exponential goes between numbers above 0";
     return NULL;

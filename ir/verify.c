@@ -62,7 +62,7 @@ static const char *check_type(const Verifier *v, const IrNode *node) {
 static const char *check_annotations(const Verifier *v, const IrNode *node) {
     if (node->place < PLACE_none || node->place > PLACE_prepared)
         return complain(v, node, "place %d", node->place);
-    if (node->stage < -1 || node->offset < 0)
+    if (node->stage < -1 || node->stage >= v->count || node->offset < 0) /* no more stages than nodes */
         return complain(v, node, "stage %d, offset %lld", node->stage, (long long)node->offset);
     return NULL;
 }

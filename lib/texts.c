@@ -26,19 +26,13 @@ typedef struct Form {
 
 static const char *const form_names[] = {"ast", "ir", "stages", "plan", "c", "cu", "dot"};
 
-static bool report_unknown(Arena *arena, const char *what, const char *name, const char *const *known, int count,
-                           Error *error) {
-    return error_set(error, ERROR_INPUT, "unknown %s '%s'%s", what, name,
-                     diag_choices(arena, name, known, (size_t)count));
-}
-
 static bool check_form(Arena *arena, const Form *form, Error *error) {
     int count = sizeof form_names / sizeof *form_names;
     for (int i = 0; i < count; i++)
         if (str_equal(form_names[i], form->name))
             return !form->after || str_equal(form->name, "ir") ||
                    error_set(error, ERROR_INPUT, "what is printed after a pass is IR, not %s", form->name);
-    return report_unknown(arena, "form", form->name, form_names, count, error);
+    return diag_unknown(arena, "form", form->name, form_names, count, error);
 }
 
 static bool check_graph(Arena *arena, Form *form, Error *error) {
@@ -46,30 +40,21 @@ static bool check_graph(Arena *arena, Form *form, Error *error) {
     for (int i = 0; i < GRAPH_KIND_COUNT; i++)
         known[i] = graph_kind_name((GraphKind)i);
     return !form->graph || graph_kind_parse(form->graph, &form->kind) ||
-           report_unknown(arena, "graph", form->graph, known, GRAPH_KIND_COUNT, error);
+           diag_unknown(arena, "graph", form->graph, known, GRAPH_KIND_COUNT, error);
 }
 
 static bool check_pass(Arena *arena, const Form *form, Error *error) {
     const char **known = ARENA_ARRAY(arena, const char *, pass_count);
     for (int i = 0; i < pass_count; i++)
         known[i] = pass_info[i].name;
-    return !form->after || pass_find(form->after) ||
-           report_unknown(arena, "pass", form->after, known, pass_count, error);
-}
-
-/* Mistakes are told already. */
-static bool load(Compilation *c, Error *error) {
-    if (compilation_load(c, error))
-        return true;
-    int mistakes = diag_count_errors(c->diag);
-    return error_set(error, ERROR_INPUT, "%s: %d mistake%s", c->options->path, mistakes, mistakes == 1 ? "" : "s");
+    return !form->after || pass_find(form->after) || diag_unknown(arena, "pass", form->after, known, pass_count, error);
 }
 
 static bool print_ast(TextCall *call, const RtProgramOptions *o, Error *error) {
     FrontendOptions frontend = {.library = installed_library(call->arena), .text = o->text};
     Diag *diag = diag_create(call->arena, diag_stream());
     call->text = frontend_print_ast(call->arena, o->path, &frontend, diag, error);
-    return call->text || error_set(error, ERROR_INPUT, "%s: %d mistakes", o->path, diag_count_errors(diag));
+    return call->text || diag_fail(diag, o->path, error);
 }
 
 static const char *print_built(const Compilation *c, const Form *form) {
@@ -117,8 +102,8 @@ static bool build(Compilation *c, Form *form, Error *error) {
 
 static bool print_form(TextCall *call, const RtProgramOptions *o, Form *form, Error *error) {
     Compilation c = {.arena = call->arena, .options = o};
-    if (!load(&c, error))
-        return false;
+    if (!compilation_load(&c, error))
+        return diag_fail(c.diag, o->path, error);
     if (!ir_graph_find(c.module, "forward") && !compilation_use_steps(&c, error))
         return false;
     if (print_forward(call, &c, form))

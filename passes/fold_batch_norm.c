@@ -5,6 +5,7 @@
  * The new weight depends on parameters alone, so it is computed once, when they change.
  * Unchanged: when %c has another user, when %scale is no vector of channels or depends on the input, and in training.
  */
+#include "passes/rewrite.h"
 #include "passes/staging.h"
 
 typedef struct Fold {
@@ -51,12 +52,6 @@ bool pass_fold_batch_norm(PassContext *ctx, IrGraph *g) {
         }
     }
     ir_replace_uses_by_scratch(g);
-    for (IrNode *n = g->last, *prev; n; n = prev) {
-        prev = n->prev;
-        if (n->mark == 1) {
-            ir_node_remove(n);
-        }
-    }
-    ir_clear_scratch(g);
+    rewrite_remove_marked(g);
     return changed;
 }

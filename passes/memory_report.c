@@ -127,8 +127,8 @@ typedef struct Owner {
 } Owner;
 
 static int compare_owners(const void *a, const void *b) {
-    int64_t x = ((const Owner *)a)->bytes, y = ((const Owner *)b)->bytes;
-    return (x < y) - (x > y);
+    const Owner *x = a, *y = b;
+    return x->bytes != y->bytes ? (x->bytes < y->bytes) - (x->bytes > y->bytes) : strcmp(x->name, y->name);
 }
 
 static int collect_owners(Arena *arena, const MemoryPlan *plan, int stage, Owner *owners) {

@@ -1,6 +1,7 @@
 /* pipeline.c: the passes in order: chosen, run, checked, printed, timed; and the step graphs that are made with them.
  * Every pass that changes something is followed by the verifier. A pass that needs primitive operations is not run on a
  * graph that still has others: the user who left expand out is told so. */
+#include "base/clock.h"
 #include "base/saturate.h"
 #include "passes/expand.h"
 #include "passes/plan_memory.h"
@@ -10,7 +11,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 /* The flags as the rows say them. */
 enum { PRIMITIVE = PASS_PRIMITIVE, FOLDING = PASS_FOLDING, EXECUTION = PASS_EXECUTION };
@@ -136,12 +136,6 @@ static void verify_all_since(PassContext *ctx, const PassInfo *pass, IrGraph *g,
         bug("after the pass '%s': %s", pass->name, wrong);
 }
 
-static double milliseconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
-}
-
 /* The setting that says how far the pipeline has come with a graph, so that it goes on from there when a printed module
  * is read back: set pipeline.search-weights = "update". */
 static const char *progress_key(PassContext *ctx, const IrGraph *g) {
@@ -158,10 +152,10 @@ static bool run_pass(PassContext *ctx, const PassInfo *pass, IrGraph *g) {
     PassStatistics counts[2];
     if (ctx->statistics)
         statistics_count(g, &counts[0]);
-    double start = milliseconds();
+    double start = clock_now();
     ctx->settings = settings_read(ctx->module);
     bool changed = pass->run(ctx, g);
-    double took = milliseconds() - start;
+    double took = 1e3 * (clock_now() - start);
     if (diag_count_errors(ctx->diag) > errors)
         return false;
     if (changed) {

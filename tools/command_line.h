@@ -87,9 +87,6 @@ RtProgramOptions options_program(const Options *options);
 LoopOptions options_loop(const Options *options);
 /* The sets of options that the passes look at: which run, what is printed. */
 void options_set_passes(const Options *options, PassContext *ctx);
-/* "unknown WHAT 'NAME'" and the nearest of the known ones. False. */
-bool options_unknown(Arena *arena, const char *what, const char *name, const char *const *known, int count,
-                     Error *error);
 /* The target that --target names. */
 bool options_target(const Options *options, const CgTarget **target, Error *error);
 /* --graph=A,B; none is given twice. */

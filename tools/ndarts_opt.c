@@ -1,7 +1,7 @@
 /* ndarts_opt.c: reads printed IR, runs the passes it is told on a graph, prints IR (or Graphviz). */
 #include "tools/command_line.h"
 
-#include "base/memory.h"
+#include "base/process.h"
 #include "base/str.h"
 
 #include <string.h>
@@ -178,6 +178,6 @@ static int run(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    memory_guard_json(false);
+    process_begin();
     return error_check_stdout(run(argc, argv));
 }

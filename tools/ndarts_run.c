@@ -1,10 +1,8 @@
 /* ndarts_run.c: ndarts-run COMMAND ...: a file per command. */
 #include "tools/ndarts_run.h"
 
-#include "base/memory.h"
+#include "base/process.h"
 #include "base/str.h"
-
-#include <signal.h>
 
 static RunCommand *const runs[COMMAND_COUNT] = {
     [COMMAND_search] = run_search,   [COMMAND_train] = run_train,       [COMMAND_eval] = run_eval,
@@ -35,7 +33,7 @@ static bool report_unknown(Arena *arena, const char *name, Error *error) {
     for (Command c = 0; c < COMMAND_COUNT; c++)
         if (runs[c])
             names[count++] = options_command_name(c);
-    return options_unknown(arena, "command", name, names, count, error);
+    return diag_unknown(arena, "command", name, names, count, error);
 }
 
 /* A run that several processes do together, when a launcher started them, ends for all where one of them fails. */
@@ -65,7 +63,6 @@ static bool run_command(Arena *arena, int argc, char **argv, Error *error) {
 }
 
 static int run(int argc, char **argv) {
-    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a failing write, which is reported */
     if (argc < 2) {
         print_usage(stderr);
         return ERROR_INPUT;
@@ -86,6 +83,6 @@ static int run(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    memory_guard_json(false);
+    process_begin();
     return error_check_stdout(run(argc, argv));
 }

@@ -1,7 +1,7 @@
 /* ndartsc.c: the compiler: from a text to any of the forms it passes through on its way to a module. */
 #include "tools/ndartsc.h"
 
-#include "base/memory.h"
+#include "base/process.h"
 #include "ir/settings.h"
 
 static int compile(const Options *line, Error *error) {
@@ -37,6 +37,6 @@ static int run(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    memory_guard_json(false);
+    process_begin();
     return error_check_stdout(run(argc, argv));
 }

@@ -1,6 +1,7 @@
 /* ndartsc_emit.c: the forms of a text, one after the other: tree, IR, step graphs, stages, plan, source, module. */
 #include "tools/ndartsc.h"
 
+#include "base/file.h"
 #include "base/installed.h"
 #include "base/str.h"
 #include "base/tensor_file.h"
@@ -245,20 +246,21 @@ static void add_weights(const EmbeddedWeights *weights, Str *s) {
     }
 }
 
-/* All that decides the bytes of a .cubin. NULL when the passes are to be seen at work. */
+static int cubin_units(void) {
+    return nvjitlink_is_there() ? CUBIN_UNITS : 1;
+}
+
+/* All that decides the bytes of a .cubin. NULL when the passes are to be seen at work, or when it cannot be made. */
 static const char *cubin_key(EmitJob *job, const EmbeddedWeights *weights) {
     Emission *o = job->o;
-    if (watches_passes(o))
+    Error again = {ERROR_NONE, ""}; /* met by who makes it */
+    if (watches_passes(o) || !compilation_choose(&job->text, o->target, &again))
         return NULL;
     Str s = str_create(o->arena);
     rt_cache_add_own_hash(&s);
-    str_addf(&s, "%s\nprecision %d plain %d batch %lld budget %lld\n", cuda_module_toolchain(job->text.arch, o->arena),
-             o->line->precision, o->line->plain, (long long)compilation_batch(&job->text),
-             (long long)o->line->memory_budget);
+    str_addf(&s, "%s\nunits %d\n", cuda_module_toolchain(job->text.arch, o->arena), cubin_units());
     add_weights(weights, &s);
-    compilation_choose_kinds(&job->text);
-    for (int i = 0; i < job->text.kind_count; i++)
-        str_addf(&s, "graph %s\n", graph_kind_name(job->text.kinds[i]));
+    compilation_add_choices(&job->text, &s);
     ir_print_module(job->text.module, &s);
     return arena_printf(o->arena, "%s.cubin", str_hash(&s));
 }
@@ -272,7 +274,7 @@ static bool compile_cubin(EmitJob *job, const EmbeddedWeights *weights, void **b
         return false;
     job->text.cg.rooms = true;
     job->text.cg.weights_size = weights->file ? cubin_weights_room(weights->file->size) : 0;
-    job->text.cg.unit_count = nvjitlink_is_there() ? CUBIN_UNITS : 1;
+    job->text.cg.unit_count = cubin_units();
     const CgOutput *output = compilation_generate(&job->text);
     return cuda_module_compile(output, job->text.arch, machine_core_count(), o->arena, bytes, size, &job->error);
 }

@@ -14,7 +14,7 @@ static bool check_passes(const Options *line, const OptionList *names, Error *er
         known[i] = pass_info[i].name;
     for (int i = 0; i < names->count; i++)
         if (!pass_find(names->items[i]))
-            return options_unknown(line->arena, "pass", names->items[i], known, pass_count, error);
+            return diag_unknown(line->arena, "pass", names->items[i], known, pass_count, error);
     return true;
 }
 
@@ -25,7 +25,7 @@ static bool take_emit(Emission *o, const char *name, Error *error) {
             o->emit_given = true;
             return true;
         }
-    return options_unknown(o->arena, "kind of output", name, emit_names, EMIT_COUNT, error);
+    return diag_unknown(o->arena, "kind of output", name, emit_names, EMIT_COUNT, error);
 }
 
 /* net.so -> so */

@@ -77,18 +77,12 @@ void options_set_passes(const Options *o, PassContext *ctx) {
     ctx->statistics = o->pass_statistics;
 }
 
-bool options_unknown(Arena *arena, const char *what, const char *name, const char *const *known, int count,
-                     Error *error) {
-    return error_set(error, ERROR_INPUT, "unknown %s '%s'%s", what, name,
-                     diag_choices(arena, name, known, (size_t)count));
-}
-
 bool options_target(const Options *o, const CgTarget **target, Error *error) {
     const char *names[TARGET_COUNT];
     for (int i = 0; i < TARGET_COUNT; i++)
         names[i] = cg_targets[i]->name;
     *target = cg_target_find(o->target);
-    return *target || options_unknown(o->arena, "target", o->target, names, TARGET_COUNT, error);
+    return *target || diag_unknown(o->arena, "target", o->target, names, TARGET_COUNT, error);
 }
 
 bool options_graph_kinds(const Options *o, GraphKind *kinds, int *count, Error *error) {
@@ -100,7 +94,7 @@ bool options_graph_kinds(const Options *o, GraphKind *kinds, int *count, Error *
         const char *name = o->graphs.items[i];
         GraphKind kind;
         if (!graph_kind_parse(name, &kind))
-            return options_unknown(o->arena, "graph", name, known, GRAPH_KIND_COUNT, error);
+            return diag_unknown(o->arena, "graph", name, known, GRAPH_KIND_COUNT, error);
         for (int k = 0; k < *count; k++)
             if (kinds[k] == kind)
                 return error_set(error, ERROR_INPUT, "the graph '%s' is named twice", name);

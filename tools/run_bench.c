@@ -1,6 +1,7 @@
 /* run_bench.c: `ndarts-run bench`: how fast the graphs of a text or module are here, at each batch, and what memory they take. */
 #include "tools/ndarts_run.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "runtime/driver/bench.h"
@@ -78,11 +79,11 @@ static bool time_program(const Bench *b, RtProgram *program, double opened, bool
 
 /* One batch; 0: the text's or module's own. */
 static bool time_batch(Bench *b, int64_t batch, bool first, Error *error) {
-    double begin = progress_clock();
+    double begin = clock_now();
     b->program.batch = batch;
     RtProgram *program = rt_program_open(&b->program, error);
     bool ok = program && (!b->o->weights || weights_load(program, b->program.path, b->o->weights, error)) &&
-              time_program(b, program, progress_clock() - begin, first, error);
+              time_program(b, program, clock_now() - begin, first, error);
     rt_program_close(program);
     return ok;
 }

@@ -29,7 +29,7 @@ static bool take_format(const Options *o, int *format, Error *error) {
     for (*format = 0; *format < FORMAT_COUNT; (*format)++)
         if (str_equal(formats[*format], o->format))
             return true;
-    return options_unknown(o->arena, "format", o->format, formats, FORMAT_COUNT, error);
+    return diag_unknown(o->arena, "format", o->format, formats, FORMAT_COUNT, error);
 }
 
 bool run_genotype(const Options *o, Error *error) {
@@ -46,9 +46,8 @@ bool run_genotype(const Options *o, Error *error) {
     FrontendOptions options = {.library = installed_library(o->arena), .choice = &choice};
     Diag *diag = diag_create(o->arena, stderr);
     const GenotypeForm *form = frontend_read_genotype(o->arena, path, &options, &text, diag, error);
-    int mistakes = diag_count_errors(diag);
     if (!form)
-        return error_set(error, ERROR_INPUT, "%s: %d mistake%s", path, mistakes, mistakes == 1 ? "" : "s");
+        return diag_fail(diag, path, error);
     if (format != FORMAT_nd)
         text = genotype_write(o->arena, path, form, (GenotypeFormat)format, error);
     return text && options_write(o, text, strlen(text), error);

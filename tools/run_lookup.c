@@ -1,6 +1,7 @@
 /* run_lookup.c: `ndarts-run lookup`: what a table says about an architecture, or about that of every epoch of a search. */
 #include "tools/ndarts_run.h"
 
+#include "base/file.h"
 #include "base/file_kind.h"
 #include "base/installed.h"
 #include "base/json.h"
@@ -97,9 +98,8 @@ static const char *read_string(const Options *o, const char *path, Error *error)
     FrontendOptions options = {.library = installed_library(o->arena)};
     Diag *diag = diag_create(o->arena, stderr);
     const GenotypeForm *form = frontend_read_genotype(o->arena, path, &options, &text, diag, error);
-    int mistakes = diag_count_errors(diag);
     if (!form)
-        return error_set(error, ERROR_INPUT, "%s: %d mistake%s", path, mistakes, mistakes == 1 ? "" : "s"), NULL;
+        return diag_fail(diag, path, error), NULL;
     const char *string = genotype_write(o->arena, path, form, GENOTYPE_nb201, error);
     return string ? arena_strndup(o->arena, string, strcspn(string, "\n")) : NULL;
 }

@@ -1,8 +1,6 @@
 /* plan.c: the words of plans, and what is asked of one. */
 #include "codegen/plan/plan_names.h"
 
-#include <stdlib.h>
-
 #define WORDS(name, ...)                                                                                               \
     static const char *const name##_words[] = {__VA_ARGS__};                                                           \
     const PlanWords plan_##name = {sizeof name##_words / sizeof *name##_words, name##_words}
@@ -87,10 +85,10 @@ int plan_count_launches(const PlanStage *stages, int count) {
     return launches;
 }
 
-int plan_longest_chain(const PlanGraph *graph) {
-    int *length = calloc((size_t)plan_count_launches(graph->stages, graph->stage_count) + 1, sizeof *length);
+int plan_longest_chain(Arena *arena, const PlanGraph *graph) {
+    int *length = ARENA_ARRAY(arena, int, plan_count_launches(graph->stages, graph->stage_count) + 1);
     int number = 0, longest = 0, before = 0;
-    for (int i = 0; length && i < graph->stage_count; i++) {
+    for (int i = 0; i < graph->stage_count; i++) {
         const PlanStage *stage = &graph->stages[i];
         before = i == graph->choosing_count ? longest : before;
         for (int j = 0; j < stage->step_count; j += plan_count_together(stage, j)) {
@@ -104,6 +102,5 @@ int plan_longest_chain(const PlanGraph *graph) {
             number++;
         }
     }
-    free(length);
     return longest;
 }

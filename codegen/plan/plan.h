@@ -60,7 +60,6 @@ typedef enum PlanDomain {
     DOMAIN_parallel, /* steps are independent of one another */
     DOMAIN_serial,
     DOMAIN_exchange, /* no kernels: sums of the chunks of all ranks, in one message */
-    DOMAIN_COUNT
 } PlanDomain;
 
 typedef struct PlanStage {
@@ -156,7 +155,7 @@ uint64_t plan_case(double fell_on);
 int plan_count_together(const PlanStage *stage, int first);
 int plan_count_launches(const PlanStage *stages, int count);
 /* The most launches of which each waits for the one before. Stages on the two sides of `choosing` wait as a whole. */
-int plan_longest_chain(const PlanGraph *graph);
+int plan_longest_chain(Arena *arena, const PlanGraph *graph);
 /* Bytes of an element of memory where numbers have this precision. */
 int64_t plan_element_bytes(CgPrecision precision, IrDtype dtype);
 /* Bytes of a tensor with n images. */

@@ -124,7 +124,7 @@ static json_t *stages_json(const Plan *plan, const PlanStage *stages, int count)
     return array;
 }
 
-static json_t *graphs_json(const Plan *plan) {
+static json_t *graphs_json(Arena *arena, const Plan *plan) {
     json_t *array = json_array();
     for (int i = 0; i < plan->graph_count; i++) {
         const PlanGraph *graph = &plan->graphs[i];
@@ -137,7 +137,7 @@ static json_t *graphs_json(const Plan *plan) {
         json_add(object, "prepare", stages_json(plan, graph->prepare, graph->prepare_count));
         json_add(object, "stages", stages_json(plan, graph->stages, graph->stage_count));
         if (plan_starts_threads[plan->target])
-            json_add(object, "chain", json_integer(plan_longest_chain(graph)));
+            json_add(object, "chain", json_integer(plan_longest_chain(arena, graph)));
         if (graph->choice_count) {
             json_add(object, "choices", choices_json(graph));
             json_add(object, "choosing", json_integer(graph->choosing_count));
@@ -194,7 +194,7 @@ const char *plan_print(Arena *arena, const Plan *plan) {
     json_add(object, "state_bytes", json_integer(plan->state_bytes));
     json_add(object, "params", params_json(plan));
     json_add(object, "prepared_bytes", json_integer(plan->prepared_bytes));
-    json_add(object, "graphs", graphs_json(plan));
+    json_add(object, "graphs", graphs_json(arena, plan));
     const char *text = json_print(arena, object, JSON_COMPACT);
     json_decref(object);
     return text;

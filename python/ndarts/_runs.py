@@ -54,7 +54,7 @@ def _lines(*path: str) -> List[Dict[str, Any]]:
     if not os.path.exists(os.path.join(*path)):
         return []
     with open(os.path.join(*path), encoding='utf-8') as file:
-        return [json.loads(line) for line in file]
+        return [json.loads(line) for line in file if line.endswith('\n')]  # a run that was killed may have left half a line
 
 
 def _read_safetensors(path: str, wanted: Callable[[str], bool]) -> Dict[str, np.ndarray]:

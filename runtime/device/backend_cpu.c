@@ -38,10 +38,15 @@ static int cpu_thread_count(const RtDevice *device) {
     return rt_threads_count(device->threads);
 }
 
-static void cpu_close(RtDevice *device) {
+static void free_arenas(RtDevice *device) {
     for (int t = 0; device->arenas && t < cpu_thread_count(device); t++)
         machine_pages_free(device->arenas[t], device->arena_bytes);
     free(device->arenas);
+    device->arenas = NULL;
+}
+
+static void cpu_close(RtDevice *device) {
+    free_arenas(device);
     arena_destroy(device->memory);
     rt_threads_destroy(device->threads);
     free(device);
@@ -189,6 +194,8 @@ static bool make_arenas(RtDevice *device, const Plan *plan, Error *error) {
     bool ok = device->arenas != NULL;
     for (int t = 0; ok && t < threads; t++)
         ok = (device->arenas[t] = machine_pages_allocate(device->arena_bytes)) != NULL;
+    if (!ok)
+        free_arenas(device);
     return ok || error_set(error, ERROR_MACHINE, "out of memory: %zu bytes for each of %d threads", device->arena_bytes,
                            threads);
 }

@@ -6,6 +6,7 @@
 #include "runtime/device/backend_cuda.h"
 
 #include "base/align.h"
+#include "base/clock.h"
 #include "base/str.h"
 #include "runtime/device/cuda_empty.h"
 #include "runtime/device/cuda_memory.h"
@@ -304,7 +305,7 @@ static int start(RtDevice *d, RtBound *b, const Launch *launch) {
 static int profile_launch(RtDevice *d, RtBound *b, const Launch *launch) {
     void *begin, *end;
     float milliseconds = 0;
-    double now = profile_clock();
+    double now = clock_now();
     d->api.EventCreateWithFlags(&begin, 0);
     d->api.EventCreateWithFlags(&end, 0);
     d->api.EventRecord(begin, d->stream);

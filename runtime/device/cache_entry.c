@@ -5,6 +5,7 @@
  * whole file. Nobody else can put another file in the place of the one that was looked at (cache_folder.c). */
 #include "runtime/device/cache_entry.h"
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/scratch.h"
 #include "runtime/device/cache_folder.h"
@@ -77,8 +78,8 @@ static bool append_trailer(const char *path, Error *error) {
     if (bytes)
         hash_sha256_hex(bytes, size, digest);
     free(bytes);
-    bool ok = bytes && write(file, trailer_mark, sizeof trailer_mark) == sizeof trailer_mark &&
-              write(file, digest, DIGEST) == DIGEST && fchmod(file, 0600) == 0;
+    bool ok = bytes && file_write_all(file, trailer_mark, sizeof trailer_mark) &&
+              file_write_all(file, digest, DIGEST) && fchmod(file, 0600) == 0;
     ok = file >= 0 && close(file) == 0 && ok;
     return ok || error_set(error, ERROR_MACHINE, "cannot write %s: %s", path, strerror(errno));
 }
@@ -138,7 +139,7 @@ static bool make_bytes(Arena *arena, const char *folder, const void *what, const
     const EntryBytes *b = what;
     *path = arena_printf(arena, "%s/entry", folder);
     int file = open(*path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    bool ok = file >= 0 && write(file, b->bytes, b->size) == (ssize_t)b->size;
+    bool ok = file >= 0 && file_write_all(file, b->bytes, b->size);
     ok = file >= 0 && close(file) == 0 && ok;
     return ok || error_set(error, ERROR_MACHINE, "cannot write %s: %s", *path, strerror(errno));
 }

@@ -46,7 +46,11 @@ static bool read_version(Arena *arena, RtCompiler *compiler, Error *error) {
     str_add(&text, "");
     if (!process_run(argv, NULL, &text) || !text.length)
         return error_set(error, ERROR_MACHINE, "the C compiler '%s' does not run (tried --version)", compiler->args[0]);
-    compiler->version = arena_strndup(arena, text.data, strcspn(text.data, "\n"));
+    Str version = str_create(arena);
+    str_add_bytes(&version, text.data, strcspn(text.data, "\n"));
+    for (int i = 1; i < compiler->arg_count; i++)
+        str_addf(&version, " %s", compiler->args[i]);
+    compiler->version = version.data;
     return true;
 }
 

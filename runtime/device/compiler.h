@@ -9,7 +9,7 @@
 typedef struct RtCompiler {
     int arg_count;
     const char **args;   /* the command: $CC may hold options too */
-    const char *version; /* first line of --version */
+    const char *version; /* first line of --version, and the command's other words */
 } RtCompiler;
 
 /* $CC, a program's path or a command in words (str_split_words), or else the first of cc, gcc, clang that there is.

@@ -28,7 +28,6 @@ typedef struct CudaLaunch {
 
 enum {
     CUDA_SUCCESS = 0,
-    CUDA_OUT_OF_MEMORY = 2,
     CUDA_INSUFFICIENT_DRIVER = 35,
     CUDA_NO_DEVICE = 100,
     CUDA_NO_KERNEL_IMAGE = 209,

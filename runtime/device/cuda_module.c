@@ -7,6 +7,7 @@
 #include "base/align.h"
 #include "base/hash.h"
 #include "base/locale.h"
+#include "base/memory.h"
 #include "base/str.h"
 #include "runtime/device/cache.h"
 #include "runtime/device/cache_entry.h"
@@ -22,9 +23,7 @@
 /* ---- loading ---- */
 
 static CudaModule *create_module(int library_count) {
-    CudaModule *m = calloc(1, sizeof *m);
-    if (!m)
-        bug("out of memory");
+    CudaModule *m = memory_alloc(sizeof *m);
     m->base.arena = arena_create();
     m->libraries = ARENA_ARRAY(m->base.arena, void *, library_count);
     m->library_count = library_count;

@@ -3,9 +3,9 @@
  * with the same parameters: two operands, then the result. */
 #include "runtime/device/cudnn.h"
 
+#include "base/file.h"
 #include "base/library.h"
 #include "base/str.h"
-#include "base/tensor_file.h"
 #include "runtime/device/cache.h"
 #include "runtime/device/cache_folder.h"
 #include "runtime/device/cuda_memory.h"
@@ -119,6 +119,8 @@ static bool load(Cudnn *c) {
 
 const char *cudnn_describe(Arena *arena) {
     Cudnn c = {0};
+    if (forbidden)
+        return "not used (--no-cudnn)";
     if (!load(&c))
         return "not installed (package cudnn9-cuda-13, or `pip install nvidia-cudnn-cu13`); our own kernels do as well";
     return arena_printf(arena, "%zu.%zu.%zu", c.version / 10000, c.version / 100 % 100, c.version % 100);

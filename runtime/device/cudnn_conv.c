@@ -5,6 +5,7 @@
  * first chunk gets all of it, the others zeros. */
 #include "runtime/device/backend_cuda.h"
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "runtime/device/cuda_memory.h"
 
@@ -204,10 +205,10 @@ static void *capture_runs(RtDevice *d, RtBound *b, const Launch *launch) {
 
 /* Seconds of a run; negative when it fails. */
 static double time_once(RtDevice *d, void *captured) {
-    double begin = profile_clock();
+    double begin = clock_now();
     bool ok =
         d->api.GraphLaunch(captured, d->stream) == CUDA_SUCCESS && d->api.StreamSynchronize(d->stream) == CUDA_SUCCESS;
-    return ok ? profile_clock() - begin : -1;
+    return ok ? clock_now() - begin : -1;
 }
 
 /* The best of three; negative when they cannot be made, or captured. What is computed is of no matter yet. */

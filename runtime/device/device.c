@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "runtime/device/cuda_api.h"
+#include "runtime/device/cudnn.h"
 #include "runtime/device/nvrtc.h"
 
 #include <stdio.h>
@@ -70,6 +71,18 @@ const char *rt_device_describe_cuda(Arena *arena) {
     return arena_printf(arena, "%d GPU%s, %s; runtime %d.%d, nvrtc %s", count, count == 1 ? "" : "s",
                         cuda_api_device_name(&api, 0, arena), api.version / 1000, api.version % 1000 / 10,
                         nvrtc ? nvrtc : "not installed");
+}
+
+const char *rt_device_toolchain(Arena *arena, const char *text, int vector_bytes, Error *error) {
+    RtDeviceChoice choice;
+    RtDevice *device = rt_device_choose(text, &choice, error) ? choice.backend->open(choice.number, 1, error) : NULL;
+    const char *toolchain = device ? choice.backend->toolchain(device, vector_bytes, arena, error) : NULL;
+    if (device)
+        choice.backend->close(device);
+    return toolchain && choice.backend == &rt_backend_cuda
+               ? arena_printf(arena, "%s, %s, cuDNN %s", toolchain, rt_device_describe_cuda(arena),
+                              cudnn_describe(arena))
+               : toolchain;
 }
 
 const char *rt_device_arch(Arena *arena) {

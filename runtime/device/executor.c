@@ -6,6 +6,7 @@
 #include "runtime/device/executor.h"
 
 #include "base/align.h"
+#include "base/clock.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -235,9 +236,9 @@ static void call(RtExecutor *x, int thread, ThreadMemory *memory, const BoundSte
         kernel(memory->addresses + step->first_buffer, step->ints, work);
         return;
     }
-    double begin = profile_clock();
+    double begin = clock_now();
     kernel(memory->addresses + step->first_buffer, step->ints, work);
-    profile_add_calls(x->profile, thread, step->kernel, work->band == 0, begin, profile_clock());
+    profile_add_calls(x->profile, thread, step->kernel, work->band == 0, begin, clock_now());
 }
 
 /* Where a chunk begins among the images that are here, and the last one ends. */
@@ -352,10 +353,10 @@ static void clear_shares(RtExecutor *x, int which) {
 
 static void run_stage_timed(RtExecutor *x, const BoundStage *stage, int number, Share *shares, int thread,
                             NdWork *work) {
-    double begin = x->profile ? profile_clock() : 0;
+    double begin = x->profile ? clock_now() : 0;
     run_stage(x, stage, shares, thread, work);
     if (x->profile)
-        profile_add_stage(x->profile, thread, number, begin, profile_clock());
+        profile_add_stage(x->profile, thread, number, begin, clock_now());
 }
 
 /* The shares of the next stage are cleared while nobody can be using them: all have left the one before this. number:

@@ -2,8 +2,9 @@
  * latency. Compiled with contraction of a * x + y, unlike everything else: the sums are thrown away. */
 #include "runtime/device/machine.h"
 
+#include "base/clock.h"
+
 #include <pthread.h>
-#include <time.h>
 
 enum { MOST_THREADS = 256, REPEATS = 5 };
 static const double repeat_operations = 1.5e9;
@@ -47,21 +48,15 @@ static Chains choose_chains(void) {
     return (Chains){chains_16, 2.0 * 4 * 12};
 }
 
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Operations per second, the best of several tries. */
 static void *measure_thread(void *best) {
     Chains chains = choose_chains();
     long rounds = (long)(repeat_operations / chains.operations);
     for (int i = 0; i < REPEATS; i++) {
-        double start = seconds();
+        double start = clock_now();
         volatile float kept = chains.run(rounds);
         (void)kept;
-        double rate = chains.operations * (double)rounds / (seconds() - start);
+        double rate = chains.operations * (double)rounds / (clock_now() - start);
         if (rate > *(double *)best)
             *(double *)best = rate;
     }

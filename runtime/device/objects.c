@@ -9,6 +9,7 @@
  * neighbour that was lost): functions are weak, so the linker takes the first, and what nobody needs is left out. */
 #include "runtime/device/objects.h"
 
+#include "base/file.h"
 #include "base/scan.h"
 #include "base/str.h"
 #include "runtime/device/cache_entry.h"
@@ -220,7 +221,7 @@ static void add_lines(Arena *arena, const Str *lines) {
     if (file < 0)
         return;
     bool ok = flock(file, LOCK_EX) == 0 && (lseek(file, 0, SEEK_END) < MOST || ftruncate(file, 0) == 0) &&
-              write(file, lines->data, lines->length) == (ssize_t)lines->length;
+              file_write_all(file, lines->data, lines->length);
     close(file);
     if (!ok)
         unlink(arena_printf(arena, "%s/%s", folder, index_name));

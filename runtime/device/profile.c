@@ -1,26 +1,21 @@
 /* profile.c: collects times of calls; the tables that are made of them. */
 #include "runtime/device/profile.h"
 
+#include "base/clock.h"
+
 #include "codegen/codegen.h"
 #include "runtime/device/machine.h"
 #include "runtime/device/profile_data.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* ---- collecting ---- */
-
-double profile_clock(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 Profile *profile_create(const Plan *plan, int threads) {
     Arena *arena = arena_create();
     Profile *p = ARENA_NEW(arena, Profile);
-    *p = (Profile){.arena = arena, .plan = plan, .threads = threads, .started = profile_clock()};
+    *p = (Profile){.arena = arena, .plan = plan, .threads = threads, .started = clock_now()};
     return p;
 }
 
@@ -67,11 +62,11 @@ static void add_event(ProfileThread *t, ProfileEvent event) {
 void profile_begin_run(ProfileGraph *g) {
     enum { RUNS = 3, ENOUGH_EVENTS = 20000 };
     g->keep = g->run_count >= 1 && g->run_count <= RUNS && count_events(g) < ENOUGH_EVENTS;
-    g->run_began = profile_clock();
+    g->run_began = clock_now();
 }
 
 void profile_end_run(ProfileGraph *g) {
-    double end = profile_clock();
+    double end = clock_now();
     g->seconds += end - g->run_began;
     if (g->keep)
         add_event(&g->threads[0], (ProfileEvent){EVENT_run, g->run_count + 1, g->run_began, end});

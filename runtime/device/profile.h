@@ -16,8 +16,6 @@ Profile *profile_create(const Plan *plan, int threads);
 void profile_destroy(Profile *profile); /* NULL is allowed */
 ProfileGraph *profile_add_graph(Profile *profile, const PlanGraph *graph);
 
-/* Seconds of a clock that only goes forward. */
-double profile_clock(void);
 /* A run begins and ends while no kernel runs. */
 void profile_begin_run(ProfileGraph *graph);
 void profile_end_run(ProfileGraph *graph);

@@ -2,9 +2,9 @@
  * (on the first row) holds its stages, a stage its kernels. Times are in microseconds from when profiling began. */
 #include "runtime/device/profile_data.h"
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
-#include "base/tensor_file.h"
 
 #include <math.h>
 #include <stdlib.h>

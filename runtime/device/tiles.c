@@ -4,7 +4,6 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
-#include "base/tensor_file.h"
 
 #include <errno.h>
 #include <stdlib.h>

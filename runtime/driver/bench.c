@@ -1,19 +1,14 @@
 /* bench.c: passes on inputs that are made up, timed one by one. */
 #include "runtime/driver/bench.h"
 
+#include "base/clock.h"
+
 #include "runtime/driver/step.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { FEWEST = 10, MOST = 1000, SEED = 10, LABELS = 2 };
-
-static double now(clockid_t clock) {
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int64_t count_elements(const RtTensorInfo *info, int64_t batch) {
     int64_t count = 1;
@@ -67,12 +62,12 @@ bool bench_graph(RtProgram *program, GraphKind kind, const BenchOptions *options
     *result = (BenchResult){.seconds = ARENA_ARRAY(arena, double, most)};
     double all = 0;
     for (int i = -options->warm_up; i < most && (options->repeats || i < FEWEST || all < options->seconds); i++) {
-        double begin = now(clock);
+        double begin = clock_read(clock);
         if (!rt_run(program, &run, error))
             return false;
         if (i < 0)
             continue;
-        result->seconds[result->count] = now(clock) - begin;
+        result->seconds[result->count] = clock_read(clock) - begin;
         all += result->seconds[result->count++];
     }
     qsort(result->seconds, (size_t)result->count, sizeof *result->seconds, compare_doubles);

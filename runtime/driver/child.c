@@ -3,6 +3,8 @@
  * use the pools of threads of before. */
 #include "runtime/driver/child.h"
 
+#include "base/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -27,26 +29,6 @@ struct RtChild {
 
 static int parent_pipe = -1; /* in the child whose work may be handed over before its end */
 
-static bool write_all(int file, const void *bytes, size_t size) {
-    for (size_t done = 0; done < size;) {
-        ssize_t count = write(file, (const char *)bytes + done, size - done);
-        if (count < 0 && errno != EINTR)
-            return false;
-        done += count > 0 ? (size_t)count : 0;
-    }
-    return true;
-}
-
-static bool read_all(int file, void *bytes, size_t size) {
-    for (size_t done = 0; done < size;) {
-        ssize_t count = read(file, (char *)bytes + done, size - done);
-        if (count == 0 || (count < 0 && errno != EINTR))
-            return false;
-        done += count > 0 ? (size_t)count : 0;
-    }
-    return true;
-}
-
 /* It ends by the signals that the parent only takes note of (but not by one that a user had it ignore), and with the
  * parent: the system tells it when the thread that forked ends, which waits for it and so ends first only with all. */
 static void follow_parent(pid_t parent) {
@@ -66,7 +48,7 @@ static _Noreturn void be_child(RtChildWork *work, void *data, int pipe) {
     memset(&message, 0, sizeof message); /* all of it is sent */
     if (!work(data, &message.error) && message.error.kind == ERROR_NONE)
         error_set(&message.error, ERROR_MACHINE, "compiling failed");
-    bool sent = write_all(pipe, &message, sizeof message);
+    bool sent = file_write_all(pipe, &message, sizeof message);
     _exit(sent ? 0 : ERROR_MACHINE);
 }
 
@@ -80,7 +62,7 @@ static int reap(pid_t process) {
 /* The next message; or, of one that ended without any, what it ended with. */
 static Message receive(RtChild *child) {
     Message m;
-    bool received = read_all(child->pipe, &m, sizeof m);
+    bool received = file_read_exactly(child->pipe, &m, sizeof m);
     if (received && m.goes_on)
         return m;
     int status = reap(child->process);
@@ -141,7 +123,7 @@ void child_hand_over(void) {
     Message message;
     memset(&message, 0, sizeof message);
     message.goes_on = true;
-    if (!write_all(parent_pipe, &message, sizeof message))
+    if (!file_write_all(parent_pipe, &message, sizeof message))
         _exit(ERROR_MACHINE); /* nobody is there */
     parent_pipe = -1;
 }

@@ -83,7 +83,7 @@ bool compilation_use_steps(Compilation *c, Error *error) {
 
 /* ---- what is made, and how ---- */
 
-void compilation_choose_kinds(Compilation *c) {
+static void choose_kinds(Compilation *c) {
     static const GraphKind network[] = {GRAPH_infer}, train[] = {GRAPH_train, GRAPH_eval};
     const RtProgramOptions *o = c->options;
     const Settings settings = settings_read(c->module);
@@ -128,7 +128,7 @@ bool compilation_choose(Compilation *c, const CgTarget *target, Error *error) {
     if (batch < 1 || batch > 1 << 20)
         return error_set(error, ERROR_INPUT, "the batch is %lld; it should be 1 to 1048576", (long long)batch);
     int ranks = ranks_size(o->ranks), chunks = cg_chunk_count(target, batch);
-    compilation_choose_kinds(c);
+    choose_kinds(c);
     const Settings settings = settings_read(c->module);
     if (ranks > 1 && !check_ranks(o, target, settings_batch_norm_is_local(&settings), batch, chunks, error))
         return false;
@@ -147,6 +147,23 @@ bool compilation_choose(Compilation *c, const CgTarget *target, Error *error) {
         return false;
     c->cg.tiles = target->vectors ? rt_tiles_table(c->arena, &c->tiles) : NULL;
     return true;
+}
+
+void compilation_add_choices(const Compilation *c, Str *s) {
+    const RtProgramOptions *o = c->options;
+    const CgOptions *cg = &c->cg;
+    str_addf(s, "precision %d vectors %d plain %d batch %lld chunks %d narrow %d grad_output %d input_gradient %d\n",
+             cg->precision, cg->vector_bytes, cg->plain, (long long)cg->batch, cg->chunks, o->narrow,
+             o->grad_output_loss, o->input_gradient);
+    if (cg->ranks > 1)
+        str_addf(s, "ranks %d\n", cg->ranks);
+    if (o->memory_budget > 0)
+        str_addf(s, "budget %lld cores %d\n", (long long)o->memory_budget, machine_core_count());
+    for (int i = 0; i < c->kind_count; i++)
+        str_addf(s, "graph %s\n", graph_kind_name(c->kinds[i]));
+    for (int i = 0; i < o->fed_stream_count; i++)
+        str_addf(s, "fed %s\n", o->fed_streams[i]);
+    str_add(s, rt_tiles_text(s->arena, &c->tiles));
 }
 
 /* ---- module -> step graphs ---- */

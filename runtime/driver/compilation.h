@@ -33,10 +33,10 @@ typedef struct Compilation {
 bool compilation_load(Compilation *c, Error *error);
 /* A module without @forward, as --dump-to writes it, has the graphs of steps, which are what there is. */
 bool compilation_use_steps(Compilation *c, Error *error);
-/* The kinds of the options, or what the text is for. */
-void compilation_choose_kinds(Compilation *c);
-/* And how they are made for a target; cg is complete but for what concerns the module itself. */
+/* Of the kinds of the options, or what the text is for, how they are made for a target; cg is complete but for what concerns the module itself. */
 bool compilation_choose(Compilation *c, const CgTarget *target, Error *error);
+/* What was chosen, as text: with the module of the text, and what compiles, it decides what is made. */
+void compilation_add_choices(const Compilation *c, Str *s);
 bool compilation_build(Compilation *c, Error *error);
 CgOutput *compilation_generate(const Compilation *c);
 

@@ -14,12 +14,8 @@
 
 /* ---- texts ---- */
 
-/* Says how many mistakes there were, which are on the screen already. */
 static bool load(Compilation *c, Error *error) {
-    if (compilation_load(c, error))
-        return true;
-    int mistakes = diag_count_errors(c->diag);
-    return error_set(error, ERROR_INPUT, "%s: %d mistake%s", c->options->path, mistakes, mistakes == 1 ? "" : "s");
+    return compilation_load(c, error) || diag_fail(c->diag, c->options->path, error);
 }
 
 IrModule *rt_text_load_options(Arena *arena, const RtProgramOptions *o, Error *error) {
@@ -56,21 +52,6 @@ static void keep_settings(RtProgram *p, const IrModule *ir) {
 
 /* ---- what a text's module depends on ---- */
 
-static void add_options(Str *s, const RtProgramOptions *o, const CgOptions *cg, const RtTiles *tiles) {
-    str_addf(s, "precision %d vectors %d plain %d batch %lld chunks %d narrow %d grad_output %d input_gradient %d\n",
-             cg->precision, cg->vector_bytes, cg->plain, (long long)cg->batch, cg->chunks, o->narrow,
-             o->grad_output_loss, o->input_gradient);
-    if (cg->ranks > 1)
-        str_addf(s, "ranks %d\n", cg->ranks);
-    if (o->memory_budget > 0)
-        str_addf(s, "budget %lld cores %d\n", (long long)o->memory_budget, machine_core_count());
-    for (int i = 0; i < o->kind_count; i++)
-        str_addf(s, "graph %s\n", graph_kind_name(o->kinds[i]));
-    for (int i = 0; i < o->fed_stream_count; i++)
-        str_addf(s, "fed %s\n", o->fed_streams[i]);
-    str_add(s, rt_tiles_text(s->arena, tiles));
-}
-
 /* NULL with an error when there is no compiler. */
 static const char *text_key(const RtProgram *p, const Compilation *c, Error *error) {
     Str s = str_create(c->arena);
@@ -79,7 +60,7 @@ static const char *text_key(const RtProgram *p, const Compilation *c, Error *err
         return NULL;
     str_addf(&s, "%s\n", toolchain);
     rt_cache_add_own_hash(&s);
-    add_options(&s, c->options, &c->cg, &c->tiles);
+    compilation_add_choices(c, &s);
     ir_print_module(c->module, &s);
     return str_hash(&s);
 }

@@ -9,6 +9,7 @@
 #include "ir/stats.h"
 #include "runtime/device/cache.h"
 #include "runtime/device/cache_entry.h"
+#include "runtime/device/device.h"
 #include "runtime/device/fit.h"
 #include "runtime/device/machine.h"
 #include "runtime/device/tiles.h"
@@ -30,9 +31,9 @@ typedef struct Cost {
     CostTable *table;
     IrModule *module;
     int capacity;
-    StrMap known;      /* name of a function -> its index + 1 */
-    double empty;      /* seconds of a pass that computes next to nothing */
-    const char *tiles; /* what a table of tiles says */
+    StrMap known;                  /* name of a function -> its index + 1 */
+    double empty;                  /* seconds of a pass that computes next to nothing */
+    const char *toolchain, *tiles; /* what compiles; what a table of tiles says */
 } Cost;
 
 /* ---- the functions ---- */
@@ -104,9 +105,10 @@ static const char *name_of_measurement(const Cost *c, const Str *text) {
     machine_processor_name(processor, sizeof processor);
     Str all = str_create(c->arena);
     rt_cache_add_own_hash(&all);
-    str_addf(&all, "\n%s\n%d %lld %d %d %d %d %s\n%s", processor, machine_core_count(), (long long)o->batch, o->threads,
-             o->vector_bytes, o->plain, c->bench->cpu_time, o->device ? o->device : "cpu",
+    str_addf(&all, "\n%s\n%s\n%d %lld %d %d %d %s\n%s\n", processor, c->toolchain, machine_core_count(),
+             (long long)o->batch, o->threads, o->vector_bytes, o->plain, o->device ? o->device : "cpu",
              cg_precision_name(o->precision));
+    str_addf(&all, "%d %d %d %g\n", c->bench->cpu_time, c->bench->warm_up, c->bench->repeats, c->bench->seconds);
     str_add(&all, c->tiles);
     str_add(&all, text->data);
     return arena_printf(c->arena, "%s.cost", str_hash(&all));
@@ -228,6 +230,10 @@ bool cost_measure(Arena *arena, const RtProgramOptions *options, const BenchOpti
     if (!forward || !rt_tiles_read(arena, options->tune, &tiles, error))
         return false;
     c.tiles = rt_tiles_text(arena, &tiles);
+    int vector_bytes = options->vector_bytes == RT_VECTOR_HOST ? machine_vector_bytes() : options->vector_bytes;
+    c.toolchain = card ? "" : rt_device_toolchain(arena, options->device, vector_bytes, error);
+    if (!c.toolchain)
+        return false;
     table->options.kinds = infer;
     table->options.kind_count = 1;
     find_items(&c, forward);

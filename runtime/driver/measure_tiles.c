@@ -3,6 +3,8 @@
  * noise is written to the table (tiles.h). Every tile must give the same bits. */
 #include "runtime/driver/measure_tiles.h"
 
+#include "base/clock.h"
+#include "base/file.h"
 #include "base/scratch.h"
 #include "base/str.h"
 #include "runtime/device/cache_folder.h"
@@ -13,7 +15,6 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 typedef void LoopFunction(const void *x, const void *y, void *z, int64_t from, int64_t to, int64_t first);
@@ -131,17 +132,11 @@ static Operands make_operands(Arena *arena, const CgLoop *loop, CgPrecision prec
     return o;
 }
 
-static double processor_time(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static double time_calls(LoopFunction *function, const Operands *o, const CgLoop *loop, int calls) {
-    double begin = processor_time();
+    double begin = clock_read(CLOCK_THREAD_CPUTIME_ID);
     for (int i = 0; i < calls; i++)
         function(o->x, o->y, o->z, 0, loop->shape.height, 1);
-    return (processor_time() - begin) / calls;
+    return (clock_read(CLOCK_THREAD_CPUTIME_ID) - begin) / calls;
 }
 
 static void check_bits(const Tune *t, int number, int base, const Operands *o) {

@@ -1,6 +1,7 @@
 /* recipe.c: finds the texts that say how to train something. */
 #include "runtime/driver/recipe.h"
 
+#include "base/file.h"
 #include "base/installed.h"
 #include "base/str.h"
 #include "runtime/driver/runtime.h"

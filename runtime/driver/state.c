@@ -4,6 +4,7 @@
 #include "runtime/driver/weights_fit.h"
 #include "runtime/driver/weights_names.h"
 
+#include "base/file.h"
 #include "base/str.h"
 
 #include <stdio.h>
@@ -125,7 +126,7 @@ static bool set_embedded_weights(RtProgram *p, Error *error) {
     Arena *arena = arena_create();
     int descriptor = memfd_create("nd_weights", MFD_CLOEXEC);
     TensorFile file = {0};
-    bool ok = descriptor >= 0 && write(descriptor, bytes, p->module->weights_size) == (ssize_t)p->module->weights_size;
+    bool ok = descriptor >= 0 && file_write_all(descriptor, bytes, p->module->weights_size);
     if (!ok)
         error_set(error, ERROR_MACHINE, "out of memory for the embedded weights");
     ok = ok && safetensors_read(arena, arena_printf(arena, "/proc/self/fd/%d", descriptor), &file, error) &&

@@ -1,8 +1,8 @@
 /* step_log.c: one JSON object for each run of a graph: its run-time block, scalars under their names. */
 #include "runtime/driver/step_log.h"
 
+#include "base/file.h"
 #include "base/json.h"
-#include "base/tensor_file.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -211,12 +211,12 @@ static bool push_float(Pickle *p) {
 
 /* ---- the memo ---- */
 
-/* Writers count their entries from 0, so memory is bounded by what was put before. */
+/* Writers count their entries from 0, or, Python 2's in C, from 1; so memory is bounded by what was put before. */
 static bool memo_put(Pickle *p, uint64_t index) {
     PickleValue *value = top(p);
     if (!value)
         return false;
-    if (index > p->memo_next)
+    if (index > p->memo_next + 1)
         return pickle_refuse(p, "memo entry %" PRIu64 " after only %zu others", index, p->memo_next);
     if (index >= p->memo_count) {
         size_t count = 2 * (size_t)index + 64;

@@ -3,6 +3,7 @@
 
 #include "runtime/exchange/onnx_build.h"
 
+#include "base/file.h"
 #include "base/tensor_file.h"
 
 #include <string.h>

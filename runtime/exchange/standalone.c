@@ -3,6 +3,7 @@
  * and the wrapper walks the images. */
 #include "runtime/exchange/standalone.h"
 
+#include "base/file.h"
 #include "base/quote.h"
 #include "base/str.h"
 #include "codegen/stages/emit.h"

@@ -1,6 +1,8 @@
 /* evaluate.c: loss, top-1 and top-5 accuracy, and what images of each class are taken for. */
 #include "runtime/loops/evaluate.h"
 
+#include "base/clock.h"
+
 #include "runtime/driver/step.h"
 #include "runtime/loops/progress.h"
 
@@ -98,7 +100,7 @@ RtRun evaluate_alone(const RtProgram *program) {
 
 bool evaluate_images(RtProgram *program, Loader *loader, RtRun run, bool (*stop)(void), Classwise *classwise,
                      Evaluation *result, Error *error) {
-    double loss = 0, started = progress_clock();
+    double loss = 0, started = clock_now();
     int64_t correct = 0, correct5 = 0, images = 0;
     bool has_top5 = rt_output_info(program, evaluate_kind(program), "logits")->shape[1] > EVALUATE_TOP;
     const Batch *batch;
@@ -122,6 +124,6 @@ bool evaluate_images(RtProgram *program, Loader *loader, RtRun run, bool (*stop)
                            .accuracy = images > 0 ? (double)correct / (double)images : NAN,
                            .accuracy5 = images > 0 && has_top5 ? (double)correct5 / (double)images : NAN,
                            .images = images,
-                           .seconds = progress_clock() - started};
+                           .seconds = clock_now() - started};
     return true;
 }

@@ -3,6 +3,7 @@
  * or the alphas.jsonl of a search, which holds their weights. */
 #include "runtime/driver/runtime.h"
 
+#include "base/file.h"
 #include "base/installed.h"
 #include "base/json.h"
 #include "base/str.h"
@@ -37,7 +38,7 @@ static IrModule *spec_settings(Arena *arena, const GenotypeSource *o, Error *err
     Diag *diag = diag_create(arena, diag_stream());
     IrModule *module = frontend_load(arena, o->spec, &options, diag, error);
     if (!module)
-        error_set(error, ERROR_INPUT, "%s: %d mistakes", o->spec, diag_count_errors(diag));
+        diag_fail(diag, o->spec, error);
     return module;
 }
 

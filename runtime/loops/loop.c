@@ -1,6 +1,8 @@
 /* loop.c: opening a program and its data for a loop, and running one pass. */
 #include "runtime/loops/loop.h"
 
+#include "base/clock.h"
+#include "base/file.h"
 #include "base/str.h"
 
 #include <math.h>
@@ -112,7 +114,7 @@ bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *e
     options.kinds = kinds;
     options.kind_count = kind_count;
     options.at_once = !l->options.ranks && !l->options.profile && wants_drafts();
-    double started = progress_clock();
+    double started = clock_now();
     loop_catch_signals(l->options.ranks,
                        l->options.observer); /* the compiler ends by the same Ctrl-C, and what it left is removed */
     fprintf(diag_notes(), "compiling %s\n", l->options.path);
@@ -125,7 +127,7 @@ bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *e
     rt_state_initialize(l->program, l->at.seed);
     if (l->options.profile)
         rt_profile_begin(l->program);
-    print_program(l, progress_clock() - started);
+    print_program(l, clock_now() - started);
     return true;
 }
 

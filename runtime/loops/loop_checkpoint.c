@@ -1,6 +1,7 @@
 /* loop_checkpoint.c: where a loop's state comes from and how it is kept. */
 #include "runtime/loops/loop.h"
 
+#include "base/file.h"
 #include "base/str.h"
 #include "runtime/loops/metrics.h"
 #include "runtime/loops/tensorboard.h"

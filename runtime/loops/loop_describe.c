@@ -2,6 +2,7 @@
  * text, and run.json for the report. */
 #include "runtime/loops/loop.h"
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "base/tensor_file.h"

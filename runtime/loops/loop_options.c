@@ -1,6 +1,7 @@
 /* loop_options.c: what options of a search or a training go together, and what follows from them. */
 #include "runtime/loops/loop.h"
 
+#include "base/file.h"
 #include "base/str.h"
 #include "runtime/loops/tensorboard.h"
 

@@ -9,30 +9,25 @@
  * Of several ranks all end behind the same step, so they tell each other. */
 #include "runtime/loops/loop.h"
 
+#include "base/clock.h"
+
 #include <signal.h>
-#include <time.h>
 
 static volatile sig_atomic_t interrupted;
-static struct timespec first_time;  /* of interrupted */
+static double first_time;           /* of interrupted */
 static const Ranks *asked;          /* whom loop_interrupted speaks for */
 static bool agreed;                 /* all of them know */
 static const RunObserver *watching; /* who is asked instead of signals; or NULL */
 
-static double seconds_since_first(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - first_time.tv_sec) + 1e-9 * (double)(now.tv_nsec - first_time.tv_nsec);
-}
-
 /* SIGHUP and SIGXCPU are said again and again, and nobody waits for the end. */
 static bool is_impatient(int number) {
     static const double one_request = 0.2; /* seconds */
-    return number != SIGHUP && number != SIGXCPU && seconds_since_first() > one_request;
+    return number != SIGHUP && number != SIGXCPU && clock_now() - first_time > one_request;
 }
 
 static void on_signal(int number) {
     if (!interrupted) {
-        clock_gettime(CLOCK_MONOTONIC, &first_time);
+        first_time = clock_now();
         interrupted = 1;
     } else if (is_impatient(number)) {
         signal(number, SIG_DFL);
@@ -60,7 +55,6 @@ void loop_catch_signals(const Ranks *ranks, const RunObserver *observer) {
         ask_observer(observer);
         return;
     }
-    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is reported like a full disk */
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     for (int i = 0; i < 4; i++) /* one after the other */

@@ -2,6 +2,7 @@
  * disk cut short is dropped by metrics_trim. */
 #include "runtime/loops/metrics.h"
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "base/tensor_file.h"

@@ -4,9 +4,10 @@
  *     epoch 3/50 [==>   ] 120/196  812 img/s  loss 1.234  acc 56.7 %  1:02:03 left */
 #include "runtime/loops/progress.h"
 
+#include "base/clock.h"
+
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { BAR_WIDTH = 24, BAR_LEAST = 3, LONG_COLUMNS = 100 };
@@ -17,12 +18,6 @@ typedef struct ProgressStep {
     double loss, accuracy; /* means of the epoch so far */
 } ProgressStep;
 
-double progress_clock(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 void progress_begin(Progress *progress, FILE *out, int64_t epochs, int64_t steps, int64_t first_done) {
     memset(progress, 0, sizeof(*progress));
     progress->out = out;
@@ -30,7 +25,7 @@ void progress_begin(Progress *progress, FILE *out, int64_t epochs, int64_t steps
     progress->epochs = epochs;
     progress->steps = steps;
     progress->first_done = first_done;
-    progress->started = progress_clock();
+    progress->started = clock_now();
     progress->shown = progress->started;
 }
 
@@ -49,7 +44,7 @@ typedef struct ProgressLine {
 
 static void format_line(const Progress *p, const ProgressStep *at, bool is_short, ProgressLine *line) {
     int64_t done = at->epoch * p->steps + at->step, total = p->epochs * p->steps, done_here = done - p->first_done;
-    double seconds = progress_clock() - p->started;
+    double seconds = clock_now() - p->started;
     char left[32];
     format_time(done_here > 0 ? seconds * (double)(total - done) / (double)done_here : 0.0, left, sizeof(left));
     snprintf(line->before, sizeof(line->before), "epoch %lld/%lld", (long long)at->epoch + 1, (long long)p->epochs);
@@ -97,7 +92,7 @@ static void print_line(const Progress *p, const ProgressStep *at) {
 
 void progress_step(Progress *progress, int64_t epoch, int64_t step, int64_t images, double loss, double accuracy) {
     progress->images += images;
-    double now = progress_clock();
+    double now = clock_now();
     bool last = progress->terminal && step == progress->steps;
     if (!last && now - progress->shown < (progress->terminal ? terminal_interval : plain_interval))
         return;
@@ -118,6 +113,6 @@ void progress_clear(Progress *progress) {
 }
 
 double progress_images_per_second(const Progress *progress) {
-    double seconds = progress_clock() - progress->started;
+    double seconds = clock_now() - progress->started;
     return seconds > 0 ? (double)progress->images / seconds : 0.0;
 }

@@ -17,8 +17,6 @@ typedef struct Progress {
     bool bar_drawn;
 } Progress;
 
-/* Seconds of a clock that only goes forward. */
-double progress_clock(void);
 void progress_begin(Progress *progress, FILE *out, int64_t epochs, int64_t steps, int64_t first_done);
 /* After a step: `step` steps of `epoch` are done; images: processed by it. loss and accuracy (0..1): means of the epoch
  * so far. */

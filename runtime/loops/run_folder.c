@@ -11,7 +11,6 @@
 
 #include "base/file.h"
 #include "base/str.h"
-#include "base/tensor_file.h"
 
 #include <ctype.h>
 #include <dirent.h>

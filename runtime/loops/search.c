@@ -12,6 +12,8 @@
  * again in another order. */
 #include "runtime/loops/search.h"
 
+#include "base/clock.h"
+
 #include "runtime/loops/genotype_lines.h"
 #include "runtime/loops/metrics.h"
 
@@ -92,7 +94,7 @@ static void start_loaders(Search *s) {
 static bool train_epoch(Search *s, Error *error) {
     start_loaders(s);
     int64_t images = s->loop.progress.images;
-    s->loop.epoch_started = progress_clock();
+    s->loop.epoch_started = clock_now();
     const Batch *batch;
     while (!loop_interrupted() && (batch = loader_next(s->weights_loader, error))) {
         if (!search_step(s, batch, error))
@@ -100,7 +102,7 @@ static bool train_epoch(Search *s, Error *error) {
     }
     if (!loop_check_epoch(&s->loop, error))
         return false;
-    s->loop.epoch_rate = (double)(s->loop.progress.images - images) / (progress_clock() - s->loop.epoch_started);
+    s->loop.epoch_rate = (double)(s->loop.progress.images - images) / (clock_now() - s->loop.epoch_started);
     return true;
 }
 
@@ -138,7 +140,7 @@ static void print_epoch(Search *s, Arena *arena, const EpochMetrics *m, const Ge
             "alphas %.4f%s%s%s, %.1f s, %.0f images/s\n%s",
             (long long)m->epoch + 1, (long long)s->loop.at.epochs, m->train_loss, 100 * m->train_accuracy,
             m->valid_loss, 100 * m->valid_accuracy, m->alphas_entropy, eigenvalue_words(arena, m),
-            search_cost_words(arena, m), m->frozen ? " (frozen)" : "", progress_clock() - s->loop.epoch_started,
+            search_cost_words(arena, m), m->frozen ? " (frozen)" : "", clock_now() - s->loop.epoch_started,
             s->loop.epoch_rate, genotype->text);
 }
 
@@ -148,7 +150,7 @@ static bool write_epoch(Search *s, const EpochMetrics *m, const Genotype *genoty
                                  error) &&
            genotype_append_line(loop_file(&s->loop, "genotypes.jsonl"), s->loop.at.epoch, genotype, error) &&
            metrics_append_timing(loop_file(&s->loop, "timing.jsonl"), s->loop.at.epoch,
-                                 progress_clock() - s->loop.epoch_started, s->loop.epoch_rate, error);
+                                 clock_now() - s->loop.epoch_started, s->loop.epoch_rate, error);
 }
 
 static void show_epoch(const Search *s, Arena *arena, const EpochMetrics *m, const Genotype *genotype, double seconds) {
@@ -167,7 +169,7 @@ static bool finish_epoch(Search *s, EpochMetrics *m, Error *error) {
         return loop_next_epoch(&s->loop, true, error);
     Arena *arena = arena_create();
     Genotype genotype;
-    double seconds = progress_clock() - s->loop.epoch_started;
+    double seconds = clock_now() - s->loop.epoch_started;
     bool ok = search_build_genotype(s, arena, &genotype, error);
     if (ok)
         print_epoch(s, arena, m, &genotype);

@@ -3,7 +3,6 @@
 
 #include "base/file.h"
 #include "base/str.h"
-#include "base/tensor_file.h"
 #include "runtime/driver/cost.h"
 
 #include <math.h>

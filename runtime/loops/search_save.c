@@ -1,6 +1,7 @@
 /* search_save.c: the genotype that a search keeps in its folder, and its drawings. */
 #include "runtime/loops/search.h"
 
+#include "base/file.h"
 #include "base/str.h"
 
 #include <string.h>

@@ -22,6 +22,7 @@ bool tensorboard_append_last(const char *folder, Error *error) {
 
 #else
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/str.h"
 #include "base/tensor_file.h"
@@ -133,8 +134,20 @@ static const char *path_of(Arena *arena, const char *folder, const char *name) {
     return arena_printf(arena, "%s/%s", folder, name);
 }
 
-static double seconds_of(const json_t *timing, size_t i) {
-    return json_number_value(json_object_get(json_array_get(timing, i), "seconds"));
+static json_int_t epoch_of(const json_t *line) {
+    return json_integer_value(json_object_get(line, "epoch"));
+}
+
+/* The line of the same epoch; NULL: there is none, as its end was lost. */
+static json_t *timing_of(const json_t *timing, const json_t *metrics) {
+    for (size_t i = 0; i < json_array_size(timing); i++)
+        if (epoch_of(json_array_get(timing, i)) == epoch_of(metrics))
+            return json_array_get(timing, i);
+    return NULL;
+}
+
+static double seconds_of(const json_t *line) {
+    return json_number_value(json_object_get(line, "seconds"));
 }
 
 bool tensorboard_write_all(const char *folder, Error *error) {
@@ -145,10 +158,12 @@ bool tensorboard_write_all(const char *folder, Error *error) {
     Str out = str_create(arena);
     double time = now();
     for (size_t i = 0; i < json_array_size(metrics); i++)
-        time -= seconds_of(timing, i);
+        time -= seconds_of(timing_of(timing, json_array_get(metrics, i)));
     add_head(&out, time);
-    for (size_t i = 0; i < json_array_size(metrics); i++)
-        add_epoch(&out, json_array_get(metrics, i), json_array_get(timing, i), time += seconds_of(timing, i));
+    for (size_t i = 0; i < json_array_size(metrics); i++) {
+        json_t *line = json_array_get(metrics, i), *took = timing_of(timing, line);
+        add_epoch(&out, line, took, time += seconds_of(took));
+    }
     bool ok = unread.kind ? error_set(error, unread.kind, "%s", unread.message)
                           : file_write_atomic(path_of(arena, folder, TENSORBOARD_FILE), out.data, out.length, error);
     json_decref(metrics);

@@ -10,6 +10,7 @@
  * What each pass is given, rates and draws, says rt_step. */
 #include "runtime/loops/train.h"
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "runtime/loops/average.h"
 #include "runtime/loops/metrics.h"
@@ -39,7 +40,7 @@ static bool train_epoch(Train *t, Error *error) {
     Loop *l = &t->loop;
     loader_start(t->train_loader, (uint32_t)l->at.epoch, 0, l->at.batch);
     int64_t images = l->progress.images;
-    l->epoch_started = progress_clock();
+    l->epoch_started = clock_now();
     const Batch *batch;
     while (!loop_interrupted() && (batch = loader_next(t->train_loader, error))) {
         if (!train_step(t, batch, error))
@@ -47,7 +48,7 @@ static bool train_epoch(Train *t, Error *error) {
     }
     if (!loop_check_epoch(l, error))
         return false;
-    l->epoch_rate = (double)(l->progress.images - images) / (progress_clock() - l->epoch_started);
+    l->epoch_rate = (double)(l->progress.images - images) / (clock_now() - l->epoch_started);
     return true;
 }
 
@@ -78,7 +79,7 @@ static void print_epoch(Train *t, const TrainMetrics *m) {
             "%lld), %.1f s, %.0f images/s\n",
             (long long)m->epoch + 1, (long long)t->loop.at.epochs, m->train_loss, 100 * m->train_accuracy,
             str_equal(m->valid_data, "test") ? "test" : "held-out", m->valid_loss, 100 * m->valid_accuracy,
-            100 * m->best_accuracy, (long long)m->best_epoch + 1, progress_clock() - t->loop.epoch_started,
+            100 * m->best_accuracy, (long long)m->best_epoch + 1, clock_now() - t->loop.epoch_started,
             t->loop.epoch_rate);
 }
 
@@ -111,7 +112,7 @@ static bool finish_epoch(Train *t, const Evaluation *valid, Error *error) {
     TrainMetrics m = epoch_metrics(t, valid);
     t->train_accuracy = m.train_accuracy;
     print_epoch(t, &m);
-    double seconds = progress_clock() - l->epoch_started;
+    double seconds = clock_now() - l->epoch_started;
     bool ok = !loop_writes(l) ||
               (metrics_append_train(loop_file(l, "metrics.jsonl"), &m, error) &&
                metrics_append_timing(loop_file(l, "timing.jsonl"), l->at.epoch, seconds, l->epoch_rate, error));

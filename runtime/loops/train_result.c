@@ -1,6 +1,7 @@
 /* train_result.c: how a training ended, as files and as text. */
 #include "runtime/loops/train.h"
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "runtime/loops/average.h"

@@ -5,6 +5,7 @@
  * before the others start. They meet again when all are done, and rank 0 sums up. */
 #include "runtime/loops/train.h"
 
+#include "base/file.h"
 #include "base/str.h"
 
 #include <string.h>

@@ -2,6 +2,7 @@
  * (text, data, checkpoint file) is looked at before anything is compiled. */
 #include "runtime/loops/train.h"
 
+#include "base/file.h"
 #include "base/str.h"
 #include "runtime/data/class_balance.h"
 #include "runtime/driver/recipe.h"

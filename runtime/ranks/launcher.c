@@ -7,9 +7,9 @@
  * The plugin, libndarts_mpi.so, lies beside the program, or where libraries are installed. */
 #include "runtime/ranks/ranks.h"
 
+#include "base/file.h"
 #include "base/installed.h"
 #include "base/str.h"
-#include "base/tensor_file.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -2,6 +2,7 @@
 #include "runtime/ranks/ranks.h"
 
 #include "base/hash.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,9 +28,7 @@ int ranks_find_other(const Ranks *r, const void *own, size_t bytes) {
     if (bytes > MOST_COMPARED)
         bug("%zu bytes are compared", bytes);
     int size = ranks_size(r), other = 0;
-    char *all = calloc((size_t)size, bytes);
-    if (!all)
-        bug("no memory for %zu bytes of %d ranks", bytes, size);
+    char *all = memory_alloc((size_t)size * bytes);
     ranks_gather(r, own, all, bytes);
     for (int i = size - 1; i > 0; i--)
         other = memcmp(all + (size_t)i * bytes, all, bytes) ? i : other;
@@ -39,9 +38,7 @@ int ranks_find_other(const Ranks *r, const void *own, size_t bytes) {
 
 bool ranks_all(const Ranks *r, bool own) {
     int size = ranks_size(r);
-    bool all = true, *each = calloc((size_t)size, sizeof *each);
-    if (!each)
-        bug("no memory for %d ranks", size);
+    bool all = true, *each = memory_alloc((size_t)size * sizeof *each);
     ranks_gather(r, &own, each, sizeof own);
     for (int i = 0; i < size; i++)
         all = all && each[i];

@@ -1,4 +1,5 @@
 /* cells_dot.c: the cells of a genotype as Graphviz drawings. */
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/quote.h"
 #include "base/str.h"

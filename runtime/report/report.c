@@ -1,8 +1,8 @@
 /* report.c: one HTML page about one or several runs, with everything in it. */
 #include "runtime/report/report.h"
 
+#include "base/file.h"
 #include "base/json.h"
-#include "base/tensor_file.h"
 
 #include <string.h>
 

@@ -1,9 +1,9 @@
 /* report_data.c: reads what a run left behind. */
 #include "runtime/report/report.h"
 
+#include "base/file.h"
 #include "base/file_kind.h"
 #include "base/json.h"
-#include "base/tensor_file.h"
 #include "runtime/loops/genotype.h"
 #include "runtime/loops/metrics.h"
 
@@ -120,7 +120,7 @@ ReportSeries report_series(Arena *arena, const json_t *lines, const char *key, c
     double *y = ARENA_ARRAY(arena, double, count + 1);
     for (int i = 0; i < count; i++)
         y[i] = number_or_nan(json_object_get(json_array_get(lines, (size_t)i), key));
-    return (ReportSeries){title, count, y, NULL};
+    return (ReportSeries){.title = title, .count = count, .y = y};
 }
 
 static json_t *weight_row(const ReportRun *run, int epoch, const char *alphas, int edge) {
@@ -165,7 +165,8 @@ static ReportPlot edge_plot(Arena *arena, const ReportRun *run, const DeriveSpac
             plot.bottom = y[e] < plot.bottom ? y[e] : plot.bottom;
         }
         const char *operation = space->edges[edge].operations[c];
-        plot.series[c] = (ReportSeries){operation, epochs, y, genotype_operation_colour(operation)};
+        plot.series[c] =
+            (ReportSeries){.title = operation, .count = epochs, .y = y, .colour = genotype_operation_colour(operation)};
     }
     return plot;
 }
@@ -228,5 +229,5 @@ ReportSeries report_skips(Arena *arena, const ReportRun *run, const DeriveSpace 
     double *y = ARENA_ARRAY(arena, double, epochs + 1);
     for (int e = 0; e < epochs; e++)
         y[e] = skips_after(arena, run, space, alphas, e);
-    return (ReportSeries){title, epochs, y, NULL};
+    return (ReportSeries){.title = title, .count = epochs, .y = y};
 }

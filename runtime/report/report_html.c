@@ -1,9 +1,9 @@
 /* report_html.c: the page of `ndarts-run report`. Everything is in the one file: styles, and pictures as data URLs, so
  * that identifiers inside of different SVG documents do not meet. In dark mode pictures are inverted and their hues
  * turned back. */
+#include "base/file.h"
 #include "base/json.h"
 #include "base/quote.h"
-#include "base/tensor_file.h"
 #include "runtime/loops/genotype.h"
 #include "runtime/report/html.h"
 #include "runtime/report/report.h"

@@ -10,7 +10,7 @@ static ReportSeries series_of(Arena *arena, const Lookup *lookup, int set, const
     double *y = ARENA_ARRAY(arena, double, lookup->count + 1);
     for (int e = 0; e < lookup->count; e++)
         y[e] = lookup->epochs[e].row ? lookup->epochs[e].row->accuracies[set] : NAN;
-    return (ReportSeries){title, lookup->count, y, NULL};
+    return (ReportSeries){.title = title, .count = lookup->count, .y = y};
 }
 
 static bool is_looked_up(const ReportRun *run) {

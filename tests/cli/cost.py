@@ -68,6 +68,14 @@ def test_tiles():
     expect(len(kept()) > len(before), 'nothing was measured')
 
 
+def test_other_code():
+    """What was measured of other code is another measurement."""
+    kept = lambda: set(glob.glob(os.path.join(os.environ['XDG_CACHE_HOME'], 'ndarts', '*.cost')))
+    before = kept()
+    run(RUN, 'cost', 'search.nd', '--json', '--repeat=2', env={**os.environ, 'NDARTS_CFLAGS': '-O1'})
+    expect(len(kept()) > len(before), 'nothing was measured')
+
+
 def test_cache_is_lost():
     for path in glob.glob(os.path.join(os.environ['XDG_CACHE_HOME'], 'ndarts', '*.cost')):
         with open(path, 'w') as file:

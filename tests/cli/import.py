@@ -97,6 +97,8 @@ def hostile_files():
     sixteen = ('x/data/0', bytes(16))
     cases = (
         ('fits', 0, '1 tensors', tensor(4, 0, (2, 2), (2, 1)), [sixteen]),
+        ('memo from 1, as of Python 2', 0, '1 tensors', tensor(4, 0, (2, 2), (2, 1)).replace(b'}X', b'}q\1X', 1).replace(b'Rt', b'Rq\2t'), [sixteen]),
+        ('memo from 2', 1, 'memo entry 2 after only 0 others', tensor(4, 0, (2, 2), (2, 1)).replace(b'}X', b'}q\2X', 1), [sixteen]),
         ('beyond its storage', 1, 'reaches beyond', tensor(4, 1, (2, 2), (2, 1)), [sixteen]),
         ('huge stride', 1, 'reaches beyond', tensor(4, 0, (2,), (1 << 30,)), [sixteen]),
         ('overflow', 1, 'reaches beyond', tensor(4, 0, (1 << 30,) * 4, (1 << 30,) * 4), [sixteen]),

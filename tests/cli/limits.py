@@ -47,6 +47,9 @@ def check_files(folder):
     check('import of a pipe', compile_text(folder, 'import "pipe.nd"\n' + TINY), 1, "'%s/pipe.nd': it is a device or a pipe" % folder)
     check('import of a device', compile_text(folder, 'import "/dev/zero"\n' + TINY), 1, "'/dev/zero': it is a device or a pipe")
     check('import of a folder', compile_text(folder, 'import "folder.nd"\n' + TINY), 1, 'a folder, not a ')
+    with open(os.path.join(folder, 'vast.nd'), 'wb') as file:
+        file.truncate(1 << 43)
+    check('a text of 8 TB', answer(COMPILER, os.path.join(folder, 'vast.nd')), 1, 'too many for a text')
     check('import of a large file', compile_text(folder, 'import "large.nd"\n' + TINY), 1, 'too many for a text')
     check('--set of a pipe', compile_text(folder, TINY, '--set', 'network=pipe'), 1, 'it is a device or a pipe')
     check('endless text', answer(COMPILER, '/dev/zero'), 1, 'too many for a text')

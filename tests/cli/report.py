@@ -94,6 +94,9 @@ def test_search():
     if shutil.which('dot'):
         wanted += ['normal cell', 'reduction cell']
     expect(sorted(alts) == sorted(wanted), alts)
+    if shutil.which('gnuplot'):
+        edges = urllib.parse.unquote(page.pictures[alts.index('alphas of the normal cell')]['src'])
+        expect(len(set(re.findall(r'rgb\([ \d,]*\)', edges))) > 7, 'every candidate has its colour')
     for part in ('weights.lr', 'processor', 'multiply-adds', 'max_pool_3x3, avg_pool_3x3', 'every candidate on every edge'):
         expect(part in page.text, f'no {part}')
     # Three cells of 14 edges, and what all of it costs as ndartsc counts it.

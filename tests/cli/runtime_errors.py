@@ -198,6 +198,9 @@ def test_compilers():
     os.chmod('failing-cc', stat.S_IRWXU)
     expect('compiler fails', 2, 'failing-cc failed with status 3\nx.c:1: error: no luck', (*infer(), *fresh()), CC='./failing-cc')
     expect('compiler does not run', 2, 'does not run', (*infer(), *fresh()), CC='/bin/false')
+    batch = fresh()
+    expect('words of $CC', 0, '', (*infer(), *batch), CC='gcc')
+    expect('other words of $CC', 2, 'fno-such-flag', (*infer(), *batch), CC='gcc -fno-such-flag=1')
     left = [entry for entry in cache_entries() if not entry.endswith('.so')]
     assert not left, left
 

@@ -8,8 +8,8 @@
  * the plan, and what a block does on average: warp instructions by class, sectors of 32 bytes of global memory, turns of
  * shared memory. bench/ptx_count.py adds them up. */
 #include "base/diag.h"
+#include "base/file.h"
 #include "base/str.h"
-#include "base/tensor_file.h"
 #include "runtime/device/nvrtc.h"
 #include "runtime/driver/compilation.h"
 #include "simt_host.h"

@@ -3,7 +3,7 @@
  *
  *     to_ptx SOURCE RESULT        exit code 77: there is no NVRTC */
 #include "base/diag.h"
-#include "base/tensor_file.h"
+#include "base/file.h"
 #include "runtime/device/nvrtc.h"
 
 #include <stdio.h>

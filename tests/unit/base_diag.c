@@ -1,6 +1,6 @@
 /* base_diag.c: whole messages, caret included; suggestions; errors; reading sources. */
 #include "base/diag.h"
-#include "base/tensor_file.h"
+#include "base/file.h"
 
 #include <setjmp.h>
 #include <signal.h>

@@ -3,6 +3,7 @@
  * theirs themselves; an op without a row fails the test, so a new one cannot be forgotten. A row is the body of @forward: its result %y is weighted by a random grad_output, its input
  * is %input: f32[N,5,4,6] (called %x in the table), its parameters are %w and so on. Values are drawn from [low, high],
  * away from kinks by chance. */
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/str.h"
 #include "ir/scalar_form.h"

@@ -130,7 +130,7 @@ static void test_annotations(void **state) {
 static void test_annotations_are_kept(void **state) {
     IrModule *module = parse(*state,
                              "graph @g(%x: f32[N]) {\n"
-                             "  %1 = exp %x : f32[N] !{inline, stage=3, place=\"work\", offset=4096, tag=\"t\"}\n"
+                             "  %1 = exp %x : f32[N] !{inline, stage=1, place=\"work\", offset=4096, tag=\"t\"}\n"
                              "  %2 = log %1 : f32[N]\n"
                              "  return \"y\" = %2\n"
                              "}\n",

@@ -3,7 +3,6 @@
 
 #include "base/file.h"
 #include "base/gzip.h"
-#include "base/tensor_file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* runtime_cache.c: the cache keeps to its size: what was used longest ago goes, what is in use stays. */
 #include "runtime/device/cache_entry.h"
 
+#include "base/file.h"
 #include "base/scratch.h"
-#include "base/tensor_file.h"
 #include "cache_folder.h"
 #include "runtime/device/cache_folder.h"
 #include "runtime/device/cache_prune.h"

@@ -1,4 +1,5 @@
 /* Modules written by hand: the executor, the layouts of tensors, damaged plans, files and cache entries. */
+#include "base/file.h"
 #include "base/str.h"
 #include "cache_folder.h"
 #include "codegen/plan/plan.h"
@@ -401,8 +402,8 @@ static void test_waits(void **state) {
     const Plan *plan = parse_waits("1 i0 r0 p0 *images 1 <;1 i0 r0 p0 *images 1;2 p0 w0 *images 1 <0", &error);
     assert_non_null(plan);
     assert_int_equal(plan_count_launches(plan->graphs[0].stages, 1), 2);
-    assert_int_equal(plan_longest_chain(&plan->graphs[0]), 2);
-    assert_int_equal(plan_longest_chain(&plan->graphs[1]), 3);
+    assert_int_equal(plan_longest_chain(arena, &plan->graphs[0]), 2);
+    assert_int_equal(plan_longest_chain(arena, &plan->graphs[1]), 3);
 }
 
 static void expect_refused(const char *path, const char *part) {
