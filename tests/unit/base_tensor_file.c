@@ -1,9 +1,9 @@
 /* base_tensor_file.c: safetensors and npy, whole and broken; atomic writes. */
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/process.h"
 #include "base/str.h"
 #include "base/tensor_file.h"
-#include "base/process.h"
 
 #include <dirent.h>
 #include <math.h>

@@ -136,7 +136,7 @@ static void test_annotations_are_kept(void **state) {
                              "}\n",
                              NULL);
     const IrNode *exp = module->graphs[0]->first->next, *log = exp->next;
-    assert_true(exp->inlined && exp->stage == 3 && exp->place == PLACE_work && exp->offset == 4096);
+    assert_true(exp->inlined && exp->stage == 1 && exp->place == PLACE_work && exp->offset == 4096);
     assert_string_equal(exp->tag, "t");
     assert_true(!log->inlined && log->stage == -1 && log->place == PLACE_none && log->offset == 0);
     assert_null(log->tag);
