@@ -215,20 +215,22 @@ static Value make_stage(Lower *l, const Builtin *builtin, const Bindings *bound,
     return value_stage(stage);
 }
 
-static int required_count(const Builtin *builtin) {
+/* How many of the parameters that must be given are not given by name. */
+static int required_count(const Builtin *builtin, const Bindings *named) {
     int required = 0;
     for (int i = 0; i < builtin_param_count(builtin); i++)
-        required += builtin->params[i].has == DEFAULT_none;
+        required += builtin->params[i].has == DEFAULT_none && !bindings_find(named, builtin->params[i].name);
     return required;
 }
 
-/* max(x, 0) computes; max(0) is a stage that lacks its first argument. */
+/* max(x, 0) computes; max(0) is a stage that lacks its first argument. Into a schedule nothing is put. */
 static Value call_math(Lower *l, Frame *f, const Builtin *builtin, const Bindings *already,
                        const Arguments *arguments) {
     Bindings bound = *already;
     bound.capacity = bound.count;
     bool tensor = arguments->count && arguments->values[0].kind == VALUE_tensor;
-    bool first = tensor || arguments->count >= required_count(builtin) ||
+    bool first = tensor || builtin_find_schedule(builtin->name) ||
+                 arguments->count >= required_count(builtin, &arguments->named) ||
                  bindings_find(&arguments->named, builtin->params[0].name);
     if (!match(l, f, builtin, first ? 0 : 1, 0, arguments, &bound))
         return (Value){.kind = VALUE_error};

@@ -134,12 +134,14 @@ static bool read_numbers(BuiltinUse *use, Schedule *schedule) {
         const Value *value = &use->args[i];
         const Value *items = value->kind == VALUE_list ? value->items : value;
         int item_count = value->kind == VALUE_list ? value->count : 1;
-        for (int k = 0; k < item_count; k++)
-            if (schedule->count == SCHEDULE_MOST_NUMBERS ||
-                !value_number(&items[k], &schedule->numbers[schedule->count++])) {
-                builtin_fail(use, "a schedule has at most %d numbers", SCHEDULE_MOST_NUMBERS);
-                return false;
-            }
+        for (int k = 0; k < item_count; k++) {
+            if (schedule->count == SCHEDULE_MOST_NUMBERS)
+                return builtin_fail(use, "a schedule has at most %d numbers", SCHEDULE_MOST_NUMBERS), false;
+            if (!value_number(&items[k], &schedule->numbers[schedule->count++]))
+                return builtin_fail(use, "'%s' of '%s' has %s among its numbers", use->builtin->params[i].name,
+                                    use->builtin->name, value_kind_name(&items[k])),
+                       false;
+        }
     }
     return true;
 }

@@ -111,6 +111,8 @@ static Value run_batch_norm(BuiltinUse *use) {
     double eps, momentum;
     value_number(&use->args[1], &eps);
     value_number(&use->args[2], &momentum);
+    if (!(eps >= 0 && momentum >= 0 && momentum <= 1))
+        return builtin_fail(use, "'eps' of a batch norm is at least 0, its 'momentum' 0 to 1");
     IrAttr attrs[] = {ir_attr_string("name", use->l->target->prefix), ir_attr_float("eps", eps),
                       ir_attr_float("momentum", momentum), ir_attr_bool("affine", affine)};
     return value_tensor(builtin_node(use, OP_batch_norm, 1, use->x, 4, attrs));
@@ -248,6 +250,8 @@ static Value run_auxiliary(BuiltinUse *use) {
             return (Value){.kind = VALUE_error};
     double weight;
     value_number(&use->args[1], &weight);
+    if (weight < 0)
+        return builtin_fail(use, "'weight' of the auxiliary head's loss is at least 0");
     IrAttr attrs[] = {ir_attr_symbols("callee", 1, &instance->graph->name), ir_attr_string("name", l->target->prefix),
                       ir_attr_float("weight", weight)};
     IrNode *logits = builtin_node(use, OP_auxiliary, 1, use->x, 3, attrs);

@@ -308,6 +308,10 @@ const char *setting_key(Lower *l, const char *section, const char *name);     /*
 int setting_find_name(const char *const *names, int count, const char *name); /* -1 when it is not there */
 /* An argument of a call that has none of that name. */
 void setting_report_argument(Lower *l, const Ast *argument, const char *call, const char *const *names, int count);
+/* The name of a call, or NULL. */
+const char *setting_called(const Ast *value);
+/* A call, or a list of calls of different names. */
+void setting_each_call(Lower *l, Frame *f, const Ast *value, void (*lower)(Lower *l, Frame *f, const Ast *call));
 /* The optimiser that a text names, sgd(...), or NULL. */
 const OptimizerRow *optimizer_named(const Ast *value);
 /* section: "search.weights", "search.alphas" or "train.weights" */

@@ -57,6 +57,8 @@ static IrNode *make_input(Lower *l, Frame *f) {
 static Value run_body(Lower *l, Frame *f, const Ast *network) {
     const Ast *inputs = network->kids[1], *body = network->kids[2];
     Value input = {.kind = VALUE_error};
+    if (inputs && inputs->count > 1)
+        return lower_error(l, f, inputs->kids[1]->span, "a network has one input, the images");
     if (inputs) {
         input = value_tensor(make_input(l, f));
         if (input.kind == VALUE_error)
@@ -65,6 +67,8 @@ static Value run_body(Lower *l, Frame *f, const Ast *network) {
     }
     if (body->kind == AST_block) {
         lower_run_block(l, f, body);
+        if (f->returned && f->result.kind == VALUE_list && f->result.count > 1)
+            return lower_error(l, f, body->span, "a network returns one tensor, not %d values", f->result.count);
         if (f->returned && f->result.kind == VALUE_list && f->result.count > 0)
             return f->result.items[0];
         return f->returned ? f->result : (Value){.kind = VALUE_error};
@@ -140,6 +144,14 @@ static Value eval_entry(Lower *l, Frame *f, const Ast *expression) {
     return result;
 }
 
+/* An auxiliary head sees the same labels as the network's own. */
+static void add_output(Lower *l, IrGraph *graph, const IrOutput *output, const IrType *logits) {
+    if (output->value->op == OP_auxiliary && !ir_type_equal(&output->value->type, logits))
+        diag_error(l->diag, output->value->span, "the auxiliary head gives %s, the network %s",
+                   ir_type_string(l->arena, &output->value->type), ir_type_string(l->arena, logits));
+    ir_graph_add_output(graph, output->name, output->value);
+}
+
 bool lower_entry(Lower *l, Frame *f, const Ast *expression) {
     int before = diag_count_errors(l->diag);
     IrGraph *graph = ir_graph_create(l->module, "forward");
@@ -165,9 +177,9 @@ bool lower_entry(Lower *l, Frame *f, const Ast *expression) {
     graph->outputs = NULL;
     graph->output_count = graph->output_capacity = 0;
     ir_graph_add_output(graph, "logits", result.tensor);
-    for (int i = 0; i < count; i++)
-        ir_graph_add_output(graph, outputs[i].name, outputs[i].value);
     const IrType *type = &result.tensor->type;
+    for (int i = 0; i < count; i++)
+        add_output(l, graph, &outputs[i], type);
     static const char *const names[] = {"input.height", "input.width", "input.channels"};
     for (int i = 0; i < 3 && l->input; i++)
         ir_module_set(l->module, names[i], ir_attr_int("", l->input->type.dim[i + 1]), expression->span);

@@ -48,8 +48,5 @@ static void lower_one(Lower *l, Frame *f, const Ast *call) {
 }
 
 void lower_objective(Lower *l, Frame *f, const Ast *value) {
-    for (int i = 0; value->kind == AST_list && i < value->count; i++)
-        lower_one(l, f, value->kids[i]);
-    if (value->kind != AST_list)
-        lower_one(l, f, value);
+    setting_each_call(l, f, value, lower_one);
 }

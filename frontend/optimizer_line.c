@@ -44,7 +44,7 @@ static bool is_whole_run(const char *section, const Ast *value) {
 
 /* lr = 0.1, cosine(0.05, 0.001), step(0.1, 30, 0.1) */
 static void set_rate(Lower *l, Frame *f, const char *section, const Ast *value) {
-    const char *called = value->kind == AST_call && value->kids[0]->kind == AST_name ? value->kids[0]->name : NULL;
+    const char *called = setting_called(value);
     if (called && !is_schedule(value) && !builtin_find(called) && !str_map_get(l->globals, called)) {
         diag_error(l->diag, value->span, "a rate is a number or a schedule%s",
                    diag_choices(l->arena, called, schedule_names, SCHEDULE_COUNT));

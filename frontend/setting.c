@@ -80,6 +80,29 @@ void setting_report_argument(Lower *l, const Ast *argument, const char *call, co
                    diag_choices(l->arena, "", names, (size_t)count));
 }
 
+const char *setting_called(const Ast *value) {
+    return value->kind == AST_call && value->kids[0]->kind == AST_name ? value->kids[0]->name : NULL;
+}
+
+static bool is_called_before(const Ast *list, int i) {
+    const char *name = setting_called(list->kids[i]);
+    for (int k = 0; name && k < i; k++)
+        if (setting_called(list->kids[k]) && str_equal(setting_called(list->kids[k]), name))
+            return true;
+    return false;
+}
+
+void setting_each_call(Lower *l, Frame *f, const Ast *value, void (*lower)(Lower *l, Frame *f, const Ast *call)) {
+    for (int i = 0; value->kind == AST_list && i < value->count; i++) {
+        if (is_called_before(value, i))
+            diag_error(l->diag, value->kids[i]->span, "'%s' is there twice", setting_called(value->kids[i]));
+        else
+            lower(l, f, value->kids[i]);
+    }
+    if (value->kind != AST_list)
+        lower(l, f, value);
+}
+
 int setting_find_name(const char *const *names, int count, const char *name) {
     for (int i = 0; i < count; i++)
         if (str_equal(names[i], name))

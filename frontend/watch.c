@@ -5,11 +5,6 @@
  *     early_stop skips(2)          early_stop [eigenvalue(), skips(2)] */
 #include "frontend/lower.h"
 
-/* The name of a call, or NULL. */
-static const char *called(const Ast *value) {
-    return value->kind == AST_call && value->kids[0]->kind == AST_name ? value->kids[0]->name : NULL;
-}
-
 /* Two places of a text say how often. */
 static void set_every(Lower *l, Value value, Span span) {
     static const char key[] = "search.eigenvalue.every";
@@ -21,7 +16,7 @@ static void set_every(Lower *l, Value value, Span span) {
 }
 
 void lower_eigenvalue(Lower *l, Frame *f, const Ast *value) {
-    const char *name = called(value);
+    const char *name = setting_called(value);
     if (name && str_equal(name, "every") && value->count == 2 && value->kids[1]->kind != AST_arg)
         set_every(l, lower_eval(l, f, value->kids[1]), value->kids[1]->span);
     else
@@ -49,7 +44,7 @@ static void stop_by_eigenvalue(Lower *l, Frame *f, const Ast *call) {
 }
 
 static void stop_by(Lower *l, Frame *f, const Ast *value) {
-    const char *name = called(value);
+    const char *name = setting_called(value);
     if (name && str_equal(name, "eigenvalue"))
         stop_by_eigenvalue(l, f, value);
     else if (name && str_equal(name, "skips") && value->count == 2 && value->kids[1]->kind != AST_arg)
@@ -59,8 +54,5 @@ static void stop_by(Lower *l, Frame *f, const Ast *value) {
 }
 
 void lower_early_stop(Lower *l, Frame *f, const Ast *value) {
-    for (int i = 0; value->kind == AST_list && i < value->count; i++)
-        stop_by(l, f, value->kids[i]);
-    if (value->kind != AST_list)
-        stop_by(l, f, value);
+    setting_each_call(l, f, value, stop_by);
 }

@@ -137,6 +137,14 @@ const char *schedule_mistake(const Schedule *s) {
         return "'every' is above 0";
     if (s->kind == SCHEDULE_warm_restarts && !(n[2] >= 1e-3 && n[3] >= 1))
         return "'period' is at least 0.001, and 'times' at least 1";
+    bool stops = s->kind == SCHEDULE_cosine || s->kind == SCHEDULE_linear || s->kind == SCHEDULE_exponential ||
+                 s->kind == SCHEDULE_slow_cosine;
+    if ((stops && n[3] < 0) || (s->kind == SCHEDULE_polynomial && n[4] < 0))
+        return "'stop' is at least 0";
+    if (s->kind == SCHEDULE_warm_up_cosine && n[3] < 0)
+        return "'warm_up' is at least 0";
+    if ((s->kind == SCHEDULE_one_cycle || s->kind == SCHEDULE_one_cycle_linear) && !(n[3] >= 0 && n[3] <= 1))
+        return "'rise' is a part of the whole, 0 to 1";
     if (s->kind == SCHEDULE_exponential && !(n[0] > 0 && n[1] > 0))
         return "an exponential goes between numbers above 0";
     return NULL;

@@ -6,6 +6,7 @@
 #include "ir/settings.h"
 #include "passes/evaluate_graph.h"
 
+#include <math.h>
 #include <string.h>
 
 int derive_count_edges(int inputs, int nodes) {
@@ -132,15 +133,27 @@ static bool weigh_by_function(Arena *arena, const char *text, const DeriveSpace 
     return !error->kind;
 }
 
+/* What is no number is compared with nothing. */
+static bool check_finite(const DeriveSpace *space, const double *weights, int stride, Error *error) {
+    for (int e = 0; e < space->edge_count; e++)
+        for (int c = 0; c < space->edges[e].count; c++)
+            if (!isfinite(weights[e * stride + c]))
+                return error_set(
+                    error, ERROR_INPUT,
+                    "the weight of '%s' on edge %d is no number: the alphas are none, or a schedule of the "
+                    "method ends where its weights cannot be computed, as linear(5, 0) does in a divisor",
+                    space->edges[e].operations[c], e);
+    return true;
+}
+
 const double *derive_weigh(Arena *arena, const IrModule *module, const DeriveSpace *space, const double *alphas,
                            int stride, Error *error) {
     const char *function = settings_read(module).keep.weights;
     double *weights = ARENA_ARRAY(arena, double, (int64_t)space->edge_count *stride);
     memset(weights, 0, sizeof(double) * (size_t)space->edge_count * (size_t)stride);
-    if (function)
-        return weigh_by_function(arena, function, space, alphas, stride, weights, error) ? weights : NULL;
-    for (int e = 0; e < space->edge_count; e++)
+    for (int e = 0; !function && e < space->edge_count; e++)
         evaluate_softmax(alphas + (size_t)e * (size_t)stride, space->edges[e].count,
                          weights + (size_t)e * (size_t)stride);
-    return weights;
+    bool known = !function || weigh_by_function(arena, function, space, alphas, stride, weights, error);
+    return known && check_finite(space, weights, stride, error) ? weights : NULL;
 }

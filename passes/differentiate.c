@@ -165,9 +165,20 @@ static void add_outputs(Gradients *gradients, PassContext *ctx, IrGraph *g, IrNo
     }
 }
 
+/* False with a mistake: a step would train nothing. */
+static bool check_weights(PassContext *ctx, const IrGraph *g) {
+    bool trains = ctx->kind == GRAPH_train || ctx->kind == GRAPH_search_weights || ctx->kind == GRAPH_search_second;
+    bool found = !trains;
+    for (int i = 0; i < g->module->param_count; i++)
+        found = found || g->module->params[i].kind == PARAM_weight;
+    if (!found)
+        diag_error(ctx->diag, g->span, "there is nothing to train: the network has no weights");
+    return found;
+}
+
 bool pass_differentiate(PassContext *ctx, IrGraph *g) {
     IrNode *loss = ir_graph_find_output(g, "loss");
-    if (!loss || !is_any_wanted(ctx)) {
+    if (!loss || !check_weights(ctx, g) || !is_any_wanted(ctx)) {
         return false;
     }
     IrNode *last = g->last;

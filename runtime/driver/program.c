@@ -396,16 +396,17 @@ void *rt_input_pack(const RtProgram *p, GraphKind kind, const char *name, const 
     if (i < 0)
         bug("graph %s has no input %s", graph_kind_name(kind), name);
     const ProgramGraph *g = &p->graphs[kind];
+    const PlanTensor *to = &g->plan->inputs[i];
+    bool by_image = ir_type_has_dim(&to->type, IR_DIM_N); /* draws for alphas have no axis of images */
     int64_t images = tensor->rank > 0 ? tensor->shape[0] : 1;
-    if (!rt_tensor_fits(&g->inputs[i], tensor, images) || first + count > images) {
+    if (!rt_tensor_fits(&g->inputs[i], tensor, images) || (by_image && first + count > images)) {
         error_set(error, ERROR_INPUT, "%s: expected shape %s, found %s", tensor->name ? tensor->name : name,
                   rt_shape_string(arena, g->inputs[i].rank, g->inputs[i].shape),
                   rt_shape_string(arena, tensor->rank, tensor->shape));
         return NULL;
     }
-    const PlanTensor *to = &g->plan->inputs[i];
     void *storage = arena_alloc(arena, (size_t)plan_tensor_bytes(p->plan, to, count));
-    rt_tensor_store(p->plan, to, count, tensor, first * ir_type_count(&to->type, 1, 1), storage);
+    rt_tensor_store(p->plan, to, count, tensor, by_image ? first * ir_type_count(&to->type, 1, 1) : 0, storage);
     return storage;
 }
 

@@ -176,9 +176,21 @@ static bool keep_drawn(Loop *l, const char *prefix, TensorFile *file, Error *err
            error_set(error, ERROR_INPUT, "--init-except %s: the network has no weights whose names begin so", prefix);
 }
 
+/* A checkpoint has the optimiser's memory too, which belongs to the steps that were made: a run that begins makes its own. */
+static void leave_memory(const Loop *l, TensorFile *file) {
+    size_t kept = 0;
+    for (size_t i = 0; i < file->count; i++) {
+        int param = rt_param_find(l->program, file->tensors[i].name);
+        if (param < 0 || rt_param_info(l->program, param)->kind != PARAM_optimizer)
+            file->tensors[kept++] = file->tensors[i];
+    }
+    file->count = kept;
+}
+
 /* --init: what is missing or left over is said of that file. */
 static bool take_weights(Loop *l, Error *error) {
     Error inner = {0};
+    leave_memory(l, &l->restored.tensors);
     for (int i = 0; i < l->options.init_except_count; i++)
         if (!keep_drawn(l, l->options.init_except[i], &l->restored.tensors, error))
             return false;

@@ -149,6 +149,19 @@ def test_infer():
     expect('broken module', 1, 'net.so is not a module', infer(net='net.so'))
 
 
+def test_no_number():
+    """What is no number in a picture is none in its logits, and in no others."""
+    write('relu.ir', TEXT.replace('%4 = reduce_sum %3', '%9 = relu %3\n  %4 = reduce_sum %9').encode())
+    npy('x_nan.npy', (3, 3, 8, 8))
+    data = bytearray(read('x_nan.npy'))
+    data[-4 * 300:-4 * 299] = struct.pack('<f', float('nan'))  # of 192 numbers a picture: in the second
+    write('x_nan.npy', bytes(data))
+    for options in ((), ('--vector', '0'), ('--plain',), ('--precision', 'f64')):
+        expect(f'a picture with NaN {options}', 0, '', (*infer(net='relu.ir', x='x_nan.npy'), *options))
+        logits = [value for value, in struct.iter_unpack('<f', read('y.npy')[-4 * 12:])]
+        assert [value != value for value in logits] == 4 * [False] + 4 * [True] + 4 * [False], logits
+
+
 def cache_files():
     return sorted(glob.glob(os.path.join(os.environ['XDG_CACHE_HOME'], 'ndarts', '*')))
 
@@ -253,7 +266,7 @@ def main():
         os.chdir(folder)
         os.environ['XDG_CACHE_HOME'] = os.path.join(folder, 'cache')
         make_files()
-        for test in (test_command_line, test_weights, test_feed, test_infer, test_module, test_compilers, test_stdout, test_disk, test_memory, test_same_bits):
+        for test in (test_command_line, test_weights, test_feed, test_infer, test_no_number, test_module, test_compilers, test_stdout, test_disk, test_memory, test_same_bits):
             test()
         os.chdir('/')
     assert not failures, failures

@@ -15,6 +15,7 @@ import tempfile
 import time
 
 import _metadata
+import _safetensors
 
 BUILD = os.environ['NDARTS_BUILD']
 RUN = os.path.join(BUILD, 'bin', 'ndarts-run')
@@ -184,6 +185,12 @@ def test_init():
     search('begun', '--init', 'one/checkpoint.safetensors', '--set', 'search.epochs=1')
     loss = lines_of('begun', 'metrics.jsonl')[0]['train_loss']
     expect(loss < lines_of('one', 'metrics.jsonl')[0]['train_loss'], 'the given weights are not used')
+    kept = {name: values for name, values in _safetensors.floats('one/checkpoint.safetensors').items() if '/' not in name}
+    expect(len(kept) < len(_safetensors.floats('one/checkpoint.safetensors')), 'the checkpoint has no momenta')
+    _safetensors.write('weights.safetensors', kept)
+    metrics = lines_of('begun', 'metrics.jsonl')
+    search('begun', '--init', 'weights.safetensors', '--set', 'search.epochs=1')
+    expect(lines_of('begun', 'metrics.jsonl') == metrics, 'the momenta of the checkpoint are used')
     search('begun', '--init', 'missing.safetensors', code=1, says='missing.safetensors')
     with open('empty.safetensors', 'wb') as file:
         file.write(struct.pack('<Q', 8) + b'{}      ')
