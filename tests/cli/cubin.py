@@ -90,6 +90,26 @@ def refused(folder, said, *options):
     assert not os.path.exists(path)
 
 
+def check_ranks(folder, tiny):
+    """A module for one of two ranks is none for one process, whatever lies in the cache."""
+    plans = []
+    for number, options in enumerate((['--ranks', '2'], [])):
+        path = os.path.join(folder, f'ranks{number}.cubin')
+        compile_for(path, tiny, ['infer'], ['--batch', '4', *options])
+        with open(path, 'rb') as file:
+            plans.append(b'"ranks":2' in file.read())
+    assert plans == [True, False], plans
+
+
+def check_ptx(folder, tiny):
+    """Without --arch it is made for this machine's GPU, or for sm_80."""
+    path = os.path.join(folder, 'tiny.ptx')
+    done = run([COMPILER, tiny, '--emit=ptx', '-o', path], stdout=PIPE, stderr=PIPE, text=True)
+    assert done.returncode == 0, done.stderr
+    with open(path, encoding='ascii') as file:
+        assert '.target sm_' in file.read()
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
         tiny = os.path.join(folder, 'tiny.nd')
@@ -106,6 +126,8 @@ def main():
         refused(folder, '--precision takes f32, f64, or on a GPU tf32 or bf16', '--precision=f16')
         for job in [pool.submit(compile_for, os.path.join(folder, j[0] + '.cubin'), *j[1:]) for j in jobs]:
             job.result()
+        check_ranks(folder, tiny)
+        check_ptx(folder, tiny)
     return 0
 
 
