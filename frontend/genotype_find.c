@@ -43,6 +43,18 @@ static bool begins_string(const char *p) {
     return *after == '~' && isdigit((unsigned char)after[1]);
 }
 
+/* Behind the groups of a string, which a `+` parts, perhaps with blanks around it. */
+static const char *skip_string(const char *p) {
+    for (;;) {
+        while (scan_is_word(*p) || (*p && strchr("|~", *p)))
+            p++;
+        const char *plus = scan_skip_blanks(p);
+        if (*plus != '+')
+            return p;
+        p = scan_skip_blanks(plus + 1);
+    }
+}
+
 /* Three brackets, then a number, then a comma: pairs of numbers. */
 static bool begins_compact(const Walk *w, const char *p) {
     int brackets = 0;
@@ -129,9 +141,7 @@ static const char *look(Walk *w, const char *p) {
     }
     if (begins_string(p)) {
         add(w, FOREIGN_string, p);
-        while (scan_is_word(*p) || (*p && strchr("|~+", *p)))
-            p++;
-        return p;
+        return skip_string(p);
     }
     if (begins_compact(w, p)) {
         add(w, FOREIGN_compact, p);

@@ -38,6 +38,18 @@ static bool take(Reader *r, char c) {
     return true;
 }
 
+static void skip_blanks(Reader *r) {
+    advance(r, strspn(r->text, " \t"));
+}
+
+/* People write blanks around it. */
+static bool take_plus(Reader *r) {
+    skip_blanks(r);
+    bool found = take(r, '+');
+    skip_blanks(r);
+    return found;
+}
+
 /* op~0| */
 static bool read_edge(Reader *r, FormNode *node) {
     size_t length = (size_t)(scan_skip_word(r->text) - r->text), digits = 0;
@@ -79,7 +91,7 @@ GenotypeForm *genotype_read_nb201(Arena *arena, const SourceFile *source, size_t
     do {
         if (!read_node(&r))
             return NULL;
-    } while (take(&r, '+'));
+    } while (take_plus(&r));
     form->span.end_col = r.at.col;
     int *last = ARENA_NEW(arena, int);
     *last = form->cells[0].node_count;

@@ -112,6 +112,7 @@ def files_with_many():
 
 def benchmarks():
     expect(convert(BENCH, '--format', 'nb201') == BENCH + '\n', 'NAS-Bench-201')
+    expect(convert(f'  {BENCH.replace("+", " +  ")} 93.9\n', '--format', 'nb201') == BENCH + '\n', 'blanks around +')
     text = convert(f'arch 5: Structure(4 nodes with {BENCH}) 90.1', '--format', 'nd')
     expect('network main = nas_bench_201_network(found, C = 16, cells_per_stage = 5, classes = 10)' in text, text)
     expect('s3 = none_201(s0) + avg_pool_3x3_201(s1) + nor_conv_3x3(s2)' in text, text)
