@@ -39,9 +39,6 @@ typedef struct DeriveSpace {
 int derive_count_edges(int inputs, int nodes);
 /* The longest list of candidates: columns of the architecture parameters. */
 int derive_count_columns(const DeriveSpace *space);
-/* The space with the same candidates on all edges, and one operation on each of `keep` edges of a node. */
-DeriveSpace derive_space_uniform(Arena *arena, int inputs, int nodes, int keep, int count,
-                                 const char *const *operations);
 /* From the settings space.inputs, space.nodes, space.keep, keep.* and the candidates of an edge of the cell KIND whose
  * parameters are alphas_KIND: space.candidates.KIND.EDGE, or else space.candidates. False, with a message, when one is
  * missing. */

@@ -20,19 +20,6 @@ int derive_count_columns(const DeriveSpace *space) {
     return columns;
 }
 
-DeriveSpace derive_space_uniform(Arena *arena, int inputs, int nodes, int keep, int count,
-                                 const char *const *operations) {
-    int edge_count = derive_count_edges(inputs, nodes);
-    DeriveEdge *edges = ARENA_ARRAY(arena, DeriveEdge, edge_count);
-    for (int i = 0; i < edge_count; i++)
-        edges[i] = (DeriveEdge){.count = count, .operations = operations};
-    return (DeriveSpace){.inputs = inputs,
-                         .nodes = nodes,
-                         .keep = {.per_node = keep, .per_edge = 1},
-                         .edge_count = edge_count,
-                         .edges = edges};
-}
-
 /* ---- settings ---- */
 
 enum { MOST = 64 }; /* edges of a node, operations of an edge */

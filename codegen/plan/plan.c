@@ -104,3 +104,18 @@ int plan_longest_chain(Arena *arena, const PlanGraph *graph) {
     }
     return longest;
 }
+
+int64_t plan_place_bytes(const Plan *plan, const PlanGraph *g, IrPlace place) {
+    switch (place) {
+    case PLACE_state:
+        return plan->state_bytes;
+    case PLACE_prepared:
+        return plan->prepared_bytes;
+    case PLACE_work:
+        return g->work_bytes;
+    case PLACE_private:
+        return g->private_bytes;
+    default:
+        return 0;
+    }
+}

@@ -154,6 +154,8 @@ uint64_t plan_case(double fell_on);
  * have one kernel and one condition. The launches of a graph's stages are counted from 0, those of `prepare` too. */
 int plan_count_together(const PlanStage *stage, int first);
 int plan_count_launches(const PlanStage *stages, int count);
+/* How large a place of the graph is; of inputs and what has none 0. */
+int64_t plan_place_bytes(const Plan *plan, const PlanGraph *g, IrPlace place);
 /* The most launches of which each waits for the one before. Stages on the two sides of `choosing` wait as a whole. */
 int plan_longest_chain(Arena *arena, const PlanGraph *graph);
 /* Bytes of an element of memory where numbers have this precision. */

@@ -2,25 +2,11 @@
  * graphs[1].stages[3]. */
 #include "base/str.h"
 #include "codegen/plan/plan_names.h"
+#include "codegen/plan/plan_reader.h"
 
 #include <jansson.h>
 #include <limits.h>
 #include <string.h>
-
-typedef struct PlanReader {
-    Arena *arena;
-    Error *error;
-    Plan *plan;
-    const char *where;
-    int step; /* of the stage, or -1 */
-} PlanReader;
-
-static bool fail(PlanReader *r, const char *what) {
-    if (r->step >= 0)
-        r->where = arena_printf(r->arena, "%s.steps[%d]", r->where, r->step);
-    r->step = -1;
-    return error_set(r->error, ERROR_INPUT, "bad plan: %s%s%s", r->where, *r->where ? ": " : "", what);
-}
 
 static const char *within(PlanReader *r, const char *list, size_t i) {
     const char *before = r->where;
@@ -32,10 +18,10 @@ static const char *within(PlanReader *r, const char *list, size_t i) {
 static bool read_int(PlanReader *r, json_t *object, const char *key, int64_t low, int64_t high, int64_t *value) {
     json_t *item = json_object_get(object, key);
     if (!json_is_integer(item))
-        return fail(r, arena_printf(r->arena, "'%s' should be an integer", key));
+        return plan_refuse(r, arena_printf(r->arena, "'%s' should be an integer", key));
     *value = json_integer_value(item);
     if (*value < low || *value > high)
-        return fail(r, arena_printf(r->arena, "'%s' is %lld, out of range", key, (long long)*value));
+        return plan_refuse(r, arena_printf(r->arena, "'%s' is %lld, out of range", key, (long long)*value));
     return true;
 }
 
@@ -43,21 +29,21 @@ static const char *read_string(PlanReader *r, json_t *object, const char *key) {
     json_t *item = json_object_get(object, key);
     if (json_is_string(item))
         return arena_strdup(r->arena, json_string_value(item));
-    fail(r, arena_printf(r->arena, "'%s' should be a string", key));
+    plan_refuse(r, arena_printf(r->arena, "'%s' should be a string", key));
     return NULL;
 }
 
 static bool read_bool(PlanReader *r, json_t *object, const char *key, bool *value) {
     json_t *item = json_object_get(object, key);
     *value = json_is_true(item);
-    return json_is_boolean(item) || fail(r, arena_printf(r->arena, "'%s' should be true or false", key));
+    return json_is_boolean(item) || plan_refuse(r, arena_printf(r->arena, "'%s' should be true or false", key));
 }
 
 static json_t *read_list(PlanReader *r, json_t *object, const char *key) {
     json_t *item = json_object_get(object, key);
     if (json_is_array(item))
         return item;
-    fail(r, arena_printf(r->arena, "'%s' should be a list", key));
+    plan_refuse(r, arena_printf(r->arena, "'%s' should be a list", key));
     return NULL;
 }
 
@@ -70,7 +56,7 @@ static int read_word(PlanReader *r, json_t *object, const char *key, const PlanW
         if (words->words[i] && str_equal(words->words[i], text))
             return i;
     }
-    fail(r, arena_printf(r->arena, "'%s' has the unknown value \"%s\"", key, text));
+    plan_refuse(r, arena_printf(r->arena, "'%s' has the unknown value \"%s\"", key, text));
     return -1;
 }
 
@@ -82,20 +68,20 @@ static bool read_shape(PlanReader *r, json_t *object, PlanTensor *t) {
         return false;
     size_t rank = json_array_size(shape);
     if (rank > IR_MAX_RANK || json_array_size(order) != rank)
-        return fail(r, "'shape' and 'order' do not fit");
+        return plan_refuse(r, "'shape' and 'order' do not fit");
     t->type.rank = (int)rank;
     unsigned seen = 0;
     int64_t elements = 1;
     for (size_t i = 0; i < rank; i++) {
         json_t *extent = json_array_get(shape, i), *axis = json_array_get(order, i);
         if (!json_is_integer(extent) || !json_is_integer(axis))
-            return fail(r, "'shape' and 'order' should hold integers");
+            return plan_refuse(r, "'shape' and 'order' should hold integers");
         int64_t e = json_integer_value(extent), a = json_integer_value(axis);
         if (e < IR_DIM_K || e == 0 || e > largest_count || a < 0 || a >= (int64_t)rank || (seen >> a & 1))
-            return fail(r, "an extent or an axis is out of range");
+            return plan_refuse(r, "an extent or an axis is out of range");
         int64_t size = e == IR_DIM_N ? r->plan->batch : e == IR_DIM_K ? r->plan->chunks : e;
         if (size > largest_count / elements)
-            return fail(r, "too many elements");
+            return plan_refuse(r, "too many elements");
         elements *= size;
         seen |= 1u << a;
         t->type.dim[i] = e;
@@ -120,7 +106,7 @@ static bool read_param(PlanReader *r, json_t *object, PlanTensor *t) {
     if (kind < 0 || init < 0)
         return false;
     if (!json_is_number(scale))
-        return fail(r, "'init_scale' should be a number");
+        return plan_refuse(r, "'init_scale' should be a number");
     t->place = PLACE_state;
     t->kind = (IrParamKind)kind;
     t->init = (IrInit)init;
@@ -128,26 +114,11 @@ static bool read_param(PlanReader *r, json_t *object, PlanTensor *t) {
     if (!read_bool(r, object, "auxiliary", &t->auxiliary))
         return false;
     if (t->type.dtype != DTYPE_f32 || ir_type_has_dim(&t->type, IR_DIM_N) || ir_type_has_dim(&t->type, IR_DIM_K))
-        return fail(r, "a parameter should be f32 of fixed shape");
+        return plan_refuse(r, "a parameter should be f32 of fixed shape");
     if (t->offset % plan_element_bytes(r->plan->precision, DTYPE_f32) != 0 ||
         t->offset + plan_tensor_bytes(r->plan, t, 1) > r->plan->state_bytes)
-        return fail(r, "the parameter lies outside the state");
+        return plan_refuse(r, "the parameter lies outside the state");
     return true;
-}
-
-static int64_t place_bytes(const Plan *plan, const PlanGraph *g, IrPlace place) {
-    switch (place) {
-    case PLACE_state:
-        return plan->state_bytes;
-    case PLACE_prepared:
-        return plan->prepared_bytes;
-    case PLACE_work:
-        return g->work_bytes;
-    case PLACE_private:
-        return g->private_bytes;
-    default:
-        return 0;
-    }
 }
 
 static bool read_output(PlanReader *r, json_t *object, const PlanGraph *g, PlanTensor *t) {
@@ -157,168 +128,20 @@ static bool read_output(PlanReader *r, json_t *object, const PlanGraph *g, PlanT
     if (place < 0)
         return false;
     if (place == PLACE_private)
-        return fail(r, "an output cannot be private");
+        return plan_refuse(r, "an output cannot be private");
     t->place = (IrPlace)place;
     if (t->place == PLACE_input) /* an identity: the input is the output */
         return read_int(r, object, "offset", 0, g->input_count - 1, &t->offset) &&
-               (ir_type_equal(&t->type, &g->inputs[t->offset].type) || fail(r, "the output is not like its input"));
-    int64_t size = place_bytes(r->plan, g, t->place);
+               (ir_type_equal(&t->type, &g->inputs[t->offset].type) ||
+                plan_refuse(r, "the output is not like its input"));
+    int64_t size = plan_place_bytes(r->plan, g, t->place);
     if (!read_int(r, object, "offset", 0, size, &t->offset))
         return false;
     return t->offset + plan_tensor_bytes(r->plan, t, r->plan->batch) <= size ||
-           fail(r, "the output lies outside its place");
+           plan_refuse(r, "the output lies outside its place");
 }
 
-/* ---- steps: "3 i0 s256 #77;4 p0 w64" ---- */
-
-/* A number at the text, which moves behind it. */
-static bool take_int(PlanReader *r, const char **text, int64_t *value) {
-    const char *at = *text + (**text == '-');
-    uint64_t size = 0;
-    int digits = 0;
-    for (; *at >= '0' && *at <= '9'; at++, digits++)
-        size = size * 10 + (uint64_t)(*at - '0');
-    if (!digits || digits > 18)
-        return fail(r, "a number is missing or too long");
-    *value = **text == '-' ? -(int64_t)size : (int64_t)size;
-    *text = at;
-    return true;
-}
-
-/* "s256" */
-static bool take_buffer(PlanReader *r, const char **text, const PlanGraph *g, PlanBuffer *b) {
-    for (int i = PLACE_state; i <= PLACE_prepared; i++) {
-        if (plan_place_letters[i] != **text)
-            continue;
-        ++*text;
-        b->place = (IrPlace)i;
-        if (!take_int(r, text, &b->offset))
-            return false;
-        int64_t limit = b->place == PLACE_input ? g->input_count : place_bytes(r->plan, g, b->place);
-        return (b->offset >= 0 && b->offset < limit) || fail(r, "a buffer lies outside its place");
-    }
-    return fail(r, arena_printf(r->arena, "the unknown place '%c'", **text));
-}
-
-/* "*images 4096" */
-static bool take_launch(PlanReader *r, const char **text, PlanStep *s) {
-    for (int i = 0; i < LAUNCH_COUNT && **text == '*'; i++) {
-        size_t length = strlen(plan_launches.words[i]);
-        if (!str_starts_with(*text + 1, plan_launches.words[i]) || (*text)[1 + length] != ' ')
-            continue;
-        *text += 1 + length + 1;
-        s->launch = (PlanLaunch)i;
-        return take_int(r, text, &s->threads) &&
-               ((s->threads >= 0 && s->threads <= INT64_C(1) << 40) || fail(r, "too many threads"));
-    }
-    return fail(r, "a step should say how it is launched");
-}
-
-/* "?2:1,3", where the graph has choices */
-static bool take_when(PlanReader *r, const char **text, const PlanGraph *g, PlanWhen *when) {
-    int64_t choice, value;
-    if (!take_int(r, text, &choice))
-        return false;
-    if (choice < 0 || choice >= g->choice_count)
-        return fail(r, arena_printf(r->arena, "choice %lld is not there", (long long)choice));
-    when->choice = (int)choice + 1;
-    for (char before = ':'; **text == before; before = ',') {
-        ++*text;
-        if (!take_int(r, text, &value))
-            return false;
-        if (value < 0 || value >= IR_MAX_CASES)
-            return fail(r, arena_printf(r->arena, "case %lld of a choice is out of range", (long long)value));
-        when->cases |= UINT64_C(1) << value;
-    }
-    return when->cases || fail(r, "a step should say where it is called");
-}
-
-/* "<4,7"; "<" waits for nothing. */
-static bool take_waits(PlanReader *r, const char **text, int most, PlanStep *s) {
-    s->waits = ARENA_ARRAY(r->arena, int, most + 1);
-    while (**text >= '0' && **text <= '9') {
-        int64_t launch;
-        if (!take_int(r, text, &launch))
-            return false;
-        s->waits[s->wait_count++] = launch > INT_MAX ? INT_MAX : (int)launch;
-        *text += **text == ',';
-    }
-    return true;
-}
-
-static int count_before(const char *text, const char *end, char letter) {
-    int count = 0;
-    for (; text < end; text++)
-        count += *text == letter;
-    return count;
-}
-
-static bool take_step(PlanReader *r, const char **text, const PlanGraph *g, bool exchange, PlanStep *s) {
-    const char *end = *text + strcspn(*text, ";");
-    int64_t kernel;
-    if (!take_int(r, text, &kernel))
-        return false;
-    bool none = exchange && kernel == PLAN_NO_KERNEL;
-    if (!none && (exchange || kernel < 0 || kernel >= r->plan->kernel_count))
-        return fail(r, arena_printf(r->arena, "kernel %lld is not there", (long long)kernel));
-    s->kernel = (int)kernel;
-    int words = count_before(*text, end, ' '), ints = count_before(*text, end, '#');
-    s->buffers = ARENA_ARRAY(r->arena, PlanBuffer, words);
-    s->ints = ARENA_ARRAY(r->arena, int64_t, ints);
-    while (**text == ' ' && (*text)[1] != '#' && (*text)[1] != '*' && (*text)[1] != '?' && (*text)[1] != '<') {
-        ++*text;
-        if (!take_buffer(r, text, g, &s->buffers[s->buffer_count++]))
-            return false;
-    }
-    while (str_starts_with(*text, " #")) {
-        *text += 2;
-        if (!take_int(r, text, &s->ints[s->int_count++]))
-            return false;
-    }
-    if (plan_starts_threads[r->plan->target]) {
-        if (**text != ' ')
-            return fail(r, "a step should say how it is launched");
-        ++*text;
-        if (!take_launch(r, text, s))
-            return false;
-    }
-    if (str_starts_with(*text, " ?")) {
-        *text += 2;
-        if (!take_when(r, text, g, &s->when))
-            return false;
-    }
-    if (plan_starts_threads[r->plan->target] && str_starts_with(*text, " <")) {
-        *text += 2;
-        if (!take_waits(r, text, 1 + count_before(*text, end, ','), s))
-            return false;
-    }
-    return *text == end || fail(r, "a step goes on where it should end");
-}
-
-static bool check_rows(PlanReader *r, const PlanGraph *g, const PlanStep *s) {
-    if (r->plan->ranks <= 1 || s->buffer_count != 1 || s->int_count != 1)
-        return fail(r, "an exchange has the chunks of all ranks and a number of bytes, in a plan of several ranks");
-    const PlanBuffer *b = &s->buffers[0];
-    return (b->place == PLACE_work && s->ints[0] > 0 && s->ints[0] % r->plan->ranks == 0 &&
-            s->ints[0] <= place_bytes(r->plan, g, b->place) - b->offset) ||
-           fail(r, "an exchange lies outside its place");
-}
-
-/* All that the runtime reads and writes itself lies in its place. */
-static bool check_exchange(PlanReader *r, const PlanGraph *g, const PlanStep *s) {
-    if (r->plan->target == TARGET_cuda)
-        return check_rows(r, g, s);
-    if (r->plan->ranks <= 1 || s->buffer_count != 2 || s->int_count != 1)
-        return fail(r, "an exchange has a result, chunks and a number of elements, in a plan of several ranks");
-    for (int i = 0; i < 2; i++) {
-        const PlanBuffer *b = &s->buffers[i];
-        int64_t most = place_bytes(r->plan, g, b->place) - b->offset, rows = i ? r->plan->chunks : 1;
-        int64_t bytes = rows * plan_element_bytes(r->plan->precision, DTYPE_f32);
-        if (b->place == PLACE_input || b->place == PLACE_private || s->ints[0] < 1 || s->ints[0] > most / bytes)
-            return fail(r, "an exchange lies outside its place");
-    }
-    return true;
-}
+/* ---- stages ---- */
 
 static bool read_stage(PlanReader *r, json_t *object, const PlanGraph *g, PlanStage *stage) {
     int domain = read_word(r, object, "domain", &plan_domains);
@@ -326,20 +149,9 @@ static bool read_stage(PlanReader *r, json_t *object, const PlanGraph *g, PlanSt
     if (domain < 0)
         return false;
     if (!text || !*text)
-        return fail(r, "'steps' should be a string with a step in it");
+        return plan_refuse(r, "'steps' should be a string with a step in it");
     stage->domain = (PlanDomain)domain;
-    stage->step_count = 1 + count_before(text, text + strlen(text), ';');
-    stage->steps = ARENA_ARRAY(r->arena, PlanStep, stage->step_count);
-    for (int i = 0; i < stage->step_count; i++) {
-        r->step = i;
-        bool exchange = stage->domain == DOMAIN_exchange;
-        if (!take_step(r, &text, g, exchange, &stage->steps[i]) ||
-            (exchange && !check_exchange(r, g, &stage->steps[i])))
-            return false;
-        text += *text == ';';
-    }
-    r->step = -1;
-    return true;
+    return plan_read_steps(r, text, g, stage);
 }
 
 /* The first step of every launch says which earlier ones it waits for, no other does. */
@@ -348,10 +160,11 @@ static bool check_waits(PlanReader *r, const PlanStage *stage, int *launches) {
         const PlanStep *step = &stage->steps[j];
         r->step = j;
         if ((j == next) != (step->waits != NULL))
-            return fail(r, j == next ? "a launch should say what it waits for" : "only a launch waits for others");
+            return plan_refuse(r,
+                               j == next ? "a launch should say what it waits for" : "only a launch waits for others");
         for (int k = 0; k < step->wait_count; k++)
             if (step->waits[k] >= *launches)
-                return fail(r, "a launch waits for one that is not before it");
+                return plan_refuse(r, "a launch waits for one that is not before it");
         *launches += j == next;
         next = j == next ? j + plan_count_together(stage, j) : next;
     }
@@ -407,18 +220,18 @@ static bool check_stages(PlanReader *r, const PlanGraph *g) {
     bool computes = g->output_count == 0;
     for (int i = 0; i < g->output_count; i++)
         computes |= g->outputs[i].place != PLACE_input;
-    return g->stage_count > 0 || !computes || fail(r, "the graph has no stages");
+    return g->stage_count > 0 || !computes || plan_refuse(r, "the graph has no stages");
 }
 
 static bool check_choice(PlanReader *r, const PlanGraph *g, const PlanBuffer *b) {
     int64_t element = plan_element_bytes(r->plan->precision, DTYPE_f32);
     if (b->place == PLACE_private)
-        return fail(r, "a choice cannot be private");
+        return plan_refuse(r, "a choice cannot be private");
     if (b->place == PLACE_input)
         return (g->inputs[b->offset].type.rank == 0 && g->inputs[b->offset].type.dtype == DTYPE_f32) ||
-               fail(r, "a choice is one number");
-    return (b->offset % element == 0 && b->offset + element <= place_bytes(r->plan, g, b->place)) ||
-           fail(r, "a choice lies outside its place");
+               plan_refuse(r, "a choice is one number");
+    return (b->offset % element == 0 && b->offset + element <= plan_place_bytes(r->plan, g, b->place)) ||
+           plan_refuse(r, "a choice lies outside its place");
 }
 
 /* A graph without choices says nothing of them. */
@@ -432,14 +245,14 @@ static bool read_choices(PlanReader *r, json_t *object, PlanGraph *g) {
         const char *before = within(r, "choices", (size_t)i),
                    *text = json_string_value(json_array_get(list, (size_t)i));
         if (!text || !*text)
-            return fail(r, "a choice is a place and an offset");
-        if (!take_buffer(r, &text, g, &g->choices[i]) || !check_choice(r, g, &g->choices[i]))
+            return plan_refuse(r, "a choice is a place and an offset");
+        if (!plan_take_buffer(r, &text, g, &g->choices[i]) || !check_choice(r, g, &g->choices[i]))
             return false;
         if (*text)
-            return fail(r, "a choice goes on where it should end");
+            return plan_refuse(r, "a choice goes on where it should end");
         r->where = before;
     }
-    return g->choice_count > 0 || fail(r, "'choices' should hold places");
+    return g->choice_count > 0 || plan_refuse(r, "'choices' should hold places");
 }
 
 /* No step may depend on what is not yet chosen. */
@@ -452,7 +265,7 @@ static bool check_choosing(PlanReader *r, json_t *object, PlanGraph *g) {
         const PlanStage *stage = i < g->prepare_count ? &g->prepare[i] : &g->stages[i - g->prepare_count];
         for (int j = 0; j < stage->step_count; j++)
             if (stage->steps[j].when.choice)
-                return fail(r, "a step depends on a choice before that is made");
+                return plan_refuse(r, "a step depends on a choice before that is made");
     }
     return true;
 }
@@ -462,7 +275,7 @@ static bool read_graph(PlanReader *r, json_t *object, PlanGraph *g) {
     if (!name)
         return false;
     if (!graph_kind_parse(name, &g->kind))
-        return fail(r, arena_printf(r->arena, "the unknown graph \"%s\"", name));
+        return plan_refuse(r, arena_printf(r->arena, "the unknown graph \"%s\"", name));
     g->changes_state = graph_kind_is_training(g->kind);
     return read_int(r, object, "work_bytes", 0, INT64_MAX / 4, &g->work_bytes) &&
            read_int(r, object, "private_bytes", 0, INT64_MAX / 4, &g->private_bytes) &&
@@ -495,7 +308,7 @@ static bool read_graphs(PlanReader *r, json_t *root) {
     Plan *p = r->plan;
     p->graph_count = (int)json_array_size(list);
     if (!p->graph_count)
-        return fail(r, "there are no graphs");
+        return plan_refuse(r, "there are no graphs");
     p->graphs = ARENA_ARRAY(r->arena, PlanGraph, p->graph_count);
     for (int i = 0; i < p->graph_count; i++) {
         const char *before = within(r, "graphs", (size_t)i);
@@ -539,12 +352,12 @@ static bool read_names(PlanReader *r, json_t *root) {
         return false;
     Plan *p = r->plan;
     if (json_array_size(scalars) > ND_SCALAR_COUNT)
-        return fail(r, "too many scalars");
+        return plan_refuse(r, "too many scalars");
     p->scalar_count = (int)json_array_size(scalars);
     for (int i = 0; i < p->scalar_count; i++) {
         const char *name = json_string_value(json_array_get(scalars, (size_t)i));
         if (!name)
-            return fail(r, "'scalars' should hold strings");
+            return plan_refuse(r, "'scalars' should hold strings");
         p->scalars[i] = arena_strdup(r->arena, name);
     }
     p->kernel_count = (int)json_array_size(kernels);
@@ -564,7 +377,7 @@ static bool read_numbers(PlanReader *r, json_t *root) {
     if (!read_int(r, root, "version", 0, INT64_MAX, &version))
         return false;
     if (version != PLAN_VERSION)
-        return fail(
+        return plan_refuse(
             r, arena_printf(r->arena, "version %lld; this program reads version %d", (long long)version, PLAN_VERSION));
     int target = read_word(r, root, "target", &plan_targets),
         precision = read_word(r, root, "precision", &plan_precisions);

@@ -140,7 +140,7 @@ RtProgram *rt_program_open(const RtProgramOptions *options, Error *error) {
         return NULL;
     }
     if (is_module)
-        return rt_program_load_on(options->device, options->path, options->threads, options->seed, error);
+        return rt_program_load(options->device, options->path, options->threads, options->seed, error);
     RtProgram *p = create(options->device, choose_threads(options), error);
     if (p)
         p->share.ranks = options->ranks;
@@ -150,17 +150,13 @@ RtProgram *rt_program_open(const RtProgramOptions *options, Error *error) {
     return NULL;
 }
 
-RtProgram *rt_program_load(const char *path, int threads, uint64_t seed, Error *error) {
-    return rt_program_load_on(NULL, path, threads, seed, error);
-}
-
 /* What a driver takes for a GPU's module is its own matter: an emulator's is a shared object. */
 static bool check_module_file(const char *path, bool for_gpu, Error *error) {
     FileKind found = file_kind_at(path), expected = for_gpu && found == FILE_cubin ? FILE_cubin : FILE_module;
     return file_expect_kind(path, found, expected, "a module that ndartsc made", error);
 }
 
-RtProgram *rt_program_load_on(const char *device, const char *path, int threads, uint64_t seed, Error *error) {
+RtProgram *rt_program_load(const char *device, const char *path, int threads, uint64_t seed, Error *error) {
     bool for_gpu = target_of_file(path) == rt_backend_cuda.target;
     if (device && for_gpu != str_starts_with(device, "cuda") && !str_equal(device, "auto")) {
         error_set(error, ERROR_INPUT, "%s is a module for the %s; --device=%s cannot run it", path,

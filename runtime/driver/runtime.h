@@ -84,8 +84,7 @@ RtProgram *rt_program_open(const RtProgramOptions *options, Error *error);
 bool rt_is_module_file(const char *path); /* by its suffix */
 /* Loads a module file (.so, or .cubin for a GPU), which needs no compiler. Embedded weights (nd_weights) become the
  * parameters' values. device as in the options; NULL: what the file is for. */
-RtProgram *rt_program_load(const char *path, int threads, uint64_t seed, Error *error);
-RtProgram *rt_program_load_on(const char *device, const char *path, int threads, uint64_t seed, Error *error);
+RtProgram *rt_program_load(const char *device, const char *path, int threads, uint64_t seed, Error *error);
 void rt_program_close(RtProgram *program); /* NULL is allowed */
 
 /* Of its text; NULL for a program loaded from a module file. */

@@ -23,6 +23,20 @@ static double formula(const char *name, uint64_t i) {
     return (double)(z >> 40) / 16777216.0;
 }
 
+/* The same candidates on all edges, and one operation on each of `keep` edges of a node. */
+static DeriveSpace uniform_space(Arena *arena, int inputs, int nodes, int keep, int count,
+                                 const char *const *operations) {
+    int edge_count = derive_count_edges(inputs, nodes);
+    DeriveEdge *edges = ARENA_ARRAY(arena, DeriveEdge, edge_count);
+    for (int i = 0; i < edge_count; i++)
+        edges[i] = (DeriveEdge){.count = count, .operations = operations};
+    return (DeriveSpace){.inputs = inputs,
+                         .nodes = nodes,
+                         .keep = {.per_node = keep, .per_edge = 1},
+                         .edge_count = edge_count,
+                         .edges = edges};
+}
+
 /* From architecture parameters, weighed by their softmax. */
 static GenotypeCell derive(Arena *arena, const DeriveSpace *space, const double *alphas, int stride) {
     const IrModule *plain = ir_module_create(arena, "plain");
@@ -37,7 +51,7 @@ static void check_cell(Arena *arena, const char *name, const json_t *expected) {
     double alphas[EDGES * OPERATIONS];
     for (int i = 0; i < EDGES * OPERATIONS; i++)
         alphas[i] = (float)(2 * formula(name, (uint64_t)i) - 1);
-    DeriveSpace space = derive_space_uniform(arena, 2, 4, 2, OPERATIONS, operations);
+    DeriveSpace space = uniform_space(arena, 2, 4, 2, OPERATIONS, operations);
     GenotypeCell cell = derive(arena, &space, alphas, OPERATIONS);
     for (size_t i = 0; i < 8; i++) {
         const json_t *pair = json_array_get(expected, i);
@@ -68,7 +82,7 @@ static void test_ties_and_none(void **state) {
     (void)state;
     Arena *arena = arena_create();
     static const char *const names[] = {"none", "skip_connect", "sep_conv_3x3"};
-    DeriveSpace space = derive_space_uniform(arena, 1, 2, 1, 3, names);
+    DeriveSpace space = uniform_space(arena, 1, 2, 1, 3, names);
     const double alphas[3][3] = {{9, 1, 1}, {0, 0, 0}, {0, 0, 0}};
     GenotypeCell cell = derive(arena, &space, &alphas[0][0], 3);
     assert_string_equal(cell.nodes[0].edges[0].operation, "skip_connect");
@@ -131,7 +145,7 @@ static void test_limit(void **state) {
     Arena *arena = arena_create();
     static const char *const names[] = {"skip", "conv"};
     static const DeriveLimit limit = {"skip", 2};
-    DeriveSpace space = derive_space_uniform(arena, 2, 2, 2, 2, names);
+    DeriveSpace space = uniform_space(arena, 2, 2, 2, 2, names);
     const double values[5][2] = {{0.9, 0.1}, {0.6, 0.5}, {0.8, 0.2}, {0.7, 0.1}, {0.1, 0.3}};
     const DeriveWeights weights = {.of_candidates = &values[0][0], .stride = 2};
     GenotypeCell cell = derive_cell(arena, &space, &weights);
@@ -153,7 +167,7 @@ static void test_edge_weights(void **state) {
     (void)state;
     Arena *arena = arena_create();
     static const char *const names[] = {"a", "b"};
-    DeriveSpace space = derive_space_uniform(arena, 1, 3, 1, 2, names);
+    DeriveSpace space = uniform_space(arena, 1, 3, 1, 2, names);
     const double values[6][2] = {{0.2, 0.1}, {0.6, 0.9}, {0.8, 0.1}, {0.7, 0.3}, {0.5, 0.9}, {0.4, 0.1}};
     const double edges[6] = {1, 0.5, 0.1, 0.6, 0.1, 0.9};
     DeriveWeights weights = {.of_candidates = &values[0][0], .of_edges = edges, .stride = 2};
@@ -175,7 +189,7 @@ static void test_weigh(void **state) {
     (void)state;
     Arena *arena = arena_create();
     static const char *const two[] = {"a", "b"};
-    DeriveSpace space = derive_space_uniform(arena, 1, 1, 0, 2, two);
+    DeriveSpace space = uniform_space(arena, 1, 1, 0, 2, two);
     IrModule *module = ir_module_create(arena, "settings");
     Error error = {0};
     const double alphas[2] = {0.5, -1};
@@ -210,7 +224,7 @@ static void test_text(void **state) {
     (void)state;
     Arena *arena = arena_create();
     static const char *const names[] = {"skip_connect", "sep_conv_3x3"};
-    DeriveSpace space = derive_space_uniform(arena, 2, 2, 2, 2, names);
+    DeriveSpace space = uniform_space(arena, 2, 2, 2, 2, names);
     const double alphas[5][2] = {{0, 1}, {2, 0}, {0, 1}, {0, 2}, {3, 0}};
     GenotypeCell cell = derive(arena, &space, &alphas[0][0], 2);
     cell.name = "normal";

@@ -117,7 +117,7 @@ static Tensor make_input(int64_t n) {
 
 static RtProgram *load(const char *path, int threads) {
     Error error = {0};
-    RtProgram *p = rt_program_load(path, threads, 1, &error);
+    RtProgram *p = rt_program_load(NULL, path, threads, 1, &error);
     if (!p)
         fail_msg("%s", error.message);
     return p;
@@ -408,7 +408,7 @@ static void test_waits(void **state) {
 
 static void expect_refused(const char *path, const char *part) {
     Error error = {0};
-    assert_null(rt_program_load(path, 1, 1, &error));
+    assert_null(rt_program_load(NULL, path, 1, 1, &error));
     assert_int_equal(error.kind, ERROR_INPUT);
     if (!strstr(error.message, part))
         fail_msg("expected '%s' in: %s", part, error.message);
