@@ -24,12 +24,11 @@ static double formula(const char *name, uint64_t i) {
 }
 
 /* The same candidates on all edges, and one operation on each of `keep` edges of a node. */
-static DeriveSpace uniform_space(Arena *arena, int inputs, int nodes, int keep, int count,
-                                 const char *const *operations) {
+static DeriveSpace uniform_space(Arena *arena, int inputs, int nodes, int keep, int count, const char *const *names) {
     int edge_count = derive_count_edges(inputs, nodes);
     DeriveEdge *edges = ARENA_ARRAY(arena, DeriveEdge, edge_count);
     for (int i = 0; i < edge_count; i++)
-        edges[i] = (DeriveEdge){.count = count, .operations = operations};
+        edges[i] = (DeriveEdge){.count = count, .operations = names};
     return (DeriveSpace){.inputs = inputs,
                          .nodes = nodes,
                          .keep = {.per_node = keep, .per_edge = 1},
