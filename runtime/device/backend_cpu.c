@@ -233,9 +233,7 @@ static size_t cpu_bound_bytes(const RtBound *bound) {
 static bool cpu_launch(RtDevice *device, RtBound *bound, const void *const *inputs, const NdRun *run, bool prepare,
                        Error *error) {
     (void)device;
-    (void)error;
-    rt_executor_run((RtExecutor *)bound, inputs, run, prepare);
-    return true;
+    return rt_executor_run((RtExecutor *)bound, inputs, run, prepare, error);
 }
 
 const RtBackend rt_backend_cpu = {

@@ -411,7 +411,7 @@ static void executor_job(void *argument, int thread) {
     run_stages(x, x->stages + first, x->stage_count - first, x->prepare_count + first, thread, which);
 }
 
-void rt_executor_run(RtExecutor *x, const void *const *inputs, const NdRun *run, bool prepare) {
+bool rt_executor_run(RtExecutor *x, const void *const *inputs, const NdRun *run, bool prepare, Error *error) {
     for (int t = 0; t < rt_threads_count(x->threads); t++) {
         for (int i = 0; i < x->slot_count; i++)
             x->memory[t].addresses[x->slots[i].slot] = (void *)(uintptr_t)inputs[x->slots[i].input];
@@ -425,7 +425,8 @@ void rt_executor_run(RtExecutor *x, const void *const *inputs, const NdRun *run,
     clear_shares(x, 0);
     if (x->profile)
         profile_begin_run(x->profile);
-    rt_threads_run(x->threads, executor_job, x);
+    bool ok = rt_threads_run(x->threads, executor_job, x, error);
     if (x->profile)
         profile_end_run(x->profile);
+    return ok;
 }

@@ -18,6 +18,7 @@ size_t rt_executor_bytes(const RtExecutor *executor);
 void rt_executor_renew(RtExecutor *executor, const RtModule *module);
 /* From now on every call is timed. */
 void rt_executor_profile(RtExecutor *executor, ProfileGraph *profile);
-void rt_executor_run(RtExecutor *executor, const void *const *inputs, const NdRun *run, bool prepare);
+/* Fails where threads cannot be started, in a process that was forked (threads.h). */
+bool rt_executor_run(RtExecutor *executor, const void *const *inputs, const NdRun *run, bool prepare, Error *error);
 
 #endif

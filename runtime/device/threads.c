@@ -1,7 +1,11 @@
 /* threads.c: the worker pool. A job is announced by a new generation number; workers wait for it by spinning for about
  * a tenth of a millisecond and then on a condition variable. A barrier counts arrivals and flips its own generation. A
  * thread that has spun for long yields, since another program may have its core; with more threads than cores it does
- * so soon. */
+ * so soon.
+ *
+ * A process that fork makes has the pool's memory, but of its threads only the one that forked. There the workers are not
+ * waited for, and the next job starts others; the mutex and the condition are made anew, for what the old ones say is of
+ * threads that are not there. */
 #include "runtime/device/threads.h"
 
 #include "runtime/device/machine.h"
@@ -17,6 +21,8 @@ struct RtThreads {
     int count;
     int spins;          /* before a thread that waits yields */
     pthread_t *workers; /* count - 1 */
+    int started;        /* so many of them, */
+    unsigned forks;     /* after so many forks: other than now, and they are of another process */
     RtJob *job;
     void *argument;
     pthread_mutex_t mutex;
@@ -83,6 +89,21 @@ static void announce(RtThreads *t) {
     pthread_mutex_unlock(&t->mutex);
 }
 
+/* Of this process and those that it comes from; counted in each child, so that a job need not ask for its process. */
+static atomic_uint forks;
+
+static void count_fork(void) {
+    atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
+}
+
+static void watch_forks(void) {
+    pthread_atfork(NULL, NULL, count_fork);
+}
+
+static bool is_of_this_process(const RtThreads *t) {
+    return t->forks == atomic_load_explicit(&forks, memory_order_relaxed);
+}
+
 static bool start_worker(RtThreads *t, int number) {
     Worker *worker = malloc(sizeof *worker);
     if (!worker)
@@ -94,7 +115,37 @@ static bool start_worker(RtThreads *t, int number) {
     return false;
 }
 
+static void stop_workers(RtThreads *t) {
+    if (t->started && is_of_this_process(t)) {
+        t->stop = true;
+        announce(t);
+        for (int i = 0; i < t->started; i++)
+            pthread_join(t->workers[i], NULL);
+        pthread_cond_destroy(&t->wake);
+        pthread_mutex_destroy(&t->mutex);
+    }
+    t->started = 0;
+}
+
+/* All of them, or none. */
+static bool start_workers(RtThreads *t, Error *error) {
+    *t = (RtThreads){.count = t->count, .spins = t->spins, .workers = t->workers};
+    t->forks = atomic_load_explicit(&forks, memory_order_relaxed);
+    pthread_mutex_init(&t->mutex, NULL);
+    pthread_cond_init(&t->wake, NULL);
+    for (; t->started < t->count - 1; t->started++) {
+        if (!start_worker(t, t->started + 1)) {
+            error_set(error, ERROR_MACHINE, "cannot start thread %d of %d", t->started + 2, t->count);
+            stop_workers(t);
+            return false;
+        }
+    }
+    return true;
+}
+
 RtThreads *rt_threads_create(int count, Error *error) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
     RtThreads *t = aligned_alloc(CACHE_LINE, sizeof *t);
     pthread_t *workers = calloc((size_t)count, sizeof *workers);
     if (!t || !workers) {
@@ -103,29 +154,19 @@ RtThreads *rt_threads_create(int count, Error *error) {
         error_set(error, ERROR_MACHINE, "out of memory for %d threads", count);
         return NULL;
     }
-    *t = (RtThreads){.count = 1, .workers = workers};
+    *t = (RtThreads){.count = count, .workers = workers};
     t->spins = count > machine_core_count() ? SPINS_CROWDED : SPINS_BEFORE_YIELD;
-    pthread_mutex_init(&t->mutex, NULL);
-    pthread_cond_init(&t->wake, NULL);
-    for (; t->count < count; t->count++) {
-        if (!start_worker(t, t->count)) {
-            error_set(error, ERROR_MACHINE, "cannot start thread %d of %d", t->count + 1, count);
-            rt_threads_destroy(t);
-            return NULL;
-        }
-    }
-    return t;
+    if (start_workers(t, error))
+        return t;
+    free(workers);
+    free(t);
+    return NULL;
 }
 
 void rt_threads_destroy(RtThreads *t) {
     if (!t)
         return;
-    t->stop = true;
-    announce(t);
-    for (int i = 0; i < t->count - 1; i++)
-        pthread_join(t->workers[i], NULL);
-    pthread_cond_destroy(&t->wake);
-    pthread_mutex_destroy(&t->mutex);
+    stop_workers(t);
     free(t->workers);
     free(t);
 }
@@ -134,11 +175,14 @@ int rt_threads_count(const RtThreads *t) {
     return t->count;
 }
 
-void rt_threads_run(RtThreads *t, RtJob *job, void *argument) {
+bool rt_threads_run(RtThreads *t, RtJob *job, void *argument, Error *error) {
     if (t->count == 1) {
         job(argument, 0);
-        return;
+        return true;
     }
+    bool there = t->started == t->count - 1 && is_of_this_process(t);
+    if (!there && !start_workers(t, error))
+        return false;
     t->job = job;
     t->argument = argument;
     atomic_store_explicit(&t->finished, 0, memory_order_relaxed);
@@ -150,6 +194,7 @@ void rt_threads_run(RtThreads *t, RtJob *job, void *argument) {
         else
             sched_yield();
     }
+    return true;
 }
 
 void rt_threads_barrier(RtThreads *t) {

@@ -13,8 +13,9 @@ typedef void RtJob(void *argument, int thread);
 RtThreads *rt_threads_create(int count, Error *error);
 void rt_threads_destroy(RtThreads *threads); /* NULL is allowed */
 int rt_threads_count(const RtThreads *threads);
-/* Runs job(argument, t) on every thread t and returns when all are done. */
-void rt_threads_run(RtThreads *threads, RtJob *job, void *argument);
+/* Runs job(argument, t) on every thread t and returns when all are done. In a process that was forked since, it starts
+ * threads first; false with ERROR_MACHINE, and nothing done, when the system refuses them. */
+bool rt_threads_run(RtThreads *threads, RtJob *job, void *argument, Error *error);
 /* Called by every thread of the running job: returns when all have arrived. */
 void rt_threads_barrier(RtThreads *threads);
 
