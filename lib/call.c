@@ -107,11 +107,23 @@ NdartsStatus call_for_text(CallBody *body, TextCall *call, char **result, char *
     Returned returned = {.body = body, .call = call};
     bool lost;
     NdartsStatus status = call_guarded(make_text, &returned, &lost, message);
-    *result = returned.text;
+    if (result)
+        *result = returned.text;
+    else
+        free(returned.text);
     return status;
 }
 
 /* ---- what is given ---- */
+
+static bool check_sets(const NdartsOptions *o, Error *error) {
+    if (!call_check_count("options.sets", o->sets, o->set_count, error))
+        return false;
+    for (int i = 0; i < o->set_count; i++)
+        if (!o->sets[i])
+            return error_set(error, ERROR_INPUT, "options.sets[%d] is NULL", i);
+    return true;
+}
 
 bool call_options(const char *path, const NdartsOptions *o, RtProgramOptions *program, Error *error) {
     static const NdartsOptions none = {.size = sizeof none};
@@ -122,8 +134,10 @@ bool call_options(const char *path, const NdartsOptions *o, RtProgramOptions *pr
                          o->size, sizeof *o);
     if (!path && !o->text)
         return error_set(error, ERROR_INPUT, "the path is NULL");
-    if (o->threads < 0 || o->threads > 1024 || o->set_count < 0 || o->batch < 0)
-        return error_set(error, ERROR_INPUT, "options: threads should be 0 to 1024, batch and set_count not negative");
+    if (o->threads < 0 || o->threads > 1024 || o->batch < 0)
+        return error_set(error, ERROR_INPUT, "options: threads should be 0 to 1024, and batch not negative");
+    if (!check_sets(o, error))
+        return false;
     if (o->precision && !cg_precision_parse("precision", o->precision, &precision, error))
         return false;
     *program = (RtProgramOptions){.path = path ? path : "text",
@@ -139,22 +153,33 @@ bool call_options(const char *path, const NdartsOptions *o, RtProgramOptions *pr
     return true;
 }
 
+bool call_check_count(const char *what, const void *items, int count, Error *error) {
+    return (count >= 0 && (items || count == 0)) || error_set(error, ERROR_INPUT, "there are %d %s, and %s", count,
+                                                              what, items ? "that cannot be" : "they are NULL");
+}
+
+bool call_check_array(const char *name, const NdartsArray *a, Error *error) {
+    bool sound = name && a->rank >= 0 && a->rank <= NDARTS_MAX_RANK && (unsigned)a->type <= NDARTS_bool;
+    int64_t bytes = sizeof(double);
+    for (int i = 0; sound && i < a->rank; i++)
+        sound = a->shape[i] >= 0 && !__builtin_mul_overflow(bytes, a->shape[i], &bytes);
+    return (sound && (a->data || bytes == 0)) ||
+           error_set(error, ERROR_INPUT, "the array '%s' has no name, type, shape or numbers that can be",
+                     name ? name : "");
+}
+
 static bool take_array(Arena *arena, const NdartsArray *a, TensorFile *file, Error *error) {
-    bool sound = a->name && a->rank >= 0 && a->rank <= NDARTS_MAX_RANK && a->type >= 0 && a->type <= NDARTS_bool;
+    if (!call_check_array(a->name, a, error))
+        return false;
     Tensor tensor = {.name = a->name, .type = (TensorType)a->type, .rank = a->rank, .data = a->data};
-    int64_t numbers = 1;
-    for (int i = 0; sound && i < a->rank; i++) {
-        tensor.shape[i] = a->shape[i];
-        sound = a->shape[i] >= 0 && !__builtin_mul_overflow(numbers, a->shape[i], &numbers);
-    }
-    if (!sound || (!a->data && numbers > 0))
-        return error_set(error, ERROR_INPUT, "the array '%s' has no name, type, shape or numbers that can be",
-                         a->name ? a->name : "");
+    memcpy(tensor.shape, a->shape, sizeof(int64_t) * (size_t)a->rank);
     tensor_file_add(arena, file, tensor);
     return true;
 }
 
 bool call_tensors(Arena *arena, const NdartsArray *arrays, int count, TensorFile *file, Error *error) {
+    if (!call_check_count("arrays", arrays, count, error))
+        return false;
     for (int i = 0; i < count; i++)
         if (!take_array(arena, &arrays[i], file, error))
             return false;

@@ -28,6 +28,10 @@ NdartsStatus call_for_text(CallBody *body, TextCall *call, char **result, char *
 
 /* Checked; options may be NULL. */
 bool call_options(const char *path, const NdartsOptions *options, RtProgramOptions *program, Error *error);
+/* Whether its type, rank, shape and numbers are those of an array; name: what it is called in the message. */
+bool call_check_array(const char *name, const NdartsArray *array, Error *error);
+/* Whether there are so many behind the pointer, as far as can be told. */
+bool call_check_count(const char *what, const void *items, int count, Error *error);
 /* Arrays of a caller as tensors; what is no array of numbers is refused by its name. */
 bool call_tensors(Arena *arena, const NdartsArray *arrays, int count, TensorFile *file, Error *error);
 

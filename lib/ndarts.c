@@ -1,5 +1,4 @@
-/* ndarts.c: nets. A net that ran out of memory in the middle of something is not used again. A mutex makes calls for one
- * net wait for each other. */
+/* ndarts.c: nets: opening, weights, what they have, and running. */
 #include "lib/net.h"
 
 #include "base/str.h"
@@ -13,25 +12,12 @@ const char *ndarts_version(void) {
     return NDARTS_VERSION;
 }
 
-NdartsStatus net_call(NdartsNet *net, CallBody *body, void *call, char **message) {
-    pthread_mutex_lock(&net->mutex);
-    bool lost;
-    NdartsStatus status = call_guarded(body, call, &lost, message);
-    net->broken |= lost;
-    pthread_mutex_unlock(&net->mutex);
-    return status;
-}
-
-bool net_is_usable(const NdartsNet *net, Error *error) {
-    return !net->broken ||
-           error_set(error, ERROR_MACHINE, "the net ran out of memory before and cannot be used any more; close it");
-}
-
 /* ---- opening ---- */
 
 typedef struct OpenCall {
     const char *path;
     const NdartsOptions *options;
+    bool wanted;
     NdartsNet *net;
 } OpenCall;
 
@@ -47,20 +33,24 @@ static RtProgram *open_program(const char *kind, RtProgramOptions *options, Erro
     options->kinds = kinds;
     options->kind_count = sizeof kinds / sizeof *kinds;
     options->grad_output_loss = options->input_gradient = true;
-    return rt_program_open(options, error);
+    RtProgram *program = rt_program_open(options, error);
+    if (!program || (rt_has_graph(program, GRAPH_train_forward) && rt_has_graph(program, GRAPH_gradients)))
+        return program;
+    error_set(error, ERROR_INPUT, "the module %s only infers; the kind train is for texts", options->path);
+    rt_program_close(program);
+    return NULL;
 }
 
 static bool open_net(void *call, Error *error) {
     OpenCall *c = call;
     RtProgramOptions options;
+    if (!c->wanted)
+        return error_set(error, ERROR_INPUT, "the place for the net is NULL");
     if (!call_options(c->path, c->options, &options, error))
         return false;
-    NdartsNet *net = calloc(1, sizeof *net);
-    if (!net || pthread_mutex_init(&net->mutex, NULL) != 0) {
-        free(net);
+    c->net = net_create();
+    if (!c->net)
         return error_set(error, ERROR_MACHINE, "out of memory");
-    }
-    c->net = net;
     c->net->program = open_program(c->options ? c->options->kind : NULL, &options, error);
     if (!c->net->program)
         return false;
@@ -69,14 +59,15 @@ static bool open_net(void *call, Error *error) {
 }
 
 NdartsStatus ndarts_open(const char *path, const NdartsOptions *options, NdartsNet **net, char **message) {
-    OpenCall call = {path, options, NULL};
+    OpenCall call = {path, options, net != NULL, NULL};
     bool lost;
     NdartsStatus status = call_guarded(open_net, &call, &lost, message);
     if (status) {
         ndarts_close(call.net);
         call.net = NULL;
     }
-    *net = call.net;
+    if (net)
+        *net = call.net;
     return status;
 }
 
@@ -84,8 +75,7 @@ void ndarts_close(NdartsNet *net) {
     if (!net)
         return;
     rt_program_close(net->program);
-    pthread_mutex_destroy(&net->mutex);
-    free(net);
+    net_destroy(net);
 }
 
 /* ---- weights ---- */
@@ -151,6 +141,13 @@ NdartsStatus ndarts_initialize(NdartsNet *net, uint64_t seed, char **message) {
     return net_call(net, set_initial, &call, message);
 }
 
+static void copy_parameter(const NdartsNet *net, int index, void *numbers) {
+    Arena *arena = arena_create();
+    Tensor t = rt_param_get(net->program, rt_param_info(net->program, index)->name, arena);
+    memcpy(numbers, t.data, (size_t)tensor_count(&t) * tensor_type_size(t.type));
+    arena_destroy(arena);
+}
+
 typedef struct ParameterCall {
     NdartsNet *net;
     int index;
@@ -163,10 +160,9 @@ static bool get_parameter(void *call, Error *error) {
         return false;
     if (c->index < 0 || c->index >= rt_param_count(c->net->program))
         return error_set(error, ERROR_INPUT, "there is no parameter %d", c->index);
-    Arena *arena = arena_create();
-    Tensor t = rt_param_get(c->net->program, rt_param_info(c->net->program, c->index)->name, arena);
-    memcpy(c->numbers, t.data, (size_t)tensor_count(&t) * tensor_type_size(t.type));
-    arena_destroy(arena);
+    if (!c->numbers)
+        return error_set(error, ERROR_INPUT, "the place for the numbers is NULL");
+    copy_parameter(c->net, c->index, c->numbers);
     return true;
 }
 
@@ -175,7 +171,37 @@ NdartsStatus ndarts_get_parameter(NdartsNet *net, int index, void *numbers, char
     return net_call(net, get_parameter, &call, message);
 }
 
+static bool check_place(const NdartsNet *net, const NdartsArray *array, Error *error) {
+    int index = array->name ? rt_param_find(net->program, array->name) : -1;
+    if (index < 0)
+        return error_set(error, ERROR_INPUT, "there is no parameter '%s'", array->name ? array->name : "");
+    const RtTensorInfo *info = rt_param_info(net->program, index);
+    bool same = (TensorType)array->type == info->type && array->rank == info->rank && array->data;
+    for (int i = 0; same && i < info->rank; i++)
+        same = array->shape[i] == info->shape[i];
+    return same || error_set(error, ERROR_INPUT, "the place for '%s' should have its type and shape", info->name);
+}
+
+static bool get_parameters(void *call, Error *error) {
+    const ArraysCall *c = call;
+    if (!net_is_usable(c->net, error) || !call_check_count("arrays", c->arrays, c->count, error))
+        return false;
+    for (int i = 0; i < c->count; i++)
+        if (!check_place(c->net, &c->arrays[i], error))
+            return false;
+    for (int i = 0; i < c->count; i++)
+        copy_parameter(c->net, rt_param_find(c->net->program, c->arrays[i].name), c->arrays[i].data);
+    return true;
+}
+
+NdartsStatus ndarts_get_parameters(NdartsNet *net, const NdartsArray *arrays, int count, char **message) {
+    ArraysCall call = {net, arrays, count};
+    return net_call(net, get_parameters, &call, message);
+}
+
 int ndarts_has_weights(NdartsNet *net) {
+    if (!net)
+        return 0;
     pthread_mutex_lock(&net->mutex);
     int has = net->has_weights;
     pthread_mutex_unlock(&net->mutex);
@@ -185,15 +211,15 @@ int ndarts_has_weights(NdartsNet *net) {
 /* ---- what it takes and gives: fixed when it was opened ---- */
 
 int64_t ndarts_batch(const NdartsNet *net) {
-    return rt_program_batch(net->program);
+    return net ? rt_program_batch(net->program) : 0;
 }
 
 int ndarts_input_count(const NdartsNet *net) {
-    return rt_input_count(net->program, GRAPH_infer);
+    return net ? rt_input_count(net->program, GRAPH_infer) : 0;
 }
 
 int ndarts_output_count(const NdartsNet *net) {
-    return rt_output_count(net->program, GRAPH_infer);
+    return net ? rt_output_count(net->program, GRAPH_infer) : 0;
 }
 
 static bool has_images(const RtTensorInfo *info) {
@@ -213,25 +239,25 @@ static void describe(const RtTensorInfo *info, NdartsTensor *tensor) {
 }
 
 NdartsStatus ndarts_input(const NdartsNet *net, int index, NdartsTensor *tensor) {
-    if (index < 0 || index >= ndarts_input_count(net))
+    if (!tensor || index < 0 || index >= ndarts_input_count(net))
         return NDARTS_ERROR_INPUT;
     describe(rt_input_info_at(net->program, GRAPH_infer, index), tensor);
     return NDARTS_OK;
 }
 
 NdartsStatus ndarts_output(const NdartsNet *net, int index, NdartsTensor *tensor) {
-    if (index < 0 || index >= ndarts_output_count(net))
+    if (!tensor || index < 0 || index >= ndarts_output_count(net))
         return NDARTS_ERROR_INPUT;
     describe(rt_output_info_at(net->program, GRAPH_infer, index), tensor);
     return NDARTS_OK;
 }
 
 int ndarts_parameter_count(const NdartsNet *net) {
-    return rt_param_count(net->program);
+    return net ? rt_param_count(net->program) : 0;
 }
 
 NdartsStatus ndarts_parameter(const NdartsNet *net, int index, NdartsTensor *tensor) {
-    if (index < 0 || index >= ndarts_parameter_count(net))
+    if (!tensor || index < 0 || index >= ndarts_parameter_count(net))
         return NDARTS_ERROR_INPUT;
     describe(rt_param_info(net->program, index), tensor);
     return NDARTS_OK;
@@ -249,6 +275,8 @@ static bool check_input(const RtTensorInfo *info, const NdartsArray *input, int6
         return error_set(error, ERROR_INPUT, "the input '%s' is NULL", info->name);
     if (!has_images(info))
         return error_set(error, ERROR_INPUT, "the input '%s' does not tell images apart", info->name);
+    if (!call_check_array(info->name, input, error))
+        return false;
     return (input->rank > 0 && input->shape[0] == images) ||
            error_set(error, ERROR_INPUT, "the input '%s' has another number of images than the first", info->name);
 }

@@ -12,7 +12,8 @@
  *
  * Nothing here prints, ends the program, or changes its signals, folder or locale. Any thread may call any function:
  * calls for one net wait for each other, calls for different nets run side by side. Only ndarts_close must be the net's
- * last. A net computes the same bits for any number of threads. */
+ * last. A net computes the same bits for any number of threads. A process that fork makes can go on with its copies of
+ * the nets on a CPU, unless another thread was in a call for them just then. */
 #ifndef NDARTS_H
 #define NDARTS_H
 
@@ -112,6 +113,9 @@ int ndarts_parameter_count(const NdartsNet *net);
 NdartsStatus ndarts_parameter(const NdartsNet *net, int index, NdartsTensor *tensor);
 /* Copies its numbers, of its type. */
 NdartsStatus ndarts_get_parameter(NdartsNet *net, int index, void *numbers, char **message);
+/* Likewise of several, as they are at one moment: each array names one, and has its type and shape and room for its
+ * numbers. */
+NdartsStatus ndarts_get_parameters(NdartsNet *net, const NdartsArray *arrays, int count, char **message);
 
 /* Images that go through together; ndarts_run takes any number of them. */
 int64_t ndarts_batch(const NdartsNet *net);
@@ -171,7 +175,7 @@ typedef struct NdartsDerive {
     const char *spec;      /* the search that they are of; NULL: what the file says, else the cells of DARTS */
     const char *spec_text; /* instead of that file, as NdartsOptions.text; or NULL */
     const char *name;      /* what the genotype is called; NULL: as the file */
-    int keep_ops;          /* 0; or a space of so many candidates on each edge instead of a genotype */
+    int keep_ops;          /* 0: a genotype; else a space of so many candidates on each edge */
     int64_t epoch;         /* which line of an alphas.jsonl; -1: the last */
 } NdartsDerive;
 

@@ -16,6 +16,8 @@ typedef struct PassCall {
 
 static bool find_graph(PassCall *c, Error *error) {
     const NdartsPass *p = c->pass;
+    if (!p)
+        return error_set(error, ERROR_INPUT, "the pass is NULL");
     if (p->size != sizeof *p)
         return error_set(error, ERROR_INPUT, "the size is %zu; it should be sizeof(NdartsPass), which is %zu", p->size,
                          sizeof *p);
@@ -28,10 +30,29 @@ static bool find_graph(PassCall *c, Error *error) {
     return c->net->has_weights || error_set(error, ERROR_INPUT, "the net has no weights yet");
 }
 
+/* What is given is known, and it can be what it says. */
+static bool check_inputs(const PassCall *c, Error *error) {
+    const NdartsPass *p = c->pass;
+    if (p->epoch < 0 || p->epochs < 0)
+        return error_set(error, ERROR_INPUT, "epoch %lld of %lld; they count from 0", (long long)p->epoch,
+                         (long long)p->epochs);
+    if (!call_check_count("inputs", p->inputs, p->input_count, error) ||
+        !call_check_count("outputs", p->outputs, p->output_count, error))
+        return false;
+    for (int i = 0; i < p->input_count; i++) {
+        const char *name = p->inputs[i].name;
+        if (!name || !rt_input_info(c->net->program, c->kind, name))
+            return error_set(error, ERROR_INPUT, "the graph %s has no input '%s'", p->graph, name ? name : "");
+        if (!call_check_array(name, &p->inputs[i], error))
+            return false;
+    }
+    return true;
+}
+
 /* The array of that name. */
 static const NdartsArray *find_input(const PassCall *c, const char *name) {
     for (int i = 0; i < c->pass->input_count; i++)
-        if (c->pass->inputs[i].name && str_equal(c->pass->inputs[i].name, name))
+        if (str_equal(c->pass->inputs[i].name, name))
             return &c->pass->inputs[i];
     return NULL;
 }
@@ -56,15 +77,17 @@ static bool check_output(const PassCall *c, const NdartsArray *output, Error *er
     if (!info)
         return error_set(error, ERROR_INPUT, "the graph %s has no output '%s'", c->pass->graph,
                          output->name ? output->name : "");
+    if (!call_check_array(info->name, output, error))
+        return false;
     int64_t room = 1, numbers = 1;
-    for (int i = 0; i < output->rank && i < NDARTS_MAX_RANK; i++)
+    for (int i = 0; i < output->rank; i++)
         room *= output->shape[i];
     for (int i = 0; i < info->rank; i++)
         numbers *= info->shape[i] == -1 ? c->images : info->shape[i];
     return net_check_output(info, output, error) &&
-           ((output->data && room == numbers) ||
+           (room == numbers ||
             error_set(error, ERROR_INPUT, "the output '%s' has %lld numbers, and there is room for %lld", info->name,
-                      (long long)numbers, (long long)(output->data ? room : 0)));
+                      (long long)numbers, (long long)room));
 }
 
 static void take_output(const PassCall *c, const NdartsArray *output, Arena *arena) {
@@ -103,7 +126,7 @@ static bool run_pass(PassCall *c, Arena *arena, Error *error) {
 
 static bool do_pass(void *call, Error *error) {
     PassCall *c = call;
-    if (!net_is_usable(c->net, error) || !find_graph(c, error))
+    if (!net_is_usable(c->net, error) || !find_graph(c, error) || !check_inputs(c, error))
         return false;
     Arena *arena = arena_create();
     bool ok = run_pass(c, arena, error);

@@ -66,6 +66,8 @@ typedef struct RunCall {
 } RunCall;
 
 static bool check_run(const NdartsRun *run, Error *error) {
+    if (!run)
+        return error_set(error, ERROR_INPUT, "what is asked for is NULL");
     return run->size == sizeof *run ||
            error_set(error, ERROR_INPUT, "the size is %zu; it should be sizeof(NdartsRun), which is %zu", run->size,
                      sizeof *run);
@@ -74,7 +76,7 @@ static bool check_run(const NdartsRun *run, Error *error) {
 static bool loop_options(Arena *arena, const NdartsRun *run, const RunObserver *observer, LoopOptions *loop,
                          Error *error) {
     RtProgramOptions o;
-    if (!check_run(run, error) || !call_options(run->path, &run->options, &o, error))
+    if (!call_options(run->path, &run->options, &o, error))
         return false;
     if (o.batch || o.entry)
         return error_set(error, ERROR_INPUT, "a run takes the batch and the network that its text says");
@@ -120,6 +122,8 @@ static bool run_loop(TextCall *call, Error *error) {
 static bool run_told(void *data, Error *error) {
     TextCall *call = data;
     const RunCall *c = call->more;
+    if (!check_run(c->run, error))
+        return false;
     if (!c->alone)
         return error_set(error, ERROR_INPUT, "another search or training goes on in this process; one at a time");
     diag_notes_redirected = open_listener(c->run);
@@ -154,12 +158,14 @@ NdartsStatus ndarts_train(const NdartsRun *options, char **result, char **messag
 static bool evaluate(void *data, Error *error) {
     TextCall *call = data;
     const NdartsEvaluate *e = call->more;
-    EvaluateOptions options = {.weights = e->weights, .data = e->data, .part = e->part};
     NetworkEvaluation evaluation;
     TensorFile tensors = {0};
+    if (!e)
+        return error_set(error, ERROR_INPUT, "what is asked for is NULL");
     if (e->size != sizeof *e)
         return error_set(error, ERROR_INPUT, "the size is %zu; it should be sizeof(NdartsEvaluate), which is %zu",
                          e->size, sizeof *e);
+    EvaluateOptions options = {.weights = e->weights, .data = e->data, .part = e->part};
     if (!call_options(e->path, &e->options, &options.program, error) ||
         !call_tensors(call->arena, e->arrays, e->array_count, &tensors, error))
         return false;
@@ -173,7 +179,6 @@ static bool evaluate(void *data, Error *error) {
 }
 
 NdartsStatus ndarts_evaluate(const NdartsEvaluate *options, char **json, char **message) {
-    NdartsEvaluate copy = *options;
-    TextCall call = {.more = &copy};
+    TextCall call = {.more = (void *)options};
     return call_for_text(evaluate, &call, json, message);
 }

@@ -209,11 +209,16 @@ static bool derive(void *data, Error *error) {
     const NdartsDerive *d = call->more;
     TensorFile file = {0};
     Genotype genotype;
+    if (!d)
+        return error_set(error, ERROR_INPUT, "what is asked for is NULL");
     if (d->size != sizeof *d)
         return error_set(error, ERROR_INPUT, "the size is %zu; it should be sizeof(NdartsDerive), which is %zu",
                          d->size, sizeof *d);
     if (!d->path && !d->arrays)
         return error_set(error, ERROR_INPUT, "there are neither a path nor arrays");
+    if (d->keep_ops < 0 || d->epoch < -1)
+        return error_set(error, ERROR_INPUT, "keep_ops %d and epoch %lld; keep_ops should be at least 0, epoch -1",
+                         d->keep_ops, (long long)d->epoch);
     GenotypeSource source = {.file = d->path ? d->path : "arrays",
                              .tensors = d->path ? NULL : &file,
                              .spec = d->spec        ? d->spec
@@ -231,7 +236,6 @@ static bool derive(void *data, Error *error) {
 }
 
 NdartsStatus ndarts_derive(const NdartsDerive *options, char **text, char **message) {
-    NdartsDerive copy = *options;
-    TextCall call = {.more = &copy};
+    TextCall call = {.more = (void *)options};
     return call_for_text(derive, &call, text, message);
 }

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { THREADS = 4, ROUNDS = 3 };
 
@@ -122,6 +124,162 @@ static void check_mistakes(NdartsNet *net, const char *other) {
     ndarts_close(NULL);
 }
 
+static volatile int calls_go_on;
+
+static void *use_until_told(void *net) {
+    float logits[5];
+    while (calls_go_on)
+        run(net, 1, logits, NULL);
+    return NULL;
+}
+
+/* In a child: computes, or says that it was forked in the middle of a call; either way nothing is waited for. */
+static int use_copy(NdartsNet *net) {
+    char *message = NULL;
+    float logits[5];
+    int status = run(net, 1, logits, &message);
+    int good = status ? message && strstr(message, "was forked") : memcmp(logits, wanted, sizeof logits) == 0;
+    ndarts_free(message);
+    ndarts_close(net);
+    return good;
+}
+
+static void in_child(NdartsNet *net) {
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(30);
+        exit(use_copy(net) ? 0 : 1);
+    }
+    expect(waitpid(child, &status, 0) == child && status == 0, "a forked child uses the net");
+}
+
+static void check_forks(void) {
+    NdartsOptions options = {.size = sizeof options, .threads = 3};
+    NdartsNet *net = NULL;
+    pthread_t thread;
+    expect(!ndarts_open(path, &options, &net, NULL) && !ndarts_set_weights(net, weights, NULL), "a net of 3 threads");
+    in_child(net);
+    calls_go_on = 1;
+    pthread_create(&thread, NULL, use_until_told, net);
+    for (int i = 0; i < 10; i++)
+        in_child(net);
+    calls_go_on = 0;
+    pthread_join(thread, NULL);
+    expect_same(net, "after forks");
+    ndarts_close(net);
+}
+
+/* What no array can be is told, and nothing is read or written by it. */
+static void check_arrays(NdartsNet *net) {
+    float numbers[192 * 2];
+    NdartsArray in = {.type = NDARTS_f32, .rank = 4, .shape = {1, 3, 8, 8}, .data = numbers};
+    NdartsArray out = {.type = NDARTS_f32, .rank = 2, .shape = {1, 5}, .data = numbers};
+    NdartsArray wrong[4] = {in, in, in, in};
+    char *message = NULL;
+    wrong[0].type = (NdartsType)99;
+    wrong[1].rank = 400;
+    wrong[2].rank = -1;
+    wrong[3].shape[1] = INT64_MAX;
+    for (int i = 0; i < 4; i++)
+        expect_failure("array", ndarts_run_arrays(net, &wrong[i], &out, &message), NDARTS_ERROR_INPUT, &message,
+                       "the array 'input' has no name, type, shape or numbers that can be");
+    wrong[0] = (NdartsArray){.type = (NdartsType)99, .data = numbers};
+    expect_failure("output", ndarts_run_arrays(net, &in, wrong, &message), NDARTS_ERROR_INPUT, &message, "f32 or f64");
+    expect_failure("NULL", ndarts_run_arrays(net, NULL, NULL, &message), NDARTS_ERROR_INPUT, &message, "NULL");
+    expect_failure("3 arrays", ndarts_set_parameters(net, NULL, 3, &message), NDARTS_ERROR_INPUT, &message,
+                   "3 arrays, and they are NULL");
+    expect_failure("-3 arrays", ndarts_set_parameters(net, &in, -3, &message), NDARTS_ERROR_INPUT, &message,
+                   "-3 arrays");
+    expect_failure("no place", ndarts_get_parameter(net, 0, NULL, &message), NDARTS_ERROR_INPUT, &message, "NULL");
+    expect_failure("no net", run(NULL, 1, numbers, &message), NDARTS_ERROR_INPUT, &message, "the net is NULL");
+    expect(ndarts_parameter(net, 0, NULL) == NDARTS_ERROR_INPUT && ndarts_input_count(NULL) == 0, "no place, no net");
+    expect_same(net, "after arrays that cannot be");
+}
+
+/* Several parameters at once are what each is, and all or none. */
+static void check_parameters(NdartsNet *net) {
+    float first[162], second[6], alone[162];
+    NdartsArray places[] = {{"conv.weight", NDARTS_f32, 4, {6, 3, 3, 3}, first},
+                            {"1.weight", NDARTS_f32, 1, {6}, second}};
+    NdartsTensor tensor = {.name = ""};
+    int index = 0;
+    char *message = NULL;
+    while (!ndarts_parameter(net, index, &tensor) && strcmp(tensor.name, "conv.weight") != 0)
+        index++;
+    expect(!ndarts_get_parameters(net, places, 2, NULL) && !ndarts_get_parameter(net, index, alone, NULL) &&
+               memcmp(first, alone, sizeof first) == 0,
+           "several parameters");
+    memset(first, 0, sizeof first);
+    places[1].shape[0] = 7;
+    expect_failure("a place of another shape", ndarts_get_parameters(net, places, 2, &message), NDARTS_ERROR_INPUT,
+                   &message, "'1.weight' should have its type and shape");
+    places[1].name = "strange";
+    expect_failure("no parameter", ndarts_get_parameters(net, places, 2, &message), NDARTS_ERROR_INPUT, &message,
+                   "'strange'");
+    expect(first[0] == 0, "nothing is copied then");
+}
+
+static void check_structures(void) {
+    const char *sets[] = {NULL};
+    NdartsOptions options = {.size = sizeof options, .set_count = 2};
+    NdartsEvaluate evaluate = {.size = sizeof evaluate, .path = path, .options = {.size = sizeof options}};
+    NdartsDerive derive = {.size = sizeof derive, .path = "absent", .keep_ops = -1};
+    NdartsNet *none;
+    char *message = NULL, *text = NULL;
+    expect_failure("2 sets", ndarts_open(path, &options, &none, &message), NDARTS_ERROR_INPUT, &message,
+                   "2 options.sets, and they are NULL");
+    options = (NdartsOptions){.size = sizeof options, .set_count = 1, .sets = sets};
+    expect_failure("a set", ndarts_open(path, &options, &none, &message), NDARTS_ERROR_INPUT, &message,
+                   "options.sets[0] is NULL");
+    expect_failure("no place", ndarts_open(path, NULL, NULL, &message), NDARTS_ERROR_INPUT, &message, "NULL");
+    evaluate.array_count = 3;
+    expect_failure("3 weights", ndarts_evaluate(&evaluate, &text, &message), NDARTS_ERROR_INPUT, &message,
+                   "3 arrays, and they are NULL");
+    expect_failure("keep_ops", ndarts_derive(&derive, &text, &message), NDARTS_ERROR_INPUT, &message, "keep_ops -1");
+    derive.keep_ops = 0, derive.epoch = -2;
+    expect_failure("epoch", ndarts_derive(&derive, &text, &message), NDARTS_ERROR_INPUT, &message, "epoch -2");
+    expect_failure("nothing", ndarts_derive(NULL, &text, &message), NDARTS_ERROR_INPUT, &message, "NULL");
+    expect_failure("nothing", ndarts_evaluate(NULL, &text, &message), NDARTS_ERROR_INPUT, &message, "NULL");
+    expect_failure("nothing", ndarts_search(NULL, &text, &message), NDARTS_ERROR_INPUT, &message, "NULL");
+}
+
+static int pass(NdartsNet *net, NdartsArray *in, int inputs, NdartsArray *out, int outputs, char **message) {
+    const NdartsPass pass = {.size = sizeof pass,
+                             .graph = "train-forward",
+                             .input_count = inputs,
+                             .output_count = outputs,
+                             .inputs = in,
+                             .outputs = out};
+    return ndarts_pass(net, &pass, message);
+}
+
+/* Passes in training mode, which a module for inference has not. */
+static void check_passes(void) {
+    static float x[192], y[5];
+    NdartsOptions options = {.size = sizeof options, .kind = "train", .threads = 1};
+    NdartsArray in[] = {{"input", NDARTS_f32, 4, {1, 3, 8, 8}, x}, {"strange", NDARTS_f32, 1, {1}, x}};
+    NdartsArray out = {"logits", NDARTS_f32, 2, {1, 5}, y};
+    NdartsNet *net = NULL;
+    char *message = NULL;
+    if (strstr(path, ".so")) {
+        expect_failure("a module for inference", ndarts_open(path, &options, &net, &message), NDARTS_ERROR_INPUT,
+                       &message, "only infers");
+        return;
+    }
+    expect(!ndarts_open(path, &options, &net, NULL) && !ndarts_initialize(net, 0, NULL) &&
+               !pass(net, in, 1, &out, 1, NULL),
+           "a pass");
+    expect_failure("NULL", pass(net, NULL, 1, &out, 1, &message), NDARTS_ERROR_INPUT, &message, "1 inputs");
+    expect_failure("NULL", pass(net, in, 1, NULL, 1, &message), NDARTS_ERROR_INPUT, &message, "1 outputs");
+    expect_failure("-1", pass(net, in, -1, &out, 1, &message), NDARTS_ERROR_INPUT, &message, "-1 inputs");
+    expect_failure("strange", pass(net, in, 2, &out, 1, &message), NDARTS_ERROR_INPUT, &message, "no input 'strange'");
+    in[0].rank = 400;
+    expect_failure("rank", pass(net, in, 1, &out, 1, &message), NDARTS_ERROR_INPUT, &message, "the array 'input'");
+    expect_failure("no pass", ndarts_pass(net, NULL, &message), NDARTS_ERROR_INPUT, &message, "NULL");
+    ndarts_close(net);
+}
+
 /* When memory runs out the program goes on; the net in whose call it did says so from then on. */
 static void check_memory(NdartsNet *net) {
     struct rlimit before;
@@ -176,6 +334,11 @@ int main(int argc, char **argv) {
     check_mistakes(net, argv[3]);
     in_threads(use_shared, net);
     in_threads(use_own, NULL);
+    check_arrays(net);
+    check_parameters(net);
+    check_structures();
+    check_passes();
+    check_forks();
     check_memory(net);
     ndarts_close(net);
     expect(strcmp(localeconv()->decimal_point, point) == 0, "the locale is what it was");
