@@ -1,9 +1,11 @@
 """The C library by ctypes: its types and functions as ndarts.h declares them, and status codes as exceptions. ctypes
 releases the GIL while a function runs."""
 import ctypes
+import operator
 import os
+import re
 from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int64, c_size_t, c_uint64, c_void_p
-from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -14,9 +16,13 @@ Settings = Mapping[str, Any]
 
 MAX_RANK = 8
 # As NdartsType numbers them. What numpy has no type for (bf16, 3) is never given and never asked for.
-TYPES = {np.dtype(np.float32): 0, np.dtype(np.float64): 1, np.dtype(np.float16): 2, np.dtype(np.int64): 4,
-         np.dtype(np.int32): 5, np.dtype(np.uint8): 6, np.dtype(np.bool_): 7}
+TYPES: Dict[np.dtype, int] = {np.dtype(np.float32): 0, np.dtype(np.float64): 1, np.dtype(np.float16): 2, np.dtype(np.int64): 4,
+                              np.dtype(np.int32): 5, np.dtype(np.uint8): 6, np.dtype(np.bool_): 7}
 DTYPES = {number: dtype for dtype, number in TYPES.items()}
+# Integers that the library has no type for, and those that hold them all.
+WIDER = {np.dtype(np.int8): np.int32, np.dtype(np.int16): np.int32, np.dtype(np.uint16): np.int32, np.dtype(np.uint32): np.int64}
+MOST_UINT64, MOST_INT64, MOST_INT = 2**64 - 1, 2**63 - 1, 2**31 - 1
+MOST_THREADS = 1024
 
 
 class Options(ctypes.Structure):
@@ -85,6 +91,7 @@ FUNCTIONS = {
     'ndarts_parameter_count': (c_int, [c_void_p]),
     'ndarts_parameter': (c_int, [c_void_p, c_int, POINTER(TensorInfo)]),
     'ndarts_get_parameter': (c_int, [c_void_p, c_int, c_void_p, OWNED_TEXT]),
+    'ndarts_get_parameters': (c_int, [c_void_p, POINTER(Array), c_int, OWNED_TEXT]),
     'ndarts_batch': (c_int64, [c_void_p]),
     'ndarts_input_count': (c_int, [c_void_p]),
     'ndarts_output_count': (c_int, [c_void_p]),
@@ -135,10 +142,24 @@ def take_text(owned: c_void_p) -> str:
     return text.decode('utf-8', 'replace')
 
 
+# What the functions of this package take under the names that the programs have for it.
+ARGUMENTS = ('batch', 'data', 'device', 'init', 'part', 'precision', 'recipe', 'seed', 'set', 'spec', 'threads', 'weights')
+FLAGS = ('allow-different-build', 'allow-different-data', 'log-steps', 'resume', 'tensorboard')
+
+
+def name_arguments(message: str) -> str:
+    """Options of the programs (--set, --resume) as arguments; but not in the lines of a text, which are indented."""
+    def name(option: 're.Match[str]') -> str:
+        return option[1].replace('-', '_') + '=True' if option[1] in FLAGS else option[1]
+
+    pattern = re.compile(rf'(?<![\w-])--({"|".join(FLAGS + ARGUMENTS)})(?![\w-])')
+    return '\n'.join(line if line.startswith(' ') else pattern.sub(name, line) for line in message.split('\n'))
+
+
 def check(status: int, message: c_void_p) -> None:
     """Raises what a status and its message say."""
     if status:
-        raise ERRORS.get(status, Error)(take_text(message))
+        raise ERRORS.get(status, Error)(name_arguments(take_text(message)))
 
 
 def call(name: str, *arguments: Any) -> None:
@@ -157,24 +178,44 @@ def call_for_text(name: str, *arguments: Any) -> str:
 # ---- what is given ----
 
 
-def encode(text: Optional[PathOrText]) -> Optional[bytes]:
-    return None if text is None else os.fsencode(text)
+def terminated(text: bytes) -> bytes:
+    """What can be given to C, where a text ends with a zero byte."""
+    if b'\0' in text:
+        raise InputError(f'a zero byte in {text[:60]!r}, which is neither of a text nor of a path')
+    return text
 
 
-def is_text(given: PathOrText) -> bool:
-    """Texts have more than one line or a block, paths have not."""
-    return isinstance(given, str) and ('\n' in given or '{' in given)
+def encode(path: PathOrText) -> bytes:
+    """A path, or a name."""
+    return terminated(os.fsencode(path))
 
 
-def find_path(path: PathOrText) -> bytes:
-    """A relative path that is not there may be of what comes with the package: genotypes/darts_v2.nd."""
-    own = os.path.join(library_folder(), path)
-    return os.fsencode(own if not os.path.exists(path) and os.path.exists(own) else path)
+def encode_any(path: Optional[PathOrText]) -> Optional[bytes]:
+    return None if path is None else encode(path)
+
+
+def integer(name: str, value: Any, least: int, most: int) -> int:
+    """In these bounds, in which C has it; ctypes would cut it off."""
+    number = operator.index(value)
+    if not least <= number <= most:
+        raise InputError(f'{name} is {number}; it should be {least} to {most}')
+    return number
+
+
+def find_path(path: PathOrText) -> Optional[bytes]:
+    """Of what is there. A relative path that is not may be of what comes with the package: genotypes/darts_v2.nd."""
+    encoded = encode(path)
+    own = os.path.join(os.fsencode(library_folder()), encoded)
+    return next((found for found in (encoded, own) if os.path.exists(found)), None)
 
 
 def split(given: PathOrText) -> Tuple[Optional[bytes], Optional[bytes]]:
-    """Path and text; one of them is None."""
-    return (None, given.encode()) if is_text(given) else (find_path(given), None)
+    """Path and text; one of them is None. What is the path of nothing may be a text: one has several lines, a block, or the
+    genotype of another program."""
+    found = find_path(given)
+    if found is None and isinstance(given, str) and any(sign in given for sign in ('\n', '{', 'Genotype(')):
+        return None, terminated(given.encode())
+    return found or encode(given), None
 
 
 def setting(value: Any) -> str:
@@ -187,18 +228,19 @@ def setting(value: Any) -> str:
 
 
 def strings(texts: Sequence[str]) -> 'ctypes.Array[c_char_p]':
-    return (c_char_p * len(texts))(*[text.encode() for text in texts])
+    return (c_char_p * len(texts))(*[terminated(text.encode()) for text in texts])
 
 
 def settings(values: Optional[Settings]) -> List[str]:
     return [f'{name}={setting(value)}' for name, value in (values or {}).items()]
 
 
-def options(text: Optional[bytes], set: Optional[Settings], **others: Any) -> Options:
+def options(text: Optional[bytes], set: Optional[Settings], *, threads: int = 0, batch: int = 0, **others: Optional[str]) -> Options:
     """others: fields of Options."""
     sets = settings(set)
-    texts = {name: value.encode() if isinstance(value, str) else value for name, value in others.items()}
-    return Options(size=ctypes.sizeof(Options), text=text, sets=strings(sets), set_count=len(sets), **texts)
+    texts = {name: encode_any(value) for name, value in others.items()}
+    return Options(size=ctypes.sizeof(Options), text=text, sets=strings(sets), set_count=len(sets),
+                   threads=integer('threads', threads, 0, MOST_THREADS), batch=integer('batch', batch, 0, MOST_INT64), **texts)
 
 
 def to_numpy(value: Any) -> np.ndarray:
@@ -222,13 +264,14 @@ def to_numpy(value: Any) -> np.ndarray:
 def to_array(name: str, value: Any) -> Tuple[Array, np.ndarray]:
     """For the library, and the numpy array that must live as long."""
     given = to_numpy(value)
-    numbers = np.asarray(given, given.dtype.newbyteorder('='), order='C')
+    native = given.dtype.newbyteorder('=')
+    numbers = np.asarray(given, WIDER.get(native, native), order='C')
     if numbers.dtype not in TYPES:
-        raise InputError(f'{name}: numbers of type {numbers.dtype} cannot be taken; they are {", ".join(map(str, TYPES))}')
+        raise InputError(f'{name}: numbers of type {numbers.dtype} cannot be taken; they are {", ".join(map(str, [*TYPES, *WIDER]))}')
     if numbers.ndim > MAX_RANK:
         raise InputError(f'{name}: {numbers.ndim} axes; at most {MAX_RANK} can be taken')
     shape = (c_int64 * MAX_RANK)(*numbers.shape)
-    return Array(name.encode(), TYPES[numbers.dtype], numbers.ndim, shape, numbers.ctypes.data), numbers
+    return Array(terminated(name.encode()), TYPES[numbers.dtype], numbers.ndim, shape, numbers.ctypes.data), numbers
 
 
 def to_arrays(values: Mapping[str, Any]) -> Tuple['ctypes.Array[Array]', List[np.ndarray]]:

@@ -1,8 +1,9 @@
 """A compiled network: images in, logits out."""
 import os
+import threading
 import weakref
 from ctypes import byref, c_void_p, sizeof
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Tuple, Union
 
 import numpy as np
 
@@ -21,10 +22,22 @@ class Tensor(NamedTuple):
     kind: str
 
 
-def _describe(function: str, net: c_void_p, index: int) -> Tensor:
+class _Handle:
+    """What the library opened, as an argument of its functions. It is closed when nobody has it any more, hence never in the
+    middle of a call; and not when the program ends, where a call of a daemon thread may go on."""
+
+    def __init__(self, pointer: c_void_p):
+        self._as_parameter_ = pointer
+        weakref.finalize(self, lib.library.ndarts_close, pointer).atexit = False
+
+
+def _describe(function: str, net: _Handle, index: int) -> Tensor:
     info = lib.TensorInfo()
     getattr(lib.library, function)(net, index, byref(info))
     return Tensor(info.name.decode(), tuple(info.shape[:info.rank]), lib.DTYPES[info.type], KINDS[info.kind])
+
+
+_nets: 'weakref.WeakSet[Net]' = weakref.WeakSet()
 
 
 class Net:
@@ -32,12 +45,22 @@ class Net:
     threads: the GIL is free meanwhile. Results are the same bits for any number of threads."""
 
     def __init__(self, handle: c_void_p):
-        self._handle = handle
-        self._finalizer = weakref.finalize(self, lib.library.ndarts_close, handle)
+        self._open: Optional[_Handle] = _Handle(handle)
+        self._lock = threading.RLock() # of whoever needs the weights that he loaded for more than one call
+        self._loads = 0                # so often weights were loaded, by anybody
+        _nets.add(self)
+
+    @property
+    def _handle(self) -> _Handle:
+        handle = self._open
+        if handle is None:
+            raise InputError('the net is closed; ndarts.compile makes another')
+        return handle
 
     def _list(self, what: str) -> List[Tensor]:
-        count = getattr(lib.library, f'ndarts_{what}_count')(self._handle)
-        return [_describe(f'ndarts_{what}', self._handle, i) for i in range(count)]
+        handle = self._handle
+        count = getattr(lib.library, f'ndarts_{what}_count')(handle)
+        return [_describe(f'ndarts_{what}', handle, i) for i in range(count)]
 
     @property
     def inputs(self) -> List[Tensor]:
@@ -59,9 +82,9 @@ class Net:
         """How many images go through together; a call takes any number of them."""
         return lib.library.ndarts_batch(self._handle)
 
-    def __call__(self, *inputs: Any) -> Union[np.ndarray, Dict[str, np.ndarray]]:
+    def __call__(self, *inputs: Any) -> Any:
         """Images, N x C x H x W, normalised as in training, to logits, N x classes, in evaluation mode. Arrays of numpy, or
-        tensors of whoever has DLPack; of a net with several outputs a dict by their names."""
+        tensors of whoever has DLPack. An array; of a net with several outputs a dict of arrays by their names."""
         wanted, given = self.inputs, self.outputs
         if len(inputs) != len(wanted):
             raise InputError(f'the net takes {len(wanted)} arrays: {", ".join(t.name for t in wanted)}; found {len(inputs)}')
@@ -73,23 +96,23 @@ class Net:
         return results if len(results) > 1 else next(iter(results.values()))
 
     def state_dict(self) -> Dict[str, np.ndarray]:
-        """Copies of all weights and running statistics, with the names and shapes of PyTorch's state_dict."""
-        state = {}
-        for index, tensor in enumerate(self.parameters):
-            numbers = np.empty(tensor.shape, tensor.dtype)
-            lib.call('ndarts_get_parameter', self._handle, index, numbers.ctypes.data)
-            state[tensor.name] = numbers
+        """Copies of all weights and running statistics at one moment, with the names and shapes of PyTorch's state_dict."""
+        state = {tensor.name: np.empty(tensor.shape, tensor.dtype) for tensor in self.parameters}
+        places, _ = lib.to_arrays(state)
+        lib.call('ndarts_get_parameters', self._handle, places, len(places))
         return state
 
     def load_state_dict(self, state: Union[lib.PathOrText, Mapping[str, Any]]) -> 'Net':
         """Takes all weights and statistics by their names: of a dict of arrays or tensors, as torch.load gives it, or of a
         safetensors file. What is missing, left over or of another shape is listed in the InputError, and nothing is
         changed then."""
-        if isinstance(state, (str, os.PathLike)):
-            lib.call('ndarts_set_weights', self._handle, os.fsencode(state))
-        else:
-            arrays, _kept = lib.to_arrays(state)
-            lib.call('ndarts_set_parameters', self._handle, arrays, len(arrays))
+        with self._lock:
+            if isinstance(state, (str, os.PathLike)):
+                lib.call('ndarts_set_weights', self._handle, lib.encode(state))
+            else:
+                arrays, _kept = lib.to_arrays(state)
+                lib.call('ndarts_set_parameters', self._handle, arrays, len(arrays))
+            self._loads += 1
         return self
 
     def run_pass(self, graph: str, inputs: Mapping[str, Any], outputs: Mapping[str, np.ndarray], *, seed: int = 0, step: int = 0, epoch: int = 0,
@@ -97,20 +120,28 @@ class Net:
         """A pass in training mode over one batch, of a net of the kind "train": ndarts.torch is made of these.
 
         graph: "train-forward", input -> logits; or "gradients", input and grad_output (N x classes) -> grad/NAME of weights and
-        grad/input. outputs: arrays, C-contiguous, float32 or float64, that are filled. Both graphs move the running statistics.
+        grad/input. outputs: arrays of numpy, C-contiguous, float32 or float64, that are filled. Both graphs move the running statistics.
         seed and step name the random draws, epoch of epochs is for schedules of the text.
         """
+        for name, array in outputs.items():
+            if not isinstance(array, np.ndarray) or not (array.flags.c_contiguous and array.flags.writeable and array.dtype.isnative):
+                raise InputError(f'the output {name!r} should be a C-contiguous array of numpy, in this machine\'s byte order, that may be written')
         given, _kept = lib.to_arrays(inputs)
-        wanted, filled = lib.to_arrays(outputs)
-        if any(to.ctypes.data != array.ctypes.data for to, array in zip(filled, outputs.values())):
-            raise InputError('outputs should be C-contiguous arrays of this machine\'s byte order')
-        lib.call('ndarts_pass', self._handle, byref(lib.Pass(size=sizeof(lib.Pass), graph=graph.encode(), seed=seed, step=step, epoch=epoch,
-                                                             epochs=epochs, input_count=len(given), output_count=len(wanted), inputs=given,
-                                                             outputs=wanted)))
+        wanted, _ = lib.to_arrays(outputs)
+        run = lib.Pass(size=sizeof(lib.Pass), graph=lib.encode(graph), seed=lib.integer('seed', seed, 0, lib.MOST_UINT64),
+                       step=lib.integer('step', step, 0, lib.MOST_UINT64), epoch=lib.integer('epoch', epoch, 0, lib.MOST_INT64),
+                       epochs=lib.integer('epochs', epochs, 1, lib.MOST_INT64), input_count=len(given), output_count=len(wanted), inputs=given,
+                       outputs=wanted)
+        with self._lock:
+            lib.call('ndarts_pass', self._handle, byref(run))
 
     def close(self) -> None:
-        """Gives its memory back now instead of when the net is no longer used. It must be the net's last call."""
-        self._finalizer()
+        """Gives its memory back now, or when the calls that go on in other threads end, instead of when the net is no longer
+        used. Later calls raise an InputError."""
+        self._open = None
+
+    def __reduce__(self) -> NoReturn: # of copies, pickles and other processes
+        raise TypeError('a net cannot be copied or pickled; give its text, or path, and its state_dict() instead, and compile it there')
 
     def __enter__(self) -> 'Net':
         return self
@@ -119,8 +150,19 @@ class Net:
         self.close()
 
     def __repr__(self) -> str:
+        if self._open is None:
+            return '<ndarts.Net closed>'
         shape = lambda tensors: ', '.join(f'{t.name} {list(t.shape)}' for t in tensors)
         return f'<ndarts.Net {shape(self.inputs)} -> {shape(self.outputs)}>'
+
+
+def _unlock_nets() -> None:
+    """In a process that fork made: who held a lock is not there."""
+    for net in _nets:
+        net._lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_unlock_nets)
 
 
 def compile(path_or_text: lib.PathOrText, *, kind: str = 'infer', batch: int = 16, device: Optional[str] = None, precision: str = 'f32',
@@ -138,6 +180,7 @@ def compile(path_or_text: lib.PathOrText, *, kind: str = 'infer', batch: int = 1
         training begins, from seed.
     """
     path, text = lib.split(path_or_text)
+    first = lib.integer('seed', seed, 0, lib.MOST_UINT64)
     handle = c_void_p()
     options = lib.options(text, set, batch=batch, device=device, precision=precision, threads=threads, network=network,
                           kind=kind)
@@ -146,5 +189,5 @@ def compile(path_or_text: lib.PathOrText, *, kind: str = 'infer', batch: int = 1
     if weights is not None:
         net.load_state_dict(weights)
     elif not lib.library.ndarts_has_weights(handle):
-        lib.call('ndarts_initialize', handle, seed)
+        lib.call('ndarts_initialize', handle, first)
     return net

@@ -3,6 +3,7 @@ shell: what was reached is saved, and resume=True goes on bit for bit."""
 import ctypes
 import json
 import os
+import math
 import re
 import signal
 import struct
@@ -21,7 +22,7 @@ class Epoch(Dict[str, Any]):
     """What was measured in an epoch, as metrics.jsonl has it: epoch["train_loss"]; and besides
 
     epoch, epochs: its number, from 0, and how many there are. accuracy, loss: on the images that are not trained on, of a search
-    those of the alphas, 0..1. genotype: of a search, a text that compiles. seconds, images_per_second.
+    those of the alphas, 0..1; a loss that is no number is nan. genotype: of a search, a text that compiles. seconds, images_per_second.
     """
     epoch: int
     epochs: int
@@ -34,7 +35,7 @@ class Epoch(Dict[str, Any]):
     def __init__(self, given: lib.RunEpoch):
         super().__init__(json.loads(given.metrics))
         self.epoch, self.epochs = given.epoch, given.epochs
-        self.accuracy, self.loss = self['valid_accuracy'], self['valid_loss']
+        self.accuracy, self.loss = (math.nan if self[name] is None else self[name] for name in ('valid_accuracy', 'valid_loss'))
         self.genotype = given.genotype.decode() if given.genotype else None
         self.seconds, self.images_per_second = given.seconds, given.images_per_second
 
@@ -136,12 +137,14 @@ class TrainRun(Run):
 
 
 class _Watch:
-    """The callbacks of a run. What they raise, and Ctrl-C, ends it: it is raised again when the run has saved itself. Ctrl-C only
-    sets a mark meanwhile, so that it comes between two steps and never in the middle of a callback."""
+    """The callbacks of a run. What they raise, or the handler of a signal (Ctrl-C has one), ends it: it is raised again when the
+    run has saved itself. Where Python runs a handler, inside a callback, nobody could catch what it raises: so each is called by
+    another one meanwhile, which keeps that for later, and the run ends between two steps."""
 
     def __init__(self, on_epoch: Optional[Callable], on_step: Optional[Callable], on_message: Optional[Callable]):
         self.raised: Optional[BaseException] = None
-        self.stopping = False
+        self.stopping = self.watching = False
+        self.handlers: Dict[int, Callable] = {}
         self.stop = lib.ON_STOP(lambda _: self.stopping)
         self.epoch = lib.ON_EPOCH(lambda _, given: self.tell(on_epoch, lambda: Epoch(given.contents)))
         self.step = lib.ON_STEP(lambda _, given: self.tell(on_step, lambda: Step(given.contents)))
@@ -157,40 +160,55 @@ class _Watch:
             self.raised, self.stopping = raised, True
 
     def __enter__(self) -> '_Watch':
-        self.before = None
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            self.before = signal.signal(signal.SIGINT, self.interrupt)
+        if threading.current_thread() is threading.main_thread():
+            for number in signal.valid_signals():
+                handler = signal.getsignal(number)
+                if callable(handler):
+                    self.handlers[number] = handler
+                    signal.signal(number, self.handle)
+        self.watching = True
         return self
 
-    def interrupt(self, *_signal: Any) -> None:
-        self.stopping = True
+    def handle(self, number: int, frame: Any) -> None:
+        """One that comes while the handlers are changed goes its usual way."""
+        try:
+            self.handlers[number](number, frame)
+        except BaseException as raised:
+            if not self.watching:
+                raise
+            if self.handlers[number] is not signal.default_int_handler: # else Interrupted says more
+                self.raised = raised
+            self.stopping = True
 
     def __exit__(self, *_exception: Any) -> None:
-        if self.before is not None:
-            signal.signal(signal.SIGINT, self.before)
+        self.watching = False
+        for number, handler in self.handlers.items():
+            if signal.getsignal(number) == self.handle: # nobody set another one
+                signal.signal(number, handler)
 
 
-def _folder(given: lib.PathOrText, out: Optional[lib.PathOrText]) -> str:
+def _folder(path: Optional[bytes], out: Optional[lib.PathOrText]) -> str:
     if out is not None:
         return os.fspath(out)
-    return 'runs/text' if lib.is_text(given) else os.path.join('runs', re.sub(r'\.nd$', '', os.path.basename(os.fspath(given))))
+    return os.path.join('runs', re.sub(r'\.nd$', '', os.path.basename(os.fsdecode(path or b'text'))))
 
 
 def _run(function: str, given: lib.PathOrText, out: Optional[lib.PathOrText], watch: _Watch, set: Optional[lib.Settings], device: Optional[str],
          precision: str, threads: int, seed: Optional[int], recipe: Optional[lib.PathOrText], init: Optional[lib.PathOrText],
          **others: Any) -> str:
     path, text = lib.split(given)
-    folder = _folder(given, out)
+    folder = _folder(path, out)
+    first = 0 if seed is None else lib.integer('seed', seed, 0, lib.MOST_UINT64)
     options = lib.options(text, set, device=device, precision=precision, threads=threads)
     with watch:
-        run = lib.Run(size=sizeof(lib.Run), path=path, options=options, out=os.fsencode(folder), recipe=lib.encode(recipe), init=lib.encode(init),
-                      has_seed=seed is not None, seed=seed or 0, stop=watch.stop, step=watch.step, epoch=watch.epoch, say=watch.say, **others)
+        run = lib.Run(size=sizeof(lib.Run), path=path, options=options, out=lib.encode(folder), recipe=lib.encode_any(recipe), init=lib.encode_any(init),
+                      has_seed=seed is not None, seed=first, stop=watch.stop, step=watch.step, epoch=watch.epoch, say=watch.say, **others)
         try:
             lib.call_for_text(function, byref(run))
         except Interrupted as interrupted:
             if watch.raised is not None:
                 raise watch.raised from interrupted
-            raise Interrupted(str(interrupted).replace('--resume', 'resume=True')) from None # as it is called here
+            raise
     if watch.raised is not None: # in the last words of a run that is complete
         raise watch.raised
     return folder
@@ -199,24 +217,24 @@ def _run(function: str, given: lib.PathOrText, out: Optional[lib.PathOrText], wa
 def search(path_or_text: lib.PathOrText, *, set: Optional[lib.Settings] = None, out: Optional[lib.PathOrText] = None, resume: bool = False,
            on_epoch: Optional[Callable[[Epoch], Any]] = None, on_step: Optional[Callable[[Step], Any]] = None,
            on_message: Optional[Callable[[str], Any]] = None, seed: Optional[int] = None, device: Optional[str] = None, precision: str = 'f32',
-           threads: int = 0, recipe: Optional[str] = None, init: Optional[lib.PathOrText] = None,
+           threads: int = 0, recipe: Optional[lib.PathOrText] = None, init: Optional[lib.PathOrText] = None,
            cost: Optional[lib.PathOrText] = None, allow_different_build: bool = False,
            allow_different_data: bool = False, tensorboard: bool = False, log_steps: bool = False) -> SearchRun:
     """Searches as `ndarts-run search` does, with the same results, bit for bit, in the folder out (runs/NAME).
 
     set: {"search.epochs": 4}. on_epoch, on_step: called when an epoch is written down, when a step is done. on_message: what the
-    program would say, line by line. A callback that returns False, or raises, ends the run when it has saved itself; so does
-    Ctrl-C. Then Interrupted, or what was raised, comes out of this call, and resume=True goes on where it was. One run at a time
+    program would say, in whole lines with their ends. A callback that returns False, or raises, ends the run when it has saved
+    itself; so do Ctrl-C and whatever else the handler of a signal raises. Then Interrupted, or what was raised, comes out of this call, and resume=True goes on where it was. One run at a time
     in a process; the GIL is free meanwhile. cost: for the objective latency, the path of a table
     that ndarts.cost gave, as JSON. The others are the options of `ndarts-run search`.
     """
     watch = _Watch(on_epoch, on_step, on_message)
-    return SearchRun(_run('ndarts_search', path_or_text, out, watch, set, device, precision, threads, seed, recipe, init, costs=lib.encode(cost), resume=resume,
+    return SearchRun(_run('ndarts_search', path_or_text, out, watch, set, device, precision, threads, seed, recipe, init, costs=lib.encode_any(cost), resume=resume,
                           allow_different_build=allow_different_build, allow_different_data=allow_different_data, tensorboard=tensorboard,
                           log_steps=log_steps))
 
 
-def train(path_or_text: lib.PathOrText, *, recipe: Optional[str] = None, set: Optional[lib.Settings] = None, out: Optional[lib.PathOrText] = None,
+def train(path_or_text: lib.PathOrText, *, recipe: Optional[lib.PathOrText] = None, set: Optional[lib.Settings] = None, out: Optional[lib.PathOrText] = None,
           resume: bool = False, on_epoch: Optional[Callable[[Epoch], Any]] = None, on_step: Optional[Callable[[Step], Any]] = None,
           on_message: Optional[Callable[[str], Any]] = None, seed: Optional[int] = None, device: Optional[str] = None, precision: str = 'f32',
           threads: int = 0, init: Optional[lib.PathOrText] = None, allow_different_build: bool = False, allow_different_data: bool = False,
@@ -229,7 +247,7 @@ def train(path_or_text: lib.PathOrText, *, recipe: Optional[str] = None, set: Op
 
 
 def evaluate(path_or_text: lib.PathOrText, weights: Union[lib.PathOrText, Mapping[str, Any], Net, None] = None, *, data: Optional[str] = None,
-             part: str = 'test', recipe: Optional[str] = None, batch: int = 0, set: Optional[lib.Settings] = None, device: Optional[str] = None,
+             part: str = 'test', recipe: Optional[lib.PathOrText] = None, batch: int = 0, set: Optional[lib.Settings] = None, device: Optional[str] = None,
              precision: str = 'f32', threads: int = 0, network: Optional[str] = None) -> Dict[str, Any]:
     """Loss and accuracies of a network on a data set, as `ndarts-run eval --json` prints them.
 
@@ -238,13 +256,13 @@ def evaluate(path_or_text: lib.PathOrText, weights: Union[lib.PathOrText, Mappin
     """
     path, text = lib.split(path_or_text)
     options = lib.options(text, set, batch=batch, device=device, precision=precision, threads=threads, network=network)
-    evaluation = lib.Evaluate(size=sizeof(lib.Evaluate), path=path, options=options, data=lib.encode(data), part=lib.encode(part),
-                              recipe=lib.encode(recipe))
+    evaluation = lib.Evaluate(size=sizeof(lib.Evaluate), path=path, options=options, data=lib.encode_any(data), part=lib.encode(part),
+                              recipe=lib.encode_any(recipe))
     if isinstance(weights, Net):
         weights = weights.state_dict()
     if isinstance(weights, Mapping):
         evaluation.arrays, _kept = lib.to_arrays(weights)
         evaluation.array_count = len(weights)
     elif weights is not None:
-        evaluation.weights = os.fsencode(weights)
+        evaluation.weights = lib.encode(weights)
     return json.loads(lib.call_for_text('ndarts_evaluate', byref(evaluation)))

@@ -18,7 +18,7 @@ def ir(path_or_text: lib.PathOrText, *, after: Optional[str] = None, graph: Opti
     """
     path, text = lib.split(path_or_text)
     options = lib.options(text, set, batch=batch, precision=precision, network=network)
-    return lib.call_for_text('ndarts_ir', path, byref(options), *map(lib.encode, (form, graph, after)))
+    return lib.call_for_text('ndarts_ir', path, byref(options), *map(lib.encode_any, (form, graph, after)))
 
 
 def stats(path_or_text: lib.PathOrText, *, set: Optional[lib.Settings] = None, network: Optional[str] = None) -> Dict[str, int]:
@@ -52,7 +52,7 @@ def draw(genotype: lib.PathOrText, *, set: Optional[lib.Settings] = None, networ
 
 
 def derive(alphas: Union[lib.PathOrText, Mapping[str, Any]], *, spec: Optional[lib.PathOrText] = None, name: Optional[str] = None,
-           keep_ops: int = 0, epoch: int = -1) -> str:
+           keep_ops: Optional[int] = None, epoch: int = -1) -> str:
     """The genotype of architecture parameters, as a text that compiles.
 
     alphas: arrays by their names, {"alphas_normal": edges x candidates, "alphas_reduce": ...}; or the path of a checkpoint,
@@ -60,11 +60,13 @@ def derive(alphas: Union[lib.PathOrText, Mapping[str, Any]], *, spec: Optional[l
     are of; without one what the file says, else the cells of DARTS. keep_ops: a space of so many candidates on each edge
     instead.
     """
-    derive = lib.Derive(size=sizeof(lib.Derive), name=lib.encode(name), keep_ops=keep_ops, epoch=epoch)
+    derive = lib.Derive(size=sizeof(lib.Derive), name=lib.encode_any(name), epoch=lib.integer('epoch', epoch, -1, lib.MOST_INT64))
+    if keep_ops is not None:
+        derive.keep_ops = lib.integer('keep_ops', keep_ops, 1, lib.MOST_INT)
     if spec is not None:
         derive.spec, derive.spec_text = lib.split(spec)
     if isinstance(alphas, (str, os.PathLike)):
-        derive.path = os.fsencode(alphas)
+        derive.path = lib.encode(alphas)
     else:
         derive.arrays, _kept = lib.to_arrays(alphas)
         derive.array_count = len(alphas)

@@ -1,11 +1,14 @@
 """Searches, trainings and evaluations of the package: run by package.py in an environment that has the wheel, numpy and nothing of the source
 tree. RUN is ndarts-run, whose results must be the same bytes."""
 import json
+import math
 import os
+import pathlib
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 import ndarts
 import numpy as np
@@ -118,6 +121,29 @@ def test_interruption():
     expect_same('epoch')
 
 
+class Late(Exception):
+    pass
+
+
+def say_late(_number, _frame):
+    raise Late('a signal')
+
+
+def test_signals():
+    """What the handler of a signal raises, wherever the run is, comes out of it, saved; the handlers are as they were."""
+    for number in (signal.SIGINT, signal.SIGUSR1):
+        before, out = signal.signal(number, say_late), f'signal{int(number)}'
+        thread = threading.Thread(target=lambda: (time.sleep(0.2), os.kill(os.getpid(), number)))
+        try:
+            search('tiny.nd', out=out, set={'search.epochs': 10000}, on_step=lambda s: thread.start() if (s.epoch, s.step) == (1, 1) else None)
+            raise Failure('the run went on')
+        except Late as late:
+            expect('resume=True goes on' in str(late.__cause__), late.__cause__)
+        expect(signal.getsignal(number) is say_late, 'the handler')
+        signal.signal(number, before)
+        expect(os.path.exists(f'{out}/checkpoint.safetensors'), 'saved')
+
+
 def test_compiling():
     """Asked to end before the C compiler runs, it does not run."""
     cache = os.path.join(os.environ['XDG_CACHE_HOME'], 'ndarts')
@@ -161,6 +187,10 @@ def test_train():
     expect(result['accuracy'] == run.accuracy == run.result['last']['accuracy'] == epochs[2].accuracy, result)
     expect(result == {**ndarts.evaluate(TRAIN, run.weights, threads=1), 'images_per_second': result['images_per_second']}, 'weights in a file')
     expect(ndarts.evaluate(TRAIN, net.state_dict(), part='train', threads=1)['part'] == 'train', 'part')
+    diverged = ndarts.Epoch(ndarts._library.RunEpoch(metrics=b'{"valid_accuracy": 0.5, "valid_loss": null}'))
+    expect(math.isnan(diverged.loss) and diverged['valid_loss'] is None, 'a loss that is no number')
+    recipe = pathlib.Path(ndarts.library_folder()) / 'specs' / 'recipes' / 'quick.nd'
+    expect_error(ndarts.InputError, ['nothing'], lambda: ndarts.train(TRAIN, out='x', recipe=recipe, set={'nothing': 1}))
     expect_error(ndarts.InputError, ['takes test or train'], lambda: ndarts.evaluate(TRAIN, net, part='all'))
     expect_error(ndarts.InputError, ['holds no weights'], lambda: ndarts.evaluate(TRAIN))
     expect_error(ndarts.InputError, ['batch'], lambda: ndarts.train(TRAIN, out='x', set={'train.batch': 0}, threads=1))

@@ -1,5 +1,11 @@
 """What the package does, call by call. It is run by package.py in an environment that has the wheel, numpy and nothing of the source tree."""
+import copy
+import multiprocessing
 import os
+import pathlib
+import pickle
+import signal
+import sys
 import threading
 
 import ndarts
@@ -72,6 +78,10 @@ def test_types():
     turned = np.ascontiguousarray(X.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
     expect(np.array_equal(net(X), net(turned)) and np.array_equal(net(X), net(X.astype('>f4'))), 'the same images otherwise in memory')
     expect(np.abs(net(X.astype(np.float16)) - by_hand(state, X.astype(np.float16))).max() < 1e-13, 'half floats')
+    whole = np.random.default_rng(4).integers(0, 100, X.shape)
+    for dtype in (bool, np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64):
+        expect(np.array_equal(net(whole.astype(dtype)), net(whole.astype(dtype).astype(np.float64))), f'images of {dtype}')
+    expect_error(ndarts.InputError, ['numbers of type uint64 cannot be taken'], lambda: net(whole.astype(np.uint64)))
     halves = {name: value.astype(np.float16) for name, value in state.items()}
     expect(np.abs(net.load_state_dict(halves)(X) - by_hand(halves, X)).max() < 1e-13, 'weights as half floats')
 
@@ -104,6 +114,38 @@ def test_files():
                'the definitions that come with the package')
 
 
+PYTHON = ("Genotype(normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0), ('sep_conv_3x3', 1), ('skip_connect', 0), "
+          "('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 2)], normal_concat=[2, 3, 4, 5], reduce=[('max_pool_3x3', 0), "
+          "('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 0), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), "
+          "('avg_pool_3x3', 0)], reduce_concat=[2, 3, 4, 5])")
+
+
+def test_paths():
+    """What is there is a path, whatever it is called; what is not is a text when it looks like one."""
+    with open('braces {1}.nd', 'w', encoding='utf-8') as file:
+        file.write(NETWORK)
+    wanted = ndarts.stats(NETWORK)
+    expect(ndarts.stats('braces {1}.nd') == ndarts.stats(pathlib.Path('braces {1}.nd')) == wanted, 'a path with braces')
+    expect(ndarts.stats(' '.join(NETWORK.split())) == wanted, 'a text in one line')
+    expect(ndarts.stats(PYTHON)['parameters'] == ndarts.stats(PYTHON + '\n')['parameters'] > 1000000, 'a genotype of Python in one line')
+    for call in (lambda: ndarts.compile('net.nd\0'), lambda: ndarts.compile(NETWORK + '\0'), lambda: ndarts.compile(NETWORK, device='cpu\0'),
+                 lambda: ndarts.compile(NETWORK, set={'classes\0': 3}), lambda: ndarts.compile(NETWORK).load_state_dict('w\0'),
+                 lambda: ndarts.search(NETWORK, out='a\0')):
+        expect_error(ndarts.InputError, ['a zero byte in'], call)
+
+
+def test_ranges():
+    """Numbers that C would cut off, or that mean nothing."""
+    net = ndarts.compile(NETWORK, seed=2**64 - 1)
+    for name, call in (('seed is -1', lambda: ndarts.compile(NETWORK, seed=-1)), ('seed is 18446744073709551616', lambda: ndarts.compile(NETWORK, seed=2**64)),
+                       ('seed is -2', lambda: ndarts.search(NETWORK, seed=-2)), ('threads is 4294967296', lambda: ndarts.compile(NETWORK, threads=2**32)),
+                       ('threads is -1', lambda: ndarts.cost(NETWORK, threads=-1)), ('batch is -1', lambda: ndarts.evaluate(NETWORK, net, batch=-1)),
+                       ('keep_ops is 0', lambda: ndarts.derive({}, keep_ops=0)), ('epoch is -2', lambda: ndarts.derive({}, epoch=-2)),
+                       ('step is -1', lambda: net.run_pass('gradients', {}, {}, step=-1)), ('epoch is -1', lambda: net.run_pass('gradients', {}, {}, epoch=-1))):
+        expect_error(ndarts.InputError, [name, 'it should be'], call)
+    expect_error(TypeError, ['integer'], lambda: ndarts.compile(NETWORK, seed=2.5))
+
+
 def test_settings():
     net = ndarts.compile(NETWORK, set={'classes': 7})
     expect(net(X).shape == (11, 7), 'set')
@@ -129,6 +171,109 @@ def test_mistakes():
     expect_error(ndarts.InputError, ['complex'], lambda: net(X.astype(complex)))
     expect_error(ndarts.InputError, ['1 arrays: input'], net)
     expect(np.array_equal(net(X), before), 'mistakes leave the net as it was')
+
+
+def test_arguments():
+    """What the programs call by options has the names of arguments here."""
+    expect_error(ndarts.InputError, ["set nothing=1: there is no parameter 'nothing'"], lambda: ndarts.stats(NETWORK, set={'nothing': 1}))
+    expect_error(ndarts.InputError, ['; recipe NAME says how to train it'], lambda: ndarts.train(NETWORK, out='untrained'))
+    expect_error(ndarts.InputError, ['device tpu: expected cpu'], lambda: ndarts.compile(NETWORK, device='tpu'))
+
+
+def test_close():
+    """After it, and after the calls that go on, nothing computes; what is no copy is none."""
+    net = ndarts.compile(NETWORK, threads=1)
+    for make in (copy.copy, copy.deepcopy, pickle.dumps):
+        expect_error(TypeError, ['cannot be copied or pickled', 'state_dict()'], lambda: make(net))
+    wanted, found = net(X), []
+
+    def use():
+        try:
+            while True:
+                found.append(np.array_equal(net(X), wanted))
+        except ndarts.InputError as error:
+            found.append('the net is closed' in str(error))
+
+    threads = [threading.Thread(target=use) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while len(found) < 20:
+        pass
+    net.close()
+    for thread in threads:
+        thread.join()
+    expect(all(found), found)
+    net.close()
+    for call in (lambda: net(X), net.state_dict, lambda: net.load_state_dict({}), lambda: net.inputs, lambda: net.batch,
+                 lambda: net.run_pass('gradients', {}, {}), lambda: ndarts.evaluate(NETWORK, net)):
+        expect_error(ndarts.InputError, ['the net is closed'], call)
+    expect(repr(net) == '<ndarts.Net closed>', repr(net))
+
+
+def test_passes():
+    """What a pass takes and gives has the names of its graph, and only what may be written is."""
+    net, kept = ndarts.compile(NETWORK, kind='train', threads=1), np.zeros((11, 5), np.float32)
+    run = lambda inputs, outputs: net.run_pass('train-forward', inputs, outputs)
+    run({'input': X}, {'logits': kept})
+    expect(kept.any() and np.isfinite(kept).all(), kept)
+    frozen = np.zeros((11, 5), np.float32)
+    frozen.flags.writeable = False
+    for wrong in (frozen, kept.astype('>f4'), np.zeros((5, 11), np.float32).T, kept.tolist()):
+        expect_error(ndarts.InputError, ["the output 'logits' should be a C-contiguous array"], lambda: run({'input': X}, {'logits': wrong}))
+    expect(not frozen.any(), 'what cannot be written was')
+    expect_error(ndarts.InputError, ['f32 or f64'], lambda: run({'input': X}, {'logits': kept.astype(int)}))
+    expect_error(ndarts.InputError, ["no input 'image'"], lambda: run({'input': X, 'image': X}, {'logits': kept}))
+    expect_error(ndarts.InputError, ["no output 'logit'"], lambda: run({'input': X}, {'logit': kept}))
+    expect_error(ndarts.InputError, ["there is room for 50"], lambda: run({'input': X}, {'logits': kept[:10]}))
+
+
+def in_child(body):
+    """Whether a forked child that runs it ends well; one that hangs is killed."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        try:
+            body()
+        except BaseException: # whatever it is, no more of the suite is run here
+            os._exit(1)
+        sys.exit(0) # as a program ends
+    return os.waitpid(child, 0)[1] == 0
+
+
+def call_shared(number):
+    return shared(X[number:])
+
+
+def test_forks():
+    """A child has the nets, but not their threads."""
+    global shared
+    shared = ndarts.compile(NETWORK, threads=3)
+    wanted = shared(X)
+    same = lambda: expect(np.array_equal(shared(X), wanted), 'logits in a child')
+    for body in (lambda: None, same, lambda: shared.close(), lambda: (shared.load_state_dict(shared.state_dict()), same())):
+        expect(in_child(body), 'a forked child')
+    with multiprocessing.get_context('fork').Pool(2) as pool:
+        expect(all(np.array_equal(logits, wanted[i:]) for i, logits in enumerate(pool.map_async(call_shared, range(4)).get(60))), 'a pool')
+    same()
+
+
+def test_moment():
+    """Weights are those of one moment, whoever loads others."""
+    net, going_on = ndarts.compile(NETWORK, threads=1), [True]
+    states = [{name: np.full_like(value, fill) for name, value in net.state_dict().items()} for fill in (1, 2)]
+
+    def load():
+        while going_on:
+            for state in states:
+                net.load_state_dict(state)
+
+    net.load_state_dict(states[0])
+    thread = threading.Thread(target=load)
+    thread.start()
+    found = [{float(value.flat[0]) for value in net.state_dict().values()} for _ in range(300)]
+    going_on.clear()
+    thread.join()
+    expect(all(len(fills) == 1 for fills in found), 'weights of two moments')
 
 
 def test_forms():
