@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 import torch
 
+from ._errors import InputError
 from ._net import Net
 
 
@@ -28,10 +29,11 @@ class _Function(torch.autograd.Function):
         ctx.module, ctx.step, ctx.epoch = module, step, (module.epoch, module.epochs)
         ctx.save_for_backward(images, *parameters)
         logits = module._new_logits(images)
-        ctx.load = module._load(parameters)
-        module.net.run_pass('train-forward', {'input': _as_numpy(images)}, {'logits': logits}, seed=module.seed, step=step, epoch=module.epoch,
-                            epochs=module.epochs)
-        module._keep_statistics()
+        with module.net._lock:
+            ctx.load = module._load(parameters)
+            module.net.run_pass('train-forward', {'input': _as_numpy(images)}, {'logits': logits}, seed=module.seed, step=step, epoch=module.epoch,
+                                epochs=module.epochs)
+            module._keep_statistics()
         return torch.from_numpy(logits).to(images.device)
 
     @staticmethod
@@ -42,13 +44,20 @@ class _Function(torch.autograd.Function):
         names = ['input', *module._names]
         outputs = {f'grad/{name}': np.empty(tensor.shape, module._dtype)
                    for name, tensor, wanted in zip(names, (images, *parameters), needed) if wanted}
-        if ctx.load != module._loads: # others have come since; PyTorch sees to it that these have not changed
-            module._load(parameters)
-        module.net.run_pass('gradients', {'input': _as_numpy(images), 'grad_output': _as_numpy(grad_output)}, outputs, seed=module.seed,
-                            step=ctx.step, epoch=ctx.epoch[0], epochs=ctx.epoch[1])
+        with module.net._lock:
+            if ctx.load != module.net._loads: # others have come since; PyTorch sees to it that these have not changed
+                module._load(parameters)
+            module.net.run_pass('gradients', {'input': _as_numpy(images), 'grad_output': _as_numpy(grad_output)}, outputs, seed=module.seed,
+                                step=ctx.step, epoch=ctx.epoch[0], epochs=ctx.epoch[1])
         gradients = [torch.from_numpy(outputs[f'grad/{name}']).to(grad_output.device) if wanted else None
                      for name, wanted in zip(names, needed)]
         return (None, None, *gradients)
+
+
+def _check_free(root: torch.nn.Module, part: str, name: str) -> None:
+    if hasattr(root, part):
+        raise InputError(f"{name}: '{part}' is a name of {type(root).__name__}'s own, of which PyTorch makes no module or parameter; the stage of "
+                         'the network should have another')
 
 
 def _register(root: torch.nn.Module, name: str, value: torch.Tensor, is_buffer: bool) -> None:
@@ -56,8 +65,10 @@ def _register(root: torch.nn.Module, name: str, value: torch.Tensor, is_buffer: 
     *path, last = name.split('.')
     for part in path:
         if part not in root._modules:
+            _check_free(root, part, name)
             root.add_module(part, torch.nn.Module())
         root = root._modules[part]
+    _check_free(root, last, name)
     if is_buffer:
         root.register_buffer(last, value)
     else:
@@ -70,13 +81,13 @@ class Module(torch.nn.Module):
     Its parameters and buffers have the names of the net's state_dict, so that checkpoints of the same network in PyTorch fit. In
     training mode (`train()`) batch norm uses the batch, which is at most net.batch images, and noise and drop path act, as the text says;
     `epoch` and `epochs` are for schedules of the text, `seed` names the draws, of which each forward pass has its own. In evaluation
-    mode there are any number of images, and no gradients.
+    mode there are any number of images, and no gradients. Its weights are its own: several modules may have one net, which each
+    loads with its weights, and so may others who load it.
     """
 
     def __init__(self, net: Net, seed: int = 0):
         super().__init__()
         self.net, self.seed, self.step, self.epoch, self.epochs = net, seed, 0, 0, 1
-        self._loads = 0
         state = net.state_dict()
         tensors = [tensor for tensor in net.parameters if tensor.kind != 'optimizer']
         self._dtype = net.outputs[0].dtype
@@ -90,8 +101,10 @@ class Module(torch.nn.Module):
         if self.training:
             self.step += 1
             return _Function.apply(self, self.step, images, *[parameters[name] for name in self._names])
-        self._load([parameters[name] for name in self._names])
-        return torch.from_numpy(self.net(_as_numpy(images))).to(images.device)
+        with self.net._lock:
+            self._load([parameters[name] for name in self._names])
+            logits = self.net(_as_numpy(images))
+        return torch.from_numpy(logits).to(images.device)
 
     def _new_logits(self, images: torch.Tensor) -> np.ndarray:
         return np.empty((images.shape[0], *self.net.outputs[0].shape[1:]), self._dtype)
@@ -101,8 +114,7 @@ class Module(torch.nn.Module):
         buffers = dict(self.named_buffers())
         values: List[Tuple[str, torch.Tensor]] = [*zip(self._names, parameters), *((name, buffers[name]) for name in self._statistics)]
         self.net.load_state_dict({name: _as_numpy(value) for name, value in values})
-        self._loads += 1
-        return self._loads
+        return self.net._loads
 
     def _keep_statistics(self) -> None:
         state, buffers = self.net.state_dict(), dict(self.named_buffers())

@@ -92,6 +92,40 @@ def test_tensors():
     make_peer().load_state_dict(back)
 
 
+def backward(logits):
+    logits.square().sum().backward()
+
+
+def test_shared_net():
+    """Two modules of one net, whose weights others load too: the gradients of each are those that it has alone."""
+    torch.manual_seed(2)
+    images = torch.randn(4, 3, 6, 6, dtype=torch.float64)
+    one, alone = make()[0], make()[0]
+    other = ndarts.torch.Module(one.net)
+    for value in other.parameters():
+        value.data.mul_(3).add_(1)
+    logits = one(images)
+    backward(other(images))
+    backward(logits)
+    backward(alone(images))
+    same = lambda: all(torch.equal(a.grad, b.grad) for a, b in zip(one.parameters(), alone.parameters()))
+    expect(same(), 'another module came between')
+    logits = one(images)
+    one.net.load_state_dict({name: np.zeros_like(value) for name, value in one.net.state_dict().items()})
+    backward(logits)
+    backward(alone(images))
+    expect(same(), 'others loaded weights between')
+
+
+def test_names():
+    for name in ('net', 'seed', 'step', 'training', 'forward'):
+        try:
+            ndarts.torch.Module(ndarts.compile(NETWORK.replace('conv: conv', f'{name}: conv'), kind='train'))
+            raise Failure(name)
+        except ndarts.InputError as error:
+            expect(f"{name}.weight: '{name}' is a name of Module's own" in str(error), error)
+
+
 def test_mistakes():
     model, _ = make()
     try:
