@@ -1,7 +1,9 @@
 /* cache_folder.c: where the cache is, and whether code may be loaded from there. What lies in a folder is its owner's,
  * and whoever may write a folder may put anything in the place of what it holds. So every folder from the root on, and
  * every link on the way, must be this user's or root's and not writable by others; in one with the sticky bit (/tmp)
- * each can only move his own. Where that does not hold modules are kept in a folder of this process. */
+ * each can only move his own. Where that does not hold, or the usual folder cannot be made or written, modules are kept in
+ * a folder of this process. But a folder that $XDG_CACHE_HOME chose is meant: when it cannot be made, that is an error; and
+ * it may be read alone, by those for whom it was filled. */
 #include "runtime/device/cache_folder.h"
 
 #include "base/file.h"
@@ -100,11 +102,14 @@ const char *cache_folder_doubt(Arena *arena, const char *folder) {
 
 /* ---- where ---- */
 
-/* NULL: nothing says where. */
-static const char *usual_folder(Arena *arena) {
-    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (cache && *cache)
-        return arena_printf(arena, "%s/ndarts", cache);
+/* Of $XDG_CACHE_HOME; NULL: nothing says where. */
+static const char *chosen_folder(Arena *arena) {
+    const char *cache = getenv("XDG_CACHE_HOME");
+    return cache && *cache ? arena_printf(arena, "%s/ndarts", cache) : NULL;
+}
+
+static const char *home_folder(Arena *arena) {
+    const char *home = getenv("HOME");
     return home && *home ? arena_printf(arena, "%s/.cache/ndarts", home) : NULL;
 }
 
@@ -114,6 +119,16 @@ static bool make_folders(Arena *arena, const char *path, Error *error) {
     return !failed ||
            error_set(error, ERROR_MACHINE, "cannot make the cache folder %s: %s (set XDG_CACHE_HOME to another place)",
                      failed, strerror(errno));
+}
+
+/* Makes it; why it is of no use, or NULL. */
+static const char *prepare_home_folder(Arena *arena, const char *folder) {
+    const char *failed = file_make_folders(arena, folder, 0700);
+    if (failed)
+        return arena_printf(arena, "%s cannot be made: %s", failed, strerror(errno));
+    if (access(arena_printf(arena, "%s/.", folder), W_OK | X_OK) != 0)
+        return arena_printf(arena, "%s cannot be written: %s", folder, strerror(errno));
+    return NULL;
 }
 
 /* One that an earlier version made for others too. What they may have put there is not theirs to hide: every file is
@@ -195,21 +210,33 @@ static const char *own_folder(Arena *arena, const char *reason, Error *error) {
     return ok ? arena_strdup(arena, own.folder) : NULL;
 }
 
+static const char unset[] = "neither XDG_CACHE_HOME nor HOME is set";
+
 const char *rt_cache_folder(Arena *arena, Error *error) {
-    const char *folder = usual_folder(arena);
+    const char *chosen = chosen_folder(arena), *folder = chosen ? chosen : home_folder(arena);
     if (!folder)
-        return own_folder(arena, "neither XDG_CACHE_HOME nor HOME is set", error);
-    if (!make_folders(arena, folder, error))
+        return own_folder(arena, unset, error);
+    if (chosen && !make_folders(arena, folder, error))
         return NULL;
+    const char *wrong = chosen ? NULL : prepare_home_folder(arena, folder);
     take_permissions(folder);
-    const char *wrong = cache_folder_doubt(arena, folder);
+    wrong = wrong ? wrong : cache_folder_doubt(arena, folder);
     return wrong ? own_folder(arena, wrong, error) : folder;
 }
 
+/* What prepare_home_folder would say, as far as it shows in what is there. */
+static const char *foresee_home_folder(Arena *arena, const char *folder) {
+    char *there = arena_strdup(arena, folder), *slash;
+    while (access(there, F_OK) != 0 && (slash = strrchr(there, '/')) && slash > there)
+        *slash = '\0';
+    return access(there, W_OK | X_OK) == 0 ? NULL
+                                           : arena_printf(arena, "%s cannot be written: %s", there, strerror(errno));
+}
+
 const char *rt_cache_describe(Arena *arena) {
-    const char *folder = usual_folder(arena);
-    if (!folder)
-        return "a folder of each process (neither XDG_CACHE_HOME nor HOME is set)";
-    const char *wrong = access(folder, F_OK) == 0 ? cache_folder_doubt(arena, folder) : NULL;
+    const char *chosen = chosen_folder(arena), *folder = chosen ? chosen : home_folder(arena);
+    const char *wrong = !folder ? unset : chosen ? NULL : foresee_home_folder(arena, folder);
+    if (!wrong && access(folder, F_OK) == 0)
+        wrong = cache_folder_doubt(arena, folder);
     return wrong ? arena_printf(arena, "a folder of each process (%s)", wrong) : folder;
 }

@@ -8,7 +8,8 @@
 #include <sys/stat.h>
 
 /* The folder: $XDG_CACHE_HOME/ndarts, else ~/.cache/ndarts. It is there, and nobody but this user and root can have
- * written it. Where that cannot be, it is a temporary one of this process, which is said once. NULL: there is none. */
+ * written it. Where that cannot be, it is a temporary one of this process, which is said once. NULL: there is none, or
+ * that of $XDG_CACHE_HOME cannot be made. */
 const char *rt_cache_folder(Arena *arena, Error *error);
 /* The folder, or why it is none, in words. Makes nothing. */
 const char *rt_cache_describe(Arena *arena);

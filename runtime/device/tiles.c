@@ -6,6 +6,7 @@
 #include "base/str.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -44,13 +45,22 @@ static bool read_table(Arena *arena, json_t *root, RtTiles *tiles, Error *error)
     return true;
 }
 
+/* Nobody asked for it. Told once. */
+static bool go_without(const Error *error) {
+    static atomic_flag told = ATOMIC_FLAG_INIT;
+    if (!atomic_flag_test_and_set(&told))
+        fprintf(diag_stream(), "warning: %s; tiles are those that are compiled in\n", error->message);
+    return true;
+}
+
 bool rt_tiles_read(Arena *arena, const char *path, RtTiles *tiles, Error *error) {
     *tiles = (RtTiles){.path = path ? path : default_path(arena)};
     if (!tiles->path || (!path && file_is_missing(tiles->path)))
         return true;
-    SourceFile *file = source_read(arena, tiles->path, error);
+    Error unreadable = {ERROR_NONE, ""};
+    SourceFile *file = source_read(arena, tiles->path, path ? error : &unreadable);
     if (!file)
-        return false;
+        return !path && go_without(&unreadable);
     json_error_t mistake;
     json_t *root = json_loadb(file->text, file->size, 0, &mistake);
     if (!root)

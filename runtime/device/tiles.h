@@ -17,8 +17,8 @@ typedef struct RtTiles {
     RtTile *items;
 } RtTiles;
 
-/* path NULL: $XDG_CONFIG_HOME/ndarts/tune.json, else ~/.config/ndarts/tune.json, which need not be there. A file that is
- * no such table is ERROR_INPUT. */
+/* path NULL: $XDG_CONFIG_HOME/ndarts/tune.json, else ~/.config/ndarts/tune.json, which need not be there; one
+ * that cannot be read is warned of, and is none. A file that is no such table is ERROR_INPUT. */
 bool rt_tiles_read(Arena *arena, const char *path, RtTiles *tiles, Error *error);
 /* Makes the folders of the path. */
 bool rt_tiles_write(const RtTiles *tiles, Error *error);

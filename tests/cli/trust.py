@@ -177,6 +177,16 @@ def test_without_home():
     expect('cache       a folder of each process (neither' in shown, shown)
 
 
+def test_home_of_no_use():
+    """No home for a cache, as that of an account for a service: like none. But a place that was chosen is meant."""
+    write('file', '')
+    file = os.path.abspath('file')
+    expect_elsewhere(environment(HOME=file), f'warning: compiled modules are not kept, since {file}/.cache cannot be made: Not a directory')
+    shown, _ = run(RUN, 'info', env=environment(HOME=file))
+    expect(f'cache       a folder of each process ({file} cannot be written: ' in shown, shown)
+    run(*INFER, env=environment('file'), code=2, says='error: cannot make the cache folder')
+
+
 def test_folders_that_others_can_write():
     """Anywhere on the way; a sticky one is for all."""
     os.makedirs('open/inside/ndarts')
@@ -250,7 +260,7 @@ def test_other_owners():
 
 
 def test_as_another_user():
-    """A user with a home of the usual permissions, and root's cache, which others can read."""
+    """A user with a home of the usual permissions, root's cache, which others can read, and no home."""
     if not IS_ROOT:
         print('skipped: only root can become another user')
         return
@@ -271,7 +281,12 @@ def test_as_another_user():
         run(*INFER, env=env, says='can be written by its group', **become)
         os.chmod(os.path.join(folder, 'home', '.cache'), 0o755)
         _, said = run(*INFER, env=env, **become)
-        expect(said == '' and mode(os.path.join(folder, 'home/.cache/ndarts')) == 0o700, said)
+        cache = os.path.join(folder, 'home/.cache/ndarts')
+        expect(said == '' and mode(cache) == 0o700, said)
+        os.chown(cache, 0, 0)
+        os.chmod(cache, 0o755)
+        run(*INFER, env=env, says=f'warning: compiled modules are not kept, since {cache} cannot be written: Permission denied', **become)
+        run(*INFER, env={**env, 'HOME': '/nonexistent'}, says='since /nonexistent cannot be made: Permission denied', **become)
     finally:
         shutil.rmtree(folder)
 
@@ -407,6 +422,6 @@ def test_leftovers_count():
 if __name__ == '__main__':
     sys.exit(main([prepare, test_compilers_of_any_name, test_compilers_with_options, test_open_quotes, test_compilers_that_make_nothing, test_folders_in_place_of_entries,
                    test_outputs_that_look_like_options,
-                   test_the_compiler_is_asked_once, test_permissions, test_without_home, test_folders_that_others_can_write,
+                   test_the_compiler_is_asked_once, test_permissions, test_without_home, test_home_of_no_use, test_folders_that_others_can_write,
                    test_no_safe_place, test_other_owners, test_as_another_user, test_links_out_of_a_run,
                    test_links_that_a_user_names, test_folders_that_are_links, test_killed, test_leftovers_count]))

@@ -73,6 +73,15 @@ def test_table_decides_source():
     expect(all(modules) and modules[0].group(1) != modules[1].group(1), 'the module is the same')
 
 
+def test_unreadable():
+    """The user's own table ends nothing when it cannot be read; one that is asked for does."""
+    os.makedirs('config3/ndarts/tune.json')
+    environment = {**os.environ, 'XDG_CONFIG_HOME': os.path.abspath('config3')}
+    _, said = run(RUN, 'train', 'train.nd', '--out', 'without', '--threads=1', env=environment, says='tiles are those that are compiled in')
+    expect(said.count('warning: ') == 1 and 'config3/ndarts/tune.json' in said, said)
+    run(RUN, 'train', 'train.nd', '--out', 'wrong', '--tune=config3/ndarts/tune.json', code=1, says='config3/ndarts/tune.json')
+
+
 def test_mistakes():
     os.environ['XDG_CONFIG_HOME'] = os.path.abspath('empty')
     write('train.nd', TRAIN)
@@ -89,4 +98,4 @@ def test_mistakes():
 
 
 if __name__ == '__main__':
-    sys.exit(main([test_tune, test_table_decides_source, test_mistakes]))
+    sys.exit(main([test_tune, test_table_decides_source, test_unreadable, test_mistakes]))
