@@ -224,9 +224,9 @@ def search(path_or_text: lib.PathOrText, *, set: Optional[lib.Settings] = None, 
 
     set: {"search.epochs": 4}. on_epoch, on_step: called when an epoch is written down, when a step is done. on_message: what the
     program would say, in whole lines with their ends. A callback that returns False, or raises, ends the run when it has saved
-    itself; so do Ctrl-C and whatever else the handler of a signal raises. Then Interrupted, or what was raised, comes out of this call, and resume=True goes on where it was. One run at a time
-    in a process; the GIL is free meanwhile. cost: for the objective latency, the path of a table
-    that ndarts.cost gave, as JSON. The others are the options of `ndarts-run search`.
+    itself; so do Ctrl-C and whatever else the handler of a signal raises. Then Interrupted, or what was raised, comes out of this
+    call, and resume=True goes on where it was. One run at a time in a process; the GIL is free meanwhile. cost: for the objective
+    latency, the path of a table that ndarts.cost gave, as JSON. The others are the options of `ndarts-run search`.
     """
     watch = _Watch(on_epoch, on_step, on_message)
     return SearchRun(_run('ndarts_search', path_or_text, out, watch, set, device, precision, threads, seed, recipe, init, costs=lib.encode_any(cost), resume=resume,
