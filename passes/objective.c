@@ -74,12 +74,34 @@ static double parameters_of(const IrNode *mixed, int i) {
     return (double)ir_count_stats(candidate_of(mixed, i)).parameters;
 }
 
-/* Of the values those that calls give count, as those of the candidates do. */
+/* Its result can lie where its operand did. */
+static bool is_in_place(const IrNode *n) {
+    return ir_is(n, OP_ELEMENTWISE) || n->op == OP_batch_norm;
+}
+
+/* Values that something other than a view of them, or what takes their place, looks at. */
+static void mark_kept(const IrGraph *g) {
+    for (IrNode *n = g->first; n; n = n->next)
+        n->scratch = NULL;
+    for (IrNode *n = g->first; n; n = n->next)
+        for (int i = 0; i < n->input_count && !is_in_place(n); i++)
+            n->inputs[i]->scratch = n;
+    for (int i = 0; i < g->output_count; i++)
+        g->outputs[i].value->scratch = g->outputs[i].value;
+}
+
+/* Of an image: what an operation gives outside of edges, a call as a whole, and a row of elementwise ones in one place. */
+static bool is_counted(const IrNode *n) {
+    bool of_image = n->type.rank > 0 && n->type.dim[0] == IR_DIM_N;
+    return of_image && n->scratch && n->op != OP_mixed && !ir_is(n, OP_SOURCE | OP_VIEW);
+}
+
 static double fixed_memory(PassContext *ctx, const IrGraph *g) {
     (void)ctx;
     double values = 0;
+    mark_kept(g);
     for (const IrNode *n = g->first; n; n = n->next)
-        if (n->op == OP_call)
+        if (is_counted(n))
             values += (double)ir_type_count(&n->type, 1, 1);
     return values + without_candidates((double)ir_count_stats(g).parameters, g, parameters_of);
 }

@@ -66,6 +66,9 @@ def test_expected_macs():
     expect('M multiply-adds' in said and ' MB, ' in said and 'latency' not in said, said)
 
 
+    # What is in no function: the stem's 6 channels, the two sums of each cell, what is pooled of the last, the logits.
+    sums = sum(2 * channels * (8 // side) ** 2 for channels, side in ((2, 1), (4, 2), (8, 4)))
+    values += 6 * 8 * 8 + sums + 2 * 8 + 4
 def alphas_of(folder):
     """Of the second candidate less that of the first."""
     return {key: [math.log(row[1] / row[0]) for row in rows] for key, rows in lines(folder, 'alphas.jsonl').items() if key != 'epoch'}
