@@ -1,6 +1,7 @@
 /* cost_attach.c: what a function of a text computes, as a hash; and a table of costs put into the graph that a search is made of. */
 #include "runtime/driver/cost_attach.h"
 
+#include "base/file.h"
 #include "base/json.h"
 
 #include <math.h>
@@ -31,24 +32,36 @@ typedef struct Table {
     json_t *json;
 } Table;
 
-static bool read_table(Table *t, Error *error) {
+static bool are_milliseconds(const json_t *ms) {
+    return json_is_number(ms) && json_number_value(ms) >= 0 && json_number_value(ms) < 1e9;
+}
+
+static bool read_items(Table *t, const json_t *items, Error *error) {
     size_t i;
     json_t *item;
-    json_t *items = json_object_get(t->json, "items");
-    if (json_integer_value(json_object_get(t->json, "version")) != 1 || !json_is_array(items) ||
-        !json_is_number(json_object_get(t->json, "rest_ms")))
-        return error_set(error, ERROR_INPUT, "%s is no table of costs; ndarts-run cost TEXT --json prints one",
-                         t->path);
-    t->batch = json_integer_value(json_object_get(t->json, "batch"));
     json_array_foreach(items, i, item) {
         const char *key = json_string_value(json_object_get(item, "key"));
         json_t *ms = json_object_get(item, "ms");
-        if (!key || !json_is_number(ms) || !(json_number_value(ms) >= 0 && json_number_value(ms) < 1e9))
+        if (!key || !are_milliseconds(ms))
             return error_set(error, ERROR_INPUT, "%s: item %zu lacks a key, or milliseconds that could be", t->path,
                              i + 1);
         str_map_set(&t->milliseconds, key, ms);
     }
     return true;
+}
+
+static bool read_table(Table *t, Error *error) {
+    const json_t *items = json_object_get(t->json, "items");
+    if (json_integer_value(json_object_get(t->json, "version")) != 1 || !json_is_array(items))
+        return error_set(error, ERROR_INPUT, "%s is no table of costs; ndarts-run cost TEXT --json prints one",
+                         t->path);
+    t->batch = json_integer_value(json_object_get(t->json, "batch"));
+    if (t->batch < 1)
+        return error_set(error, ERROR_INPUT, "%s does not say of how many images its times are: it lacks a 'batch'",
+                         t->path);
+    return read_items(t, items, error) &&
+           (are_milliseconds(json_object_get(t->json, "rest_ms")) ||
+            error_set(error, ERROR_INPUT, "%s lacks a 'rest_ms', or milliseconds that could be in it", t->path));
 }
 
 /* -1, with an error: the table lacks it. */
@@ -88,6 +101,39 @@ static bool attach(const Table *t, IrModule *module, Error *error) {
     return true;
 }
 
+/* ---- files ---- */
+
+const char *cost_read(Arena *arena, const char *path, Error *error) {
+    enum { MOST_BYTES = 16 << 20 };
+    size_t size;
+    return file_read_text(arena, path, MOST_BYTES, true, &size, error);
+}
+
+static json_t *parse(const char *path, const char *text, Error *error) {
+    json_error_t where;
+    json_t *json = json_loads(text, 0, &where);
+    if (!json)
+        error_set(error, ERROR_INPUT, "%s:%d: no JSON: %s", path, where.line, where.text);
+    return json;
+}
+
+static bool compare_precision(const char *path, const char *found, const char *wanted, Error *error) {
+    if (!found)
+        return error_set(error, ERROR_INPUT, "%s does not say of which precision it is", path);
+    return str_equal(found, wanted) ||
+           error_set(error, ERROR_INPUT,
+                     "%s is of the precision %s, and the search of %s: ndarts-run cost --precision %s", path, found,
+                     wanted, wanted);
+}
+
+bool cost_check_precision(const char *path, const char *text, CgPrecision precision, Error *error) {
+    json_t *json = parse(path, text, error);
+    bool same = json && compare_precision(path, json_string_value(json_object_get(json, "precision")),
+                                          cg_precision_name(precision), error);
+    json_decref(json);
+    return same;
+}
+
 bool cost_attach(IrModule *module, const char *path, const char *text, Error *error) {
     int64_t batch = ir_module_get_int(module, "search.objective.latency.images", 1);
     if (!ir_module_get(module, "search.objective.latency.target"))
@@ -95,13 +141,24 @@ bool cost_attach(IrModule *module, const char *path, const char *text, Error *er
                          "%s is what candidates cost, for a search with the objective latency, which the text lacks",
                          path);
     Table t = {.arena = module->arena, .path = path, .milliseconds = str_map_create(module->arena)};
-    t.json = text ? json_loads(text, 0, NULL) : json_read(path, error);
-    if (!t.json && !error->kind)
-        error_set(error, ERROR_INPUT, text ? "%s is no JSON" : "cannot read %s: there is no such file", path);
+    text = text ? text : cost_read(module->arena, path, error);
+    t.json = text ? parse(path, text, error) : NULL;
     bool ok = t.json && read_table(&t, error) &&
               (t.batch == batch || error_set(error, ERROR_INPUT, "%s is of batch %lld, and the objective of batch %lld",
                                              path, (long long)t.batch, (long long)batch)) &&
               attach(&t, module, error);
     json_decref(t.json);
     return ok;
+}
+
+const char *cost_hash(Arena *arena, const IrModule *module) {
+    const IrGraph *forward = ir_graph_find(module, "forward");
+    Str text = str_create(arena);
+    str_addf(&text, "%lld\n", (long long)ir_module_get_int(module, "search.objective.latency.fixed", 0));
+    for (const IrNode *n = forward ? forward->first : NULL; n; n = n->next) {
+        const IrAttr *costs = n->op == OP_mixed ? ir_attr(n, "nanoseconds") : NULL;
+        for (int i = 0; costs && i < costs->count; i++)
+            str_addf(&text, "%lld%s", (long long)costs->ints[i], i + 1 < costs->count ? " " : "\n");
+    }
+    return str_hash(&text);
 }

@@ -45,6 +45,7 @@ static const Field fields[] = {
     FIELD("best.accuracy", double, best_accuracy),
     FIELD("identity", string, identity),
     FIELD("settings", string, settings),
+    LATER_FIELD("costs", string, costs),
     LATER_FIELD("batch", i64, batch),
     LATER_FIELD("alphas_batch", i64, alphas_batch),
     LATER_FIELD("data.images", i64, data.images),
@@ -65,7 +66,7 @@ static void field_print(const Field *field, const Checkpoint *checkpoint, Str *o
     else if (field->type == FIELD_double)
         str_addf(out, "%a", *(const double *)at);
     else
-        str_add(out, *(const char *const *)at);
+        str_add(out, *(const char *const *)at ? *(const char *const *)at : "");
 }
 
 static bool field_parse(Arena *arena, const Field *field, const char *text, Checkpoint *checkpoint) {
@@ -208,12 +209,13 @@ static StrMap split_settings(Arena *arena, const char *text) {
     return map;
 }
 
-/* Where things lie does not matter; checkpoints from before the definitions were kept name their file instead, and
+/* Where things lie does not matter; what candidates cost is compared by itself (Checkpoint.costs); checkpoints from before the definitions were kept name their file instead, and
  * from before the rest of the space was, have nothing. */
 static bool is_compared(const char *key, const char *mine, const char *theirs) {
     bool kept = str_equal(key, "space.definitions") || str_equal(key, "space.around");
     bool older = kept && (!mine || !theirs);
-    return !older && !str_equal(key, "data.path") && !str_equal(key, "space.import");
+    return !older && !str_equal(key, "data.path") && !str_equal(key, "space.import") &&
+           !str_equal(key, "search.objective.latency.fixed");
 }
 
 static const char *describe_difference(Arena *arena, const char *key, const char *mine, const char *theirs) {

@@ -33,6 +33,7 @@ typedef struct Checkpoint {
     DataMark data, test;  /* the images of training, and those of testing; zero: not known, or none */
     const char *identity; /* of the module */
     const char *settings; /* checkpoint_settings of the text */
+    const char *costs;    /* of a search for a latency: cost_hash; "" of others, NULL: not known */
     TensorFile tensors;
 } Checkpoint;
 
@@ -49,7 +50,7 @@ uint64_t checkpoint_hash(const TensorFile *tensors);
 const char *checkpoint_settings(Arena *arena, const IrModule *module);
 /* Back to a module; mistakes are ERROR_INPUT in the name of path. */
 IrModule *checkpoint_parse_settings(Arena *arena, const char *path, const char *text, Error *error);
-/* The first setting in which two such texts differ, data.path aside: "search.epochs is 50 here, 20 in the checkpoint";
+/* The first setting in which two such texts differ, data.path and what candidates cost aside: "search.epochs is 50 here, 20 in the checkpoint";
  * NULL when none. */
 const char *checkpoint_compare_settings(Arena *arena, const char *here, const char *there);
 

@@ -1,6 +1,7 @@
 /* hessian_run.c: opens a search's network, its weights and its first images, and has the Hessian computed. */
 #include "runtime/loops/hessian_run.h"
 
+#include "base/file.h"
 #include "base/str.h"
 #include "runtime/data/class_balance.h"
 #include "runtime/data/data.h"
@@ -28,13 +29,16 @@ typedef struct HessianRun {
     RtPosition at;
 } HessianRun;
 
-/* A folder stands for the network in it and the checkpoint. */
+/* A folder stands for the network in it, what its candidates cost, and the checkpoint. */
 static bool open_folder(HessianRun *r, Error *error) {
     struct stat status;
     const char *path = r->options.program.path;
     if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode))
         return true;
     r->options.program.path = arena_printf(r->arena, "%s/network.ir", path);
+    const char *costs = arena_printf(r->arena, "%s/cost.json", path);
+    if (!r->options.program.costs && !file_is_missing(costs))
+        r->options.program.costs = costs;
     r->has_checkpoint = true;
     return checkpoint_read(r->arena, arena_printf(r->arena, "%s/checkpoint.safetensors", path), &r->checkpoint, error);
 }

@@ -55,6 +55,7 @@ bool loop_load_text(Loop *l, Error *error) {
     l->files = frontend_files_create(l->arena);
     RtProgramOptions options = loop_program_options(l);
     l->module = rt_text_load_options(l->arena, &options, error);
+    options.costs = NULL; /* search_find_costs adds them */
     if (l->module)
         l->settings = settings_read(l->module);
     return l->module != NULL;

@@ -20,13 +20,14 @@ typedef struct Loop {
     Arena *arena;
     LoopOptions options;
     const char *costs_text;   /* of options.costs */
+    const char *costs_hash;   /* what they are to this text; NULL: it asks for none */
     RunFolder folder;         /* options.out */
     const RunFolder *whole;   /* of several runs, the first of which is to set aside what is in it; or NULL */
     const char *what;         /* "search", "training": for messages */
     const char *prefer;       /* RtProgramOptions.prefer */
     const char *const *lines; /* names of the results that have one line per epoch; NULL at the end */
     FrontendFiles *files;     /* the text and its imports, as they were at the start */
-    const IrModule *module;   /* of the text: its settings */
+    IrModule *module;         /* of the text: its settings */
     Settings settings;        /* the same, read */
     DataOptions data_options;
     Dataset data; /* the training images */

@@ -35,6 +35,7 @@ static bool save_checkpoint_as(Loop *l, const char *path, Error *error) {
     c.identity = rt_program_identity(l->program);
     c.settings = checkpoint_settings(arena, l->module);
     rt_state_get(l->program, arena, &c.tensors);
+    c.costs = l->costs_hash;
     bool ok = check_finite(l, &c.tensors, error) && checkpoint_write(path, &c, error);
     arena_destroy(arena);
     return ok;
@@ -141,7 +142,7 @@ static bool take_checkpoint(Loop *l, Error *error) {
         return false;
     l->at = l->restored;
     l->at.tensors = (TensorFile){0};
-    l->at.identity = l->at.settings = NULL; /* they go with the arena */
+    l->at.identity = l->at.settings = l->at.costs = NULL; /* they go with the arena */
     l->at.epochs = here.epochs;
     l->at.data = here.data;
     l->at.test = here.test;

@@ -4,11 +4,10 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "runtime/driver/cost.h"
+#include "runtime/driver/cost_attach.h"
 
 #include <math.h>
 #include <string.h>
-
-enum { MOST_BYTES = 16 << 20 };
 
 static const char *measure(Search *s, Error *error) {
     Loop *l = &s->loop;
@@ -16,28 +15,41 @@ static const char *measure(Search *s, Error *error) {
     RtProgramOptions options = loop_program_options(l);
     CostTable table;
     options.batch = l->settings.latency.batch;
+    options.costs = NULL;
     options.memory_budget = 0;
     fprintf(diag_notes(), "measuring what the candidates cost\n");
     return cost_measure(l->arena, &options, &bench, NULL, &table, error) ? cost_table_text(l->arena, &table) : NULL;
 }
 
-static const char *read(Search *s, const char *path, Error *error) {
-    size_t size;
-    return file_read_text(s->loop.arena, path, MOST_BYTES, true, &size, error);
+/* A checkpoint of an earlier version does not say what its search began with, but has a build that depends on it. */
+static bool check_costs(const Loop *l, const char *source, Error *error) {
+    const char *there = l->restored.costs;
+    if (!l->options.resume || l->options.allow_different_build || !there || !*there || str_equal(there, l->costs_hash))
+        return true;
+    return error_set(error, ERROR_INPUT,
+                     "%s: the search began with other costs of its candidates than %s; without --cost it goes on with "
+                     "%s, as long as that is there; --allow-different-build goes on anyway, with other bits",
+                     l->options.out, source, loop_file(l, "cost.json"));
 }
 
 bool search_find_costs(Search *s, Error *error) {
     Loop *l = &s->loop;
     const char *given = l->options.costs, *kept = loop_file(l, "cost.json");
-    if (l->settings.latency.target <= 0)
+    if (l->settings.latency.target <= 0 && !given)
         return true;
-    if (l->options.ranks && !given)
+    bool goes_on = l->options.resume && !given && !file_is_missing(kept);
+    if (l->options.ranks && !given && !goes_on)
         return error_set(error, ERROR_INPUT,
                          "several ranks take what the candidates cost from a table: give --cost FILE");
-    bool goes_on = l->options.resume && !given && !file_is_missing(kept);
-    l->costs_text = given ? read(s, given, error) : goes_on ? read(s, kept, error) : measure(s, error);
     l->options.costs = given ? given : kept;
-    return l->costs_text != NULL;
+    l->costs_text = given || goes_on ? cost_read(l->arena, l->options.costs, error) : measure(s, error);
+    /* The network and the settings that the run keeps have them, too, wherever they are from. */
+    if (!l->costs_text || !cost_attach(l->module, l->options.costs, l->costs_text, error) ||
+        (given && !cost_check_precision(given, l->costs_text, l->options.precision, error)))
+        return false;
+    l->costs_hash = cost_hash(l->arena, l->module);
+    return ranks_agree(l->options.ranks, "other costs of the candidates", l->costs_hash, error) &&
+           check_costs(l, given || goes_on ? l->options.costs : "those that were measured now", error);
 }
 
 bool search_keep_costs(const Search *s, Error *error) {
