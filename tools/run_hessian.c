@@ -22,6 +22,7 @@ bool run_hessian(const Options *o, Error *error) {
         return error_set(error, ERROR_INPUT, "hessian needs the text of a search, or its folder");
     options.program.prefer = "search";
     options.program.look_at = data_look_at;
+    options.program.batch = o->batch;
     if (!hessian_run(o->arena, &options, &results, error))
         return false;
     for (size_t i = 0; i < results.count; i++)

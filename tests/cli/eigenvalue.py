@@ -53,6 +53,13 @@ def test_watched():
     expect(again['largest_absolute'][0] in (values[0], values[-1]), f'largest absolute value {again["largest_absolute"]}')
 
 
+def test_batch():
+    """Of as many images as are asked for, as where the text says so."""
+    found, said = run(RUN, 'hessian', 'watched', '--batch', '3')
+    expect(' 3 images' in said and found == run(RUN, 'hessian', 'watched', '--batch=3')[0], said)
+    expect(numbers(found) != numbers(run(RUN, 'hessian', 'watched')[0]), 'the same of other images')
+
+
 def test_precisions_agree():
     single, double = (numbers(run(RUN, 'hessian', 'watched', f'--precision={p}')[0])['dominant'][0] for p in ('f32', 'f64'))
     expect(abs(single / double - 1) < 1e-2, f'{single} in f32, {double} in f64')
@@ -106,4 +113,4 @@ def test_mistakes():
     run(RUN, 'hessian', 'network.nd', code=1, says='not a search')
 
 
-sys.exit(main([test_watched, test_precisions_agree, test_genotypes, test_stop_by_eigenvalue, test_stop_by_skips, test_mistakes]))
+sys.exit(main([test_watched, test_batch, test_precisions_agree, test_genotypes, test_stop_by_eigenvalue, test_stop_by_skips, test_mistakes]))
