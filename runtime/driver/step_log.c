@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "ir/run_scalars.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -33,6 +34,12 @@ StepLog *step_log_open(const char *path, Error *error) {
     return NULL;
 }
 
+/* Where a rank's part of the batch begins and what it is of: only the programs of several ranks ask, and the line has the whole batch. */
+static bool is_of_share(const char *scalar) {
+    int row = run_scalar_find(scalar);
+    return row == RUN_batch || row == RUN_first_chunk || row == RUN_own_batch;
+}
+
 static json_t *describe(const Plan *plan, GraphKind kind, const NdRun *block) {
     json_t *line = json_object(), *scalars = json_object();
     json_add(line, "graph", json_text(graph_kind_name(kind)));
@@ -42,7 +49,8 @@ static json_t *describe(const Plan *plan, GraphKind kind, const NdRun *block) {
     json_add(line, "batch", json_integer(block->batch));
     json_add(line, "chunks", json_integer(block->chunks));
     for (int i = 0; i < plan->scalar_count; i++)
-        json_add(scalars, plan->scalars[i], json_number(block->scalar[i]));
+        if (!is_of_share(plan->scalars[i]))
+            json_add(scalars, plan->scalars[i], json_number(block->scalar[i]));
     json_add(line, "scalars", scalars);
     return line;
 }
