@@ -70,6 +70,9 @@ Options options_default(Arena *arena, Command command);
 /* Reads argv[first..] ("--name value", "--name=value"; what does not begin with - is an operand). A mistake is
  * ERROR_INPUT and names the argument. --help among them ends reading: nothing else matters then. */
 bool options_parse(Options *options, int argc, char **argv, int first, Error *error);
+/* Of the ranks that do it together: that all were started with the same command, operands and options, but for --threads and
+ * --device. ERROR_INPUT names the rank and the option. */
+bool options_agree(const Options *options, Error *error);
 /* Of the table: how the command is used, and every option that it takes. */
 void options_print_help(FILE *out, Command command);
 /* How it is used and what it is for, in two lines. */

@@ -42,7 +42,7 @@ static bool run_on_ranks(Command command, Options *options, Error *error) {
         command == COMMAND_search || command == COMMAND_train || command == COMMAND_eval || command == COMMAND_trace;
     if (together && !ranks_open(options->arena, &options->ranks, error))
         return false;
-    bool done = runs[command](options, error);
+    bool done = (!options->ranks || options_agree(options, error)) && runs[command](options, error);
     if (!done && error->kind != ERROR_INTERRUPTED && options->ranks)
         ranks_fail(options->ranks, error);
     ranks_close(options->ranks);

@@ -30,6 +30,8 @@ typedef struct Option {
     const char *help; /* "": another name of a row before it */
 } Option;
 
+static const char data_setting[] = "data="; /* what --data sets */
+
 #define F(command) (1u << COMMAND_##command)
 #define LOOPS (F(search) | F(train))
 #define NETWORKS (F(eval) | F(trace) | F(infer) | F(hessian) | F(bench) | F(cost))
@@ -123,7 +125,7 @@ static bool store(Options *o, const Option *option, const char *value, Error *er
     case OPTION_flag:
         return *(bool *)to = true;
     case OPTION_data:
-        value = arena_printf(o->arena, "data=%s", net_data_expression(o->arena, value)); /* fall through */
+        value = arena_printf(o->arena, "%s%s", data_setting, net_data_expression(o->arena, value)); /* fall through */
     case OPTION_list:
         ARENA_PUSH(o->arena, list->items, list->count, list->capacity, value);
         return true;
@@ -206,6 +208,68 @@ bool options_parse(Options *o, int argc, char **argv, int first, Error *error) {
     for (int i = first; i < argc && !o->help; i++)
         if (!parse_argument(o, argc, argv, &i, error))
             return false;
+    return true;
+}
+
+/* ---- ranks ---- */
+
+static void add_list(Str *text, const OptionList *list, const char *prefix) {
+    for (int i = 0; i < list->count; i++)
+        if (str_starts_with(list->items[i], prefix))
+            str_addf(text, "%s\n", list->items[i]);
+}
+
+/* What was given, or follows where nothing was, so that two texts differ where the values do. */
+static const char *value_text(const Options *o, const Option *option) {
+    const void *at = (const char *)o + option->to;
+    const char *given;
+    Str text = str_create(o->arena);
+    switch (option->kind) {
+    case OPTION_text:
+    case OPTION_optional:
+        given = *(const char *const *)at;
+        str_addf(&text, "%s%s", given ? "=" : "", given ? given : "");
+        break;
+    case OPTION_int:
+    case OPTION_bytes:
+    case OPTION_vector:
+        str_addf(&text, "%lld", (long long)*(const int64_t *)at);
+        break;
+    case OPTION_flag:
+        str_addf(&text, "%d", *(const bool *)at);
+        break;
+    case OPTION_precision:
+        str_addf(&text, "%d", (int)*(const CgPrecision *)at);
+        break;
+    case OPTION_data:
+        add_list(&text, at, data_setting); /* the list is that of --set */
+        break;
+    case OPTION_list:
+    case OPTION_names:
+        add_list(&text, at, "");
+        break;
+    }
+    return text.data;
+}
+
+/* Hosts may have other numbers of cores, and processes of one host take a GPU each. */
+static bool is_of_host(const Option *option) {
+    return option->to == offsetof(Options, threads) || option->to == offsetof(Options, device);
+}
+
+bool options_agree(const Options *o, Error *error) {
+    const CommandInfo *command = &commands[o->command];
+    Str inputs = str_create(o->arena);
+    add_list(&inputs, &o->inputs, "");
+    if (!ranks_agree(o->ranks, "another command", command->name, error) ||
+        !ranks_agree(o->ranks, arena_printf(o->arena, "another %s", command->input), inputs.data, error))
+        return false;
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        const Option *option = &table[i];
+        if (takes(o->command, option) && !is_of_host(option) &&
+            !ranks_agree(o->ranks, arena_printf(o->arena, "another %s", option->name), value_text(o, option), error))
+            return false;
+    }
     return true;
 }
 

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "runtime/data/net_data.h"
 #include "runtime/driver/weights.h"
+#include "runtime/loops/agree.h"
 
 /* What is open while it is evaluated. */
 typedef struct Open {
@@ -35,6 +36,15 @@ static bool set_weights(const Open *e, Error *error) {
     const EvaluateOptions *o = e->options;
     return o->tensors ? rt_state_set(e->program, o->tensors, RT_STATE_weights, error)
                       : weights_load(e->program, o->program.path, o->weights, error);
+}
+
+/* What they are is told by the names and sizes of all files: only where others have to have the same. */
+static bool open_images(Open *e, Error *error) {
+    const Ranks *ranks = e->options->program.ranks;
+    bool of_training = str_equal(evaluate_part(e->options), "train");
+    DataMark mark;
+    return data_open(&e->data_options, of_training ? DATA_train : DATA_test, &e->images, error) &&
+           (!ranks || (data_mark(&e->images, &mark, error) && agree_on_images(ranks, "other images", &mark, error)));
 }
 
 static Loader *open_loader(const Open *e, const Augment *augment, Error *error) {
@@ -89,10 +99,9 @@ bool evaluate_network(Arena *arena, const EvaluateOptions *options, NetworkEvalu
     Open e = {.options = options};
     const char *net = options->program.path;
     bool ok = check(options, error) && open_program(&e, error) && set_weights(&e, error) &&
+              agree_on_state(options->program.ranks, "other weights", e.program, error) &&
               net_data_options(arena, e.program, e.kind, net, options->data, NULL, &e.data_options, error) &&
-              data_open(&e.data_options, str_equal(evaluate_part(options), "train") ? DATA_train : DATA_test, &e.images,
-                        error) &&
-              evaluate(&e, arena, evaluation, error);
+              open_images(&e, error) && evaluate(&e, arena, evaluation, error);
     rt_program_close(e.program);
     data_close(&e.images);
     return ok;

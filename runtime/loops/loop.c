@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "runtime/loops/agree.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -54,8 +55,8 @@ RtProgramOptions loop_program_options(const Loop *l) {
 bool loop_load_text(Loop *l, Error *error) {
     l->files = frontend_files_create(l->arena);
     RtProgramOptions options = loop_program_options(l);
-    l->module = rt_text_load_options(l->arena, &options, error);
     options.costs = NULL; /* search_find_costs adds them */
+    l->module = rt_text_load_options(l->arena, &options, error);
     if (l->module)
         l->settings = settings_read(l->module);
     return l->module != NULL;
@@ -87,10 +88,7 @@ bool loop_open_data(Loop *l, Error *error) {
         return false;
     augment_prepare(&l->data_options, true, &l->augment);
     augment_prepare(&l->data_options, false, &l->no_augment);
-    return ranks_agree(l->options.ranks, "other images",
-                       arena_printf(l->arena, "%lld %lld %llu", (long long)l->at.data.images,
-                                    (long long)l->at.data.classes, (unsigned long long)l->at.data.hash),
-                       error);
+    return agree_on_images(l->options.ranks, "other images", &l->at.data, error);
 }
 
 void loop_print_data(const Loop *l, const char *division) {

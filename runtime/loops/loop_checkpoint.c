@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "runtime/loops/agree.h"
 #include "runtime/loops/metrics.h"
 #include "runtime/loops/tensorboard.h"
 
@@ -34,8 +35,8 @@ static bool save_checkpoint_as(Loop *l, const char *path, Error *error) {
     Checkpoint c = l->at;
     c.identity = rt_program_identity(l->program);
     c.settings = checkpoint_settings(arena, l->module);
-    rt_state_get(l->program, arena, &c.tensors);
     c.costs = l->costs_hash;
+    rt_state_get(l->program, arena, &c.tensors);
     bool ok = check_finite(l, &c.tensors, error) && checkpoint_write(path, &c, error);
     arena_destroy(arena);
     return ok;
@@ -79,11 +80,21 @@ static bool read_checkpoint(Loop *l, Error *error) {
     return true;
 }
 
+/* A position without the tensors would do for the order of steps, but not for their bits. */
+static bool agree_on_file(const Loop *l, Error *error) {
+    const TensorFile *file = &l->restored.tensors;
+    const char *what = l->options.resume ? "another checkpoint" : "other weights to begin with";
+    const char *position = l->options.resume && file->metadata ? file->metadata : "";
+    return !l->options.ranks || (agree_on_tensors(l->options.ranks, what, file, error) &&
+                                 ranks_agree(l->options.ranks, what, position, error));
+}
+
 bool loop_read_state(Loop *l, Error *error) {
     l->restored_arena = arena_create();
-    if (l->options.resume)
-        return read_checkpoint(l, error);
-    return !l->options.init || safetensors_read(l->restored_arena, l->options.init, &l->restored.tensors, error);
+    bool ok = l->options.resume ? read_checkpoint(l, error)
+                                : !l->options.init ||
+                                      safetensors_read(l->restored_arena, l->options.init, &l->restored.tensors, error);
+    return ok && agree_on_file(l, error);
 }
 
 static const char *mark_text(Arena *arena, const DataMark *mark) {

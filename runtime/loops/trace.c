@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "runtime/data/class_balance.h"
 #include "runtime/driver/step.h"
+#include "runtime/loops/agree.h"
 #include "runtime/loops/hessian.h"
 
 #include <math.h>
@@ -55,7 +56,8 @@ static const char *stream_name(Arena *arena, const char *name) {
 }
 
 static bool read_feed(Trace *t, Error *error) {
-    if (!safetensors_read(t->arena, t->options->feed, &t->feed_file, error))
+    if (!safetensors_read(t->arena, t->options->feed, &t->feed_file, error) ||
+        !agree_on_tensors(t->options->program.ranks, "another feed", &t->feed_file, error))
         return false;
     StrMap seen = str_map_create(t->arena);
     for (size_t i = 0; i < t->feed_file.count; i++) {
@@ -190,7 +192,7 @@ static bool set_state(Trace *t, Error *error) {
     if (!set_class_weights(t, &weights, error) || !set_alphas(t, &weights, error))
         return false;
     rt_state_get(t->program, t->arena, &t->initial);
-    return true;
+    return agree_on_tensors(t->options->program.ranks, "other weights", &t->initial, error);
 }
 
 /* ---- running ---- */

@@ -7,6 +7,8 @@
 
 #include "base/file.h"
 #include "base/str.h"
+#include "runtime/data/data.h"
+#include "runtime/loops/agree.h"
 
 #include <string.h>
 
@@ -93,8 +95,22 @@ static bool train_all(Arena *arena, const LoopOptions *options, const RunFolder 
                     train_summarize(arena, options->out, results, options->seed_count, out, error));
 }
 
+/* Ranks that train by themselves compile by themselves, too: nobody compares what. */
+static bool check_texts(const LoopOptions *options, Error *error) {
+    const RtProgramOptions text = {.path = options->path,
+                                   .text = options->text,
+                                   .look_at = data_look_at,
+                                   .prefer = "train",
+                                   .recipe = options->recipe,
+                                   .sets = options->sets,
+                                   .set_count = options->set_count};
+    return !options->spread || agree_on_text(options->ranks, &text, error);
+}
+
 static bool train_seeds(Arena *arena, const LoopOptions *options, FILE *out, Error *error) {
     RunFolder whole = {0};
+    if (!check_texts(options, error))
+        return false;
     if (ranks_is_first(options->ranks) && !run_folder_open(arena, options->out, &whole, error))
         return false;
     bool ok = train_all(arena, options, &whole, out, error);

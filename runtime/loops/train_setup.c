@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "runtime/data/class_balance.h"
 #include "runtime/driver/recipe.h"
+#include "runtime/loops/agree.h"
 
 #include <math.h>
 #include <string.h>
@@ -34,7 +35,8 @@ static bool open_test(Train *t, Error *error) {
 
 static bool open_data(Train *t, Error *error) {
     Loop *l = &t->loop;
-    if (!loop_open_data(l, error) || !open_test(t, error) || !data_mark(&t->test, &l->at.test, error))
+    if (!loop_open_data(l, error) || !open_test(t, error) || !data_mark(&t->test, &l->at.test, error) ||
+        !agree_on_images(l->options.ranks, "other images to test with", &l->at.test, error))
         return false;
     int64_t held_out = (int64_t)floor(t->loop.settings.train.hold_out * (double)l->data.count);
     t->train_images = l->data.count - held_out;

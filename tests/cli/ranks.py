@@ -12,7 +12,8 @@ import sys
 import time
 
 import _safetensors
-from _run import BUILD, COMPILER, RUN, SOURCE, expect, expect_same, main, run, write
+from folders import png
+from _run import BUILD, COMPILER, RUN, SOURCE, expect, expect_same, interrupt, main, read, run, write
 
 SEARCH = '''import "methods.nd"
 space two {
@@ -36,6 +37,16 @@ train {
     weights sgd(lr=0.05, momentum=0.9, clip=5)
 }
 '''
+TINY = '''network tiny(classes ?= 2, H ?= 8, W ?= 8, channels ?= 3) on x {
+    return x | c: conv(4, 3, pad = 1) | bn: batch_norm | relu | global_avg_pool | classifier: linear(classes)
+}
+train {
+    network tiny
+    data image_folder("pictures", classes = 2, H = 8, W = 8, flip = false, cutout = 4)
+    epochs 1  batch 4  seed 5
+    weights sgd(lr=0.05, momentum=0.9, clip=5)
+}
+'''
 SUMMARY = ('summary.json', 'seed-1/checkpoint.safetensors', 'seed-2/checkpoint.safetensors')
 SEARCHED = ('checkpoint.safetensors', 'alphas.jsonl', 'metrics.jsonl', 'genotypes.jsonl', 'genotype.nd')
 TRAINED = ('checkpoint.safetensors', 'metrics.jsonl', 'best.safetensors', 'weights.safetensors', 'result.json')
@@ -48,14 +59,20 @@ def on(ranks, *arguments, code=0, says=''):
     return run(*(MPIRUN + ('-n', str(ranks)) if ranks > 1 else ()), *line, code=code, says=says)
 
 
+def apart(first, second, *arguments, code=1, says='', folders=('.', '.')):
+    """A command by two ranks, with options of its own for each, or in folders of their own."""
+    line = lambda folder, options: ('-n', '1', '-wdir', os.path.abspath(folder), RUN, *arguments, '--threads', '1', *options)
+    return run(*MPIRUN, *line(folders[0], first), ':', *line(folders[1], second), code=code, says=says)
+
+
 # ---- the same bits ----
 
 def check_search(text, *options, counts=(1, 2)):
     write('search.nd', text)
     for ranks in counts:
-        on(ranks, 'search', 'search.nd', '--out', f'ranks{ranks}', *options)
+        on(ranks, 'search', 'search.nd', '--out', f'ranks{ranks}', '--log-steps', *options)
         if ranks > 1:
-            expect_same('ranks1', f'ranks{ranks}', SEARCHED)
+            expect_same('ranks1', f'ranks{ranks}', (*SEARCHED, 'steps.jsonl'))
     for ranks in counts:
         shutil.rmtree(f'ranks{ranks}')
 
@@ -78,8 +95,8 @@ def test_training_and_evaluation():
     write('train.nd', TRAIN)
     said = {}
     for ranks in (1, 2, 4):
-        said[ranks] = on(ranks, 'train', 'train.nd', '--out', f'train{ranks}', '--precision', 'f64')[0]
-        expect_same('train1', f'train{ranks}', TRAINED)
+        said[ranks] = on(ranks, 'train', 'train.nd', '--out', f'train{ranks}', '--precision', 'f64', '--log-steps')[0]
+        expect_same('train1', f'train{ranks}', (*TRAINED, 'steps.jsonl'))
     expect(said[1] == said[2] == said[4], f'{said}')
     found = []
     for ranks in (1, 4):
@@ -118,6 +135,27 @@ def test_reference_values():
     """A trace of two ranks has the numbers of PyTorch, as that of one."""
     case = (sys.executable, os.path.join(SOURCE, 'tests', 'reference', 'spaces_f64.py'), 'nb201/softmax_no_bias')
     run(*case, env={**os.environ, 'NDARTS_TEST_LAUNCHER': ' '.join((*MPIRUN, '-n', '2'))})
+
+
+def test_measured_costs():
+    """What one process has measured is kept, and several go on with it; they cannot measure themselves."""
+    write('latency.nd', SEARCH.replace('epochs 2', 'epochs 12  objective latency(target = 0.01)'))
+    on(2, 'search', 'latency.nd', '--out', 'latency1', code=1, says='several ranks take what the candidates cost from a table: give --cost FILE')
+    interrupt('epoch 1/12', 0, RUN, 'search', 'latency.nd', '--out', 'latency1', '--threads', '1')
+    for name in ('latency2', 'latency3'):
+        shutil.copytree('latency1', name)
+    line = ('search', 'latency.nd', '--resume', '--out')
+    on(1, *line, 'latency1')
+    on(2, *line, 'latency2')
+    on(2, *line, 'latency3', '--cost', 'latency3/cost.json')
+    for name in ('latency2', 'latency3'):
+        expect_same('latency1', name, (*SEARCHED, 'cost.json'))
+    table = json.loads(read('latency1', 'cost.json'))
+    for host, rest in (('here', 0), ('there', 1)):
+        os.makedirs(host, exist_ok=True)
+        write(f'{host}/latency.nd', open('latency.nd', encoding='utf-8').read())
+        write(f'{host}/cost.json', json.dumps({**table, 'rest_ms': rest}))
+    apart((), (), 'search', 'latency.nd', '--out', 'costs', '--cost', 'cost.json', folders=('here', 'there'), says='rank 1 has other costs of the candidates than rank 0')
 
 
 # ---- statistics of each rank ----
@@ -235,19 +273,72 @@ def test_numbers_of_ranks():
     expect(not os.path.exists('small/checkpoint.safetensors'), 'a refused search began')
 
 
-def test_different_texts():
+def test_different_compilers():
     write('search.nd', SEARCH)
     one = (RUN, 'search', 'search.nd', '--out', 'different', '--threads', '1')
     says = 'rank 1 has another text, other options, another build of ndarts or another compiler or processor than rank 0'
-    run(*MPIRUN, '-n', '1', *one, ':', '-n', '1', *one, '--set', 'C=3', code=1, says=says)
     # As another compiler or another width of vectors, other options of the compiler are in the module's key.
     run(*MPIRUN, '-n', '1', *one, ':', '-n', '1', '-x', 'NDARTS_CFLAGS=-O1', *one, code=1, says=says)
 
 
-def test_other_images():
-    write('search.nd', SEARCH)
-    one = (RUN, 'search', 'search.nd', '--out', 'images', '--threads', '1')
-    run(*MPIRUN, '-n', '1', *one, ':', '-n', '1', *one, '--set', 'data.limit=40', code=1, says='rank 1 has other images than rank 0')
+def test_different_options():
+    """Before anything is done: what is in the folder stays there."""
+    for folder in ('options/pictures/train/a', 'options/pictures/train/b', 'options/pictures/val/a', 'options/pictures/val/b'):
+        pictures(folder, 4)
+    write('options/tiny.nd', TINY)
+    here = ('options', 'options')
+    run(RUN, 'train', 'tiny.nd', '--out', 'one', '--threads', '1', cwd='options')
+    kept = {name: read('options', 'one', name) for name in TRAINED}
+    for first, second, name in (((), ('--seed', '3'), '--seed'), ((), ('--resume',), '--resume'), (('--resume',), (), '--resume'),
+                                ((), ('--init', 'one/weights.safetensors'), '--init'), ((), ('--data', 'synthetic(classes = 2)'), '--data'),
+                                (('--seeds', '0..3'), ('--seeds', '0..5'), '--seeds'), (('--seeds', '0,1'), ('--seeds', '0,1', '--spread=seeds'), '--spread')):
+        apart(first, second, 'train', 'tiny.nd', '--out', 'one', folders=here, says=f'rank 1 has another {name} than rank 0; all must have the same')
+    apart(('--out', 'one'), ('--out', 'two'), 'train', 'tiny.nd', folders=here, says='rank 1 has another --out than rank 0')
+    expect(kept == {name: read('options', 'one', name) for name in TRAINED} and sorted(os.listdir('options')) == ['one', 'pictures', 'tiny.nd'],
+           os.listdir('options'))
+    run(*MPIRUN, '-n', '1', RUN, 'train', 'options/tiny.nd', ':', '-n', '1', RUN, 'eval', 'options/tiny.nd', code=1, says='rank 1 has another command than rank 0')
+
+
+def pictures(folder, count):
+    os.makedirs(folder)
+    for i in range(count):
+        png(f'{folder}/{i}.png', [bytes([40 * i + len(folder)] * 24)] * 8)
+
+
+def make_hosts():
+    """Two folders, as two hosts may have them, with the same names and not the same files."""
+    for host in ('here', 'there'):
+        for part in ('train', 'val'):
+            for name in 'ab':
+                pictures(f'{host}/pictures/{part}/{name}', 4)
+        write(f'{host}/tiny.nd', TINY)
+        seed = '5' if host == 'here' else '6'
+        run(RUN, 'train', 'tiny.nd', '--out', 'run', '--seed', seed, '--threads', '1', cwd=host)
+
+
+def test_different_files():
+    make_hosts()
+    hosts, kept = ('here', 'there'), read('here', 'run', 'checkpoint.safetensors')
+    check = lambda what, *arguments: apart((), (), *arguments, folders=hosts, says=f'rank 1 has {what} than rank 0; all must have the same')
+    check('another checkpoint', 'train', 'tiny.nd', '--out', 'run', '--resume')
+    check('other weights to begin with', 'train', 'tiny.nd', '--out', 'run', '--init', 'run/weights.safetensors')
+    check('other weights', 'eval', 'tiny.nd', '--weights', 'run/weights.safetensors')
+    for host in hosts:
+        _safetensors.write(f'{host}/feed.safetensors', {'input': ((4, 3, 8, 8), [0.1 * len(host)] * 768), 'labels': ((4,), [0, 1, 0, 1])}, {'labels': 'I64'})
+    check('another feed', 'trace', 'tiny.nd', '--feed', 'feed.safetensors', '-o', 'out.safetensors')
+    shutil.copy('here/feed.safetensors', 'there')
+    check('other weights', 'trace', 'tiny.nd', '--feed', 'feed.safetensors', '--weights', 'run/weights.safetensors', '-o', 'out.safetensors')
+    shutil.copy('here/run/weights.safetensors', 'there/run')
+    png('there/pictures/val/a/more.png', [bytes(24)] * 8)
+    check('other images to test with', 'train', 'tiny.nd', '--out', 'run')
+    check('other images', 'eval', 'tiny.nd', '--weights', 'run/weights.safetensors')
+    png('there/pictures/train/a/more.png', [bytes(24)] * 8)
+    check('other images', 'train', 'tiny.nd', '--out', 'run')
+    expect(read('here', 'run', 'checkpoint.safetensors') == kept, 'a refused training began')
+    write('there/tiny.nd', TINY.replace('seed 5', 'seed 5  label_smoothing 0.1'))
+    check('another text', 'train', 'tiny.nd', '--out', 'seeds', '--seeds', '0,1', '--spread=seeds')
+    check('another text, other options, another build of ndarts or another compiler or processor', 'eval', 'tiny.nd', '--weights', 'run/weights.safetensors')
+    expect(not os.path.exists('here/seeds'), 'a refused training began')
 
 
 def test_no_plugin():
@@ -269,5 +360,5 @@ if __name__ == '__main__':
     os.environ.update(NDARTS_CFLAGS='-O0', OMPI_ALLOW_RUN_AS_ROOT='1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM='1', OMPI_MCA_btl='self,vader')
     sys.exit(main([test_search, test_training_and_evaluation, test_seeds, test_seeds_cannot_be_spread, test_reference_values,
                    test_local_batch_norm, test_mpirun_is_interrupted, test_a_rank_dies, test_a_rank_computes_wrongly, test_numbers_of_ranks,
-                   test_different_texts, test_other_images, test_no_plugin],
+                   test_different_compilers, test_different_options, test_different_files, test_measured_costs, test_no_plugin],
                   thorough=[test_second_order_in_f64, test_only_the_chosen_run, test_local_runs, test_interrupted]))
