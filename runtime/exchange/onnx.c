@@ -246,6 +246,25 @@ static const char *export_reshape(Exporter *e, const IrNode *n) {
     return direct ? name : keep(e, n, name);
 }
 
+/* The channels as groups of channels, which two axes change places for. */
+static const char *export_shuffle(Exporter *e, const IrNode *n) {
+    int rank = n->type.rank;
+    int64_t whole[IR_MAX_RANK], parted[IR_MAX_RANK + 1], order[IR_MAX_RANK + 1];
+    int64_t at = map_axis(n, rank - 1), groups = ir_attr_get_int(n, "groups", 1);
+    for (int i = 0; i < rank; i++)
+        whole[map_axis(n, i)] = n->type.dim[i] == IR_DIM_N ? 0 : n->type.dim[i]; /* 0: as it is */
+    for (int i = 0; i <= rank; i++) {
+        parted[i] = whole[i <= at ? i : i - 1];
+        order[i] = i;
+    }
+    parted[at] = groups, parted[at + 1] = whole[at] / groups;
+    order[at] = at + 1, order[at + 1] = at;
+    const char *apart = make2(e, "Reshape", name_of(n->inputs[0]), onnx_int_list(&e->b, rank + 1, parted));
+    const char *mixed = make(e, "Transpose", apart);
+    onnx_ints(&e->b, "perm", rank + 1, order);
+    return make2(e, "Reshape", mixed, onnx_int_list(&e->b, rank, whole));
+}
+
 static const char *export_broadcast(Exporter *e, const IrNode *n) {
     const char *shape = shape_of(e, n, is_turned(n));
     return shape ? make2(e, "Expand", operand(e, n, n->inputs[0]), shape) : NULL;
@@ -327,6 +346,8 @@ static const char *export_other(Exporter *e, const IrNode *n) {
         return export_place(e, n);
     case OP_reshape:
         return export_reshape(e, n);
+    case OP_shuffle:
+        return export_shuffle(e, n);
     case OP_broadcast:
         return export_broadcast(e, n);
     case OP_reduce_sum:
@@ -344,6 +365,12 @@ static const char *export_other(Exporter *e, const IrNode *n) {
     }
 }
 
+static const char *why_not(const IrNode *n) {
+    return n->op == OP_draw     ? "a model gives the same for the same images, and this is drawn"
+           : n->op == OP_scalar ? "its value is that of a run, which a model is not part of"
+                                : "there is no such operator";
+}
+
 static bool export_node(Exporter *e, IrNode *n) {
     if (n->op == OP_param)
         return export_param(e, n);
@@ -352,7 +379,7 @@ static bool export_node(Exporter *e, IrNode *n) {
     bool elementwise = elementwise_names[n->op] || n->op == OP_select;
     const char *name = elementwise ? export_elementwise(e, n) : export_other(e, n);
     n->scratch = (void *)(uintptr_t)name;
-    return name || refuse(e, n, "there is no such operator");
+    return name || refuse(e, n, why_not(n));
 }
 
 static void export_outputs(Exporter *e, const IrGraph *g) {

@@ -104,6 +104,41 @@ def check_model(path, weights):
         fail(f'unexpected operators: {sorted(operators)}')
 
 
+SHUFFLED = '''network main(classes ?= 4, H ?= 8, W ?= 8, channels ?= 3) on x {
+    return shuffle(x | conv: conv(6, 3, pad = 1) | relu, 3) | global_avg_pool | classifier: linear(classes)
+}
+'''
+
+
+def integers(values):
+    """Of a repeated field, packed or not."""
+    return [number for value in values for number in (value if isinstance(value, bytes) else [value])]
+
+
+def check_shuffle(path):
+    """Reshape, Transpose and Reshape, in which channel c * groups + g is channel g * C / groups + c."""
+    with open(path, 'rb') as file:
+        graph = fields(fields(file.read())[7][0])
+    shapes = {tensor[8][0]: list(struct.unpack(f'<{len(tensor[9][0]) // 8}q', tensor[9][0])) for tensor in map(fields, graph[5]) if tensor[2] == [7]}
+    nodes = list(map(fields, graph[1]))
+    at = next(i for i, node in enumerate(nodes) if node[4] == [b'Transpose'] and len(integers(fields(node[5][0])[8])) == 5)
+    before, turn, after = nodes[at - 1:at + 2]
+    found = [shapes[before[1][1]], integers(fields(turn[5][0])[8]), shapes[after[1][1]]]
+    if found != [[0, 3, 2, 8, 8], [0, 2, 1, 3, 4], [0, 6, 8, 8]] or turn[1] != before[2] or after[1][0] != turn[2][0]:
+        fail(f'shuffle is {found}')
+
+
+def check_not_exported():
+    for name, line, why in (('draw', '%2 = draw {stream="noise", distribution="normal"} : f32[N,4]', 'this is drawn'),
+                            ('scalar', '%2 = scalar {name="lr"} : f32[]', 'its value is that of a run'),
+                            ('argmax', '%2 = argmax %1 : f32[N]', 'there is no such operator')):
+        with open(f'{name}.ir', 'w') as file:
+            file.write('set kind = "network"\nset classes = 4\ngraph @forward(%input: f32[N,2,2,4]) {\n  %1 = reduce_sum %input {axes=[1,2]} : f32[N,4]\n  '
+                       f'{line}\n  %3 = {"add %1, %2" if name != "argmax" else "reshape %2 {shape=[-1,1]}"}\n  return "logits" = %3\n}}\n')
+        expect(name, 1, f"the operation '{name}' cannot be exported to ONNX: ", f'{name}.ir', '--weights', 'empty.safetensors', '-o', 'no.onnx')
+        expect(name, 1, why, f'{name}.ir', '--weights', 'empty.safetensors', '-o', 'no.onnx')
+
+
 def write_images(path, count, side):
     generator = random.Random(1)
     header = repr({'descr': '<f4', 'fortran_order': False, 'shape': (count, 3, side, side)}).ljust(117) + '\n'
@@ -153,7 +188,14 @@ def main():
         fail(output)
     else:
         check_model('net.onnx', own)
-        for network in PEER_NETWORKS if PEERS else ():
+        with open('shuffle.nd', 'w') as file:
+            file.write(SHUFFLED)
+        subprocess.run([TOOL, 'weights', 's.safetensors', 'shuffle.nd', '', '1'], check=True)
+        expect('shuffle', 0, '', 'shuffle.nd', '--weights', 's.safetensors', '-o', 'shuffle.onnx')
+        check_shuffle('shuffle.onnx')
+        _safetensors.write('empty.safetensors', {})
+        check_not_exported()
+        for network in (*PEER_NETWORKS, (os.path.abspath('shuffle'), (), 8)) if PEERS else ():
             check_peer(*network)
     _safetensors.write('more.safetensors', {**weights, 'momentum/stem.0.weight': ((1,), (0.5,))})
     expect('weights', 0, '', NETWORK, '--weights', 'more.safetensors', *sets, '-o', 'own.safetensors')
