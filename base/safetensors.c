@@ -257,7 +257,12 @@ static char *make_header(Arena *arena, const char *path, const TensorFile *file,
     bool good = !file->metadata || add_metadata(header, path, file->metadata, error);
     uint64_t offset = 0;
     for (size_t i = 0; good && i < file->count; i++) {
-        if (json_object_get(header, order[i]->name))
+        if (str_equal(order[i]->name, "__metadata__"))
+            good = error_set(error, ERROR_INPUT,
+                             "%s: a tensor cannot be called '__metadata__', which is what a safetensors file says of "
+                             "itself",
+                             path);
+        else if (json_object_get(header, order[i]->name))
             good = error_set(error, ERROR_INPUT, "%s: two tensors are called '%s'", path, order[i]->name);
         else if (json_object_set_new(header, order[i]->name, describe_tensor(order[i], offset)) != 0)
             good = error_set(error, ERROR_INPUT, "%s: the name of tensor '%s' is not UTF-8", path, order[i]->name);

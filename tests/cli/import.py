@@ -248,6 +248,8 @@ def weights_that_are_not_read():
         expect(title, 1, "'v' is an object of 'torch", 'other.pt', '-o', 'hostile1.safetensors')
         save('other.pt', {'v': what})
         expect(title + ' alone', 1, 'only dense tensors of plain numbers are read', 'other.pt', '-o', 'hostile1.safetensors')
+    save('other.pt', {'w': weight(2), '__metadata__': weight(2)})
+    expect('a name that the format has taken', 1, "a tensor cannot be called '__metadata__'", 'other.pt', '-o', 'hostile1.safetensors')
     for name in ('os\nsystem', 'subprocess\nPopen', 'builtins\neval', '__builtin__\nexec', 'nt\nsystem', 'pty\nspawn'):
         pickled('evil.pt', b'\x80\2' + value({'w': weight(2), 'x': f'c{name}\n'.encode()}) + b'.', STORAGES)
         expect(name, 1, 'runs programs or code', 'evil.pt', '-o', 'hostile1.safetensors')
