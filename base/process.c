@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -171,6 +172,14 @@ const char *const *process_environment(Arena *arena, const char *name, const cha
     return copy;
 }
 
+const char *process_file_limit(Arena *arena) {
+    struct rlimit limit;
+    bool limited = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+    return limited ? arena_printf(arena, "; no file may have more than %llu bytes (ulimit -f)",
+                                  (unsigned long long)limit.rlim_cur)
+                   : "";
+}
+
 static bool read_text(int file, Str *text) {
     char buffer[4096];
     ssize_t count;
@@ -182,15 +191,30 @@ static bool read_text(int file, Str *text) {
     return true;
 }
 
-/* Files in memory: nothing to name, to fill up or to leave behind, and no pipe that can be full. */
-bool process_run(const char *const *argv, const char *input, Str *output) {
-    Error ignored = {ERROR_NONE, ""};
+static bool check_end(const char *program, int status, Error *error) {
+    if (WIFSIGNALED(status))
+        return error_set(error, ERROR_MACHINE, "%s was killed by signal %d", program, WTERMSIG(status));
+    return status == 0 || error_set(error, ERROR_MACHINE, "%s failed with status %d", program, WEXITSTATUS(status));
+}
+
+static bool run_on_files(const char *const *argv, const char *input, ProcessFiles files, Str *output, Error *error) {
     Process process;
-    ProcessFiles files = {input ? memfd_create("input", MFD_CLOEXEC) : -1, memfd_create("output", MFD_CLOEXEC), -1};
     bool ok = files.output >= 0 && (!input || (files.input >= 0 && file_write_all(files.input, input, strlen(input)) &&
                                                lseek(files.input, 0, SEEK_SET) == 0));
-    ok = ok && process_start(&process, argv, NULL, files, &ignored) && process_wait(&process) == 0 &&
-         lseek(files.output, 0, SEEK_SET) == 0 && read_text(files.output, output);
+    if (!ok)
+        return error_set(error, ERROR_MACHINE, "cannot run %s: %s", argv[0], strerror(errno));
+    if (!process_start(&process, argv, NULL, files, error))
+        return false;
+    if (!check_end(argv[0], process_wait(&process), error))
+        return false;
+    return (lseek(files.output, 0, SEEK_SET) == 0 && read_text(files.output, output)) ||
+           error_set(error, ERROR_MACHINE, "cannot read what %s says: %s", argv[0], strerror(errno));
+}
+
+/* Files in memory: nothing to name, to fill up or to leave behind, and no pipe that can be full. */
+bool process_run(const char *const *argv, const char *input, Str *output, Error *error) {
+    ProcessFiles files = {input ? memfd_create("input", MFD_CLOEXEC) : -1, memfd_create("output", MFD_CLOEXEC), -1};
+    bool ok = run_on_files(argv, input, files, output, error);
     close_file(files.input);
     close_file(files.output);
     return ok;

@@ -30,8 +30,11 @@ bool process_start(Process *process, const char *const *argv, const char *const 
 int process_wait(Process *process);
 /* The environment of this process with one variable changed, and the C locale: what the program says is read here. */
 const char *const *process_environment(Arena *arena, const char *name, const char *value);
-/* Runs a program to its end: input (NULL: none) is its standard input, and what it wrote is added to *output. False
- * when it cannot be started, or fails. */
-bool process_run(const char *const *argv, const char *input, Str *output);
+/* What may be the reason where a program fails, or writes nothing, and says so where nobody reads it: "; no file may have more than
+ * 0 bytes (ulimit -f)", or "" without such a limit. */
+const char *process_file_limit(Arena *arena);
+/* Runs a program to its end: input (NULL: none) is its standard input, and what it wrote is added to *output. False, with
+ * ERROR_MACHINE, when it cannot be started, or fails. */
+bool process_run(const char *const *argv, const char *input, Str *output, Error *error);
 
 #endif

@@ -44,8 +44,11 @@ static bool read_version(Arena *arena, RtCompiler *compiler, Error *error) {
     argv[compiler->arg_count] = "--version";
     Str text = str_create(arena);
     str_add(&text, "");
-    if (!process_run(argv, NULL, &text) || !text.length)
-        return error_set(error, ERROR_MACHINE, "the C compiler '%s' does not run (tried --version)", compiler->args[0]);
+    Error why = {ERROR_NONE, ""};
+    bool ran = process_run(argv, NULL, &text, &why);
+    if (!ran || !text.length)
+        return error_set(error, ERROR_MACHINE, "the C compiler '%s' does not run (tried --version): %s%s",
+                         compiler->args[0], ran ? "it says nothing" : why.message, process_file_limit(arena));
     Str version = str_create(arena);
     str_add_bytes(&version, text.data, strcspn(text.data, "\n"));
     for (int i = 1; i < compiler->arg_count; i++)
