@@ -11,8 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A path that the user got wrong, as opposed to a machine that fails. */
-static ErrorKind kind_of_errno(int number) {
+ErrorKind file_error_kind(int number) {
     switch (number) {
     case ENOENT:
     case EACCES:
@@ -29,7 +28,7 @@ static ErrorKind kind_of_errno(int number) {
 
 static bool fail_with_errno(Error *error, const char *what, const char *path) {
     int number = errno;
-    return error_set(error, kind_of_errno(number), "cannot %s '%s': %s", what, path, strerror(number));
+    return error_set(error, file_error_kind(number), "cannot %s '%s': %s", what, path, strerror(number));
 }
 
 bool file_write_all(int descriptor, const void *data, size_t size) {

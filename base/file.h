@@ -8,6 +8,10 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* What a failing call says, errno: ERROR_INPUT of a path that the user got wrong (a folder in place of a file), ERROR_MACHINE of
+ * a machine that fails. */
+ErrorKind file_error_kind(int number);
+
 /* The whole file and a zero byte after it, 16-byte aligned; "-" is standard input. NULL and *error on failure: a path
  * that cannot be opened is ERROR_INPUT, a failing read ERROR_MACHINE. */
 char *file_read(Arena *arena, const char *path, size_t *size, Error *error);

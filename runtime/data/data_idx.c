@@ -8,6 +8,7 @@
 #include "runtime/data/data.h"
 
 #include "base/arena.h"
+#include "base/file.h"
 #include "base/file_kind.h"
 #include "base/str.h"
 #include "runtime/data/picture_tree_files.h"
@@ -103,7 +104,7 @@ static bool idx_read(IdxFile *file, void *out, size_t size, const char *what, Er
         int code = Z_OK;
         const char *text = gzerror(file->stream, &code);
         if (got < 0 && code == Z_ERRNO)
-            return error_set(error, ERROR_MACHINE, "%s: %s", file->path, strerror(errno));
+            return error_set(error, file_error_kind(errno), "%s: %s", file->path, strerror(errno));
         if (got < 0 && code == Z_MEM_ERROR)
             return error_set(error, ERROR_MACHINE, "%s: no memory to read it", file->path);
         if (got < 0 && code != Z_BUF_ERROR)

@@ -2,12 +2,16 @@
  *
  *     train_32x32.mat, test_32x32.mat    X, uint8 of 32 x 32 x 3 x N, and y, N x 1, in which 10 stands for the digit 0
  *
+ * There may be other matrices, of any form; X of one image may lack the last axis.
  * A MATLAB 5 file has 128 bytes of header, then elements: type, size, data up to a multiple of 8. A matrix (14), which
  * may be packed by zlib (15), has elements for its flags, extents, name and numbers; small ones have type and size in
  * one word. All that is here is little-endian. Arrays are column-major, the images last: what STL-10 has too. */
 #include "runtime/data/data.h"
 
+#include "base/file.h"
+
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +44,9 @@ typedef struct Matrix {
     char name[NAME];
     uint32_t extent[MAX_RANK];
     int rank;
-    uint32_t type, bytes; /* of its numbers, which come next */
+    uint32_t type, bytes; /* of its numbers, which come next, unless they are few enough to stand with their size */
+    bool is_small;
+    uint8_t small[4];
 } Matrix;
 
 static bool broken(const Mat *m, const char *why, Error *error) {
@@ -53,7 +59,7 @@ static bool read_file(Mat *m, void *to, size_t size, Error *error) {
     m->left -= size;
     if (fread(to, 1, size, m->stream) == size)
         return true;
-    return ferror(m->stream) ? error_set(error, ERROR_MACHINE, "%s: %s", m->path, strerror(errno))
+    return ferror(m->stream) ? error_set(error, file_error_kind(errno), "%s: %s", m->path, strerror(errno))
                              : broken(m, "it is cut off", error);
 }
 
@@ -96,7 +102,7 @@ static bool read_tag(Mat *m, uint32_t *type, uint32_t *size, uint8_t *small, boo
     return !*is_small || *size <= 4 || broken(m, "a small element is too large", error);
 }
 
-/* A whole element of at most `most` bytes and what pads it. */
+/* A whole element and what pads it; of more than `most` bytes nothing but its size. */
 static bool read_element(Mat *m, uint8_t *to, uint32_t most, uint32_t *size, Error *error) {
     uint32_t type;
     uint8_t small[4], padding[8];
@@ -104,34 +110,39 @@ static bool read_element(Mat *m, uint8_t *to, uint32_t most, uint32_t *size, Err
     if (!read_tag(m, &type, size, small, &is_small, error))
         return false;
     if (*size > most)
-        return broken(m, "an element is too large", error);
+        return true;
     memcpy(to, small, is_small ? *size : 0);
     return is_small || (read_bytes(m, to, *size, error) && read_bytes(m, padding, (8 - *size % 8) % 8, error));
 }
 
-/* Up to its numbers. */
-static bool read_matrix(Mat *m, Matrix *matrix, uint8_t *small, Error *error) {
+/* Up to its numbers. One with more axes, or of a longer name, than what is looked for has no name then. */
+static bool read_matrix(Mat *m, Matrix *matrix, Error *error) {
     uint8_t flags[8], extents[4 * MAX_RANK], name[NAME - 1];
     uint32_t size;
-    bool is_small;
     *matrix = (Matrix){.rank = 0};
-    if (!read_element(m, flags, sizeof flags, &size, error) || !read_element(m, extents, sizeof extents, &size, error))
-        return false;
+    if (!read_element(m, flags, sizeof flags, &size, error) || size > sizeof flags ||
+        !read_element(m, extents, sizeof extents, &size, error) || size > sizeof extents)
+        return !error->kind;
     matrix->rank = (int)(size / 4);
     for (int i = 0; i < matrix->rank; i++)
         matrix->extent[i] = word(extents + 4 * i);
     if (!read_element(m, name, sizeof name, &size, error))
         return false;
-    memcpy(matrix->name, name, size);
-    return read_tag(m, &matrix->type, &matrix->bytes, small, &is_small, error) &&
-           (!is_small || broken(m, "too few images", error));
+    memcpy(matrix->name, name, size <= sizeof name ? size : 0);
+    return true;
 }
 
-static bool read_images(Mat *m, const DataOptions *o, DataPart part, const Matrix *x, Dataset *data, Error *error) {
-    if (x->rank != 4 || x->extent[0] != SIDE || x->extent[1] != SIDE || x->extent[2] != 3 || x->type != MI_uint8 ||
-        x->extent[3] == 0 || x->bytes != (uint64_t)x->extent[3] * BYTES)
+static bool read_numbers_tag(Mat *m, Matrix *matrix, Error *error) {
+    return read_tag(m, &matrix->type, &matrix->bytes, matrix->small, &matrix->is_small, error);
+}
+
+static bool read_images(Mat *m, const DataOptions *o, DataPart part, Matrix *x, Dataset *data, Error *error) {
+    if (!read_numbers_tag(m, x, error))
+        return false;
+    int64_t count = x->rank == 3 ? 1 : x->extent[3];
+    if (x->rank < 3 || x->extent[0] != SIDE || x->extent[1] != SIDE || x->extent[2] != 3 || x->type != MI_uint8 ||
+        count == 0 || x->bytes != (uint64_t)count * BYTES)
         return broken(m, "X is not of 32 x 32 x 3 x N bytes", error);
-    int64_t count = x->extent[3];
     bool limited = part == DATA_train && o->limit > 0 && o->limit < count;
     if (!data_allocate(o, limited ? o->limit : count, data, error))
         return false;
@@ -144,7 +155,17 @@ static bool read_images(Mat *m, const DataOptions *o, DataPart part, const Matri
     return true;
 }
 
-static bool read_labels(Mat *m, const DataOptions *o, const Matrix *y, Dataset *data, Error *error) {
+/* Number i, of `width` bytes; they are asked for in their order. */
+static bool read_number(Mat *m, const Matrix *matrix, int64_t i, void *to, size_t width, Error *error) {
+    if (!matrix->is_small)
+        return read_bytes(m, to, width, error);
+    memcpy(to, matrix->small + (size_t)i * width, width);
+    return true;
+}
+
+static bool read_labels(Mat *m, const DataOptions *o, Matrix *y, Dataset *data, Error *error) {
+    if (!read_numbers_tag(m, y, error))
+        return false;
     size_t width = y->type == MI_double ? sizeof(double) : 1;
     if (y->rank != 2 || (uint64_t)y->extent[0] * y->extent[1] < (uint64_t)data->count ||
         (y->type != MI_uint8 && y->type != MI_double) || y->bytes != (uint64_t)y->extent[0] * y->extent[1] * width)
@@ -152,12 +173,12 @@ static bool read_labels(Mat *m, const DataOptions *o, const Matrix *y, Dataset *
     for (int64_t i = 0; i < data->count; i++) {
         uint8_t raw[sizeof(double)];
         double value;
-        if (!read_bytes(m, raw, width, error))
+        if (!read_number(m, y, i, raw, width, error))
             return false;
         memcpy(&value, raw, sizeof value);
         value = width == 1 ? raw[0] : value;
-        if (!(value >= 0 && value <= 255))
-            return broken(m, "a label is no small number", error);
+        if (!(value >= 0 && value <= 255 && value == floor(value)))
+            return broken(m, "a label is no small whole number", error);
         int label = (int)value == 10 ? 0 : (int)value;
         data->labels[i] = label;
         if (!data_check_label(o, m->path, i, label, error))
@@ -168,14 +189,14 @@ static bool read_labels(Mat *m, const DataOptions *o, const Matrix *y, Dataset *
 
 /* The element's matrix, if it is X or, after X, y. */
 static bool take_matrix(Mat *m, const DataOptions *o, DataPart part, Dataset *data, bool *labelled, Error *error) {
-    uint8_t small[8];
+    uint8_t small[4];
     uint32_t type, size;
     bool is_small;
     Matrix matrix;
     if (m->packed && (!read_tag(m, &type, &size, small, &is_small, error) ||
                       (type != MI_matrix && !broken(m, "an element is no matrix", error))))
         return false;
-    if (!read_matrix(m, &matrix, small, error))
+    if (!read_matrix(m, &matrix, error))
         return false;
     if (strcmp(matrix.name, "X") == 0 && !data->pixels)
         return read_images(m, o, part, &matrix, data, error);

@@ -107,6 +107,9 @@ def test_emnist():
           says='emnist: several sets: emnist-balanced, emnist-letters; name one of them, as in emnist/SET')
     train(f'mnist("nowhere", {size})', code=1, says="no file train-images-idx3-ubyte or train-images-idx3-ubyte.gz in 'nowhere'")
     train(f'mnist("upright", labels_from = 3, {size})', code=1, says='the labels go from 0 to 25')
+    for name in ('train-images-idx3-ubyte', 'train-labels-idx1-ubyte'):
+        os.makedirs(f'folders/{name}')
+    train(f'mnist("folders", {size})', code=1, says='folders/train-images-idx3-ubyte: Is a directory')
 
 
 def colours(count, side):
@@ -163,18 +166,18 @@ def element(kind, data):
     return struct.pack('<II', kind, len(data)) + data + bytes(-len(data) % 8)
 
 
-def matrix(name, extents, kind, data, packed):
-    body = (element(6, struct.pack('<II', 9, 0)) + element(5, struct.pack(f'<{len(extents)}i', *extents)) + element(1, name.encode()) +
+def matrix(name, extents, kind, data, packed, flags=9):
+    body = (element(6, struct.pack('<II', flags, 0)) + element(5, struct.pack(f'<{len(extents)}i', *extents)) + element(1, name.encode()) +
             element(kind, data))
     whole = struct.pack('<II', 14, len(body)) + body
     return struct.pack('<II', 15, len(zlib.compress(whole))) + zlib.compress(whole) if packed else whole
 
 
-def mat(path, planes, labels, packed=True, double=False, extra=b''):
+def mat(path, planes, labels, packed=True, double=False, extra=b'', extents=None):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     digits = [label or 10 for label in labels]
     data = (b'MATLAB 5.0'.ljust(124) + struct.pack('<H', 0x100) + b'IM' + extra +
-            matrix('X', (32, 32, 3, len(planes)), 2, b''.join(planes), packed) +
+            matrix('X', extents or (32, 32, 3, len(planes)), 2, b''.join(planes), packed) +
             matrix('y', (len(labels), 1), 9 if double else 2, struct.pack(f'<{len(digits)}d', *digits) if double else bytes(digits), packed))
     with open(path, 'wb') as file:
         file.write(data)
@@ -188,6 +191,20 @@ def test_svhn():
             whole = mat(f'svhn/{part}_32x32.mat', planes, LABELS, **kind)
         compare('svhn("svhn")', 32, images)
     expect('3 to train on, 12 to test' in train('svhn("svhn", limit = 3)'), 'limit')
+    # Others before X: a number, which stands with its size; more axes or a longer name than X or y can have; what is no array of numbers.
+    others = [('one', (1, 1), 2, b'1'), ('many', (1, 1, 1, 1, 1), 2, b'12345'), ('a_name_that_is_long', (1, 5), 2, b'12345'), ('s', (1, 1), 5, bytes(4)), ('', (0, 0), 2, b'')]
+    for packed in (False, True):
+        extra = b''.join(matrix(*other, packed, flags=2 if other[0] == 's' else 9) for other in others)
+        mat('svhn/train_32x32.mat', planes, LABELS, extra=extra, packed=packed)
+        compare('svhn("svhn")', 32, images)
+    for options in ({}, {'packed': False}, {'double': True}, {'extents': (32, 32, 3)}):
+        mat('svhn/train_32x32.mat', planes[:1], LABELS[:1], **options)
+        expect('1 to train on, 12 to test' in train('svhn("svhn")'), 'one image')
+    for label in (1.5, -1, float('nan'), 300):
+        mat('svhn/train_32x32.mat', planes, [*LABELS[1:], label], double=True)
+        train('svhn("svhn")', code=1, says='a label is no small whole number')
+    os.makedirs('folder/train_32x32.mat')
+    train('svhn("folder")', code=1, says='folder/train_32x32.mat: Is a directory')
     for data, says in ((whole[:-30], 'broken'), (whole[:5000], 'broken'), (b'x' * 200, 'its header is another one'), (b'', 'it is cut off'),
                        (whole[:128] + b'\x0f\0\0\0\x20\0\0\0' + b'\x55' * 32, 'its packed data is wrong')):
         with open('svhn/train_32x32.mat', 'wb') as file:
