@@ -117,21 +117,12 @@ static json_t *parse(const char *path, const char *text, Error *error) {
     return json;
 }
 
-static bool compare_precision(const char *path, const char *found, const char *wanted, Error *error) {
-    if (!found)
-        return error_set(error, ERROR_INPUT, "%s does not say of which precision it is", path);
-    return str_equal(found, wanted) ||
-           error_set(error, ERROR_INPUT,
-                     "%s is of the precision %s, and the search of %s: ndarts-run cost --precision %s", path, found,
-                     wanted, wanted);
-}
-
-bool cost_check_precision(const char *path, const char *text, CgPrecision precision, Error *error) {
-    json_t *json = parse(path, text, error);
-    bool same = json && compare_precision(path, json_string_value(json_object_get(json, "precision")),
-                                          cg_precision_name(precision), error);
+const char *cost_precision(Arena *arena, const char *text) {
+    json_t *json = json_loads(text, 0, NULL);
+    const char *found = json_string_value(json_object_get(json, "precision"));
+    const char *precision = found ? arena_strdup(arena, found) : NULL;
     json_decref(json);
-    return same;
+    return precision;
 }
 
 bool cost_attach(IrModule *module, const char *path, const char *text, Error *error) {

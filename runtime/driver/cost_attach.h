@@ -3,7 +3,6 @@
 #define NDARTS_RUNTIME_DRIVER_COST_ATTACH_H
 
 #include "base/str.h"
-#include "codegen/codegen.h"
 #include "ir/ir.h"
 
 /* The graph behind all that it calls, as printed IR. */
@@ -17,8 +16,8 @@ const char *cost_key(Arena *arena, IrGraph *function);
 bool cost_attach(IrModule *module, const char *path, const char *text, Error *error);
 /* The text of such a file, of a size that a table can have. */
 const char *cost_read(Arena *arena, const char *path, Error *error);
-/* That the table text, of path, is of numbers of this precision. */
-bool cost_check_precision(const char *path, const char *text, CgPrecision precision, Error *error);
+/* In which precision the times of a table were taken; NULL: it does not say. */
+const char *cost_precision(Arena *arena, const char *text);
 /* Of what cost_attach has given the module: the costs themselves, whatever else the table had in it. */
 const char *cost_hash(Arena *arena, const IrModule *module);
 

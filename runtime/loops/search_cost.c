@@ -32,6 +32,14 @@ static bool check_costs(const Loop *l, const char *source, Error *error) {
                      l->options.out, source, loop_file(l, "cost.json"));
 }
 
+/* Where the network will run it may be in another precision than it is searched in. */
+static void tell_precision(const Loop *l, const char *path) {
+    const char *found = cost_precision(l->arena, l->costs_text), *own = cg_precision_name(l->options.precision);
+    if (!found || !str_equal(found, own))
+        fprintf(diag_notes(), "note: the times of %s are of the precision %s; the search computes in %s\n", path,
+                found ? found : "that it does not say", own);
+}
+
 bool search_find_costs(Search *s, Error *error) {
     Loop *l = &s->loop;
     const char *given = l->options.costs, *kept = loop_file(l, "cost.json");
@@ -44,9 +52,10 @@ bool search_find_costs(Search *s, Error *error) {
     l->options.costs = given ? given : kept;
     l->costs_text = given || goes_on ? cost_read(l->arena, l->options.costs, error) : measure(s, error);
     /* The network and the settings that the run keeps have them, too, wherever they are from. */
-    if (!l->costs_text || !cost_attach(l->module, l->options.costs, l->costs_text, error) ||
-        (given && !cost_check_precision(given, l->costs_text, l->options.precision, error)))
+    if (!l->costs_text || !cost_attach(l->module, l->options.costs, l->costs_text, error))
         return false;
+    if (given)
+        tell_precision(l, given);
     l->costs_hash = cost_hash(l->arena, l->module);
     return ranks_agree(l->options.ranks, "other costs of the candidates", l->costs_hash, error) &&
            check_costs(l, given || goes_on ? l->options.costs : "those that were measured now", error);

@@ -169,13 +169,13 @@ def test_mistakes():
                                 ('no_batch', without('batch'), "no_batch.json does not say of how many images its times are: it lacks a 'batch'"),
                                 ('version', {**table, 'version': 7}, 'version.json is no table of costs'),
                                 ('fewer', {**table, 'items': table['items'][1:]}, 'fewer.json does not have '),
-                                ('precision', {**table, 'precision': 'f32'}, 'precision.json is of the precision f32, and the search of f64: ndarts-run cost --precision f64'),
-                                ('no_precision', without('precision'), 'no_precision.json does not say of which precision it is'),
                                 ('negative', {**table, 'items': [{**table['items'][0], 'ms': -1}]}, 'item 1 lacks a key, or milliseconds that could be'),
                                 ('negative_rest', {**table, 'rest_ms': -1}, "negative_rest.json lacks a 'rest_ms', or milliseconds that could be in it"),
                                 ('no_rest', without('rest_ms'), "no_rest.json lacks a 'rest_ms', or milliseconds that could be in it")):
         write(f'{name}.json', json.dumps(changed))
         search('refused', f'--cost={name}.json', code=1, says=says)
+    write('single.json', json.dumps({**table, 'precision': 'f32'}))  # of the machine where the network will run
+    search('single', '--cost=single.json', says='note: the times of single.json are of the precision f32; the search computes in f64')
     for tool in ((RUN, 'search', '--out=refused'), (COMPILER, '--graph=search-alphas', '--emit=ir')):
         run(*tool, 'search.nd', '--cost=/dev/zero', code=1, says="cannot read '/dev/zero': it is a device or a pipe, not a file")
     write('broken.json', '{')
