@@ -18,8 +18,9 @@ static const char *const keys[] = {"target", "weight", "form", "images"};
 enum { OBJECTIVES = sizeof objectives / sizeof objectives[0] };
 
 static const Objective *find(const Ast *value) {
-    for (int i = 0; value->kind == AST_call && value->kids[0]->kind == AST_name && i < OBJECTIVES; i++)
-        if (str_equal(value->kids[0]->name, objectives[i].name))
+    const char *name = setting_called(value);
+    for (int i = 0; name && i < OBJECTIVES; i++)
+        if (str_equal(name, objectives[i].name))
             return &objectives[i];
     return NULL;
 }

@@ -12,7 +12,8 @@ const OptimizerRow *optimizer_named(const Ast *value) {
 }
 
 static bool is_schedule(const Ast *value) {
-    return value->kind == AST_call && value->kids[0]->kind == AST_name && schedule_find(value->kids[0]->name) >= 0;
+    const char *name = setting_called(value);
+    return name && schedule_find(name) >= 0;
 }
 
 /* NAME = a number, or a schedule, which becomes the setting `schedule`; NAME is then what it begins with. */
@@ -107,10 +108,10 @@ static void report_optimizer(Lower *l, const char *section, const Ast *value) {
     const char *names[OPTIMIZER_COUNT], *otherwise = setting_row(setting_key(l, section, "optimizer"))->otherwise;
     for (int i = 0; i < OPTIMIZER_COUNT; i++)
         names[i] = optimizer_rows[i].name;
-    bool called = value->kind == AST_call && value->kids[0]->kind == AST_name;
+    const char *called = setting_called(value);
     if (called)
-        diag_error(l->diag, value->kids[0]->span, "unknown optimiser '%s'%s", value->kids[0]->name,
-                   diag_choices(l->arena, value->kids[0]->name, names, OPTIMIZER_COUNT));
+        diag_error(l->diag, value->kids[0]->span, "unknown optimiser '%s'%s", called,
+                   diag_choices(l->arena, called, names, OPTIMIZER_COUNT));
     else
         diag_error(l->diag, value->span, "'%s' are updated by an optimiser, as in %s(lr = 0.01)",
                    strchr(section, '.') + 1, otherwise);

@@ -131,19 +131,25 @@ double schedule_value(const Schedule *s, const ScheduleTime *at) {
 #undef PART
 }
 
+/* The number of that name; of a schedule that has none 0. */
+static double called(const Schedule *s, const char *name) {
+    for (int i = 0; i < SCHEDULE_MOST_PARAMS && params[s->kind][i].name; i++)
+        if (str_equal(params[s->kind][i].name, name))
+            return s->numbers[i];
+    return 0;
+}
+
 const char *schedule_mistake(const Schedule *s) {
     const double *n = s->numbers;
     if (s->kind == SCHEDULE_step && !(n[1] > 0))
         return "'every' is above 0";
     if (s->kind == SCHEDULE_warm_restarts && !(n[2] >= 1e-3 && n[3] >= 1))
         return "'period' is at least 0.001, and 'times' at least 1";
-    bool stops = s->kind == SCHEDULE_cosine || s->kind == SCHEDULE_linear || s->kind == SCHEDULE_exponential ||
-                 s->kind == SCHEDULE_slow_cosine;
-    if ((stops && n[3] < 0) || (s->kind == SCHEDULE_polynomial && n[4] < 0))
+    if (called(s, "stop") < 0)
         return "'stop' is at least 0";
-    if (s->kind == SCHEDULE_warm_up_cosine && n[3] < 0)
+    if (called(s, "warm_up") < 0)
         return "'warm_up' is at least 0";
-    if ((s->kind == SCHEDULE_one_cycle || s->kind == SCHEDULE_one_cycle_linear) && !(n[3] >= 0 && n[3] <= 1))
+    if (!(called(s, "rise") >= 0 && called(s, "rise") <= 1))
         return "'rise' is a part of the whole, 0 to 1";
     if (s->kind == SCHEDULE_exponential && !(n[0] > 0 && n[1] > 0))
         return "an exponential goes between numbers above 0";

@@ -197,8 +197,7 @@ static bool emit_shared(EmitJob *job, const CgOutput *output) {
 static bool emit_ptx(EmitJob *job, const CgOutput *output) {
     void *text;
     size_t size;
-    const char *arch = job->text.arch ? job->text.arch : rt_device_arch(job->o->arena);
-    return cg_nvrtc_compile(job->o->arena, output->units[0], arch, NVRTC_ptx, &text, &size, &job->error) &&
+    return cg_nvrtc_compile(job->o->arena, output->units[0], job->text.arch, NVRTC_ptx, &text, &size, &job->error) &&
            write_text(job, text);
 }
 

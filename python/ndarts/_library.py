@@ -90,7 +90,6 @@ FUNCTIONS = {
     'ndarts_initialize': (c_int, [c_void_p, c_uint64, OWNED_TEXT]),
     'ndarts_parameter_count': (c_int, [c_void_p]),
     'ndarts_parameter': (c_int, [c_void_p, c_int, POINTER(TensorInfo)]),
-    'ndarts_get_parameter': (c_int, [c_void_p, c_int, c_void_p, OWNED_TEXT]),
     'ndarts_get_parameters': (c_int, [c_void_p, POINTER(Array), c_int, OWNED_TEXT]),
     'ndarts_batch': (c_int64, [c_void_p]),
     'ndarts_input_count': (c_int, [c_void_p]),

@@ -101,6 +101,10 @@ int64_t compilation_batch(const Compilation *c) {
     return c->options->batch > 0 ? c->options->batch : settings_batch(&settings);
 }
 
+int compilation_vector_bytes(const RtProgramOptions *options) {
+    return options->vector_bytes == RT_VECTOR_HOST ? machine_vector_bytes() : options->vector_bytes;
+}
+
 /* That each rank has as many whole chunks as the others. */
 static bool check_ranks(const RtProgramOptions *o, const CgTarget *target, bool local, int64_t batch, int chunks,
                         Error *error) {
@@ -135,7 +139,7 @@ bool compilation_choose(Compilation *c, const CgTarget *target, Error *error) {
     int share = target->by_image ? ranks : 1; /* what is compiled for all of a batch has room for all of it */
     c->cg = (CgOptions){.target = target,
                         .precision = o->precision,
-                        .vector_bytes = o->vector_bytes == RT_VECTOR_HOST ? machine_vector_bytes() : o->vector_bytes,
+                        .vector_bytes = compilation_vector_bytes(o),
                         .plain = o->plain,
                         .batch = (batch + share - 1) / share,
                         .chunks = chunks / share,

@@ -43,5 +43,7 @@ CgOutput *compilation_generate(const Compilation *c);
 /* What passes are told for a graph of this compilation. */
 PassContext compilation_passes(const Compilation *c, GraphKind kind, const RtBuild *build);
 int64_t compilation_batch(const Compilation *c);
+/* Those of this machine, unless the options say other ones. */
+int compilation_vector_bytes(const RtProgramOptions *options);
 
 #endif

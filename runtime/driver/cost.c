@@ -13,6 +13,7 @@
 #include "runtime/device/fit.h"
 #include "runtime/device/machine.h"
 #include "runtime/device/tiles.h"
+#include "runtime/driver/compilation.h"
 #include "runtime/driver/cost_attach.h"
 
 #include <math.h>
@@ -230,8 +231,7 @@ bool cost_measure(Arena *arena, const RtProgramOptions *options, const BenchOpti
     if (!forward || !rt_tiles_read(arena, options->tune, &tiles, error))
         return false;
     c.tiles = rt_tiles_text(arena, &tiles);
-    int vector_bytes = options->vector_bytes == RT_VECTOR_HOST ? machine_vector_bytes() : options->vector_bytes;
-    c.toolchain = card ? "" : rt_device_toolchain(arena, options->device, vector_bytes, error);
+    c.toolchain = card ? "" : rt_device_toolchain(arena, options->device, compilation_vector_bytes(options), error);
     if (!c.toolchain)
         return false;
     table->options.kinds = infer;
