@@ -28,7 +28,7 @@ def run_in(name, text):
     os.makedirs(name)
     write(f'{name}/program.py', text)
     return run(os.path.abspath('environment/bin/python'), '-B', 'program.py', cwd=name,
-               env={**os.environ, 'NDARTS_CFLAGS': '-O1', 'PYTHONPATH': '', 'NDARTS_TEST_RUN': RUN})
+               env={**os.environ, 'NDARTS_CFLAGS': '-Og', 'PYTHONPATH': '', 'NDARTS_TEST_RUN': RUN})
 
 
 def samples(*path):
