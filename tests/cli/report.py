@@ -243,5 +243,6 @@ def test_mistakes():
 
 
 if __name__ == '__main__':
+    os.environ['NDARTS_CFLAGS'] = '-Og'  # compiled in half of the time, which is more than running it takes
     sys.exit(main([prepare, test_search, test_training, test_classes, test_objectives, test_several_runs, test_sums_of_sums, test_without_programs, test_unfinished_run,
                    test_files_that_cannot_be_read, test_mistakes]))

@@ -366,6 +366,7 @@ def prepare():
 
 
 if __name__ == '__main__':
+    os.environ['NDARTS_CFLAGS'] = '-Og'  # compiled in half of the time, which is more than running it takes
     sys.exit(main([prepare, test_other_pictures_are_refused, test_moved_pictures_are_the_same, test_other_numbers_are_refused,
                    test_unreadable_batches, test_missing_results_are_noticed, test_lost_best_weights,
                    test_checkpoints_of_earlier_versions, test_full_disk_is_known_at_once,

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 from _run import RUN, expect, expect_same, lines_of, main, read, run, write
 
@@ -90,6 +91,9 @@ def test_second_run_is_refused():
         said = once(command, 'shared', *options, code=1)[1]
         expect(re.search(rf"'shared' is in use by process {first.pid} on \S+, since \d+-\d+-\d+ [\d:]+; .*--out", said), said)
         expect('compiling' not in said, said)
+    while not os.path.exists('shared/alphas.jsonl'):
+        expect(first.process.poll() is None, 'ended')
+        time.sleep(0.1)
     # Who reads only may: whole files, whenever.
     for _ in range(5):
         run(RUN, 'derive', 'shared/checkpoint.safetensors')

@@ -37,7 +37,7 @@ failures = 0
 
 def main():
     global failures
-    for what, text, graph, arguments, edit, said in FAULTS:
+    for what, text, graph, arguments, edit, said in FAULTS[::2 if 'NDARTS_SHORT' in os.environ else 1]:
         done = subprocess.run([GRAPHS, text, graph, '--orders', '1', *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, env={**os.environ, 'SIMT_PTX_EDIT': edit})
         if done.returncode == 77:
