@@ -70,6 +70,13 @@ if [ -n "$peers" ]; then
     export NDARTS_PEERS=$PWD/build-check/peers
 fi
 
+# Tests make sure of what they write, again and again, which memory is quicker at than a disk, where programs may be run from it.
+folder=$(mktemp -d /dev/shm/ndarts-check-XXXXXX 2>/dev/null || mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+if cp "$(command -v true)" "$folder/true" && "$folder/true"; then
+    export TMPDIR=$folder
+fi 2>/dev/null
+
 log=build-check/ctest.log
 status=0
 ctest --test-dir build-check -j2 "${chosen[@]}" --output-on-failure --no-tests=error 2>&1 | tee "$log" || status=$?

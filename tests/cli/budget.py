@@ -38,11 +38,15 @@ def test_too_small():
     write('search.nd', SEARCH)
     least, batch = refuse('2M')
     expect(0 < batch < 16, f'a batch of {batch}')
-    search('small', '--mem-budget=2M', f'--set=search.batch={batch}', says='search: 1 epochs')
     search('smallest', f'--mem-budget={int((least + 0.01) * 1e6)}', says='search: 1 epochs')
     refuse(f'{int((least - 0.02) * 1e6)}')
     _, said = search('refused', '--mem-budget=1K', code=1)
     expect('not even a batch of 1 would fit' in said, said)
+
+
+def test_smaller_batch():
+    batch = refuse('2M')[1]
+    search('small', '--mem-budget=2M', f'--set=search.batch={batch}', says='search: 1 epochs')
 
 
 def test_mistakes():
@@ -55,4 +59,4 @@ def test_mistakes():
 
 if __name__ == '__main__':
     os.environ['NDARTS_CFLAGS'] = '-Og'  # compiled in half of the time, which is more than running it takes
-    sys.exit(main([test_too_small, test_mistakes]))
+    sys.exit(main([test_too_small, test_mistakes], thorough=[test_smaller_batch]))

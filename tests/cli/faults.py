@@ -167,6 +167,9 @@ def test_files():
 def test_numbers():
     check_all(Command('infer', 'y.npy', RUN, 'infer', *TRAINED, '--input', 'x.npy', '--output', 'y.npy', '--threads', '1', most=4))
     check_all(Command('eval', 'none', RUN, 'eval', *TRAINED, '--data', 'image_folder("pics", resize = 8)', '--threads', '1', most=4))
+
+
+def test_report():
     check_all(Command('report', 'r.html', RUN, 'report', 'found', '-o', 'r.html', most=3, allocations=6))
 
 
@@ -202,4 +205,4 @@ if __name__ == '__main__':
     if not is_possible():
         print('no library can be preloaded into this build')
         sys.exit(77)
-    sys.exit(main([prepare, test_files, test_numbers], thorough=[test_decoders, test_runs]))
+    sys.exit(main([prepare, test_files, test_numbers], thorough=[test_decoders, test_report, test_runs]))

@@ -360,6 +360,6 @@ if __name__ == '__main__':
     os.environ.update(NDARTS_CFLAGS='-O0', OMPI_ALLOW_RUN_AS_ROOT='1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM='1', OMPI_MCA_btl='self,vader')
     sys.exit(main([test_search, test_training_and_evaluation, test_seeds, test_seeds_cannot_be_spread, test_reference_values,
                    test_local_batch_norm, test_a_rank_dies, test_a_rank_computes_wrongly, test_numbers_of_ranks,
-                   test_different_compilers, test_different_options, test_different_files, test_no_plugin],
-                  thorough=[test_second_order_in_f64, test_only_the_chosen_run, test_measured_costs, test_local_runs, test_interrupted,
-                            test_mpirun_is_interrupted]))
+                   test_different_compilers, test_different_options, test_no_plugin],
+                  thorough=[test_second_order_in_f64, test_only_the_chosen_run, test_different_files, test_measured_costs,
+                            test_local_runs, test_interrupted, test_mpirun_is_interrupted]))

@@ -368,7 +368,8 @@ def prepare():
 if __name__ == '__main__':
     os.environ['NDARTS_CFLAGS'] = '-Og'  # compiled in half of the time, which is more than running it takes
     sys.exit(main([prepare, test_other_pictures_are_refused, test_moved_pictures_are_the_same, test_other_numbers_are_refused,
-                   test_unreadable_batches, test_missing_results_are_noticed, test_lost_best_weights,
+                   test_missing_results_are_noticed, test_lost_best_weights,
                    test_checkpoints_of_earlier_versions, test_full_disk_is_known_at_once,
                    test_no_room_for_a_second_checkpoint, test_checkpoint_before_the_first_step,
-                   test_what_cannot_be_gone_on_with, test_not_a_number]))
+                   test_what_cannot_be_gone_on_with, test_not_a_number],
+                  thorough=[test_unreadable_batches]))

@@ -32,6 +32,7 @@ def trace(threads, seed):
 
 
 def main():
+    os.environ['NDARTS_CFLAGS'] = '-Og'
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         with open('text.nd', 'w') as file:

@@ -27,7 +27,7 @@ search {
     network cifar_search(C=2, layers=3)
     noise on skip_connect { gaussian additive std=0.2 mean=0 }
     drop_path on skip_connect { probability=0.3 }
-    data synthetic(limit=1008, H=8, W=8, classes=4, crop=1, flip=true, cutout=3)
+    data synthetic(limit=512, H=8, W=8, classes=4, crop=1, flip=true, cutout=3)
     epochs 3  batch 8  frozen_epochs 1  seed 5
     weights sgd(lr=cosine(0.05, 0.001), momentum=0.9, decay=3e-4, clip=5)
     alphas adam(lr=1e-2, betas=(0.5, 0.999), decay=1e-3)
@@ -99,7 +99,7 @@ def test_threads_do_not_matter():
     metrics = lines_of('one', 'metrics.jsonl')
     expect([m['epoch'] for m in metrics] == [0, 1, 2], 'epochs')
     expect([m['frozen'] for m in metrics] == [True, False, False], 'frozen epochs')
-    expect([m['alphas_updates'] for m in metrics] == [0, 63, 126], 'updates of the alphas')
+    expect([m['alphas_updates'] for m in metrics] == [0, 32, 64], 'updates of the alphas')
     expect(metrics[0]['alphas_loss'] is None and metrics[1]['alphas_loss'] > 0, 'loss of the alphas')
     expect(metrics[2]['train_loss'] < metrics[0]['train_loss'], 'the loss does not fall')
     alphas = lines_of('one', 'alphas.jsonl')
@@ -199,7 +199,7 @@ def test_init():
 
 def test_data_mistakes():
     os.makedirs('cifar', exist_ok=True)
-    spec = SPEC.replace('synthetic(limit=1008, H=8, W=8, classes=4, crop=1, flip=true, cutout=3)', 'cifar10("cifar") split 0.5')
+    spec = SPEC.replace('synthetic(limit=512, H=8, W=8, classes=4, crop=1, flip=true, cutout=3)', 'cifar10("cifar") split 0.5')
     expect(spec != SPEC, 'the text was not changed')
     with open('cifar.nd', 'w', encoding='utf-8') as file:
         file.write(spec)
