@@ -39,7 +39,7 @@ typedef struct NdartsOptions {
     const char *device;      /* "cpu", "cuda", "cuda:N" or "auto"; NULL: what a module is for, the CPU for a text */
     int threads;             /* 0: one per core */
     int64_t batch;           /* of a text: images that go through together; 0: 16 */
-    const char *precision;   /* of a text: "f32" (NULL too), "f64"; for a GPU "tf32", "bf16" too */
+    const char *precision;   /* of a text: "f32" (NULL too), "f64", "bf16"; for a GPU "tf32" too */
     const char *const *sets; /* of a text: "NAME=VALUE" each, as --set of the programs */
     int set_count;
     const char *text;    /* what is compiled instead of the file, which then only names it: a text, whose imports are

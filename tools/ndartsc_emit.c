@@ -103,7 +103,7 @@ static bool report_memory(EmitJob *job) {
 static bool build_graphs(EmitJob *job) {
     Emission *o = job->o;
     Compilation *c = &job->text;
-    if (o->target->tensor_cores && !c->arch)
+    if ((o->target->precisions >> PRECISION_tf32 & 1) && !c->arch)
         c->arch = rt_device_arch(o->arena);
     if (!compilation_choose(c, o->target, &job->error))
         return false;

@@ -204,6 +204,43 @@ static const char bytes_text[] = "typedef uint8_t nd_b@ __attribute__((vector_si
                                  "__builtin_convertvector(x, nd_b@); }\n"
                                  "#endif\n";
 
+/* Images in bf16, the upper half of a single's bits: rounded to the nearest, of two the even one; not a number is 0x7fff, as GPUs have
+ * it. What is stored has been rounded before. */
+static const char half_types_text[] = "typedef unsigned short uint16_t;\n"
+                                      "typedef struct { uint16_t bits; } __attribute__((may_alias)) nd_bf16;\n";
+static const char half_text[] =
+    "ND_INLINE T nd_round_h1(T x) { return nd_round_f1((nd_f1){x})[0]; }\n"
+    "ND_INLINE T nd_load_h1(const nd_bf16 *address) { return ((nd_f1)((nd_q1){address->bits} << 16))[0]; }\n"
+    "ND_INLINE void nd_store_h1(nd_bf16 *address, T x) { address->bits = (uint16_t)(((nd_q1)(nd_f1){x})[0] >> 16); }\n";
+static const char half_lanes_text[] = "ND_INLINE nd_f@ nd_round_f@(nd_f@ x) {\n"
+                                      "    nd_q@ bits = (nd_q@)x, none = (nd_q@)(x != x);\n"
+                                      "    bits += 0x7fffu + (bits >> 16 & 1u);\n"
+                                      "    return (nd_f@)(((bits & ~none) | (none & 0x7fffffffu)) & 0xffff0000u);\n"
+                                      "}\n";
+static const char half_vector_text[] =
+    "typedef uint16_t nd_h@ __attribute__((vector_size(@ * 2), aligned(2), may_alias));\n"
+    "#define nd_round_h@ nd_round_f@\n"
+    "#if @ >= 4 && defined(__AVX2__) && (@ < 16 || defined(__AVX512F__))\n"
+    "ND_INLINE nd_f@ nd_load_h@(const nd_bf16 *address) { nd_q@ r; __asm__(\"vpmovzxwd %1, %0\" : \"=v\"(r) : "
+    "\"m\"(*(const nd_h@ *)address)); return (nd_f@)(r << 16); }\n"
+    "#else\n"
+    "ND_INLINE nd_f@ nd_load_h@(const nd_bf16 *address) { return (nd_f@)(__builtin_convertvector(*(const nd_h@ "
+    "*)address, nd_q@) << 16); }\n"
+    "#endif\n"
+    "#if @ >= 4 && defined(__AVX512F__) && (@ == 16 || defined(__AVX512VL__))\n"
+    "ND_INLINE void nd_store_h@(nd_bf16 *address, nd_f@ x) { __asm__(\"vpmovdw %1, %0\" : \"=m\"(*(nd_h@ *)address) "
+    ": \"v\"((nd_q@)x >> 16)); }\n"
+    "#elif @ == 8 && defined(__AVX2__)\n"
+    "ND_INLINE void nd_store_h@(nd_bf16 *address, nd_f@ x) { nd_q@ r = (nd_q@)x >> 16; __asm__(\"vpackusdw %1, %1, "
+    "%1\\n\\tvpermq $8, %1, %1\\n\\tvmovdqu %x1, %0\" : \"=m\"(*(nd_h@ *)address), \"+x\"(r)); }\n"
+    "#elif @ == 4 && defined(__AVX2__)\n"
+    "ND_INLINE void nd_store_h@(nd_bf16 *address, nd_f@ x) { nd_q@ r = (nd_q@)x >> 16; __asm__(\"vpackusdw %1, %1, "
+    "%1\\n\\tvmovq %1, %0\" : \"=m\"(*(nd_h@ *)address), \"+x\"(r)); }\n"
+    "#else\n"
+    "ND_INLINE void nd_store_h@(nd_bf16 *address, nd_f@ x) { *(nd_h@ *)address = __builtin_convertvector((nd_q@)x >> "
+    "16, nd_h@); }\n"
+    "#endif\n";
+
 /* Horner steps of the coefficients in base/normal.h, as text. */
 #define LOG_STEP(c) "    p = nd_fma_f@(p, f, " #c " - (nd_f@){0});\n"
 #define SIN_STEP(c) "    q = nd_fma_f@(q, x, " #c " - (nd_f@){0});\n"
@@ -432,12 +469,16 @@ static void add_lanes(Str *out, int width) {
 }
 
 void cg_c_add_prelude(Str *out, const CgOptions *options) {
-    bool f64 = options->precision == PRECISION_f64;
+    bool f64 = options->precision == PRECISION_f64, half = options->precision == PRECISION_bf16;
     str_add(out, types_text);
     str_add(out, f64 ? "typedef double T;\ntypedef int64_t nd_int;\n#define ND_NO_SIGN 0x7fffffffffffffff\n"
                      : "typedef float T;\ntypedef int32_t nd_int;\n#define ND_NO_SIGN 0x7fffffff\n");
+    if (half)
+        str_add(out, half_types_text);
     for (int width = 1; width <= cg_c_max_width(options); width *= 2) {
         add_lanes(out, width);
+        if (half)
+            add_template(out, half_lanes_text, width);
         if (width == 1)
             continue;
         add_template(out, bytes_text, width);
@@ -445,7 +486,11 @@ void cg_c_add_prelude(Str *out, const CgOptions *options) {
         add_counting(out, "#define nd_iota_v%d ((nd_v%d){", width);
         add_template(out, f64 ? f64_text : f32_text, width);
         add_template(out, draw_rows_text, width);
+        if (half)
+            add_template(out, half_vector_text, width);
     }
     str_add(out, scalar_text);
     str_add(out, f64 ? scalar_f64_text : scalar_f32_text);
+    if (half)
+        str_add(out, half_text);
 }

@@ -34,6 +34,17 @@ static int64_t chosen(int64_t given, int64_t otherwise) {
     return given > 0 ? given : otherwise;
 }
 
+/* Column w + j of the result, a vector that begins at a channel. */
+static void print_store(Str *out, const CoreWindow *s, int width, const char *result, int64_t j, const char *channel,
+                        const char *value) {
+    const char *at =
+        arena_printf(out->arena, "(h * %ld + w + %ld) * %ld + %s", (long)s->width, (long)j, (long)s->channels, channel);
+    if (s->half)
+        str_addf(out, "nd_store_h%d((nd_bf16 *)%s + %s, nd_round_h%d(%s));\n", width, result, at, width, value);
+    else
+        str_addf(out, "*(nd_u%d *)(%s + %s) = %s;\n", width, result, at, value);
+}
+
 /* ---- depthwise ---- */
 
 static void print_depthwise_tile(Str *out, const CoreWindow *s, bool flipped, int width, int64_t tile,
@@ -72,8 +83,7 @@ static void print_depthwise_tile(Str *out, const CoreWindow *s, bool flipped, in
     }
     str_add(out, "}\n");
     for (int64_t j = 0; j < tile; j++)
-        str_addf(out, "*(nd_u%d *)(%s + (h * %ld + w + %ld) * %ld + c) = a%ld;\n", width, result, (long)s->width,
-                 (long)j, (long)s->channels, (long)j);
+        print_store(out, s, width, result, j, "c", arena_printf(out->arena, "a%ld", (long)j));
 }
 
 void core_print_depthwise(Str *out, const CoreWindow *s, bool flipped, const char *source, const char *weight,
@@ -153,8 +163,8 @@ static void print_dense_tile(Str *out, const CoreWindow *s, const VectorGroup *g
     str_add(out, "}\n}\n");
     for (int64_t j = 0; j < tile; j++)
         for (int v = 0; v < group->count; v++)
-            str_addf(out, "*(nd_u%d *)(%s + (h * %ld + w + %ld) * %ld + %d) = a%ld_%d;\n", group->width[v], result,
-                     (long)s->width, (long)j, (long)s->channels, group->offset[v], (long)j, v);
+            print_store(out, s, group->width[v], result, j, arena_printf(out->arena, "%d", group->offset[v]),
+                        arena_printf(out->arena, "a%ld_%d", (long)j, v));
 }
 
 static int64_t dense_columns(const CoreWindow *s, int vectors) {

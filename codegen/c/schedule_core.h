@@ -27,6 +27,7 @@ typedef struct CoreWindow {
     int64_t pixel_pitch;                  /* elements from one source pixel to the next */
     int64_t dy_row_pitch, dy_pixel_pitch; /* gradients: likewise of dy */
     int max_width;                        /* elements of the widest vector: 16, 8, 4 */
+    bool half;                            /* the result is stored as bf16 */
     CoreTile tile;
 } CoreWindow;
 

@@ -34,11 +34,11 @@ bool cg_schedule_shuffle(CgEmitC *e, CgProgram *program, CgStep *step) {
         opened++;
     }
     p->axis_name[last] = "0";
-    const char *to = cg_c_result_offset(p), *at = cg_c_offset(p, from, index);
+    const char *to = arena_printf(p->arena, "%s + c * %lld + g", cg_c_result_offset(p), (long long)groups);
+    const char *at = arena_printf(p->arena, "%s + g * %lld + c", cg_c_offset(p, from, index), (long long)each);
     cg_c_open(p, "for (int64_t c = 0; c < %lld; c++)", (long long)each);
     cg_c_open(p, "for (int64_t g = 0; g < %lld; g++)", (long long)groups);
-    cg_c_line(p, "b%d[%s + c * %lld + g] = b%d[%s + g * %lld + c];", cg_c_buffer(p, step->out), to, (long long)groups,
-              cg_c_buffer(p, from), at, (long long)each);
+    cg_c_store(p, step->out, to, cg_c_load_text(p, from, at), false);
     cg_c_close(p);
     cg_c_close(p);
     while (opened--)

@@ -8,8 +8,9 @@
  * gradient through a batch norm) is copied once, with the padding of the one that needs most. The loops are functions
  * of their own, shared by all kernels of a shape. An operand that is simply stored, and needs no padding, is read where
  * it lies. Gradients add to the chunk's partial sum. In modules with bands (abi.h) every convolution is a kernel, which
- * copies and computes the rows of its band. Taken are convolutions with one group, or depthwise ones with as many
- * inputs as outputs; the rest is left to others. */
+ * copies and computes the rows of its band. Under bf16 copies turn what is stored into f32; the operands of dense loops,
+ * weights too, are rounded to bf16 then, which makes their products exact, and the sums are f32. Taken are convolutions
+ * with one group, or depthwise ones with as many inputs as outputs; the rest is left to others. */
 #include "codegen/c/loop_tiles.h"
 #include "codegen/c/map.h"
 #include "codegen/c/schedule_core.h"
@@ -32,10 +33,11 @@ typedef struct WindowStep {
     Region regions[MAX_OPERANDS];
 } WindowStep;
 
-/* An operand in scratch. */
+/* An operand in scratch, all of it when it is a weight. */
 typedef struct Copy {
     IrNode *operand;
     Region region;
+    bool rounded;         /* to bf16 */
     int last;             /* step of the run that reads it last */
     int64_t offset, size; /* elements of scratch */
     const char *name;     /* NULL: not made yet */
@@ -50,7 +52,7 @@ typedef struct WindowRun {
     int step_count;
     WindowStep steps[MAX_RUN];
     int copy_count;
-    Copy copies[MAX_RUN * MAX_OPERANDS];
+    Copy copies[MAX_RUN * (MAX_OPERANDS + 1 /* a weight */)];
 } WindowRun;
 
 /* What the loops read. */
@@ -141,9 +143,16 @@ static bool covers(const Region *outer, const Region *inner) {
            outer->right >= inner->right;
 }
 
-static bool is_direct(const WindowRun *run, const IrNode *operand, const Region *region) {
+/* The step multiplies numbers that have been rounded to bf16. */
+static bool rounds(const WindowRun *run, const WindowStep *s) {
+    return run->program->options->precision == PRECISION_bf16 && !s->depthwise;
+}
+
+static bool is_direct(const WindowRun *run, const WindowStep *s, int which) {
+    const IrNode *operand = s->operands[which];
+    const CgBuffer *buffer = run->program->buffer_of[operand->id];
     Region whole = {0, 0, operand->type.dim[1], operand->type.dim[2]};
-    return run->program->buffer_of[operand->id] && covers(&whole, region);
+    return buffer && buffer->type.dtype == DTYPE_f32 && covers(&whole, &s->regions[which]) && !rounds(run, s);
 }
 
 static Region join(const Region *a, const Region *b) {
@@ -151,34 +160,44 @@ static Region join(const Region *a, const Region *b) {
                     a->bottom > b->bottom ? a->bottom : b->bottom, a->right > b->right ? a->right : b->right};
 }
 
-static Copy *find_copy(WindowRun *run, const IrNode *operand) {
+static Copy *find_copy(WindowRun *run, const IrNode *operand, bool rounded) {
     for (int i = 0; i < run->copy_count; i++)
-        if (run->copies[i].operand == operand)
+        if (run->copies[i].operand == operand && run->copies[i].rounded == rounded)
             return &run->copies[i];
     return NULL;
+}
+
+static void add_copy(WindowRun *run, IrNode *operand, const Region *region, int step) {
+    bool rounded = rounds(run, &run->steps[step]);
+    Copy *copy = find_copy(run, operand, rounded);
+    if (copy)
+        copy->region = join(&copy->region, region), copy->last = step;
+    else
+        run->copies[run->copy_count++] =
+            (Copy){.operand = operand, .region = *region, .rounded = rounded, .last = step};
 }
 
 /* Says which operands are copied, and how much of each. */
 static void plan_copies(WindowRun *run) {
     for (int i = 0; i < run->step_count; i++) {
-        for (int j = 0; j < run->steps[i].operand_count; j++) {
-            IrNode *operand = run->steps[i].operands[j];
-            const Region *region = &run->steps[i].regions[j];
-            Copy *copy = find_copy(run, operand);
-            if (is_direct(run, operand, region))
-                continue;
-            if (!copy)
-                run->copies[run->copy_count++] = (Copy){.operand = operand, .region = *region, .last = i};
-            else
-                copy->region = join(&copy->region, region), copy->last = i;
-        }
+        WindowStep *s = &run->steps[i];
+        for (int j = 0; j < s->operand_count; j++)
+            if (!is_direct(run, s, j))
+                add_copy(run, s->operands[j], &s->regions[j], i);
+        if (s->weight && rounds(run, s))
+            add_copy(run, s->weight, &(Region){0}, i);
     }
+}
+
+static bool is_weight(const Copy *copy) {
+    return copy->region.bottom == copy->region.top;
 }
 
 /* The first place in scratch that no copy still needed takes. */
 static void place_copy(WindowRun *run, Copy *copy, int step) {
     const Region *r = &copy->region;
-    int64_t count = (r->bottom - r->top) * (r->right - r->left) * copy->operand->type.dim[3];
+    int64_t pixels = (r->bottom - r->top) * (r->right - r->left);
+    int64_t count = is_weight(copy) ? ir_type_count(&copy->operand->type, 1, 1) : pixels * copy->operand->type.dim[3];
     copy->size = (count + SCRATCH_ALIGNMENT - 1) / SCRATCH_ALIGNMENT * SCRATCH_ALIGNMENT;
     copy->offset = 0;
     for (int i = 0; i < run->copy_count; i++) {
@@ -228,6 +247,8 @@ static void print_copy_vectors(CgPrinter *p, const CgStep *step, const Copy *cop
     int64_t pitch = copy->region.right - copy->region.left, channels = copy->operand->type.dim[3];
     map_open_run(p, 3, piece);
     const char *value = cg_c_print_vector(p, step->value);
+    if (copy->rounded)
+        value = arena_printf(p->arena, "nd_round_h%d(%s)", piece->width, value);
     cg_c_line(p, "*(nd_u%d *)(%s + (y * %lld + x) * %lld + %s) = %s;", piece->width, copy->name, (long long)pitch,
               (long long)channels, p->axis_name[3], value);
     map_close_run(p, 3);
@@ -291,13 +312,17 @@ static void print_copy(WindowRun *run, const CgStep *step, const Copy *copy) {
                 (r->bottom - r->top - rows[1]) * pitch);
 }
 
+static void name_copy(WindowRun *run, Copy *copy, int number) {
+    place_copy(run, copy, number);
+    copy->name = cg_c_name(run->p, "x");
+    cg_c_line(run->p, "T *const %s = (T *)scratch + %lld;", copy->name, (long long)copy->offset);
+}
+
 static void make_copy(WindowRun *run, Copy *copy, int number) {
     CgPrinter *p = run->p;
     CgStep *step = describe_copy(run, copy, run->steps[number].step);
-    place_copy(run, copy, number);
+    name_copy(run, copy, number);
     cg_emit_continue(run->e, p, step);
-    copy->name = cg_c_name(p, "x");
-    cg_c_line(p, "T *const %s = (T *)scratch + %lld;", copy->name, (long long)copy->offset);
     cg_c_open(p, "%s", "");
     print_copy(run, step, copy);
     cg_c_close(p);
@@ -308,19 +333,39 @@ static Operand prepare_operand(WindowRun *run, int number, int which) {
     IrNode *operand = run->steps[number].operands[which];
     const Region *region = &run->steps[number].regions[which];
     Arena *arena = run->e->arena;
-    if (is_direct(run, operand, region)) {
+    if (is_direct(run, &run->steps[number], which)) {
         CgBuffer *buffer = run->program->buffer_of[operand->id];
         return (Operand){arena_printf(arena, "b%d + image * %lld + %lld", cg_c_buffer(run->p, buffer),
                                       (long long)buffer->stride[0],
                                       (long long)(region->top * buffer->stride[1] + region->left * buffer->stride[2])),
                          buffer->stride[1], buffer->stride[2]};
     }
-    Copy *copy = find_copy(run, operand);
+    Copy *copy = find_copy(run, operand, rounds(run, &run->steps[number]));
     if (!copy->name)
         make_copy(run, copy, number);
     int64_t channels = operand->type.dim[3], pitch = (copy->region.right - copy->region.left) * channels;
     int64_t offset = (region->top - copy->region.top) * pitch + (region->left - copy->region.left) * channels;
     return (Operand){arena_printf(arena, "%s + %lld", copy->name, (long long)offset), pitch, channels};
+}
+
+/* The weight as it is stored, or rounded. */
+static const char *prepare_weight(WindowRun *run, int number) {
+    const WindowStep *s = &run->steps[number];
+    CgPrinter *p = run->p;
+    const char *stored = arena_printf(p->arena, "b%d", cg_c_buffer(p, run->program->buffer_of[s->weight->id]));
+    if (!rounds(run, s))
+        return stored;
+    Copy *copy = find_copy(run, s->weight, true);
+    if (copy->name)
+        return copy->name;
+    name_copy(run, copy, number);
+    int64_t count = ir_type_count(&s->weight->type, 1, 1), whole = count / run->max_width * run->max_width;
+    cg_c_line(p, "for (int64_t i = 0; i < %lld; i += %d) *(nd_u%d *)(%s + i) = nd_round_h%d(nd_load_u%d(%s + i));",
+              (long long)whole, run->max_width, run->max_width, copy->name, run->max_width, run->max_width, stored);
+    if (whole < count)
+        cg_c_line(p, "for (int64_t i = %lld; i < %lld; i++) %s[i] = nd_round_h1(%s[i]);", (long long)whole,
+                  (long long)count, copy->name, stored);
+    return copy->name;
 }
 
 /* ---- steps ---- */
@@ -353,12 +398,13 @@ static void print_step(WindowRun *run, int number) {
     s->core.dy_pixel_pitch = dy.pixel_pitch;
     if (!s->depthwise && !run->bands)
         join_rows(&s->core);
-    const char *other = s->gradient
-                            ? dy.pointer
-                            : arena_printf(p->arena, "b%d", cg_c_buffer(p, run->program->buffer_of[s->weight->id]));
+    s->core.half = s->step->out->type.dtype == DTYPE_bf16;
+    const char *other = s->gradient ? dy.pointer : prepare_weight(run, number);
     const char *rows = run->bands ? "from, to" : arena_printf(p->arena, "0, %lld", (long long)s->core.height);
-    cg_c_line(p, "%s(%s, %s, b%d + %s * %lld, %s, first);", loop_function(run, s), source.pointer, other,
-              cg_c_buffer(p, s->step->out), s->gradient ? "chunk" : "image", (long long)s->step->out->stride[0], rows);
+    cg_c_line(
+        p, s->core.half ? "%s(%s, %s, (T *)(b%d + %s * %lld), %s, first);" : "%s(%s, %s, b%d + %s * %lld, %s, first);",
+        loop_function(run, s), source.pointer, other, cg_c_buffer(p, s->step->out), s->gradient ? "chunk" : "image",
+        (long long)s->step->out->stride[0], rows);
 }
 
 /* As many steps from the stage's present position as there are, and as one kernel can hold. */

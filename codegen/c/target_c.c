@@ -64,6 +64,7 @@ const CgTarget cg_target_c = {.id = TARGET_c,
                               .most_chunks = 16,
                               .by_image = true,
                               .vectors = true,
+                              .precisions = 1 << PRECISION_f32 | 1 << PRECISION_f64 | 1 << PRECISION_bf16,
                               .emit_program = cg_c_emit_program,
                               .print_unit = print_unit,
                               .list_definitions = list_definitions};

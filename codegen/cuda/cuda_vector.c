@@ -147,18 +147,19 @@ static const char functions_text[] =
 
 /* Images in bf16. */
 static const char bf16_pair_text[] =
-    "ND_FN $ nd_load_b@(const nd_bf16 *at) {\n"
+    "ND_FN $ nd_load_h@(const nd_bf16 *at) {\n"
     "    const uint32_t two = *(const uint32_t *)at;\n"
     "    return nd_make_v@(__uint_as_float(two << 16), __uint_as_float(two & 0xffff0000u));\n"
     "}\n";
 static const char bf16_text[] =
-    "ND_FN $ nd_load_b@(const nd_bf16 *at) {\n"
+    "#define nd_round_h@(a) (a)\n"
+    "ND_FN $ nd_load_h@(const nd_bf16 *at) {\n"
     "    const uint2 two = *(const uint2 *)at;\n"
     "    return nd_make_v@(__uint_as_float(two.x << 16), __uint_as_float(two.x & 0xffff0000u), __uint_as_float(two.y "
     "<< 16),\n"
     "                       __uint_as_float(two.y & 0xffff0000u));\n"
     "}\n"
-    "ND_FN void nd_store_b@(nd_bf16 *at, $ a) {\n"
+    "ND_FN void nd_store_h@(nd_bf16 *at, $ a) {\n"
     "    *(uint2 *)at = make_uint2(nd_to_bf16(a.x) | (uint32_t)nd_to_bf16(a.y) << 16,\n"
     "                              nd_to_bf16(a.z) | (uint32_t)nd_to_bf16(a.w) << 16);\n"
     "}\n";

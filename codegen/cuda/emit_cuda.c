@@ -146,14 +146,17 @@ static const char tensor_text[] =
     "ND_MMA(nd_mma_bf16, \"m16n8k16.row.col.f32.bf16.bf16.f32\")\n"
     "#endif\n";
 
-/* Images in bf16. */
+/* Images in bf16. What a kernel goes on with is not rounded, only what it stores. */
 static const char bf16_text[] =
     "struct nd_bf16 {\n"
     "    uint16_t bits;\n"
     "    nd_bf16() = default;\n"
     "    __device__ __forceinline__ explicit nd_bf16(float a) : bits(nd_to_bf16(a)) {}\n"
     "    __device__ __forceinline__ operator float() const { return __uint_as_float((uint32_t)bits << 16); }\n"
-    "};\n";
+    "};\n"
+    "#define nd_round_h1(a) (a)\n"
+    "#define nd_load_h1(at) ((T)*(at))\n"
+    "#define nd_store_h1(at, a) (*(at) = (nd_bf16)(a))\n";
 
 void cg_cuda_add_prelude(Str *out, const CgOptions *options, CgNames *names, int counters) {
     bool f64 = options->precision == PRECISION_f64;

@@ -17,19 +17,17 @@ bool cg_precision_parse(const char *option, const char *text, CgPrecision *preci
             return true;
         }
     }
-    return error_set(error, ERROR_INPUT, "%s takes f32, f64, or on a GPU tf32 or bf16, not '%s'", option, text);
+    return error_set(error, ERROR_INPUT, "%s takes f32, f64, bf16, or on a GPU tf32, not '%s'", option, text);
 }
 
 bool cg_precision_check(CgPrecision precision, const CgTarget *target, const char *arch, Error *error) {
     enum { TENSOR_CORES = 80 };
     const char *number = arch ? strpbrk(arch, "0123456789") : NULL;
-    if (precision < PRECISION_tf32)
-        return true;
-    if (!target->tensor_cores)
+    if (!(target->precisions >> precision & 1))
         return error_set(error, ERROR_INPUT,
-                         "--precision %s is for GPUs (--device=cuda, .cubin); the CPU has f32 and f64",
+                         "--precision %s is for GPUs (--device=cuda, .cubin); the CPU has f32, f64 and bf16",
                          plan_precisions.words[precision]);
-    return !number || atoi(number) >= TENSOR_CORES ||
+    return precision < PRECISION_tf32 || !number || atoi(number) >= TENSOR_CORES ||
            error_set(error, ERROR_INPUT, "--precision %s needs a GPU of sm_80 or later, not %s",
                      plan_precisions.words[precision], arch);
 }

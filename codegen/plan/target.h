@@ -34,7 +34,7 @@ struct CgTarget {
     const WideDevice *wide; /* for the passes; NULL: it runs one step after the other */
     bool by_image;          /* in stages over images a call of a kernel computes one image, else all of them */
     bool vectors;           /* vector_bytes, bands and tiles are chosen */
-    bool tensor_cores;      /* it has tf32 and bf16 */
+    unsigned precisions;    /* that it has: 1 << PRECISION_f32 | ... */
     bool rooms;             /* plan and weights are filled in after compiling */
     int kernels_of_unit; /* a unit is worth its prelude with so many kernels; 0: there are as many as are asked for */
     /* The calls of the program's stages. */

@@ -111,6 +111,8 @@ const char *cg_c_offset(CgPrinter *p, const CgBuffer *buffer, const CgIndex *ind
 int cg_c_buffer(const CgPrinter *p, const CgBuffer *buffer);
 /* "T", "int32_t", "uint8_t" or "nd_bf16": elements of the buffer. */
 const char *cg_c_element(const CgBuffer *buffer);
+/* The expression of a scalar load. */
+const char *cg_c_load_text(CgPrinter *p, const CgBuffer *buffer, const char *offset);
 /* Stores a value at an offset; later loads of the same element in this block use the name. vector: name is nd_vW and
  * consecutive elements are written. */
 void cg_c_store(CgPrinter *p, const CgBuffer *buffer, const char *offset, const char *name, bool vector);

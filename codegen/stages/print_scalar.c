@@ -96,12 +96,25 @@ static int64_t vector_stride(const CgPrinter *p, const CgScalar *s) {
     return stride;
 }
 
+/* Of the functions nd_load_KINDW and nd_store_KINDW. */
+static char access_kind(const CgBuffer *buffer) {
+    static const char kinds[] = {[DTYPE_f32] = 'u', [DTYPE_i32] = 'i', [DTYPE_u8] = 'b', [DTYPE_bf16] = 'h'};
+    return kinds[buffer->type.dtype];
+}
+
+static bool is_half(const CgBuffer *buffer) {
+    return buffer->type.dtype == DTYPE_bf16;
+}
+
 static const char *load_text(CgPrinter *p, const CgBuffer *buffer, const char *offset, bool vector) {
-    int number = cg_c_buffer(p, buffer);
-    if (!vector)
+    int number = cg_c_buffer(p, buffer), width = vector ? p->width : 1;
+    if (!vector && !is_half(buffer))
         return arena_printf(p->arena, "b%d[%s]", number, offset);
-    const char *kind = buffer->type.dtype == DTYPE_f32 ? "u" : buffer->type.dtype == DTYPE_i32 ? "i" : "b";
-    return arena_printf(p->arena, "nd_load_%s%d(b%d + %s)", kind, p->width, number, offset);
+    return arena_printf(p->arena, "nd_load_%c%d(b%d + %s)", access_kind(buffer), width, number, offset);
+}
+
+const char *cg_c_load_text(CgPrinter *p, const CgBuffer *buffer, const char *offset) {
+    return load_text(p, buffer, offset, false);
 }
 
 static const char *print_load(CgPrinter *p, const CgScalar *s) {
@@ -527,10 +540,12 @@ void cg_c_use_name(CgPrinter *p, const CgScalar *s, const char *name) {
 
 void cg_c_store(CgPrinter *p, const CgBuffer *buffer, const char *offset, const char *name, bool vector) {
     int number = cg_c_buffer(p, buffer);
-    const char *kind = buffer->type.dtype == DTYPE_f32 ? "u" : buffer->type.dtype == DTYPE_i32 ? "i" : "b";
-    if (vector && p->width > 1)
-        cg_c_line(p, "nd_store_%s%d(b%d + %s, %s);", kind, p->width, number, offset, name);
+    bool wide = vector && p->width > 1;
+    if (is_half(buffer)) /* whoever goes on with it in this kernel gets what others will load */
+        name = define(p, cg_c_type(p, wide), arena_printf(p->arena, "nd_round_h%d(%s)", wide ? p->width : 1, name));
+    if (wide || is_half(buffer))
+        cg_c_line(p, "nd_store_%c%d(b%d + %s, %s);", access_kind(buffer), wide ? p->width : 1, number, offset, name);
     else
         cg_c_line(p, "b%d[%s] = (%s)%s;", number, offset, cg_c_element(buffer), name);
-    add_entry(p, load_text(p, buffer, offset, vector && p->width > 1), name);
+    add_entry(p, load_text(p, buffer, offset, wide), name);
 }

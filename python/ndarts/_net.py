@@ -174,7 +174,7 @@ def compile(path_or_text: lib.PathOrText, *, kind: str = 'infer', batch: int = 1
         device, threads and weights matter. A path that is not there is looked for in library_folder().
     kind: "infer"; or "train", which ndarts.torch.Module takes: in training mode, with gradients, too.
     batch: how many images go through together; a call takes any number.
-    device: "cpu" (the default of texts), "cuda", "cuda:N", "auto". precision: "f32", "f64"; on a GPU "tf32", "bf16" too.
+    device: "cpu" (the default of texts), "cuda", "cuda:N", "auto". precision: "f32", "f64", "bf16"; on a GPU "tf32" too.
     threads: 0 for one per core. set: parameters of the text by their names, {"C": 16, "layers": 8}.
     network: which of several networks of the text. weights: as load_state_dict takes them; else they are drawn, as a
         training begins, from seed.

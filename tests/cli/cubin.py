@@ -123,7 +123,7 @@ def main():
         refused(folder, '--precision tf32 needs a GPU of sm_80 or later, not sm_75', '--precision=tf32', '--arch=sm_75')
         for architecture in ('sm_77', 'compute_80', '90'):
             refused(folder, f'--arch {architecture} is not known; NVRTC ', f'--arch={architecture}')
-        refused(folder, '--precision takes f32, f64, or on a GPU tf32 or bf16', '--precision=f16')
+        refused(folder, '--precision takes f32, f64, bf16, or on a GPU tf32', '--precision=f16')
         for job in [pool.submit(compile_for, os.path.join(folder, j[0] + '.cubin'), *j[1:]) for j in jobs]:
             job.result()
         check_ranks(folder, tiny)

@@ -94,7 +94,7 @@ def test_command_line():
     expect('missing value', 1, 'error: --feed needs a value', ('trace', 'text.ir', '--feed'))
     expect('no feed', 1, 'error: trace needs a text, --feed', ('trace', 'text.ir'))
     expect('bad number', 1, 'error: --threads many: expected an integer from 1 to 1024', (*trace(), '--threads', 'many'))
-    expect('bad precision', 1, 'error: --precision bf16 is for GPUs (--device=cuda, .cubin); the CPU has f32 and f64', (*trace(), '--precision=bf16'))
+    expect('bad precision', 1, 'error: --precision tf32 is for GPUs (--device=cuda, .cubin); the CPU has f32, f64 and bf16', (*trace(), '--precision=tf32'))
     expect('two operands', 1, "error: one text at a time, not 'text.ir' and 'other'", (*trace(), 'other'))
     expect('info takes nothing', 1, "error: unexpected argument 'x'", ('info', 'x'))
     expect('no text', 1, 'absent.ir', trace(text='absent.ir'))
