@@ -4,7 +4,8 @@
     build/peers/bin/python bench/compare.py [--build DIR] [--sections A,B] [--rounds N] [--seconds S] [--threads N] [--compile] [--cpu-time]
                                             [--json OUT.jsonl] [--no-check]
 
-Sections: search16 search64 train32 infer1 infer64 start linear threads; without --sections all. A section takes about a minute.
+Sections: search16 search64 train32 infer1 infer64 infer1_bf16 infer64_bf16 own_bf16 start linear threads; without --sections all. A
+section takes about a minute.
 Ndarts and the peers take turns for --rounds rounds of about --seconds each, and the best run of all rounds counts, since other
 processes only ever make a run slower. --compile adds torch.compile to search and train, which takes minutes to compile (for inference it
 always runs). --cpu-time counts the processor's time of one thread instead of the clock's: for a busy machine; its figures are not the bars'.
@@ -23,10 +24,10 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-FULL_PEAK = 541.0  # GFLOP/s of the machine that the absolute bars are for
 
 SEARCH_WAYS = ['eager', 'channels_last']
-INFER_WAYS = ['eager', 'channels_last', 'compile', 'onnxruntime', 'openvino']
+INFER_WAYS = {'f32': ['eager', 'channels_last', 'compile', 'onnxruntime', 'openvino'], 'bf16': ['eager', 'channels_last', 'compile', 'openvino']}
+AGREE = {'f32': 1e-4, 'bf16': 0.1}  # logits, relative to those of ndarts in f32
 
 
 class Failed(Exception):
@@ -170,10 +171,8 @@ class Comparison:
         faster = self.table(ndarts, peers, batch)
         self.bar(f'search step, batch {batch}, against the best of PyTorch', faster, ratio, 'x')
         self.bar(f'resident memory, batch {batch}', ndarts.resident, memory, ' MB', True)
-        self.line(f'  FMA peak {ndarts.peak:.0f} GFLOP/s; useful work {48.0 * batch / 16:.0f} GFLOP: '
-                  f'{100 * 48.0 * batch / 16 / ndarts.best() / ndarts.peak:.1f} % of it')
-        if batch == 16:
-            self.bar(f'search step, batch 16, at a peak of {ndarts.peak:.0f} GFLOP/s', ndarts.best(), 0.25 * FULL_PEAK / ndarts.peak, ' s', True)
+        self.bar(f'useful work, {48.0 * batch / 16:.0f} GFLOP, of an FMA peak of {ndarts.peak:.0f} GFLOP/s',
+                 100 * 48.0 * batch / 16 / ndarts.best() / ndarts.peak, 40, ' %')
 
     def train32(self):
         self.begin('train32', 'training step, noisy_darts_a C=36, 20 layers, auxiliary head, batch 32')
@@ -181,7 +180,7 @@ class Comparison:
         ways = SEARCH_WAYS + (['compile_parts'] if self.options.compile else [])
         peers = self.start_peers('train', ways, '--batch', 32, '--channels', 36, '--layers', 20)
         self.take_turns(ndarts, peers)
-        self.bar('training step, batch 32, against the best of PyTorch', self.table(ndarts, peers, 32), 4, 'x')
+        self.bar('training step, batch 32, against the best of PyTorch', self.table(ndarts, peers, 32), 4.5, 'x')
 
     def training_text(self):
         return self.write('train.nd', '''import "noisy_darts_a.nd"
@@ -199,19 +198,34 @@ train {
             file.write(text)
         return f'{self.folder}/{name}'
 
-    def infer(self, batch):
-        self.begin(f'infer{batch}', f'inference, noisy_darts_a C=36, 20 layers, batch {batch}')
+    def infer(self, batch, wanted, precision='f32'):
+        self.begin(f'infer{batch}' + ('_bf16' if precision == 'bf16' else ''), f'inference in {precision}, noisy_darts_a C=36, 20 layers, batch {batch}')
         files = self.inference_files(batch)
-        ndarts = Ndarts(self.options, 'ndarts-run', 'bench', 'genotypes/noisy_darts_a.nd', f'--batch={batch}', '--json')
+        ndarts = Ndarts(self.options, 'ndarts-run', 'bench', 'genotypes/noisy_darts_a.nd', f'--batch={batch}', f'--precision={precision}', '--json')
         arguments = ['--batch', batch, '--channels', 36, '--layers', 20, '--weights', files['weights'], '--onnx', files['onnx'], '--input',
-                     files['input']]
+                     files['input'], '--precision', precision]
         peers = []
-        for way in INFER_WAYS:
+        for way in INFER_WAYS[precision]:
             for peer in self.start_peers('infer', [way], *arguments, '--output', f'{self.folder}/{way}.npy'):
-                self.compare_logits(way, files['logits'])
+                self.compare_logits(way, files['logits'], AGREE[precision])
                 peers.append(peer)
         self.take_turns(ndarts, peers)
-        self.bar(f'inference, batch {batch}, against the best of all', self.table(ndarts, peers, batch), 1.3, 'x')
+        self.bar(f'inference in {precision}, batch {batch}, against the best of all', self.table(ndarts, peers, batch), wanted, 'x')
+
+    def own_bf16(self):
+        """Of ndarts alone: a search and a training step in bf16 beside f32, in turn."""
+        self.begin('own_bf16', 'bf16 beside f32: search step, batch 16; training step, batch 32')
+        for what, command in (('search step', ('bench_search_step', 'specs/noisy_darts_a.nd', '--batch', 16)),
+                              ('training step', ('ndarts-run', 'bench', self.training_text(), '--graph=train', '--batch=32', '--json'))):
+            two = [Ndarts(self.options, *command, '--precision', precision) for precision in ('f32', 'bf16')]
+            for one in two:
+                one.run(1)
+            for _ in range(self.options.rounds):
+                for one in two:
+                    one.run(max(1, int(self.options.seconds / one.best())))
+            single, half = two
+            self.line(f'  {what}: f32 {single.best():.3f} s, {single.resident:.0f} MB; bf16 {half.best():.3f} s, {half.resident:.0f} MB')
+            self.record(section='own_bf16', what=what, f32=single.best(), bf16=half.best(), f32_mb=single.resident, bf16_mb=half.resident)
 
     def inference_files(self, batch):
         """The same weights and images for all; the logits are ndarts's."""
@@ -227,11 +241,11 @@ train {
               files['logits'], '--batch', str(batch)])
         return files
 
-    def compare_logits(self, way, path):
+    def compare_logits(self, way, path, most):
         import numpy
         own, other = numpy.load(path).astype(float), numpy.load(f'{self.folder}/{way}.npy').astype(float)
         error = numpy.linalg.norm(own - other) / numpy.linalg.norm(own)
-        if not error < 1e-4:
+        if not error < most:
             raise Failed(f'{way} computes something else than ndarts: relative error {error:.2g}')
         self.line(f'  {way}: logits agree with ndarts within {error:.1e}')
 
@@ -244,7 +258,7 @@ train {
             cache = f'{self.folder}/cache{repeat}'
             seconds['cold cache'].append(self.start_once(spec, cache))
             seconds['warm cache'] += [self.start_once(spec, cache) for _ in range(3)]
-        for (name, times), wanted in zip(seconds.items(), (5.0, 0.5)):
+        for (name, times), wanted in zip(seconds.items(), (4.0, 0.5)):
             self.bar(f'start to first step, {name}', min(times), wanted, ' s', True)
 
     def start_once(self, spec, cache):
@@ -297,7 +311,8 @@ train {
             # With more channels there is more work in a cell: time per multiply-add is what can be constant.
             values, what = (per_work, 'multiply-add') if name == 'channels' else (per_cell, 'image and cell')
             middle = (max(values) + min(values)) / 2
-            self.bar(f'{name}: largest deviation of the time per {what} from the middle', 100 * (max(values) / middle - 1), 15, ' %', True)
+            self.bar(f'{name}: largest deviation of the time per {what} from the middle', 100 * (max(values) / middle - 1),
+                     20 if name == 'channels' else 15, ' %', True)
 
     def threads(self):
         self.begin('threads', 'search step, batch 16, 1 thread against 2')
@@ -306,12 +321,13 @@ train {
         self.bar('1 -> 2 threads', one / two, 1.8, 'x')
 
     def run(self, name):
-        {'search16': lambda: self.search(16, 8, 150), 'search64': lambda: self.search(64, 7, 500), 'train32': self.train32,
-         'infer1': lambda: self.infer(1), 'infer64': lambda: self.infer(64), 'start': self.start, 'linear': self.linear,
+        {'search16': lambda: self.search(16, 11, 150), 'search64': lambda: self.search(64, 9, 500), 'train32': self.train32,
+         'infer1': lambda: self.infer(1, 1.5), 'infer64': lambda: self.infer(64, 1.7), 'infer1_bf16': lambda: self.infer(1, 1.1, 'bf16'),
+         'infer64_bf16': lambda: self.infer(64, 1.2, 'bf16'), 'own_bf16': self.own_bf16, 'start': self.start, 'linear': self.linear,
          'threads': self.threads}[name]()
 
 
-SECTIONS = ['search16', 'search64', 'train32', 'infer1', 'infer64', 'start', 'linear', 'threads']
+SECTIONS = ['search16', 'search64', 'train32', 'infer1', 'infer64', 'infer1_bf16', 'infer64_bf16', 'own_bf16', 'start', 'linear', 'threads']
 
 
 def print_machine(options):

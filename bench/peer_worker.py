@@ -2,10 +2,11 @@
 """One way of doing one piece of work, in a process of its own; compare.py starts it and says when to run.
 
     peer_worker.py WORK WAY [--batch N] [--threads N] [--channels N] [--layers N] [--cpu-time]
-                   [--weights W.safetensors] [--onnx NET.onnx] [--input X.npy] [--output Y.npy]
+                   [--weights W.safetensors] [--onnx NET.onnx] [--input X.npy] [--output Y.npy] [--precision f32|bf16]
 
 WORK: search (alphas, then weights), train, infer.  WAY: eager, channels_last, compile (torch.compile, channels_last), compile_parts (each
-mixed operation or cell is compiled instead of the network: minutes instead of half an hour for a supernet); for infer also onnxruntime, openvino (of --onnx) and openvino_torch (converted from PyTorch).
+mixed operation or cell is compiled instead of the network: minutes instead of half an hour for a supernet); for infer also onnxruntime, openvino (of --onnx) and openvino_torch (converted from PyTorch). bf16
+is for infer, by PyTorch and OpenVINO.
 Speaks JSON lines: first {"ready": seconds, ...}; for every number N on stdin the seconds of N runs; at the end {"resident_mb": peak}.
 """
 import argparse
@@ -122,14 +123,15 @@ def train(options):
 
 def infer_torch(options):
     torch = import_torch(options)
-    network = place(options, torch, make_network(options, torch, False, 1).eval())
+    dtype = torch.bfloat16 if options.precision == 'bf16' else torch.float32
+    network = place(options, torch, make_network(options, torch, False, 1).eval().to(dtype))
     run = compiled(options, torch, network)
-    images, _ = data(options, torch)
+    images = data(options, torch)[0].to(dtype)
 
     def step():
         # Freezing wants no_grad, not inference_mode.
         with torch.no_grad():
-            return run(images).numpy()
+            return run(images).float().numpy()
 
     return step
 
@@ -153,9 +155,9 @@ def infer_openvino(options):
         torch = import_torch(options)
         model = openvino.convert_model(make_network(options, torch, False, 1).eval(), example_input=torch.zeros(options.batch, 3, 32, 32))
     model.reshape([options.batch, 3, 32, 32])
-    # f32: on processors with bfloat16 it would else compute in that.
+    # Unless it is told otherwise it computes in bfloat16 on processors that have that.
     compiled = core.compile_model(model, 'CPU', {'PERFORMANCE_HINT': 'LATENCY', 'NUM_STREAMS': '1', 'INFERENCE_NUM_THREADS': options.threads,
-                                                 'INFERENCE_PRECISION_HINT': 'f32'})
+                                                 'INFERENCE_PRECISION_HINT': options.precision})
     request, images = compiled.create_infer_request(), images_array(options)
     return lambda: request.infer([images], share_inputs=True)[compiled.output(0)]
 
@@ -178,6 +180,7 @@ def main():
         parser.add_argument(f'--{name}', type=int, default=default)
     for name in ('weights', 'onnx', 'input', 'output'):
         parser.add_argument(f'--{name}')
+    parser.add_argument('--precision', choices=('f32', 'bf16'), default='f32')
     parser.add_argument('--cpu-time', action='store_true')
     options = parser.parse_args()
     clock = time.process_time if options.cpu_time else time.perf_counter

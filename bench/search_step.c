@@ -1,6 +1,7 @@
 /* search_step.c: how long one search step takes (alphas, then weights), beside the machine's peak in the same run.
  *
- *     search_step [SPEC] [--batch N] [--threads N] [--steps N] [--macs N] [--cpu-time] [--set NAME=VALUE]...
+ *     search_step [SPEC] [--batch N] [--threads N] [--steps N] [--macs N] [--cpu-time] [--precision P]
+ *                 [--set NAME=VALUE]...
  *
  * --cpu-time counts the processor's time instead of the clock's: for comparing on a busy machine, with one thread.
  *
@@ -127,6 +128,7 @@ int main(int argc, char **argv) {
                                 .vector_bytes = RT_VECTOR_HOST};
     int steps = 10;
     double macs = 300e6;
+    Error error = {0};
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (argv[i][0] != '-')
@@ -141,11 +143,15 @@ int main(int argc, char **argv) {
             macs = atof(value), i++;
         else if (!strcmp(argv[i], "--cpu-time"))
             clock_used = CLOCK_PROCESS_CPUTIME_ID;
-        else if (!strcmp(argv[i], "--set") && options.set_count < MAX_SETS)
+        else if (!strcmp(argv[i], "--precision")) {
+            if (!cg_precision_parse("--precision", value, &options.precision, &error))
+                return error_report(&error);
+            i++;
+        } else if (!strcmp(argv[i], "--set") && options.set_count < MAX_SETS)
             sets[options.set_count++] = value, i++;
         else
             return fprintf(stderr, "usage: search_step [SPEC] [--batch N] [--threads N] [--steps N] [--macs N] "
-                                   "[--cpu-time] [--set NAME=VALUE]...\n"),
+                                   "[--cpu-time] [--precision P] [--set NAME=VALUE]...\n"),
                    1;
     }
     if (steps < 1 || steps > MAX_STEPS)
