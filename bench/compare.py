@@ -135,15 +135,17 @@ class Comparison:
                 self.line(f'  {way}: did not run: {str(failure).strip().splitlines()[-1]}')
         return peers
 
-    def take_turns(self, ndarts, peers):
+    def run_rounds(self, everybody):
         """Everybody once to learn how many runs fit a round, then the rounds."""
-        everybody = [ndarts, *peers]
         for one in everybody:
             one.run(1)
         counts = [max(1, min(1000, int(self.options.seconds / one.best()))) for one in everybody]
         for _ in range(self.options.rounds):
             for one, count in zip(everybody, counts):
                 one.run(count)
+
+    def take_turns(self, ndarts, peers):
+        self.run_rounds([ndarts, *peers])
         for peer in peers:
             peer.close()
         self.peak = max(self.peak, ndarts.peak)
@@ -217,13 +219,8 @@ train {
         self.begin('own_bf16', 'bf16 beside f32: search step, batch 16; training step, batch 32')
         for what, command in (('search step', ('bench_search_step', 'specs/noisy_darts_a.nd', '--batch', 16)),
                               ('training step', ('ndarts-run', 'bench', self.training_text(), '--graph=train', '--batch=32', '--json'))):
-            two = [Ndarts(self.options, *command, '--precision', precision) for precision in ('f32', 'bf16')]
-            for one in two:
-                one.run(1)
-            for _ in range(self.options.rounds):
-                for one in two:
-                    one.run(max(1, int(self.options.seconds / one.best())))
-            single, half = two
+            single, half = (Ndarts(self.options, *command, '--precision', precision) for precision in ('f32', 'bf16'))
+            self.run_rounds([single, half])
             self.line(f'  {what}: f32 {single.best():.3f} s, {single.resident:.0f} MB; bf16 {half.best():.3f} s, {half.resident:.0f} MB')
             self.record(section='own_bf16', what=what, f32=single.best(), bf16=half.best(), f32_mb=single.resident, bf16_mb=half.resident)
 

@@ -7,7 +7,9 @@ import re
 import struct
 
 import _safetensors
+import ranks
 from _run import BUILD, COMPILER, RUN, expect, expect_same, interrupt, main, read, run, write
+from pictures import write_npy
 
 TOOL = os.path.join(BUILD, 'tests', 'ref_tool')
 # Channels of an image of one pixel: what is behind the convolution is stored, and its pool is what was loaded.
@@ -20,17 +22,6 @@ search {
     space darts   network cifar_search(C=4, layers=1)
     noise on skip_connect { gaussian additive std=0.2 mean=0 }
     data synthetic(limit=40, H=16, W=16, classes=4)
-    epochs 2  batch 5  seed 5
-}
-'''
-SMALL = '''import "darts.nd"
-space two {
-    candidates = [skip_connect, sep_conv_3x3, max_pool_3x3]
-    cell { inputs 2  nodes 1  output concat(nodes)  keep 2 per node }
-}
-search {
-    space two   network cifar_search(C=2, layers=3)
-    data synthetic(limit=40, H=8, W=8, classes=4)
     epochs 2  batch 5  seed 5
 }
 '''
@@ -135,10 +126,7 @@ def test_one_image_on_all_threads():
     """Each has a band of the rows."""
     prepare_network()
     run(TOOL, 'tensors', 'x.safetensors', 'input=input:1,3,9,9')
-    values = _safetensors.floats('x.safetensors')['input'][1]
-    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3, 9, 9), }".ljust(117) + '\n'
-    with open('x.npy', 'wb') as file:
-        file.write(b'\x93NUMPY\x01\x00' + struct.pack('<H', len(header)) + header.encode() + struct.pack(f'<{len(values)}f', *values))
+    write_npy('x.npy', *_safetensors.floats('x.safetensors')['input'])
     found = []
     for threads in ('1', '2', '3'):
         run(RUN, 'infer', 'network.nd', '--weights', 'weights.safetensors', '--input', 'x.npy', '--output', 'y.npy', '--batch', '1', '--precision', 'bf16', '--threads', threads)
@@ -147,7 +135,7 @@ def test_one_image_on_all_threads():
 
 
 def test_runs():
-    write('search.nd', SMALL)
+    write('search.nd', ranks.SEARCH)
     half = ('--precision', 'bf16')
     run(RUN, 'search', 'search.nd', '--out', 'one', '--threads', '1', *half)
     run(RUN, 'search', 'search.nd', '--out', 'two', '--threads', '2', *half)

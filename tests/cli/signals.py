@@ -55,9 +55,9 @@ def resumes(command, out):
 def test_every_request_saves():
     """With NDARTS_SHORT each kind of request of one command."""
     signals = {'search': (signal.SIGINT, signal.SIGHUP), 'train': (signal.SIGTERM, signal.SIGXCPU)}
-    for command in ('search', 'train'):
+    for command, own in signals.items():
         run(RUN, command, f'{command}.nd', '--out', f'whole-{command}', *ONE)
-        for number in signals[command] if 'NDARTS_SHORT' in os.environ else sum(signals.values(), ()):
+        for number in own if 'NDARTS_SHORT' in os.environ else sum(signals.values(), ()):
             out = f'{command}-{number.name}'
             process = start(command, out, line='epoch 2/')
             process.send_signal(number)
