@@ -21,6 +21,7 @@ typedef struct ArenaBlock {
 struct Arena {
     ArenaBlock *blocks; /* the first one is the one being filled */
     size_t next_size;
+    Arena *owned, *next; /* arenas of this one; the next of the same owner */
 };
 
 static ArenaBlock *new_block(size_t size) {
@@ -35,9 +36,20 @@ Arena *arena_create(void) {
     return arena;
 }
 
+Arena *arena_create_in(Arena *owner) {
+    Arena *arena = arena_create();
+    arena->next = owner->owned;
+    owner->owned = arena;
+    return arena;
+}
+
 void arena_destroy(Arena *arena) {
     if (!arena)
         return;
+    for (Arena *owned = arena->owned, *next; owned; owned = next) {
+        next = owned->next;
+        arena_destroy(owned);
+    }
     for (ArenaBlock *block = arena->blocks, *next; block; block = next) {
         next = block->next;
         free(block);

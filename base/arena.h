@@ -12,7 +12,9 @@ typedef struct Arena Arena;
 /* Makes an empty arena. Running out of memory ends the program with exit code 2 and a message, unless arena_escape says
  * otherwise. */
 Arena *arena_create(void);
-void arena_destroy(Arena *arena); /* NULL is allowed */
+/* Likewise, and it lives as long as its owner, which destroys it: for a thread that makes a part of what the owner has. */
+Arena *arena_create_in(Arena *owner);
+void arena_destroy(Arena *arena); /* NULL is allowed; not one that has an owner */
 /* Empties it and keeps a block for what comes next: for work that begins anew thousands of times. */
 void arena_reset(Arena *arena);
 

@@ -25,15 +25,6 @@ static size_t conversion_length(const char *text) {
     }
 }
 
-static bool is_simple(const char *format) {
-    for (size_t length; (format = strchr(format, '%')); format += 1 + length) {
-        length = conversion_length(format + 1);
-        if (!length)
-            return false;
-    }
-    return true;
-}
-
 /* Text of which as much is kept as there is room for. */
 typedef struct Writer {
     char *to;
@@ -96,22 +87,32 @@ static void write_conversion(Writer *w, const char *conversion, va_list *args) {
     }
 }
 
-static void write_all(Writer *w, const char *format, va_list *args) {
-    for (const char *next; (next = strchr(format, '%')); format = next + 1 + conversion_length(next + 1)) {
-        write_bytes(w, format, (size_t)(next - format));
-        write_conversion(w, next + 1, args);
+/* False: a conversion is none of ours. */
+static bool write_all(Writer *w, const char *format, va_list *args) {
+    for (;;) {
+        size_t plain = 0; /* most are so short that a call of strchr takes longer */
+        while (format[plain] && format[plain] != '%')
+            plain++;
+        write_bytes(w, format, plain);
+        format += plain;
+        if (!*format)
+            return true;
+        size_t length = conversion_length(format + 1);
+        if (!length)
+            return false;
+        write_conversion(w, format + 1, args);
+        format += 1 + length;
     }
-    write_bytes(w, format, strlen(format));
 }
 
 int format_text(char *to, size_t size, const char *format, va_list args) {
-    if (!is_simple(format))
-        return vsnprintf(to, size, format, args);
     Writer w = {to, size, 0};
     va_list own;
     va_copy(own, args);
-    write_all(&w, format, &own);
+    bool ours = write_all(&w, format, &own);
     va_end(own);
+    if (!ours)
+        return vsnprintf(to, size, format, args);
     if (size)
         to[w.length < size ? w.length : size - 1] = '\0';
     return (int)w.length;

@@ -248,12 +248,30 @@ StrMap str_map_create(Arena *arena) {
     return (StrMap){.arena = arena};
 }
 
+/* Eight bytes at a time: keys may be whole functions. */
+static uint64_t hash_key(const char *key) {
+    const uint64_t factor = UINT64_C(0x9E3779B97F4A7C15);
+    size_t length = strlen(key);
+    uint64_t hash = length, word = 0;
+    for (; length >= sizeof word; length -= sizeof word, key += sizeof word) {
+        memcpy(&word, key, sizeof word);
+        hash = (hash ^ word) * factor;
+        hash ^= hash >> 32;
+    }
+    word = 0;
+    memcpy(&word, key, length);
+    hash = (hash ^ word) * factor;
+    return hash ^ hash >> 32;
+}
+
 /* The slot that holds key, or the empty one where it belongs. The table is never full. */
-static size_t find_slot(const StrMap *map, const char *key) {
-    size_t mask = map->slot_count - 1;
-    size_t slot = (size_t)hash_string(key) & mask;
-    while (map->slots[slot] && !str_equal(map->entries[map->slots[slot] - 1].key, key))
-        slot = (slot + 1) & mask;
+static size_t find_slot(const StrMap *map, const char *key, uint64_t hash) {
+    size_t mask = map->slot_count - 1, slot = (size_t)hash & mask;
+    for (; map->slots[slot]; slot = (slot + 1) & mask) {
+        const StrMapEntry *entry = &map->entries[map->slots[slot] - 1];
+        if (entry->hash == hash && str_equal(entry->key, key))
+            break;
+    }
     return slot;
 }
 
@@ -262,25 +280,26 @@ static void grow_slots(StrMap *map) {
     map->slot_count = map->slot_count ? 2 * map->slot_count : 16;
     map->slots = ARENA_ARRAY(map->arena, uint32_t, map->slot_count);
     for (size_t i = 0; i < map->count; i++)
-        map->slots[find_slot(map, map->entries[i].key)] = (uint32_t)i + 1;
+        map->slots[find_slot(map, map->entries[i].key, map->entries[i].hash)] = (uint32_t)i + 1;
 }
 
 void *str_map_get(const StrMap *map, const char *key) {
     if (!map->count)
         return NULL;
-    uint32_t index = map->slots[find_slot(map, key)];
+    uint32_t index = map->slots[find_slot(map, key, hash_key(key))];
     return index ? map->entries[index - 1].value : NULL;
 }
 
 void str_map_set(StrMap *map, const char *key, void *value) {
     if (2 * (map->count + 1) > map->slot_count)
         grow_slots(map);
-    size_t slot = find_slot(map, key);
+    uint64_t hash = hash_key(key);
+    size_t slot = find_slot(map, key, hash);
     if (map->slots[slot]) {
         map->entries[map->slots[slot] - 1].value = value;
         return;
     }
-    StrMapEntry entry = {.key = arena_strdup(map->arena, key), .value = value};
+    StrMapEntry entry = {.key = arena_strdup(map->arena, key), .value = value, .hash = hash};
     ARENA_PUSH(map->arena, map->entries, map->count, map->capacity, entry);
     map->slots[slot] = (uint32_t)map->count;
 }

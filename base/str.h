@@ -58,6 +58,7 @@ const char *str_identifier(Arena *arena, const char *text);
 typedef struct StrMapEntry {
     const char *key;
     void *value;
+    uint64_t hash; /* of the key */
 } StrMapEntry;
 typedef struct StrMap {
     Arena *arena;

@@ -1,6 +1,8 @@
 /* codegen.c: a whole module: stages of all graphs, kernels and calls of all stages, the plan, the source texts. */
 #include "codegen/codegen.h"
 
+#include "base/parallel.h"
+
 #include <string.h>
 
 /* ---- the module ---- */
@@ -22,38 +24,64 @@ int cg_chunk_count(const CgTarget *target, int64_t batch) {
     return batch < target->most_chunks ? (int)batch : target->most_chunks;
 }
 
-static void build_programs(CgModule *module, IrGraph *const *graphs, int graph_count) {
-    int64_t prepared = 0;
-    module->program_count = graph_count;
-    module->programs = ARENA_ARRAY(module->arena, CgProgram *, graph_count);
-    for (int i = 0; i < graph_count; i++) {
-        module->programs[i] = cg_build_stages(module->arena, graphs[i], module->options, module->names, prepared);
-        prepared = module->programs[i]->prepared_bytes;
+/* Of all programs, in the order of the graphs. */
+static void name_scalars(const CgModule *module, IrGraph *const *graphs) {
+    const CgOptions *options = module->options;
+    for (int i = 0; i < module->program_count; i++)
+        for (const IrNode *n = graphs[i]->first; n; n = n->next)
+            if (n->op == OP_scalar)
+                cg_name_scalar(module->names, options, ir_attr_get_string(n, "name", ""));
+    if (options->ranks > 1 && !options->target->by_image) { /* where a rank's chunks begin */
+        cg_name_scalar(module->names, options, "batch");
+        cg_name_scalar(module->names, options, "first_chunk");
     }
 }
 
-static void emit_programs(CgModule *module) {
-    const CgTarget *target = module->options->target;
-    module->graphs = ARENA_ARRAY(module->arena, PlanGraph, module->program_count);
-    for (int i = 0; i < module->program_count; i++)
-        target->emit_program(module, module->programs[i], &module->graphs[i]);
-    if (target->finish)
-        target->finish(module);
+static CgModule *module_create(Arena *arena, IrModule *ir, int graph_count, const CgOptions *options) {
+    CgModule *module = cg_module_create(arena, ir, options, options->tiles ? options->tiles : cg_tiles_create(arena));
+    module->program_count = graph_count;
+    module->programs = ARENA_ARRAY(arena, CgProgram *, graph_count);
+    module->graphs = ARENA_ARRAY(arena, PlanGraph, graph_count);
+    return module;
 }
 
-static CgModule *module_create(Arena *arena, IrModule *ir, IrGraph *const *graphs, int graph_count,
-                               const CgOptions *options) {
-    CgModule *module = ARENA_NEW(arena, CgModule);
-    *module = (CgModule){.arena = arena,
-                         .ir = ir,
-                         .options = options,
-                         .names = ARENA_NEW(arena, CgNames),
-                         .kernel_of_text = str_map_create(arena),
-                         .function_of_text = str_map_create(arena),
-                         .loop_of_key = str_map_create(arena),
-                         .tiles = options->tiles ? options->tiles : cg_tiles_create(arena)};
-    build_programs(module, graphs, graph_count);
-    return module;
+/* One graph's stages and kernels. */
+typedef struct Piece {
+    CgModule *module; /* its own */
+    IrGraph *graph;
+    int64_t prepared_base;
+    CgProgram *program;
+    PlanGraph *calls; /* NULL: stages are all that is wanted */
+} Piece;
+
+static void make_piece(void *data, int index) {
+    Piece *piece = (Piece *)data + index;
+    CgModule *module = piece->module;
+    piece->program = cg_build_stages(module->arena, piece->graph, module->options, module->names, piece->prepared_base);
+    if (piece->calls)
+        module->options->target->emit_program(module, piece->program, piece->calls);
+}
+
+/* Each graph in a thread; then the module has everything as if one had been made after the other. */
+static void make_programs(CgModule *module, IrGraph *const *graphs, bool emit) {
+    Piece *pieces = ARENA_ARRAY(module->arena, Piece, module->program_count);
+    int64_t prepared = 0;
+    name_scalars(module, graphs);
+    for (int i = 0; i < module->program_count; i++) {
+        pieces[i] = (Piece){cg_module_split(module), graphs[i], prepared, NULL, emit ? &module->graphs[i] : NULL};
+        prepared = cg_prepared_end(graphs[i], module->options, prepared);
+    }
+    ir_module_find_param(module->ir, ""); /* brings its index up to date, which threads then only read */
+    parallel_run(module->program_count, make_piece, pieces);
+    for (int i = 0; i < module->program_count; i++) {
+        module->programs[i] = pieces[i].program;
+        if (!emit)
+            continue;
+        cg_module_join(module, pieces[i].module, &module->graphs[i]);
+        cg_module_join_loops(module, pieces[i].module);
+    }
+    if (emit && module->options->target->finish)
+        module->options->target->finish(module);
 }
 
 static int choose_unit_count(const CgModule *module) {
@@ -155,21 +183,21 @@ static Plan *make_plan(CgModule *module) {
 /* ---- the whole ---- */
 
 const Plan *cg_plan(Arena *arena, IrModule *ir, IrGraph *const *graphs, int graph_count, const CgOptions *options) {
-    CgModule *module = module_create(arena, ir, graphs, graph_count, options);
-    emit_programs(module);
+    CgModule *module = module_create(arena, ir, graph_count, options);
+    make_programs(module, graphs, true);
     return make_plan(module);
 }
 
 CgOutput *cg_generate(Arena *arena, IrModule *ir, IrGraph *const *graphs, int graph_count, const CgOptions *options) {
-    CgModule *module = module_create(arena, ir, graphs, graph_count, options);
-    emit_programs(module);
+    CgModule *module = module_create(arena, ir, graph_count, options);
+    make_programs(module, graphs, true);
     CgOutput *output = ARENA_NEW(arena, CgOutput);
-    *output = (CgOutput){.unit_count = choose_unit_count(module),
-                         .plan = make_plan(module),
-                         .loop_count = module->loop_count,
-                         .loops = module->loops};
-    if (options->target->list_definitions)
+    *output = (CgOutput){.plan = make_plan(module), .loop_count = module->loop_count, .loops = module->loops};
+    if (!options->unit_count) {
         output->definitions = options->target->list_definitions(module, output->plan);
+        return output;
+    }
+    output->unit_count = choose_unit_count(module);
     output->units = ARENA_ARRAY(arena, const char *, output->unit_count);
     for (int i = 0; i < output->unit_count; i++)
         output->units[i] = options->target->print_unit(module, output->plan, i, output->unit_count);
@@ -178,7 +206,8 @@ CgOutput *cg_generate(Arena *arena, IrModule *ir, IrGraph *const *graphs, int gr
 
 const char *cg_print_stages(Arena *arena, IrModule *ir, IrGraph *const *graphs, int graph_count,
                             const CgOptions *options) {
-    CgModule *module = module_create(arena, ir, graphs, graph_count, options);
+    CgModule *module = module_create(arena, ir, graph_count, options);
+    make_programs(module, graphs, false);
     Str out = str_create(arena);
     for (int i = 0; i < graph_count; i++)
         cg_print_program(module->programs[i], &out);

@@ -8,7 +8,7 @@
 typedef struct CgOutput {
     int unit_count;
     const char **units;               /* source texts; unit 0 holds nd_plan and nd_kernels */
-    const CgDefinitions *definitions; /* the same in parts; NULL: of this target units are compiled whole */
+    const CgDefinitions *definitions; /* or the same in parts, as the options say; else NULL */
     const Plan *plan;
     int loop_count; /* C target: loops with a tile, each key once */
     const CgLoop *loops;

@@ -22,6 +22,9 @@ const IrAttr *ir_attr_find(int count, const IrAttr *attrs, const char *name);
 IrNode *ir_node_create(IrBuilder *b, IrOp op, const IrType *type, int input_count, IrNode *const *inputs,
                        int attr_count, const IrAttr *attrs);
 
+/* As ir_graph_clone, in another module. */
+IrGraph *ir_graph_clone_into(IrModule *module, IrGraph *graph, const char *name);
+
 /* A name needs no quotes after '%' when it looks like an identifier, after '@' and in a key when it is made of letters,
  * digits and "_.-". */
 bool ir_name_is_identifier(const char *name);

@@ -293,6 +293,49 @@ int *ir_count_uses(IrGraph *graph, Arena *arena) {
     return uses;
 }
 
+/* ---- order in memory ---- */
+
+/* Copies; scratch of the old ones says where to. */
+static void move_nodes(const IrGraph *graph, IrNode *to, IrNode **inputs, IrAttr *attrs) {
+    for (IrNode *node = graph->first; node; node = node->next) {
+        *to = *node;
+        to->inputs = inputs;
+        for (int i = 0; i < node->input_count; i++)
+            *inputs++ = node->inputs[i];
+        to->attrs = attrs;
+        for (int i = 0; i < node->attr_count; i++)
+            *attrs++ = node->attrs[i];
+        node->scratch = to++;
+    }
+}
+
+void ir_graph_compact(IrGraph *graph) {
+    int count = 0, input_count = 0, attr_count = 0;
+    for (const IrNode *node = graph->first; node; node = node->next) {
+        count++;
+        input_count += node->input_count;
+        attr_count += node->attr_count;
+    }
+    if (!count)
+        return;
+    Arena *arena = graph->module->arena;
+    IrNode *nodes = ARENA_ARRAY(arena, IrNode, count);
+    move_nodes(graph, nodes, ARENA_ARRAY(arena, IrNode *, input_count), ARENA_ARRAY(arena, IrAttr, attr_count));
+    for (int i = 0; i < count; i++) {
+        nodes[i].prev = i ? &nodes[i - 1] : NULL;
+        nodes[i].next = i + 1 < count ? &nodes[i + 1] : NULL;
+        nodes[i].scratch = NULL;
+        for (int k = 0; k < nodes[i].input_count; k++)
+            nodes[i].inputs[k] = nodes[i].inputs[k]->scratch;
+    }
+    for (int i = 0; i < graph->output_count; i++)
+        graph->outputs[i].value = graph->outputs[i].value->scratch;
+    for (int i = 0; i < graph->arg_count; i++)
+        graph->args[i] = graph->args[i]->scratch;
+    graph->first = &nodes[0];
+    graph->last = &nodes[count - 1];
+}
+
 /* ---- clones ---- */
 
 static IrNode *node_clone(IrBuilder *b, IrNode *node) {
@@ -311,8 +354,8 @@ static IrNode *node_clone(IrBuilder *b, IrNode *node) {
     return copy;
 }
 
-IrGraph *ir_graph_clone(IrGraph *graph, const char *name) {
-    IrGraph *clone = ir_graph_create(graph->module, name);
+IrGraph *ir_graph_clone_into(IrModule *module, IrGraph *graph, const char *name) {
+    IrGraph *clone = ir_graph_create(module, name);
     clone->span = graph->span;
     IrBuilder b = {.graph = clone};
     for (IrNode *node = graph->first; node; node = node->next)
@@ -320,4 +363,8 @@ IrGraph *ir_graph_clone(IrGraph *graph, const char *name) {
     for (int i = 0; i < graph->output_count; i++)
         ir_graph_add_output(clone, graph->outputs[i].name, graph->outputs[i].value->scratch);
     return clone;
+}
+
+IrGraph *ir_graph_clone(IrGraph *graph, const char *name) {
+    return ir_graph_clone_into(graph->module, graph, name);
 }

@@ -197,11 +197,20 @@ void ir_graph_remove(IrGraph *graph);                             /* out of its 
 IrGraph *ir_graph_find(const IrModule *module, const char *name); /* NULL when absent */
 /* The module with these graphs alone: this one, behind all that it calls. To be printed: it shares everything with its module. */
 IrModule ir_module_part(IrGraph *graph);
+/* A module in an arena of its own with copies of the graph, of all that it calls, and of the table and the settings; it shares nothing that
+ * changes, so that a thread can work with it. Nodes of the originals have ->scratch set to their copies. */
+IrModule *ir_module_split(Arena *arena, IrGraph *graph);
+/* Takes over the graphs, parameters and settings that part, which was split off, has got since; it is empty then. Its arena must
+ * live as long as the module's. */
+void ir_module_join(IrModule *module, IrModule *part);
 /* A deep copy under a new name, outputs and annotations included. Nodes of the original have ->scratch set to their
  * copies. */
 IrGraph *ir_graph_clone(IrGraph *graph, const char *name);
 /* Sets expanded and depth of a graph whose callees were measured before. */
 void ir_graph_measure(IrGraph *graph);
+/* Puts the nodes into memory in their order, where a walk over a large graph takes a fraction of the time. Whoever knows a node knows it no
+ * longer. */
+void ir_graph_compact(IrGraph *graph);
 void ir_graph_number(IrGraph *graph); /* ids 0, 1, ... in order */
 void ir_graph_add_output(IrGraph *graph, const char *name, IrNode *value);
 IrNode *ir_graph_find_output(const IrGraph *graph, const char *name); /* NULL when absent */

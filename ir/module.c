@@ -2,6 +2,7 @@
 #include "ir/internal.h"
 
 #include <stddef.h>
+#include <string.h>
 
 static const char *const param_kind_names[] = {"weight", "alpha", "statistic", "optimizer"};
 static const char *const init_names[] = {"zeros", "ones", "uniform", "normal"};
@@ -152,4 +153,47 @@ IrModule ir_module_part(IrGraph *graph) {
     part.graph_count = part.graph_capacity = 0;
     collect_functions(graph->module, graph, &part);
     return part;
+}
+
+static void copy_tables(IrModule *to, const IrModule *from) {
+    for (int i = 0; i < from->param_count; i++)
+        ir_module_add_param(to, from->params[i]);
+    for (int i = 0; i < from->setting_count; i++)
+        ir_module_set(to, from->settings[i].key, from->settings[i].value, from->settings[i].span);
+}
+
+IrModule *ir_module_split(Arena *arena, IrGraph *graph) {
+    const IrModule whole = ir_module_part(graph);
+    IrModule *part = ir_module_create(arena, whole.name);
+    for (int i = 0; i < whole.graph_count; i++)
+        ir_graph_clone_into(part, whole.graphs[i], whole.graphs[i]->name);
+    copy_tables(part, &whole);
+    return part;
+}
+
+static void insert_graph(IrModule *module, IrGraph *g, int at) {
+    ARENA_PUSH(module->arena, module->graphs, module->graph_count, module->graph_capacity, g);
+    memmove(module->graphs + at + 1, module->graphs + at, sizeof g * (size_t)(module->graph_count - 1 - at));
+    module->graphs[at] = g;
+    str_map_set(&module->graph_index, g->name, g);
+    g->module = module;
+}
+
+/* Behind the last of the graphs that the module has, too, part has its step graphs; what stands before, such as a function's wrapper,
+ * goes behind what it stands behind there. */
+void ir_module_join(IrModule *module, IrModule *part) {
+    int shared = 0, at = 0;
+    for (int i = 0; i < part->graph_count; i++)
+        if (ir_graph_find(module, part->graphs[i]->name))
+            shared = i + 1;
+    for (int i = 0; i < part->graph_count; i++) {
+        const IrGraph *known = ir_graph_find(module, part->graphs[i]->name);
+        if (!known)
+            insert_graph(module, part->graphs[i], i < shared ? at++ : module->graph_count);
+        else
+            for (at = 1; module->graphs[at - 1] != known;)
+                at++;
+    }
+    part->graph_count = 0;
+    copy_tables(module, part);
 }

@@ -48,7 +48,7 @@ struct PassContext {
 };
 
 typedef bool PassFunction(PassContext *ctx, IrGraph *g); /* true: something changed */
-enum { PASS_PRIMITIVE = 1, PASS_FOLDING = 2, PASS_EXECUTION = 4 };
+enum { PASS_PRIMITIVE = 1, PASS_FOLDING = 2, PASS_EXECUTION = 4, PASS_SCATTERS = 8 };
 typedef struct PassInfo {
     const char *name; /* "insert-drop-path" */
     PassFunction *run;
@@ -65,6 +65,8 @@ const PassInfo *pass_find(const char *name);
 /* Runs one pass, verifies, prints what was asked for: the settings, the functions that g calls, and g. */
 bool pass_run(PassContext *ctx, const PassInfo *pass, IrGraph *g);
 
+/* Are the passes to be seen at work, or others than usual? */
+bool passes_are_watched(const PassContext *ctx);
 /* Clones module's @forward into a graph named graph_kind_name(ctx->kind), attaches the loss, runs the pipeline on it.
  * Fills module->params. NULL when diag has errors (for example search-alphas of a text without alphas). */
 IrGraph *pipeline_build_graph(PassContext *ctx);

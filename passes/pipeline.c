@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 
 /* The flags as the rows say them. */
-enum { PRIMITIVE = PASS_PRIMITIVE, FOLDING = PASS_FOLDING, EXECUTION = PASS_EXECUTION };
+enum { PRIMITIVE = PASS_PRIMITIVE, FOLDING = PASS_FOLDING, EXECUTION = PASS_EXECUTION, SCATTERS = PASS_SCATTERS };
 
 const PassInfo pass_info[] = {
 #define PASS(identifier, name, flags, summary) {name, pass_##identifier, flags, summary},
@@ -158,6 +158,8 @@ static bool run_pass(PassContext *ctx, const PassInfo *pass, IrGraph *g) {
     double took = 1e3 * (clock_now() - start);
     if (diag_count_errors(ctx->diag) > errors)
         return false;
+    if (changed && pass->flags & PASS_SCATTERS)
+        ir_graph_compact(g);
     if (changed) {
         verify_all_since(ctx, pass, g, graph_count);
         ctx->fits = false;
@@ -188,6 +190,11 @@ bool pass_run(PassContext *ctx, const PassInfo *pass, IrGraph *g) {
 }
 
 /* ---- the pipeline ---- */
+
+bool passes_are_watched(const PassContext *ctx) {
+    return ctx->only || ctx->disabled_count || ctx->print_before || ctx->print_after || ctx->print_after_all ||
+           ctx->print_after_change || ctx->dump_to || ctx->timing || ctx->statistics || ctx->remarks;
+}
 
 static void check_names(PassContext *ctx, const char *const *names, int count) {
     const char **known = ARENA_ARRAY(ctx->arena, const char *, pass_count);

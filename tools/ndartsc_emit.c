@@ -114,15 +114,8 @@ static bool build_graphs(EmitJob *job) {
     return job->built && (!o->line->memory_report || report_memory(job));
 }
 
-/* Are the passes to be seen at work, or others than usual? */
-static bool watches_passes(const Emission *o) {
-    const PassContext *p = &o->passes;
-    return p->only || p->disabled_count || p->print_before || p->print_after || p->print_after_all ||
-           p->print_after_change || p->dump_to || p->timing || p->statistics || p->remarks || o->line->memory_report;
-}
-
 static bool wants_passes(const Emission *o) {
-    return o->kind_count || o->line->memory_budget || watches_passes(o);
+    return o->kind_count || o->line->memory_budget || o->line->memory_report || passes_are_watched(&o->passes);
 }
 
 /* ---- what comes out ---- */
@@ -254,7 +247,7 @@ static int cubin_units(void) {
 static const char *cubin_key(EmitJob *job, const EmbeddedWeights *weights) {
     Emission *o = job->o;
     Error again = {ERROR_NONE, ""}; /* met by who makes it */
-    if (watches_passes(o) || !compilation_choose(&job->text, o->target, &again))
+    if (passes_are_watched(&o->passes) || o->line->memory_report || !compilation_choose(&job->text, o->target, &again))
         return NULL;
     Str s = str_create(o->arena);
     rt_cache_add_own_hash(&s);

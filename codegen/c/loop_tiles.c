@@ -68,18 +68,43 @@ const char *cg_loop_body(Arena *arena, const CgLoop *loop) {
     return body.data;
 }
 
+static void enter_loop(CgModule *module, CgLoop loop) {
+    if (str_map_get(&module->loop_of_key, loop.key))
+        return;
+    loop.key = arena_strdup(module->arena, loop.key);
+    str_map_set(&module->loop_of_key, loop.key, module);
+    ARENA_PUSH(module->arena, module->loops, module->loop_count, module->loop_capacity, loop);
+}
+
+/* All that the body depends on, but for the tile, which the key decides. */
+static const char *describe_shape(Arena *arena, const CgLoop *loop) {
+    const CoreWindow *s = &loop->shape;
+    const int64_t numbers[] = {loop->flipped,  s->half,      s->height,      s->in_channels,  s->stride[0],
+                               s->dilation[0], s->row_pitch, s->pixel_pitch, s->dy_row_pitch, s->dy_pixel_pitch};
+    Str text = str_create(arena);
+    str_add(&text, loop->key);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        str_addf(&text, " %lld", (long long)numbers[i]);
+    return text.data;
+}
+
 const char *cg_module_add_loop(CgModule *module, CgLoop loop) {
     Arena *arena = arena_create();
     loop.key = cg_loop_key(arena, &loop, module->options->precision);
     loop.shape.tile = cg_tiles_find(module->tiles, loop.key);
-    const char *name = cg_module_add_function(module, cg_loop_body(arena, &loop));
-    if (!str_map_get(&module->loop_of_key, loop.key)) {
-        loop.key = arena_strdup(module->arena, loop.key);
-        str_map_set(&module->loop_of_key, loop.key, module);
-        ARENA_PUSH(module->arena, module->loops, module->loop_count, module->loop_capacity, loop);
+    const char *shape = describe_shape(arena, &loop), *name = str_map_get(&module->function_of_shape, shape);
+    if (!name) {
+        name = cg_module_add_function(module, cg_loop_body(arena, &loop));
+        str_map_set(&module->function_of_shape, shape, (void *)(uintptr_t)name);
     }
+    enter_loop(module, loop);
     arena_destroy(arena);
     return name;
+}
+
+void cg_module_join_loops(CgModule *whole, const CgModule *part) {
+    for (int i = 0; i < part->loop_count; i++)
+        enter_loop(whole, part->loops[i]);
 }
 
 /* ---- candidates ---- */

@@ -26,6 +26,7 @@ enum { CG_MAX_CANDIDATES = 24 };
 int cg_loop_candidates(const CgLoop *loop, CoreTile *tiles);
 /* The module's function of a loop, with the tile that the table says. */
 const char *cg_module_add_loop(CgModule *module, CgLoop loop);
+void cg_module_join_loops(CgModule *whole, const CgModule *part); /* behind cg_module_join */
 
 /* The table: what loop_tiles.def says, then what is set, which counts more. */
 CgTiles *cg_tiles_create(Arena *arena);

@@ -90,7 +90,7 @@ static void emit_single(CgEmitC *e, CgStep *step, int axis, int max_width) {
     int64_t extent = step->axes[axis].extent;
     map_add_borders(step->value, axis, extent, borders, &border_count);
     int count = map_cut_runs(extent, borders, border_count, max_width, runs);
-    Str body = str_create(e->module->arena);
+    Str body = str_create(e->arena);
     CgPrinter *p = cg_emit_begin(e, &body, step);
     for (int i = 0; i < step->out->type.rank; i++) {
         int a = step->out->order[i];

@@ -499,13 +499,13 @@ bool map_emit_group(CgEmitC *e, CgProgram *program, CgStep *step) {
     static _Thread_local MapRun runs[MAP_MAX_RUNS];
     int64_t borders[MAP_MAX_PIECES + 1];
     int border_count = 0;
-    Group *g = ARENA_NEW(e->module->arena, Group);
+    Group *g = ARENA_NEW(e->arena, Group);
     *g = (Group){.e = e, .program = program};
     if (e->stage->domain != DOMAIN_images || !gather(g))
         return false;
     (void)step;
     int64_t extent = g->dim[g->rank - 1];
-    Str body = str_create(e->module->arena);
+    Str body = str_create(e->arena);
     begin(g, &body);
     for (int i = 0; i < g->count; i++)
         map_add_borders(g->members[i].body, g->members[i].axis_of[g->rank - 1], extent, borders, &border_count);

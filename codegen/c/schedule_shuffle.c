@@ -24,7 +24,7 @@ bool cg_schedule_shuffle(CgEmitC *e, CgProgram *program, CgStep *step) {
     int last = step->node->type.rank - 1, opened = 0;
     int64_t groups = ir_attr_get_int(step->node, "groups", 1), each = step->node->type.dim[last] / groups;
     CgIndex index[IR_MAX_RANK];
-    Str body = str_create(e->module->arena);
+    Str body = str_create(e->arena);
     CgPrinter *p = cg_emit_begin(e, &body, step);
     for (int a = 0; a <= last; a++) {
         index[a] = a == last ? cg_index_constant(0) : cg_index_axis(a);

@@ -54,7 +54,7 @@ typedef struct CudaLevel {
  * are neighbours, one launch, which says what launches it waits for. */
 void cg_cuda_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls);
 /* counters: of kernels with a tail, zero when the module is loaded, and again behind each launch. */
-void cg_cuda_add_prelude(Str *out, const CgOptions *options, CgNames *names, int counters);
+void cg_cuda_add_prelude(Str *out, const CgOptions *options, const CgNames *names, int counters);
 /* Kernels that a library's convolutions need, when there are any (cuda_conv.c). */
 void cg_cuda_add_helpers(CgModule *module);
 
@@ -81,10 +81,8 @@ int cuda_edges_add_exchange(CudaEdges *edges, PlanStep *first, int *waits, int w
 CudaLevel cuda_split_tails(Arena *arena, CgProgram *program, CudaLevel *level);
 /* Adds the steps that exchange the sums of chunks which the level has made; its calls have their launches. */
 void cuda_exchange_sums(CgModule *module, const CudaLevel *level, CudaEdges *edges, PlanStage *exchange);
-/* The run-time scalars that cuda_add_chunks needs. */
-void cuda_need_chunks(CgNames *names);
-/* For the prelude: the function that says where a chunk's images begin. */
-void cuda_add_chunks(Str *out, const CgOptions *options, CgNames *names);
+/* For the prelude: the function that says where a chunk's images begin, by the scalars batch and first_chunk. */
+void cuda_add_chunks(Str *out, const CgOptions *options, const CgNames *names);
 
 /* ---- cuda_steps.c ---- */
 PlanLaunch cuda_step_launch(const CgStep *step);

@@ -131,8 +131,7 @@ static const char clear_text[] = "(T *images, const NdRun *run, int64_t most, in
                                  "}\n";
 
 static void add_helper(CgModule *module, const char *name, const char *text, const char *purpose) {
-    CgKernel kernel = {.plan = {.name = name, .origin = purpose}, .text = text, .origin = str_create(module->arena)};
-    str_addf(&kernel.origin, "/* %s */\n", purpose);
+    CgKernel kernel = {.plan = {.name = name, .origin = purpose}, .text = text, .use_count = 1, .origins = {purpose}};
     ARENA_PUSH(module->arena, module->kernels, module->kernel_count, module->kernel_capacity, kernel);
 }
 

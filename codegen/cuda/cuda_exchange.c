@@ -89,14 +89,9 @@ void cuda_exchange_sums(CgModule *module, const CudaLevel *level, CudaEdges *edg
     }
 }
 
-void cuda_need_chunks(CgNames *names) {
-    cg_run_number(names, "batch");
-    cg_run_number(names, "first_chunk");
-}
-
 /* Where chunk number `chunk` of the rank begins among its images. The number of ranks is for the plan's sake, which is no part of
  * what a module is known by. */
-void cuda_add_chunks(Str *out, const CgOptions *options, CgNames *names) {
+void cuda_add_chunks(Str *out, const CgOptions *options, const CgNames *names) {
     str_addf(out,
              "enum { ND_RANKS = %d };\n"
              "ND_FN int64_t nd_chunk_begin(const NdRun *run, int64_t chunk) {\n"

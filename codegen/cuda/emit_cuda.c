@@ -158,7 +158,7 @@ static const char bf16_text[] =
     "#define nd_load_h1(at) ((T)*(at))\n"
     "#define nd_store_h1(at, a) (*(at) = (nd_bf16)(a))\n";
 
-void cg_cuda_add_prelude(Str *out, const CgOptions *options, CgNames *names, int counters) {
+void cg_cuda_add_prelude(Str *out, const CgOptions *options, const CgNames *names, int counters) {
     bool f64 = options->precision == PRECISION_f64;
     str_add(out, f64 ? "typedef double T;\n" : "typedef float T;\n");
     str_addf(out, functions_text, f64 ? "" : "f");
@@ -335,8 +335,6 @@ void cg_cuda_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls
         levels[round].levels = cuda_group_steps(module->arena, program, (CudaRound)round, &levels[round].count);
     choose_parts(program, levels);
     CudaEdges *prepared = cuda_edges_create(module->arena), *rest = cuda_edges_create(module->arena);
-    if (module->options->ranks > 1)
-        cuda_need_chunks(module->names);
     Emission e = {.module = module, .program = program, .calls = calls};
     for (int round = 0; round < CUDA_ROUNDS; round++) {
         e.prepared = round == CUDA_PREPARED;

@@ -25,8 +25,8 @@ typedef struct CgOptions {
     CgPrecision precision;
     int vector_bytes; /* 64, 32, 16; 0: scalar code (plain schedule only). C target */
     bool plain;       /* only the plain schedule, for tests */
-    int unit_count;   /* how many compilation units to split the kernels into, at least 1; CUDA target: at most */
-    int64_t batch;    /* as in the PassContext */
+    int unit_count; /* how many compilation units to split the kernels into; CUDA target: at most; 0: none, but its definitions, of a target that lists them */
+    int64_t batch;  /* as in the PassContext */
     int chunks;
     int ranks;       /* each has that batch and those chunks of a larger one, or, CUDA target, a part of them; 0: 1 */
     bool bands;      /* C target: kernels can compute bands of rows, for fewer images than threads (abi.h) */

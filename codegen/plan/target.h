@@ -41,7 +41,8 @@ struct CgTarget {
     void (*emit_program)(CgModule *module, CgProgram *program, PlanGraph *calls);
     void (*finish)(CgModule *module); /* adds kernels that no step calls; NULL: there are none */
     const char *(*print_unit)(const CgModule *module, const Plan *plan, int unit, int unit_count);
-    const CgDefinitions *(*list_definitions)(const CgModule *module, const Plan *plan); /* NULL: it has none */
+    const CgDefinitions *(*list_definitions)(const CgModule *module,
+                                             const Plan *plan); /* NULL: units are compiled whole */
 };
 #define TARGET(name, starts_threads) extern const CgTarget cg_target_##name;
 #include "codegen/plan/targets.def"

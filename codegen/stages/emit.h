@@ -12,8 +12,8 @@ typedef struct CgKernel {
     PlanKernel plan;
     const char *text;       /* parameters and body, without comments */
     const char *attributes; /* before its name; NULL: none */
-    Str origin;             /* comment lines: the nodes it was made for */
-    int use_count;          /* nodes seen; only the first few are named */
+    int use_count;          /* nodes that it was made for; the first few are named */
+    const char *origins[CG_NAMED_ORIGINS];
 } CgKernel;
 
 /* The loops that kernels of one shape share, in C: what differs between edges (copies, operands) stays in the kernels. */
@@ -28,7 +28,7 @@ struct CgModule {
     Arena *arena;
     IrModule *ir;
     const CgOptions *options;
-    CgNames *names;
+    CgNames *names; /* shared with the modules that were split off */
     int program_count;
     CgProgram **programs;
     PlanGraph *graphs; /* the calls of each program */
@@ -38,6 +38,7 @@ struct CgModule {
     int function_count, function_capacity;
     CgFunction *functions;
     StrMap function_of_text;
+    StrMap function_of_shape; /* C target: names by what loops are known by, whose texts need not be printed again */
     const CgTiles *tiles;
     int loop_count, loop_capacity;
     CgLoop *loops; /* each key once */
@@ -46,10 +47,16 @@ struct CgModule {
     int counter_count;     /* most counters that a graph's calls need (CUDA) */
 };
 
+CgModule *cg_module_create(Arena *arena, IrModule *ir, const CgOptions *options, const CgTiles *tiles);
+/* An empty module of the same kind, for the kernels of one program; a thread can emit them beside others. */
+CgModule *cg_module_split(CgModule *whole);
+/* Takes over the kernels and functions of part, but not what whole has already, by text; graph has the calls of part's kernels, and then
+ * of whole's. */
+void cg_module_join(CgModule *whole, const CgModule *part, PlanGraph *graph);
 /* The kernel with this text (made when new), and the steps of one of the stages with that domain that it computes. */
 int cg_module_add_kernel(CgModule *module, const char *text, PlanDomain domain, const CgStep *const *steps, int count);
 /* The name of the function (const T *x, const T *y, T *z, int64_t from, int64_t to, int64_t first) with this body; made
- * when new. */
+ * when new. It follows from the body. */
 const char *cg_module_add_function(CgModule *module, const char *text);
 /* A call of a kernel, from copies of what it is called with. */
 PlanStep *cg_add_call(CgModule *module, PlanStage *stage, int kernel, int buffer_count, CgBuffer *const *buffers,

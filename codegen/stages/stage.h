@@ -116,7 +116,7 @@ struct CgProgram { /* one graph */
     Arena *arena;
     IrGraph *graph;
     const CgOptions *options;
-    CgNames *names;
+    const CgNames *names;
     int64_t prepared_base; /* where this graph's part of the prepared memory begins, bytes */
     int64_t prepared_bytes, work_bytes, private_bytes;
     int64_t *state_offsets; /* cg_state_offsets */
@@ -131,8 +131,10 @@ struct CgProgram { /* one graph */
 };
 
 /* prepared_base: bytes of prepared memory that the module's graphs before this one take. */
-CgProgram *cg_build_stages(Arena *arena, IrGraph *graph, const CgOptions *options, CgNames *names,
+CgProgram *cg_build_stages(Arena *arena, IrGraph *graph, const CgOptions *options, const CgNames *names,
                            int64_t prepared_base);
+/* Where the graph's part of the prepared memory ends. */
+int64_t cg_prepared_end(const IrGraph *graph, const CgOptions *options, int64_t prepared_base);
 /* Do the steps run in the same cases of the same choice, or both always? */
 bool cg_same_condition(const CgStep *a, const CgStep *b);
 void cg_print_program(const CgProgram *program, Str *out);
@@ -188,8 +190,9 @@ CgScalar *cg_number(CgBuild *b, CgIndex index); /* the index as a number */
 /* 1 where the operand, a whole number, equals the index; 0 elsewhere */
 CgScalar *cg_equal(CgBuild *b, IrNode *operand, const CgIndex *at, CgIndex index);
 CgScalar *cg_run(CgBuild *b, const char *name);
-/* The number of a run-time scalar of that name in the block; it gets one when it has none. */
-int cg_run_number(CgNames *names, const char *name);
+/* Gives a run-time scalar its number in the block, which all programs of a module share; the images of this process need none. */
+void cg_name_scalar(CgNames *names, const CgOptions *options, const char *name);
+int cg_run_number(const CgNames *names, const char *name);
 CgScalar *cg_draw(CgBuild *b, CgDraw draw, const char *stream, int index_count, const CgIndex *index, CgScalar *keep);
 CgScalar *cg_load(CgBuild *b, CgBuffer *buffer, const CgIndex *index);
 CgScalar *cg_op2(CgBuild *b, IrOp op, CgScalar *x, CgScalar *y);

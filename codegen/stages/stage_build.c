@@ -48,6 +48,32 @@ void cg_memory_order(const IrType *type, int order[IR_MAX_RANK]) {
             order[front + i] = front + hwio[i];
 }
 
+static bool has_buffer(const IrNode *node) {
+    return !node->inlined && !ir_is(node, OP_NUMBER);
+}
+
+static int64_t larger(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+/* What is in memory: of bf16, that. */
+static IrType stored_type(const IrNode *node) {
+    IrType type = node->type;
+    if (node->half)
+        type.dtype = DTYPE_bf16;
+    return type;
+}
+
+int64_t cg_prepared_end(const IrGraph *graph, const CgOptions *options, int64_t prepared_base) {
+    int64_t end = prepared_base;
+    for (const IrNode *n = graph->first; n; n = n->next) {
+        const IrType type = stored_type(n);
+        if (has_buffer(n) && n->place == PLACE_prepared)
+            end = larger(end, ALIGN_UP(prepared_base + n->offset + cg_type_bytes(options, &type), VALUE_ALIGNMENT));
+    }
+    return end;
+}
+
 static void set_strides(CgBuffer *buffer) {
     const IrType *type = &buffer->type;
     int64_t stride = 1;
@@ -76,8 +102,8 @@ static int64_t input_number(const IrGraph *graph, const IrNode *node) {
 
 static CgBuffer *make_buffer(CgProgram *p, IrNode *node, int id) {
     CgBuffer *buffer = ARENA_NEW(p->arena, CgBuffer);
-    *buffer =
-        (CgBuffer){.node = node, .id = id, .place = (IrPlace)node->place, .offset = node->offset, .type = node->type};
+    *buffer = (CgBuffer){
+        .node = node, .id = id, .place = (IrPlace)node->place, .offset = node->offset, .type = stored_type(node)};
     if (ir_param_name(node)) {
         buffer->place = PLACE_state;
         buffer->offset = state_offset(p, ir_param_name(node));
@@ -89,8 +115,6 @@ static CgBuffer *make_buffer(CgProgram *p, IrNode *node, int id) {
     } else if (buffer->place != PLACE_work && buffer->place != PLACE_private) {
         bug("%%%d = %s of @%s has no memory; run plan-memory", node->id, ir_op_info[node->op].name, p->graph->name);
     }
-    if (node->half)
-        buffer->type.dtype = DTYPE_bf16;
     set_strides(buffer);
     return buffer;
 }
@@ -99,17 +123,11 @@ static void note_extent(CgProgram *p, const CgBuffer *buffer) {
     IrType type = buffer->type;
     if (buffer->place == PLACE_private)
         type.dim[0] = 1;
-    int64_t end = buffer->offset + cg_type_bytes(p->options, &type);
-    int64_t *bytes = buffer->place == PLACE_work       ? &p->work_bytes
-                     : buffer->place == PLACE_private  ? &p->private_bytes
-                     : buffer->place == PLACE_prepared ? &p->prepared_bytes
-                                                       : NULL;
-    if (bytes && end > *bytes)
-        *bytes = ALIGN_UP(end, VALUE_ALIGNMENT);
-}
-
-static bool has_buffer(const IrNode *node) {
-    return !node->inlined && !ir_is(node, OP_NUMBER);
+    int64_t end = ALIGN_UP(buffer->offset + cg_type_bytes(p->options, &type), VALUE_ALIGNMENT);
+    if (buffer->place == PLACE_work)
+        p->work_bytes = larger(p->work_bytes, end);
+    if (buffer->place == PLACE_private)
+        p->private_bytes = larger(p->private_bytes, end);
 }
 
 /* A parameter and its assignment share one buffer. */
@@ -430,14 +448,14 @@ static void build_steps(CgProgram *p) {
     check_choices(p);
 }
 
-CgProgram *cg_build_stages(Arena *arena, IrGraph *graph, const CgOptions *options, CgNames *names,
+CgProgram *cg_build_stages(Arena *arena, IrGraph *graph, const CgOptions *options, const CgNames *names,
                            int64_t prepared_base) {
     CgProgram *p = ARENA_NEW(arena, CgProgram);
     *p =
         (CgProgram){.arena = arena, .graph = graph, .options = options, .names = names, .prepared_base = prepared_base};
     p->assigned = str_map_create(arena);
     p->state_offsets = cg_state_offsets(arena, graph->module, options);
-    p->prepared_bytes = prepared_base;
+    p->prepared_bytes = cg_prepared_end(graph, options, prepared_base);
     p->needed = ir_find_conditions(graph, arena); /* numbers the nodes */
     p->choosing = ir_find_choosing(graph, arena);
     p->buffer_of = ARENA_ARRAY(arena, CgBuffer *, graph->next_id);

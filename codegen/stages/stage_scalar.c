@@ -105,22 +105,36 @@ CgScalar *cg_equal(CgBuild *b, IrNode *operand, const CgIndex *at, CgIndex index
     return cg_op2(b, OP_gt, cg_constant(b, 0.5), distance);
 }
 
-int cg_run_number(CgNames *names, const char *name) {
+/* Of several ranks the images of all are one of the numbers. */
+static bool is_own_batch(const CgOptions *options, const char *name) {
+    return str_equal(name, "own_batch") || (str_equal(name, "batch") && options->ranks <= 1);
+}
+
+static int find_scalar(const CgNames *names, const char *name) {
     int number = 0;
     while (number < names->count && !str_equal(names->names[number], name))
         number++;
-    if (number == ND_SCALAR_COUNT)
+    return number;
+}
+
+void cg_name_scalar(CgNames *names, const CgOptions *options, const char *name) {
+    if (is_own_batch(options, name) || find_scalar(names, name) < names->count)
+        return;
+    if (names->count == ND_SCALAR_COUNT)
         bug("more than %d run-time scalars; the last is '%s'", ND_SCALAR_COUNT, name);
+    names->names[names->count++] = name;
+}
+
+int cg_run_number(const CgNames *names, const char *name) {
+    int number = find_scalar(names, name);
     if (number == names->count)
-        names->names[names->count++] = name;
+        bug("the run-time scalar '%s' has no number", name);
     return number;
 }
 
 CgScalar *cg_run(CgBuild *b, const char *name) {
-    bool alone = b->program->options->ranks <= 1; /* else the images of all ranks are one of the numbers */
-    if (str_equal(name, "own_batch") || (str_equal(name, "batch") && alone))
-        return intern(b, (CgScalar){.kind = SCALAR_run, .number = -1});
-    return intern(b, (CgScalar){.kind = SCALAR_run, .number = cg_run_number(b->program->names, name)});
+    int number = is_own_batch(b->program->options, name) ? -1 : cg_run_number(b->program->names, name);
+    return intern(b, (CgScalar){.kind = SCALAR_run, .number = number});
 }
 
 CgScalar *cg_op(CgBuild *b, IrOp op, int count, CgScalar *const *args) {

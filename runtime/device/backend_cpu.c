@@ -132,7 +132,12 @@ static bool cpu_fill_cache(RtDevice *device, const CgOutput *output, const char 
                            void (*early)(void), Error *error) {
     Arena *arena = arena_create();
     Recipe r = make_recipe(device, output, vector_bytes, arena, error);
-    if (r.compiler && early && rt_cache_fill_draft(r.compiler, output, r.options, r.key)) {
+    RtObjectsLeft left = {0};
+    if (r.compiler)
+        left = rt_cache_left(r.compiler, output, r.options);
+    bool draft = early && rt_cache_wants_draft(&left);
+    rt_cache_announce(&left, draft);
+    if (draft && rt_cache_fill_draft(r.compiler, output, r.options, r.key)) {
         rt_cache_remember(text_key, r.key);
         early();
     }

@@ -4,6 +4,7 @@
 
 #include "runtime/device/compiler.h"
 #include "runtime/device/loaded_module.h"
+#include "runtime/device/objects.h"
 
 /* The name of an entry: the hash of sources, options and the compiler's version, 64 hexadecimal digits. */
 const char *rt_cache_key(Arena *arena, const CgOutput *output, const char *options, const char *compiler_version);
@@ -12,8 +13,13 @@ RtModule *rt_cache_find(const char *key);
 /* Builds the module unless it is there, whole and able to be loaded. */
 bool rt_cache_fill(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *key,
                    Error *error);
+/* What is left to compile of it; whether that is so much that a draft is worth making first; and, to a person, how long either will take
+ * where it is seconds. */
+RtObjectsLeft rt_cache_left(const RtCompiler *compiler, const CgOutput *output, const char *options);
+bool rt_cache_wants_draft(const RtObjectsLeft *left);
+void rt_cache_announce(const RtObjectsLeft *left, bool draft);
 /* The same for a draft, which is there in a third of the time: its code takes a third longer and computes the same bits.
- * False when that is not worth it, or fails; then the module proper will say why. */
+ * False when that fails; then the module proper will say why. */
 bool rt_cache_fill_draft(const RtCompiler *compiler, const CgOutput *output, const char *options, const char *key);
 /* The draft of the module of a key, or NULL. */
 RtModule *rt_cache_find_draft(const char *key);

@@ -267,10 +267,13 @@ bool rt_objects_build(const RtCompiling *work, const CgDefinitions *definitions,
     return ok;
 }
 
-size_t rt_objects_left(const RtCompiling *work, const CgDefinitions *definitions) {
+RtObjectsLeft rt_objects_left(const RtCompiling *work, const CgDefinitions *definitions) {
     Objects o = {.work = work, .arena = work->arena, .definitions = definitions};
     name_functions(&o);
     find_objects(&o);
     release_objects(&o);
-    return bytes_left(&o);
+    RtObjectsLeft left = {.all = definitions->count, .bytes = bytes_left(&o)};
+    for (int i = 0; i < definitions->count; i++)
+        left.functions += !o.functions[i].is_there;
+    return left;
 }

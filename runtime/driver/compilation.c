@@ -3,6 +3,7 @@
 
 #include "base/file_kind.h"
 #include "base/installed.h"
+#include "base/parallel.h"
 #include "base/str.h"
 #include "frontend/frontend.h"
 #include "ir/settings.h"
@@ -206,8 +207,50 @@ PassContext compilation_passes(const Compilation *c, GraphKind kind, const RtBui
     return ctx;
 }
 
+/* A step graph that is made in a thread. */
+typedef struct Part {
+    PassContext passes;
+    IrGraph *graph; /* NULL: there is a mistake in the text */
+} Part;
+
+static void build_part(void *data, int index) {
+    Part *part = (Part *)data + index;
+    part->graph = pipeline_build_graph(&part->passes);
+}
+
+/* Each graph in a thread, from a copy of what it is made of; then the module has them as if it had made one after the
+ * other. False: some cannot be made, and who makes them in turn is told why. */
+static bool build_side_by_side(Compilation *c, RtBuild *build, IrGraph **graphs) {
+    Part parts[GRAPH_KIND_COUNT];
+    IrGraph *forward = ir_graph_find(c->module, "forward");
+    bool ok = forward != NULL;
+    for (int i = 0; i < c->kind_count && ok; i++) {
+        parts[i] = (Part){compilation_passes(c, c->kinds[i], build), NULL};
+        PassContext *ctx = &parts[i].passes;
+        ctx->arena = arena_create_in(c->arena);
+        ctx->diag = diag_create(ctx->arena, NULL);
+        ctx->module = ir_module_split(ctx->arena, forward);
+    }
+    if (ok)
+        parallel_run(c->kind_count, build_part, parts);
+    for (int i = 0; i < c->kind_count; i++)
+        ok = ok && parts[i].graph;
+    for (int i = 0; i < c->kind_count && ok; i++) {
+        IrGraph *old = ir_graph_find(c->module, graph_kind_name(c->kinds[i]));
+        if (old)
+            ir_graph_remove(old);
+        ir_module_join(c->module, parts[i].passes.module);
+        graphs[i] = parts[i].graph;
+        build->left_out |= parts[i].passes.left_out;
+    }
+    return ok;
+}
+
 static bool build_graphs(void *data, RtBuild *build, IrGraph **graphs, Error *error) {
     Compilation *c = data;
+    /* Whoever watches the passes sees them one after the other. */
+    if (c->kind_count > 1 && !c->has_steps && !passes_are_watched(&c->passes) && build_side_by_side(c, build, graphs))
+        return true;
     for (int i = 0; i < c->kind_count; i++) {
         PassContext ctx = compilation_passes(c, c->kinds[i], build);
         c->at = graphs[i] = c->has_steps ? finish_step(&ctx) : pipeline_build_graph(&ctx);

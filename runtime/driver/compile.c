@@ -4,6 +4,7 @@
  * their own: it leaves the module in the cache and its memory goes back to the system. */
 #include "runtime/driver/compile.h"
 
+#include "base/parallel.h"
 #include "base/str.h"
 #include "ir/settings.h"
 #include "runtime/device/cache.h"
@@ -81,7 +82,7 @@ static bool choose(Compilation *c, const CgTarget *target, Error *error) {
 static CgOutput *generate(Compilation *c, Error *error) {
     if (!compilation_build(c, error))
         return NULL;
-    c->cg.unit_count = choose_unit_count(c->graphs, c->kind_count);
+    c->cg.unit_count = c->cg.target->list_definitions ? 0 : choose_unit_count(c->graphs, c->kind_count);
     return compilation_generate(c);
 }
 
@@ -117,8 +118,11 @@ static RtModule *build_module(Making *m, Error *error) {
 static bool fill_cache(void *data, Error *error) {
     Making *m = data;
     RtProgram *p = m->program;
-    if (p->module && child_can_hand_over()) /* a draft of an earlier run is there */
+    if (p->module && child_can_hand_over()) { /* a draft of an earlier run is there, and the program starts */
         child_hand_over();
+        parallel_leave_cores();
+        diag_notes_redirected = fopen("/dev/null", "w"); /* the program has the terminal */
+    }
     CgOutput *output = generate(&m->text, error);
     return output && p->backend->fill_cache(p->device, output, m->key, m->text.cg.vector_bytes,
                                             child_can_hand_over() ? child_hand_over : NULL, error);

@@ -57,11 +57,9 @@ static bool open_program(HessianRun *r, Error *error) {
     static const GraphKind kinds[] = {GRAPH_gradients};
     r->options.program.kinds = kinds;
     r->options.program.kind_count = 1;
+    r->options.program.seed = r->seed;
     r->program = rt_program_open(&r->options.program, error);
-    if (!r->program)
-        return false;
-    rt_state_initialize(r->program, r->seed);
-    return true;
+    return r->program != NULL;
 }
 
 static bool set_state(HessianRun *r, Error *error) {

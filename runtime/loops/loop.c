@@ -123,7 +123,6 @@ bool loop_open_program(Loop *l, const GraphKind *kinds, int kind_count, Error *e
                                 : loop_stop_before_start(error); /* other ranks know nothing of it */
     if (!l->program)
         return false;
-    rt_state_initialize(l->program, l->at.seed);
     if (l->options.profile)
         rt_profile_begin(l->program);
     print_program(l, clock_now() - started);

@@ -122,6 +122,67 @@ static void test_clone(void **state) {
     assert_null(ir_graph_find(f->module, "copy"));
 }
 
+static const char parts_text[] = "module \"m\"\n"
+                                 "set C = 4\n\n"
+                                 "graph @inner(%x: f32[N]) -> f32[N] {\n  %1 = relu %x : f32[N]\n  return %1\n}\n\n"
+                                 "graph @other(%x: f32[N]) -> f32[N] {\n  %1 = neg %x : f32[N]\n  return %1\n}\n\n"
+                                 "graph @outer(%x: f32[N]) -> f32[N] {\n"
+                                 "  %1 = call %x {callee=@inner, name=\"\"} : f32[N]\n  return %1\n}\n";
+
+static const char *print_module(Arena *arena, const IrModule *module) {
+    Str text = str_create(arena);
+    ir_print_module(module, &text);
+    return text.data;
+}
+
+static void test_split_and_join(void **state) {
+    Fixture *f = *state;
+    const SourceFile source = {"parts.ir", parts_text, sizeof parts_text - 1};
+    IrModule *whole = ir_parse_module(f->arena, &source, diag_create(f->arena, stderr));
+    IrModule *part = ir_module_split(arena_create_in(f->arena), ir_graph_find(whole, "outer"));
+    assert_int_equal(part->graph_count, 2);
+    assert_null(ir_graph_find(part, "other"));
+    assert_int_equal(ir_module_get_int(part, "C", 0), 4);
+    /* what is done to the part leaves the whole as it was, until it is joined */
+    ir_graph_clone(ir_graph_find(part, "outer"), "copy");
+    IrGraph *wrapper = ir_graph_clone(ir_graph_find(part, "inner"), "wrapper"), **graphs = part->graphs;
+    memmove(graphs + 2, graphs + 1, 2 * sizeof *graphs); /* behind @inner */
+    graphs[1] = wrapper;
+    ir_attr_set(ir_graph_find(part, "outer")->last, ir_attr_string("name", "changed"));
+    ir_module_set(part, "D", ir_attr_int("", 5), (Span){0});
+    ir_module_add_param(part, (IrParam){.name = "p", .type = ir_type_scalar()});
+    assert_string_equal(print_module(f->arena, whole), parts_text);
+    ir_module_join(whole, part);
+    assert_string_equal(ir_graph_find(whole, "copy")->module->name, "m");
+    assert_ptr_equal(ir_graph_find(whole, "copy")->module, whole);
+    const char *const order[] = {"inner", "wrapper", "other", "outer", "copy"};
+    assert_int_equal(whole->graph_count, 5);
+    for (int i = 0; i < 5; i++)
+        assert_string_equal(whole->graphs[i]->name, order[i]);
+    assert_int_equal(ir_module_get_int(whole, "D", 0), 5);
+    assert_non_null(ir_module_find_param(whole, "p"));
+    assert_string_equal(ir_attr_get_string(ir_graph_find(whole, "outer")->last, "name", ""), "");
+    assert_null(ir_verify_module(whole, f->arena));
+}
+
+static void test_compact(void **state) {
+    Fixture *f = *state;
+    f->b.before = f->sum;
+    ir_build1(&f->b, OP_neg, f->x, 0, NULL); /* stands before what was made before it */
+    ir_node_move_before(f->x, f->y);
+    f->last->stage = 3;
+    const char *before = print_body(f->arena, f->graph);
+    ir_graph_compact(f->graph);
+    assert_string_equal(print_body(f->arena, f->graph), before);
+    assert_ptr_not_equal(f->graph->last, f->last);
+    for (const IrNode *n = f->graph->first; n->next; n = n->next)
+        assert_ptr_equal(n->next, n + 1);
+    check(f);
+    ir_attr_set(f->graph->args[0], ir_attr_string("name", "renamed"));
+    assert_string_equal(ir_attr_get_string(f->graph->args[1], "name", ""), "y");
+    ir_graph_compact(ir_graph_create(f->module, "empty"));
+}
+
 static void test_replace_uses(void **state) {
     Fixture *f = *state;
     ir_replace_uses(f->graph, f->last, f->sum);
@@ -220,7 +281,8 @@ int main(void) {
         TEST(place),          TEST(build_reports), TEST(attributes_are_copied),
         TEST(clone),          TEST(replace_uses),  TEST(replace_uses_by_scratch),
         TEST(move_and_count), TEST(types),         TEST(params),
-        TEST(settings),       TEST(schema),
+        TEST(settings),       TEST(schema),        TEST(split_and_join),
+        TEST(compact),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

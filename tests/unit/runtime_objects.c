@@ -213,9 +213,10 @@ static void test_drafts(void **state) {
     assert_int_equal(count_objects(), 1);
     CgDefinitions d = definitions(2, both);
     RtCompiling work = {arena, &compiler, "-O1 -fPIC", NULL, true};
-    assert_in_range(rt_objects_left(&work, &d), strlen(d.list[1].text), 2 * strlen(d.list[1].text));
+    assert_in_range(rt_objects_left(&work, &d).bytes, strlen(d.list[1].text), 2 * strlen(d.list[1].text));
     assert_true(run(2, both) == 20);
-    assert_int_equal(rt_objects_left(&work, &d), 0);
+    assert_int_equal(rt_objects_left(&work, &d).bytes, 0);
+    assert_int_equal(rt_objects_left(&work, &d).functions, 0);
 }
 
 int main(void) {
