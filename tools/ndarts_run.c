@@ -10,7 +10,7 @@ static RunCommand *const runs[COMMAND_COUNT] = {
     [COMMAND_hessian] = run_hessian, [COMMAND_infer] = run_infer,       [COMMAND_import] = run_import,
     [COMMAND_export] = run_export,   [COMMAND_tune] = run_tune,         [COMMAND_report] = run_report,
     [COMMAND_lookup] = run_lookup,   [COMMAND_bench] = run_bench,       [COMMAND_cost] = run_cost,
-    [COMMAND_info] = run_info};
+    [COMMAND_info] = run_info,       [COMMAND_compile] = run_compile};
 
 static void print_usage(FILE *out) {
     fprintf(out, "usage: ndarts-run COMMAND ...; COMMAND --help lists its options\n\n");

@@ -7,6 +7,6 @@
 /* Does what the options say and prints the results; false: error says why not. */
 typedef bool RunCommand(const Options *options, Error *error);
 RunCommand run_search, run_train, run_eval, run_derive, run_genotype, run_trace, run_hessian, run_infer, run_import,
-    run_export, run_tune, run_bench, run_cost, run_lookup, run_report, run_info;
+    run_export, run_tune, run_compile, run_bench, run_cost, run_lookup, run_report, run_info;
 
 #endif

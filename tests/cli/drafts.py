@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from _run import RUN, expect, lines_of, main, read, write
+from _run import RUN, expect, lines_of, main, read, run, write
 
 # Small, but of a whole space of candidates: 3 MB of source.
 SEARCH = '''import "darts.nd"
@@ -93,5 +93,19 @@ def test_unwanted():
     expect_same_epochs('unwanted', 'first')
 
 
+def test_compiled_before():
+    """`ndarts-run compile` leaves what the search then finds, and says what it cannot do."""
+    environment = {**os.environ, 'XDG_CACHE_HOME': os.path.abspath('before'), 'NDARTS_CFLAGS': '-O1'}
+    write('small.nd', SEARCH.replace('epochs 100000', 'epochs 1'))
+    said = run(RUN, 'compile', 'small.nd', env=environment)[0]
+    expect('small.nd: eval, search-alphas, search-weights, batch 2: ' in said, said)
+    expect(modules('before') == 1, 'no module')
+    run(RUN, 'search', 'small.nd', '--out', 'found', '--threads=1', env=environment)
+    expect(modules('before') == 1, 'the search compiled another module')
+    for arguments, complaint in ((('compile',), 'needs a text'), (('compile', 'net.so'), 'is compiled already'),
+                                 (('compile', 'small.nd', '--batch=0'), '--batch')):
+        expect(complaint in run(RUN, *arguments, code=1, env=environment)[1], complaint)
+
+
 if __name__ == '__main__':
-    sys.exit(main([test_better_code_takes_over, test_ended_before_it_is_there, test_unwanted]))
+    sys.exit(main([test_better_code_takes_over, test_ended_before_it_is_there, test_unwanted, test_compiled_before]))
