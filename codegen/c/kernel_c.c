@@ -20,6 +20,7 @@ static void begin_step(CgEmitC *e, CgPrinter *p, const CgStep *step) {
 CgPrinter *cg_emit_begin(CgEmitC *e, Str *body, const CgStep *step) {
     CgPrinter *p = cg_printer_create(e->arena, body, step);
     p->indent = 1;
+    p->merges_fours = true;
     e->int_count = e->step_count = 0;
     e->banded = false;
     begin_step(e, p, step);

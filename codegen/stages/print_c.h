@@ -46,6 +46,7 @@ typedef struct CgPrinter {
     const char *index_type; /* of loop variables: "int64_t", or "int" where that is enough and faster (CUDA) */
     const char *row;        /* variable: where partial sums go, "chunk" */
     const char *ints;       /* expression of the array of the call's constants; "ints" */
+    bool merges_fours;      /* sums of chunks are added up four at a time; the same sums */
     bool reads_run;         /* the run-time block, `run`, has been mentioned */
     bool of_ranks;          /* CUDA: a rank's chunks are some of all (cuda_exchange.c) */
     int int_base;           /* where the present step's constants begin in it */
