@@ -65,11 +65,11 @@ static void make_piece(void *data, int index) {
 /* Each graph in a thread; then the module has everything as if one had been made after the other. */
 static void make_programs(CgModule *module, IrGraph *const *graphs, bool emit) {
     Piece *pieces = ARENA_ARRAY(module->arena, Piece, module->program_count);
-    int64_t prepared = 0;
     name_scalars(module, graphs);
     for (int i = 0; i < module->program_count; i++) {
-        pieces[i] = (Piece){cg_module_split(module), graphs[i], prepared, NULL, emit ? &module->graphs[i] : NULL};
-        prepared = cg_prepared_end(graphs[i], module->options, prepared);
+        pieces[i] =
+            (Piece){cg_module_split(module), graphs[i], module->prepared_bytes, NULL, emit ? &module->graphs[i] : NULL};
+        module->prepared_bytes = cg_prepared_end(graphs[i], module->options, module->prepared_bytes);
     }
     ir_module_find_param(module->ir, ""); /* brings its index up to date, which threads then only read */
     parallel_run(module->program_count, make_piece, pieces);
@@ -165,6 +165,7 @@ static Plan *make_plan(CgModule *module) {
                    .ranks = options->ranks > 1 ? options->ranks : 1,
                    .scalar_count = module->names->count,
                    .kernel_count = module->kernel_count,
+                   .prepared_bytes = module->prepared_bytes,
                    .scratch_bytes = module->scratch_bytes,
                    .graph_count = module->program_count,
                    .graphs = module->graphs};
@@ -173,10 +174,8 @@ static Plan *make_plan(CgModule *module) {
     for (int i = 0; i < plan->kernel_count; i++)
         plan->kernels[i] = module->kernels[i].plan;
     make_params(module, plan);
-    for (int i = 0; i < plan->graph_count; i++) {
+    for (int i = 0; i < plan->graph_count; i++)
         make_graph(module->programs[i], &plan->graphs[i]);
-        plan->prepared_bytes = module->programs[i]->prepared_bytes;
-    }
     return plan;
 }
 

@@ -114,8 +114,12 @@ static bool build_graphs(EmitJob *job) {
     return job->built && (!o->line->memory_report || report_memory(job));
 }
 
+static bool watches_passes(const Emission *o) {
+    return passes_are_watched(&o->passes) || o->line->memory_report;
+}
+
 static bool wants_passes(const Emission *o) {
-    return o->kind_count || o->line->memory_budget || o->line->memory_report || passes_are_watched(&o->passes);
+    return o->kind_count || o->line->memory_budget || watches_passes(o);
 }
 
 /* ---- what comes out ---- */
@@ -247,7 +251,7 @@ static int cubin_units(void) {
 static const char *cubin_key(EmitJob *job, const EmbeddedWeights *weights) {
     Emission *o = job->o;
     Error again = {ERROR_NONE, ""}; /* met by who makes it */
-    if (passes_are_watched(&o->passes) || o->line->memory_report || !compilation_choose(&job->text, o->target, &again))
+    if (watches_passes(o) || !compilation_choose(&job->text, o->target, &again))
         return NULL;
     Str s = str_create(o->arena);
     rt_cache_add_own_hash(&s);

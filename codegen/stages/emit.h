@@ -43,8 +43,9 @@ struct CgModule {
     int loop_count, loop_capacity;
     CgLoop *loops; /* each key once */
     StrMap loop_of_key;
-    int64_t scratch_bytes; /* largest request of any kernel */
-    int counter_count;     /* most counters that a graph's calls need (CUDA) */
+    int64_t prepared_bytes; /* of all programs */
+    int64_t scratch_bytes;  /* largest request of any kernel */
+    int counter_count;      /* most counters that a graph's calls need (CUDA) */
 };
 
 CgModule *cg_module_create(Arena *arena, IrModule *ir, const CgOptions *options, const CgTiles *tiles);

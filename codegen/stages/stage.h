@@ -118,7 +118,7 @@ struct CgProgram { /* one graph */
     const CgOptions *options;
     const CgNames *names;
     int64_t prepared_base; /* where this graph's part of the prepared memory begins, bytes */
-    int64_t prepared_bytes, work_bytes, private_bytes;
+    int64_t work_bytes, private_bytes;
     int64_t *state_offsets; /* cg_state_offsets */
     int choice_count, choice_capacity;
     IrNode **choices;

@@ -455,7 +455,6 @@ CgProgram *cg_build_stages(Arena *arena, IrGraph *graph, const CgOptions *option
         (CgProgram){.arena = arena, .graph = graph, .options = options, .names = names, .prepared_base = prepared_base};
     p->assigned = str_map_create(arena);
     p->state_offsets = cg_state_offsets(arena, graph->module, options);
-    p->prepared_bytes = cg_prepared_end(graph, options, prepared_base);
     p->needed = ir_find_conditions(graph, arena); /* numbers the nodes */
     p->choosing = ir_find_choosing(graph, arena);
     p->buffer_of = ARENA_ARRAY(arena, CgBuffer *, graph->next_id);
