@@ -3,7 +3,8 @@
 # minutes of two cores.
 # Prints `N passed, N failed` at the end, and how many were skipped (for want of NVRTC); the exit code is 0 only when
 # nothing failed.
-#   --all     the thorough tests too (tests/CMakeLists.txt), as continuous integration does: twice the time
+#   --all     the thorough tests too (tests/CMakeLists.txt), with an empty cache, as continuous integration does: five
+#             times the time
 #   --peers   compares with PyTorch, ONNX Runtime, TensorBoard and Pillow too, in a Python environment of its own in
 #             build-check/peers (some gigabytes), and looks at the report in Chromium
 set -euo pipefail
@@ -14,7 +15,7 @@ chosen=(--label-exclude thorough)
 export NDARTS_SHORT=1 NDARTS_CFLAGS=-O1 # kernels are compiled in three quarters of the time, and have the same bits
 for option; do
     case $option in
-    --all) chosen=(); unset NDARTS_SHORT NDARTS_CFLAGS ;;
+    --all) chosen=(); unset NDARTS_SHORT NDARTS_CFLAGS; rm -rf build-check/test-cache ;;
     --peers) peers=--peers ;;
     *) echo "check: unknown option '$option'; it has --all and --peers" >&2; exit 1 ;;
     esac
