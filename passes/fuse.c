@@ -388,7 +388,7 @@ static void copy_numbers(PassContext *ctx, IrGraph *g) {
 
 bool pass_fuse(PassContext *ctx, IrGraph *g) {
     copy_numbers(ctx, g);
-    if (ctx->wide)
+    if (ctx->wide || (ctx->ranks > 1 && !settings_batch_norm_is_local(&ctx->settings)))
         staging_sort_groups(g, ctx->arena);
     ir_graph_number(g);
     Fusion f = {.g = g,

@@ -1,11 +1,12 @@
 /* staging.c: order and stages; see staging.h.
  *
- * Sorting within a group, for a device that wants many steps at once. depth(n) = the number of changes between images
- * and once on the longest path that leads to n inside the group. Order by depth is an order of execution (depth never
- * falls along an edge of the graph), and brings all candidates of an edge into the same few stages. A processor does
- * one candidate after the other, as the text has them: that costs twice the barriers, but what waits at each is a
- * quarter, and more of it is still in the cache behind it (search step of 8 cells, C = 16, batch 16, one thread: 0.448
- * s instead of 0.481).
+ * Sorting within a group, for a device that wants many steps at once, and for several ranks. depth(n) = the number of
+ * changes between images and once on the longest path that leads to n inside the group. Order by depth is an order of
+ * execution (depth never falls along an edge of the graph), and brings all candidates of an edge into the same few stages.
+ * One processor does one candidate after the other, as the text has them: that costs twice the barriers, but what waits at
+ * each is a quarter, and more of it is still in the cache behind it (search step of 8 cells, C = 16, batch 16, one thread:
+ * 0.448 s instead of 0.481). Between ranks a barrier is a message, for which the earlier one waits. A sum has the same bits
+ * in either order, so ranks have those of one process.
  *
  * Numbering. What choices are made of (ir/conditions.h) comes first of all: whoever runs the graph looks at them before the
  * rest. Then what depends on parameters alone (softmax of the alphas, transposed weights, folded batch norms), so that

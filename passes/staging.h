@@ -22,7 +22,7 @@ bool staging_same_pass(const char *tag, const char *other);
  * sums of a node's edges. Ids must be fresh. */
 int *staging_find_groups(IrGraph *g, Arena *arena);
 /* Sorts each group by the number of barriers each node has to wait for in it, so that what can be computed together is.
- * Only for wide devices (staging.c). */
+ * Only for wide devices and several ranks (staging.c). */
 void staging_sort_groups(IrGraph *g, Arena *arena);
 /* After ->inlined is decided: numbers the stages and puts the nodes in their order. */
 void staging_number_stages(PassContext *ctx, IrGraph *g);

@@ -17,7 +17,7 @@
  * members read each other's results, and memory that a member overwrites, only at the element itself. */
 #include "codegen/c/map.h"
 
-enum { MOST_MEMBERS = 16, MOST_SUM_REGISTERS = 12, MOST_DRAWS = 8, MOST_ROW_ELEMENTS = 8192 };
+enum { MOST_UNROLL = 4, MOST_MEMBERS = 16, MOST_SUM_REGISTERS = 12, MOST_DRAWS = 8, MOST_ROW_ELEMENTS = 8192 };
 
 typedef struct Member {
     CgStep *step;
@@ -25,9 +25,10 @@ typedef struct Member {
     const CgScalar *body;     /* what is stored or added up at an element */
     int axis_of[IR_MAX_RANK]; /* the step's axis for each dimension of the domain */
     int int_base;
-    const char *sums[4]; /* names of the accumulators of a row */
-    const char *total;   /* that of all rows */
-    const char *array;   /* full: one sum for each channel */
+    const char *sums[MOST_UNROLL + 1]; /* names of the accumulators of a row; the last: of one of its passes */
+    const char *kept;                  /* those of all passes */
+    const char *total;                 /* that of all rows */
+    const char *array;                 /* full: one sum for each channel */
 } Member;
 
 /* A draw of a member, made for a whole row of the image at once. */
@@ -46,6 +47,7 @@ typedef struct Group {
     int64_t dim[IR_MAX_RANK];
     const char *name[IR_MAX_RANK]; /* of the loops */
     int count, sum_count, unroll;
+    bool passes; /* through the columns of a row, one for each of `unroll` */
     Member members[MOST_MEMBERS];
     DrawRow draws[MOST_DRAWS];
     int draw_count;
@@ -359,20 +361,37 @@ static void print_maps(Group *g, const MapRun *runs, int run_count) {
         cg_c_close(g->p);
 }
 
+/* In how many sums a row is added up, those of the columns 0, 4, 8, ... and so on. They depend on the row alone, so that a
+ * sum has the same bits whatever else is in its loop. */
 static int choose_unroll(const Group *g) {
-    int d = column_dimension(g), unroll = 4;
-    while (unroll > 1 &&
-           (!d || g->dim[d] % unroll || g->sum_count * unroll > MOST_SUM_REGISTERS || g->count - g->sum_count > 4))
+    int d = column_dimension(g), unroll = MOST_UNROLL;
+    while (unroll > 1 && (!d || g->dim[d] % unroll))
         unroll /= 2;
     return unroll;
 }
 
+/* One of them after the other, when there are too many for the registers. */
+static bool choose_passes(const Group *g) {
+    return g->unroll > 1 && (g->sum_count * g->unroll > MOST_SUM_REGISTERS || g->count - g->sum_count > 4);
+}
+
+static const char *declare_sum(Group *g) {
+    const char *sum = cg_c_name(g->p, "a");
+    cg_c_line(g->p, "%s %s = {0};", cg_c_type(g->p, true), sum);
+    return sum;
+}
+
+/* Those of several passes are kept side by side. */
 static void declare_sums(Group *g) {
-    for (int i = 0; i < g->count; i++)
-        for (int u = 0; g->members[i].sum && u < g->unroll; u++) {
-            g->members[i].sums[u] = cg_c_name(g->p, "a");
-            cg_c_line(g->p, "%s %s = {0};", cg_c_type(g->p, true), g->members[i].sums[u]);
+    for (int i = 0; i < g->count; i++) {
+        Member *m = &g->members[i];
+        if (m->sum && g->passes) {
+            m->kept = cg_c_name(g->p, "k");
+            cg_c_line(g->p, "%s %s[%d];", cg_c_type(g->p, true), m->kept, g->unroll);
         }
+        for (int u = 0; m->sum && u < g->unroll; u++)
+            m->sums[u] = g->passes ? arena_printf(g->p->arena, "%s[%d]", m->kept, u) : declare_sum(g);
+    }
 }
 
 static void declare_totals(Group *g) {
@@ -427,12 +446,35 @@ static void store_channel_sums(Group *g, const MapRun *run) {
     }
 }
 
+/* Through the columns again and again: in a pass a sum has one accumulator. */
+static void print_passes(Group *g, const MapRun *run) {
+    int d = column_dimension(g);
+    const char *pass = cg_c_name(g->p, "u");
+    cg_c_open(g->p, "for (int %s = 0; %s < %d; %s++)", pass, pass, g->unroll, pass);
+    for (int i = 0; i < g->count; i++)
+        if (g->members[i].sum)
+            g->members[i].sums[MOST_UNROLL] = declare_sum(g);
+    g->name[d] = cg_c_name(g->p, "i");
+    cg_c_open(g->p, "for (int64_t %s = %s; %s < %lld; %s += %d)", g->name[d], pass, g->name[d], (long long)g->dim[d],
+              g->name[d], g->unroll);
+    print_members(g, run, MOST_UNROLL);
+    cg_c_close(g->p);
+    for (int i = 0; i < g->count; i++)
+        if (g->members[i].sum)
+            cg_c_line(g->p, "%s[%s] = %s;", g->members[i].kept, pass, g->members[i].sums[MOST_UNROLL]);
+    cg_c_close(g->p);
+}
+
 /* The columns of a row, `unroll` at a time, each with its own sums. */
 static void print_columns(Group *g, const MapRun *run) {
     CgPrinter *p = g->p;
     int d = column_dimension(g);
     if (!d) {
         print_members(g, run, 0);
+        return;
+    }
+    if (g->passes) {
+        print_passes(g, run);
         return;
     }
     const char *column = cg_c_name(p, "i");
@@ -485,6 +527,7 @@ static void store_full_sums(Group *g) {
 
 static void print_sums(Group *g, const MapRun *runs, int run_count) {
     g->unroll = choose_unroll(g);
+    g->passes = choose_passes(g);
     for (int i = 0; i < g->count; i++)
         if (g->members[i].full) {
             g->members[i].array = cg_c_name(g->p, "full");
