@@ -125,8 +125,7 @@ bool rt_is_module_file(const char *path) {
 
 /* The cores of a host are for all of the processes that a launcher started there. */
 static int choose_threads(const RtProgramOptions *o) {
-    int beside = ranks_on_host(), cores = machine_core_count() / beside;
-    return o->threads > 0 || beside == 1 ? o->threads : cores > 1 ? cores : 1;
+    return o->threads > 0 || ranks_on_host() == 1 ? o->threads : ranks_share_of_cores(machine_core_count());
 }
 
 RtProgram *rt_program_open(const RtProgramOptions *options, Error *error) {

@@ -17,18 +17,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char plugin[] = "libndarts_mpi.so";
 
 typedef struct Launcher {
-    const char *size, *on_host, *place, *name; /* place: its own among those on this host */
+    /* place: its own among those on this host; cores: how many all of them there were given; list: in place of on_host, the
+     * ranks that are there, with commas between */
+    const char *size, *on_host, *place, *name, *cores, *list, *hint;
 } Launcher;
 
-static const Launcher launchers[] = {
-    {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "Open MPI's mpirun"},
-    {"PMI_SIZE", "MPI_LOCALNRANKS", "MPI_LOCALRANKID", "mpirun"},
-    {"SLURM_STEP_NUM_TASKS", "SLURM_NTASKS_PER_NODE", "SLURM_LOCALID", "srun"}};
+static const Launcher launchers[] = {{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE",
+                                      "OMPI_COMM_WORLD_LOCAL_RANK", "Open MPI's mpirun", .hint = ""},
+                                     {"PMI_SIZE", "MPI_LOCALNRANKS", "MPI_LOCALRANKID", "mpirun", .hint = ""},
+                                     {"SLURM_STEP_NUM_TASKS", NULL, "SLURM_LOCALID", "srun", "SLURM_CPUS_ON_NODE",
+                                      "SLURM_GTIDS", ", or srun wants --mpi=pmix (Open MPI) or --mpi=pmi2 (MPICH)"}};
 enum { LAUNCHERS = sizeof launchers / sizeof *launchers };
 
 static int number(const char *name) {
@@ -36,18 +40,28 @@ static int number(const char *name) {
     return text ? atoi(text) : 0;
 }
 
-/* NULL: there are no others. */
+/* NULL: there are no others. Who says each its place is the one: srun --mpi=pmi2 sets PMI_SIZE too, and no more of that. */
 static const Launcher *find_launcher(void) {
-    for (int i = 0; i < LAUNCHERS; i++)
-        if (number(launchers[i].size) > 1)
-            return &launchers[i];
-    return NULL;
+    const Launcher *found = NULL;
+    for (int i = LAUNCHERS - 1; i >= 0; i--)
+        if (number(launchers[i].size) > 1 && (getenv(launchers[i].place) || !found))
+            found = &launchers[i];
+    return found;
 }
 
 int ranks_on_host(void) {
     const Launcher *launcher = find_launcher();
     int count = launcher ? number(launcher->on_host) : 0;
+    const char *list = launcher && launcher->list ? getenv(launcher->list) : NULL;
+    for (const char *at = list; at; at = strchr(at + 1, ','))
+        count++;
     return count > 0 ? count : 1;
+}
+
+int ranks_share_of_cores(int own) {
+    const Launcher *launcher = find_launcher();
+    int given = launcher ? number(launcher->cores) : 0, share = (given > 0 ? given : own) / ranks_on_host();
+    return share < 1 ? 1 : share < own ? share : own;
 }
 
 int ranks_place_on_host(void) {
@@ -128,8 +142,8 @@ bool ranks_open(Arena *arena, const Ranks **ranks, Error *error) {
     if (r->size != number(launcher->size))
         return error_set(error, ERROR_INPUT,
                          "%s started %d processes, of which %s sees %d: it is of another MPI than the one that "
-                         "ndarts was built with",
-                         launcher->name, number(launcher->size), carrier->name, r->size);
+                         "ndarts was built with%s (docs/ranks.md)",
+                         launcher->name, number(launcher->size), carrier->name, r->size, launcher->hint);
     if (r->rank > 0)
         be_silent();
     *ranks = r;
@@ -141,13 +155,16 @@ void ranks_close(const Ranks *r) {
         r->carrier->close();
 }
 
-/* What is wrong for all is said by rank 0, which ends the others while they wait. */
+/* What is wrong for all is said by rank 0, which ends the others while they wait. MPICH's mpirun does not read what was
+ * said in the instant before. */
 _Noreturn void ranks_fail(const Ranks *r, const Error *error) {
     enum { PATIENCE = 2 /* seconds */ };
+    const struct timespec heard = {.tv_nsec = 200000000};
     if (r->rank > 0)
         sleep(PATIENCE);
     say(r, error);
     fflush(NULL);
+    nanosleep(&heard, NULL);
     r->carrier->abort((int)error->kind);
     abort();
 }

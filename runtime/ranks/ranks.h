@@ -38,6 +38,9 @@ bool ranks_agree(const Ranks *ranks, const char *what, const char *text, Error *
 
 /* How many of the processes that were started together are on this host, as far as the launcher says so; at least 1. */
 int ranks_on_host(void);
+/* How many cores this process takes, of the `own` that it may use: its part of them, or of those that the launcher gave to all
+ * on this host, where it says so; at least 1. */
+int ranks_share_of_cores(int own);
 /* Which of them this one is, from 0; 0 when the launcher does not say so. */
 int ranks_place_on_host(void);
 
