@@ -7,8 +7,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* So many sums are computed side by side. */
-enum { TREE_SUM_WIDTH = 64 };
+enum {
+    TREE_SUM_WIDTH = 64,  /* so many sums are computed side by side */
+    TREE_SUM_MESSAGES = 4 /* so many messages with rows of sums are under way between ranks, at most */
+};
 
 /* Into how few rows a rank can add up its chunks, when all ranks have as many of them: every power of two that divides
  * their number is a whole branch of the tree, wherever they begin. */

@@ -3,7 +3,7 @@
  *       name   place         offset          bytes   first    last  tag
  *       %12    work               0        1048576       0       3  cells.0._ops.0
  *     work 61.5 MB, private 0.4 MB (per thread), prepared 0 B, state 17.2 MB
- *     exchanged 212 values in 61 messages, 7.9 MB from each of 4 ranks; the largest takes 6.0 MB in each */
+ *     exchanged 212 values in 61 messages, 7.9 MB from each of 4 ranks; under way they take 6.0 MB in each */
 #include "passes/memory_report.h"
 
 #include "base/tree_sum.h"
@@ -32,8 +32,8 @@ static void print_size(Str *out, int64_t bytes) {
     }
 }
 
-/* A message is all exchanges of a stage: rows of doubles (base/tree_sum.h). There is room for the largest, and what comes of it
- * from all ranks. */
+/* A message is all exchanges of a stage: rows of doubles (base/tree_sum.h). There is room for as many as may be under way, each
+ * as large as the largest, and what comes of it from all ranks. */
 static void print_exchanged(const PassContext *ctx, const IrGraph *g, Str *out) {
     int values = 0, messages = 0, stage = -1;
     int64_t numbers = 0, together = 0, most = 0, row = tree_sum_rows(ctx->chunks) * (int64_t)sizeof(double);
@@ -53,8 +53,9 @@ static void print_exchanged(const PassContext *ctx, const IrGraph *g, Str *out) 
     str_addf(out, "exchanged %d value%s in %d message%s, ", values, values == 1 ? "" : "s", messages,
              messages == 1 ? "" : "s");
     print_size(out, numbers * row);
-    str_addf(out, " from each of %d ranks; the largest takes ", ctx->ranks);
-    print_size(out, most * row * (1 + ctx->ranks));
+    str_addf(out, " from each of %d ranks; under way they take ", ctx->ranks);
+    messages = messages < TREE_SUM_MESSAGES ? messages : TREE_SUM_MESSAGES;
+    print_size(out, messages * most * row * (1 + ctx->ranks));
     str_add(out, " in each\n");
 }
 

@@ -14,14 +14,19 @@
  * images stage, unless it needs something computed once that is still waiting: then the open stage is closed, all that
  * waits becomes one or more once stages, and a new images stage opens. So what nothing waits for (updates, running
  * statistics) collects until somebody has to wait anyway; what must be exchanged with other ranks, and all behind it, until
- * somebody waits for such. Among what is computed once, a level of many elements is a
- * stage of its own, whose nodes are independent; small levels share a stage that one thread does in order. */
+ * somebody waits for such. Exchanges that no image is waiting for (gradients of weights) collect until they are worth a
+ * message, which is under way while images are computed; what is behind them comes at the end. Among what is computed once,
+ * a level of many elements is a stage of its own, whose nodes are independent; small levels share a stage that one thread
+ * does in order. */
 #include "passes/staging.h"
 #include "base/saturate.h"
 
 #include <string.h>
 
-enum { PARALLEL_WORK = 16384 /* elements from which waking the other threads pays */ };
+enum {
+    PARALLEL_WORK = 16384, /* elements from which waking the other threads pays */
+    LEAST_SENT = 16384     /* numbers from which a message pays that no image is waiting for */
+};
 
 bool staging_is_images(const IrNode *n) {
     return ir_type_has_dim(&n->type, IR_DIM_N) || ir_type_has_dim(&n->type, IR_DIM_K);
@@ -186,6 +191,12 @@ typedef struct Numbering {
     int *level;         /* by node id, of those that wait */
     bool *behind;       /* by node id: of those that wait, needs an exchange that waits, or is one */
     StrMap read_behind; /* names of parameters that those read */
+    bool *late;         /* by node id: no image is waiting for the exchange that it is, or is behind */
+    StrMap read_late;
+    IrNode **apart; /* late exchanges that are in no message yet */
+    int apart_count, apart_capacity;
+    IrNode **later; /* what is behind late exchanges */
+    int later_count, later_capacity;
 } Numbering;
 
 static void place_in_stage(Numbering *s, IrNode *n, int stage) {
@@ -299,9 +310,23 @@ static void flush_exchanges(Numbering *s) {
     s->waiting_count = others;
 }
 
+/* What no image is waiting for leaves nevertheless, once it is worth a message: that is under way while images are computed. */
+static void send_apart(Numbering *s) {
+    int64_t numbers = 0;
+    for (int i = 0; i < s->apart_count; i++)
+        numbers += ir_type_count(&s->apart[i]->type, 1, 1);
+    if (numbers < LEAST_SENT)
+        return;
+    for (int i = 0; i < s->apart_count; i++)
+        place_in_stage(s, s->apart[i], s->stage);
+    s->apart_count = 0;
+    s->stage++;
+}
+
 /* Large levels get stages of their own; runs of small ones share one. */
 static void flush_all(Numbering *s) {
     flush_exchanges(s);
+    send_apart(s);
     int levels = find_levels(s);
     int64_t *work = ARENA_ARRAY(s->ctx->arena, int64_t, levels);
     for (int i = 0; i < s->waiting_count; i++) {
@@ -348,6 +373,19 @@ static void close_images(Numbering *s) {
     }
 }
 
+static void wait(Numbering *s, IrNode *n) {
+    ARENA_PUSH(s->ctx->arena, s->waiting, s->waiting_count, s->waiting_capacity, n);
+}
+
+static void flush_at_end(Numbering *s) {
+    for (int i = 0; i < s->apart_count; i++)
+        wait(s, s->apart[i]);
+    for (int i = 0; i < s->later_count; i++)
+        wait(s, s->later[i]);
+    s->apart_count = s->later_count = 0;
+    flush_all(s);
+}
+
 /* An assignment is behind all that read the old value. */
 static void note_behind(Numbering *s, IrNode *n) {
     const char *written = ir_param_written(n);
@@ -356,11 +394,32 @@ static void note_behind(Numbering *s, IrNode *n) {
         staging_visit_loads(n, note_read_behind, s);
 }
 
+static void note_read_late(void *data, IrNode *reader, IrNode *value) {
+    Numbering *s = data;
+    if (ir_param_read(value))
+        str_map_set(&s->read_late, ir_param_read(value), reader);
+}
+
+/* An exchange that is late, or something that is behind one. */
+static bool add_late(Numbering *s, IrNode *n) {
+    const char *written = ir_param_written(n);
+    bool late = s->late[n->id] || (written && str_map_get(&s->read_late, written));
+    if (late && ir_is(n, OP_RANKS)) {
+        ARENA_PUSH(s->ctx->arena, s->apart, s->apart_count, s->apart_capacity, n);
+    } else if (late) {
+        ARENA_PUSH(s->ctx->arena, s->later, s->later_count, s->later_capacity, n);
+        staging_visit_loads(n, note_read_late, s);
+    }
+    return late;
+}
+
 static void add_node(Numbering *s, IrNode *n) {
     if (!staging_is_images(n)) {
-        note_behind(s, n);
         n->mark = 1;
-        ARENA_PUSH(s->ctx->arena, s->waiting, s->waiting_count, s->waiting_capacity, n);
+        if (!add_late(s, n)) {
+            note_behind(s, n);
+            wait(s, n);
+        }
         return;
     }
     bool must_wait = false;
@@ -418,6 +477,23 @@ static int round_of(const IrNode *n, const bool *choosing, const bool *parameter
     return choosing[n->id] ? (parameters[n->id] ? 0 : 1) : parameters[n->id] ? 2 : 3;
 }
 
+/* By node id: exchanges from which no way leads to an image, as those of gradients, and what is behind them. A wide device sends
+ * them along with others. Ids must be fresh. */
+static bool *find_late(const PassContext *ctx, IrGraph *g) {
+    bool *late = ARENA_ARRAY(ctx->arena, bool, g->next_id), *leads = ARENA_ARRAY(ctx->arena, bool, g->next_id);
+    if (ctx->wide)
+        return late;
+    for (IrNode *n = g->last; n; n = n->prev)
+        for (int i = 0; i < n->input_count && (leads[n->id] || staging_is_images(n)); i++)
+            leads[n->inputs[i]->id] = true;
+    for (IrNode *n = g->first; n; n = n->next) {
+        late[n->id] = ir_is(n, OP_RANKS) && !leads[n->id];
+        for (int i = 0; i < n->input_count && !staging_is_images(n); i++)
+            late[n->id] = late[n->id] || late[n->inputs[i]->id];
+    }
+    return late;
+}
+
 void staging_number_stages(PassContext *ctx, IrGraph *g) {
     enum { ROUNDS = 4 };
     bool *parameters = find_parameter_only(ctx, g), *choosing = ir_find_choosing(g, ctx->arena);
@@ -425,7 +501,9 @@ void staging_number_stages(PassContext *ctx, IrGraph *g) {
                    .open = -1,
                    .level = ARENA_ARRAY(ctx->arena, int, g->next_id),
                    .behind = ARENA_ARRAY(ctx->arena, bool, g->next_id),
-                   .read_behind = str_map_create(ctx->arena)};
+                   .read_behind = str_map_create(ctx->arena),
+                   .late = find_late(ctx, g),
+                   .read_late = str_map_create(ctx->arena)};
     ir_clear_scratch(g);
     for (IrNode *n = g->first; n; n = n->next)
         n->stage = -1;
@@ -436,7 +514,7 @@ void staging_number_stages(PassContext *ctx, IrGraph *g) {
                 add_node(&s, n);
         }
         close_images(&s);
-        flush_all(&s);
+        flush_at_end(&s);
     }
     put_in_order(&s, g);
 }

@@ -23,14 +23,20 @@ typedef struct RtExchangePart {
 
 typedef struct RtExchange RtExchange;
 
-/* For messages of so many numbers at most. NULL with ERROR_MACHINE when there is no memory. */
-RtExchange *rt_exchange_create(const Ranks *ranks, int64_t chunks, bool f64, int64_t most, Error *error);
+/* For so many messages under way (at most TREE_SUM_MESSAGES), each of at most so many numbers. NULL with ERROR_MACHINE when
+ * there is no memory. */
+RtExchange *rt_exchange_create(const Ranks *ranks, int64_t chunks, bool f64, int messages, int64_t most, Error *error);
 void rt_exchange_destroy(RtExchange *exchange);       /* NULL is allowed */
 size_t rt_exchange_bytes(const RtExchange *exchange); /* of its messages, likewise */
 
-/* The three steps, with a barrier after each; the first and the last by every thread, a share each, the other by one. */
-void rt_exchange_add_own(const RtExchange *e, const RtExchangePart *parts, int count, int thread, int threads);
-void rt_exchange_send(const RtExchange *e, const RtExchangePart *parts, int count);
-void rt_exchange_add_all(const RtExchange *e, const RtExchangePart *parts, int count, int thread, int threads);
+/* The four steps, with a barrier after each; the first and the last by every thread, a share each, the others by one. */
+void rt_exchange_add_own(const RtExchange *e, int message, const RtExchangePart *parts, int count, int thread,
+                         int threads);
+void rt_exchange_begin(const RtExchange *e, int message, const RtExchangePart *parts, int count);
+void rt_exchange_end(const RtExchange *e, int message);
+void rt_exchange_add_all(const RtExchange *e, int message, const RtExchangePart *parts, int count, int thread,
+                         int threads);
+/* Between others, by the thread that begins and ends: brings along what is under way. */
+void rt_exchange_look(const RtExchange *e);
 
 #endif

@@ -7,6 +7,8 @@
 
 #include "base/align.h"
 #include "base/clock.h"
+#include "base/tree_sum.h"
+#include "runtime/device/messages.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -24,6 +26,7 @@ typedef struct BoundStage {
     BoundStep *steps;
     int bound_count; /* in all */
     const BoundStep *bound;
+    const RtMessages *messages; /* NULL: none */
 } BoundStage;
 
 /* An entry of the tables that is the address of an input. */
@@ -50,6 +53,7 @@ struct RtExecutor {
     RtArenas arenas;
     const RtShare *share; /* NULL: nobody shares the batch */
     RtExchange *exchange; /* NULL: no stage needs one */
+    const RtMessages *at_end;
     int prepare_count, stage_count;
     BoundStage *prepare, *stages;
     uint64_t *chosen; /* by choice: a bit for the case it fell on */
@@ -83,7 +87,7 @@ static BoundStage *bind_stages(RtExecutor *x, const PlanStage *from, int count) 
         BoundStep *bound = ARENA_ARRAY(x->arena, BoundStep, step_count);
         for (int j = 0; j < step_count; j++)
             bind_step(x, &from[i].steps[j], &bound[j]);
-        stages[i] = (BoundStage){from[i].domain, step_count, bound, step_count, bound};
+        stages[i] = (BoundStage){from[i].domain, step_count, bound, step_count, bound, NULL};
         if (x->graph->choice_count)
             stages[i].steps =
                 memcpy(ARENA_ARRAY(x->arena, BoundStep, step_count), bound, sizeof *bound * (size_t)step_count);
@@ -153,14 +157,16 @@ static bool make_memory(RtExecutor *x, void *const *arenas) {
     return true;
 }
 
-/* The numbers of the largest message, and the parts of the one that has most. */
-static void count_exchanged(const PlanGraph *graph, int64_t *numbers, int *parts) {
+/* Messages, the numbers of the largest, and the parts of the one that has most. */
+static void count_exchanged(const PlanGraph *graph, int *messages, int64_t *numbers, int *parts) {
+    *messages = 0;
     *numbers = *parts = 0;
     for (int i = 0; i < graph->stage_count; i++) {
         const PlanStage *stage = &graph->stages[i];
         int64_t sum = 0;
         for (int j = 0; stage->domain == DOMAIN_exchange && j < stage->step_count; j++)
             sum += stage->steps[j].ints[0];
+        *messages += sum > 0;
         *numbers = sum > *numbers ? sum : *numbers;
         *parts = sum && stage->step_count > *parts ? stage->step_count : *parts;
     }
@@ -169,15 +175,21 @@ static void count_exchanged(const PlanGraph *graph, int64_t *numbers, int *parts
 static bool make_exchange(RtExecutor *x, Error *error) {
     const Plan *plan = x->module->plan;
     int64_t numbers;
-    int parts;
-    count_exchanged(x->graph, &numbers, &parts);
-    if (!parts)
+    int parts, messages;
+    bool f64 = plan->precision == PRECISION_f64;
+    count_exchanged(x->graph, &messages, &numbers, &parts);
+    if (!messages)
         return true;
     if (!x->share)
         return error_set(error, ERROR_INPUT, "the module is one of %lld ranks", (long long)plan->ranks);
     for (int t = 0; t < rt_threads_count(x->threads); t++)
         x->memory[t].parts = ARENA_ARRAY(x->arena, RtExchangePart, parts);
-    x->exchange = rt_exchange_create(x->share->ranks, plan->chunks, plan->precision == PRECISION_f64, numbers, error);
+    messages = messages < TREE_SUM_MESSAGES ? messages : TREE_SUM_MESSAGES;
+    const RtMessages *planned = rt_messages_plan(x->arena, x->graph, f64, messages);
+    for (int i = 0; i < x->stage_count; i++)
+        x->stages[i].messages = &planned[i];
+    x->at_end = &planned[x->stage_count];
+    x->exchange = rt_exchange_create(x->share->ranks, plan->chunks, f64, messages, numbers, error);
     return x->exchange != NULL;
 }
 
@@ -303,19 +315,40 @@ static void run_piece(RtExecutor *x, int thread, const BoundStage *stage, int64_
 }
 
 /* Every thread lists the parts for itself. */
-static void run_exchange(RtExecutor *x, const BoundStage *stage, int thread) {
-    int threads = rt_threads_count(x->threads), count = stage->step_count;
+static RtExchangePart *list_parts(RtExecutor *x, const BoundStage *stage, int thread) {
     ThreadMemory *memory = &x->memory[thread];
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < stage->step_count; i++) {
         void *const *at = memory->addresses + stage->steps[i].first_buffer;
         memory->parts[i] = (RtExchangePart){at[0], at[1], stage->steps[i].ints[0]};
     }
-    rt_exchange_add_own(x->exchange, memory->parts, count, thread, threads);
+    return memory->parts;
+}
+
+static void begin_exchange(RtExecutor *x, const BoundStage *stage, int thread) {
+    int threads = rt_threads_count(x->threads), count = stage->step_count, message = stage->messages->own;
+    const RtExchangePart *parts = list_parts(x, stage, thread);
+    rt_exchange_add_own(x->exchange, message, parts, count, thread, threads);
     rt_threads_barrier(x->threads);
     if (thread == 0)
-        rt_exchange_send(x->exchange, memory->parts, count);
-    rt_threads_barrier(x->threads);
-    rt_exchange_add_all(x->exchange, memory->parts, count, thread, threads);
+        rt_exchange_begin(x->exchange, message, parts, count);
+}
+
+/* Of stages of which nothing ran nothing is under way. */
+static void end_exchanges(RtExecutor *x, const RtMessages *messages, int thread) {
+    for (int i = 0; thread == 0 && i < messages->due_count; i++) {
+        const BoundStage *stage = &x->stages[messages->due[i]];
+        if (stage->step_count)
+            rt_exchange_end(x->exchange, stage->messages->own);
+    }
+    if (messages->due_count)
+        rt_threads_barrier(x->threads);
+    for (int i = 0; i < messages->due_count; i++) {
+        const BoundStage *stage = &x->stages[messages->due[i]];
+        rt_exchange_add_all(x->exchange, stage->messages->own, list_parts(x, stage, thread), stage->step_count, thread,
+                            rt_threads_count(x->threads));
+    }
+    if (messages->due_count)
+        rt_threads_barrier(x->threads);
 }
 
 static void run_stage(RtExecutor *x, const BoundStage *stage, Share *shares, int thread, NdWork *work) {
@@ -326,7 +359,7 @@ static void run_stage(RtExecutor *x, const BoundStage *stage, Share *shares, int
         return;
     }
     if (stage->domain == DOMAIN_exchange) {
-        run_exchange(x, stage, thread);
+        begin_exchange(x, stage, thread);
         return;
     }
     if (stage->domain == DOMAIN_images && x->module->plan->bands && x->run->batch < threads) {
@@ -364,10 +397,14 @@ static void run_stage_timed(RtExecutor *x, const BoundStage *stage, int number, 
 static int run_stages(RtExecutor *x, const BoundStage *stages, int count, int number, int thread, int which) {
     NdWork work = {.run = x->run, .bands = 1, .scratch = x->memory[thread].arena + x->private_bytes};
     for (int i = 0; i < count; i++) {
+        if (stages[i].messages)
+            end_exchanges(x, stages[i].messages, thread);
         if (!stages[i].step_count)
             continue;
         if (thread == 0)
             clear_shares(x, 1 - which);
+        if (thread == 0 && x->exchange)
+            rt_exchange_look(x->exchange);
         run_stage_timed(x, &stages[i], number + i, x->shares[which], thread, &work);
         rt_threads_barrier(x->threads);
         which = 1 - which;
@@ -409,6 +446,8 @@ static void executor_job(void *argument, int thread) {
         rt_threads_barrier(x->threads);
     }
     run_stages(x, x->stages + first, x->stage_count - first, x->prepare_count + first, thread, which);
+    if (x->at_end)
+        end_exchanges(x, x->at_end, thread);
 }
 
 bool rt_executor_run(RtExecutor *x, const void *const *inputs, const NdRun *run, bool prepare, Error *error) {

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { RANKS_CARRIER_VERSION = 1 };
+enum { RANKS_CARRIER_VERSION = 2, RANKS_MESSAGES = 4 /* under way at a time, at most */ };
 
 typedef struct RanksCarrier {
     int version; /* RANKS_CARRIER_VERSION of when it was compiled */
@@ -16,6 +16,12 @@ typedef struct RanksCarrier {
     /* To every rank the `bytes` bytes of all, in their order. All call it, as often and with as many bytes. When it cannot,
      * all ranks end. */
     void (*gather)(const void *own, void *all, size_t bytes);
+    /* The same in two parts: begins, as one of so many messages, and waits for it. Until then the memory is the message's. All
+     * begin the same in the same order. */
+    void (*begin)(int message, const void *own, void *all, size_t bytes);
+    void (*end)(int message);
+    /* Brings along what is under way, when there is time. */
+    void (*look)(void);
     void (*abort)(int status); /* all ranks end; does not return */
     void (*close)(void);       /* called by all when all is done */
 } RanksCarrier;

@@ -34,7 +34,7 @@ static void wait_for(MPI_Request *request) {
 }
 
 /* MPI counts in ints: words reach eight times as far. */
-static void carrier_gather(const void *own, void *all, size_t bytes) {
+static void begin(const void *own, void *all, size_t bytes, MPI_Request *request) {
     bool words = bytes % sizeof(uint64_t) == 0;
     size_t count = words ? bytes / sizeof(uint64_t) : bytes;
     MPI_Datatype type = words ? MPI_UINT64_T : MPI_BYTE;
@@ -42,9 +42,35 @@ static void carrier_gather(const void *own, void *all, size_t bytes) {
         fprintf(stderr, "error: %zu bytes are more than a message of MPI can have\n", bytes);
         carrier_abort(2);
     }
+    MPI_Iallgather(own, (int)count, type, all, (int)count, type, MPI_COMM_WORLD, request);
+}
+
+static void carrier_gather(const void *own, void *all, size_t bytes) {
     MPI_Request request;
-    MPI_Iallgather(own, (int)count, type, all, (int)count, type, MPI_COMM_WORLD, &request);
+    begin(own, all, bytes, &request);
     wait_for(&request);
+}
+
+static MPI_Request under_way[RANKS_MESSAGES];
+static bool is_under_way[RANKS_MESSAGES];
+
+static void carrier_begin(int message, const void *own, void *all, size_t bytes) {
+    begin(own, all, bytes, &under_way[message]);
+    is_under_way[message] = true;
+}
+
+static void carrier_end(int message) {
+    wait_for(&under_way[message]);
+    is_under_way[message] = false;
+}
+
+/* MPI sends and receives while it is called. A request that is done stays so. */
+static void carrier_look(void) {
+    for (int i = 0; i < RANKS_MESSAGES; i++) {
+        int done;
+        if (is_under_way[i])
+            MPI_Test(&under_way[i], &done, MPI_STATUS_IGNORE);
+    }
 }
 
 static void carrier_close(void) {
@@ -56,5 +82,8 @@ const RanksCarrier ndarts_carrier = {.version = RANKS_CARRIER_VERSION,
                                      .name = "MPI",
                                      .open = carrier_open,
                                      .gather = carrier_gather,
+                                     .begin = carrier_begin,
+                                     .end = carrier_end,
+                                     .look = carrier_look,
                                      .abort = carrier_abort,
                                      .close = carrier_close};
