@@ -335,20 +335,23 @@ static void begin_exchange(RtExecutor *x, const BoundStage *stage, int thread) {
 
 /* Of stages of which nothing ran nothing is under way. */
 static void end_exchanges(RtExecutor *x, const RtMessages *messages, int thread) {
+    double begin = x->profile ? clock_now() : 0;
+    if (!messages->due_count)
+        return;
     for (int i = 0; thread == 0 && i < messages->due_count; i++) {
         const BoundStage *stage = &x->stages[messages->due[i]];
         if (stage->step_count)
             rt_exchange_end(x->exchange, stage->messages->own);
     }
-    if (messages->due_count)
-        rt_threads_barrier(x->threads);
+    rt_threads_barrier(x->threads);
     for (int i = 0; i < messages->due_count; i++) {
         const BoundStage *stage = &x->stages[messages->due[i]];
         rt_exchange_add_all(x->exchange, stage->messages->own, list_parts(x, stage, thread), stage->step_count, thread,
                             rt_threads_count(x->threads));
     }
-    if (messages->due_count)
-        rt_threads_barrier(x->threads);
+    if (x->profile)
+        profile_add_stage(x->profile, thread, x->prepare_count + messages->due[0], begin, clock_now());
+    rt_threads_barrier(x->threads);
 }
 
 static void run_stage(RtExecutor *x, const BoundStage *stage, Share *shares, int thread, NdWork *work) {

@@ -69,6 +69,11 @@ static bool try_batch(const Attempt *from, int64_t batch, Attempt *a, Error *err
     return try(a, 0, false, error);
 }
 
+/* Each of so many has a part of the batch that the user speaks of. */
+static int64_t ranks_of(const Attempt *a) {
+    return a->cg.target->by_image && a->cg.ranks > 1 ? a->cg.ranks : 1;
+}
+
 /* The largest batch that is known to fit, 0 for none: what is needed grows with the batch along a line, nearly. */
 static int64_t find_batch(const Attempt *full) {
     enum { TRIES = 4 };
@@ -105,7 +110,7 @@ static const char *explain(const Attempt *a) {
                        .half = a->cg.precision == PRECISION_bf16};
     graph_kind_parse(g->name, &ctx.kind);
     const char *peak = memory_describe_peak(&ctx, a->graphs[a->largest]);
-    int64_t batch = find_batch(a);
+    int64_t batch = find_batch(a) * ranks_of(a);
     const char *advice = batch > 0       ? arena_printf(arena, "a batch of %lld would fit (%s%lld)", (long long)batch,
                                                         a->fit->batch_option, (long long)batch)
                          : a->fit->fixed ? "a smaller batch takes less"
@@ -121,7 +126,8 @@ static const char *explain(const Attempt *a) {
 static bool refuse(const Attempt *a, Error *error) {
     return error_set(error, ERROR_INPUT,
                      "the memory budget of %.2f MB is too small: at least %.2f MB are needed for a batch of %lld:\n%s",
-                     megabytes(a->fit->budget), megabytes(a->needed), (long long)a->cg.batch, explain(a));
+                     megabytes(a->fit->budget), megabytes(a->needed), (long long)(a->cg.batch * ranks_of(a)),
+                     explain(a));
 }
 
 /* ---- keeping to it ---- */

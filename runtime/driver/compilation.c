@@ -114,8 +114,8 @@ static bool check_ranks(const RtProgramOptions *o, const CgTarget *target, bool 
         return error_set(error, ERROR_INPUT,
                          "%d ranks: batch_norm local is for processors; on GPUs statistics are of the whole batch",
                          ranks);
-    if (o->memory_budget > 0)
-        return error_set(error, ERROR_INPUT, "--mem-budget is for one process, not for %d ranks", ranks);
+    if (o->memory_budget > 0 && (!target->by_image || o->precision == PRECISION_bf16))
+        return error_set(error, ERROR_INPUT, "%d ranks: --mem-budget is for processors, and not for bf16", ranks);
     if (batch < ranks)
         return error_set(error, ERROR_INPUT, "a batch of %lld images is smaller than the number of ranks, %d",
                          (long long)batch, ranks);

@@ -193,11 +193,19 @@ static bool recall_identity(const Making *m) {
     return p->identity != NULL;
 }
 
-/* Of several ranks: that of the program of one process, which has the same bits (but for statistics of each rank). Its source is made for that, but not
- * compiled. */
+/* Whether there is a program of other options that has the same bits: of one process, unless each rank has its own statistics;
+ * and without a budget. On a GPU sums are made otherwise then; values that are kept in bf16 are rounded. */
+static bool is_same_as_another(const RtProgram *p, const RtProgramOptions *o) {
+    if (ranks_size(o->ranks) > 1)
+        return !settings_batch_norm_is_local(p->settings);
+    return o->memory_budget > 0 && p->backend->target->by_image && o->precision != PRECISION_bf16;
+}
+
+/* The identity is that of the other program then. Its source is made for that, but not compiled. */
 static bool take_identity(RtProgram *p, const RtProgramOptions *o, Error *error) {
     RtProgramOptions one = *o;
     one.ranks = NULL;
+    one.memory_budget = 0;
     Making m = {.program = p, .text = {.arena = arena_create(), .options = &one}};
     bool ok = read_text(&m, error);
     if (ok && !recall_identity(&m))
@@ -206,6 +214,11 @@ static bool take_identity(RtProgram *p, const RtProgramOptions *o, Error *error)
               error_set(error, ERROR_MACHINE, "the cache of modules forgets at once what is put into it"));
     arena_destroy(m.text.arena);
     return ok;
+}
+
+static bool make_and_name(Making *m, Error *error) {
+    const RtProgramOptions *o = m->text.options;
+    return make_module(m, error) && (!is_same_as_another(m->program, o) || take_identity(m->program, o, error));
 }
 
 /* All must make the same; rank 0 does it first, and who has the same cache finds it there. */
@@ -217,8 +230,7 @@ static bool make_in_turn(Making *m, Error *error) {
         return false;
     if (!first)
         ranks_all(o->ranks, true);
-    bool made = make_module(m, error) &&
-                (settings_batch_norm_is_local(m->program->settings) || take_identity(m->program, o, error));
+    bool made = make_and_name(m, error);
     if (first && made)
         ranks_all(o->ranks, true);
     return made;
@@ -226,7 +238,8 @@ static bool make_in_turn(Making *m, Error *error) {
 
 static bool compile(RtProgram *p, const RtProgramOptions *o, Error *error) {
     Making m = {.program = p, .text = {.arena = arena_create(), .options = o}};
-    bool made = read_text(&m, error) && (ranks_size(o->ranks) == 1 ? make_module(&m, error) : make_in_turn(&m, error));
+    bool made =
+        read_text(&m, error) && (ranks_size(o->ranks) == 1 ? make_and_name(&m, error) : make_in_turn(&m, error));
     arena_destroy(m.text.arena);
     return made;
 }

@@ -106,6 +106,16 @@ def test_gradients_leave_early():
     check_search(text, counts=(1, 2))
 
 
+def test_budget_of_memory():
+    """Of each rank; the bits are those of one process without."""
+    write('search.nd', SEARCH)
+    on(1, 'search', 'search.nd', '--out', 'free')
+    on(2, 'search', 'search.nd', '--out', 'kept', '--mem-budget', '100M')
+    expect_same('free', 'kept', SEARCHED)
+    on(2, 'search', 'search.nd', '--out', 'refused', '--mem-budget', '100K', code=1, says='are needed for a batch of 8:')
+    on(2, 'search', 'search.nd', '--out', 'refused', '--mem-budget', '100M', '--precision', 'bf16', code=1, says='2 ranks: --mem-budget is for processors, and not for bf16')
+
+
 def test_training_and_evaluation():
     """The last batch of an epoch is smaller, 11 images, and its chunks are not what a rank would make of its 5 or 6; an image's partner is another rank's."""
     write('train.nd', TRAIN)
@@ -376,5 +386,5 @@ if __name__ == '__main__':
     sys.exit(main([test_search, test_gradients_leave_early, test_training_and_evaluation, test_seeds, test_seeds_cannot_be_spread, test_reference_values,
                    test_local_batch_norm, test_a_rank_dies, test_a_rank_computes_wrongly, test_numbers_of_ranks,
                    test_different_compilers, test_different_options, test_no_plugin],
-                  thorough=[test_second_order_in_f64, test_only_the_chosen_run, test_different_files, test_measured_costs,
+                  thorough=[test_budget_of_memory, test_second_order_in_f64, test_only_the_chosen_run, test_different_files, test_measured_costs,
                             test_local_runs, test_interrupted, test_mpirun_is_interrupted]))
