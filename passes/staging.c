@@ -192,11 +192,11 @@ typedef struct Numbering {
     bool *behind;       /* by node id: of those that wait, needs an exchange that waits, or is one */
     StrMap read_behind; /* names of parameters that those read */
     bool *late;         /* by node id: no image is waiting for the exchange that it is, or is behind */
-    StrMap read_late;
-    IrNode **apart; /* late exchanges that are in no message yet */
+    IrNode **apart;     /* late exchanges that are in no message yet */
     int apart_count, apart_capacity;
     IrNode **later; /* what is behind late exchanges */
     int later_count, later_capacity;
+    StrMap read_late; /* names of parameters that those read */
 } Numbering;
 
 static void place_in_stage(Numbering *s, IrNode *n, int stage) {
@@ -229,10 +229,11 @@ static bool waits_for_exchange(const Numbering *s, IrNode *n) {
     return search.found;
 }
 
-static void note_read_behind(void *data, IrNode *reader, IrNode *value) {
-    Numbering *s = data;
+/* For staging_visit_loads: names of parameters that are read. */
+static void note_read(void *data, IrNode *reader, IrNode *value) {
+    StrMap *names = data;
     if (ir_param_read(value))
-        str_map_set(&s->read_behind, ir_param_read(value), reader);
+        str_map_set(names, ir_param_read(value), reader);
 }
 
 typedef struct LevelSearch {
@@ -349,6 +350,10 @@ static void flush_all(Numbering *s) {
     s->waiting_count = 0;
 }
 
+static void wait(Numbering *s, IrNode *n) {
+    ARENA_PUSH(s->ctx->arena, s->waiting, s->waiting_count, s->waiting_capacity, n);
+}
+
 /* Of those that wait, what need not wait for an exchange. */
 static void flush_before_exchanges(Numbering *s) {
     IrNode **later = ARENA_ARRAY(s->ctx->arena, IrNode *, s->waiting_count);
@@ -363,7 +368,7 @@ static void flush_before_exchanges(Numbering *s) {
     s->waiting_count = now;
     flush_all(s);
     for (int i = 0; i < count; i++)
-        s->waiting[s->waiting_count++] = later[i];
+        wait(s, later[i]);
 }
 
 static void close_images(Numbering *s) {
@@ -371,10 +376,6 @@ static void close_images(Numbering *s) {
         s->stage++;
         s->open = -1;
     }
-}
-
-static void wait(Numbering *s, IrNode *n) {
-    ARENA_PUSH(s->ctx->arena, s->waiting, s->waiting_count, s->waiting_capacity, n);
 }
 
 static void flush_at_end(Numbering *s) {
@@ -391,13 +392,7 @@ static void note_behind(Numbering *s, IrNode *n) {
     const char *written = ir_param_written(n);
     s->behind[n->id] = waits_for_exchange(s, n) || (written && str_map_get(&s->read_behind, written));
     if (s->behind[n->id])
-        staging_visit_loads(n, note_read_behind, s);
-}
-
-static void note_read_late(void *data, IrNode *reader, IrNode *value) {
-    Numbering *s = data;
-    if (ir_param_read(value))
-        str_map_set(&s->read_late, ir_param_read(value), reader);
+        staging_visit_loads(n, note_read, &s->read_behind);
 }
 
 /* An exchange that is late, or something that is behind one. */
@@ -408,7 +403,7 @@ static bool add_late(Numbering *s, IrNode *n) {
         ARENA_PUSH(s->ctx->arena, s->apart, s->apart_count, s->apart_capacity, n);
     } else if (late) {
         ARENA_PUSH(s->ctx->arena, s->later, s->later_count, s->later_capacity, n);
-        staging_visit_loads(n, note_read_late, s);
+        staging_visit_loads(n, note_read, &s->read_late);
     }
     return late;
 }

@@ -20,8 +20,6 @@ struct RtExchange {
     size_t bytes; /* of all that */
 };
 
-_Static_assert((int)TREE_SUM_MESSAGES <= (int)RANKS_MESSAGES, "what is under way has a carrier");
-
 int64_t rt_share_image(const RtShare *share, int64_t chunks, int64_t chunk) {
     int64_t first = share->ranks->rank * chunks, all = share->ranks->size * chunks;
     return (first + chunk) * share->images / all;

@@ -106,6 +106,10 @@ int compilation_vector_bytes(const RtProgramOptions *options) {
     return options->vector_bytes == RT_VECTOR_HOST ? machine_vector_bytes() : options->vector_bytes;
 }
 
+bool compilation_budget_keeps_bits(const RtProgramOptions *options, const CgTarget *target) {
+    return target->by_image && options->precision != PRECISION_bf16;
+}
+
 /* That each rank has as many whole chunks as the others. */
 static bool check_ranks(const RtProgramOptions *o, const CgTarget *target, bool local, int64_t batch, int chunks,
                         Error *error) {
@@ -114,7 +118,7 @@ static bool check_ranks(const RtProgramOptions *o, const CgTarget *target, bool 
         return error_set(error, ERROR_INPUT,
                          "%d ranks: batch_norm local is for processors; on GPUs statistics are of the whole batch",
                          ranks);
-    if (o->memory_budget > 0 && (!target->by_image || o->precision == PRECISION_bf16))
+    if (o->memory_budget > 0 && !compilation_budget_keeps_bits(o, target))
         return error_set(error, ERROR_INPUT, "%d ranks: --mem-budget is for processors, and not for bf16", ranks);
     if (batch < ranks)
         return error_set(error, ERROR_INPUT, "a batch of %lld images is smaller than the number of ranks, %d",

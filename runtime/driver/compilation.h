@@ -35,6 +35,9 @@ bool compilation_load(Compilation *c, Error *error);
 bool compilation_use_steps(Compilation *c, Error *error);
 /* Of the kinds of the options, or what the text is for, how they are made for a target; cg is complete but for what concerns the module itself. */
 bool compilation_choose(Compilation *c, const CgTarget *target, Error *error);
+/* Whether a budget of memory leaves all bits as they are. On a GPU sums are made otherwise then; values that are kept in bf16
+ * are rounded. */
+bool compilation_budget_keeps_bits(const RtProgramOptions *options, const CgTarget *target);
 /* What was chosen, as text: with the module of the text, and what compiles, it decides what is made. */
 void compilation_add_choices(const Compilation *c, Str *s);
 bool compilation_build(Compilation *c, Error *error);

@@ -194,11 +194,11 @@ static bool recall_identity(const Making *m) {
 }
 
 /* Whether there is a program of other options that has the same bits: of one process, unless each rank has its own statistics;
- * and without a budget. On a GPU sums are made otherwise then; values that are kept in bf16 are rounded. */
+ * and without a budget. */
 static bool is_same_as_another(const RtProgram *p, const RtProgramOptions *o) {
     if (ranks_size(o->ranks) > 1)
         return !settings_batch_norm_is_local(p->settings);
-    return o->memory_budget > 0 && p->backend->target->by_image && o->precision != PRECISION_bf16;
+    return o->memory_budget > 0 && compilation_budget_keeps_bits(o, p->backend->target);
 }
 
 /* The identity is that of the other program then. Its source is made for that, but not compiled. */

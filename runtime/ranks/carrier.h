@@ -3,10 +3,12 @@
 #ifndef NDARTS_RUNTIME_RANKS_CARRIER_H
 #define NDARTS_RUNTIME_RANKS_CARRIER_H
 
+#include "base/tree_sum.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { RANKS_CARRIER_VERSION = 2, RANKS_MESSAGES = 4 /* under way at a time, at most */ };
+enum { RANKS_CARRIER_VERSION = 2 };
 
 typedef struct RanksCarrier {
     int version; /* RANKS_CARRIER_VERSION of when it was compiled */
@@ -16,7 +18,7 @@ typedef struct RanksCarrier {
     /* To every rank the `bytes` bytes of all, in their order. All call it, as often and with as many bytes. When it cannot,
      * all ranks end. */
     void (*gather)(const void *own, void *all, size_t bytes);
-    /* The same in two parts: begins, as one of so many messages, and waits for it. Until then the memory is the message's. All
+    /* The same in two parts: begins, as one of TREE_SUM_MESSAGES (base/tree_sum.h), and waits for it. Until then the memory is the message's. All
      * begin the same in the same order. */
     void (*begin)(int message, const void *own, void *all, size_t bytes);
     void (*end)(int message);

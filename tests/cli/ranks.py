@@ -212,7 +212,7 @@ def test_local_runs():
     on(2, 'search', 'local.nd', '--out', 'local')
     on(1, 'search', 'local.nd', '--out', 'local', '--resume', code=1, says="is of another build: 'batch norm of each of 1 ranks")
     messages = [count_messages('local.nd', name) for name in ('global', 'local')]
-    expect(messages[0] > 30 and messages[1] < 10, f'{messages}')
+    expect(35 < messages[0] < 45 and messages[1] < 10, f'{messages}')  # 47 if candidates did not share theirs
 
 
 # ---- interruptions ----

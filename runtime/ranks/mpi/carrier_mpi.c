@@ -9,8 +9,12 @@
 #include <stdlib.h>
 #include <time.h>
 
+static MPI_Request under_way[TREE_SUM_MESSAGES]; /* MPI_REQUEST_NULL: none, or it is there */
+
 static bool carrier_open(int *rank, int *size) {
     int given;
+    for (int i = 0; i < TREE_SUM_MESSAGES; i++)
+        under_way[i] = MPI_REQUEST_NULL;
     return MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &given) == MPI_SUCCESS && given >= MPI_THREAD_FUNNELED &&
            MPI_Comm_rank(MPI_COMM_WORLD, rank) == MPI_SUCCESS && MPI_Comm_size(MPI_COMM_WORLD, size) == MPI_SUCCESS;
 }
@@ -51,24 +55,19 @@ static void carrier_gather(const void *own, void *all, size_t bytes) {
     wait_for(&request);
 }
 
-static MPI_Request under_way[RANKS_MESSAGES];
-static bool is_under_way[RANKS_MESSAGES];
-
 static void carrier_begin(int message, const void *own, void *all, size_t bytes) {
     begin(own, all, bytes, &under_way[message]);
-    is_under_way[message] = true;
 }
 
 static void carrier_end(int message) {
     wait_for(&under_way[message]);
-    is_under_way[message] = false;
 }
 
-/* MPI sends and receives while it is called. A request that is done stays so. */
+/* MPI sends and receives while it is called. */
 static void carrier_look(void) {
-    for (int i = 0; i < RANKS_MESSAGES; i++) {
+    for (int i = 0; i < TREE_SUM_MESSAGES; i++) {
         int done;
-        if (is_under_way[i])
+        if (under_way[i] != MPI_REQUEST_NULL)
             MPI_Test(&under_way[i], &done, MPI_STATUS_IGNORE);
     }
 }
