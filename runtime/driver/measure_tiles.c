@@ -149,22 +149,47 @@ static void check_bits(const Tune *t, int number, int base, const Operands *o) {
 }
 
 /* In turns, so that what slows the machine down for a while slows all of them; the least of each counts. */
-static int find_best(const Tune *t, int first, int end, double *seconds) {
+static int find_fastest(const Tune *t, int first, int end, const Operands *o, int calls, double *seconds) {
     enum { ROUNDS = 7 };
-    const double least_time = 5e-4; /* of a measurement */
-    Arena *arena = arena_create();
-    Operands o = make_operands(arena, &t->tried[first], t->cg.precision);
-    for (int i = first; i < end; i++)
-        check_bits(t, i, first, &o);
-    int calls = (int)(least_time / (time_calls(t->functions[first], &o, &t->tried[first], 3) + 1e-9)) + 1, best = first;
+    int best = first;
     for (int round = 0; round < ROUNDS; round++)
         for (int i = first; i < end; i++) {
-            double took = time_calls(t->functions[i], &o, &t->tried[i], calls);
+            double took = time_calls(t->functions[i], o, &t->tried[i], calls);
             if (round == 0 || took < seconds[i])
                 seconds[i] = took;
         }
     for (int i = first; i < end; i++)
         best = seconds[i] < seconds[best] ? i : best;
+    return best;
+}
+
+/* Of many that are alike one looks better by chance: the fastest has to be better than the compiler's own once more, by
+ * more than the noise in most rounds. */
+static bool is_better(const Tune *t, int own, int best, const Operands *o, int calls, double *seconds) {
+    enum { ROUNDS = 16, MOST = 12 };
+    const double noise = 0.04;
+    int won = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        double before = time_calls(t->functions[own], o, &t->tried[own], calls);
+        double after = time_calls(t->functions[best], o, &t->tried[best], calls);
+        won += after < (1 - noise) * before;
+        seconds[own] = before < seconds[own] ? before : seconds[own];
+        seconds[best] = after < seconds[best] ? after : seconds[best];
+    }
+    return won >= MOST && seconds[best] < (1 - noise) * seconds[own];
+}
+
+/* The first, which is the compiler's own, when no other is better. */
+static int find_best(const Tune *t, int first, int end, double *seconds) {
+    const double least_time = 5e-4; /* of a measurement */
+    Arena *arena = arena_create();
+    Operands o = make_operands(arena, &t->tried[first], t->cg.precision);
+    for (int i = first; i < end; i++)
+        check_bits(t, i, first, &o);
+    int calls = (int)(least_time / (time_calls(t->functions[first], &o, &t->tried[first], 3) + 1e-9)) + 1;
+    int best = find_fastest(t, first, end, &o, calls, seconds);
+    if (best != first && !is_better(t, first, best, &o, calls, seconds))
+        best = first;
     arena_destroy(arena);
     return best;
 }
@@ -183,12 +208,11 @@ static void set_tile(Tune *t, const char *key, CoreTile tile, bool remove) {
         ARENA_PUSH(t->arena, t->tiles.items, t->tiles.count, t->tiles.capacity, ((RtTile){key, tile}));
 }
 
-/* True when the loop has a tile that is better by more than the noise. */
+/* True when the loop has a tile that is better. */
 static bool tune_loop(Tune *t, int number, double *seconds) {
-    const double noise = 0.04;
     int first = t->first[number], best = find_best(t, first, t->first[number + 1], seconds);
     const CgLoop *loop = &t->tried[best];
-    bool better = seconds[best] < (1 - noise) * seconds[first];
+    bool better = best != first;
     set_tile(t, loop->key, loop->shape.tile, !better);
     if (better)
         printf("%-62s %8.2f us -> %8.2f us  %2.0f %%  tile %d x %d\n", loop->key, 1e6 * seconds[first],
