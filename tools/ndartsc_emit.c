@@ -84,11 +84,10 @@ static bool load(EmitJob *job) {
 static bool report_memory(EmitJob *job) {
     const Options *line = job->o->line;
     Compilation *c = &job->text;
-    RtBuild build = {.cg = &c->cg};
     PassContext contexts[GRAPH_KIND_COUNT];
     Str report = str_create(c->arena), picture = str_create(c->arena);
     for (int i = 0; i < c->kind_count; i++) {
-        contexts[i] = compilation_passes(c, c->kinds[i], &build);
+        contexts[i] = compilation_passes(c, c->kinds[i], &c->build);
         memory_report(&contexts[i], c->graphs[i], &report);
         if (!*line->memory_report)
             memory_picture_text(&contexts[i], c->graphs[i], &report);

@@ -252,6 +252,7 @@ static bool build_side_by_side(Compilation *c, RtBuild *build, IrGraph **graphs)
 
 static bool build_graphs(void *data, RtBuild *build, IrGraph **graphs, Error *error) {
     Compilation *c = data;
+    c->build = (RtBuild){.cg = &c->cg, .keep_bytes = build->keep_bytes, .wide = build->wide};
     /* Whoever watches the passes sees them one after the other. */
     if (c->kind_count > 1 && !c->has_steps && !passes_are_watched(&c->passes) && build_side_by_side(c, build, graphs))
         return true;

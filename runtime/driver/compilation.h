@@ -26,6 +26,7 @@ typedef struct Compilation {
     CgOptions cg;
     RtTiles tiles;
     IrGraph *graphs[GRAPH_KIND_COUNT]; /* of the kinds */
+    RtBuild build;                     /* how they were built */
     const IrGraph *at;                 /* the graph that is being worked on, for bug() */
 } Compilation;
 
