@@ -69,6 +69,11 @@ static bool try_batch(const Attempt *from, int64_t batch, Attempt *a, Error *err
     return try(a, 0, false, error);
 }
 
+/* Bytes that must not be exceeded. */
+static int64_t allowed(const RtFit *fit) {
+    return fit->limit > fit->budget ? fit->limit : fit->budget;
+}
+
 /* Each of so many has a part of the batch that the user speaks of. */
 static int64_t ranks_of(const Attempt *a) {
     return a->cg.target->by_image && a->cg.ranks > 1 ? a->cg.ranks : 1;
@@ -78,19 +83,19 @@ static int64_t ranks_of(const Attempt *a) {
 static int64_t find_batch(const Attempt *full) {
     enum { TRIES = 4 };
     Error ignored = {ERROR_NONE, ""};
-    int64_t budget = full->fit->budget, fixed = full->needed - full->memory.work;
-    int64_t batch = full->cg.batch * (budget - fixed) / (full->memory.work + 1);
+    int64_t most = allowed(full->fit), fixed = full->needed - full->memory.work;
+    int64_t batch = full->cg.batch * (most - fixed) / (full->memory.work + 1);
     for (int i = 0; i < TRIES && full->cg.batch > 1 && !full->fit->fixed; i++) {
         Attempt a;
         batch = batch < 1 ? 1 : batch >= full->cg.batch ? full->cg.batch - 1 : batch;
         if (!try_batch(full, batch, &a, &ignored))
             return 0;
-        if (a.needed <= budget)
+        if (a.needed <= most)
             return batch;
         if (batch == 1)
             return 0;
         int64_t slope = (full->needed - a.needed) / (full->cg.batch - batch);
-        batch -= 1 + (slope > 0 ? (a.needed - budget) / slope : batch / 2);
+        batch -= 1 + (slope > 0 ? (a.needed - most) / slope : batch / 2);
     }
     return 0;
 }
@@ -124,10 +129,11 @@ static const char *explain(const Attempt *a) {
 }
 
 static bool refuse(const Attempt *a, Error *error) {
-    return error_set(error, ERROR_INPUT,
-                     "the memory budget of %.2f MB is too small: at least %.2f MB are needed for a batch of %lld:\n%s",
-                     megabytes(a->fit->budget), megabytes(a->needed), (long long)(a->cg.batch * ranks_of(a)),
-                     explain(a));
+    const char *format = a->fit->limit ? "%.2f MB of memory, which is what this process may have, are too little"
+                                       : "the memory budget of %.2f MB is too small";
+    const char *what = arena_printf(a->fit->module->arena, format, megabytes(allowed(a->fit)));
+    return error_set(error, ERROR_INPUT, "%s: at least %.2f MB are needed for a batch of %lld:\n%s", what,
+                     megabytes(a->needed), (long long)(a->cg.batch * ranks_of(a)), explain(a));
 }
 
 /* ---- keeping to it ---- */
@@ -166,7 +172,7 @@ bool rt_fit_graphs(const RtFit *fit, IrGraph **graphs, Error *error) {
     }
     if (!try(&a, 0, false, error))
         return false;
-    if (a.needed > fit->budget)
+    if (a.needed > allowed(fit))
         return refuse(&a, error);
-    return fit->fixed || fill_room(&a, error);
+    return fit->fixed || a.needed > fit->budget || fill_room(&a, error);
 }

@@ -30,6 +30,7 @@ typedef struct RtFit {
     CgOptions cg;
     int threads;
     int64_t budget;           /* bytes; 0: none */
+    int64_t limit;            /* bytes: a budget that is too small is exceeded up to this; 0: it is not */
     bool wide;                /* memory need not be shared over time, if there is enough (PassContext.wide) */
     bool fixed;               /* graphs can be built only once: the budget is checked, nothing more is kept */
     const char *batch_option; /* how the user sets the batch: "--set search.batch=", for advice */
@@ -38,7 +39,7 @@ typedef struct RtFit {
 } RtFit;
 
 /* Builds the graphs. With a budget, what would be computed again is kept as far as there is room, by what it costs per
- * byte; ERROR_INPUT when the budget cannot be met, saying what is needed, what takes most and which batch would fit. */
+ * byte; ERROR_INPUT when the budget (or the limit) cannot be met, saying what is needed, what takes most and which batch would fit. */
 bool rt_fit_graphs(const RtFit *fit, IrGraph **graphs, Error *error);
 
 #endif

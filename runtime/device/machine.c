@@ -29,11 +29,6 @@ int machine_core_count(void) {
     return count > 0 ? (int)count : 1;
 }
 
-uint64_t machine_memory_bytes(void) {
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
-}
-
 void machine_processor_name(char *name, size_t size) {
     snprintf(name, size, "unknown");
     FILE *file = fopen("/proc/cpuinfo", "r");

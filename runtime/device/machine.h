@@ -11,6 +11,8 @@ int machine_vector_bytes(void);
 int machine_core_count(void);
 /* Physical memory in bytes; 0 when unknown. */
 uint64_t machine_memory_bytes(void);
+/* What this process may have of it: less where it, or a control group that it is in, is limited. */
+uint64_t machine_memory_limit(void);
 /* "Intel(R) Xeon(R) ..."; writes "unknown" when the system does not say. */
 void machine_processor_name(char *name, size_t size);
 

@@ -282,6 +282,7 @@ bool compilation_build(Compilation *c, Error *error) {
                  .cg = c->cg,
                  .threads = machine_core_count(), /* whatever --threads is: the bits must not depend on it */
                  .budget = o->memory_budget,
+                 .limit = o->memory_limit,
                  .wide = c->cg.target->wide && !o->narrow,
                  .fixed = c->has_steps,
                  .batch_option = batch_option(c),

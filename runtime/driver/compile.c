@@ -244,16 +244,53 @@ static bool compile(RtProgram *p, const RtProgramOptions *o, Error *error) {
     return made;
 }
 
-/* A GPU that cannot hold all values side by side gets a module that shares memory over time and recomputes. */
+static bool compile_anew(RtProgram *p, const RtProgramOptions *o, Error *error) {
+    if (child_end(p->later))
+        rt_cache_prune(0); /* what it had begun */
+    p->later = NULL;
+    p->backend->unload(p->device, p->module);
+    p->module = NULL;
+    return compile(p, o, error);
+}
+
+/* Graphs that learn keep values to be fast; the others keep none. */
+static bool keeps_values(const Plan *plan) {
+    for (int i = 0; i < plan->graph_count; i++)
+        if (plan->graphs[i].changes_state)
+            return true;
+    return false;
+}
+
+/* What is kept fits half of the memory, unless the user says how much it may take: the rest is for data, and for others.
+ * A program that takes more is made to fit, with the same bits; only what cannot fit at all is refused. */
+static bool fit_machine(RtProgram *p, const RtProgramOptions *o, Error *error) {
+    const Plan *plan = p->module->plan;
+    RtMemory needed = rt_plan_memory(plan, rt_program_threads(p));
+    int64_t memory = (int64_t)machine_memory_limit();
+    bool open = o->memory_budget == 0 && ranks_size(o->ranks) == 1 && keeps_values(plan) &&
+                compilation_budget_keeps_bits(o, p->backend->target);
+    if (!open || memory == 0 || rt_memory_total(&needed) <= memory / 2)
+        return true;
+    RtProgramOptions fitting = *o;
+    fitting.memory_budget = memory / 2;
+    fitting.memory_limit = memory;
+    fprintf(diag_notes(),
+            "what is usually kept would take %.2f MB, more than half of the %.2f MB that this process may have: "
+            "so that it takes less, more is computed again\n",
+            (double)rt_memory_total(&needed) / 1e6, (double)memory / 1e6);
+    return compile_anew(p, &fitting, error);
+}
+
 bool program_compile(RtProgram *p, const RtProgramOptions *o, Error *error) {
     Error ignored = {ERROR_NONE, ""};
     if (!compile(p, o, error))
         return false;
-    if (!p->backend->check_memory || o->narrow || p->backend->check_memory(p->device, p->module->plan, &ignored))
+    if (!p->backend->check_memory)
+        return fit_machine(p, o, error);
+    if (o->narrow || p->backend->check_memory(p->device, p->module->plan, &ignored))
         return true;
+    /* A GPU that cannot hold all values side by side gets a module that shares memory over time and recomputes. */
     RtProgramOptions narrow = *o;
     narrow.narrow = true;
-    p->backend->unload(p->device, p->module);
-    p->module = NULL;
-    return compile(p, &narrow, error);
+    return compile_anew(p, &narrow, error);
 }

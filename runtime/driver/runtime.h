@@ -64,7 +64,8 @@ typedef struct RtProgramOptions {
     const char *tune;         /* a table of tiles (tiles.h) instead of the user's own; or NULL */
     const char *costs;        /* the file of a table for the objective latency (cost.h); or NULL */
     const char *costs_text;   /* what is read instead of that file, which then only names it; or NULL */
-    int64_t memory_budget;    /* bytes that rt_program_memory may count, 0: none */
+    int64_t memory_budget;    /* bytes that rt_program_memory may count, 0: none, or what fits half of the machine */
+    int64_t memory_limit;     /* bytes: a budget that is too small is exceeded up to this; 0: it is not */
     const char *batch_option; /* how the user says what the batch is, for advice; NULL: found out */
     bool at_once;             /* begin with quickly compiled code of the same bits, until better code is there */
     bool narrow;              /* share memory over time also on a GPU that would be faster without */

@@ -4,7 +4,7 @@ import os
 import re
 import sys
 
-from _run import COMPILER, RUN, expect, main, run, write
+from _run import COMPILER, RUN, expect, expect_same, main, run, write
 
 SEARCH = '''import "darts.nd"
 search {
@@ -14,6 +14,14 @@ search {
     epochs 1  batch 16  seed 5
     weights sgd(lr=0.05, momentum=0.9, decay=3e-4, clip=5)
     alphas adam(lr=1e-2, betas=(0.5, 0.999), decay=1e-3)
+}
+'''
+TRAINING = '''import "noisy_darts_a.nd"
+train {
+    network cifar(noisy_darts_a, C=32, layers=3)
+    data synthetic(limit=64, H=32, W=32, classes=10)
+    epochs 1  batch 64  seed 3
+    weights sgd(lr=0.05, momentum=0.9, decay=3e-4)
 }
 '''
 REFUSED = re.compile(r'error: the memory budget of ([\d.]+) MB is too small: at least ([\d.]+) MB are needed for a batch of 16:\n'
@@ -57,6 +65,26 @@ def test_mistakes():
     run(COMPILER, 'search.nd', '--memory-budget=1G', code=1, says="did you mean '--mem-budget'?")
 
 
+def train_within(megabytes, out, **more):
+    limited = () if megabytes is None else ('bash', '-c', f'ulimit -v {megabytes * 1000} && exec "$0" "$@"')
+    _, said = run(*limited, RUN, 'train', 'train.nd', '--threads=1', '--out', out, **more)
+    taken = re.search(r'1 threads, (\d+) MB', said)
+    return taken and int(taken.group(1)), 'more is computed again' in said
+
+
+def test_small_machine():
+    """Without a budget a training takes half of the memory at most, if it can, and all if it must, with the same bits."""
+    write('train.nd', TRAINING)
+    usual, fitted = train_within(None, 'usual')
+    expect(not fitted, 'fitted to a machine that has enough')
+    half, fitted = train_within(640, 'half')
+    least, fitted_too = train_within(520, 'least')
+    expect(fitted and fitted_too and 266 < least < half <= 328 < usual, f'{least}, {half} and {usual} MB')
+    expect_same('usual', 'half', ('checkpoint.safetensors',))
+    expect_same('usual', 'least', ('checkpoint.safetensors',))
+    train_within(260, 'refused', code=1, says='266.24 MB of memory, which is what this process may have, are too little: at least ')
+
+
 if __name__ == '__main__':
     os.environ['NDARTS_CFLAGS'] = '-Og'  # compiled in half of the time, which is more than running it takes
-    sys.exit(main([test_too_small, test_mistakes], thorough=[test_smaller_batch]))
+    sys.exit(main([test_too_small, test_mistakes], thorough=[test_smaller_batch, test_small_machine]))
