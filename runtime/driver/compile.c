@@ -265,7 +265,7 @@ static bool keeps_values(const Plan *plan) {
  * A program that takes more is made to fit, with the same bits; only what cannot fit at all is refused. */
 static bool fit_machine(RtProgram *p, const RtProgramOptions *o, Error *error) {
     const Plan *plan = p->module->plan;
-    RtMemory needed = rt_plan_memory(plan, rt_program_threads(p));
+    RtMemory needed = rt_plan_memory(plan, p->backend->thread_count(p->device));
     int64_t memory = (int64_t)machine_memory_limit();
     bool open = o->memory_budget == 0 && ranks_size(o->ranks) == 1 && keeps_values(plan) &&
                 compilation_budget_keeps_bits(o, p->backend->target);
