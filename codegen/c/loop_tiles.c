@@ -38,8 +38,10 @@ const char *cg_loop_key(Arena *arena, const CgLoop *loop, CgPrecision precision)
     const CoreWindow *s = &loop->shape;
     bool dense = loop->kind == LOOP_dense || loop->kind == LOOP_dense_gradient;
     return arena_printf(arena, "%s %sx%d %lld>%lld %lldx%lld stride %lld dilation %lld width %lld", names[loop->kind],
-                        precision == PRECISION_f64 ? "f64" : "f32", s->max_width,
-                        (long long)(dense ? s->in_channels : s->channels), (long long)s->channels,
+                        s->pairs                     ? "bf16"
+                        : precision == PRECISION_f64 ? "f64"
+                                                     : "f32",
+                        s->max_width, (long long)(dense ? s->in_channels : s->channels), (long long)s->channels,
                         (long long)s->kernel[0], (long long)s->kernel[1], (long long)s->stride[1],
                         (long long)s->dilation[1], (long long)s->width);
 }
@@ -79,8 +81,9 @@ static void enter_loop(CgModule *module, CgLoop loop) {
 /* All that the body depends on, but for the tile, which the key decides. */
 static const char *describe_shape(Arena *arena, const CgLoop *loop) {
     const CoreWindow *s = &loop->shape;
-    const int64_t numbers[] = {loop->flipped,  s->half,      s->height,      s->in_channels,  s->stride[0],
-                               s->dilation[0], s->row_pitch, s->pixel_pitch, s->dy_row_pitch, s->dy_pixel_pitch};
+    const int64_t numbers[] = {loop->flipped,  s->half,         s->pairs,         s->height,
+                               s->in_channels, s->stride[0],    s->dilation[0],   s->row_pitch,
+                               s->pixel_pitch, s->dy_row_pitch, s->dy_pixel_pitch};
     Str text = str_create(arena);
     str_add(&text, loop->key);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)

@@ -4,7 +4,8 @@
  * into every column whose window holds it. Dense: positions x vectors of output channels in registers, source elements
  * broadcast. Gradients: the kernel's taps (depthwise) or input x output channels (dense) in registers, walking the
  * image. Additions go in row-major order of (kh, kw, i) for outputs and of (h, w) for gradients, whatever the tile or
- * vector width, with fused multiply-adds, so every width gives the same bits.
+ * vector width, with fused multiply-adds, so every width gives the same bits. Of bf16 pairs the second is added before the
+ * first.
  *
  * What lies where (elements; H, W of the output, C channels, I input channels, s stride, d dilation, KH, KW taps):
  *     source   [.., .., C or I]   (h * s + kh * d) * row_pitch + (w * s + kw * d) * pixel_pitch + c
@@ -117,6 +118,39 @@ typedef struct VectorGroup {
     int count, offset[CORE_MAX_VECTORS], width[CORE_MAX_VECTORS];
 } VectorGroup;
 
+/* Begins the declaration of a pointer to what a dense loop multiplies. */
+static void begin_pointer(Str *out, const CoreWindow *s, char name, const char *from) {
+    str_addf(out, s->pairs ? "const nd_part *%c = (const nd_part *)%s" : "const T *%c = %s", name, from);
+}
+
+/* Vectors NAME0, NAME1, ... of a group's channels, at pointer NAME; pairs: of two rows. */
+static void print_vectors(Str *out, const CoreWindow *s, const VectorGroup *group, char name, char pointer,
+                          int64_t row) {
+    for (int v = 0; v < group->count; v++) {
+        int width = group->width[v], offset = group->offset[v];
+        if (s->pairs)
+            str_addf(out, "const nd_pair_v%d %c%d = nd_pair_of_v%d(%c, %d, %ld);\n", width, name, v, width, pointer,
+                     offset, (long)row);
+        else
+            str_addf(out, "const nd_v%d %c%d = *(const nd_u%d *)(%c + %d);\n", width, name, v, width, pointer, offset);
+    }
+}
+
+/* Multiplies x, which is one element (pairs: two) for all lanes, by those vectors, and adds it to SUM<j>_0, SUM<j>_1, ... */
+static void print_products(Str *out, const CoreWindow *s, const VectorGroup *group, char sum, int64_t j, char name,
+                           const char *x) {
+    str_addf(out, "{ const %s x = %s;", s->pairs ? "nd_two" : "T", x);
+    for (int v = 0; v < group->count; v++) {
+        if (s->pairs)
+            str_addf(out, " %c%ld_%d = nd_dot_v%d(%c%ld_%d, x, %c%d);", sum, (long)j, v, group->width[v], sum, (long)j,
+                     v, name, v);
+        else
+            str_addf(out, " %c%ld_%d = nd_mla_v%d(%c%ld_%d, nd_splat_v%d(x), %c%d);", sum, (long)j, v, group->width[v],
+                     sum, (long)j, v, group->width[v], name, v);
+    }
+    str_add(out, " }\n");
+}
+
 /* Cuts the result's channels into groups of at most three vectors (or so many as the tile says), as even as they go. */
 static int group_vectors(const CoreWindow *s, VectorGroup *groups) {
     int offsets[MAX_SEGMENTS], widths[MAX_SEGMENTS];
@@ -144,22 +178,20 @@ static void print_dense_tile(Str *out, const CoreWindow *s, const VectorGroup *g
                  (long)s->kernel[1]);
     else
         str_add(out, "{ const long kh = 0, kw = 0;\n");
-    str_addf(out, "const T *s = %s + (h * %ld + kh * %ld) * %ld + (w * %ld + kw * %ld) * %ld;\n", source,
-             (long)s->stride[0], (long)s->dilation[0], (long)s->row_pitch, (long)s->stride[1], (long)s->dilation[1],
-             (long)s->pixel_pitch);
-    str_addf(out, "const T *k = %s + (kh * %ld + kw) * %ld;\n", weight, (long)s->kernel[1],
-             (long)(s->in_channels * s->channels));
-    str_addf(out, "for (long i = 0; i < %ld; i++, k += %ld) {\n", (long)s->in_channels, (long)s->channels);
-    for (int v = 0; v < group->count; v++)
-        str_addf(out, "const nd_v%d k%d = *(const nd_u%d *)(k + %d);\n", group->width[v], v, group->width[v],
-                 group->offset[v]);
-    for (int64_t j = 0; j < tile; j++) {
-        str_addf(out, "{ const T x = s[i + %ld];", (long)(j * s->stride[1] * s->pixel_pitch));
-        for (int v = 0; v < group->count; v++)
-            str_addf(out, " a%ld_%d = nd_mla_v%d(a%ld_%d, nd_splat_v%d(x), k%d);", (long)j, v, group->width[v], (long)j,
-                     v, group->width[v], v);
-        str_add(out, " }\n");
-    }
+    begin_pointer(out, s, 's', source);
+    str_addf(out, " + (h * %ld + kh * %ld) * %ld + (w * %ld + kw * %ld) * %ld;\n", (long)s->stride[0],
+             (long)s->dilation[0], (long)s->row_pitch, (long)s->stride[1], (long)s->dilation[1], (long)s->pixel_pitch);
+    begin_pointer(out, s, 'k', weight);
+    str_addf(out, " + (kh * %ld + kw) * %ld;\n", (long)s->kernel[1], (long)(s->in_channels * s->channels));
+    str_addf(out,
+             s->pairs ? "for (long i = 0; i < %ld; i += 2, k += %ld) {\n"
+                      : "for (long i = 0; i < %ld; i++, k += %ld) {\n",
+             (long)s->in_channels, (long)(s->pairs ? 2 * s->channels : s->channels));
+    print_vectors(out, s, group, 'k', 'k', s->channels);
+    for (int64_t j = 0; j < tile; j++)
+        print_products(out, s, group, 'a', j, 'k',
+                       arena_printf(out->arena, s->pairs ? "nd_two_at(s + i + %ld)" : "s[i + %ld]",
+                                    (long)(j * s->stride[1] * s->pixel_pitch)));
     str_add(out, "}\n}\n");
     for (int64_t j = 0; j < tile; j++)
         for (int v = 0; v < group->count; v++)
@@ -281,21 +313,23 @@ static void print_dense_gradient_block(Str *out, const CoreWindow *s, const Vect
         for (int v = 0; v < group->count; v++)
             str_addf(out, "nd_v%d g%ld_%d = {0};\n", group->width[v], (long)j, v);
     str_addf(out, "for (long h = 0; h < %ld; h++) {\n", (long)s->height);
-    str_addf(out, "const T *s = %s + (h * %ld + kh * %ld) * %ld + kw * %ld + i;\n", source, (long)s->stride[0],
-             (long)s->dilation[0], (long)s->row_pitch, (long)(s->dilation[1] * s->pixel_pitch));
-    str_addf(out, "const T *d = %s + h * %ld;\n", dy, (long)s->dy_row_pitch);
-    str_addf(out, "for (long w = 0; w < %ld; w++, s += %ld, d += %ld) {\n", (long)s->width,
-             (long)(s->stride[1] * s->pixel_pitch), (long)s->dy_pixel_pitch);
-    for (int v = 0; v < group->count; v++)
-        str_addf(out, "const nd_v%d d%d = *(const nd_u%d *)(d + %d);\n", group->width[v], v, group->width[v],
-                 group->offset[v]);
-    for (int64_t j = 0; j < block; j++) {
-        str_addf(out, "{ const T x = s[%ld];", (long)j);
-        for (int v = 0; v < group->count; v++)
-            str_addf(out, " g%ld_%d = nd_mla_v%d(g%ld_%d, nd_splat_v%d(x), d%d);", (long)j, v, group->width[v], (long)j,
-                     v, group->width[v], v);
-        str_add(out, " }\n");
-    }
+    int64_t step = s->stride[1] * s->pixel_pitch;
+    begin_pointer(out, s, 's', source);
+    str_addf(out, " + (h * %ld + kh * %ld) * %ld + kw * %ld", (long)s->stride[0], (long)s->dilation[0],
+             (long)s->row_pitch, (long)(s->dilation[1] * s->pixel_pitch));
+    str_add(out, s->pairs ? ";\n" : " + i;\n");
+    begin_pointer(out, s, 'd', dy);
+    str_addf(out, " + h * %ld;\n", (long)s->dy_row_pitch);
+    str_addf(out,
+             s->pairs ? "for (long w = 0; w < %ld; w += 2, s += %ld, d += %ld) {\n"
+                      : "for (long w = 0; w < %ld; w++, s += %ld, d += %ld) {\n",
+             (long)s->width, (long)(s->pairs ? 2 * step : step),
+             (long)(s->pairs ? 2 * s->dy_pixel_pitch : s->dy_pixel_pitch));
+    print_vectors(out, s, group, 'd', 'd', s->dy_pixel_pitch);
+    for (int64_t j = 0; j < block; j++)
+        print_products(out, s, group, 'g', j, 'd',
+                       s->pairs ? arena_printf(out->arena, "nd_two_of(s, i + %ld, %ld)", (long)j, (long)step)
+                                : arena_printf(out->arena, "s[%ld]", (long)j));
     str_add(out, "}\n}\n");
     for (int64_t j = 0; j < block; j++)
         for (int v = 0; v < group->count; v++)

@@ -9,8 +9,9 @@
  * of their own, shared by all kernels of a shape. An operand that is simply stored, and needs no padding, is read where
  * it lies. Gradients add to the chunk's partial sum. In modules with bands (abi.h) every convolution is a kernel, which
  * copies and computes the rows of its band. Under bf16 copies turn what is stored into f32; the operands of dense loops,
- * weights too, are rounded to bf16 then, which makes their products exact, and the sums are f32. Taken are convolutions
- * with one group, or depthwise ones with as many inputs as outputs; the rest is left to others. */
+ * weights too, are rounded to bf16 then, which makes their products exact, and the sums are f32. Where there is an even
+ * number of elements along the sum, two of them are copied side by side, for instructions that multiply both. Taken are
+ * convolutions with one group, or depthwise ones with as many inputs as outputs; the rest is left to others. */
 #include "codegen/c/loop_tiles.h"
 #include "codegen/c/map.h"
 #include "codegen/c/schedule_core.h"
@@ -33,11 +34,15 @@ typedef struct WindowStep {
     Region regions[MAX_OPERANDS];
 } WindowStep;
 
+/* What a copy has: singles, those rounded to bf16, or parts of pairs (prelude_c.c) whose two are neighbouring channels or
+ * pixels (of a weight, input channels). */
+typedef enum CopyLayout { COPY_plain, COPY_rounded, COPY_channel_pairs, COPY_row_pairs } CopyLayout;
+
 /* An operand in scratch, all of it when it is a weight. */
 typedef struct Copy {
     IrNode *operand;
     Region region;
-    bool rounded;         /* to bf16 */
+    CopyLayout layout;
     int last;             /* step of the run that reads it last */
     int64_t offset, size; /* elements of scratch */
     const char *name;     /* NULL: not made yet */
@@ -79,6 +84,10 @@ static bool can_be_written_out(const CoreWindow *c) {
     return c->channels / c->max_width <= CG_MAX_SEGMENTS - MOST_NARROW && c->kernel[1] <= MOST_COLUMNS;
 }
 
+static bool rounds(const CgProgram *program, const WindowStep *s) {
+    return program->options->precision == PRECISION_bf16 && !s->depthwise;
+}
+
 /* windows: the type whose height and width count them. False for other kinds of groups. */
 static bool set_shape(WindowStep *s, const IrType *windows, int max_width) {
     const IrNode *node = s->step->node;
@@ -115,15 +124,24 @@ static bool describe_convolution(const CgProgram *program, WindowStep *s, int ma
     if (!set_shape(s, &node->type, max_width))
         return false;
     s->weight = stored_weight(program, node->inputs[1], s->depthwise, &s->flipped);
+    s->core.pairs = rounds(program, s) && s->core.in_channels % 2 == 0;
     add_operand(s, node->inputs[0], window_region(s));
     return s->weight != NULL;
 }
 
-static bool describe_gradient(WindowStep *s, int max_width) {
+/* Each pixel is seen once, and there are no others. */
+static bool is_pointwise(const WindowStep *s) {
+    const CoreWindow *c = &s->core;
+    const int64_t *pad = ir_attr_get_ints(s->step->node, "pad");
+    return c->kernel[0] * c->kernel[1] == 1 && c->stride[0] == 1 && c->stride[1] == 1 && pad[0] == 0 && pad[1] == 0;
+}
+
+static bool describe_gradient(const CgProgram *program, WindowStep *s, int max_width) {
     IrNode *node = s->step->node, *dy = node->inputs[0];
     if (!s->step->partial || !set_shape(s, &dy->type, max_width))
         return false;
     s->gradient = true;
+    s->core.pairs = rounds(program, s) && is_pointwise(s) && s->core.width % 2 == 0;
     add_operand(s, node->inputs[1], window_region(s));
     add_operand(s, dy, (Region){0, 0, dy->type.dim[1], dy->type.dim[2]});
     return true;
@@ -133,7 +151,7 @@ static bool describe_step(const CgProgram *program, CgStep *step, int max_width,
     *s = (WindowStep){.step = step};
     if (ir_is_convolution(step->node))
         return describe_convolution(program, s, max_width);
-    return ir_is_weight_gradient(step->node) && describe_gradient(s, max_width);
+    return ir_is_weight_gradient(step->node) && describe_gradient(program, s, max_width);
 }
 
 /* ---- copies ---- */
@@ -143,16 +161,27 @@ static bool covers(const Region *outer, const Region *inner) {
            outer->right >= inner->right;
 }
 
-/* The step multiplies numbers that have been rounded to bf16. */
-static bool rounds(const WindowRun *run, const WindowStep *s) {
-    return run->program->options->precision == PRECISION_bf16 && !s->depthwise;
+/* Of the step's operands but its weight. */
+static CopyLayout copy_layout(const WindowRun *run, const WindowStep *s) {
+    if (s->core.pairs)
+        return s->gradient ? COPY_row_pairs : COPY_channel_pairs;
+    return rounds(run->program, s) ? COPY_rounded : COPY_plain;
+}
+
+static CopyLayout weight_layout(const WindowStep *s) {
+    return s->core.pairs ? COPY_row_pairs : COPY_rounded;
+}
+
+static bool has_parts(const Copy *copy) {
+    return copy->layout == COPY_channel_pairs || copy->layout == COPY_row_pairs;
 }
 
 static bool is_direct(const WindowRun *run, const WindowStep *s, int which) {
     const IrNode *operand = s->operands[which];
     const CgBuffer *buffer = run->program->buffer_of[operand->id];
     Region whole = {0, 0, operand->type.dim[1], operand->type.dim[2]};
-    return buffer && buffer->type.dtype == DTYPE_f32 && covers(&whole, &s->regions[which]) && !rounds(run, s);
+    return buffer && buffer->type.dtype == DTYPE_f32 && covers(&whole, &s->regions[which]) &&
+           copy_layout(run, s) == COPY_plain;
 }
 
 static Region join(const Region *a, const Region *b) {
@@ -160,21 +189,19 @@ static Region join(const Region *a, const Region *b) {
                     a->bottom > b->bottom ? a->bottom : b->bottom, a->right > b->right ? a->right : b->right};
 }
 
-static Copy *find_copy(WindowRun *run, const IrNode *operand, bool rounded) {
+static Copy *find_copy(WindowRun *run, const IrNode *operand, CopyLayout layout) {
     for (int i = 0; i < run->copy_count; i++)
-        if (run->copies[i].operand == operand && run->copies[i].rounded == rounded)
+        if (run->copies[i].operand == operand && run->copies[i].layout == layout)
             return &run->copies[i];
     return NULL;
 }
 
-static void add_copy(WindowRun *run, IrNode *operand, const Region *region, int step) {
-    bool rounded = rounds(run, &run->steps[step]);
-    Copy *copy = find_copy(run, operand, rounded);
+static void add_copy(WindowRun *run, IrNode *operand, CopyLayout layout, const Region *region, int step) {
+    Copy *copy = find_copy(run, operand, layout);
     if (copy)
         copy->region = join(&copy->region, region), copy->last = step;
     else
-        run->copies[run->copy_count++] =
-            (Copy){.operand = operand, .region = *region, .rounded = rounded, .last = step};
+        run->copies[run->copy_count++] = (Copy){.operand = operand, .region = *region, .layout = layout, .last = step};
 }
 
 /* Says which operands are copied, and how much of each. */
@@ -183,9 +210,9 @@ static void plan_copies(WindowRun *run) {
         WindowStep *s = &run->steps[i];
         for (int j = 0; j < s->operand_count; j++)
             if (!is_direct(run, s, j))
-                add_copy(run, s->operands[j], &s->regions[j], i);
-        if (s->weight && rounds(run, s))
-            add_copy(run, s->weight, &(Region){0}, i);
+                add_copy(run, s->operands[j], copy_layout(run, s), &s->regions[j], i);
+        if (s->weight && rounds(run->program, s))
+            add_copy(run, s->weight, weight_layout(s), &(Region){0}, i);
     }
 }
 
@@ -237,9 +264,10 @@ static CgStep *describe_copy(WindowRun *run, const Copy *copy, const CgStep *rea
     return step;
 }
 
-static void print_zeros(CgPrinter *p, const char *name, const char *from, int64_t count) {
+static void print_zeros(CgPrinter *p, const Copy *copy, const char *from, int64_t count) {
     if (count > 0)
-        cg_c_line(p, "for (int64_t i = 0; i < %lld; i++) %s[%s + i] = 0;", (long long)count, name, from);
+        cg_c_line(p, "for (int64_t i = 0; i < %lld; i++) %s[%s + i] = %s;", (long long)count, copy->name, from,
+                  has_parts(copy) ? "(nd_part){0}" : "0");
 }
 
 /* The vectors of a pixel that are side by side, of one width, and on one side of every border in the channels. */
@@ -247,10 +275,32 @@ static void print_copy_vectors(CgPrinter *p, const CgStep *step, const Copy *cop
     int64_t pitch = copy->region.right - copy->region.left, channels = copy->operand->type.dim[3];
     map_open_run(p, 3, piece);
     const char *value = cg_c_print_vector(p, step->value);
-    if (copy->rounded)
-        value = arena_printf(p->arena, "nd_round_h%d(%s)", piece->width, value);
-    cg_c_line(p, "*(nd_u%d *)(%s + (y * %lld + x) * %lld + %s) = %s;", piece->width, copy->name, (long long)pitch,
-              (long long)channels, p->axis_name[3], value);
+    const char *at = arena_printf(p->arena, "%s + (y * %lld + x) * %lld + %s", copy->name, (long long)pitch,
+                                  (long long)channels, p->axis_name[3]);
+    if (copy->layout == COPY_channel_pairs)
+        cg_c_line(p, "nd_put_part_v%d(%s, %s);", piece->width, at, value);
+    else if (copy->layout == COPY_rounded)
+        cg_c_line(p, "*(nd_u%d *)(%s) = nd_round_h%d(%s);", piece->width, at, piece->width, value);
+    else
+        cg_c_line(p, "*(nd_u%d *)(%s) = %s;", piece->width, at, value);
+    map_close_run(p, 3);
+}
+
+/* Of two neighbouring pixels, the first of which is at column `even`. */
+static void print_copy_pairs(CgPrinter *p, const CgStep *step, const Copy *copy, const MapRun *piece) {
+    int64_t pitch = copy->region.right - copy->region.left, channels = copy->operand->type.dim[3];
+    map_open_run(p, 3, piece);
+    const char *names[2] = {cg_c_name(p, "v"), cg_c_name(p, "v")};
+    cg_c_line(p, "nd_v%d %s, %s;", piece->width, names[0], names[1]);
+    for (int i = 0; i < 2; i++) {
+        cg_c_open(p, "%s", "");
+        cg_c_line(p, i ? "const int64_t x = even + 1;" : "const int64_t x = even;");
+        const char *value = cg_c_print_vector(p, step->value);
+        cg_c_line(p, "%s = %s;", names[i], value);
+        cg_c_close(p);
+    }
+    cg_c_line(p, "nd_put_pair_v%d(%s + (y * %lld + even) * %lld, %s, %lld, %s, %s);", piece->width, copy->name,
+              (long long)pitch, (long long)channels, p->axis_name[3], (long long)channels, names[0], names[1]);
     map_close_run(p, 3);
 }
 
@@ -261,11 +311,13 @@ static void print_copy_pixels(WindowRun *run, const CgStep *step, const Copy *co
     CgPrinter *p = run->p;
     map_add_borders(step->value, 3, channels, borders, &border_count);
     int count = map_cut_runs(channels, borders, border_count, run->max_width, pieces);
-    cg_c_open(p, "for (int64_t x = %lld; x < %lld; x++)", (long long)columns[0], (long long)columns[1]);
+    bool pairs = copy->layout == COPY_row_pairs;
+    cg_c_open(p, pairs ? "for (int64_t even = %lld; even < %lld; even += 2)" : "for (int64_t x = %lld; x < %lld; x++)",
+              (long long)columns[0], (long long)columns[1]);
     p->axis_name[2] = "x";
     cg_c_set_range(p, 2, columns[0], columns[1] - 1);
     for (int i = 0; i < count; i++)
-        print_copy_vectors(p, step, copy, &pieces[i]);
+        pairs ? print_copy_pairs(p, step, copy, &pieces[i]) : print_copy_vectors(p, step, copy, &pieces[i]);
     cg_c_close(p);
 }
 
@@ -295,27 +347,30 @@ static void print_copy(WindowRun *run, const CgStep *step, const Copy *copy) {
                                  pitch = width * channels;
     valid_range(r->top, r->bottom, copy->operand->type.dim[1], rows);
     valid_range(r->left, r->right, copy->operand->type.dim[2], columns);
-    print_zeros(p, copy->name, "0", rows[0] * pitch);
+    print_zeros(p, copy, "0", rows[0] * pitch);
     if (run->bands)
         open_band_rows(run, rows);
     else
         cg_c_open(p, "for (int64_t y = %lld; y < %lld; y++)", (long long)rows[0], (long long)rows[1]);
     p->axis_name[1] = "y";
     cg_c_set_range(p, 1, rows[0], rows[1] - 1);
-    print_zeros(p, copy->name, arena_printf(p->arena, "y * %lld", (long long)pitch), columns[0] * channels);
+    print_zeros(p, copy, arena_printf(p->arena, "y * %lld", (long long)pitch), columns[0] * channels);
     print_copy_pixels(run, step, copy, columns);
-    print_zeros(p, copy->name,
+    print_zeros(p, copy,
                 arena_printf(p->arena, "y * %lld + %lld", (long long)pitch, (long long)(columns[1] * channels)),
                 (width - columns[1]) * channels);
     cg_c_close(p);
-    print_zeros(p, copy->name, arena_printf(p->arena, "%lld", (long long)(rows[1] * pitch)),
+    print_zeros(p, copy, arena_printf(p->arena, "%lld", (long long)(rows[1] * pitch)),
                 (r->bottom - r->top - rows[1]) * pitch);
 }
 
 static void name_copy(WindowRun *run, Copy *copy, int number) {
     place_copy(run, copy, number);
     copy->name = cg_c_name(run->p, "x");
-    cg_c_line(run->p, "T *const %s = (T *)scratch + %lld;", copy->name, (long long)copy->offset);
+    cg_c_line(run->p,
+              has_parts(copy) ? "nd_part *const %s = (nd_part *)((T *)scratch + %lld);"
+                              : "T *const %s = (T *)scratch + %lld;",
+              copy->name, (long long)copy->offset);
 }
 
 static void make_copy(WindowRun *run, Copy *copy, int number) {
@@ -340,12 +395,41 @@ static Operand prepare_operand(WindowRun *run, int number, int which) {
                                       (long long)(region->top * buffer->stride[1] + region->left * buffer->stride[2])),
                          buffer->stride[1], buffer->stride[2]};
     }
-    Copy *copy = find_copy(run, operand, rounds(run, &run->steps[number]));
+    Copy *copy = find_copy(run, operand, copy_layout(run, &run->steps[number]));
     if (!copy->name)
         make_copy(run, copy, number);
     int64_t channels = operand->type.dim[3], pitch = (copy->region.right - copy->region.left) * channels;
     int64_t offset = (region->top - copy->region.top) * pitch + (region->left - copy->region.left) * channels;
-    return (Operand){arena_printf(arena, "%s + %lld", copy->name, (long long)offset), pitch, channels};
+    return (Operand){
+        arena_printf(arena, has_parts(copy) ? "(const T *)(%s + %lld)" : "%s + %lld", copy->name, (long long)offset),
+        pitch, channels};
+}
+
+static void print_weight(WindowRun *run, const Copy *copy, const char *stored) {
+    int64_t count = ir_type_count(&copy->operand->type, 1, 1), whole = count / run->max_width * run->max_width;
+    cg_c_line(run->p, "for (int64_t i = 0; i < %lld; i += %d) *(nd_u%d *)(%s + i) = nd_round_h%d(nd_load_u%d(%s + i));",
+              (long long)whole, run->max_width, run->max_width, copy->name, run->max_width, run->max_width, stored);
+    if (whole < count)
+        cg_c_line(run->p, "for (int64_t i = %lld; i < %lld; i++) %s[i] = nd_round_h1(%s[i]);", (long long)whole,
+                  (long long)count, copy->name, stored);
+}
+
+/* Two input channels at a time, of all taps. */
+static void print_weight_pairs(WindowRun *run, const Copy *copy, const char *stored, int64_t channels) {
+    static _Thread_local MapRun pieces[MAP_MAX_RUNS];
+    CgPrinter *p = run->p;
+    int count = map_cut_runs(channels, NULL, 0, run->max_width, pieces);
+    cg_c_open(p, "for (int64_t i = 0; i < %lld; i += %lld)", (long long)ir_type_count(&copy->operand->type, 1, 1),
+              (long long)(2 * channels));
+    for (int i = 0; i < count; i++) {
+        const MapRun *r = &pieces[i];
+        cg_c_line(p,
+                  "for (int64_t c = %lld; c < %lld; c += %d) nd_put_pair_v%d(%s + i, c, %lld, *(const nd_u%d *)(%s + i "
+                  "+ c), *(const nd_u%d *)(%s + i + %lld + c));",
+                  (long long)r->from, (long long)r->to, r->width, r->width, copy->name, (long long)channels, r->width,
+                  stored, r->width, stored, (long long)channels);
+    }
+    cg_c_close(p);
 }
 
 /* The weight as it is stored, or rounded. */
@@ -353,19 +437,14 @@ static const char *prepare_weight(WindowRun *run, int number) {
     const WindowStep *s = &run->steps[number];
     CgPrinter *p = run->p;
     const char *stored = arena_printf(p->arena, "b%d", cg_c_buffer(p, run->program->buffer_of[s->weight->id]));
-    if (!rounds(run, s))
+    if (!rounds(run->program, s))
         return stored;
-    Copy *copy = find_copy(run, s->weight, true);
-    if (copy->name)
-        return copy->name;
-    name_copy(run, copy, number);
-    int64_t count = ir_type_count(&s->weight->type, 1, 1), whole = count / run->max_width * run->max_width;
-    cg_c_line(p, "for (int64_t i = 0; i < %lld; i += %d) *(nd_u%d *)(%s + i) = nd_round_h%d(nd_load_u%d(%s + i));",
-              (long long)whole, run->max_width, run->max_width, copy->name, run->max_width, run->max_width, stored);
-    if (whole < count)
-        cg_c_line(p, "for (int64_t i = %lld; i < %lld; i++) %s[i] = nd_round_h1(%s[i]);", (long long)whole,
-                  (long long)count, copy->name, stored);
-    return copy->name;
+    Copy *copy = find_copy(run, s->weight, weight_layout(s));
+    if (!copy->name) {
+        name_copy(run, copy, number);
+        s->core.pairs ? print_weight_pairs(run, copy, stored, s->core.channels) : print_weight(run, copy, stored);
+    }
+    return s->core.pairs ? arena_printf(p->arena, "(const T *)%s", copy->name) : copy->name;
 }
 
 /* ---- steps ---- */

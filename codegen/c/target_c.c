@@ -10,6 +10,8 @@ static void add_kernel_table(const CgModule *module, Str *out) {
     for (int i = 0; i < module->kernel_count; i++)
         str_addf(out, "%s%s,", i % 10 ? " " : "\n    ", module->kernels[i].plan.name);
     str_add(out, "\n    0};\n");
+    if (module->options->precision == PRECISION_bf16) /* asked for by who loads the module */
+        str_add(out, "#if defined(__AVX512BF16__)\nconst char nd_avx512bf16 = 1;\n#endif\n");
 }
 
 /* All are declared in every unit, and defined in one. */

@@ -12,7 +12,7 @@ typedef enum CgTargetId {
 #undef TARGET
 typedef struct CgTarget CgTarget; /* target.h */
 /* tf32: f32, but products of tensors round their operands to 11 bits; bf16: the same with 8 bits, and images are stored
- * so. Both are for CUDA: they use the tensor cores of sm_80 and later, and add up in f32. */
+ * so. Both add up in f32. tf32 is for CUDA alone, where both use the tensor cores of sm_80 and later. */
 typedef enum CgPrecision { PRECISION_f32, PRECISION_f64, PRECISION_tf32, PRECISION_bf16, PRECISION_COUNT } CgPrecision;
 const char *cg_precision_name(CgPrecision precision);
 /* Reads "f32", ...; false, and ERROR_INPUT with what there is, when text is none of them. */

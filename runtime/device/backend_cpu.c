@@ -158,12 +158,19 @@ static const char *file_identity(Arena *arena, const char *path) {
     return arena_printf(arena, "target c, module %.16s", digest);
 }
 
+static bool fits_machine(const RtModule *module, const char *path, Error *error) {
+    int needed = module->plan->vector_bytes;
+    if (needed > machine_vector_bytes() && needed > 16)
+        return error_set(error, ERROR_MACHINE, "%s needs vectors of %d bytes; this machine has %d", path, needed,
+                         machine_vector_bytes());
+    return !module->needs_bf16 || machine_has_bf16() ||
+           error_set(error, ERROR_MACHINE, "%s needs the instructions AVX512-BF16, which this machine lacks", path);
+}
+
 static RtModule *cpu_load(RtDevice *device, const char *path, Arena *arena, const char **identity, Error *error) {
     (void)device;
     RtModule *module = rt_module_load(path, error);
-    if (module && module->plan->vector_bytes > machine_vector_bytes() && module->plan->vector_bytes > 16) {
-        error_set(error, ERROR_MACHINE, "%s needs vectors of %d bytes; this machine has %d", path,
-                  module->plan->vector_bytes, machine_vector_bytes());
+    if (module && !fits_machine(module, path, error)) {
         rt_module_unload(module);
         return NULL;
     }

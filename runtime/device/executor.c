@@ -8,6 +8,7 @@
 #include "base/align.h"
 #include "base/clock.h"
 #include "base/tree_sum.h"
+#include "runtime/device/machine.h"
 #include "runtime/device/messages.h"
 
 #include <stdatomic.h>
@@ -437,8 +438,7 @@ static void choose_steps(RtExecutor *x) {
     }
 }
 
-static void executor_job(void *argument, int thread) {
-    RtExecutor *x = argument;
+static void run_graph(RtExecutor *x, int thread) {
     int which = 0, first = x->graph->choosing_count;
     if (x->run_prepare)
         which = run_stages(x, x->prepare, x->prepare_count, 0, thread, which);
@@ -451,6 +451,15 @@ static void executor_job(void *argument, int thread) {
     run_stages(x, x->stages + first, x->stage_count - first, x->prepare_count + first, thread, which);
     if (x->at_end)
         end_exchanges(x, x->at_end, thread);
+}
+
+static void executor_job(void *argument, int thread) {
+    RtExecutor *x = argument;
+    bool flush = x->module->plan->precision == PRECISION_bf16;
+    unsigned before = flush ? machine_flush_subnormals() : 0;
+    run_graph(x, thread);
+    if (flush)
+        machine_restore_subnormals(before);
 }
 
 bool rt_executor_run(RtExecutor *x, const void *const *inputs, const NdRun *run, bool prepare, Error *error) {

@@ -91,6 +91,7 @@ static bool find_contents(RtModule *m, const char *path, Error *error) {
     m->plan = plan_read(m->arena, bytes, plan_size, &inner);
     if (!m->plan)
         return error_set(error, inner.kind, "%s: %s", path, inner.message);
+    m->needs_bf16 = dlsym(m->handle, "nd_avx512bf16") != NULL;
     if (table_size / sizeof(NdKernel *) < (size_t)m->plan->kernel_count)
         return error_set(error, ERROR_INPUT, "%s: bad plan: %d kernels expected, %zu found", path,
                          m->plan->kernel_count, table_size / sizeof(NdKernel *));

@@ -13,6 +13,7 @@ typedef struct RtModule {
     NdKernel *const *kernels;
     const unsigned char *weights; /* a safetensors file, or NULL */
     size_t weights_size;
+    bool needs_bf16; /* it has instructions for bf16 (machine_has_bf16) */
 } RtModule;
 
 /* A file that is no module, or is truncated, or whose plan is damaged: NULL with ERROR_INPUT, saying what was expected.

@@ -96,6 +96,16 @@ typedef struct Operands {
     char *x, *y, *z, *expected;
 } Operands;
 
+static float make_pair(double number) {
+    float single = (float)number;
+    uint32_t bits;
+    memcpy(&bits, &single, sizeof bits);
+    bits = (bits & 0xffff0000u) | bits >> 16;
+    memcpy(&single, &bits, sizeof bits);
+    return single;
+}
+
+/* Numbers from -1 to 1; under bf16 in either half of a single, since loops may read pairs. */
 static void *make_numbers(Arena *arena, int64_t count, CgPrecision precision) {
     enum { SLACK = 64 }; /* vectors may end beyond what is needed */
     char *memory = arena_alloc(arena, (size_t)(count + SLACK) * (precision == PRECISION_f64 ? 8 : 4) + 64);
@@ -105,7 +115,7 @@ static void *make_numbers(Arena *arena, int64_t count, CgPrecision precision) {
         if (precision == PRECISION_f64)
             ((double *)aligned)[i] = number;
         else
-            ((float *)aligned)[i] = (float)number;
+            ((float *)aligned)[i] = precision == PRECISION_bf16 ? make_pair(number) : (float)number;
     }
     return aligned;
 }

@@ -219,12 +219,41 @@ static void add_memory(const Standalone *s, const Uses *uses, Str *out) {
         str_add(out, "static const NdWork nd_once = {-1, 0, 1, &nd_run, 0, 1, nd_scratch};\n");
 }
 
+/* As machine_flush_subnormals (runtime/device/machine.h). */
+static const char subnormals_text[] =
+    "\n/* Numbers below the smallest normal one count as zero while bf16 is computed. */\n"
+    "static unsigned nd_flush_subnormals(void) {\n"
+    "    unsigned before = 0;\n"
+    "#if defined(__x86_64__)\n"
+    "    before = __builtin_ia32_stmxcsr();\n"
+    "    __builtin_ia32_ldmxcsr(before | 0x8040);\n"
+    "#elif defined(__aarch64__)\n"
+    "    uint64_t word;\n"
+    "    __asm__ volatile(\"mrs %0, fpcr\" : \"=r\"(word));\n"
+    "    before = (unsigned)word;\n"
+    "    __asm__ volatile(\"msr fpcr, %0\" : : \"r\"(word | 0x1000000));\n"
+    "#endif\n"
+    "    return before;\n"
+    "}\n"
+    "static void nd_restore_subnormals(unsigned before) {\n"
+    "#if defined(__x86_64__)\n"
+    "    __builtin_ia32_ldmxcsr(before);\n"
+    "#elif defined(__aarch64__)\n"
+    "    __asm__ volatile(\"msr fpcr, %0\" : : \"r\"((uint64_t)before));\n"
+    "#endif\n"
+    "    (void)before;\n"
+    "}\n";
+
 static void add_entry(const Standalone *s, Str *out) {
     const int64_t *d = s->input->type.dim;
+    bool flush = s->plan->precision == PRECISION_bf16;
+    if (flush)
+        str_add(out, subnormals_text);
     str_addf(out,
              "\nvoid %s_infer(const float *images, float *logits, int count) {\n"
              "    enum { CHANNELS = %" PRId64 ", PIXELS = %" PRId64 ", CLASSES = %" PRId64 " };\n"
              "    static int prepared;\n"
+             "%s"
              "    if (!prepared)\n"
              "        nd_prepare();\n"
              "    prepared = 1;\n"
@@ -236,11 +265,12 @@ static void add_entry(const Standalone *s, Str *out) {
              "        nd_compute();\n"
              "        for (int k = 0; k < CLASSES; k++)\n"
              "            logits[k] = (float)",
-             s->name, d[3], d[1] * d[2], s->logits->type.dim[1]);
+             s->name, d[3], d[1] * d[2], s->logits->type.dim[1],
+             flush ? "    const unsigned subnormals = nd_flush_subnormals();\n" : "");
     PlanBuffer buffer = {s->logits->place, s->logits->offset};
     Str from = str_create(s->arena);
     add_buffer(s, &from, &buffer);
-    str_addf(out, "(%s)[k];\n    }\n}\n", from.data);
+    str_addf(out, "(%s)[k];\n    }\n%s}\n", from.data, flush ? "    nd_restore_subnormals(subnormals);\n" : "");
 }
 
 static const char *make_source(const Standalone *s, const TensorFile *weights) {

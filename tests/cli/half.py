@@ -3,6 +3,7 @@
 for any number of threads and any width of vectors."""
 import math
 import os
+import platform
 import re
 import struct
 
@@ -37,12 +38,28 @@ train {
     epochs 2  batch 5  weights sgd(lr = 0.05, momentum = 0.9)
 }
 '''
+# Even and odd numbers of what is added up, and of results: input channels in a forward pass, output channels in a gradient of an
+# image, pixels in one of a weight; strides and padding, an image that a dense and a depthwise convolution read.
+PAIRS = '''network main(H = 8, W = 8, channels = 3, classes ?= 4) on x {
+    a = x | a: conv(22, 3, pad = 1) | a_bn: batch_norm | swish
+    b = a | b: conv(23, 1) | b_bn: batch_norm | swish | c: conv(14, 1)
+    c = a | relu | d: conv(22, 3, pad = 1, groups = 22) | e: conv(14, 1)
+    d = (b + c) | relu | f: conv(18, 3, pad = 1, stride = 2, bias = true) | g: conv(6, 1, pad = 1) | h: conv(20, 1, stride = 2)
+    return d | global_avg_pool | classifier: linear(classes)
+}
+train {
+    network main  data synthetic(H = 8, W = 8, classes = 4, limit = 30)
+    epochs 2  batch 5  weights sgd(lr = 0.05, momentum = 0.9)
+}
+'''
 
 
 def rounded(number):
-    """To eight bits, of two that are as near the even one."""
+    """To eight bits, of two that are as near the even one; what is smaller than a normal number is none."""
     if math.isnan(number):
         return number
+    if abs(number) < 2**-126:
+        return 0.0
     bits = struct.unpack('<I', struct.pack('<f', number))[0]
     return struct.unpack('<f', struct.pack('<I', (bits + 0x7fff + (bits >> 16 & 1)) >> 16 << 16))[0]
 
@@ -105,21 +122,57 @@ def prepare_network():
     run(TOOL, 'tensors', 'feed.safetensors', 'input=input:5,3,9,9', 'labels=label/4:5')
 
 
+def prepare_pairs():
+    write('pairs.nd', PAIRS)
+    run(TOOL, 'weights', 'weights.safetensors', 'pairs.nd', '', '1')
+    run(TOOL, 'tensors', 'feed.safetensors', 'input=input:5,3,8,8', 'labels=label/4:5')
+
+
 def test_near_the_exact_values():
     most = {'logits': 2e-2, 'losses': 2e-2, 'gradients': 0.2}  # the kernels of a GPU: 0.1 for a search of this size
     prepare_search()
     expect_near('search.nd', most)
     prepare_network()
     expect_near('network.nd', most)
+    prepare_pairs()
+    expect_near('pairs.nd', most)
 
 
 def test_same_bits():
-    for prepare, text in ((prepare_search, 'search.nd'), (prepare_network, 'network.nd')):
+    for prepare, text in ((prepare_search, 'search.nd'), (prepare_network, 'network.nd'), (prepare_pairs, 'pairs.nd')):
         prepare()
         first = trace(text, '--threads', '1')
         expect(trace(text, '--threads', '3') == first, f'{text}: other bits with three threads')
         for vector in (32, 16):
             expect(trace(text, '--vector', str(vector)) == first, f'{text}: other bits with --vector {vector}')
+
+
+def test_same_bits_in_pairs():
+    """With the instructions for bf16 where the machine has them; with pairs, but without; with singles."""
+    if platform.machine() != 'x86_64':
+        return
+    before = os.environ['NDARTS_CFLAGS']
+    for prepare, text in ((prepare_search, 'search.nd'), (prepare_network, 'network.nd'), (prepare_pairs, 'pairs.nd')):
+        prepare()
+        first = trace(text)
+        for flags in ('-mno-avx512bf16', '-mno-avx512bf16 -DND_PAIRS=1'):
+            os.environ['NDARTS_CFLAGS'] = f'{before} {flags}'
+            expect(trace(text) == first, f'{text}: other bits with {flags}')
+            os.environ['NDARTS_CFLAGS'] = before
+
+
+def test_below_normal_numbers():
+    """Wherever they arise, in all ways to compute."""
+    prepare_pairs()
+    _safetensors.write('weights.safetensors', {name: (shape, [number * (1e-37 if name == 'b.weight' else 1) for number in numbers])
+                                               for name, (shape, numbers) in _safetensors.floats('weights.safetensors').items()})
+    before, found = os.environ['NDARTS_CFLAGS'], []
+    for flags in ('', *(('-mno-avx512bf16', '-mno-avx512bf16 -DND_PAIRS=1') if platform.machine() == 'x86_64' else ())):
+        os.environ['NDARTS_CFLAGS'] = f'{before} {flags}'
+        found.append(trace('pairs.nd'))
+        found.append(trace('pairs.nd', '--vector', '16'))
+        os.environ['NDARTS_CFLAGS'] = before
+    expect(all(one == found[0] for one in found), 'other bits')
 
 
 def test_one_image_on_all_threads():
@@ -160,4 +213,4 @@ def test_it_takes_less_memory():
 
 if __name__ == '__main__':
     os.environ['NDARTS_CFLAGS'] = '-O0'  # compiling takes longer than running
-    raise SystemExit(main([test_what_is_stored_is_rounded, test_near_the_exact_values, test_same_bits, test_one_image_on_all_threads, test_runs, test_it_takes_less_memory]))
+    raise SystemExit(main([test_what_is_stored_is_rounded, test_near_the_exact_values, test_same_bits, test_same_bits_in_pairs, test_below_normal_numbers, test_one_image_on_all_threads, test_runs, test_it_takes_less_memory]))
