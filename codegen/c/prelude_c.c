@@ -215,7 +215,8 @@ static const char half_types_text[] = "typedef unsigned short uint16_t;\n"
 static const char half_text[] =
     "ND_INLINE T nd_round_h1(T x) { return nd_round_f1((nd_f1){x})[0]; }\n"
     "ND_INLINE T nd_load_h1(const nd_bf16 *address) { return ((nd_f1)((nd_q1){address->bits} << 16))[0]; }\n"
-    "ND_INLINE void nd_store_h1(nd_bf16 *address, T x) { address->bits = (uint16_t)(((nd_q1)(nd_f1){x})[0] >> 16); }\n";
+    "ND_INLINE void nd_store_h1(nd_bf16 *address, T x) { address->bits = (uint16_t)(((nd_q1)(nd_f1){x})[0] >> 16); }\n"
+    "#define nd_keep_h1(address, x) nd_store_h1(address, nd_round_h1(x))\n";
 static const char half_lanes_text[] =
     "#if @ >= 4 && defined(__AVX512BF16__)\n"
     "typedef uint16_t nd_r@ __attribute__((vector_size(@ * 2 < 16 ? 16 : @ * 2)));\n"
@@ -242,6 +243,7 @@ static const char half_vector_text[] =
     "#if @ >= 4 && defined(__AVX512BF16__)\n"
     "ND_INLINE void nd_store_h@(nd_bf16 *address, nd_f@ x) { nd_r@ half; __asm__(\"vcvtneps2bf16 %1, %0\" : "
     "\"=v\"(half) : \"v\"(x)); __builtin_memcpy(address, &half, @ * 2); }\n"
+    "#define nd_keep_h@ nd_store_h@\n"
     "#elif @ >= 4 && defined(__AVX512F__) && (@ == 16 || defined(__AVX512VL__))\n"
     "ND_INLINE void nd_store_h@(nd_bf16 *address, nd_f@ x) { __asm__(\"vpmovdw %1, %0\" : \"=m\"(*(nd_h@ *)address) "
     ": \"v\"((nd_q@)x >> 16)); }\n"
@@ -254,6 +256,9 @@ static const char half_vector_text[] =
     "#else\n"
     "ND_INLINE void nd_store_h@(nd_bf16 *address, nd_f@ x) { *(nd_h@ *)address = __builtin_convertvector((nd_q@)x >> "
     "16, nd_h@); }\n"
+    "#endif\n"
+    "#ifndef nd_keep_h@\n"
+    "#define nd_keep_h@(address, x) nd_store_h@(address, nd_round_h@(x))\n"
     "#endif\n";
 
 /* What dense loops multiply under bf16: two neighbours along the sum side by side, so that one instruction does both (ND_PAIRS),
@@ -263,6 +268,7 @@ static const char half_vector_text[] =
  *     two neighbours in one row           nd_two_at(at)
  *     an element of two rows              nd_two_of(at, element, row)      row: elements from the first row to the second
  *     a vector of two rows                nd_pair_of_v@(at, element, row), nd_put_pair_v@(at, element, row, first, second)
+ *     likewise, of rows in memory         nd_mix_rows_v@(at, element, row, from)
  *     a vector, rounded, in one row       nd_put_part_v@(at, vector)
  *     sum + two products                  nd_dot_v@(sum, two, pair) */
 static const char pairs_text[] =
@@ -277,9 +283,11 @@ static const char pairs_text[] =
     "ND_INLINE T nd_lower_half(nd_two two) { return ((nd_f1)((nd_q1){two << 16}))[0]; }\n"
     "ND_INLINE T nd_dot_v1(T sum, nd_two a, nd_pair_v1 b) { return nd_fma(nd_lower_half(a), nd_lower_half(b), "
     "nd_fma(nd_upper_half(a), nd_upper_half(b), sum)); }\n"
-    "#define nd_put_part_v1(at, x) nd_store_h1(at, nd_round_h1(x))\n"
+    "#define nd_put_part_v1 nd_keep_h1\n"
     "ND_INLINE void nd_put_pair_v1(nd_part *at, int64_t element, int64_t row, T first, T second) { "
     "nd_put_part_v1(at + 2 * element, first); nd_put_part_v1(at + 2 * element + 1, second); }\n"
+    "ND_INLINE void nd_mix_rows_v1(nd_part *at, int64_t element, int64_t row, const nd_part *from) { at[2 * element] = "
+    "from[element]; at[2 * element + 1] = from[row + element]; }\n"
     "#else\n"
     "typedef T nd_part;\n"
     "typedef struct { T first, second; } nd_two;\n"
@@ -298,13 +306,30 @@ static const char pairs_vector_text[] =
     "typedef nd_q@ nd_pair_v@;\n"
     "typedef uint32_t nd_stored_pair_v@ __attribute__((vector_size(@ * 4), aligned(2), may_alias));\n"
     "#define nd_pair_of_v@(at, element, row) ((nd_pair_v@)*(const nd_stored_pair_v@ *)((at) + 2 * (element)))\n"
-    "#define nd_put_part_v@(at, x) nd_store_h@(at, nd_round_h@(x))\n"
-    "#define nd_put_pair_v@(at, element, row, first, second) (*(nd_stored_pair_v@ *)((at) + 2 * (element)) = "
-    "(nd_q@)nd_round_h@(second) | (nd_q@)nd_round_h@(first) >> 16)\n"
+    "#define nd_put_part_v@ nd_keep_h@\n"
+    "#if @ == 16 && defined(__AVX512BF16__)\n"
+    "ND_INLINE void nd_mix_rows_v@(nd_part *at, int64_t element, int64_t row, const nd_part *from) {\n"
+    "    nd_q@ both, order = nd_count_q@ * 0x10001u + (@u << 16);\n"
+    "    __asm__(\"vmovdqu64 %1, %t0\\n\\tvinserti64x4 $1, %2, %0, %0\\n\\tvpermw %0, %3, %0\" : \"=&v\"(both) : "
+    "\"m\"(*(const nd_h@ *)(from + element)), \"m\"(*(const nd_h@ *)(from + row + element)), \"v\"(order));\n"
+    "    *(nd_stored_pair_v@ *)(at + 2 * element) = both;\n"
+    "}\n"
+    "#else\n"
+    "#define nd_mix_rows_v@(at, element, row, from) (*(nd_stored_pair_v@ *)((at) + 2 * (element)) = "
+    "(nd_q@)nd_load_h@((from) + (row) + (element)) | (nd_q@)nd_load_h@((from) + (element)) >> 16)\n"
+    "#endif\n"
     "#if @ >= 4 && defined(__AVX512BF16__)\n"
+    "ND_INLINE void nd_put_pair_v@(nd_part *at, int64_t element, int64_t row, nd_v@ first, nd_v@ second) {\n"
+    "    nd_q@ both, order = nd_count_q@ * 0x10001u + (@u << 16);\n"
+    "    __asm__(\"vcvtne2ps2bf16 %1, %2, %0\" : \"=v\"(both) : \"v\"(first), \"v\"(second));\n"
+    "    __asm__(\"vpermw %0, %1, %0\" : \"+v\"(both) : \"v\"(order));\n"
+    "    *(nd_stored_pair_v@ *)(at + 2 * element) = both;\n"
+    "}\n"
     "ND_INLINE nd_v@ nd_dot_v@(nd_v@ sum, nd_two a, nd_pair_v@ b) { __asm__(\"vdpbf16ps %2, %1, %0\" : \"+v\"(sum) : "
     "\"v\"((nd_q@){0} + a), \"v\"(b)); return sum; }\n"
     "#else\n"
+    "#define nd_put_pair_v@(at, element, row, first, second) (*(nd_stored_pair_v@ *)((at) + 2 * (element)) = "
+    "(nd_q@)nd_round_h@(second) | (nd_q@)nd_round_h@(first) >> 16)\n"
     "ND_INLINE nd_v@ nd_dot_v@(nd_v@ sum, nd_two two, nd_pair_v@ b) {\n"
     "    nd_q@ a = (nd_q@){0} + two;\n"
     "    sum = nd_mla_f@(sum, (nd_f@)(a & 0xffff0000u), (nd_f@)(b & 0xffff0000u));\n"

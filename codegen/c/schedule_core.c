@@ -41,7 +41,7 @@ static void print_store(Str *out, const CoreWindow *s, int width, const char *re
     const char *at =
         arena_printf(out->arena, "(h * %ld + w + %ld) * %ld + %s", (long)s->width, (long)j, (long)s->channels, channel);
     if (s->half)
-        str_addf(out, "nd_store_h%d((nd_bf16 *)%s + %s, nd_round_h%d(%s));\n", width, result, at, width, value);
+        str_addf(out, "nd_keep_h%d((nd_bf16 *)%s + %s, %s);\n", width, result, at, value);
     else
         str_addf(out, "*(nd_u%d *)(%s + %s) = %s;\n", width, result, at, value);
 }

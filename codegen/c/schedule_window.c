@@ -197,7 +197,9 @@ static Copy *find_copy(WindowRun *run, const IrNode *operand, CopyLayout layout)
 }
 
 static void add_copy(WindowRun *run, IrNode *operand, CopyLayout layout, const Region *region, int step) {
-    Copy *copy = find_copy(run, operand, layout);
+    Copy *copy = find_copy(run, operand, layout), *other = find_copy(run, operand, COPY_channel_pairs);
+    if (layout == COPY_row_pairs && other && other->last < step)
+        other->last = step; /* it may be made of that */
     if (copy)
         copy->region = join(&copy->region, region), copy->last = step;
     else
@@ -367,16 +369,57 @@ static void print_copy(WindowRun *run, const CgStep *step, const Copy *copy) {
 static void name_copy(WindowRun *run, Copy *copy, int number) {
     place_copy(run, copy, number);
     copy->name = cg_c_name(run->p, "x");
+}
+
+static void declare_copy(WindowRun *run, const Copy *copy) {
     cg_c_line(run->p,
               has_parts(copy) ? "nd_part *const %s = (nd_part *)((T *)scratch + %lld);"
                               : "T *const %s = (T *)scratch + %lld;",
               copy->name, (long long)copy->offset);
 }
 
+static void make_copy(WindowRun *run, Copy *copy, int number);
+
+/* The copy in pairs of channels that a copy in pairs of rows can be made of: of the same pixels. */
+static Copy *find_source(WindowRun *run, const Copy *copy, int number) {
+    Copy *source = copy->layout == COPY_row_pairs ? find_copy(run, copy->operand, COPY_channel_pairs) : NULL;
+    if (!source || !covers(&copy->region, &source->region) || !covers(&source->region, &copy->region))
+        return NULL;
+    if (!source->name)
+        make_copy(run, source, number);
+    return source;
+}
+
+/* Where pairs are not side by side both copies are the same. */
+static void mix_copy(WindowRun *run, Copy *copy, const Copy *source) {
+    static _Thread_local MapRun pieces[MAP_MAX_RUNS];
+    CgPrinter *p = run->p;
+    const Region *r = &copy->region;
+    int64_t channels = copy->operand->type.dim[3], count = (r->bottom - r->top) * (r->right - r->left) * channels;
+    int piece_count = map_cut_runs(channels, NULL, 0, run->max_width, pieces);
+    cg_c_line(p, "#if ND_PAIRS");
+    declare_copy(run, copy);
+    cg_c_open(p, "for (int64_t i = 0; i < %lld; i += %lld)", (long long)count, (long long)(2 * channels));
+    for (int i = 0; i < piece_count; i++)
+        cg_c_line(p, "for (int64_t c = %lld; c < %lld; c += %d) nd_mix_rows_v%d(%s + i, c, %lld, %s + i);",
+                  (long long)pieces[i].from, (long long)pieces[i].to, pieces[i].width, pieces[i].width, copy->name,
+                  (long long)channels, source->name);
+    cg_c_close(p);
+    cg_c_line(p, "#else");
+    cg_c_line(p, "const nd_part *const %s = %s;", copy->name, source->name);
+    cg_c_line(p, "#endif");
+}
+
 static void make_copy(WindowRun *run, Copy *copy, int number) {
     CgPrinter *p = run->p;
-    CgStep *step = describe_copy(run, copy, run->steps[number].step);
+    const Copy *source = find_source(run, copy, number);
     name_copy(run, copy, number);
+    if (source) {
+        mix_copy(run, copy, source);
+        return;
+    }
+    CgStep *step = describe_copy(run, copy, run->steps[number].step);
+    declare_copy(run, copy);
     cg_emit_continue(run->e, p, step);
     cg_c_open(p, "%s", "");
     print_copy(run, step, copy);
@@ -442,6 +485,7 @@ static const char *prepare_weight(WindowRun *run, int number) {
     Copy *copy = find_copy(run, s->weight, weight_layout(s));
     if (!copy->name) {
         name_copy(run, copy, number);
+        declare_copy(run, copy);
         s->core.pairs ? print_weight_pairs(run, copy, stored, s->core.channels) : print_weight(run, copy, stored);
     }
     return s->core.pairs ? arena_printf(p->arena, "(const T *)%s", copy->name) : copy->name;
