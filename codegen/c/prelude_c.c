@@ -205,7 +205,8 @@ static const char bytes_text[] = "typedef uint8_t nd_b@ __attribute__((vector_si
                                  "#endif\n";
 
 /* Images in bf16, the upper half of a single's bits: rounded to the nearest, of two the even one; smaller than the smallest
- * normal number is zero, as everywhere under bf16 (runtime/device/machine.h). Not a number is 0x7fff, as GPUs have it, or
+ * normal number is zero, as everywhere under bf16 (runtime/device/machine.h): what a multiply-add by one makes of it, where
+ * that is an instruction. Not a number is 0x7fff, as GPUs have it, or
  * what the processor's own instruction makes of it. What is stored has been rounded before. ND_PAIRS: below. */
 static const char half_types_text[] = "typedef unsigned short uint16_t;\n"
                                       "typedef struct { uint16_t bits; } __attribute__((may_alias)) nd_bf16;\n"
@@ -224,8 +225,13 @@ static const char half_lanes_text[] =
     "\"v\"(x)); __asm__(\"vpmovzxwd %1, %0\" : \"=v\"(r) : \"v\"(half)); return (nd_f@)(r << 16); }\n"
     "#else\n"
     "ND_INLINE nd_f@ nd_round_f@(nd_f@ x) {\n"
+    "#if @ >= 4 && (defined(__FMA__) && (@ < 16 || defined(__AVX512F__)) || @ == 4 && defined(__aarch64__))\n"
+    "    x = nd_mla_f@((nd_f@)((nd_q@){0} + 0x80000000u), x, 1.0f + (nd_f@){0});\n"
+    "    nd_q@ bits = (nd_q@)x, none = (nd_q@)(x != x);\n"
+    "#else\n"
     "    nd_q@ bits = (nd_q@)x, none = (nd_q@)(x != x);\n"
     "    bits &= (nd_q@)((bits & 0x7f800000u) != 0u) | 0x80000000u;\n"
+    "#endif\n"
     "    bits += 0x7fffu + (bits >> 16 & 1u);\n"
     "    return (nd_f@)(((bits & ~none) | (none & 0x7fffffffu)) & 0xffff0000u);\n"
     "}\n"
@@ -262,23 +268,25 @@ static const char half_vector_text[] =
     "#endif\n";
 
 /* What dense loops multiply under bf16: two neighbours along the sum side by side, so that one instruction does both (ND_PAIRS),
- * or rounded singles where they would be anyway; either way so many elements (nd_part) lie in as many places, and either
+ * or rounded singles, which take turns (ND_TURNS); either way so many elements (nd_part) lie in as many places, and either
  * way the second of two is added first, then the first, each with a rounding of its own, as that instruction does it.
+ * Of singles the macros give that of turn e.
  *
- *     two neighbours in one row           nd_two_at(at)
- *     an element of two rows              nd_two_of(at, element, row)      row: elements from the first row to the second
- *     a vector of two rows                nd_pair_of_v@(at, element, row), nd_put_pair_v@(at, element, row, first, second)
+ *     two neighbours in one row           nd_two_at(at, e)
+ *     an element of two rows              nd_two_of(at, element, row, e)   row: elements from the first row to the second
+ *     a vector of two rows                nd_pair_of_v@(at, element, row, e), nd_put_pair_v@(at, element, row, first, second)
  *     likewise, of rows in memory         nd_mix_rows_v@(at, element, row, from)
  *     a vector, rounded, in one row       nd_put_part_v@(at, vector)
  *     sum + two products                  nd_dot_v@(sum, two, pair) */
 static const char pairs_text[] =
     "#if ND_PAIRS\n"
+    "enum { ND_TURNS = 1 };\n"
     "typedef nd_bf16 nd_part;\n"
     "typedef uint32_t nd_two;\n"
     "typedef uint32_t __attribute__((aligned(2), may_alias)) nd_stored_two;\n"
     "typedef nd_two nd_pair_v1;\n"
-    "#define nd_two_at(at) (*(const nd_stored_two *)(at))\n"
-    "#define nd_two_of(at, element, row) nd_two_at((at) + 2 * (element))\n"
+    "#define nd_two_at(at, e) (*(const nd_stored_two *)(at))\n"
+    "#define nd_two_of(at, element, row, e) nd_two_at((at) + 2 * (element), e)\n"
     "ND_INLINE T nd_upper_half(nd_two two) { return ((nd_f1)((nd_q1){two & 0xffff0000u}))[0]; }\n"
     "ND_INLINE T nd_lower_half(nd_two two) { return ((nd_f1)((nd_q1){two << 16}))[0]; }\n"
     "ND_INLINE T nd_dot_v1(T sum, nd_two a, nd_pair_v1 b) { return nd_fma(nd_lower_half(a), nd_lower_half(b), "
@@ -289,23 +297,23 @@ static const char pairs_text[] =
     "ND_INLINE void nd_mix_rows_v1(nd_part *at, int64_t element, int64_t row, const nd_part *from) { at[2 * element] = "
     "from[element]; at[2 * element + 1] = from[row + element]; }\n"
     "#else\n"
+    "enum { ND_TURNS = 2 };\n"
     "typedef T nd_part;\n"
-    "typedef struct { T first, second; } nd_two;\n"
-    "typedef nd_two nd_pair_v1;\n"
-    "#define nd_two_at(at) ((nd_two){(at)[0], (at)[1]})\n"
-    "#define nd_two_of(at, element, row) ((nd_two){(at)[element], (at)[(row) + (element)]})\n"
-    "ND_INLINE T nd_dot_v1(T sum, nd_two a, nd_pair_v1 b) { return nd_fma(a.first, b.first, nd_fma(a.second, b.second, "
-    "sum)); }\n"
+    "typedef T nd_two;\n"
+    "typedef T nd_pair_v1;\n"
+    "#define nd_two_at(at, e) ((at)[e])\n"
+    "#define nd_two_of(at, element, row, e) ((at)[(e) * (row) + (element)])\n"
+    "#define nd_dot_v1(sum, a, b) nd_fma(a, b, sum)\n"
     "#define nd_put_part_v1(at, x) (*(at) = nd_round_h1(x))\n"
     "#define nd_put_pair_v1(at, element, row, first, second) ((at)[element] = nd_round_h1(first), "
     "(at)[(row) + (element)] = nd_round_h1(second))\n"
     "#endif\n"
-    "#define nd_pair_of_v1(at, element, row) nd_two_of(at, element, row)\n";
+    "#define nd_pair_of_v1 nd_two_of\n";
 static const char pairs_vector_text[] =
     "#if ND_PAIRS\n"
     "typedef nd_q@ nd_pair_v@;\n"
     "typedef uint32_t nd_stored_pair_v@ __attribute__((vector_size(@ * 4), aligned(2), may_alias));\n"
-    "#define nd_pair_of_v@(at, element, row) ((nd_pair_v@)*(const nd_stored_pair_v@ *)((at) + 2 * (element)))\n"
+    "#define nd_pair_of_v@(at, element, row, e) ((nd_pair_v@)*(const nd_stored_pair_v@ *)((at) + 2 * (element)))\n"
     "#define nd_put_part_v@ nd_keep_h@\n"
     "#if @ == 16 && defined(__AVX512BF16__)\n"
     "ND_INLINE void nd_mix_rows_v@(nd_part *at, int64_t element, int64_t row, const nd_part *from) {\n"
@@ -337,15 +345,12 @@ static const char pairs_vector_text[] =
     "}\n"
     "#endif\n"
     "#else\n"
-    "typedef struct { nd_v@ first, second; } nd_pair_v@;\n"
-    "#define nd_pair_of_v@(at, element, row) ((nd_pair_v@){nd_load_u@((at) + (element)), nd_load_u@((at) + (row) + "
-    "(element))})\n"
+    "typedef nd_v@ nd_pair_v@;\n"
+    "#define nd_pair_of_v@(at, element, row, e) nd_load_u@((at) + (e) * (row) + (element))\n"
+    "#define nd_dot_v@(sum, a, b) nd_mla_v@(sum, nd_splat_v@(a), b)\n"
     "#define nd_put_part_v@(at, x) nd_store_u@(at, nd_round_h@(x))\n"
     "#define nd_put_pair_v@(at, element, row, first, second) (nd_store_u@((at) + (element), nd_round_h@(first)), "
     "nd_store_u@((at) + (row) + (element), nd_round_h@(second)))\n"
-    "ND_INLINE nd_v@ nd_dot_v@(nd_v@ sum, nd_two a, nd_pair_v@ b) { return nd_mla_v@(nd_mla_v@(sum, "
-    "nd_splat_v@(a.second), "
-    "b.second), nd_splat_v@(a.first), b.first); }\n"
     "#endif\n";
 
 /* Horner steps of the coefficients in base/normal.h, as text. */

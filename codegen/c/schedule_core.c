@@ -123,13 +123,24 @@ static void begin_pointer(Str *out, const CoreWindow *s, char name, const char *
     str_addf(out, s->pairs ? "const nd_part *%c = (const nd_part *)%s" : "const T *%c = %s", name, from);
 }
 
+/* Two elements along the sum: e counts the turns that they take. */
+static void begin_turns(Str *out, const CoreWindow *s) {
+    if (s->pairs)
+        str_add(out, "for (long e = ND_TURNS - 1; e >= 0; e--) {\n");
+}
+
+static void end_turns(Str *out, const CoreWindow *s) {
+    if (s->pairs)
+        str_add(out, "}\n");
+}
+
 /* Vectors NAME0, NAME1, ... of a group's channels, at pointer NAME; pairs: of two rows. */
 static void print_vectors(Str *out, const CoreWindow *s, const VectorGroup *group, char name, char pointer,
                           int64_t row) {
     for (int v = 0; v < group->count; v++) {
         int width = group->width[v], offset = group->offset[v];
         if (s->pairs)
-            str_addf(out, "const nd_pair_v%d %c%d = nd_pair_of_v%d(%c, %d, %ld);\n", width, name, v, width, pointer,
+            str_addf(out, "const nd_pair_v%d %c%d = nd_pair_of_v%d(%c, %d, %ld, e);\n", width, name, v, width, pointer,
                      offset, (long)row);
         else
             str_addf(out, "const nd_v%d %c%d = *(const nd_u%d *)(%c + %d);\n", width, name, v, width, pointer, offset);
@@ -187,11 +198,13 @@ static void print_dense_tile(Str *out, const CoreWindow *s, const VectorGroup *g
              s->pairs ? "for (long i = 0; i < %ld; i += 2, k += %ld) {\n"
                       : "for (long i = 0; i < %ld; i++, k += %ld) {\n",
              (long)s->in_channels, (long)(s->pairs ? 2 * s->channels : s->channels));
+    begin_turns(out, s);
     print_vectors(out, s, group, 'k', 'k', s->channels);
     for (int64_t j = 0; j < tile; j++)
         print_products(out, s, group, 'a', j, 'k',
-                       arena_printf(out->arena, s->pairs ? "nd_two_at(s + i + %ld)" : "s[i + %ld]",
+                       arena_printf(out->arena, s->pairs ? "nd_two_at(s + i + %ld, e)" : "s[i + %ld]",
                                     (long)(j * s->stride[1] * s->pixel_pitch)));
+    end_turns(out, s);
     str_add(out, "}\n}\n");
     for (int64_t j = 0; j < tile; j++)
         for (int v = 0; v < group->count; v++)
@@ -325,11 +338,13 @@ static void print_dense_gradient_block(Str *out, const CoreWindow *s, const Vect
                       : "for (long w = 0; w < %ld; w++, s += %ld, d += %ld) {\n",
              (long)s->width, (long)(s->pairs ? 2 * step : step),
              (long)(s->pairs ? 2 * s->dy_pixel_pitch : s->dy_pixel_pitch));
+    begin_turns(out, s);
     print_vectors(out, s, group, 'd', 'd', s->dy_pixel_pitch);
     for (int64_t j = 0; j < block; j++)
         print_products(out, s, group, 'g', j, 'd',
-                       s->pairs ? arena_printf(out->arena, "nd_two_of(s, i + %ld, %ld)", (long)j, (long)step)
+                       s->pairs ? arena_printf(out->arena, "nd_two_of(s, i + %ld, %ld, e)", (long)j, (long)step)
                                 : arena_printf(out->arena, "s[%ld]", (long)j));
+    end_turns(out, s);
     str_add(out, "}\n}\n");
     for (int64_t j = 0; j < block; j++)
         for (int v = 0; v < group->count; v++)
