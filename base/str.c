@@ -34,6 +34,15 @@ void str_add_bytes(Str *s, const char *bytes, size_t count) {
     s->data[s->length] = '\0';
 }
 
+void str_add_template(Str *s, const char *text, int number) {
+    for (; *text; text++) {
+        if (*text == '@')
+            str_addf(s, "%d", number);
+        else
+            str_add_bytes(s, text, 1);
+    }
+}
+
 void str_add(Str *s, const char *text) {
     str_add_bytes(s, text, strlen(text));
 }

@@ -17,6 +17,8 @@ typedef struct Str {
 Str str_create(Arena *arena);
 void str_add(Str *s, const char *text);
 void str_add_bytes(Str *s, const char *bytes, size_t count);
+/* The text with the number for every '@'. */
+void str_add_template(Str *s, const char *text, int number);
 void str_addf(Str *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* SHA-256 of the text as 64 hexadecimal digits, in its arena: the name of a cache entry. */
 const char *str_hash(const Str *s);

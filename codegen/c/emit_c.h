@@ -57,6 +57,7 @@ void cg_emit_store_partial(CgPrinter *p, const char *offset, const char *name, b
 /* The calls of the program's stages, and what every unit begins with (prelude_c.c). */
 void cg_c_emit_program(CgModule *module, CgProgram *program, PlanGraph *calls);
 void cg_c_add_prelude(Str *out, const CgOptions *options);
+void cg_c_add_prelude_bf16(Str *out, int max_width);
 
 /* schedule_window.c: convolutions and the gradients of their weights. */
 CgSchedule cg_schedule_window;

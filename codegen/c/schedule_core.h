@@ -28,7 +28,7 @@ typedef struct CoreWindow {
     int64_t dy_row_pitch, dy_pixel_pitch; /* gradients: likewise of dy */
     int max_width;                        /* elements of the widest vector: 16, 8, 4 */
     bool half;                            /* the result is stored as bf16 */
-    bool pairs; /* dense: operands are bf16, two neighbours along the sum together (prelude_c.c): input channels, of
+    bool pairs; /* dense: operands are bf16, two neighbours along the sum together (prelude_bf16.c): input channels, of
                    gradients columns, of which there is an even number */
     CoreTile tile;
 } CoreWindow;

@@ -34,7 +34,7 @@ typedef struct WindowStep {
     Region regions[MAX_OPERANDS];
 } WindowStep;
 
-/* What a copy has: singles, those rounded to bf16, or parts of pairs (prelude_c.c) whose two are neighbouring channels or
+/* What a copy has: singles, those rounded to bf16, or parts of pairs (prelude_bf16.c) whose two are neighbouring channels or
  * pixels (of a weight, input channels). */
 typedef enum CopyLayout { COPY_plain, COPY_rounded, COPY_channel_pairs, COPY_row_pairs } CopyLayout;
 

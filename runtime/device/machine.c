@@ -1,4 +1,5 @@
-/* machine.c: vector width, cores, memory, how numbers below the smallest normal one are treated; and memory in huge pages, which the kernels walk 5 to 9 % faster. */
+/* machine.c: vector width, cores, memory, numbers below the smallest normal one; and memory in huge pages, which the kernels
+ * walk 5 to 9 % faster. */
 #include "runtime/device/machine.h"
 
 #include <sched.h>
@@ -22,7 +23,6 @@ int machine_vector_bytes(void) {
 
 bool machine_has_bf16(void) {
 #if defined(__x86_64__)
-    __builtin_cpu_init();
     return machine_vector_bytes() == 64 && __builtin_cpu_supports("avx512bf16");
 #else
     return false;
